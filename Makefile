@@ -1,0 +1,71 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check -qq
+EXTRAS := dev,app,words,ray,onnx,openvino,hf,browser
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types format browser bench constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.core ## Explain two sample photos
+	@$(BIN)/seewhy explain sample:cat sample:coffee --out out/demo
+	@echo "Open $(CURDIR)/out/demo/report.html"
+
+test: lint types ## Check style and types, then run the tests, all but the heavy ones
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not heavy"
+
+test-all: lint types ## The same, with the heavy tests
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+lint: .venv/.dev ## Check style
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: .venv/.dev ## Check types
+	@$(BIN)/basedpyright
+
+format: .venv/.dev ## Mend style
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: .venv/.dev ## Measure speed against peers
+	@$(BIN)/python -m benchmarks
+
+browser: ## Install Chromium for the browser tests (Debian)
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
+		echo "Chromium is installed."; \
+	elif command -v apt-get >/dev/null; then \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes chromium chromium-driver; \
+	else \
+		echo "There is no apt-get here: install chromium and chromedriver your system's own way." >&2; exit 1; \
+	fi
+
+constraints: ## Resolve every extra afresh and pin it; torch and torchvision stay as pinned
+	@rm -rf build/resolve && $(PYTHON) -m venv build/resolve
+	@grep -E '^torch(vision)?==' constraints.txt > build/resolve/torch.txt
+	@build/resolve/bin/pip install -qq -c build/resolve/torch.txt -e '.[$(EXTRAS)]'
+	@build/resolve/bin/pip freeze --exclude-editable > build/resolve/frozen.txt
+	@{ head -n 2 constraints.txt; sed 's/+[a-z0-9.]*$$//' build/resolve/frozen.txt | LC_ALL=C sort -f; } > build/pinned.txt
+	@mv build/pinned.txt constraints.txt && rm -rf build/resolve
+
+clean: ## Remove caches, builds and the demo; .venv and your own results stay
+	@rm -rf build dist site out/demo .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "seewhy needs Python 3.11 or newer, and $(PYTHON) is not: try make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.core: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing seewhy into .venv: minutes the first time." >&2
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing seewhy and its development tools into .venv: minutes the first time." >&2
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/.core

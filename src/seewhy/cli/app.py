@@ -1,0 +1,54 @@
+"""The `seewhy` command and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from seewhy.cli import explain, listing, predict
+from seewhy.cli.console import complain
+from seewhy.errors import SeewhyError, UsageError
+
+__all__ = ["FAILED", "SOME_FAILED", "WRONG_USAGE", "app", "main"]
+
+FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
+
+app = typer.Typer(
+    name="seewhy",
+    help="See why an image classifier decided what it did, and how far to believe the explanation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
+app.add_typer(listing.app, name="list")
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """See why an image classifier decided what it did, and how far to believe the explanation."""
+    if show:
+        import seewhy
+
+        typer.echo(f"seewhy {seewhy.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; errors that seewhy raises on purpose are told in one sentence."""
+    try:
+        app()
+    except UsageError as error:
+        complain(str(error))
+        sys.exit(WRONG_USAGE)
+    except SeewhyError as error:
+        complain(str(error))
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        complain("stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(FAILED)

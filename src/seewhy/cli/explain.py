@@ -1,0 +1,94 @@
+"""`seewhy explain`: where the classifier looked, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seewhy.cli import options
+from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+from seewhy.errors import SeewhyError
+
+if TYPE_CHECKING:
+    from seewhy.jobs import Outcome
+    from seewhy.progress import Progress
+
+__all__ = ["explain"]
+
+
+def explain(
+    images: options.Images,
+    method: Annotated[
+        str, typer.Option("--method", "--methods", help="Methods, joined by commas; `seewhy list methods` has them.")
+    ] = "grad-cam",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help='Class index, name or "A vs B"; can be repeated. Default: what the model predicts.'),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Explain the K likeliest classes of each picture.")] = 1,
+    layer: Annotated[
+        str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="A second picture, for methods that compare two.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
+    ] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    out: options.Out = Path("seewhy-out"),
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Show where the model looked, and write a report with the pictures and the raw maps."""
+    from seewhy.images import find_images, open_image
+    from seewhy.jobs import Request, explain_each, save_each
+    from seewhy.models import load
+    from seewhy.report import write_explain_report
+
+    sources = find_images(images)
+    given = options.parse_settings(settings or [])
+    if reference:
+        given["reference"] = open_image(reference)
+    with waiting(f"loading {model}"):
+        classifier = load(model, weights, device)
+        request = Request.of(
+            classifier,
+            options.split(method),
+            target or (),
+            layers=options.split(layer or ""),
+            top=top,
+            seed=seed,
+            **given,
+        )
+    manifests: list[dict[str, Any]] = []
+    failures: list[tuple[str, SeewhyError]] = []
+
+    def saved(progress: Progress) -> Iterator[tuple[Outcome, Path]]:
+        for outcome, folder in save_each(explain_each(classifier, sources, request, progress), out):
+            if outcome.error:
+                failures.append((outcome.source, outcome.error))
+            manifests.extend(each.manifest() for each in outcome.explanations)
+            yield outcome, folder
+
+    with progress_bar() as progress:
+        report = write_explain_report(out, saved(progress))
+    if json:
+        print_json(manifests)
+    else:
+        print_table("", ["image", "why", "probability", "method", "layer"], [_row(each) for each in manifests])
+    note(f"report: {report}")
+    finish(failures, len(sources))
+
+
+def _row(manifest: dict[str, Any]) -> list[str]:
+    found = manifest["explanation"]
+    likely = {each["index"]: each["probability"] for each in found["predictions"]}
+    probability = f"{likely[found['target']['index']]:.1%}"
+    return [manifest["image"]["name"], found["target_label"], probability, found["method"], found["layer"] or ""]

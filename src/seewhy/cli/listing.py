@@ -1,0 +1,84 @@
+"""`seewhy list models|layers|methods`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seewhy.cli import options
+from seewhy.cli.console import print_json, print_table, waiting
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List what there is: models, layers, methods.", no_args_is_help=True)
+
+Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such as resnet.")]
+
+
+@app.command()
+def models(pattern: Pattern = "", json: options.Json = False) -> None:
+    """Every model name that `--model` understands."""
+    from seewhy.models import list_models
+
+    with waiting("asking torchvision and timm"):
+        names = [name for name in list_models() if pattern in name]
+    if json:
+        print_json(names)
+        return
+    print_table("", ["model"], [[name] for name in names])
+
+
+@app.command()
+def layers(
+    pattern: Pattern = "",
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    json: options.Json = False,
+) -> None:
+    """A model's layers in the order they run; the star marks the one that CAM methods take by default."""
+    from seewhy.models import load
+
+    with waiting(f"loading {model}"):
+        classifier = load(model, weights, "cpu")
+        found = [layer for layer in classifier.layers if layer.grid and pattern in layer.name]
+    if json:
+        print_json([{"name": each.name, "kind": each.kind, "shape": list(each.shape[1:])} for each in found])
+        return
+    rows = [
+        [
+            "*" if each.name == classifier.default_layer else "",
+            each.name,
+            each.kind,
+            f"{each.grid.channels} maps of {each.grid.height} × {each.grid.width}" if each.grid else "",
+        ]
+        for each in found
+    ]
+    print_table(classifier.name, ["", "layer", "kind", "what it puts out"], rows)
+
+
+@app.command()
+def methods(pattern: Pattern = "", json: options.Json = False) -> None:
+    """Every method, with the question it answers and what it costs."""
+    from seewhy.explainers import list_methods
+
+    found = [info for info in list_methods() if pattern in info.name or pattern in info.family]
+    if json:
+        print_json(
+            [
+                {
+                    "name": each.name,
+                    "title": each.title,
+                    "family": each.family,
+                    "question": each.question,
+                    "paper": each.paper,
+                    "arxiv": each.arxiv,
+                    "needs": sorted(each.needs),
+                    "cost": each.cost,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [[each.name, each.family, each.question, each.cost, each.paper] for each in found]
+    print_table("", ["method", "family", "question", "cost", "paper"], rows)

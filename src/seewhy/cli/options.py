@@ -1,0 +1,54 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seewhy.errors import UsageError
+
+__all__ = ["Device", "Images", "Json", "Model", "Out", "Seed", "Weights", "parse_settings", "split"]
+
+DEFAULT_MODEL = "bundled:efficientnet-lite0"
+
+Images = Annotated[
+    list[str], typer.Argument(metavar="IMAGE…", help="Pictures, folders of pictures, or sample:cat, sample:coffee.")
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "--models",
+        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, file:FOLDER or py:module:factory.",
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.", show_default=False)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Seed = Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+Out = Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")]
+
+
+def split(text: str) -> list[str]:
+    """`a,b` as a list; empty parts are dropped."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_settings(settings: list[str]) -> dict[str, object]:
+    """`name=value` pairs with values read as JSON where they are JSON, else as text."""
+    import json
+
+    found: dict[str, object] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set wants NAME=VALUE, not '{setting}'")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value
+    return found

@@ -1,0 +1,31 @@
+"""Arrays to pictures: overlays, legends, panels and bars. Knows nothing of networks or explanations."""
+
+from __future__ import annotations
+
+from seewhy.draw.bars import bars, bars_svg, percent
+from seewhy.draw.colors import colorize, peak, scale
+from seewhy.draw.encode import data_uri, png_bytes
+from seewhy.draw.legend import Legend
+from seewhy.draw.overlay import OPACITY, View, blank, fit, overlay, photo
+from seewhy.draw.panel import Tile, panel, tile
+
+__all__ = [
+    "OPACITY",
+    "Legend",
+    "Tile",
+    "View",
+    "bars",
+    "bars_svg",
+    "blank",
+    "colorize",
+    "data_uri",
+    "fit",
+    "overlay",
+    "panel",
+    "peak",
+    "percent",
+    "photo",
+    "png_bytes",
+    "scale",
+    "tile",
+]

@@ -1,0 +1,25 @@
+"""Pictures to bytes: the same picture gives the same bytes, with nothing in them but the pixels."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from seewhy.draw.colors import Pixels
+
+__all__ = ["data_uri", "png_bytes"]
+
+
+def png_bytes(picture: Pixels | Image.Image) -> bytes:
+    """PNG of an RGB picture, without time stamps, profiles or other notes."""
+    buffer = BytesIO()
+    Image.fromarray(np.asarray(picture)).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def data_uri(picture: Pixels | Image.Image) -> str:
+    """The same PNG as a `data:` address, to stand inside a page."""
+    return "data:image/png;base64," + b64encode(png_bytes(picture)).decode("ascii")

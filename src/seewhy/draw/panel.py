@@ -1,0 +1,82 @@
+"""One picture per explanation: the photo, what was found in it, and how to read the colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from seewhy.draw.colors import Map, Pixels, peak, scale
+from seewhy.draw.legend import Legend
+from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
+from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
+from seewhy.errors import UsageError
+
+__all__ = ["Tile", "panel", "tile"]
+
+ROW = 4
+LARGE, SMALL = 640, 360
+NARROWEST = 320
+GAP, MARGIN = 28, 32
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a panel, its caption, and its legend where it has colours to explain."""
+
+    picture: Pixels
+    caption: str
+    legend: Legend | None = None
+
+
+def tile(
+    pixels: Pixels,
+    values: Map,
+    view: View,
+    caption: str,
+    *,
+    signed: bool = False,
+    opacity: float = OPACITY,
+    cmap: str | None = None,
+    limit: float | None = None,
+    words: str = NOTHING,
+) -> Tile:
+    """The overlay of a map together with the legend that belongs to it; `words` stand in for an empty map."""
+    scaled, limit = scale(values, signed=signed, limit=limit)
+    if not scaled.any():
+        return Tile(blank(pixels, view, words, longest=LARGE), caption)
+    picture = overlay(pixels, values, view, signed=signed, opacity=opacity, cmap=cmap, limit=limit, longest=LARGE)
+    return Tile(picture, caption, Legend(signed, limit, peak(values, signed=signed), cmap, opacity))
+
+
+def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, caption: str = "") -> Image.Image:
+    """The photo, its crop marked, and the tiles, in even rows of at most four; title above, caption below.
+
+    Tiles can be compared only where their legends show the same numbers (`peak` finds a common limit). Raises
+    `UsageError` without a tile.
+    """
+    if not tiles:
+        raise UsageError("a panel needs at least one picture beside the photo; pass a tile")
+    original = photo(pixels, view, longest=LARGE)
+    whole = np.array_equal(original, fit(pixels, LARGE))
+    tiles = [Tile(original, "Photo" if whole else "Photo; the frame marks what the model saw"), *tiles]
+    columns = ceil(len(tiles) / ceil(len(tiles) / ROW))
+    longest = LARGE if columns <= 2 else SMALL
+    width = max(NARROWEST, *(fit(each.picture, longest).shape[1] for each in tiles))
+    rows = [_row(tiles[start : start + columns], width, longest) for start in range(0, len(tiles), columns)]
+    across = rows[0].width
+    blocks = [text_block(title, across, 22, bold=True), *rows]
+    blocks += [text_block(caption, across, 15, color=FAINT)] if caption else []
+    return ImageOps.expand(stack(blocks, GAP), MARGIN, PAPER)
+
+
+def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
+    """Pictures, captions and legends in three lines, so that each stands level with its neighbours."""
+    nothing = Image.new("RGB", (width, 1), PAPER)
+    pictures = [stack([Image.fromarray(fit(each.picture, longest)), nothing], 0) for each in tiles]
+    captions = [text_block(each.caption, width, 15) for each in tiles]
+    legends = [each.legend.draw(width) if each.legend else nothing for each in tiles]
+    return stack([beside(blocks, GAP) for blocks in (pictures, captions, legends)], 10)

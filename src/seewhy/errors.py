@@ -1,0 +1,59 @@
+"""One small tree of exceptions. Every message names the cause and the cure."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmbiguousClass",
+    "BadImage",
+    "Cancelled",
+    "ExplainError",
+    "ModelError",
+    "NonFinite",
+    "SeewhyError",
+    "UnknownName",
+    "UsageError",
+]
+
+
+class SeewhyError(Exception):
+    """Root of every error that seewhy raises on purpose."""
+
+
+class BadImage(SeewhyError):
+    """A picture that cannot be opened safely; `code` is stable and meant for programs.
+
+    Codes: `empty`, `not_an_image`, `unsupported`, `truncated`, `too_large`, `too_small`, `nonfinite`,
+    `bad_array`, `not_found`, `not_a_file`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ModelError(SeewhyError):
+    """A network that cannot be loaded, or whose output is not what a classifier gives."""
+
+
+class NonFinite(ModelError):
+    """The network answered with NaN or infinity, so nothing about it can be explained."""
+
+
+class ExplainError(SeewhyError):
+    """A method could not explain this network on this image."""
+
+
+class UsageError(SeewhyError):
+    """The request itself is wrong: a combination that has no meaning, or a value out of range."""
+
+
+class UnknownName(UsageError):
+    """A name that nothing answers to; the message lists the nearest valid names."""
+
+
+class AmbiguousClass(UsageError):
+    """A class name that stands for several classes; the message lists their indices."""
+
+
+class Cancelled(SeewhyError):
+    """The caller asked to stop; nothing is left behind."""

@@ -1,0 +1,22 @@
+"""Methods that explain one decision, one file per family, and what they share."""
+
+from seewhy.explainers.explanation import Cost, Explanation
+from seewhy.explainers.registry import (
+    Method,
+    MethodInfo,
+    find_method,
+    list_methods,
+    register,
+    suitable_methods,
+)
+
+__all__ = [
+    "Cost",
+    "Explanation",
+    "Method",
+    "MethodInfo",
+    "find_method",
+    "list_methods",
+    "register",
+    "suitable_methods",
+]

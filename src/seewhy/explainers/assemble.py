@@ -1,0 +1,85 @@
+"""Make an `Explanation` of what a method computed: every method ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seewhy.explainers.explanation import Cost, Explanation
+from seewhy.images import Image
+from seewhy.models import Classifier, Prediction, Target
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from seewhy.explainers.registry import Method
+
+__all__ = ["assemble", "describe"]
+
+SHOWN = 5
+
+
+def assemble(
+    method: Method,
+    classifier: Classifier,
+    image: Image,
+    target: Target,
+    *,
+    values: np.ndarray,
+    logits: Tensor,
+    generator: torch.Generator,
+    cost: Cost,
+    label: str | None = None,
+    layer: str | None = None,
+    signed: bool | None = None,
+    checks: Mapping[str, float] | None = None,
+) -> Explanation:
+    """`values` `(h, w)` over what the network saw, `logits` `(K,)` of the unchanged image."""
+    return Explanation(
+        values=values,
+        image=image,
+        view=classifier.preprocessing.view(image),
+        target=target,
+        target_label=label or target.label(classifier.categories),
+        predictions=_predictions(classifier, logits, target),
+        method=method.info.name,
+        signed=method.info.signed if signed is None else signed,
+        classifier=classifier.name,
+        fingerprint=classifier.fingerprint,
+        layer=layer,
+        parameters=describe(method),
+        seed=generator.initial_seed(),
+        cost=cost,
+        checks=dict(checks or {}),
+    )
+
+
+def describe(method: Method) -> dict[str, Any]:
+    """A method's hyper-parameters as plain JSON values; pictures are named by their hash."""
+    values = {entry.name: getattr(method, entry.name) for entry in fields(method)}  # pyright: ignore[reportArgumentType]
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Image):
+        return {"name": value.name, "sha256": value.sha256}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tuple[Prediction, ...]:
+    """The likeliest classes, and those that the target names if they are not among them."""
+    probabilities = logits.float().softmax(0)
+    ranked = classifier.ranked(probabilities, SHOWN)
+    asked = {target.index, target.against} - {None} - {each.index for each in ranked}
+    rest = [
+        Prediction(index, classifier.categories[index], float(probabilities[index]))
+        for index in asked
+        if index is not None
+    ]
+    return (*ranked, *sorted(rest, key=lambda each: -each.probability))

@@ -1,0 +1,9 @@
+"""The only door for pictures: untrusted bytes in, a checked upright RGB `Image` out."""
+
+from __future__ import annotations
+
+from seewhy.images.finding import find_images, samples
+from seewhy.images.image import Image
+from seewhy.images.opening import open_image
+
+__all__ = ["Image", "find_images", "open_image", "samples"]

@@ -1,0 +1,100 @@
+"""Whatever people hold in their hands to an `Image`."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image as Picture
+
+from seewhy.errors import BadImage, UsageError
+from seewhy.images.arrays import Colour, values_to_rgb, with_channels
+from seewhy.images.files import from_bytes, from_picture
+from seewhy.images.finding import locate
+from seewhy.images.image import Image
+from seewhy.images.limits import MAX_PIXELS, byte_limit, check_size
+
+__all__ = ["open_image"]
+
+_NAME_LENGTH = 200
+_WHITE: Colour = (255, 255, 255)
+
+
+def open_image(
+    source: str | Path | bytes | Picture | NDArray[Any] | Image,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    background: Colour = _WHITE,
+) -> Image:
+    """Open any picture safely as upright RGB; its `notes` tell what was changed.
+
+    Files are JPEG, PNG, WebP, GIF, BMP or TIFF by their content, whatever they are called. EXIF orientation is
+    applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB and palettes
+    become RGB; `seewhy.images.pictures` states the rules. Damaged files are refused, never shown in part.
+
+    Args:
+        source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)` or `(H, W, C)`
+            (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), or an `Image`.
+        name: What to call it; the file name by default.
+        max_pixels: The largest picture to decode, checked before decoding. Decoding takes up to 20 bytes a pixel.
+        background: RGB, 0 to 255, shown where the picture is transparent.
+
+    Raises:
+        BadImage: The picture cannot be opened; `code` says why, the message also what to do.
+        UnknownName: There is no such sample.
+        UsageError: `background` is no colour.
+    """
+    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
+        raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
+    label = _tidy(name or "picture")
+    match source:
+        case str() | Path():
+            return _from_path(locate(source), name, max_pixels, background)
+        case bytes():
+            return from_bytes(source, label, max_pixels, background)
+        case Picture():
+            return from_picture(source, label, max_pixels, background)
+        case np.ndarray():
+            return _from_array(source, label, max_pixels, background)
+        case Image():
+            check_size(source.width, source.height, max_pixels, source.name)
+            return replace(source, name=label) if name else source
+    raise BadImage(
+        "bad_array",
+        f"{type(source).__name__} is no kind of picture; give a path, bytes, a Pillow picture or a NumPy array "
+        "(of a tensor: tensor.permute(1, 2, 0).cpu().numpy()).",
+    )
+
+
+def _from_path(path: Path, name: str | None, max_pixels: int, background: Colour) -> Image:
+    label = _tidy(name or path.name or str(path))
+    return from_bytes(_read(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
+
+
+def _read(path: Path, name: str, most: int) -> bytes:
+    try:
+        # Asked before opening: a named pipe would wait for its writer, a device might never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadImage("not_a_file", f"{name} is a folder or a device, not a file. Name the picture itself.")
+        with path.open("rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        raise BadImage("not_found", f"{name}: there is no file {str(path)!r}. Check the path.") from None
+    except (OSError, ValueError) as error:
+        raise BadImage("not_found", f"{name} cannot be read ({error}). Check the path and its permissions.") from error
+
+
+def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour) -> Image:
+    values = with_channels(array, name)
+    check_size(values.shape[1], values.shape[0], max_pixels, name)
+    return Image(values_to_rgb(values, background, name), name)
+
+
+def _tidy(name: str) -> str:
+    """A name that can be printed: file names may hold line breaks, control codes and broken letters."""
+    return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH]

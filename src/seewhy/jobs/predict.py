@@ -1,0 +1,37 @@
+"""Predict: what the classifier says of each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seewhy.errors import SeewhyError
+from seewhy.images import Image, open_image
+from seewhy.models import Classifier, Prediction
+from seewhy.progress import Progress, silent
+
+__all__ = ["Answer", "predict_each"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The likeliest classes of one picture, or the error that stopped it."""
+
+    source: str
+    image: Image | None = None
+    predictions: tuple[Prediction, ...] = ()
+    error: SeewhyError | None = None
+
+
+def predict_each(
+    classifier: Classifier, sources: Sequence[str | Path], top: int = 5, progress: Progress = silent
+) -> Iterator[Answer]:
+    """The `top` likeliest classes of file after file; a bad one never stops the rest."""
+    for done, source in enumerate(sources, start=1):
+        try:
+            image = open_image(source)
+            yield Answer(str(source), image, tuple(classifier.predict(image, top)))
+        except SeewhyError as error:
+            yield Answer(str(source), error=error)
+        progress(done, len(sources), "images")

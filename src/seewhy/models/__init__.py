@@ -1,0 +1,28 @@
+"""Classifiers: networks with their preprocessing, class names, layers and embedding."""
+
+from seewhy.models.capture import Captured, capture, find_layer
+from seewhy.models.categories import Categories, imagenet
+from seewhy.models.classifier import Classifier, Prediction
+from seewhy.models.grids import Grid
+from seewhy.models.layers import Layer
+from seewhy.models.load import DEFAULT_MODEL, list_models, load
+from seewhy.models.preprocessing import Box, Preprocessing
+from seewhy.models.target import Target
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Box",
+    "Captured",
+    "Categories",
+    "Classifier",
+    "Grid",
+    "Layer",
+    "Prediction",
+    "Preprocessing",
+    "Target",
+    "capture",
+    "find_layer",
+    "imagenet",
+    "list_models",
+    "load",
+]

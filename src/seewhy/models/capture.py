@@ -1,0 +1,130 @@
+"""The capture engine: what named layers put out (or take in) during one forward, and gradients with respect to it.
+
+Forward hooks alone, gone when the context ends. Autograd records from the first captured layer on, not before, so
+that a Grad-CAM costs one forward plus the backward to that layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError, UnknownName
+
+__all__ = ["Captured", "capture", "find_layer", "gradients_of"]
+
+Side = Literal["output", "input"]
+
+
+@dataclass
+class Captured:
+    """Activations by layer name; of a layer that runs several times, the last run."""
+
+    activations: dict[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, layer: str) -> Tensor:
+        if layer not in self.activations:
+            raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
+        return self.activations[layer]
+
+    def gradients(self, score: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """∂ score / ∂ activation of each layer; `score` may be a sum over the batch. Can be called again."""
+        if not score.requires_grad:
+            raise ExplainError(
+                "the network's answer does not depend on the captured layers through autograd: it runs under "
+                "no_grad, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
+            )
+        tensors = [self[layer] for layer in layers]
+        found = gradients_of(score, tensors)
+        gradients: dict[str, Tensor] = {}
+        for layer, gradient in zip(layers, found, strict=True):
+            if gradient is None:
+                raise ExplainError(f"the network's answer does not depend on layer '{layer}'; choose another")
+            gradients[layer] = gradient
+        return gradients
+
+
+@contextmanager
+def capture(
+    module: nn.Module, layers: Sequence[str], *, side: Side = "output", gradients: bool = True
+) -> Generator[Captured]:
+    """Capture `layers` of `module` while the context lasts; run the forward inside it.
+
+    With `gradients`, the captured tensors take part in autograd (those that nothing before them records become its
+    leaves). Without, nothing is recorded. The network itself, its flags and its `.grad` are left alone.
+    """
+    seen = Captured()
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        for name in layers:
+            stack.enter_context(_hooked(find_layer(module, name), name, seen, side, gradients))
+        yield seen
+
+
+def gradients_of(score: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
+    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+
+
+def find_layer(module: nn.Module, name: str) -> nn.Module:
+    """The submodule called `name`; an unknown name is answered with the nearest ones."""
+    known = dict(module.named_modules())
+    if name in known and name:
+        return known[name]
+    near = get_close_matches(name, known, n=4, cutoff=0.3)
+    raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
+                      "(`seewhy list layers` shows all)")  # fmt: skip
+
+
+@contextmanager
+def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
+    def keep(value: Any) -> Any:
+        tensor = _leading_tensor(value, name)
+        held = _recorded(tensor) if gradients else tensor
+        seen.activations[name] = held
+        # The network goes on with a copy: what follows may work in place on it (residual additions, ReLU).
+        return _with_leading_tensor(value, held.clone())
+
+    if side == "output":
+        handle = layer.register_forward_hook(lambda _module, _args, output: keep(output))
+    else:
+        handle = layer.register_forward_pre_hook(lambda _module, args: keep(args))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _recorded(tensor: Tensor) -> Tensor:
+    torch.set_grad_enabled(True)  # undone when the capture's no_grad context ends
+    return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+
+
+def _leading_tensor(value: Any, name: str) -> Tensor:
+    first = value
+    while isinstance(first, tuple | list | Mapping) and len(first):
+        first = next(iter(first.values())) if isinstance(first, Mapping) else first[0]
+    if not isinstance(first, Tensor) or not first.is_floating_point():
+        raise ExplainError(f"layer '{name}' yields {type(value).__name__}, not activations; choose another layer")
+    return first
+
+
+def _with_leading_tensor(value: Any, tensor: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return tensor
+    if isinstance(value, Mapping):
+        key = next(iter(value))
+        # Output classes of transformers are ordered dicts that rebuild from their own fields.
+        return type(value)(**{**value, key: _with_leading_tensor(value[key], tensor)})
+    rest = value[1:]
+    first = _with_leading_tensor(value[0], tensor)
+    if hasattr(value, "_fields"):
+        return type(value)(first, *rest)
+    return type(value)((first, *rest))

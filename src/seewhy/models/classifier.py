@@ -1,0 +1,177 @@
+"""`Classifier`: a network with its preprocessing, class names, layers and embedding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError, ModelError, UsageError
+from seewhy.models.capture import capture
+from seewhy.models.categories import Categories
+from seewhy.models.grids import Grid
+from seewhy.models.layers import Layer, default_layer, head_layer, trace_layers
+from seewhy.models.outputs import find_logits
+from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.state import evaluating
+from seewhy.models.target import Target, parse_target
+
+if TYPE_CHECKING:
+    from seewhy.images import Image
+
+__all__ = ["Classifier", "Prediction"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class with the probability that the classifier gives it."""
+
+    index: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """Any image classifier as seewhy sees it; the network itself is never changed.
+
+    `offers` says what methods may ask of it: `scores`, `layers`, `gradients`.
+    """
+
+    module: nn.Module
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    given_categories: Categories | None = None
+    name: str = "a network"
+    offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
+
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module,
+        preprocessing: Preprocessing | None = None,
+        categories: Sequence[str] | Categories | None = None,
+        name: str | None = None,
+    ) -> Classifier:
+        """Wrap any network; without more, 224 px of the whole picture, ImageNet statistics and numbered classes."""
+        if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
+        if categories is not None and not isinstance(categories, Categories):
+            categories = Categories(tuple(categories))
+        return cls(module, preprocessing or Preprocessing(), categories, name or type(module).__name__)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's numbers live."""
+        return self._anchor.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the network's numbers."""
+        return self._anchor.dtype
+
+    def preprocess(self, images: Sequence[Image]) -> Tensor:
+        """Network input `(N, 3, h, w)`, on the network's device in its dtype."""
+        pixels = self.preprocessing.pixels(list(images)).to(self.device, self.dtype)
+        return self.preprocessing.normalize(pixels)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Class scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
+        with evaluating(self.module):
+            logits = find_logits(self.module(x))
+        if len(logits) != len(x):
+            raise ModelError(f"the network answered {len(x)} images with {len(logits)} rows of scores")
+        return logits
+
+    def probabilities(self, images: Sequence[Image]) -> Tensor:
+        """Softmax probabilities `(N, K)`."""
+        with torch.no_grad():
+            return self.logits(self.preprocess(images)).softmax(dim=1)
+
+    def predict(self, image: Image, top: int = 5) -> list[Prediction]:
+        """The `top` likeliest classes of one image, best first."""
+        return self.ranked(self.probabilities([image])[0], top)
+
+    def ranked(self, probabilities: Tensor, top: int = 5) -> list[Prediction]:
+        """The `top` likeliest of one row of probabilities `(K,)`, best first."""
+        best = probabilities.topk(min(top, len(self.categories)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Prediction(index, self.categories[index], value) for index, value in pairs]
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
+        head = head_layer(self.layers, self.module, len(self.categories))
+        with capture(self.module, [head], side="input", gradients=False) as seen:
+            self.logits(x)
+            features = seen[head]
+            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1)
+
+    def target(self, what: str | int | Target) -> Target:
+        """A class index, a class name or "A vs B" as a checked target."""
+        return what if isinstance(what, Target) else parse_target(what, self.categories)
+
+    @cached_property
+    def categories(self) -> Categories:
+        """Class names in the order of the scores; numbered when none were given."""
+        with torch.no_grad():
+            count = self.logits(self._probe()).shape[1]
+        names = self.given_categories or Categories.numbered(count)
+        if len(names) != count:
+            raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
+        return names
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every submodule in the order it runs."""
+        return trace_layers(self.module, lambda: self.logits(self._probe()), self.preprocessing.size)
+
+    @cached_property
+    def default_layer(self) -> str:
+        """The layer that CAM methods explain unless told otherwise."""
+        return default_layer(self.layers, self.module, self._probe_features)
+
+    def grid(self, layer: str) -> Grid | None:
+        """How `layer`'s last output covers the picture; None where it does not."""
+        return next((known.grid for known in reversed(self.layers) if known.name == layer), None)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
+        digest = hashlib.sha256(repr(self.module).encode())
+        digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
+        for name, tensor in self.module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def to(self, device: str | torch.device) -> Classifier:
+        """The same classifier with its network moved to `device`."""
+        self.module.to(device)
+        return self
+
+    @cached_property
+    def _anchor(self) -> Tensor:
+        floating = (tensor for tensor in self.module.state_dict().values() if tensor.is_floating_point())
+        return next(floating, torch.zeros(()))
+
+    def _probe(self) -> Tensor:
+        # Noise, not zeros: on a flat picture whole layers of a ReLU network may be dead.
+        noise = torch.randn((1, 3, *self.preprocessing.size), generator=torch.Generator().manual_seed(0))
+        return noise.to(self.device, self.dtype)
+
+    def _probe_features(self) -> Tensor:
+        try:
+            return self.embed(self._probe())
+        except ExplainError:  # no linear head: its scores must do
+            return self.logits(self._probe())
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.name!r}, {type(self.module).__name__}, {self.preprocessing.size})"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")

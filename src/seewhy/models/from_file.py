@@ -1,0 +1,77 @@
+"""`file:FOLDER` a trained classifier on disk: `model.safetensors` and a `card.json` that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from seewhy.errors import ModelError
+from seewhy.models import from_bundled, from_timm, from_torchvision
+from seewhy.models.categories import Categories, imagenet
+from seewhy.models.classifier import Classifier
+from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.weights import load_weights, read_weights
+
+__all__ = ["CARD", "SCHEMA", "WEIGHTS", "load", "names"]
+
+CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
+REQUIRED = ("schema", "architecture", "preprocessing", "categories")
+
+
+def load(name: str, weights: Path | None = None) -> Classifier:
+    """Open the folder `name`; `weights` replaces its `model.safetensors`."""
+    folder = Path(name).expanduser()
+    card = _read_card(folder / CARD)
+    path = weights or folder / WEIGHTS
+    if weights is None and "sha256" in card:
+        _check_hash(path, card["sha256"])
+    categories = imagenet() if card["categories"] == "imagenet-1k" else Categories(tuple(card["categories"]))
+    module = _build(card["architecture"], len(categories), card.get("options", {}))
+    load_weights(module, read_weights(path), path.name)
+    return Classifier(module, Preprocessing.from_dict(card["preprocessing"]), categories, f"file:{folder.name}")
+
+
+def names() -> list[str]:
+    """Folders cannot be listed."""
+    return []
+
+
+def _build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Module:
+    source, _, name = architecture.partition(":")
+    if source == "torchvision":
+        return from_torchvision.build(name, classes, **options)
+    if options:
+        raise ModelError(f"the card's options {sorted(options)} are known for torchvision architectures only")
+    if source == "timm":
+        return from_timm.build(name, classes)
+    if source == "bundled":
+        return from_bundled.build(classes)
+    raise ModelError(f"the card names architecture '{architecture}'; expected torchvision:…, timm:… or bundled:…")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"there is no {path}; a file: model is a folder with {WEIGHTS} and {CARD}")
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if missing := [key for key in REQUIRED if key not in card]:
+        raise ModelError(f"{path} lacks {missing}; docs/models.md shows a whole card")
+    if card["schema"] != SCHEMA:
+        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
+    return card
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"there is no weights file {path}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise ModelError(f"{path} is not the file its card was written for (sha256 {found[:12]}…, "
+                         f"card says {expected[:12]}…)")  # fmt: skip

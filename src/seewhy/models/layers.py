@@ -1,0 +1,137 @@
+"""What a network's layers are, in the order they run, and which of them to explain by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError
+from seewhy.models.capture import capture, gradients_of
+from seewhy.models.grids import Grid, find_grid
+
+__all__ = ["Layer", "default_layer", "head_layer", "trace_layers"]
+
+# Layers that pass on, shrink or reshape what another computed: their maps say nothing new.
+PASSIVE = (
+    "Pool",
+    "Dropout",
+    "DropPath",
+    "StochasticDepth",
+    "Identity",
+    "Flatten",
+    "Permute",
+    "Pad",
+    "Upsample",
+)
+CANDIDATES = 12
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One submodule as it ran: its name, class, output shape for one image, and how that covers the picture."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    grid: Grid | None
+    output: int  # equal for submodules that returned the very same tensor
+    passive: bool = False
+
+
+def trace_layers(module: nn.Module, forward: Callable[[], Any], input_size: tuple[int, int]) -> tuple[Layer, ...]:
+    """Every submodule that ran during `forward()`, in order of completion; runs it once, recording nothing else."""
+    visits: list[tuple[str, nn.Module, Tensor, int]] = []
+    with torch.no_grad(), _watching(module, visits):
+        forward()
+    order: dict[tuple[int, tuple[int, ...], int], int] = {}
+    return tuple(
+        Layer(
+            name=name,
+            kind=type(part).__name__,
+            shape=tuple(output.shape),
+            grid=find_grid(tuple(output.shape), input_size),
+            output=order.setdefault((output.data_ptr(), tuple(output.shape), version), len(order)),
+            passive=any(word in type(part).__name__ for word in PASSIVE),
+        )
+        for name, part, output, version in visits
+    )
+
+
+def default_layer(layers: Sequence[Layer], module: nn.Module, features: Callable[[], Tensor]) -> str:
+    """The deepest layer with a grid that the decision still depends on.
+
+    For a CNN that is its last convolutional stage before pooling; for a vision transformer with a class token it is
+    the last block's first norm, since the patch tokens after it are never read. `features()` runs the network and
+    gives what its head sees, which tells dependence even where the head is not trained yet.
+
+    Raises:
+        ExplainError: no layer covers the picture.
+    """
+    candidates = _distinct(layers)[-CANDIDATES:]
+    if not candidates:
+        raise ExplainError(
+            "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
+            "use a method that needs scores or gradients only"
+        )
+    names = [layer.name for layer in candidates]
+    with capture(module, names) as seen:
+        found = features()
+    with torch.enable_grad():
+        score = found.square().sum()
+    tensors = [seen[name] for name in names]
+    if not score.requires_grad:
+        return names[-1]
+    gradients = gradients_of(score, tensors)
+    for layer, gradient in reversed(list(zip(candidates, gradients, strict=True))):
+        if gradient is not None and layer.grid and bool(layer.grid.fold(gradient).any()):
+            return layer.name
+    return names[-1]
+
+
+def head_layer(layers: Sequence[Layer], module: nn.Module, classes: int) -> str:
+    """The last linear layer that gives the class scores: what goes into it is the embedding."""
+    heads = (nn.Linear, nn.Conv2d)
+    for layer in reversed(layers):
+        if isinstance(module.get_submodule(layer.name), heads) and layer.shape[1:2] == (classes,):
+            return layer.name
+    raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
+
+
+def _distinct(layers: Sequence[Layer]) -> list[Layer]:
+    """One layer per computed output: the outermost module that returns it."""
+    runs = {layer.name: index for index, layer in enumerate(layers)}
+    makers: dict[int, Layer] = {}
+    outermost: dict[int, Layer] = {}
+    for index, layer in enumerate(layers):
+        makers.setdefault(layer.output, layer)
+        if runs[layer.name] == index:  # of a module that runs several times, its last run is what capture gives
+            outermost[layer.output] = layer
+    return [layer for key, layer in outermost.items() if not makers[key].passive and _is_stage(layer)]
+
+
+def _is_stage(layer: Layer) -> bool:
+    # Among tokens a bare linear layer makes queries, keys or values, which are no features of the patch.
+    return layer.grid is not None and not (layer.grid.layout == "tokens" and layer.kind == "Linear")
+
+
+@contextmanager
+def _watching(module: nn.Module, visits: list[tuple[str, nn.Module, Tensor, int]]) -> Generator[None]:
+    def watch(name: str, part: nn.Module) -> Any:
+        def note(_module: nn.Module, _args: Any, output: Any) -> None:
+            first = output[0] if isinstance(output, tuple | list) and output else output
+            if isinstance(first, Tensor) and first.is_floating_point():
+                # Work in place bumps the version: the same memory then holds another layer's output.
+                visits.append((name, part, first, first._version))  # noqa: SLF001
+
+        return part.register_forward_hook(note)
+
+    with ExitStack() as stack:
+        for name, part in module.named_modules():
+            if name:
+                stack.callback(watch(name, part).remove)
+        yield

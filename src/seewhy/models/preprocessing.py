@@ -1,0 +1,111 @@
+"""From upright RGB pictures to the tensor a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from seewhy.errors import ModelError
+
+if TYPE_CHECKING:
+    from PIL import Image as PILImage
+    from torch import Tensor
+
+    from seewhy.images import Image
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Box", "Preprocessing"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the upright picture; fractions of a pixel are kept."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, crop and normalise.
+
+    `size` is the (height, width) the network sees. With `resize`, the short side is scaled to it and the centre is
+    cut out; without, the whole picture is scaled to `size`, whatever its proportions.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    resize: int | None = None
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and self.resize < max(self.size):
+            raise ModelError(
+                f"preprocessing resizes the short side to {self.resize} and then crops {self.size}: "
+                "resize must be at least the crop's longer side"
+            )
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
+        """Build from JSON, where tuples are lists; unknown keys are refused."""
+        known = set(cls.__dataclass_fields__)
+        if unknown := sorted(set(fields) - known):
+            raise ModelError(f"unknown preprocessing keys {unknown}; expected some of {sorted(known)}")
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+        }
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    def view(self, image: Image) -> Box:
+        """The part of the upright picture that the network sees."""
+        if self.resize is None:
+            return Box(0.0, 0.0, float(image.width), float(image.height))
+        width, height = self._resized(image)
+        left, top = self._corner(width, height)
+        across, down = image.width / width, image.height / height
+        return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
+
+    def pixels(self, images: list[Image]) -> Tensor:
+        """What the network sees, before normalising: float32 `(N, 3, h, w)` in [0, 1] on the CPU."""
+        import torch
+
+        seen = np.stack([np.asarray(self._seen(image)) for image in images])
+        return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """`(N, 3, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
+        mean = pixels.new_tensor(self.mean).view(1, 3, 1, 1)
+        std = pixels.new_tensor(self.std).view(1, 3, 1, 1)
+        return (pixels - mean) / std
+
+    def _seen(self, image: Image) -> PILImage.Image:
+        from PIL import Image as Pillow
+
+        how = Pillow.Resampling[self.interpolation.upper()]
+        if self.resize is None:
+            return image.to_pil().resize((self.size[1], self.size[0]), how)
+        width, height = self._resized(image)
+        left, top = self._corner(width, height)
+        box = (left, top, left + self.size[1], top + self.size[0])
+        return image.to_pil().resize((width, height), how).crop(box)
+
+    def _resized(self, image: Image) -> tuple[int, int]:
+        short = self.resize or min(self.size)
+        if image.width <= image.height:
+            return short, int(short * image.height / image.width)
+        return int(short * image.width / image.height), short
+
+    def _corner(self, width: int, height: int) -> tuple[int, int]:
+        return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)

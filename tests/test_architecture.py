@@ -1,0 +1,146 @@
+"""The plan of the house, kept: who may import whom, what loads when, and what no file may say."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src/seewhy"
+
+# From left to right: a room imports rooms to its left, never one beside it.
+ROOMS = (
+    {"errors"},
+    {"progress"},
+    {"images"},
+    {"draw"},
+    {"models"},
+    {"explainers"},
+    {"metrics"},
+    {"people", "train"},
+    {"cases", "prototypes", "network"},
+    {"study"},
+    {"report"},
+    {"jobs"},
+    {"cli", "app"},
+)
+LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+HEAVY = {"torch", "torchvision", "timm", "matplotlib", "skimage", "sklearn", "scipy", "PIL"}
+# Bracketed letters keep this file from matching itself.
+PLACES = re.compile(r"(?<![\w.~-])/(?:[w]ork|[t]mp|[r]oot|[o]pt/wheels|[o]pt/pypi)\b|[p]ypi\.org|[p]ythonhosted\.org")
+
+FRONT_DOORS = {"__init__", "__main__"}
+modules = pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(source: str, folder: Sequence[str]) -> Iterator[str]:
+    """Every dotted name that a module in this folder imports, wherever it does so; relative ones made absolute."""
+    package = ["seewhy", *folder]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*start, *filter(None, [node.module])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def rooms_entered(source: str, folder: Sequence[str]) -> set[str]:
+    """The rooms of seewhy that a module imports from; "" for seewhy's own front door."""
+    parts = (name.split(".") for name in imported(source, folder))
+    return {part[1] if len(part) > 1 else "" for part in parts if part[0] == "seewhy"}
+
+
+@modules
+def test_a_module_imports_only_rooms_to_its_left(path):
+    room = room_of(path)
+    if room in FRONT_DOORS:
+        return
+    assert room in LEVEL, f"'{room}' has no place in ROOMS"
+    allowed = {other for other, level in LEVEL.items() if level < LEVEL[room]} | {room, "__version__"}
+    assert rooms_entered(path.read_text("utf-8"), path.relative_to(PACKAGE).parent.parts) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("source", "rooms"),
+    [
+        ("import seewhy.models.load", {"models"}),
+        ("from seewhy import draw, errors", {"draw", "errors"}),
+        ("from seewhy.jobs.explain import run", {"jobs"}),
+        ("from ..report import html", {"report"}),
+        ("from . import masking", {"explainers"}),
+        ("from .masking import Masked", {"explainers"}),
+        ("def late():\n    import seewhy", {""}),
+        ("import torch, seewhylike.models", set()),
+    ],
+)
+def test_every_form_of_import_is_seen(source, rooms):
+    assert rooms_entered(source, ["explainers"]) == rooms
+
+
+@modules
+def test_errors_are_raised_not_asserted(path):
+    lines = [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
+    assert not lines
+
+
+@modules
+def test_a_module_fits_in_the_head(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("name", ["seewhy", "seewhy.errors", "seewhy.progress"])
+def test_an_import_loads_nothing_heavy(name):
+    assert not HEAVY & set(fresh_python(f"import sys, {name}; print(*sys.modules)").split())
+
+
+def test_an_import_is_quick():
+    # Processor time, not the clock: the tests beside this one should not slow it down.
+    timed = "import time; start = time.process_time(); import seewhy; print(time.process_time() - start)"
+    assert statistics.median(float(fresh_python(timed)) for _ in range(3)) < 0.3
+
+
+def fresh_python(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_no_file_names_a_place_of_one_machine():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in project_files()
+        for number, line in enumerate(text_of(path).splitlines(), start=1)
+        if PLACES.search(line)
+    ]
+    assert not found
+
+
+def project_files() -> list[Path]:
+    """What git tracks or would: every file that it does not ignore."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    paths = (ROOT / name for name in done.stdout.split("\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+def text_of(path: Path) -> str:
+    """Its text; nothing for a binary file."""
+    content = path.read_bytes()
+    return "" if b"\0" in content else content.decode("utf-8", errors="replace")
