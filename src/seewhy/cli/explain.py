@@ -13,7 +13,7 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 from seewhy.errors import SeewhyError
 
 if TYPE_CHECKING:
-    from seewhy.jobs import Outcome
+    from seewhy.explainers import Outcome
     from seewhy.progress import Progress
 
 __all__ = ["explain"]

@@ -1,6 +1,8 @@
 """Methods that explain one decision, one file per family, and what they share."""
 
+from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.explainers.explanation import Cost, Explanation
+from seewhy.explainers.outcome import Outcome
 from seewhy.explainers.registry import (
     Method,
     MethodInfo,
@@ -15,6 +17,9 @@ __all__ = [
     "Explanation",
     "Method",
     "MethodInfo",
+    "Outcome",
+    "RegionWeights",
+    "Rule",
     "find_method",
     "list_methods",
     "register",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.images import Image
 from seewhy.models import Classifier, Prediction, Target
@@ -37,6 +38,8 @@ def assemble(
     layer: str | None = None,
     signed: bool | None = None,
     checks: Mapping[str, float] | None = None,
+    regions: RegionWeights | None = None,
+    rule: Rule | None = None,
 ) -> Explanation:
     """`values` `(h, w)` over what the network saw, `logits` `(K,)` of the unchanged image."""
     return Explanation(
@@ -55,6 +58,8 @@ def assemble(
         seed=generator.initial_seed(),
         cost=cost,
         checks=dict(checks or {}),
+        regions=regions,
+        rule=rule,
     )
 
 

@@ -56,8 +56,8 @@ def grad_cam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
     squares = gradients.square()
     sums = activations.sum((2, 3), keepdim=True)
     shares = squares / (2 * squares + sums * squares * gradients + 1e-6)
-    shares = torch.where(gradients == 0, 0, shares)
-    return torch.einsum("nk,nkhw->nhw", (shares * relu(gradients)).sum((2, 3)), activations)
+    weights = torch.where(gradients > 0, shares * gradients, 0).sum((2, 3))  # elsewhere a share may be 0 / 0
+    return torch.einsum("nk,nkhw->nhw", weights, activations)
 
 
 def hires_cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def principal_map(features: Tensor) -> Tensor:
     The sign of a singular vector is arbitrary; the larger extreme is made positive (Chung & Ying 2025, eq. 13).
     """
     count, channels, height, width = features.shape
-    rows = features.flatten(2).transpose(1, 2).double()
+    rows = features.flatten(2).transpose(1, 2).cpu().double()  # not every device has float64
     rows = rows - rows.mean(1, keepdim=True)
     if height * width <= channels:
         values, vectors = torch.linalg.eigh(rows @ rows.mT)
@@ -108,7 +108,7 @@ def principal_map(features: Tensor) -> Tensor:
         projected = (rows @ vectors[..., -1:]).squeeze(-1)
     flipped = projected.amin(1).abs() > projected.amax(1).abs()
     signed = torch.where(flipped[:, None], -projected, projected)
-    return signed.view(count, height, width).to(features.dtype)
+    return signed.view(count, height, width).to(features)
 
 
 @register(

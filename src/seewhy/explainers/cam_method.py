@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 import torch
@@ -16,10 +17,10 @@ from seewhy.explainers.assemble import assemble
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
-from seewhy.models import Categories, Classifier, Grid, Target, capture
+from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture
 from seewhy.progress import Progress, silent
 
-__all__ = ["CamMethod", "enlarge", "grid_of"]
+__all__ = ["CamMethod", "enlarge", "folded", "grid_of"]
 
 BATCH = 16
 
@@ -70,41 +71,52 @@ class CamMethod:
         generator: torch.Generator,
     ) -> list[Explanation]:
         start = time.perf_counter()
-        with capture(classifier.module, list(grids), gradients="gradients" in self.info.needs) as seen:
+        with capture(classifier.module, list(grids), gradients=self._with_gradients) as seen:
             logits = classifier.logits(classifier.preprocess(images))
-        activations = {layer: grid.fold(seen[layer].detach()).float() for layer, grid in grids.items()}
-        maps: dict[tuple[int, int, str], Tensor] = {}
-        for slot in range(max(map(len, targets), default=0)):
-            asked = [row for row in range(len(images)) if slot < len(targets[row])]
-            gradients: dict[str, Tensor] = {}
-            if "gradients" in self.info.needs:
-                score = torch.stack([self.score(logits[row], targets[row][slot]) for row in asked]).sum()
-                gradients = seen.gradients(score, list(grids))
-            for layer, grid in grids.items():
-                slopes = grid.fold(gradients[layer]).float() if gradients else activations[layer]
-                enlarged = enlarge(self._rectified(self.cam(activations[layer], slopes)), classifier)
-                maps.update({(row, slot, layer): enlarged[row] for row in asked})
-        each = (time.perf_counter() - start) / max(len(maps), 1)
-        cost = Cost(1, int("gradients" in self.info.needs), each)
+            columns = [self._maps(seen, grids, logits, column) for column in zip_longest(*targets)]
+        maps = [{layer: enlarge(coarse, classifier) for layer, coarse in column.items()} for column in columns]
+        logits = logits.detach()
+        seconds = (time.perf_counter() - start) / max(len(grids) * sum(map(len, targets)), 1)
         return [
             assemble(
                 self,
                 classifier,
-                images[row],
-                targets[row][slot],
-                values=maps[row, slot, layer].cpu().numpy(),
-                logits=logits[row].detach(),
-                label=self.label(logits[row].detach(), targets[row][slot], classifier.categories),
+                image,
+                target,
+                values=maps[number][layer][row].cpu().numpy(),
+                logits=logits[row],
+                label=self.label(logits[row], target, classifier.categories),
                 layer=layer,
                 signed=self.signed,
-                cost=cost,
+                cost=Cost(1, int(self._with_gradients), seconds),
                 generator=generator,
             )
-            for row, slot, layer in sorted(maps, key=lambda key: (key[0], key[1], list(grids).index(key[2])))
+            for row, image in enumerate(images)
+            for number, target in enumerate(targets[row])
+            for layer in grids
         ]
 
-    def _rectified(self, maps: Tensor) -> Tensor:
-        return maps if self.signed else maps.clamp(min=0)
+    @property
+    def _with_gradients(self) -> bool:
+        return "gradients" in self.info.needs
+
+    def _maps(
+        self, seen: Captured, grids: Mapping[str, Grid], logits: Tensor, targets: Sequence[Target | None]
+    ) -> dict[str, Tensor]:
+        """Layer by layer the maps `(N, h, w)` of one target per image, in the layer's own grid."""
+        slopes = seen.activations
+        if self._with_gradients:
+            scores = [self.score(row, target) for row, target in zip(logits, targets, strict=True) if target]
+            slopes = seen.gradients(torch.stack(scores).sum(), list(grids))
+        maps = {
+            layer: self.cam(folded(grid, seen[layer]), folded(grid, slopes[layer])) for layer, grid in grids.items()
+        }
+        return maps if self.signed else {layer: coarse.clamp(min=0) for layer, coarse in maps.items()}
+
+
+def folded(grid: Grid, tensor: Tensor) -> Tensor:
+    """`tensor` as detached maps `(N, C, h, w)`, in float32 at least: sums over a map overflow in half precision."""
+    return grid.fold(tensor.detach()).to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def grid_of(classifier: Classifier, layer: str) -> Grid:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seewhy import __version__
 from seewhy.draw import OPACITY
-from seewhy.errors import ExplainError, NonFinite, UsageError
-from seewhy.images import Image, open_image
-from seewhy.models.classifier import Prediction
-from seewhy.models.preprocessing import Box
-from seewhy.models.target import Target
+from seewhy.errors import ExplainError, NonFinite
+from seewhy.explainers.evidence import RegionWeights, Rule
+from seewhy.images import Image
+from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["SCHEMA", "Cost", "Explanation"]
-
-SCHEMA = 1
-VALUES, PHOTO, PICTURE, MANIFEST = "values.npy", "image.png", "picture.png", "manifest.json"
+__all__ = ["Cost", "Explanation"]
 
 
 class Cost(NamedTuple):
@@ -58,6 +52,8 @@ class Explanation:
     seed: int | None = None
     cost: Cost = Cost(0, 0, 0.0)
     checks: Mapping[str, float] = field(default_factory=dict)
+    regions: RegionWeights | None = None
+    rule: Rule | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2:
@@ -66,7 +62,7 @@ class Explanation:
             raise NonFinite(f"{self.method} gave NaN or infinity for '{self.target_label}' on {self.image.name}")
         if not self.signed and (self.values < 0).any():
             raise ExplainError(f"{self.method} declares no sign but gave negative values")
-        values = np.ascontiguousarray(self.values, dtype=np.float32)
+        values = np.array(self.values, dtype=np.float32, order="C")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
 
@@ -91,51 +87,23 @@ class Explanation:
         self.picture().show(title=self.image.name)
 
     def save(self, folder: str | Path) -> Path:
-        """Write `values.npy`, `image.png`, `picture.png` and `manifest.json`; returns the folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / VALUES, self.values, allow_pickle=False)
-        self.image.to_pil().save(folder / PHOTO)
-        self.picture().save(folder / PICTURE)
-        text = json.dumps(self.manifest(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        (folder / MANIFEST).write_text(text + "\n", "utf-8")
-        return folder
+        """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`; returns the folder."""
+        from seewhy.explainers.storage import save
+
+        return save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
-        """Read back what `save` wrote.
+        """Read back what `save` wrote; see `storage.load` for what is refused."""
+        from seewhy.explainers.storage import load
 
-        Raises:
-            UsageError: the folder holds no explanation, or one of another schema.
-            ExplainError: its photo is not the one the manifest was written for.
-        """
-        folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
-            raise UsageError(f"{folder} holds no explanation (no {MANIFEST})")
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        if manifest["schema"] != SCHEMA:
-            raise UsageError(f"{folder} has schema {manifest['schema']}, this seewhy reads {SCHEMA}")
-        about = manifest["image"]
-        image = replace(open_image(folder / PHOTO, name=about["name"]), notes=tuple(about["notes"]))
-        if image.sha256 != about["sha256"]:
-            raise ExplainError(f"{folder / PHOTO} was changed since the explanation was saved")
-        fields: dict[str, Any] = manifest["explanation"]
-        fields["view"] = Box(*fields["view"])
-        fields["target"] = Target(**fields["target"])
-        fields["predictions"] = tuple(Prediction(**each) for each in fields["predictions"])
-        fields["cost"] = Cost(**fields["cost"])
-        return cls(values=np.load(folder / VALUES, allow_pickle=False), image=image, **fields)
+        return load(Path(folder))
 
     def manifest(self) -> dict[str, Any]:
-        """All but the arrays, as plain JSON values."""
-        plain = {key: value for key, value in self.__dict__.items() if key not in {"values", "image"}}
-        about = {"name": self.image.name, "sha256": self.image.sha256, "notes": list(self.image.notes)}
-        nested = {
-            "target": asdict(self.target),
-            "predictions": [asdict(each) for each in self.predictions],
-            "cost": self.cost._asdict(),
-        }
-        return {"schema": SCHEMA, "seewhy": __version__, "image": about, "explanation": {**plain, **nested}}
+        """All but the large arrays, as plain JSON values."""
+        from seewhy.explainers.storage import manifest
+
+        return manifest(self)
 
     def _repr_html_(self) -> str:
         from seewhy.draw import data_uri

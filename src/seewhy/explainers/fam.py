@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seewhy.errors import UsageError
 from seewhy.explainers.assemble import assemble
-from seewhy.explainers.cam_method import enlarge, grid_of
+from seewhy.explainers.cam_method import enlarge, folded, grid_of
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo, register
 from seewhy.images import Image
@@ -103,7 +103,7 @@ class FAM:
         maps: dict[str, Tensor] = {}
         similarity: dict[str, float] = {}
         for layer, grid in grids.items():
-            own, other = grid.fold(seen[layer]).float()
+            own, other = folded(grid, seen[layer])
             coarse = fam(own[None], other)
             maps[layer] = enlarge(coarse, classifier)[0]
             similarity[layer] = float(coarse.mean())

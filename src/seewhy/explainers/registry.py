@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Classifier, Target
 
-__all__ = ["Method", "MethodInfo", "find_method", "list_methods", "register", "suitable_methods"]
+__all__ = ["Method", "MethodInfo", "find_method", "list_methods", "method_info", "register", "suitable_methods"]
 
 ENTRY_POINTS = "seewhy.methods"
 BUILT_IN = "seewhy.explainers"
@@ -111,6 +111,19 @@ def suitable_methods(classifier: Classifier) -> list[MethodInfo]:
     return [info for info in list_methods() if info.needs <= classifier.offers]
 
 
+def method_info(name: str) -> MethodInfo:
+    """What the method called `name` declares about itself.
+
+    Raises:
+        UnknownName: no such method; the nearest names are listed.
+    """
+    _import_all()
+    if name not in _REGISTERED:
+        near = get_close_matches(name.lower().replace("_", "-"), _REGISTERED, n=4, cutoff=0.3)
+        raise UnknownName(f"there is no method '{name}'; nearest: {', '.join(near) or 'see `seewhy list methods`'}")
+    return _REGISTERED[name]
+
+
 def find_method(name: str, **parameters: Any) -> Method:
     """The method called `name` with these hyper-parameters.
 
@@ -118,11 +131,7 @@ def find_method(name: str, **parameters: Any) -> Method:
         UnknownName: no such method; the nearest names are listed.
         UsageError: the method has no such hyper-parameter.
     """
-    _import_all()
-    if name not in _REGISTERED:
-        near = get_close_matches(name.lower().replace("_", "-"), _REGISTERED, n=4, cutoff=0.3)
-        raise UnknownName(f"there is no method '{name}'; nearest: {', '.join(near) or 'see `seewhy list methods`'}")
-    make = _REGISTERED[name].make
+    make = method_info(name).make
     known = [field.name for field in fields(make)]  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(parameters) - set(known)):
         raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}")

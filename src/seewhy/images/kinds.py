@@ -35,7 +35,7 @@ _KINDS = (
 )
 
 _NOT_READ = (
-    (rb"\s*<.{0,4000}<svg[\s>:]|\s*<svg[\s>:]", "an SVG drawing"),
+    (rb"(\xef\xbb\xbf)?\s*<(svg|.*<svg)[\s>:]", "an SVG drawing"),
     (rb"%PDF-", "a PDF document"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript drawing"),
     (rb"8BPS", "a Photoshop document"),
@@ -45,7 +45,7 @@ _NOT_READ = (
     (rb"\0\0[\x01\x02]\0", "an icon"),
 )
 _NO_PICTURES = (
-    (rb"\s*<(!doctype html|html)", "a web page: the download went wrong. Download the picture itself"),
+    (rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)", "a web page: the download failed. Download the picture itself"),
     (rb"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
     (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
     (rb"\x80[\x02-\x05]", "a Python pickle, which is never opened. Give a picture"),
@@ -79,4 +79,4 @@ _CURE = f"Save it as {', '.join(kind.name for kind in _KINDS[:-1])} or {_KINDS[-
 
 
 def _begins(data: bytes, signature: bytes) -> bool:
-    return re.match(signature, data[:4096], re.DOTALL | re.IGNORECASE) is not None
+    return re.match(signature, data[:4096], re.DOTALL) is not None

@@ -35,13 +35,13 @@ def open_image(
 
     Files are JPEG, PNG, WebP, GIF, BMP or TIFF by their content, whatever they are called. EXIF orientation is
     applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB and palettes
-    become RGB; `seewhy.images.pictures` states the rules. Damaged files are refused, never shown in part.
+    become RGB; `seewhy.images.pictures` states the rules. A file that ends too early is refused, never shown in part.
 
     Args:
         source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)` or `(H, W, C)`
             (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), or an `Image`.
         name: What to call it; the file name by default.
-        max_pixels: The largest picture to decode, checked before decoding. Decoding takes up to 20 bytes a pixel.
+        max_pixels: The largest picture decoded, checked before; decoding takes up to 7 bytes a pixel (WebP: 16).
         background: RGB, 0 to 255, shown where the picture is transparent.
 
     Raises:
@@ -51,7 +51,7 @@ def open_image(
     """
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
-    label = _tidy(name or "picture")
+    label = _tidy(name or "")
     match source:
         case str() | Path():
             return _from_path(locate(source), name, max_pixels, background)
@@ -97,4 +97,4 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Col
 
 def _tidy(name: str) -> str:
     """A name that can be printed: file names may hold line breaks, control codes and broken letters."""
-    return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH]
+    return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH] or "picture"

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, ImageChops
@@ -77,15 +77,23 @@ def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:
 
 
 def _orientation(picture: Picture) -> tuple[int, _Notes]:
-    """The EXIF orientation, 1 where it is absent or nonsense. Pillow turns a TIFF by itself and then forgets it."""
-    value = "unreadable"
+    """The EXIF orientation, 1 where there is none to be believed. Pillow turns a TIFF by itself, then forgets it."""
+    value = _exif_orientation(picture)
+    if value == 1:
+        return 1, ()
+    if value in _AS_STORED:
+        return int(value), ("turned upright as its EXIF says",)
+    return 1, (f"its EXIF orientation ({value}) was ignored",)
+
+
+def _exif_orientation(picture: Picture) -> Any:
+    """What stands there, of whatever type: 1 without EXIF, and "unreadable" where it is broken or too long."""
     with suppress(Exception):  # Pillow raises whatever it likes at broken EXIF, and the picture is good without it
-        if len(picture.info.get("exif", b"")) <= _EXIF_BYTES:
-            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    if value not in _AS_STORED:
-        return 1, (f"its EXIF orientation is {value} and was ignored",)
-    turned = value != 1
-    return int(value), ("turned upright as its EXIF says",) * turned
+        exif = picture.info.get("exif", b"")
+        tags = picture.getexif() if len(exif) <= _EXIF_BYTES else {}
+        if tags or not exif:
+            return tags.get(ExifTags.Base.Orientation, 1)
+    return "unreadable"
 
 
 def _conversion(picture: Picture, background: Colour, name: str) -> tuple[_Convert, _Notes]:

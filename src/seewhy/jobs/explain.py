@@ -10,24 +10,15 @@ from typing import Any
 import torch
 
 from seewhy.errors import SeewhyError, UsageError
-from seewhy.explainers import Explanation, Method, find_method
+from seewhy.explainers import Explanation, Method, Outcome, find_method
 from seewhy.images import Image, open_image
 from seewhy.models import Classifier, Target
 from seewhy.progress import Progress, silent
 
-__all__ = ["DEFAULT_METHOD", "Outcome", "Request", "explain", "explain_each"]
+__all__ = ["DEFAULT_METHOD", "Request", "explain", "explain_each"]
 
 DEFAULT_METHOD = "grad-cam"
 CHUNK = 16  # images held at once
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one picture: its explanations, or the error that stopped it."""
-
-    source: str
-    explanations: tuple[Explanation, ...] = ()
-    error: SeewhyError | None = None
 
 
 @dataclass(frozen=True)

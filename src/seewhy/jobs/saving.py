@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from seewhy.explainers import Explanation
-from seewhy.jobs.explain import Outcome
+from seewhy.explainers import Explanation, Outcome
 
 __all__ = ["save_each"]
 

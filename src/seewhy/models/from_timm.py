@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
-from seewhy.models.hubs import categories_for, check_known, class_count, downloading
+from seewhy.models.hubs import build_for, categories_for, check_known, downloading, hub_or_cache
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.weights import load_weights, read_weights
@@ -19,18 +20,17 @@ __all__ = ["build", "classifier_of", "load", "names"]
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """A timm classifier `arch` or `arch.tag`: its published weights, or those of the file `weights`."""
-    ready_torchvision()
-    import timm
-
-    check_known(name.partition(".")[0], timm.list_models(), "timm")
     full = f"timm:{name}"
     if weights is not None:
         tensors = read_weights(weights)
-        module = build(name, class_count(tensors))
+        module, _ = build_for(tensors, partial(build, name))
         load_weights(module, tensors, weights.name)
         return classifier_of(module, full)
+    ready_torchvision()
+    import timm
+
     check_known(name, timm.list_models() + timm.list_pretrained(), "timm")
-    with downloading(full):
+    with downloading(full), hub_or_cache():
         module = timm.create_model(name, pretrained=True)
     return classifier_of(module, full)
 
@@ -47,6 +47,7 @@ def build(name: str, classes: int) -> nn.Module:
     ready_torchvision()
     import timm
 
+    check_known(name.partition(".")[0], timm.list_models(), "timm")
     return timm.create_model(name, pretrained=False, num_classes=classes).eval()
 
 
@@ -61,9 +62,10 @@ def classifier_of(module: Any, name: str) -> Classifier:
 def _preprocessing(config: dict[str, Any]) -> Preprocessing:
     height, width = config["input_size"][-2:]
     whole = config.get("crop_mode") == "squash"
+    share = min(config["crop_pct"], 1.0)  # a few networks want a margin of black; they get the picture's own
     return Preprocessing(
         size=(height, width),
-        resize=None if whole else int(max(height, width) / config["crop_pct"]),
+        resize=None if whole else int(max(height, width) / share),
         interpolation=config["interpolation"],
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from seewhy.errors import ModelError
 from seewhy.models.classifier import Classifier
-from seewhy.models.hubs import categories_for, check_known, class_count, downloading
+from seewhy.models.hubs import build_for, categories_for, check_known, downloading
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["build", "load", "names", "preprocessing_of"]
+__all__ = ["OPTIONS", "build", "load", "names", "preprocessing_of"]
+
+OPTIONS = ("stride_in", "bn_eps")  # of `variant`
 
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """A torchvision classifier: torchvision's default weights, or those of the file `weights`."""
-    check_known(name, names(), "torchvision")
     full = f"torchvision:{name}"
     if weights is not None:
-        tensors = read_weights(weights)
-        count = class_count(tensors)
-        module = build(name, count)
-        load_weights(module, _without_auxiliary(tensors, module), weights.name)
+        tensors = _without_auxiliary(read_weights(weights))
+        module, count = build_for(tensors, partial(build, name))
+        load_weights(module, tensors, weights.name)
         return Classifier(module, preprocessing_of(name), categories_for(count), full)
+    check_known(name, names(), "torchvision")
     from torchvision.models import get_model
 
     with downloading(full):
@@ -44,7 +46,7 @@ def names() -> list[str]:
 
 def build(name: str, classes: int, **options: Any) -> nn.Module:
     """The bare architecture for `classes` classes, in evaluation mode, with options of `variant`."""
-    ready_torchvision()
+    check_known(name, names(), "torchvision")
     from torchvision.models import get_model
 
     extra = {"aux_logits": False, "init_weights": False} if name in {"googlenet", "inception_v3"} else {}
@@ -80,7 +82,6 @@ def variant(module: nn.Module, stride_in: str | None = None, bn_eps: float | Non
     return module
 
 
-def _without_auxiliary(tensors: dict[str, Any], module: nn.Module) -> dict[str, Any]:
+def _without_auxiliary(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Published Inception weights carry heads that serve only training."""
-    own = module.state_dict()
-    return {name: value for name, value in tensors.items() if name in own or "aux" not in name.lower()}
+    return {name: tensor for name, tensor in tensors.items() if not name.lower().startswith("aux")}

@@ -11,6 +11,8 @@ from torch import Tensor
 __all__ = ["Grid", "find_grid"]
 
 MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
+MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
+MOST_TOKEN_DISTORTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Grid:
 
 
 def find_grid(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | None:
-    """The grid in an output of `shape` for an input of (height, width), or None where there is none.
+    """The grid in an output of `shape` for one picture of (height, width), or None where there is none.
 
-    A 4-d output is read in the layout whose cells have the proportions of the input; tokens are read as the fewest
-    prefix tokens that leave a full grid.
+    A 4-d output is read in the layout whose grid comes nearer to the proportions of the input; tokens are read as the
+    fewest prefix tokens that leave a full grid.
     """
+    if shape[:1] != (1,):  # windows of the picture, one beside the other
+        return None
     if len(shape) == 4:
         return _grid_of_maps(shape, input_size)
     if len(shape) == 3:
@@ -49,13 +53,13 @@ def find_grid(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | Non
 def _grid_of_maps(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | None:
     first = Grid("channels first", shape[1], shape[2], shape[3])
     last = Grid("channels last", shape[3], shape[1], shape[2])
-    fits = [grid for grid in (first, last) if _smaller(grid, input_size)]
-    grid = min(fits, key=lambda grid: _distortion(grid, input_size), default=None)
-    return grid if grid and grid.height * grid.width > 1 else None
+    fits = [grid for grid in (first, last) if _covers(grid, input_size)]
+    return min(fits, key=lambda grid: _distortion(grid, input_size), default=None)
 
 
-def _smaller(grid: Grid, input_size: tuple[int, int]) -> bool:
-    return grid.height <= input_size[0] and grid.width <= input_size[1]
+def _covers(grid: Grid, input_size: tuple[int, int]) -> bool:
+    smaller = grid.height <= input_size[0] and grid.width <= input_size[1]
+    return smaller and grid.height * grid.width > 1 and _distortion(grid, input_size) < MOST_DISTORTION
 
 
 def _distortion(grid: Grid, input_size: tuple[int, int]) -> float:
@@ -69,6 +73,6 @@ def _grid_of_tokens(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid
         height = round(math.sqrt(patches * input_size[0] / input_size[1]))
         width = patches // height if height else 0
         grid = Grid("tokens", channels, height, width, prefix)
-        if patches > 1 and height * width == patches and _distortion(grid, input_size) < 0.1:
+        if patches > 1 and height * width == patches and _distortion(grid, input_size) < MOST_TOKEN_DISTORTION:
             return grid
     return None

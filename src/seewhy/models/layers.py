@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError
-from seewhy.models.capture import capture, gradients_of
+from seewhy.models.capture import Identity, capture, gradients_of, watch
 from seewhy.models.grids import Grid, find_grid
 
 __all__ = ["Layer", "default_layer", "head_layer", "trace_layers"]
@@ -45,20 +44,19 @@ class Layer:
 
 def trace_layers(module: nn.Module, forward: Callable[[], Any], input_size: tuple[int, int]) -> tuple[Layer, ...]:
     """Every submodule that ran during `forward()`, in order of completion; runs it once, recording nothing else."""
-    visits: list[tuple[str, nn.Module, Tensor, int]] = []
-    with torch.no_grad(), _watching(module, visits):
+    with torch.no_grad(), watch(module) as visits:
         forward()
-    order: dict[tuple[int, tuple[int, ...], int], int] = {}
+    order: dict[Identity, int] = {}
     return tuple(
         Layer(
-            name=name,
-            kind=type(part).__name__,
-            shape=tuple(output.shape),
-            grid=find_grid(tuple(output.shape), input_size),
-            output=order.setdefault((output.data_ptr(), tuple(output.shape), version), len(order)),
-            passive=any(word in type(part).__name__ for word in PASSIVE),
+            name=visit.name,
+            kind=type(visit.part).__name__,
+            shape=tuple(visit.output.shape),
+            grid=find_grid(tuple(visit.output.shape), input_size),
+            output=order.setdefault(visit.gave, len(order)),
+            passive=any(word in type(visit.part).__name__ for word in PASSIVE),
         )
-        for name, part, output, version in visits
+        for visit in visits
     )
 
 
@@ -109,7 +107,8 @@ def _distinct(layers: Sequence[Layer]) -> list[Layer]:
     outermost: dict[int, Layer] = {}
     for index, layer in enumerate(layers):
         makers.setdefault(layer.output, layer)
-        if runs[layer.name] == index:  # of a module that runs several times, its last run is what capture gives
+        # Of a module that runs several times, its last run is what capture gives; an idle one does not wrap anything.
+        if runs[layer.name] == index and not layer.passive:
             outermost[layer.output] = layer
     return [layer for key, layer in outermost.items() if not makers[key].passive and _is_stage(layer)]
 
@@ -117,21 +116,3 @@ def _distinct(layers: Sequence[Layer]) -> list[Layer]:
 def _is_stage(layer: Layer) -> bool:
     # Among tokens a bare linear layer makes queries, keys or values, which are no features of the patch.
     return layer.grid is not None and not (layer.grid.layout == "tokens" and layer.kind == "Linear")
-
-
-@contextmanager
-def _watching(module: nn.Module, visits: list[tuple[str, nn.Module, Tensor, int]]) -> Generator[None]:
-    def watch(name: str, part: nn.Module) -> Any:
-        def note(_module: nn.Module, _args: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple | list) and output else output
-            if isinstance(first, Tensor) and first.is_floating_point():
-                # Work in place bumps the version: the same memory then holds another layer's output.
-                visits.append((name, part, first, first._version))  # noqa: SLF001
-
-        return part.register_forward_hook(note)
-
-    with ExitStack() as stack:
-        for name, part in module.named_modules():
-            if name:
-                stack.callback(watch(name, part).remove)
-        yield

@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
 from seewhy.errors import ModelError, UnknownName
 from seewhy.models.classifier import Classifier
 
@@ -40,7 +42,8 @@ def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: s
     if prefix not in SOURCES or not rest:
         raise UnknownName(_correction(name))
     path = Path(weights).expanduser() if weights is not None else None
-    return _source(prefix).load(rest, path).to(_device(device))
+    with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
+        return _source(prefix).load(rest, path).to(_device(device))
 
 
 def list_models() -> list[str]:
@@ -61,15 +64,17 @@ def _correction(name: str) -> str:
         return f"'{name}' is an older form: write '{prefix}:{rest}'"
     if Path(name).is_dir():
         return f"'{name}' is a folder: write 'file:{name}'"
-    found = [full for full in list_models() if full.partition(":")[2] == name]
-    if found:
-        return f"'{name}' could mean several networks: write {' or '.join(repr(full) for full in found)}"
+    if Path(name).is_file():
+        return f"'{name}' is a file: name the architecture it holds weights of, and pass it by --weights"
+    if slash:
+        return f"there is no folder '{name}'; a network of the Hugging Face hub is written 'hf-hub:{name}'"
+    found = dict.fromkeys(full.partition(".")[0] for full in list_models())
+    if meant := [full for full in found if full.partition(":")[2] == name]:
+        return f"'{name}' does not say where it comes from: write {' or '.join(repr(full) for full in meant)}"
     return f"'{name}' names no source of models; write one of {', '.join(f'{prefix}:…' for prefix in SOURCES)}"
 
 
 def _device(wanted: str) -> str:
-    import torch
-
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -32,6 +32,11 @@ def find_logits(output: Any) -> Tensor:
             f"the network returned a tensor of shape {tuple(logits.shape)}; a classifier returns (N, classes). "
             "Is this a segmentation or detection network, or one without its classification head?"
         )
+    if logits.shape[1] < 2:
+        raise ModelError(
+            f"the network returned {logits.shape[1]} score for each image, so there is no class to choose; make a "
+            "yes-or-no score z two: torch.cat([torch.zeros_like(z), z], 1)"
+        )
     if not bool(torch.isfinite(logits).all()):
         raise NonFinite(
             "the network answered with NaN or infinity on this input; check its weights and its preprocessing "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -47,11 +47,9 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if self.resize is not None and self.resize < max(self.size):
-            raise ModelError(
-                f"preprocessing resizes the short side to {self.resize} and then crops {self.size}: "
-                "resize must be at least the crop's longer side"
-            )
+        problem = next(self._problems(), None)
+        if problem:
+            raise ModelError(f"preprocessing: {problem}")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
@@ -90,6 +88,19 @@ class Preprocessing:
         std = pixels.new_tensor(self.std).view(1, 3, 1, 1)
         return (pixels - mean) / std
 
+    def _problems(self) -> Iterator[str]:
+        if not _are(self.size, int, 2) or min(self.size) < 1:
+            yield f"size is (height, width) in pixels, not {self.size!r}"
+        if self.resize is not None and not (_are((self.resize,), int, 1) and self.resize >= max(self.size)):
+            yield (
+                f"resize scales the short side before {self.size} is cut out, so it is a whole number of at least "
+                f"{max(self.size)} (or None to squeeze the picture as a whole), not {self.resize!r}"
+            )
+        if self.interpolation not in get_args(Interpolation):
+            yield f"interpolation is one of {', '.join(get_args(Interpolation))}, not {self.interpolation!r}"
+        if not _are(self.mean, float, 3) or not _are(self.std, float, 3) or 0 in self.std:
+            yield f"mean and std are three numbers each, for channels in [0, 1], not {self.mean!r} and {self.std!r}"
+
     def _seen(self, image: Image) -> PILImage.Image:
         from PIL import Image as Pillow
 
@@ -109,3 +120,9 @@ class Preprocessing:
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
         return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)
+
+
+def _are(values: object, kind: type, count: int) -> bool:
+    """Whether these are `count` numbers; whole ones pass for float."""
+    kinds = (int, float) if kind is float else kind
+    return isinstance(values, tuple) and len(values) == count and all(isinstance(value, kinds) for value in values)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+import torch
+from torch import nn
 
 __all__ = ["evaluating"]
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Generator[None]:
-    """Put `module` in evaluation mode and shield the global random state; restore both whatever happens."""
-    import torch
-
+    """Put `module` in evaluation mode, with random numbers of its own; restore its flags and the global state."""
     flags = [(part, part.training) for part in module.modules()]
     # A network that draws random numbers must neither disturb its caller's nor be disturbed by them.
-    devices = {tensor.device for tensor in module.parameters() if tensor.device.type == "cuda"}
+    devices = list({tensor.device for tensor in module.parameters() if tensor.device.type == "cuda"})
     with torch.random.fork_rng(devices):
         try:
+            _seed(devices)
             module.eval()
             yield
         finally:
             for part, training in flags:
                 part.training = training
+
+
+def _seed(devices: Sequence[torch.device]) -> None:
+    # Not torch.manual_seed, which would seed every device there is.
+    torch.default_generator.manual_seed(0)
+    for device in devices:
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(0)

@@ -52,29 +52,18 @@ def _names(label: str, names: list[str]) -> str:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:
         raise ModelError(f"{path.name} is no sound safetensors file ({error}); fetch it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    import pickle
-
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # a damaged pickle can fail in any way
         raise ModelError(
             f"{path.name} holds more than tensors, or is damaged, and is not opened, because unpickling runs code; "
             "save its state_dict with safetensors.torch.save_file and pass that"

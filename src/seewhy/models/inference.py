@@ -1,0 +1,148 @@
+"""A private copy of a network that does nothing but answer, as fast as the machine can.
+
+BatchNorm is folded into the convolution before it, memory is channels-last, and the arithmetic is half precision
+where the machine is built for it; the last linear layer stays in float32, since rounding a logit is rounding a score.
+The network that was given is never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError
+from seewhy.models.batches import BatchSize
+from seewhy.models.capture import watch
+from seewhy.models.classifier import Classifier
+from seewhy.models.layers import head_layer
+from seewhy.models.outputs import find_logits
+
+__all__ = ["Inference", "Precision", "fast_precision", "inference_copy"]
+
+Precision = Literal["float32", "bfloat16", "float16"]
+FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
+
+
+class Inference:
+    """A network's fast copy: normalised inputs `(N, 3, h, w)` to float32 logits `(N, K)`."""
+
+    def __init__(self, module: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+        self.module = module
+        self.dtype = dtype
+        self.size = BatchSize(device)  # found by trial, and kept with the network it was found for
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Raises `NonFinite` where half precision overflows."""
+        with torch.inference_mode():
+            x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+            return find_logits(self.module(x)).float()
+
+
+def fast_precision(device: torch.device) -> Precision:
+    """The half precision that `device` computes faster than float32, or float32."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    abilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "float32"
+
+
+_COPIES: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Inference]] = WeakKeyDictionary()
+
+
+def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
+    """The classifier's fast copy in `precision`; made once, and again when its weights have changed.
+
+    A network that cannot be copied, or that offers nothing but scores, answers for itself.
+    """
+    made = _COPIES.setdefault(classifier, {})
+    key = (precision, classifier.device, classifier.weights_version)
+    if key not in made:
+        for stale in [old for old in made if old[1:] != key[1:]]:
+            del made[stale]
+        made[key] = _make(classifier, getattr(torch, precision))
+    return made[key]
+
+
+def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
+    try:
+        network = copy.deepcopy(classifier.module).eval().requires_grad_(False)
+    except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied: sessions, locks, hooks
+        return Inference(classifier.module, classifier.dtype, classifier.device)
+    network = _folded(network.float(), classifier)
+    if dtype != torch.float32:
+        network = _half(network, classifier, dtype)
+    last: Any = {"memory_format": torch.channels_last}
+    return Inference(network.to(**last), dtype, classifier.device)
+
+
+def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:
+    network = network.to(dtype)
+    try:
+        name = head_layer(classifier.layers, classifier.module, len(classifier.categories))
+    except ExplainError:
+        return network
+    exact = copy.deepcopy(classifier.module.get_submodule(name)).float().requires_grad_(False)
+    _replace(network, name, _Float32(exact))
+    return network
+
+
+def _folded(network: nn.Module, classifier: Classifier) -> nn.Module:
+    """The network with each BatchNorm folded into its convolution; as it was if that changes what it says."""
+    probe = classifier.probe().float()
+    with torch.no_grad(), watch(network) as visits:
+        before = find_logits(network(probe))
+    pairs = _foldable(visits)
+    original = copy.deepcopy(network) if pairs else network
+    for convolution, norm in pairs:
+        _fold(network.get_submodule(convolution), network.get_submodule(norm))
+        _replace(network, norm, nn.Identity())
+    with torch.no_grad():
+        after = find_logits(network(probe))
+    wrong = (after - before).abs().max() > FOLDING_ERROR * before.abs().max().clamp(min=1e-3)
+    return original if wrong else network
+
+
+def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
+    """Names of convolutions and of the BatchNorms that take exactly their output, each run once."""
+    runs: dict[str, int] = {}
+    takers: dict[Any, int] = {}
+    for visit in visits:
+        runs[visit.name] = runs.get(visit.name, 0) + 1
+        takers[visit.took] = takers.get(visit.took, 0) + 1
+    makers = {visit.gave: visit.name for visit in visits if isinstance(visit.part, nn.Conv2d)}
+    return [
+        (makers[visit.took], visit.name)
+        for visit in visits
+        if isinstance(visit.part, nn.BatchNorm2d)
+        and visit.took in makers
+        and runs[visit.name] == runs[makers[visit.took]] == takers[visit.took] == 1
+    ]
+
+
+def _fold(convolution: Any, norm: Any) -> None:
+    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
+    shift = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
+    offset = 0 if norm.bias is None else norm.bias
+    convolution.weight = nn.Parameter(convolution.weight * scale.view(-1, 1, 1, 1), requires_grad=False)
+    convolution.bias = nn.Parameter(offset - shift * scale, requires_grad=False)
+
+
+def _replace(network: nn.Module, name: str, part: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, part)
+
+
+class _Float32(nn.Module):
+    """A layer that computes in float32 among half-precision ones."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.float())

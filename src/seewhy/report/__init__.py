@@ -1,0 +1,5 @@
+"""Results as pages: one self-contained HTML file each, for people who were not there."""
+
+from seewhy.report.explain import write_explain_report
+
+__all__ = ["write_explain_report"]

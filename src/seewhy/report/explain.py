@@ -1,0 +1,151 @@
+"""The report of `explain`: photo by photo what the model said, where it looked, and by which method."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from seewhy.draw import bars_svg
+from seewhy.explainers import Explanation, MethodInfo, Outcome
+from seewhy.explainers.pictures import explanation_tile
+from seewhy.explainers.registry import method_info
+from seewhy.models import Prediction
+from seewhy.report.page import write_page
+from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
+from seewhy.report.words import alternative, asked_classes, counted, facts, listed
+
+__all__ = ["write_explain_report"]
+
+BARS_WIDTH = 380
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One overlay, and what is to be said of it.
+
+    `scale` holds the colours of its legend, none for an empty map. How to read a method's pictures is told at the
+    first of them.
+    """
+
+    info: MethodInfo
+    about: str
+    rule: str | None
+    picture: Picture
+    scale: str | None
+    signed: bool
+    is_first: bool
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One photo of the page."""
+
+    name: str
+    notes: Sequence[str]
+    photo: Picture
+    whole: bool
+    thumbnail: Picture
+    best: Prediction
+    explained: Sequence[Prediction]
+    bars: Markup
+    findings: Sequence[Finding]
+    asked: str
+    classifier: str
+    fingerprint: str
+    link: str | None
+
+
+def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | None]]) -> Path:
+    """Write `folder/report.html` from outcomes, each with the folder it was saved in, if it was; returns its path.
+
+    Outcomes are taken one by one, and only small pictures of them are kept.
+    """
+    sections: list[Section] = []
+    failures: list[Outcome] = []
+    for outcome, saved in results:
+        if outcome.error:
+            failures.append(outcome)
+        elif outcome.explanations:
+            sections.append(_section(outcome.explanations, _link(saved, folder) if saved else None))
+    return write_page(
+        folder / "report.html",
+        "explain.html",
+        title=_title(sections),
+        lead=_lead(sections, len(failures)),
+        sections=sections,
+        failures=failures,
+    )
+
+
+def _title(sections: Sequence[Section]) -> str:
+    if not sections:
+        return "Nothing could be explained"
+    return "Where the model looked" + (f" in {len(sections)} photos" if len(sections) > 1 else "")
+
+
+def _lead(sections: Sequence[Section], failed: int) -> str:
+    if not sections:
+        return "Every photo failed; the reasons are below."
+    one = sections[0]
+    methods = dict.fromkeys(finding.info.title for finding in one.findings)
+    asked = f"Asked of {one.classifier}: why {one.asked}? Answered by {listed(list(methods))}."
+    return asked + (f" {counted(failed, 'photo')} could not be explained: see the end." if failed else "")
+
+
+def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
+    one = explanations[0]
+    # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
+    known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
+    classes = sorted(known.values(), key=lambda each: -each.probability)
+    explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
+    photo, whole = embed_photo(one)
+    return Section(
+        name=one.image.name,
+        notes=one.image.notes,
+        photo=photo,
+        whole=whole,
+        thumbnail=thumbnail(one.image),
+        best=classes[0],
+        explained=explained,
+        bars=_bars(classes, explained),
+        findings=[
+            _finding(each, is_first=each.method not in {earlier.method for earlier in explanations[:place]})
+            for place, each in enumerate(explanations)
+        ],
+        asked=asked_classes(explanations),
+        classifier=one.classifier,
+        fingerprint=one.fingerprint,
+        link=link,
+    )
+
+
+def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Markup:
+    """The classes as bars, the explained one highlighted; none where several are explained."""
+    named = [(each.name, each.probability) for each in classes]
+    highlighted = classes.index(explained[0]) if len(explained) == 1 else None
+    return Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH))  # noqa: S704 - bars_svg escapes names
+
+
+def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
+    info = method_info(explanation.method)
+    tile = explanation_tile(explanation)
+    return Finding(
+        info=info,
+        about=explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
+        rule=explanation.rule.sentence if explanation.rule else None,
+        picture=embed(tile.picture, alternative(explanation, info)),
+        scale=scale_bar(tile.legend) if tile.legend else None,
+        signed=explanation.signed,
+        is_first=is_first,
+        facts=facts(explanation),
+    )
+
+
+def _link(saved: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(saved, folder)).as_posix()) + "/"

@@ -1,0 +1,101 @@
+"""What an explanation says, in people's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from seewhy.explainers import Cost, Explanation, MethodInfo
+
+__all__ = ["alternative", "asked_classes", "check_words", "cost_words", "counted", "facts", "listed"]
+
+CHECKS = {
+    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
+    "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
+    "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "precision_bits": "The network reckoned with {:.0f} bits.",
+    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
+}
+ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 photo`, `2 photos`; the noun has a plain plural."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def asked_classes(explanations: Sequence[Explanation]) -> str:
+    """Which classes of a photo were asked about."""
+    predicted = {each.target for each in explanations if each.target.chosen == "predicted"}
+    if len(predicted) == 1:
+        return "the class it finds likeliest"
+    if predicted:
+        return f"the {len(predicted)} classes it finds likeliest"
+    return listed(list(dict.fromkeys(f"“{_class_name(each)}”" for each in explanations)))
+
+
+def alternative(explanation: Explanation, info: MethodInfo) -> str:
+    """What the overlay shows, for those who cannot see it."""
+    start = f"{info.title} on {explanation.image.name}: "
+    if explanation.is_zero:
+        return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
+    strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"
+    if not (explanation.values < 0).any():
+        return start + strongest
+    against = f"evidence against it at the {_place(-explanation.values)}"
+    return start + (f"{strongest}, {against}" if (explanation.values > 0).any() else against)
+
+
+def facts(explanation: Explanation) -> dict[str, str]:
+    """What is needed to repeat the explanation and to judge it."""
+    target = explanation.target
+    chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
+    found = {
+        "Class": f"{_class_name(explanation)} (index {target.index}), {chosen}",
+        "Layer": explanation.layer,
+        "Settings": _settings(explanation.parameters),
+        "Cost": cost_words(explanation.cost),
+        "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
+        "Largest value": f"{np.abs(explanation.values).max():.3g}",
+        "Seed": None if explanation.seed is None else str(explanation.seed),
+    }
+    return {term: text for term, text in found.items() if text}
+
+
+def cost_words(cost: Cost) -> str:
+    """Passes of the network, and time."""
+    seconds = f"{cost.seconds:,.0f}" if cost.seconds >= 10 else f"{cost.seconds:.2g}"
+    return f"{counted(cost.forwards, 'forward')}, {counted(cost.backwards, 'backward')}, {seconds}\N{NO-BREAK SPACE}s"
+
+
+def check_words(name: str, value: float) -> str:
+    """A self-check of a method as a sentence; one unknown here by its name and number."""
+    return CHECKS[name].format(value) if name in CHECKS else f"{name.replace('_', ' ').capitalize()}: {value:.3g}."
+
+
+def _class_name(explanation: Explanation) -> str:
+    target, names = explanation.target, {each.index: each.name for each in explanation.predictions}
+    return names[target.index] + ("" if target.against is None else f" rather than {names[target.against]}")
+
+
+def _place(values: np.ndarray) -> str:
+    """Where the largest value lies, in thirds of the map."""
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    return ROWS[row * 3 // values.shape[0]] + COLUMNS[column * 3 // values.shape[1]]
+
+
+def _settings(parameters: Mapping[str, Any]) -> str:
+    """Hyper-parameters, but for layers, which are named elsewhere."""
+    shown = {name: value for name, value in parameters.items() if name != "layers"}
+    return ", ".join(f"{name}={_setting(value)}" for name, value in shown.items())
+
+
+def _setting(value: Any) -> str:
+    return str(value["name"]) if isinstance(value, Mapping) else str(value)

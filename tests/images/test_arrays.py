@@ -1,0 +1,108 @@
+"""Arrays of every type and shape: the closed form, and the refusals."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from seewhy.errors import BadImage
+from seewhy.images import open_image
+
+sides = st.integers(1, 9)
+shapes = st.one_of(st.tuples(sides, sides), st.tuples(sides, sides, st.sampled_from([1, 3])))
+
+
+def as_rgb(levels: np.ndarray) -> np.ndarray:
+    levels = levels if levels.ndim == 3 else levels[..., np.newaxis]
+    return np.concatenate([levels] * (3 if levels.shape[2] == 1 else 1), axis=2)
+
+
+def refused(array: np.ndarray) -> BadImage:
+    with pytest.raises(BadImage) as caught:
+        open_image(array)
+    return caught.value
+
+
+@given(hnp.arrays(np.uint8, shapes))
+def test_bytes_stay(array):
+    assert np.array_equal(open_image(array).pixels, as_rgb(array))
+
+
+@given(hnp.arrays(np.bool_, shapes))
+def test_truth_is_white(array):
+    assert np.array_equal(open_image(array).pixels, as_rgb(array * np.uint8(255)))
+
+
+@given(hnp.arrays(st.sampled_from(["<u2", ">u2"]), shapes))
+def test_of_16_bits_the_high_byte_stays(array):
+    assert np.array_equal(open_image(array).pixels, as_rgb(array // 256))
+
+
+@given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64]), shapes, elements=st.floats(0, 1, width=16)))
+def test_floats_from_0_to_1_are_rounded_to_bytes(array):
+    assert np.array_equal(open_image(array).pixels, as_rgb(np.rint(array.astype(np.float64) * 255)))
+
+
+@given(hnp.arrays(np.uint8, st.tuples(sides, sides, st.just(4))), st.tuples(*[st.integers(0, 255)] * 3))
+def test_alpha_mixes_with_the_background(array, background):
+    share = array[..., 3:] / 255
+    mixed = array[..., :3] * share + np.array(background) * (1 - share)
+    assert np.abs(open_image(array, background=background).pixels - mixed).max() <= 0.5 + 1e-9
+
+
+@given(hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
+def test_any_array_gives_an_image_or_a_bad_image(array):
+    with suppress(BadImage):
+        assert open_image(array).pixels.shape == (*array.shape[:2], 3)
+
+
+@given(hnp.arrays(np.uint8, shapes))
+def test_the_caller_keeps_the_array(array):
+    before = array.copy()
+    image = open_image(array)
+    array[...] = 255 - array
+    assert np.array_equal(image.pixels, as_rgb(before))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_value_that_is_no_number_spoils_all(value):
+    array = np.full((4, 5, 3), 0.5, np.float32)
+    array[2, 3, 1] = value
+    assert refused(array).code == "nonfinite"
+
+
+@pytest.mark.parametrize(
+    ("array", "cure"),
+    [
+        (np.zeros((3, 8, 9), np.uint8), "transpose(1, 2, 0)"),
+        (np.zeros((1, 8, 9), np.uint8), "transpose(1, 2, 0)"),
+        (np.zeros((1, 8, 9, 3), np.uint8), "array[0]"),
+        (np.zeros((8, 9, 2), np.uint8), "(H, W, 3)"),
+        (np.zeros(8, np.uint8), "(H, W, 3)"),
+        (np.zeros((8, 9), np.int64), "uint8"),
+        (np.zeros((8, 9), complex), "uint8"),
+        (np.zeros((8, 9), object), "uint8"),
+        (np.full((8, 9), 255.0), "Divide by 255"),
+        (np.full((8, 9), -0.1), "undo the normalisation"),
+    ],
+)
+def test_a_wrong_array_is_refused_with_its_cure(array, cure):
+    error = refused(array)
+    assert error.code == "bad_array"
+    assert cure in str(error)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0, 3), (0, 5, 4)])
+def test_an_array_without_pixels_is_too_small(shape):
+    assert refused(np.zeros(shape, np.float32)).code == "too_small"
+
+
+def test_views_of_any_stride_are_read():
+    array = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    for view in (array[::-1], array[:, ::2], array[..., ::-1], np.asfortranarray(array), array.swapaxes(0, 1)):
+        assert np.array_equal(open_image(view).pixels, view)

@@ -1,0 +1,250 @@
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from report.samples import PREDICTIONS, explanation, photo
+from seewhy.draw.bars import EXPLAINED
+from seewhy.errors import BadImage
+from seewhy.explainers import Outcome, Rule
+from seewhy.explainers.registry import method_info
+from seewhy.images import Image
+from seewhy.models import Box, Prediction, Target
+from seewhy.report import write_explain_report
+
+GRADED = method_info("grad-cam")
+EMPTY = np.zeros((6, 6), np.float32)
+
+
+class Page(HTMLParser):
+    """A page as its tags and its words; blanks are as in print."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.source, self.tags, self.words = text, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def report(tmp_path):
+    def write(*outcomes, saved=None):
+        return Page(write_explain_report(tmp_path, [(each, saved) for each in outcomes]).read_text("utf-8"))
+
+    return write
+
+
+def outcome(*explanations, source="cat.png"):
+    return Outcome(source, explanations or (explanation(),))
+
+
+def failure(source="broken <b>.jpg", message="it holds no bytes at all. Copy it again."):
+    return Outcome(source, error=BadImage("empty", message))
+
+
+def test_a_stranger_finds_everything(report):
+    page = report(outcome(explanation(checks={"similarity": 0.5}, image=photo(notes=("first of 3 frames",)))))
+    for words in (
+        "Where the model looked",
+        "Asked of bundled:tiny: why the class it finds likeliest? Answered by Grad-CAM.",
+        "cat.png The model says tiger cat (60.0%)",
+        "The frame marks what the model saw.",
+        "Note: first of 3 frames.",
+        "no evidence strongest evidence",
+        "tiger cat · layer blocks.3",
+        f"{GRADED.question} {GRADED.reading}",
+        "Selvaraju et al. 2017, arXiv:1610.02391",
+        "1 forward, 1 backward, 0.25 s",
+        "two pictures are 0.50 alike",
+        "What this cannot tell you",
+        "seewhy compare",
+    ):
+        assert words in page.text
+    assert "could not be explained" not in page.text
+
+
+def test_nothing_comes_from_elsewhere(report):
+    page = report(outcome(), outcome(), failure())
+    loaded = {tag for tag, attributes in page.tags if {"src", "srcset", "poster", "data"} & attributes.keys()}
+    assert loaded == {"img"}
+    assert all(each["src"].startswith("data:image/") for each in page.named("img"))
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in page.tags}
+    assert [each["href"] for each in page.named("link")] == ["data:,"]
+    assert "@import" not in page.source
+    assert "url(" not in page.source
+    elsewhere = {each["href"] for each in page.named("a") if ":" in each["href"]}
+    assert elsewhere == {"https://arxiv.org/abs/1610.02391"}
+
+
+def test_names_cannot_break_out_of_the_page(report):
+    nasty = '<script>alert("x")</script>'
+    target = Target(284, chosen="asked")
+    page = report(
+        outcome(explanation(target=target, target_label=nasty, image=photo(nasty), layer=nasty, classifier=nasty)),
+        failure(nasty, nasty),
+    )
+    assert "<script" not in page.source
+    assert page.text.count("alert") >= 6
+
+
+def test_every_picture_says_what_it_shows(report):
+    page = report(outcome(explanation(), explanation(values=EMPTY)))
+    pictures = [each for each in page.named("img") if each["alt"]]
+    assert [each["alt"] for each in pictures] == [
+        "The photo cat.png, with a frame round the part that the model saw",
+        "Grad-CAM on cat.png: evidence for “tiger cat” is strongest at the top left",
+        "Grad-CAM on cat.png: the photo in grey, no evidence found for “tiger cat”",
+    ]
+    assert all("alt" in each and each["width"] and each["height"] for each in page.named("img"))
+    assert [each["role"] for each in page.named("svg")] == ["img"]
+
+
+def test_a_reader_of_headings_gets_an_outline(report):
+    page = report(outcome(), outcome(), failure())
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert page.named("html") == [{"lang": "en"}]
+    assert any(each.get("name") == "viewport" for each in page.named("meta"))
+    assert not [
+        name for name, count in Counter(each["id"] for _, each in page.tags if "id" in each).items() if count > 1
+    ]
+
+
+def test_an_empty_map_is_an_answer_in_words_without_a_legend(report):
+    page = report(outcome(explanation(values=EMPTY)))
+    assert "No evidence found: to this method nothing in the picture speaks for this class." in page.text
+    assert "strongest evidence" not in page.text
+    signed = report(outcome(explanation(values=EMPTY, signed=True)))
+    assert "speaks for this class or against it." in signed.text
+
+
+def test_a_map_of_both_signs_has_a_legend_of_both_signs(report):
+    values = EMPTY.copy()
+    values[0, 0], values[5, 5] = 1, -2
+    assert "against no evidence for" in report(outcome(explanation(values=values, signed=True))).text
+
+
+def test_failures_are_listed_with_their_words_and_announced_above(report):
+    page = report(outcome(), failure(), failure("b.jpg"))
+    assert "2 photos could not be explained: see the end." in page.text
+    assert "broken <b>.jpg it holds no bytes at all. Copy it again." in page.text
+    assert page.text.index("Not explained") > page.text.index("The model says")
+
+
+def test_where_all_failed_the_page_says_so(report):
+    page = report(failure())
+    assert page.text.count("Nothing could be explained") == 2  # title and heading
+    assert "it holds no bytes at all" in page.text
+    assert "What this cannot tell you" not in page.text
+
+
+def test_contents_lead_to_every_photo(report):
+    page = report(*(outcome(explanation(image=photo(f"{number}.png"))) for number in range(3)))
+    inside = [each["href"].removeprefix("#") for each in page.named("a") if each["href"].startswith("#")]
+    assert inside == ["photo-1", "photo-2", "photo-3"]
+    assert set(inside) <= {each["id"] for each in page.named("section") if "id" in each}
+    assert "Where the model looked in 3 photos" in page.text
+    assert "Contents" not in report(outcome()).text
+
+
+def test_the_explained_class_stands_out_among_the_bars(report):
+    asked = report(outcome(explanation(target=Target(282), target_label="tabby")))
+    assert asked.source.count(EXPLAINED) == 1
+    assert '<g font-weight="bold"><title>tabby</title>' in asked.source
+    assert "Explained here: tabby (10.0%)" in asked.text
+    assert "why “tabby”?" in asked.text
+    several = report(outcome(explanation(), explanation(target=Target(281, chosen="predicted"))))
+    assert EXPLAINED not in several.source
+    assert "Explained here: tiger cat (60.0%), Egyptian cat (20.0%)" in several.text
+
+
+def test_a_class_is_one_bar_though_methods_differ_in_the_last_digit(report):
+    nearly = (Prediction(280, "tiger cat", 0.6 + 1e-9), *PREDICTIONS[1:])
+    page = report(outcome(explanation(), explanation(predictions=nearly)))
+    assert page.source.count("<title>tiger cat</title>") == 1
+    assert "Explained here" not in page.text
+
+
+def test_how_to_read_a_method_is_told_once_per_photo(report):
+    layers = [explanation(layer=layer) for layer in ("blocks.1", "blocks.2")]
+    page = report(outcome(*layers, explanation(method="layer-cam")), outcome(*layers))
+    assert page.text.count(GRADED.reading) == 2
+    assert page.text.count(method_info("layer-cam").reading) == 1
+
+
+def test_a_rule_is_told_in_its_own_words(report):
+    rule = Rule((0,), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "While ear & eye stay, it stays a cat.")
+    assert "While ear & eye stay, it stays a cat." in report(outcome(explanation(rule=rule))).text
+
+
+def test_a_photo_seen_whole_needs_no_frame(report):
+    page = report(outcome(explanation(view=Box(0.0, 0.0, 90.0, 60.0))))
+    assert "frame" not in page.text
+    assert "The photo cat.png" in [each["alt"] for each in page.named("img")]
+
+
+def test_raw_results_are_linked_beside_the_page(report, tmp_path):
+    linked = report(outcome(), saved=tmp_path / "my cat #1")
+    assert [each["href"] for each in linked.named("a")] == ["my%20cat%20%231/", "https://arxiv.org/abs/1610.02391"]
+    assert "raw maps" not in report(outcome()).text
+
+
+def test_the_same_outcomes_give_the_same_bytes(tmp_path):
+    results = [(outcome(), None), (failure(), None)]
+    first = write_explain_report(tmp_path / "a", iter(results)).read_bytes()
+    assert write_explain_report(tmp_path / "b", results).read_bytes() == first
+
+
+def test_a_large_photo_stays_small_on_the_page(report):
+    across, down = np.meshgrid(np.linspace(0, 9, 3000), np.linspace(0, 9, 2000))
+    pixels = np.stack([np.sin(across), np.cos(down), np.sin(across + down)], axis=-1)
+    large = Image(((pixels + 1) * 127).astype(np.uint8), "large.png")
+    page = report(outcome(explanation(image=large, view=Box(500.0, 0.0, 2500.0, 2000.0))))
+    assert max(int(each["width"]) for each in page.named("img")) == 640
+    assert len(page.source) < 200_000
+
+
+@pytest.mark.browser
+def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("needs Chromium: `make browser`")
+    from playwright.sync_api import sync_playwright
+
+    long = "Donaudampfschifffahrtsgesellschaftskapitän " * 9
+    odd = explanation(image=photo(f"{long}.png"), target_label=long, predictions=(Prediction(280, long, 0.9),))
+    path = write_explain_report(tmp_path, [(outcome(odd), None), (outcome(), None), (failure(), None)])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        grounds = set()
+        for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
+            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+            asked, complaints = [], []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
+            assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+            assert complaints == []
+            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        browser.close()
+    assert len(grounds) == 2

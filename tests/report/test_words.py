@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from report.samples import explanation
+from seewhy.explainers import Cost
+from seewhy.explainers.registry import method_info
+from seewhy.models import Target
+from seewhy.report.words import alternative, asked_classes, check_words, cost_words, counted, facts, listed
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_a_list_reads_as_a_sentence(words, text):
+    assert listed(words) == text
+
+
+def test_numbers_agree_with_their_nouns():
+    assert [counted(count, "photo") for count in (0, 1, 2, 1234)] == ["0 photos", "1 photo", "2 photos", "1,234 photos"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0"), (0.0437, "0.044"), (0.996, "1"), (9.4, "9.4"), (12.7, "13"), (4000.0, "4,000")]
+)
+def test_time_is_told_as_exactly_as_anyone_wants(seconds, text):
+    assert cost_words(Cost(1000, 1, seconds)) == f"1,000 forwards, 1 backward, {text}\N{NO-BREAK SPACE}s"
+
+
+def test_checks_are_sentences_and_unknown_ones_keep_their_number():
+    assert "0.83 alike" in check_words("similarity", 0.8312)
+    assert "16 bits" in check_words("precision_bits", 16.0)
+    assert "3.1%" in check_words("completeness_gap", 0.031)
+    assert check_words("my_check", 0.12345) == "My check: 0.123."
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "place"),
+    [(0, 0, "top left"), (2, 3, "centre"), (3, 5, "right"), (5, 2, "bottom centre"), (1, 4, "top right")],
+)
+def test_an_overlay_is_told_by_where_it_is_strongest(row, column, place):
+    values = np.full((6, 6), 0.1, np.float32)
+    values[row, column] = 1
+    told = alternative(explanation(values=values), method_info("grad-cam"))
+    assert told == f"Grad-CAM on cat.png: evidence for “tiger cat” is strongest at the {place}"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 5)])
+def test_a_map_of_few_cells_has_places_too(shape):
+    assert "strongest at the" in alternative(explanation(values=np.ones(shape)), method_info("grad-cam"))
+
+
+def test_evidence_against_is_told_apart():
+    values = np.zeros((6, 6), np.float32)
+    values[5, 0] = -1
+    against = alternative(explanation(values=values, signed=True), method_info("grad-cam"))
+    assert against.endswith(": evidence against it at the bottom left")
+    values = values.copy()
+    values[0, 5] = 0.1
+    both = alternative(explanation(values=values, signed=True), method_info("grad-cam"))
+    assert both.endswith("strongest at the top right, evidence against it at the bottom left")
+
+
+def test_an_empty_map_is_told_as_empty():
+    told = alternative(explanation(values=np.zeros((6, 6))), method_info("grad-cam"))
+    assert told.endswith("no evidence found for “tiger cat”")
+
+
+def test_what_was_asked():
+    likeliest, second = (explanation(target=Target(index, chosen="predicted")) for index in (280, 281))
+    asked = explanation(target=Target(282, against=283))
+    assert asked_classes([likeliest, likeliest]) == "the class it finds likeliest"
+    assert asked_classes([likeliest, second]) == "the 2 classes it finds likeliest"
+    assert asked_classes([asked, asked]) == "“tabby rather than lynx”"
+
+
+def test_facts_hold_what_repeating_takes_and_nothing_empty():
+    other = {"name": "dog.png", "sha256": "ab"}
+    told = facts(explanation(parameters={"layers": ["blocks.3"], "strength": 1.0, "reference": other}))
+    assert told == {
+        "Class": "tiger cat (index 280), chosen for its probability",
+        "Layer": "blocks.3",
+        "Settings": "strength=1.0, reference=dog.png",
+        "Cost": "1 forward, 1 backward, 0.25\N{NO-BREAK SPACE}s",
+        "Largest value": "2",
+        "Seed": "7",
+    }
+    assert not {"Layer", "Settings", "Seed"} & facts(explanation(layer=None, parameters={}, seed=None)).keys()
+    assert "as asked" in facts(explanation(target=Target(281)))["Class"]
