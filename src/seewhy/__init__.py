@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seewhy.explainers import Explanation, find_method, list_methods, register
     from seewhy.images import Image, open_image
     from seewhy.jobs import explain
-    from seewhy.models import Classifier, Prediction, Preprocessing, Target, load
+    from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
 
 __version__ = "0.1.0"
 
@@ -25,6 +25,7 @@ __all__ = [
     "Preprocessing",
     "SeewhyError",
     "Target",
+    "black_box",
     "explain",
     "find_method",
     "list_methods",
@@ -42,6 +43,7 @@ _HOMES = {
     "Preprocessing": "models",
     "SeewhyError": "errors",
     "Target": "models",
+    "black_box": "models",
     "explain": "jobs",
     "find_method": "explainers",
     "list_methods": "explainers",

@@ -156,6 +156,10 @@ def test_where_all_failed_the_page_says_so(report):
     assert "What this cannot tell you" not in page.text
 
 
+def test_a_file_name_that_is_no_text_does_no_harm(report):
+    assert "caf?.jpg" in report(failure(b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))).text
+
+
 def test_contents_lead_to_every_photo(report):
     page = report(*(outcome(explanation(image=photo(f"{number}.png"))) for number in range(3)))
     inside = [each["href"].removeprefix("#") for each in page.named("a") if each["href"].startswith("#")]

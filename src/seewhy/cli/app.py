@@ -31,9 +31,9 @@ app.add_typer(listing.app, name="list")
 def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     """See why an image classifier decided what it did, and how far to believe the explanation."""
     if show:
-        import seewhy
+        from seewhy import __version__
 
-        typer.echo(f"seewhy {seewhy.__version__}")
+        typer.echo(f"seewhy {__version__}")
         raise typer.Exit
 
 

@@ -82,7 +82,7 @@ def finish(failures: Sequence[tuple[str, Exception]], asked: int) -> None:
     import typer
 
     for source, error in failures:
-        complain(f"{source}: {error}")
+        complain(str(error) if source in str(error) else f"{source}: {error}")
     if failures:
         raise typer.Exit(FAILED if len(failures) == asked else SOME_FAILED)
 

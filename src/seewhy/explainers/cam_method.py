@@ -17,7 +17,7 @@ from seewhy.explainers.assemble import assemble
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
-from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture
+from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture, find_layer
 from seewhy.progress import Progress, silent
 
 __all__ = ["CamMethod", "enlarge", "folded", "grid_of"]
@@ -126,6 +126,7 @@ def grid_of(classifier: Classifier, layer: str) -> Grid:
         ExplainError: it does not, so there is nothing to draw.
         UnknownName: there is no such layer.
     """
+    find_layer(classifier.module, layer)
     grid = classifier.grid(layer)
     if grid is None:
         raise ExplainError(

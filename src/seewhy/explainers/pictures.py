@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from seewhy.draw import OPACITY, Tile, panel, tile
+from seewhy.explainers.registry import method_info
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -39,7 +40,7 @@ def explanation_tile(
         explanation.image.pixels,
         explanation.values,
         explanation.view,
-        caption or explanation.method,
+        caption or method_info(explanation.method).title,
         signed=explanation.signed,
         opacity=opacity,
         cmap=cmap,
@@ -50,7 +51,7 @@ def explanation_tile(
 def _caption(explanation: Explanation) -> str:
     facts: Sequence[str] = (
         f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
-        explanation.method + (f" at layer {explanation.layer}" if explanation.layer else ""),
+        method_info(explanation.method).title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     )
     return " · ".join(facts)

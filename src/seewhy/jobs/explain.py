@@ -12,7 +12,7 @@ import torch
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.explainers import Explanation, Method, Outcome, find_method
 from seewhy.images import Image, open_image
-from seewhy.models import Classifier, Target
+from seewhy.models import Classifier, Target, find_layer
 from seewhy.progress import Progress, silent
 
 __all__ = ["DEFAULT_METHOD", "Request", "explain", "explain_each"]
@@ -54,6 +54,8 @@ class Request:
         made = tuple(each if not isinstance(each, str) else _make(each, given, len(methods)) for each in methods)
         for method in made:
             _check_suitable(method, classifier)
+        for layer in layers:
+            find_layer(classifier.module, layer)
         return cls(made, tuple(classifier.target(each) for each in targets), top, seed)
 
 

@@ -1,5 +1,6 @@
 """Classifiers: networks with their preprocessing, class names, layers and embedding."""
 
+from seewhy.models.black_box import black_box
 from seewhy.models.capture import Captured, capture, find_layer
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier, Prediction
@@ -20,6 +21,7 @@ __all__ = [
     "Prediction",
     "Preprocessing",
     "Target",
+    "black_box",
     "capture",
     "find_layer",
     "imagenet",

@@ -21,6 +21,7 @@ SOURCES = {
     "torchvision": "seewhy.models.from_torchvision",
     "timm": "seewhy.models.from_timm",
     "hf-hub": "seewhy.models.from_hub",
+    "onnx": "seewhy.models.from_onnx",
     "file": "seewhy.models.from_file",
     "py": "seewhy.models.from_python",
 }
@@ -30,7 +31,7 @@ def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: s
     """Open a classifier by name.
 
     Args:
-        name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `file:FOLDER` or `py:module:factory`.
+        name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `onnx:PATH`, `file:FOLDER` or `py:module:factory`.
         weights: a local `.safetensors` or `.pth` file for the named architecture, instead of downloading.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
 

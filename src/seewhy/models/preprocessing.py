@@ -20,6 +20,7 @@ __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Box", "Preprocessing"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+LONGEST = 16384  # pixels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -108,6 +109,8 @@ class Preprocessing:
         if self.resize is None:
             return image.to_pil().resize((self.size[1], self.size[0]), how)
         width, height = self._resized(image)
+        if max(width, height) > LONGEST:  # a thin strip, which would fill the memory if it were resized as a whole
+            return image.to_pil().resize((self.size[1], self.size[0]), how, box=self.view(image))
         left, top = self._corner(width, height)
         box = (left, top, left + self.size[1], top + self.size[0])
         return image.to_pil().resize((width, height), how).crop(box)

@@ -27,7 +27,8 @@ def render(template: str, **fields: Any) -> str:
 def write_page(path: Path, template: str, **fields: Any) -> Path:
     """Render to `path`, making its folder; the same fields give the same bytes. Returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(template, **fields), "utf-8", newline="\n")
+    # A file name may hold what UTF-8 cannot say.
+    path.write_text(render(template, **fields), "utf-8", errors="replace", newline="\n")
     return path
 
 

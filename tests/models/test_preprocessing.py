@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from seewhy.errors import ModelError
+from seewhy.images import Image, open_image
+from seewhy.models import Preprocessing, from_hub, from_timm, from_torchvision
+from seewhy.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+TALL, WIDE = (500, 333), (301, 450)
+sizes = st.tuples(st.integers(4, 60), st.integers(4, 60))
+
+
+def photo(height, width, seed=0):
+    """Smooth, as photos are, with every colour."""
+    small = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    return Image(np.asarray(Pillow.fromarray(small).resize((width, height), Pillow.Resampling.BICUBIC)), "smooth")
+
+
+def ramp(height, width):
+    """Red tells how far to the right a pixel lies, green how far down."""
+    across, down = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    red, green = np.broadcast_arrays(across[None, :], down[:, None])
+    return Image(np.uint8(np.round(255 * np.stack([red, green, 0 * red], -1))), "ramp")
+
+
+@pytest.mark.parametrize("shape", [TALL, WIDE, (224, 224), (97, 120)])
+@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "convnext_tiny", "swin_t", "efficientnet_b0"])
+def test_torchvision_sees_the_same(name, shape):
+    from torchvision.models import get_model_weights
+
+    image = photo(*shape)
+    theirs = get_model_weights(name).DEFAULT.transforms()(image.to_pil())
+    ours = from_torchvision.preprocessing_of(name)
+    torch.testing.assert_close(ours.normalize(ours.pixels([image]))[0], theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [TALL, WIDE, (97, 120)])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "eva02_tiny_patch14_336", "test_vit"]
+)
+def test_timm_sees_the_same(name, shape):
+    from timm.data import create_transform, resolve_model_data_config
+
+    image = photo(*shape)
+    network = from_timm.build(name, 10)
+    theirs = create_transform(**resolve_model_data_config(network), is_training=False)(image.to_pil())
+    ours = from_timm.classifier_of(network, name).preprocessing
+    torch.testing.assert_close(ours.normalize(ours.pixels([image]))[0], theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [TALL, WIDE])
+@pytest.mark.parametrize(
+    ("processor", "options"),
+    [
+        ("ViTImageProcessor", {}),
+        ("ConvNextImageProcessor", {"size": {"shortest_edge": 224}, "crop_pct": 0.875}),
+        ("ConvNextImageProcessor", {"size": {"shortest_edge": 384}}),
+        ("MobileNetV2ImageProcessor", {}),
+        ("ViTImageProcessor", {"do_normalize": False, "size": {"height": 40, "width": 60}}),
+    ],
+)
+def test_transformers_sees_the_same_within_one_step_of_grey(processor, options, shape):
+    import transformers
+
+    image, reference = photo(*shape), getattr(transformers, processor)(**options)
+    theirs = reference(image.to_pil(), return_tensors="pt")["pixel_values"][0]
+    ours = from_hub._preprocessing(reference.to_dict())
+    seen = ours.normalize(ours.pixels([image]))[0]
+    assert seen.shape == theirs.shape
+    assert (seen - theirs).abs().max() * max(ours.std) <= 1.01 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [TALL, WIDE, (260, 260)])
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        Preprocessing((100, 100), resize=114),
+        Preprocessing((100, 100), resize=114, interpolation="bicubic"),
+        Preprocessing((60, 100), resize=100),
+        Preprocessing((100, 60)),
+    ],
+)
+def test_the_view_says_which_part_of_the_photo_is_seen(preprocessing, shape):
+    image = ramp(*shape)
+    height, width = preprocessing.size
+    view, seen = preprocessing.view(image), preprocessing.pixels([image])[0]
+    across = view.left + (torch.arange(width) + 0.5) / width * (view.right - view.left)
+    down = view.top + (torch.arange(height) + 0.5) / height * (view.bottom - view.top)
+    torch.testing.assert_close(seen[0], (across / image.width).expand(height, -1), rtol=0, atol=2 / 255)
+    torch.testing.assert_close(seen[1], (down / image.height)[:, None].expand(-1, width), rtol=0, atol=2 / 255)
+
+
+def test_a_crop_of_a_wide_photo_leaves_the_sides_out():
+    view = Preprocessing((224, 224), resize=256).view(ramp(256, 512))
+    assert view == (144, 16, 368, 240)
+
+
+@given(sizes, st.integers(0, 30), st.tuples(st.integers(1, 300), st.integers(1, 300)))
+def test_the_view_lies_inside_the_photo_about_its_middle(size, margin, shape):
+    image = Image(np.zeros((*shape, 3), np.uint8), "black")
+    preprocessing = Preprocessing(size, resize=max(size) + margin)
+    view = preprocessing.view(image)
+    step_x = image.width / min(preprocessing._resized(image))
+    assert -1e-6 <= view.left < view.right <= image.width + 1e-6
+    assert -1e-6 <= view.top < view.bottom <= image.height + 1e-6
+    assert abs(view.left + view.right - image.width) <= 1.01 * step_x * max(1, image.width / image.height) + 1e-6
+    assert preprocessing.pixels([image]).shape == (1, 3, *size)
+
+
+def test_normalising_is_the_formula_on_any_dtype():
+    pixels = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    normal = Preprocessing((4, 5)).normalize(pixels)
+    for channel in range(3):
+        expected = (pixels[:, channel] - IMAGENET_MEAN[channel]) / IMAGENET_STD[channel]
+        torch.testing.assert_close(normal[:, channel], expected, rtol=1e-12, atol=0)
+    assert normal.dtype == torch.float64
+
+
+def test_pixels_are_a_batch_in_order_from_0_to_1():
+    images = [Image(np.full((10, 20, 3), value, np.uint8), "flat") for value in (0, 51, 255)]
+    pixels = Preprocessing((8, 8)).pixels(images)
+    assert pixels.shape == (3, 3, 8, 8)
+    assert pixels.dtype == torch.float32
+    assert torch.equal(pixels[:, 0, 0, 0], torch.tensor([0, 0.2, 1]))
+
+
+@pytest.mark.parametrize("shape", [(3, 1_000_000), (1_000_000, 3)])
+def test_a_thin_strip_costs_no_more_than_what_is_seen_of_it(shape):
+    preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic")
+    seen = preprocessing.pixels([open_image(ramp(*shape).pixels)])[0]
+    assert seen.shape == (3, 224, 224)
+    long = 0 if shape[1] > shape[0] else 1
+    torch.testing.assert_close(seen[long], torch.full((224, 224), 0.5), rtol=0, atol=2 / 255)
+
+
+def test_json_and_back():
+    preprocessing = Preprocessing((192, 256), 300, "bicubic", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    assert Preprocessing.from_dict({**preprocessing.to_dict(), "size": [192, 256]}) == preprocessing
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"size": 224}, "size is"),
+        ({"size": [224]}, "size is"),
+        ({"size": [0, 224]}, "size is"),
+        ({"size": [224.0, 224]}, "size is"),
+        ({"size": [224, 256], "resize": 255}, "at least 256"),
+        ({"resize": "256"}, "at least 224"),
+        ({"interpolation": "hamming"}, "bilinear"),
+        ({"mean": [0.5]}, "mean and std"),
+        ({"std": [1, 1, 0]}, "mean and std"),
+        ({"mean": "abc"}, "mean and std"),
+        ({"scale": 2}, r"unknown preprocessing keys \['scale'\]"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_at_once(fields, words):
+    with pytest.raises(ModelError, match=words):
+        Preprocessing.from_dict(fields)
