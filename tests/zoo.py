@@ -11,10 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seewhy.images import Image
 from seewhy.models import Classifier, Preprocessing
 
 SIZE = (32, 32)
@@ -385,3 +387,9 @@ def classifier(name: str, seed: int = 0) -> Classifier:
 def inputs(count: int = 2, seed: int = 0) -> Tensor:
     """Random network inputs `(count, 3, 32, 32)`."""
     return torch.randn((count, 3, *SIZE), generator=torch.Generator().manual_seed(seed))
+
+
+def photos(count: int = 2, height: int = 40, width: int = 48, seed: int = 0) -> list[Image]:
+    """Random pictures."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), np.uint8)
+    return [Image(each, f"photo {index}") for index, each in enumerate(pixels)]

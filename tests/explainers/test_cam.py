@@ -43,11 +43,6 @@ METHODS = [
 ]
 
 
-def photos(count: int, height: int = 40, width: int = 40, seed: int = 0) -> list[Image]:
-    rng = np.random.default_rng(seed)
-    return [Image(rng.integers(0, 256, (height, width, 3), np.uint8), f"noise {index}") for index in range(count)]
-
-
 def explained(classifier: Classifier, images: list[Image], targets: list[Target], method: str, **parameters: Any):
     """One explanation per image, each with its own target."""
     asked = [[target] for target in targets]
@@ -175,7 +170,7 @@ def seen_with_slopes(classifier: Classifier, layer: str, images: list[Image], in
 @pytest.mark.parametrize("name", ["gap-linear", "residual", "training"])
 def test_hires_cam_adds_up_to_the_logit_where_one_linear_layer_follows(name):
     classifier = zoo.classifier(name)
-    activations, slopes, logits = seen_with_slopes(classifier, "relu", photos(3), 2)
+    activations, slopes, logits = seen_with_slopes(classifier, "relu", zoo.photos(3), 2)
     wanted = logits[:, 2] - classifier.module.head.bias[2]
     torch.testing.assert_close(hires_cam(activations, slopes).sum((1, 2)), wanted, atol=1e-5, rtol=0)
 
@@ -183,14 +178,14 @@ def test_hires_cam_adds_up_to_the_logit_where_one_linear_layer_follows(name):
 @pytest.mark.parametrize("name", ["gap-linear", "residual", "reused"])
 def test_after_global_pooling_three_cams_are_one(name):
     layer = {"reused": "block"}.get(name, "relu")
-    activations, slopes, _ = seen_with_slopes(zoo.classifier(name), layer, photos(2), 1)
+    activations, slopes, _ = seen_with_slopes(zoo.classifier(name), layer, zoo.photos(2), 1)
     for function in (x_grad_cam, hires_cam):
         torch.testing.assert_close(function(activations, slopes), grad_cam(activations, slopes), atol=1e-5, rtol=1e-4)
 
 
 def test_grad_cam_of_a_pooled_linear_network_is_cam():
     classifier = zoo.classifier("gap-linear")
-    images, target = photos(1), Target(3)
+    images, target = zoo.photos(1), Target(3)
     (found,) = explained(classifier, images, [target], "grad-cam", layers=("relu",), signed=True)
     module = classifier.module
     with torch.no_grad():
@@ -203,14 +198,14 @@ def test_grad_cam_of_a_pooled_linear_network_is_cam():
 def test_eigen_cam_is_blind_to_the_class_and_the_others_are_not():
     classifier = zoo.classifier("residual")
     for method in METHODS:
-        zero, one = (explained(classifier, photos(1), [Target(index)], method, signed=True)[0] for index in (0, 1))
+        zero, one = (explained(classifier, zoo.photos(1), [Target(index)], method, signed=True)[0] for index in (0, 1))
         assert np.array_equal(zero.values, one.values) == (method == "eigen-cam")
 
 
 def test_finer_cam_of_a_contrast_is_grad_cam_of_the_contrast():
     classifier, contrast = zoo.classifier("residual"), [Target(1, against=3)]
-    (finer,) = explained(classifier, photos(1), contrast, "finer-cam", signed=True)
-    (plain,) = explained(classifier, photos(1), contrast, "grad-cam", signed=True)
+    (finer,) = explained(classifier, zoo.photos(1), contrast, "finer-cam", signed=True)
+    (plain,) = explained(classifier, zoo.photos(1), contrast, "grad-cam", signed=True)
     assert np.array_equal(finer.values, plain.values)
     assert finer.target_label == plain.target_label == "class 1 rather than class 3"
 
@@ -339,7 +334,7 @@ def their_eigen_sign_settled(monkeypatch):
 @pytest.mark.usefixtures("their_eigen_sign_settled")
 def test_pytorch_grad_cam_draws_the_same_map(name, method):
     dtype = torch.float64 if (name, method) in ILL_CONDITIONED else torch.float32
-    classifier, (image,) = subject(name, dtype), photos(1, PIXELS, PIXELS)
+    classifier, (image,) = subject(name, dtype), zoo.photos(1, PIXELS, PIXELS)
     target = Target(classifier.predict(image)[0].index)
     (ours,) = explained(classifier, [image], [target], method, layers=(SUBJECTS[name].layer,))
     theirs = their_map(name, method, classifier, image, target.index)

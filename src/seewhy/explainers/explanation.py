@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,13 +57,14 @@ class Explanation:
     rule: Rule | None = None
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 2:
-            raise ExplainError(f"{self.method} gave values of shape {self.values.shape}; expected (h, w)")
-        if not np.isfinite(self.values).all():
+        with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
+            values = np.array(self.values, dtype=np.float32, order="C")
+        if values.ndim != 2:
+            raise ExplainError(f"{self.method} gave values of shape {values.shape}; expected (h, w)")
+        if not (np.isfinite(values).all() and np.isfinite(list(self.checks.values())).all()):
             raise NonFinite(f"{self.method} gave NaN or infinity for '{self.target_label}' on {self.image.name}")
-        if not self.signed and (self.values < 0).any():
+        if not self.signed and (values < 0).any():
             raise ExplainError(f"{self.method} declares no sign but gave negative values")
-        values = np.array(self.values, dtype=np.float32, order="C")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
 
@@ -108,7 +110,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         from seewhy.draw import data_uri
 
-        return f'<img alt="{self}" src="{data_uri(self.picture())}" style="max-width:100%">'
+        return f'<img alt="{escape(str(self))}" src="{data_uri(self.picture())}" style="max-width:100%">'
 
     def __str__(self) -> str:
         return f"{self.method}: why '{self.target_label}' on {self.image.name}"

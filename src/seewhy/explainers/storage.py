@@ -41,10 +41,19 @@ def load(folder: Path) -> Explanation:
 
     Raises:
         UsageError: the folder holds no explanation, or one of another schema.
-        ExplainError: its photo is not the one the manifest was written for.
+        ExplainError: its files are damaged, or its photo is not the one the manifest was written for.
     """
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} holds no explanation (no {MANIFEST})")
+    try:
+        return _read(folder)
+    except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+        raise ExplainError(
+            f"{folder} was damaged since the explanation was saved ({type(error).__name__}: {error}); explain again"
+        ) from error
+
+
+def _read(folder: Path) -> Explanation:
     content = json.loads((folder / MANIFEST).read_text("utf-8"))
     if content["schema"] != SCHEMA:
         raise UsageError(f"{folder} has schema {content['schema']}, this seewhy reads {SCHEMA}")
