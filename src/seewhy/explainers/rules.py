@@ -1,0 +1,181 @@
+"""The backward-rule engine: the network as it is, with another derivative for its non-linear operations.
+
+A `TorchFunctionMode` sees every operation of one forward, whoever calls it: modules, functions, operators, in place or
+not, the same activation any number of times. Operations that are linear in the data are left to autograd, which is exact
+for them; the others go to the rule that a rule set names for their kind. Nothing is hooked, nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from typing_extensions import override
+
+from seewhy.errors import ExplainError
+from seewhy.explainers.operations import KINDS, Kind, inplace_position, operation_name, out_of_place
+
+__all__ = ["Call", "Rule", "RuleSet", "applying", "frozen", "surrogate", "with_slope"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of the forward, out of place: its kind, the function, and what it was called with.
+
+    A rule written in operations that have rules of their own runs them inside `with call.rules:`.
+    """
+
+    kind: Kind
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    rules: AbstractContextManager[Any]
+
+    def plain(self) -> Any:
+        """The operation with its own gradient."""
+        return self.function(*self.args, **self.kwargs)
+
+    def on(self, u: Tensor) -> Tensor:
+        """The operation on another first argument."""
+        return self.function(u, *self.args[1:], **self.kwargs)
+
+
+Rule = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A rule per kind of operation; kinds without one keep their own gradient.
+
+    A rule takes a `Call` and returns the operation's value with another gradient. A `strict` set refuses operations
+    of no known kind; otherwise they keep their own gradient too.
+    """
+
+    name: str
+    rules: Mapping[Kind, Rule] = field(default_factory=dict)
+    strict: bool = True
+
+
+@contextmanager
+def applying(rule_set: RuleSet) -> Generator[None]:
+    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
+    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set):
+        yield
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Generator[None]:
+    """Take the parameters out of autograd, so that what requires a gradient is what depends on the input."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """`y = value(u)` with the gradient `slope(u, y)`; a slope for half the batch serves both halves."""
+    return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
+
+
+def surrogate(linear: Tensor, value: Callable[[], Tensor]) -> Tensor:
+    """`value()`, a fresh tensor, with the gradient of `linear`."""
+    return _Surrogate.apply(linear, value)  # pyright: ignore[reportReturnType]
+
+
+class _RuleMode(TorchFunctionMode):
+    def __init__(self, rule_set: RuleSet) -> None:
+        super().__init__()
+        self.rule_set = rule_set
+
+    @override
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = operation_name(func)
+        kind = KINDS.get(name)
+        if kind == "linear" or not _depends((*args, *kwargs.values())):
+            return func(*args, **kwargs)
+        if kind is None:
+            return self._unknown(name, func(*args, **kwargs))
+        rule = self.rule_set.rules.get(_narrowed(kind, args))
+        if rule is None:
+            return func(*args, **kwargs)
+        plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
+        result = rule(Call(kind, plain, plain_args, plain_kwargs, self))
+        return args[0].copy_(result) if in_place else result
+
+    def _unknown(self, name: str, result: Any) -> Any:
+        if self.rule_set.strict and isinstance(result, Tensor) and result.requires_grad:
+            raise ExplainError(
+                f"the {self.rule_set.name} rules have none for the operation '{name}', so the result would not add up; "
+                "use integrated-gradients, or pass strict=false to let the operation's own gradient stand"
+            )
+        return result
+
+
+class _Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        u = u.detach()
+        y = value(u)
+        ctx.save_for_backward(slope(u, y))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (slope,), gradient = ctx.saved_tensors, gradients[0]
+        if len(slope) != len(gradient):
+            return (gradient.unflatten(0, (-1, len(slope))) * slope).flatten(0, 1), None, None
+        return gradient * slope, None, None
+
+
+class _Surrogate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, linear: Tensor, value: Callable[[], Tensor]) -> Tensor:  # noqa: ARG004
+        return value()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
+        return gradients[0], None
+
+
+def _depends(values: tuple[Any, ...]) -> bool:
+    """Whether a tensor among `values`, at any depth of lists, depends on the input."""
+    return any(
+        value.requires_grad if isinstance(value, Tensor) else isinstance(value, tuple | list) and _depends(tuple(value))
+        for value in values
+    )
+
+
+def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
+    """A product with a constant is linear, and so is a division by one."""
+    if kind == "product" and sum(_depends((value,)) for value in args) < 2:
+        return "linear"
+    if kind == "division" and not _depends(args[1:]):
+        return "linear"
+    return kind
+
+
+def _out_of_place(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], bool]:
+    """The same call without work in place, and whether it was to work in place."""
+    plain = out_of_place(func)
+    if plain is not func:
+        return plain, args, kwargs, True
+    position = inplace_position(func)
+    asked = bool(kwargs.get("inplace", position is not None and len(args) > position and args[position]))
+    rest = {key: value for key, value in kwargs.items() if key != "inplace"}
+    return func, args if position is None else args[:position], rest, asked
