@@ -78,8 +78,8 @@ def multi_head_attention(call: Call) -> tuple[Tensor, None]:
         # (length, batch, width) comes in; rules that pair pictures want the batch first
         inputs = (each.transpose(0, 1) for each in (query, key, value))
         projected = [F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
-        split = [each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in projected]
-        mixed = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+        q, k, v = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in projected)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return F.linear(mixed, given["out_proj_weight"], given["out_proj_bias"]).transpose(0, 1), None
 
 

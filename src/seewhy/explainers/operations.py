@@ -43,13 +43,14 @@ _MEMBERS: dict[Kind, str] = {
     "multi_head_attention": "multi_head_attention_forward",
     "convolution": "conv1d conv2d conv3d conv_transpose2d",
     "dense": "linear addmm",
-    "linear": """unflatten add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ mean sum cumsum cat concat stack
-        hstack vstack flatten reshape reshape_as view view_as permute transpose swapaxes movedim t squeeze unsqueeze
-        expand expand_as repeat repeat_interleave chunk split tensor_split unbind getitem __getitem__ select narrow
-        index_select gather take_along_dim masked_fill where roll flip rot90 pad unfold fold contiguous clone to type_as
-        float double half bfloat16 cpu cuda avg_pool2d adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d
-        alpha_dropout interpolate upsample pixel_shuffle pixel_unshuffle channel_shuffle identity detach tril triu
-        diagonal setitem __setitem__ copy zero requires_grad""",
+    "linear": """unflatten add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ mean sum cumsum cat
+        concat stack hstack vstack flatten reshape reshape_as view view_as permute transpose swapaxes movedim t
+        squeeze unsqueeze expand expand_as repeat repeat_interleave chunk split tensor_split unbind
+        getitem __getitem__ select narrow index_select gather take_along_dim masked_fill where roll flip
+        rot90 pad unfold fold contiguous clone to type_as float double half bfloat16 cpu cuda avg_pool2d
+        adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d alpha_dropout interpolate upsample
+        pixel_shuffle pixel_unshuffle channel_shuffle identity detach tril triu diagonal setitem
+        __setitem__ copy zero requires_grad""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}

@@ -1,8 +1,8 @@
 """The backward-rule engine: the network as it is, with another derivative for its non-linear operations.
 
-A `TorchFunctionMode` sees every operation of one forward, whoever calls it: modules, functions, operators, in place or
-not, the same activation any number of times. Operations that are linear in the data are left to autograd, which is exact
-for them; the others go to the rule that a rule set names for their kind. Nothing is hooked, nothing is changed.
+A `TorchFunctionMode` sees every operation of one forward, whoever calls it: modules, functions, operators, in place
+or not, the same activation any number of times. Operations that are linear in the data are left to autograd, which is
+exact for them; the others go to the rule that a rule set names for their kind. Nothing is hooked, nothing is changed.
 """
 
 from __future__ import annotations
