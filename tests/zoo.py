@@ -140,7 +140,7 @@ class Overlapping(nn.Module):
         self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x).amax((2, 3)))
+        return self.head(self.features(x).mean((2, 3)))
 
 
 class Attention(nn.Module):

@@ -183,14 +183,16 @@ def test_after_global_pooling_three_cams_are_one(name):
         torch.testing.assert_close(function(activations, slopes), grad_cam(activations, slopes), atol=1e-5, rtol=1e-4)
 
 
-def test_grad_cam_of_a_pooled_linear_network_is_cam():
+@pytest.mark.parametrize("signed", [False, True])
+def test_grad_cam_of_a_pooled_linear_network_is_cam(signed):
     classifier = zoo.classifier("gap-linear")
     images, target = zoo.photos(1), Target(3)
-    (found,) = explained(classifier, images, [target], "grad-cam", layers=("relu",), signed=True)
+    (found,) = explained(classifier, images, [target], "grad-cam", layers=("relu",), signed=signed)
     module = classifier.module
     with torch.no_grad():
         features = module.relu(module.conv(classifier.preprocess(images)))[0]
     cells = torch.einsum("k,khw->hw", module.head.weight[3].detach(), features) / features[0].numel()
+    cells = cells if signed else cells.relu()
     wanted = nn.functional.interpolate(cells[None, None], zoo.SIZE, mode="bilinear", align_corners=False)[0, 0]
     np.testing.assert_allclose(found.values, wanted.numpy(), atol=1e-6)
 

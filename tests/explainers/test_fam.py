@@ -70,5 +70,5 @@ def test_it_names_the_other_picture_and_asks_for_it():
     found = find_method("fam", reference=other)(classifier, [image], [[Target(0)]], **call)
     assert found[0].target_label == "like photo 1"
     assert found[0].parameters["reference"] == {"name": "photo 1", "sha256": other.sha256}
-    with pytest.raises(UsageError, match="give the other one"):
+    with pytest.raises(UsageError, match="cannot do without reference"):
         find_method("fam")(classifier, [image], [[Target(0)]], **call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import operator
 import os
 import pickle
 import struct
@@ -37,17 +38,13 @@ class Evaluated:
 
 
 class Chained:
-    """Reaches `open` through getattr on an innocent module, as scanners' gadgets do, and through a nested reduce."""
+    """Calls `open` by way of functions that each look harmless, as the gadgets do that scanners miss."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (getattr, (io, "open"), str(self.canary))
-
-
-def _opened(find: Any, where: tuple[Any, str], path: str) -> None:
-    find(*where)(path, "w").close()
+        return operator.call, (io.open, str(self.canary), "w")
 
 
 class Rebuilt(torch.nn.Module):
@@ -68,7 +65,7 @@ def state_dict(inside: Any = None) -> dict[str, Any]:
 
 def plain_pickle(path: Path, canary: Path) -> None:
     """A bare pickle, not torch's."""
-    path.write_bytes(pickle.dumps(Shell(canary)))
+    path.write_bytes(pickle.dumps(Shell(canary), protocol=2))
 
 
 def inside_torch(path: Path, canary: Path) -> None:
@@ -88,7 +85,7 @@ def chained(path: Path, canary: Path) -> None:
 
 def nested(path: Path, canary: Path) -> None:
     """A pickle within a pickle: the inner one is bytes, unpickled by the outer."""
-    inner = pickle.dumps(Shell(canary))
+    inner = pickle.dumps(Shell(canary), protocol=2)
     outer = type("Outer", (), {"__reduce__": lambda _: (pickle.loads, (inner,))})
     torch.save({"state_dict": state_dict(), "extra": outer()}, path)
 
@@ -105,7 +102,7 @@ def legacy(path: Path, canary: Path) -> None:
 
 def legacy_tar(path: Path, canary: Path) -> None:
     """torch's first format: a tar of pickles."""
-    content = pickle.dumps(Shell(canary))
+    content = pickle.dumps(Shell(canary), protocol=2)
     with tarfile.open(path, "w") as archive:
         for name in ("sys_info", "pickle", "storages", "tensors"):
             entry = tarfile.TarInfo(name)
@@ -149,6 +146,8 @@ CODE: list[Callable[[Path, Path], None]] = [
     odd_flags,
     compressed,
 ]
+
+BLUNT = [odd_flags, compressed]  # these even the unsafe loader refuses
 
 
 def header(size: int, text: bytes, data: bytes = b"") -> bytes:

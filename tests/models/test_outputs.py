@@ -1,10 +1,10 @@
 import pytest
 import torch
-import zoo
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nan
 
+import zoo
 from seewhy.errors import ModelError, NonFinite
 from seewhy.models.outputs import find_logits
 

@@ -8,24 +8,31 @@ from seewhy.draw.encode import data_uri, png_bytes
 from seewhy.draw.legend import Legend
 from seewhy.draw.overlay import OPACITY, View, blank, fit, overlay, photo
 from seewhy.draw.panel import Tile, panel, tile
+from seewhy.draw.regions import kept_overlay, region_overlay
+from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 
 __all__ = [
     "OPACITY",
     "Legend",
     "Tile",
     "View",
+    "Weight",
     "bars",
     "bars_svg",
     "blank",
     "colorize",
     "data_uri",
     "fit",
+    "kept_overlay",
     "overlay",
     "panel",
     "peak",
     "percent",
     "photo",
     "png_bytes",
+    "region_overlay",
     "scale",
     "tile",
+    "weight_bars",
+    "weight_bars_svg",
 ]

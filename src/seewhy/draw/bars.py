@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from seewhy.draw.text import INK, LEAN, PAPER, font, wrap
 from seewhy.errors import UsageError
 
-__all__ = ["bars", "bars_svg", "percent"]
+__all__ = ["bars", "bars_svg", "percent", "svg"]
 
 SIZE, PITCH, BAR, GAP = 15, 19, 14, 14
 MARGIN = 16
@@ -55,13 +55,18 @@ def bars(classes: Sequence[tuple[str, float]], *, explained: int | None = None, 
 def bars_svg(classes: Sequence[tuple[str, float]], *, explained: int | None = None, width: int = 640) -> str:
     """The same bars as one `<svg>` element that takes its text colour from the page, light or dark."""
     rows, height = _layout(classes, explained, width)
-    spoken = escape("; ".join(f"{row.name} {row.percent}" for row in rows))
+    spoken = "; ".join(f"{row.name} {row.percent}" for row in rows)
+    return svg(width, height, spoken, map(_row_svg, rows))
+
+
+def svg(width: int, height: float, spoken: str, parts: Iterable[str]) -> str:
+    """One `<svg>` element of these parts; `spoken` is what it says to those who cannot see it."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-        f'aria-label="{spoken}" style="max-width:100%;height:auto" fill="currentColor" '
+        f'aria-label="{escape(spoken)}" style="max-width:100%;height:auto" fill="currentColor" '
         f'font-family="DejaVu Sans, Verdana, sans-serif" font-size="{SIZE}">'
     )
-    return "\n".join([head, *map(_row_svg, rows), "</svg>"])
+    return "\n".join([head, *parts, "</svg>"])
 
 
 def percent(probability: float) -> str:

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.sparse import csr_array
 
 from seewhy.draw.colors import Map, Pixels, colorize, grey, scale
 from seewhy.draw.text import label
 from seewhy.errors import BadImage, UsageError
 
-__all__ = ["View", "blank", "blend", "fit", "overlay", "photo", "resample"]
+__all__ = ["View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
 
 View: TypeAlias = tuple[float, float, float, float]
 LONGEST = 900
@@ -54,7 +55,7 @@ def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
 def blank(pixels: Pixels, view: View, words: str = NOTHING, *, longest: int = LONGEST) -> Pixels:
     """The photo in neutral grey under `words`: the picture of a map that found nothing."""
     shown, box = displayed(pixels, view, longest)
-    return label(frame(_bytes(_pale(shown)), shown, box), words)
+    return label(frame(_bytes(pale(shown)), shown, box), words)
 
 
 def fit(pixels: Pixels, longest: int = LONGEST) -> Pixels:
@@ -78,7 +79,7 @@ def resample(values: Map, box: View, shape: tuple[int, int]) -> NDArray[np.float
     left, top, right, bottom = box
     down = _weights(values.shape[0], shape[0], top, bottom)
     across = _weights(values.shape[1], shape[1], left, right)
-    return (down @ values @ across.T).astype(np.float32)
+    return (across @ (down @ values).T).T.astype(np.float32)
 
 
 def blend(pixels: Pixels, scaled: Map, *, signed: bool, opacity: float = OPACITY, cmap: str | None = None) -> Pixels:
@@ -90,7 +91,7 @@ def blend(pixels: Pixels, scaled: Map, *, signed: bool, opacity: float = OPACITY
     strength = np.abs(scaled)[..., None]
     if signed:
         # Inked, not painted over: white, the middle of the palette, leaves no ring where the sign changes.
-        under, alpha = _pale(pixels), opacity * strength**0.4
+        under, alpha = pale(pixels), opacity * strength**0.4
         return _bytes(under + alpha * under * (colour / 255 - 1))
     under, alpha = _muted(pixels), opacity * strength**0.7
     return _bytes(under + alpha * (colour - under))
@@ -134,11 +135,11 @@ def _pixel_range(start: float, stop: float, size: int) -> tuple[int, int]:
     return first, min(max(ceil(stop - 0.5), first + 1), size)
 
 
-def _weights(cells: int, pixels: int, start: float, stop: float) -> NDArray[np.float32]:
+def _weights(cells: int, pixels: int, start: float, stop: float) -> csr_array:
     cells_per_pixel = cells / (stop - start)
     at = ((np.arange(pixels) + 0.5 - start) * cells_per_pixel - 0.5).clip(0, cells - 1)
     tent = (1 - np.abs(at[:, None] - np.arange(cells)) / max(1.0, cells_per_pixel)).clip(min=0)
-    return (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
+    return csr_array((tent / tent.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def _muted(pixels: Pixels) -> NDArray[np.float32]:
@@ -146,7 +147,7 @@ def _muted(pixels: Pixels) -> NDArray[np.float32]:
     return (grey(pixels) * 4 + pixels) * 0.17
 
 
-def _pale(pixels: Pixels) -> NDArray[np.float32]:
+def pale(pixels: Pixels) -> NDArray[np.float32]:
     """A light-grey photo, on which dark blue and dark orange both stand out."""
     return grey(pixels) * 0.36 + 160
 

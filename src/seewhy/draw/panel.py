@@ -13,6 +13,7 @@ from seewhy.draw.colors import Map, Pixels, peak, scale
 from seewhy.draw.legend import Legend
 from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
 from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
+from seewhy.draw.weights import Weight, weight_bars
 from seewhy.errors import UsageError
 
 __all__ = ["Tile", "panel", "tile"]
@@ -25,11 +26,13 @@ GAP, MARGIN = 28, 32
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a panel, its caption, and its legend where it has colours to explain."""
+    """One picture of a panel, its caption, its legend where it has colours to explain, and weights to draw below."""
 
     picture: Pixels
     caption: str
     legend: Legend | None = None
+    heading: str = ""
+    weights: tuple[Weight, ...] = ()
 
 
 def tile(
@@ -62,7 +65,9 @@ def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, capt
         raise UsageError("a panel needs at least one picture beside the photo; pass a tile")
     original = photo(pixels, view, longest=LARGE)
     whole = np.array_equal(original, fit(pixels, LARGE))
-    tiles = [Tile(original, "Photo" if whole else "Photo; the frame marks what the model saw"), *tiles]
+    words = "Photo" if whole else "Photo; the frame marks what the model saw"
+    headed = any(each.heading for each in tiles)
+    tiles = [Tile(original, "", heading=words) if headed else Tile(original, words), *tiles]
     columns = ceil(len(tiles) / ceil(len(tiles) / ROW))
     longest = LARGE if columns <= 2 else SMALL
     width = max(NARROWEST, *(fit(each.picture, longest).shape[1] for each in tiles))
@@ -74,9 +79,14 @@ def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, capt
 
 
 def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
-    """Pictures, captions and legends in three lines, so that each stands level with its neighbours."""
+    """What tiles have of each kind in a line of its own, so that each stands level with its neighbours."""
     nothing = Image.new("RGB", (width, 1), PAPER)
-    pictures = [stack([Image.fromarray(fit(each.picture, longest)), nothing], 0) for each in tiles]
-    captions = [text_block(each.caption, width, 15) for each in tiles]
-    legends = [each.legend.draw(width) if each.legend else nothing for each in tiles]
-    return stack([beside(blocks, GAP) for blocks in (pictures, captions, legends)], 10)
+    lines = [
+        [text_block(each.heading, width, 17, bold=True) if each.heading else nothing for each in tiles],
+        [stack([Image.fromarray(fit(each.picture, longest)), nothing], 0) for each in tiles],
+        [text_block(each.caption, width, 15) for each in tiles],
+        [each.legend.draw(width) if each.legend else nothing for each in tiles],
+        [weight_bars(each.weights, width=width) if each.weights else nothing for each in tiles],
+    ]
+    filled = [blocks for blocks in lines if any(block is not nothing for block in blocks)]
+    return stack([beside(blocks, GAP) for blocks in filled], 10)

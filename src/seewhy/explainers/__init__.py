@@ -8,6 +8,7 @@ from seewhy.explainers.registry import (
     MethodInfo,
     find_method,
     list_methods,
+    method_info,
     register,
     suitable_methods,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Rule",
     "find_method",
     "list_methods",
+    "method_info",
     "register",
     "suitable_methods",
 ]

@@ -1,4 +1,7 @@
-"""Composed operations written out in simple ones, so that rules for the simple ones carry over to them."""
+"""Composed operations written out in simple ones, so that rules for the simple ones carry over to them.
+
+With `constant`, a norm's statistics count as constants: they take no part in the gradient.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,17 @@ from seewhy.explainers.rules import Call
 __all__ = ["attention", "group_norm", "layer_norm", "multi_head_attention", "normalize"]
 
 
-def layer_norm(call: Call) -> Tensor:
+def layer_norm(call: Call, *, constant: bool = False) -> Tensor:
     """(x − mean) · rsqrt(mean of squares + ε), scaled and shifted."""
     x, shape, weight, bias, eps = _bound(
         call, ("input", "normalized_shape", "weight", "bias", "eps"), {"weight": None, "bias": None, "eps": 1e-5}
     )
     dims = tuple(range(-len(shape), 0))
     with call.rules:
-        return _affine(_standardized(x, dims, eps), weight, bias)
+        return _affine(_standardized(x, dims, eps, constant), weight, bias)
 
 
-def group_norm(call: Call) -> Tensor:
+def group_norm(call: Call, *, constant: bool = False) -> Tensor:
     """Layer norm over each group of channels and all positions."""
     x, groups, weight, bias, eps = _bound(
         call, ("input", "num_groups", "weight", "bias", "eps"), {"weight": None, "bias": None, "eps": 1e-5}
@@ -33,17 +36,18 @@ def group_norm(call: Call) -> Tensor:
     per_channel = (-1, *[1] * (x.dim() - 2))
     with call.rules:
         grouped = x.reshape(len(x), groups, -1)
-        normal = _standardized(grouped, (-1,), eps).reshape(x.shape)
+        normal = _standardized(grouped, (-1,), eps, constant).reshape(x.shape)
         return _affine(normal, *(None if each is None else each.view(per_channel) for each in (weight, bias)))
 
 
-def normalize(call: Call) -> Tensor:
+def normalize(call: Call, *, constant: bool = False) -> Tensor:
     """X / max(‖x‖₂, ε)."""
     x, p, dim, eps = _bound(call, ("input", "p", "dim", "eps"), {"p": 2.0, "dim": 1, "eps": 1e-12})
     if p != 2:
         raise ExplainError(f"there is no rule for F.normalize with p={p}, only for p=2")
     with call.rules:
-        return x * (x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt()
+        inverse = (x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt()
+        return x * (inverse.detach() if constant else inverse)
 
 
 def attention(call: Call) -> Tensor:
@@ -91,10 +95,11 @@ _MULTI_HEAD = (
 )
 
 
-def _standardized(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
+def _standardized(x: Tensor, dims: tuple[int, ...], eps: float, constant: bool) -> Tensor:
     centred = x - x.mean(dims, keepdim=True)
     variance = (centred * centred).mean(dims, keepdim=True)
-    return centred * (variance + eps).rsqrt()
+    inverse = (variance + eps).rsqrt()
+    return centred * (inverse.detach() if constant else inverse)
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from seewhy.errors import UsageError
 from seewhy.explainers.assemble import assemble
 from seewhy.explainers.cam_method import enlarge, folded, grid_of
 from seewhy.explainers.explanation import Cost, Explanation
@@ -52,7 +51,7 @@ class FAM:
 
     info: ClassVar[MethodInfo]
 
-    reference: Image | None = None
+    reference: Image
     layers: tuple[str, ...] = ()
 
     def __call__(
@@ -65,8 +64,6 @@ class FAM:
         progress: Progress = silent,
     ) -> list[Explanation]:
         """One explanation per image × target × layer; the target plays no part in the values."""
-        if self.reference is None:
-            raise UsageError("fam compares two pictures: give the other one (--reference IMAGE, or reference=image)")
         layers = self.layers or (classifier.default_layer,)
         found: list[Explanation] = []
         for row, image in enumerate(images):
@@ -96,10 +93,9 @@ class FAM:
     def _compare(
         self, classifier: Classifier, image: Image, layers: Sequence[str]
     ) -> tuple[dict[str, Tensor], dict[str, float], Tensor]:
-        pair = [image, self.reference] if self.reference else [image]
         grids = {layer: grid_of(classifier, layer) for layer in layers}
         with capture(classifier.module, list(layers), gradients=False) as seen:
-            logits = classifier.logits(classifier.preprocess(pair))
+            logits = classifier.logits(classifier.preprocess([image, self.reference]))
         maps: dict[str, Tensor] = {}
         similarity: dict[str, float] = {}
         for layer, grid in grids.items():

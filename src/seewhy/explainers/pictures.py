@@ -1,19 +1,29 @@
-"""Explanations as pictures."""
+"""Explanations as pictures: a map as colours, regions as tinted areas with bars, a rule as what has to stay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from seewhy.draw import OPACITY, Tile, panel, tile
+import numpy as np
+
+from seewhy.draw import OPACITY, Legend, Tile, View, blank, kept_overlay, panel, peak, percent, region_overlay, tile
+from seewhy.errors import UsageError
+from seewhy.explainers.ranking import ranking, supporting
 from seewhy.explainers.registry import method_info
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+    from seewhy.explainers.evidence import RegionWeights, Rule
     from seewhy.explainers.explanation import Explanation
 
-__all__ = ["explanation_panel", "explanation_tile"]
+__all__ = ["class_grid", "class_tile", "explanation_panel", "explanation_tile"]
+
+LARGE = 640
+GRID = 64 * 64  # cells; a finer map is one of pixels, of which a few may drown the rest
+SHOWN = 99.5  # per cent of the values of such a map
+NOTHING_NEEDED, NOTHING_FOR = "no region has to stay", "no region surely speaks for it"
 
 
 def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cmap: str | None = None) -> Picture:
@@ -27,6 +37,23 @@ def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cma
     )
 
 
+def class_grid(explanations: Sequence[Explanation]) -> Picture:
+    """What speaks for each of several classes, in one photo by one method of regions, and for nothing else.
+
+    Raises:
+        UsageError: the explanations are of several photos or methods, or not about regions.
+    """
+    if len({(each.image.sha256, each.method) for each in explanations}) != 1:
+        raise UsageError("a grid of classes needs explanations of one photo by one method")
+    one = explanations[0]
+    return panel(
+        *_seen(one),
+        [class_tile(each) for each in explanations],
+        title=f"What speaks for each class? {method_info(one.method).title}",
+        caption=f"{one.image.name}, cut to what the model saw · {one.classifier}",
+    )
+
+
 def explanation_tile(
     explanation: Explanation,
     caption: str | None = None,
@@ -35,17 +62,90 @@ def explanation_tile(
     cmap: str | None = None,
     limit: float | None = None,
 ) -> Tile:
-    """The overlay alone, with its legend; `limit` puts several on one scale."""
-    return tile(
+    """The picture alone, with its legend; `limit` puts several on one scale."""
+    caption = caption or method_info(explanation.method).title
+    regions = explanation.regions
+    if regions is None:
+        return tile(
+            explanation.image.pixels,
+            explanation.values,
+            explanation.view,
+            caption,
+            signed=explanation.signed,
+            opacity=opacity,
+            cmap=cmap,
+            limit=limit or _limit(explanation),
+        )
+    if explanation.rule:
+        keep = _needed(regions, explanation.rule)
+        return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, NOTHING_NEEDED), caption)
+    return _region_tile(explanation, regions, caption, opacity, cmap, limit)
+
+
+def class_tile(explanation: Explanation) -> Tile:
+    """What the model saw, the regions that speak for a class in colour and the rest grey, under its probability."""
+    regions, rule = explanation.regions, explanation.rule
+    if regions is None:
+        raise UsageError(f"{explanation.method} is not about regions; a grid of classes needs a method that is")
+    keep = _needed(regions, rule) if rule else supporting(regions)
+    return Tile(
+        _kept(*_seen(explanation), regions, keep, NOTHING_NEEDED if rule else NOTHING_FOR),
+        f"{keep.sum()} of {len(keep)} regions",
+        heading=f"{explanation.target_label} · {percent(explanation.probability)}",
+    )
+
+
+def _region_tile(
+    explanation: Explanation,
+    regions: RegionWeights,
+    caption: str,
+    opacity: float,
+    cmap: str | None,
+    limit: float | None,
+) -> Tile:
+    ranked = ranking(regions)
+    picture = region_overlay(
         explanation.image.pixels,
-        explanation.values,
+        regions.labels,
+        regions.weights,
         explanation.view,
-        caption or method_info(explanation.method).title,
+        names={region: weight.name for region, weight in ranked.items()},
         signed=explanation.signed,
         opacity=opacity,
         cmap=cmap,
         limit=limit,
+        longest=LARGE,
     )
+    if not ranked:
+        return Tile(picture, caption)
+    strongest = peak(regions.weights[None], signed=explanation.signed)
+    legend = Legend(explanation.signed, limit or strongest, strongest, cmap, opacity)
+    return Tile(picture, caption, legend, weights=tuple(ranked.values()))
+
+
+def _kept(pixels: np.ndarray, view: View, regions: RegionWeights, keep: np.ndarray, words: str) -> np.ndarray:
+    if not keep.any():
+        return blank(pixels, view, words, longest=LARGE)
+    return kept_overlay(pixels, regions.labels, keep, view, longest=LARGE)
+
+
+def _seen(explanation: Explanation) -> tuple[np.ndarray, View]:
+    """The photo cut to the view, and the view of that."""
+    pixels, view = explanation.image.pixels, explanation.view
+    left, top = max(round(view[0]), 0), max(round(view[1]), 0)
+    cut = pixels[top : max(round(view[3]), top + 1), left : max(round(view[2]), left + 1)]
+    return cut, (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
+
+
+def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:
+    return np.isin(np.arange(len(regions.weights)), rule.regions)
+
+
+def _limit(explanation: Explanation) -> float | None:
+    """Where to cut the colours of a noisy map; none for the others."""
+    if not explanation.signed or explanation.values.size <= GRID:
+        return None
+    return peak(explanation.values, signed=True, percentile=SHOWN) or None
 
 
 def _caption(explanation: Explanation) -> str:

@@ -111,16 +111,17 @@ class RegionMethod(ABC):
         generator: torch.Generator,
     ) -> Explanation:
         regions = RegionWeights(engine.label_map, finding.weights, finding.errors)
+        painted = regions.painted
         return assemble(
             self,
             engine.classifier,
             image,
             target,
-            values=regions.painted,
+            values=painted,
             logits=engine.logits,
             cost=cost,
             checks={**engine.checks, **finding.checks},
-            regions=regions,
+            regions=regions if engine.regions < painted.size else None,  # of single pixels the map says it all
             rule=finding.rule,
             generator=generator,
         )

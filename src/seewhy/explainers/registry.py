@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -50,6 +50,17 @@ class MethodInfo:
     reading: str
     cost: str
     make: type[Method]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of its hyper-parameters."""
+        return tuple(entry.name for entry in fields(self.make))  # pyright: ignore[reportArgumentType]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those of them that must be given, such as another picture."""
+        kept = fields(self.make)  # pyright: ignore[reportArgumentType]
+        return tuple(entry.name for entry in kept if entry.default is MISSING and entry.default_factory is MISSING)
 
 
 @runtime_checkable
@@ -108,7 +119,7 @@ def list_methods() -> list[MethodInfo]:
 
 def suitable_methods(classifier: Classifier) -> list[MethodInfo]:
     """The methods that need no more than the classifier offers and can be called without further input."""
-    return [info for info in list_methods() if info.needs <= classifier.offers]
+    return [info for info in list_methods() if info.needs <= classifier.offers and not info.required]
 
 
 def method_info(name: str) -> MethodInfo:
@@ -129,13 +140,15 @@ def find_method(name: str, **parameters: Any) -> Method:
 
     Raises:
         UnknownName: no such method; the nearest names are listed.
-        UsageError: the method has no such hyper-parameter.
+        UsageError: the method has no such hyper-parameter, or wants another one.
     """
-    make = method_info(name).make
-    known = [field.name for field in fields(make)]  # pyright: ignore[reportArgumentType]
-    if unknown := sorted(set(parameters) - set(known)):
-        raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
-    return make(**parameters)
+    info = method_info(name)
+    if unknown := sorted(set(parameters) - set(info.parameters)):
+        raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(info.parameters) or 'none'}")
+    if missing := [each for each in info.required if each not in parameters]:
+        ways = " and ".join(f"{each}=… (--{each})" for each in missing)
+        raise UsageError(f"{name} cannot do without {ways}")
+    return info.make(**parameters)
 
 
 @cache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from seewhy.errors import SeewhyError, UsageError
-from seewhy.explainers import Explanation, Method, Outcome, find_method
+from seewhy.explainers import Explanation, Method, Outcome, find_method, method_info
 from seewhy.images import Image, open_image
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.progress import Progress, silent
@@ -173,7 +173,7 @@ def _make(name: str, given: dict[str, Any], asked: int) -> Method:
     """Among several methods each takes what it has; one alone must have all that is given."""
     if asked == 1:
         return find_method(name, **given)
-    known = {entry.name for entry in fields(type(find_method(name)))}  # pyright: ignore[reportArgumentType]
+    known = method_info(name).parameters
     return find_method(name, **{key: value for key, value in given.items() if key in known})
 
 

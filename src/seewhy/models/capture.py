@@ -7,7 +7,7 @@ nothing for the parameters, so that a Grad-CAM costs one forward plus the backwa
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -17,7 +17,17 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, UnknownName
 
-__all__ = ["Captured", "Identity", "Visit", "capture", "find_layer", "gradients_of", "watch"]
+__all__ = [
+    "Captured",
+    "Identity",
+    "Visit",
+    "capture",
+    "find_layer",
+    "gradients_of",
+    "leading_tensor",
+    "watch",
+    "with_leading_tensor",
+]
 
 Side = Literal["output", "input"]
 Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
@@ -108,9 +118,10 @@ def gradients_of(score: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor | 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
     """The submodule called `name`; an unknown name is answered with the nearest ones."""
-    known = dict(module.named_modules())
-    if name in known and name:
-        return known[name]
+    if name:  # the empty name is the whole network, which is no layer
+        with suppress(AttributeError):
+            return module.get_submodule(name)
+    known = [known for known, _ in module.named_modules()]
     near = get_close_matches(name, known, n=4, cutoff=0.3)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
                       "(`seewhy list layers` shows all)")  # fmt: skip
@@ -140,11 +151,11 @@ def _recording(module: nn.Module) -> Generator[None]:
 @contextmanager
 def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
     def keep(value: Any) -> Any:
-        tensor = _leading_tensor(value, name)
+        tensor = leading_tensor(value, name)
         held = _recorded(tensor) if gradients else tensor
         seen.activations[name] = held
         # The network goes on with a copy: what follows may work in place on it (residual additions, ReLU).
-        return _with_leading_tensor(value, held.clone())
+        return with_leading_tensor(value, held.clone())
 
     if side == "output":
         handle = layer.register_forward_hook(lambda _module, _args, output: keep(output))
@@ -167,7 +178,8 @@ def _recorded(tensor: Tensor) -> Tensor:
     return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
-def _leading_tensor(value: Any, name: str) -> Tensor:
+def leading_tensor(value: Any, name: str) -> Tensor:
+    """The activations in what the layer called `name` returned: the tensor, or the first of several."""
     first = value
     while isinstance(first, tuple | list | Mapping) and len(first):
         first = next(iter(first.values())) if isinstance(first, Mapping) else first[0]
@@ -176,15 +188,16 @@ def _leading_tensor(value: Any, name: str) -> Tensor:
     return first
 
 
-def _with_leading_tensor(value: Any, tensor: Tensor) -> Any:
+def with_leading_tensor(value: Any, tensor: Tensor) -> Any:
+    """What a layer returned, with `tensor` for its activations."""
     if isinstance(value, Tensor):
         return tensor
     if isinstance(value, Mapping):
         key = next(iter(value))
         # Output classes of transformers are ordered dicts that rebuild from their own fields.
-        return type(value)(**{**value, key: _with_leading_tensor(value[key], tensor)})
+        return type(value)(**{**value, key: with_leading_tensor(value[key], tensor)})
     rest = value[1:]
-    first = _with_leading_tensor(value[0], tensor)
+    first = with_leading_tensor(value[0], tensor)
     if hasattr(value, "_fields"):
         return type(value)(first, *rest)
     return type(value)((first, *rest))

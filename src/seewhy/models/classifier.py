@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -147,7 +148,8 @@ class Classifier:
     @property
     def weights_version(self) -> tuple[tuple[int, int], ...]:
         """Changes when a weight does, without reading any; edits through `Tensor.data` go unnoticed."""
-        return tuple((tensor.data_ptr(), tensor._version) for tensor in self.module.state_dict().values())  # noqa: SLF001
+        tensors = chain(self.module.parameters(), self.module.buffers())
+        return tuple((tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors)  # noqa: SLF001
 
     def to(self, device: str | torch.device) -> Classifier:
         """The same classifier with its network moved to `device`."""
@@ -158,10 +160,10 @@ class Classifier:
     def _fingerprints(self) -> dict[tuple[tuple[int, int], ...], str]:
         return {}  # at most one: reading 100 MB of weights for every explanation would cost more than explaining
 
-    @cached_property
+    @property
     def _anchor(self) -> Tensor:
-        floating = (tensor for tensor in self.module.state_dict().values() if tensor.is_floating_point())
-        return next(floating, torch.zeros(()))
+        tensors = chain(self.module.parameters(), self.module.buffers())
+        return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
 
     def probe(self) -> Tensor:
         """One network input to try things on, always the same."""

@@ -21,8 +21,8 @@ __all__ = ["load", "names"]
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """Call `factory()` of `module`, looked up from the working folder as Python does."""
-    module_name, colon, factory_name = name.partition(":")
-    if not colon:
+    module_name, _, factory_name = name.partition(":")
+    if not factory_name:
         raise ModelError(f"'py:{name}' lacks the function: write py:module:factory")
     made = _factory(module_name, factory_name)()
     if isinstance(made, nn.Module):
@@ -44,8 +44,9 @@ def _factory(module_name: str, factory_name: str) -> Callable[[], object]:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(import_module(module_name), factory_name)
+        factory = getattr(import_module(module_name), factory_name, None)
     except ImportError as error:
         raise ModelError(f"cannot import '{module_name}' ({error}); run seewhy where it can be imported") from error
-    except AttributeError as error:
-        raise ModelError(f"module '{module_name}' has no function '{factory_name}'") from error
+    if not callable(factory):
+        raise ModelError(f"module '{module_name}' has no function '{factory_name}'")
+    return factory

@@ -21,10 +21,11 @@ from seewhy.models.capture import watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.layers import head_layer
 from seewhy.models.outputs import find_logits
+from seewhy.models.state import evaluating
 
-__all__ = ["Inference", "Precision", "fast_precision", "inference_copy"]
+__all__ = ["Inference", "Precision", "exact_copy", "fast_precision", "inference_copy"]
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float64", "float32", "bfloat16", "float16"]
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
 
 
@@ -38,7 +39,7 @@ class Inference:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raises `NonFinite` where half precision overflows."""
-        with torch.inference_mode():
+        with evaluating(self.module), torch.inference_mode():
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
             return find_logits(self.module(x)).float()
 
@@ -68,13 +69,19 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
     return made[key]
 
 
+def exact_copy(classifier: Classifier) -> Inference:
+    """The classifier's private copy in full precision: float64 for a float64 network, else float32."""
+    return inference_copy(classifier, "float64" if classifier.dtype == torch.float64 else "float32")
+
+
 def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
     try:
         network = copy.deepcopy(classifier.module).eval().requires_grad_(False)
     except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied: sessions, locks, hooks
         return Inference(classifier.module, classifier.dtype, classifier.device)
-    network = _folded(network.float(), classifier)
-    if dtype != torch.float32:
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    network = _folded(network.to(exact), classifier.probe().to(exact))
+    if dtype != exact:
         network = _half(network, classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
     return Inference(network.to(**last), dtype, classifier.device)
@@ -91,9 +98,8 @@ def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.
     return network
 
 
-def _folded(network: nn.Module, classifier: Classifier) -> nn.Module:
+def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
     """The network with each BatchNorm folded into its convolution; as it was if that changes what it says."""
-    probe = classifier.probe().float()
     with torch.no_grad(), watch(network) as visits:
         before = find_logits(network(probe))
     pairs = _foldable(visits)

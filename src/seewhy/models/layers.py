@@ -44,7 +44,7 @@ class Layer:
 
 def trace_layers(module: nn.Module, forward: Callable[[], Any], input_size: tuple[int, int]) -> tuple[Layer, ...]:
     """Every submodule that ran during `forward()`, in order of completion; runs it once, recording nothing else."""
-    with torch.no_grad(), watch(module) as visits:
+    with torch.inference_mode(False), torch.no_grad(), watch(module) as visits:
         forward()
     order: dict[Identity, int] = {}
     return tuple(

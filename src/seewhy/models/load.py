@@ -63,7 +63,7 @@ def _correction(name: str) -> str:
     prefix, slash, rest = name.partition("/")
     if slash and prefix in SOURCES:
         return f"'{name}' is an older form: write '{prefix}:{rest}'"
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return f"'{name}' is a folder: write 'file:{name}'"
     if Path(name).is_file():
         return f"'{name}' is a file: name the architecture it holds weights of, and pass it by --weights"

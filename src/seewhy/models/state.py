@@ -20,11 +20,10 @@ def evaluating(module: nn.Module) -> Generator[None]:
     with torch.random.fork_rng(devices):
         try:
             _seed(devices)
-            module.eval()
+            _set(flags, evaluation=True)
             yield
         finally:
-            for part, training in flags:
-                part.training = training
+            _set(flags)
 
 
 def _seed(devices: Sequence[torch.device]) -> None:
@@ -33,3 +32,10 @@ def _seed(devices: Sequence[torch.device]) -> None:
     for device in devices:
         with torch.cuda.device(device):
             torch.cuda.manual_seed(0)
+
+
+def _set(flags: Sequence[tuple[nn.Module, bool]], *, evaluation: bool = False) -> None:
+    for part, training in flags:
+        wanted = training and not evaluation
+        if part.training != wanted:  # to set is slow, and hundreds of parts mostly have nothing to set
+            part.training = wanted

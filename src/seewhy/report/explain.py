@@ -10,26 +10,26 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from seewhy.draw import bars_svg
+from seewhy.draw import Weight, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, Outcome
-from seewhy.explainers.pictures import explanation_tile
+from seewhy.explainers.pictures import class_tile, explanation_tile
 from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
-from seewhy.report.words import alternative, asked_classes, counted, facts, listed
+from seewhy.report.words import alternative, asked_classes, counted, facts, kept_words, listed
 
 __all__ = ["write_explain_report"]
 
-BARS_WIDTH = 380
+BARS_WIDTH, CELL = 380, 360
 
 
 @dataclass(frozen=True)
 class Finding:
     """One overlay, and what is to be said of it.
 
-    `scale` holds the colours of its legend, none for an empty map. How to read a method's pictures is told at the
-    first of them.
+    `scale` holds the colours of its legend and `weights` the bars of its regions, where it has them. How to read a
+    method's pictures is told at the first of them.
     """
 
     info: MethodInfo
@@ -37,9 +37,19 @@ class Finding:
     rule: str | None
     picture: Picture
     scale: str | None
+    weights: Markup | None
+    found: bool
     signed: bool
     is_first: bool
     facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What speaks for each of several classes, by one method of regions: pictures under headings."""
+
+    info: MethodInfo
+    cells: Sequence[tuple[str, Picture]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Section:
     best: Prediction
     explained: Sequence[Prediction]
     bars: Markup
+    grids: Sequence[Grid]
     findings: Sequence[Finding]
     asked: str
     classifier: str
@@ -114,6 +125,7 @@ def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
         best=classes[0],
         explained=explained,
         bars=_bars(classes, explained),
+        grids=_grids(explanations),
         findings=[
             _finding(each, is_first=each.method not in {earlier.method for earlier in explanations[:place]})
             for place, each in enumerate(explanations)
@@ -132,6 +144,22 @@ def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Mar
     return Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH))  # noqa: S704 - bars_svg escapes names
 
 
+def _grids(explanations: Sequence[Explanation]) -> list[Grid]:
+    """One grid for each method of regions that was asked about several classes."""
+    methods: dict[str, list[Explanation]] = {}
+    for each in explanations:
+        if each.regions is not None:
+            methods.setdefault(each.method, []).append(each)
+    return [Grid(method_info(name), [_cell(each) for each in about]) for name, about in methods.items() if about[1:]]
+
+
+def _cell(explanation: Explanation) -> tuple[str, Picture]:
+    tile = class_tile(explanation)
+    return tile.heading, embed(
+        fit(tile.picture, CELL), f"{explanation.image.name}: {kept_words(explanation, tile.caption)}"
+    )
+
+
 def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
     info = method_info(explanation.method)
     tile = explanation_tile(explanation)
@@ -141,10 +169,16 @@ def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
         rule=explanation.rule.sentence if explanation.rule else None,
         picture=embed(tile.picture, alternative(explanation, info)),
         scale=scale_bar(tile.legend) if tile.legend else None,
+        weights=_weights(tile.weights) if tile.weights else None,
+        found=bool(explanation.rule) or not explanation.is_zero,
         signed=explanation.signed,
         is_first=is_first,
         facts=facts(explanation),
     )
+
+
+def _weights(weights: Sequence[Weight]) -> Markup:
+    return Markup(weight_bars_svg(weights, width=BARS_WIDTH))  # noqa: S704 - weight_bars_svg escapes names
 
 
 def _link(saved: Path, folder: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.explainers import Cost, Explanation, MethodInfo
 
-__all__ = ["alternative", "asked_classes", "check_words", "cost_words", "counted", "facts", "listed"]
+__all__ = ["alternative", "asked_classes", "check_words", "cost_words", "counted", "facts", "kept_words", "listed"]
 
 CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
@@ -44,6 +44,9 @@ def asked_classes(explanations: Sequence[Explanation]) -> str:
 def alternative(explanation: Explanation, info: MethodInfo) -> str:
     """What the overlay shows, for those who cannot see it."""
     start = f"{info.title} on {explanation.image.name}: "
+    if explanation.rule and explanation.regions:
+        share = f"{len(explanation.rule.regions)} of {len(explanation.regions.weights)} regions"
+        return start + kept_words(explanation, share)
     if explanation.is_zero:
         return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
     strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"
@@ -51,6 +54,12 @@ def alternative(explanation: Explanation, info: MethodInfo) -> str:
         return start + strongest
     against = f"evidence against it at the {_place(-explanation.values)}"
     return start + (f"{strongest}, {against}" if (explanation.values > 0).any() else against)
+
+
+def kept_words(explanation: Explanation, share: str) -> str:
+    """What a picture shows that keeps some regions, such as `5 of 45 regions`."""
+    why = "that must stay for" if explanation.rule else "in favour of"
+    return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
 
 
 def facts(explanation: Explanation) -> dict[str, str]:

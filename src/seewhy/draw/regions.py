@@ -1,0 +1,137 @@
+"""Regions over their photo: tinted by weight and numbered by rank, or some kept in colour and the rest grey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
+
+from seewhy.draw.colors import Pixels, scale
+from seewhy.draw.overlay import LONGEST, OPACITY, View, blank, blend, displayed, frame, pale, resample
+from seewhy.draw.text import INK, font
+
+__all__ = ["Labels", "kept_overlay", "region_overlay"]
+
+Labels: TypeAlias = NDArray[np.integer[Any]]
+Numbers: TypeAlias = NDArray[np.floating[Any]]
+FINE = 2  # label maps are spread twice as fine as the picture, so that borders are smooth
+THIN, THICK = 2, 5  # fine pixels
+WHITE, BLACK = np.float32(255), np.float32(27)
+SMALLEST, LARGEST = 11, 20
+NO_REGION = -1
+SMOOTH, REACH = 1.0, 4  # cells
+
+
+def region_overlay(
+    pixels: Pixels,
+    labels: Labels,
+    weights: Numbers,
+    view: View,
+    *,
+    names: Mapping[int, str] | None = None,
+    signed: bool = True,
+    opacity: float = OPACITY,
+    cmap: str | None = None,
+    limit: float | None = None,
+    longest: int = LONGEST,
+) -> Pixels:
+    """Regions `labels` `(h, w)` over the upright RGB photo, each tinted by its weight of `weights` `(d,)`.
+
+    Colours, `view` and `limit` are those of `overlay`, so one legend serves both. The regions of `names` are
+    outlined, and their names written into them where they are widest. Weights that are all zero give `blank`.
+    """
+    scaled = scale(weights[None], signed=signed, limit=limit)[0][0]
+    if not scaled.any():
+        return blank(pixels, view, longest=longest)
+    names = names or {}
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    picture = blend(shown, _shrunk(scaled[regions]), signed=signed, opacity=opacity, cmap=cmap)
+    picture = _lined(picture, regions, THIN, WHITE, 0.6)
+    picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
+    return frame(_named(picture, regions, names), shown, box)
+
+
+def kept_overlay(
+    pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
+) -> Pixels:
+    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    kept = keep[regions] & (regions != NO_REGION)
+    share = _shrunk(kept)[..., None]
+    picture = (share * shown + (1 - share) * pale(shown)).round().astype(np.uint8)
+    picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
+    picture = _lined(picture, kept, THICK, BLACK, 0.85)
+    return frame(picture, shown, box)
+
+
+def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
+    """The region of each fine pixel of a canvas `shape`, `FINE` to a pixel; `NO_REGION` outside the box.
+
+    Borders run smoothly, and no region is too small to show.
+    """
+    left, top, right, bottom = (FINE * side for side in box)
+    canvas = np.full((FINE * shape[0], FINE * shape[1]), NO_REGION, np.int32)
+    nearness = np.zeros(canvas.shape, np.float32)
+    for region, found in enumerate(find_objects(labels + 1)):
+        if not found:
+            continue
+        row_span, column_span = found
+        rows, down, (first_y, last_y) = _axis(row_span, labels.shape[0], top, bottom, canvas.shape[0])
+        columns, across, (first_x, last_x) = _axis(column_span, labels.shape[1], left, right, canvas.shape[1])
+        mine = gaussian_filter((labels[rows, columns] == region).astype(np.float32), SMOOTH, mode="nearest")
+        there = (first_x, first_y, last_x, last_y)
+        here = resample(mine / mine.max(), there, (down.stop - down.start, across.stop - across.start))
+        nearer = here > nearness[down, across]
+        canvas[down, across][nearer] = region
+        nearness[down, across][nearer] = here[nearer]
+    return canvas
+
+
+def _axis(span: slice, count: int, start: float, stop: float, size: int) -> tuple[slice, slice, tuple[float, float]]:
+    """Along one side: the cells in and near a span, the fine pixels they cover, their ends among these."""
+    cells = slice(max(span.start - REACH, 0), min(span.stop + REACH, count))
+    first, last = (start + (stop - start) * at / count for at in (cells.start, cells.stop))
+    begin, end = (min(max(round(at), 0), size) for at in (first, last))
+    return cells, slice(begin, end), (first - begin, last - begin)
+
+
+def _shrunk(fine: NDArray[Any]) -> NDArray[np.float32]:
+    """Fine pixels averaged to pixels."""
+    height, width = (size // FINE for size in fine.shape)
+    return fine.reshape(height, FINE, width, FINE).mean((1, 3), dtype=np.float32)
+
+
+def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, opacity: float) -> Pixels:
+    """Lines `width` fine pixels wide where areas meet."""
+    borders = maximum_filter(areas, width) != minimum_filter(areas, width)
+    alpha = opacity * _shrunk(borders)[..., None]
+    return (picture + alpha * (color - picture)).round().astype(np.uint8)
+
+
+def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels:
+    """Each region's name where it is widest, as large as fits there."""
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    places = find_objects(regions + 1, max(names, default=0) + 1)
+    for region, name in names.items():
+        if not places[region]:  # it is smaller than a pixel
+            continue
+        rows, columns = places[region]
+        y, x, room = _widest(regions[rows, columns] == region)
+        face = font(round(min(max(room / FINE, SMALLEST), LARGEST)), bold=True)
+        at = ((columns.start + x) / FINE, (rows.start + y) / FINE)
+        pen.text(at, name, fill=INK, font=face, anchor="mm", stroke_width=3, stroke_fill="white")
+    return np.asarray(canvas)
+
+
+def _widest(mask: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Middle (y, x) and radius of the largest circle in a mask."""
+    depth = np.asarray(distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return y + 0.5, x + 0.5, float(depth[y, x])

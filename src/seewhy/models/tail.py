@@ -1,0 +1,191 @@
+"""The end of a network alone: run it again from one layer on, with other activations in that layer's place.
+
+What had finished before the layer is not computed again: one forward is watched, and during each later one the
+outermost modules that had finished by then return what they returned, once for each image of the batch. Functions
+called between modules do run again. The network is changed for the length of a call only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError, SeewhyError
+from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
+
+__all__ = ["Tail", "tail"]
+
+Forward = Callable[[Tensor], Tensor]
+Lend = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
+Answer = Callable[[], Any] | None  # to one call of a module; None is its own
+Answers = dict[nn.Module, list[Answer]]
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """A network from one layer on, for one input; see `tail`.
+
+    `activation` `(1, …)` is what the layer puts out, `logits` `(1, K)` what the network says.
+    """
+
+    activation: Tensor
+    logits: Tensor
+    _forward: Forward
+    _x: Tensor
+    _layer: nn.Module
+    _output: Any
+    _before: Sequence[tuple[nn.Module, Any]]  # what returns again what it returned, in the order it ran
+    _lend: Lend
+    _earlier_runs: int = 0  # of the layer that have to run again
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """Logits `(n, K)` with `activations` `(n, …)` for what the layer puts out."""
+        count = len(activations)
+        with torch.inference_mode(False), torch.no_grad(), _answering(self._answers(activations, count)):
+            return self._forward(self._x.expand(count, *self._x.shape[1:]))
+
+    def _answers(self, activations: Tensor, count: int) -> Answers:
+        answers: Answers = {}
+        for part, output in self._before:
+            answers.setdefault(part, []).append(partial(_lent, output, self._lend, count))
+        mine = answers.setdefault(self._layer, [None] * self._earlier_runs)
+        # A copy, since what follows may work in place on it.
+        mine.append(lambda: with_leading_tensor(_lent(self._output, self._lend, count), activations.clone()))
+        return answers
+
+    def agrees(self) -> bool:
+        """Whether it says what the whole network says when nothing is replaced, and keeps what it has to lend."""
+        versions = _versions(self._before)
+        try:
+            found = self(self.activation.expand(2, *self.activation.shape[1:]))
+        except (RuntimeError, TypeError, ValueError, SeewhyError):  # shapes, or work in place on shared memory
+            return False
+        error = (found - self.logits).abs().max()
+        slack = torch.finfo(found.dtype).eps ** 0.5 * self.logits.abs().max()
+        return bool(error <= slack) and _versions(self._before) == versions
+
+
+def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
+    """Run `forward(x)` once, with `x` `(1, 3, h, w)`, and give `module` from `layer` on, ready to run again.
+
+    Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
+    network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
+
+    Raises:
+        ExplainError: the layer does not run, or gives no activations.
+        UnknownName: there is no such layer.
+    """
+    part = find_layer(module, layer)
+    watched = _Watched(part)
+    with torch.inference_mode(False), torch.no_grad(), watched.during(module):
+        logits = forward(x)
+    if not watched.kept:
+        raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
+    *before, (_, output) = watched.kept
+    made = partial(Tail, leading_tensor(output, layer), logits, forward, x, part, output)
+    for lend in (_shared, _copied):
+        if (found := made(before, lend)).agrees():
+            return found
+    return made([], _copied, watched.runs - 1)
+
+
+@dataclass
+class _Watched:
+    """Watches a forward for the outermost modules that had finished when the layer last did, itself among them."""
+
+    layer: nn.Module
+    runs: int = 0
+    kept: list[tuple[nn.Module, Any]] = field(default_factory=list)
+    _finished: list[tuple[nn.Module, Any]] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
+
+    @contextmanager
+    def during(self, module: nn.Module) -> Generator[None]:
+        with ExitStack() as stack:
+            for name, part in module.named_modules():
+                if name:
+                    stack.callback(part.register_forward_pre_hook(self._start).remove)
+                    stack.callback(part.register_forward_hook(self._finish, prepend=True).remove)
+            yield
+
+    def _start(self, _part: nn.Module, _args: Any) -> None:
+        self._starts.append(len(self._finished))
+
+    def _finish(self, part: nn.Module, _args: Any, output: Any) -> None:
+        del self._finished[self._starts.pop() :]  # what ran inside it
+        # A copy, since what follows may work in place on it.
+        self._finished.append((part, _mapped(output, lambda tensor: tensor.detach().clone())))
+        if part is self.layer:
+            self.runs += 1
+            self.kept = list(self._finished)
+
+
+@contextmanager
+def _answering(answers: Answers) -> Generator[None]:
+    with ExitStack() as stack:
+        for part, its in answers.items():
+            stack.enter_context(_replaced(part, iter(its)))
+        yield
+
+
+@contextmanager
+def _replaced(part: nn.Module, answers: Iterator[Answer]) -> Generator[None]:
+    """Have each call of `part` answered by the next of `answers`; when they are used up, by itself."""
+    own = vars(part)
+    given, real = own.get("forward"), part.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        answer = next(answers, None)
+        return answer() if answer else real(*args, **kwargs)
+
+    own["forward"] = forward
+    try:
+        yield
+    finally:
+        del own["forward"]
+        if given is not None:
+            own["forward"] = given
+
+
+def _lent(output: Any, lend: Lend, count: int) -> Any:
+    return _mapped(output, lambda tensor: lend(tensor, count) if tensor.dim() else tensor)
+
+
+def _shared(tensor: Tensor, count: int) -> Tensor:
+    """The same memory for every image; a copy where writing to it would go unnoticed."""
+    if len(tensor) == 1 < count:
+        return tensor.expand(count, *tensor.shape[1:])
+    return _copied(tensor, count)
+
+
+def _copied(tensor: Tensor, count: int) -> Tensor:
+    """Image after image, as batches of windows are laid out too."""
+    return tensor.repeat(count, *(1 for _ in tensor.shape[1:]))
+
+
+def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """`value` with every tensor in it changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return type(value)(**{name: _mapped(each, change) for name, each in value.items()})
+    if isinstance(value, tuple | list):
+        parts = [_mapped(each, change) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _versions(outputs: Any) -> list[int]:
+    """How often each tensor in `outputs` was written to."""
+    if isinstance(outputs, Tensor):
+        return [outputs._version]  # noqa: SLF001
+    if isinstance(outputs, Mapping):
+        outputs = list(outputs.values())
+    parts = outputs if isinstance(outputs, tuple | list) else []
+    return [version for each in parts for version in _versions(each)]

@@ -1,0 +1,89 @@
+"""Hugging Face networks from local folders: what a download leaves in the cache."""
+
+import json
+
+import pytest
+import torch
+
+import zoo
+from models import attacks
+from seewhy.errors import ModelError
+from seewhy.models import Preprocessing, from_timm, load
+from seewhy.models.from_hub import from_transformers
+
+NAMES = {0: "cat", 1: "dog", 2: "hen"}
+
+
+@pytest.fixture(scope="module")
+def saved_vit(tmp_path_factory):
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    folder = tmp_path_factory.mktemp("vit")
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=32,
+        patch_size=8,
+        id2label=NAMES,
+        label2id={name: index for index, name in NAMES.items()},
+    )
+    module = ViTForImageClassification(config).eval()
+    module.save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder, module
+
+
+@pytest.mark.parametrize(
+    "open_it",
+    [lambda folder: load(f"hf-hub:{folder}", device="cpu"), lambda folder: from_transformers(str(folder), "hf-hub:it")],
+)
+def test_a_transformers_folder(saved_vit, open_it):
+    folder, module = saved_vit
+    classifier = open_it(folder)
+    assert list(classifier.categories) == ["cat", "dog", "hen"]
+    assert classifier.preprocessing == Preprocessing((32, 32), mean=(0.5,) * 3, std=(0.5,) * 3)
+    torch.testing.assert_close(classifier.logits(zoo.inputs()), module(zoo.inputs()).logits)
+    assert classifier.embed(zoo.inputs()).shape == (2, 32)
+    assert classifier.grid(classifier.default_layer).prefix == 1
+
+
+def test_a_timm_folder(tmp_path):
+    from timm.models import save_for_hf
+
+    torch.manual_seed(0)
+    module = from_timm.build("test_resnet", 3)
+    save_for_hf(module, tmp_path, safe_serialization=True)
+    classifier = load(f"hf-hub:{tmp_path}", device="cpu")
+    torch.testing.assert_close(classifier.module.state_dict(), module.state_dict(), rtol=0, atol=0)
+    assert len(classifier.categories) == 3
+
+
+def test_weights_belong_to_an_architecture(tmp_path):
+    with pytest.raises(ModelError, match="use timm:… or torchvision:… with it"):
+        load("hf-hub:google/vit", tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("config", ["", "{", "{}", '{"model_type": "nonsense"}', '{"architecture": "nonsense"}'])
+def test_a_folder_of_something_else_is_one_error(tmp_path, config):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ModelError, match="could not be fetched"):
+        load(f"hf-hub:{tmp_path}")
+
+
+def test_code_in_a_folder_never_runs(tmp_path, saved_vit):
+    folder, _ = saved_vit
+    canary = tmp_path / "canary"
+    config = json.loads((folder / "config.json").read_text())
+    hostile = {"AutoModelForImageClassification": "evil.Evil", "AutoConfig": "evil.Evil"}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "evil", "auto_map": hostile}))
+    (tmp_path / "evil.py").write_text(f"open({str(canary)!r}, 'w').close()\nclass Evil: pass\n")
+    attacks.inside_torch(tmp_path / "pytorch_model.bin", canary)
+    with pytest.raises(ModelError):
+        load(f"hf-hub:{tmp_path}")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError):
+        load(f"hf-hub:{tmp_path}")
+    assert not canary.exists()
