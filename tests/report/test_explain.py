@@ -1,16 +1,17 @@
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from report.samples import PREDICTIONS, explanation, photo
+from report.samples import CLASSES, PREDICTIONS, explanation, photo
 from seewhy.draw.bars import EXPLAINED
 from seewhy.errors import BadImage
-from seewhy.explainers import Outcome, Rule
+from seewhy.explainers import Outcome, RegionWeights, Rule
 from seewhy.explainers.registry import method_info
 from seewhy.images import Image
 from seewhy.models import Box, Prediction, Target
@@ -73,7 +74,7 @@ def test_a_stranger_finds_everything(report):
         "1 forward, 1 backward, 0.25 s",
         "two pictures are 0.50 alike",
         "What this cannot tell you",
-        "seewhy compare",
+        "see whether several agree",
     ):
         assert words in page.text
     assert "could not be explained" not in page.text
@@ -199,6 +200,73 @@ def test_a_rule_is_told_in_its_own_words(report):
     assert "While ear & eye stay, it stays a cat." in report(outcome(explanation(rule=rule))).text
 
 
+REGIONS = RegionWeights(np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0]))
+
+
+def of_regions(errors=None, regions=REGIONS, **changes):
+    found = replace(regions, errors=None if errors is None else np.full(4, errors))
+    return explanation(**{"values": found.painted, "signed": True, "regions": found, **changes})
+
+
+def test_regions_come_with_bars_that_are_explained_once(report):
+    page = report(outcome(of_regions(0.1), of_regions(0.1, layer="blocks.1")))
+    assert [each["aria-label"] for each in page.named("svg")][1:] == [
+        "1: +2.00 ± 0.20; 2: \N{MINUS SIGN}1.00 ± 0.20; 3: +0.50 ± 0.20"
+    ] * 2
+    assert page.text.count("95 % intervals") == 1
+    assert "against no evidence for" in page.text
+    exact = report(outcome(of_regions()))
+    assert "The strongest regions" in exact.text
+    assert "95 %" not in exact.text
+
+
+def test_regions_that_may_all_be_chance_are_no_evidence(report):
+    page = report(outcome(of_regions(9.0)))
+    assert "No region stands out from chance." in page.text
+    assert "against no evidence for" not in page.text
+    assert page.named("img")[1]["alt"].endswith(": the photo in grey, no region stands out from chance")
+
+
+def test_a_rule_shows_what_must_stay(report):
+    rule = Rule((0, 3), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "While these stay, it stays a cat.")
+    page = report(outcome(of_regions(rule=rule)))
+    assert "While these stay, it stays a cat." in page.text
+    assert "No evidence" not in page.text
+    assert page.named("img")[1]["alt"] == (
+        "Grad-CAM on cat.png: in colour, with the rest in grey, 2 of 4 regions that must stay for “tiger cat”"
+    )
+
+
+def several_classes(**changes):
+    labels = {280: "tiger cat", 282: "tabby", 284: CLASSES[4]}
+    return [of_regions(target=Target(index), target_label=label, **changes) for index, label in labels.items()]
+
+
+def test_several_classes_of_one_method_of_regions_get_a_grid(report):
+    page = report(outcome(*several_classes()))
+    assert "What speaks for each class? Grad-CAM In colour the regions that speak for it" in page.text
+    assert "tiger cat · 60.0% tabby · 10.0% <script>alert(1)</script> · 1.0%" in page.text
+    assert [each["alt"] for each in page.named("img") if "in favour" in each["alt"]] == [
+        f"cat.png, in colour, with the rest in grey, 2 of 4 regions in favour of “{name}”"
+        for name in ("tiger cat", "tabby", CLASSES[4])
+    ]
+    assert "<script" not in page.source
+
+
+def test_a_grid_of_rules_says_what_must_stay(report):
+    rule = Rule((0,), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "While it stays, it stays.")
+    page = report(outcome(*several_classes(rule=rule)))
+    assert "In colour the regions that must stay for the model to say so" in page.text
+    assert "in favour" not in page.source
+
+
+def test_there_is_a_grid_for_each_method_asked_about_several_classes_and_for_no_other(report):
+    maps = [explanation(target=Target(index)) for index in (280, 281)]
+    assert "What speaks for each class?" not in report(outcome(*maps, of_regions())).text
+    page = report(outcome(*maps, *several_classes(), *several_classes(method="layer-cam"), of_regions(method="fam")))
+    assert page.text.count("What speaks for each class?") == 2
+
+
 def test_a_photo_seen_whole_needs_no_frame(report):
     page = report(outcome(explanation(view=Box(0.0, 0.0, 90.0, 60.0))))
     assert "frame" not in page.text
@@ -235,7 +303,9 @@ def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
 
     long = "Donaudampfschifffahrtsgesellschaftskapitän " * 9
     odd = explanation(image=photo(f"{long}.png"), target_label=long, predictions=(Prediction(280, long, 0.9),))
-    path = write_explain_report(tmp_path, [(outcome(odd), None), (outcome(), None), (failure(), None)])
+    rule = Rule((0, 3), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, long)
+    regions = outcome(*several_classes(), of_regions(0.1, rule=rule, target_label=long))
+    path = write_explain_report(tmp_path, [(each, None) for each in (outcome(odd), regions, outcome(), failure())])
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         grounds = set()

@@ -6,12 +6,13 @@ from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.colors import colorize, peak, scale
 from seewhy.draw.encode import data_uri, png_bytes
 from seewhy.draw.legend import Legend
-from seewhy.draw.overlay import OPACITY, View, blank, fit, overlay, photo
+from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
 from seewhy.draw.panel import Tile, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
 from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 
 __all__ = [
+    "NOTHING",
     "OPACITY",
     "Legend",
     "Tile",

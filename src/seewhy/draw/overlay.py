@@ -14,7 +14,7 @@ from seewhy.draw.colors import Map, Pixels, colorize, grey, scale
 from seewhy.draw.text import label
 from seewhy.errors import BadImage, UsageError
 
-__all__ = ["View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
+__all__ = ["NOTHING", "OPACITY", "View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
 
 View: TypeAlias = tuple[float, float, float, float]
 LONGEST = 900

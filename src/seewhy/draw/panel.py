@@ -81,12 +81,12 @@ def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, capt
 def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
     """What tiles have of each kind in a line of its own, so that each stands level with its neighbours."""
     nothing = Image.new("RGB", (width, 1), PAPER)
-    lines = [
-        [text_block(each.heading, width, 17, bold=True) if each.heading else nothing for each in tiles],
+    headings = [text_block(each.heading, width, 17, bold=True) if each.heading else nothing for each in tiles]
+    rest = [
         [stack([Image.fromarray(fit(each.picture, longest)), nothing], 0) for each in tiles],
         [text_block(each.caption, width, 15) for each in tiles],
         [each.legend.draw(width) if each.legend else nothing for each in tiles],
         [weight_bars(each.weights, width=width) if each.weights else nothing for each in tiles],
     ]
-    filled = [blocks for blocks in lines if any(block is not nothing for block in blocks)]
-    return stack([beside(blocks, GAP) for blocks in filled], 10)
+    lines = [beside(headings, GAP, bottom=True), *(beside(blocks, GAP) for blocks in rest)]
+    return stack([line for line in lines if line.height > nothing.height], 10)

@@ -19,9 +19,9 @@ __all__ = ["Labels", "kept_overlay", "region_overlay"]
 Labels: TypeAlias = NDArray[np.integer[Any]]
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 FINE = 2  # label maps are spread twice as fine as the picture, so that borders are smooth
-THIN, THICK = 2, 5  # fine pixels
+THIN, THICK = 1, 4  # fine pixels
 WHITE, BLACK = np.float32(255), np.float32(27)
-SMALLEST, LARGEST = 11, 20
+SMALLEST, LARGEST, HALO = 11, 20, 3
 NO_REGION = -1
 SMOOTH, REACH = 1.0, 4  # cells
 
@@ -84,13 +84,21 @@ def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
         row_span, column_span = found
         rows, down, (first_y, last_y) = _axis(row_span, labels.shape[0], top, bottom, canvas.shape[0])
         columns, across, (first_x, last_x) = _axis(column_span, labels.shape[1], left, right, canvas.shape[1])
-        mine = gaussian_filter((labels[rows, columns] == region).astype(np.float32), SMOOTH, mode="nearest")
         there = (first_x, first_y, last_x, last_y)
-        here = resample(mine / mine.max(), there, (down.stop - down.start, across.stop - across.start))
+        mine = _smoothed(labels[rows, columns] == region)
+        here = resample(mine, there, (down.stop - down.start, across.stop - across.start))
         nearer = here > nearness[down, across]
         canvas[down, across][nearer] = region
         nearness[down, across][nearer] = here[nearer]
     return canvas
+
+
+def _smoothed(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A mask with soft borders, 1 where it is widest; there one cell of it stands above all neighbours."""
+    soft = gaussian_filter(mask.astype(np.float32), SMOOTH, mode="nearest")
+    soft /= soft.max()
+    soft.flat[np.where(mask, soft, 0).argmax()] = 2
+    return soft
 
 
 def _axis(span: slice, count: int, start: float, stop: float, size: int) -> tuple[slice, slice, tuple[float, float]]:
@@ -109,7 +117,7 @@ def _shrunk(fine: NDArray[Any]) -> NDArray[np.float32]:
 
 def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, opacity: float) -> Pixels:
     """Lines `width` fine pixels wide where areas meet."""
-    borders = maximum_filter(areas, width) != minimum_filter(areas, width)
+    borders = maximum_filter(areas, width + 1) != minimum_filter(areas, width + 1)
     alpha = opacity * _shrunk(borders)[..., None]
     return (picture + alpha * (color - picture)).round().astype(np.uint8)
 
@@ -125,13 +133,17 @@ def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels
         rows, columns = places[region]
         y, x, room = _widest(regions[rows, columns] == region)
         face = font(round(min(max(room / FINE, SMALLEST), LARGEST)), bold=True)
-        at = ((columns.start + x) / FINE, (rows.start + y) / FINE)
-        pen.text(at, name, fill=INK, font=face, anchor="mm", stroke_width=3, stroke_fill="white")
+        half = face.getlength(name) / 2 + HALO
+        x = np.clip((columns.start + x) / FINE, half, canvas.width - half)
+        pen.text(
+            (x, (rows.start + y) / FINE), name, fill=INK, font=face, anchor="mm", stroke_width=HALO, stroke_fill="white"
+        )
     return np.asarray(canvas)
 
 
 def _widest(mask: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Middle (y, x) and radius of the largest circle in a mask."""
     depth = np.asarray(distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    ridge = np.argwhere(depth > depth.max() - FINE)
+    y, x = ridge[len(ridge) // 2]
     return y + 0.5, x + 0.5, float(depth[y, x])

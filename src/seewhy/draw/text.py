@@ -90,15 +90,15 @@ def stack(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
     return whole
 
 
-def beside(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
-    """Blocks side by side, their tops in line, on paper as high as the highest."""
+def beside(blocks: Sequence[Image.Image], gap: int, *, bottom: bool = False) -> Image.Image:
+    """Blocks side by side, their tops or bottoms in line, on paper as high as the highest."""
     size = (
         sum(block.width for block in blocks) + gap * (len(blocks) - 1),
         max(block.height for block in blocks),
     )
     whole, left = Image.new("RGB", size, PAPER), 0
     for block in blocks:
-        whole.paste(block, (left, 0))
+        whole.paste(block, (left, whole.height - block.height if bottom else 0))
         left += block.width + gap
     return whole
 

@@ -90,12 +90,13 @@ def _layout(weights: Sequence[Weight], width: int) -> tuple[list[Row], int]:
     right = width - max(font(SIZE).getlength(number) for number in numbers) - GAP
     lowest = min(0.0, *(each.value - (each.margin or 0) for each in weights))
     highest = max(0.0, *(each.value + (each.margin or 0) for each in weights))
-    unit = (right - left) / (highest - lowest or 1)
+    span = highest - lowest or 1
+    zero = left - (right - left) * (lowest / span)
     rows: list[Row] = []
     for place, (each, number) in enumerate(zip(weights, numbers, strict=True)):
-        margin = (each.margin or 0) * unit
-        tip = left + (each.value - lowest) * unit
-        rows.append(Row(each, number, PITCH * (place + 0.5), left - lowest * unit, tip, tip - margin, tip + margin))
+        tip = zero + (right - left) * (each.value / span)
+        margin = (right - left) * ((each.margin or 0) / span)
+        rows.append(Row(each, number, PITCH * (place + 0.5), zero, tip, tip - margin, tip + margin))
     return rows, PITCH * len(rows)
 
 
@@ -109,7 +110,7 @@ def _check(weights: Sequence[Weight]) -> None:
 
 def _numbers(weights: Sequence[Weight]) -> list[str]:
     """Each with its sign and margin, all to the same decimal place."""
-    largest = max(abs(each.value) for each in weights)
+    largest = max(max(abs(each.value), each.margin or 0) for each in weights)
     digits = 2 - round(log10(largest)) if largest else 0
     form = f".{max(digits, 0)}f" if -5 < digits < 6 else ".1e"
     return [_signed(each.value, form) + (f" ± {each.margin:{form}}" if each.margin else "") for each in weights]

@@ -1,6 +1,6 @@
 """The search for an anchor: the fewest regions that keep a class, whatever happens to the rest.
 
-A rule is a set of regions, its precision the share of the variations with these regions in sight that keep the class.
+The precision of a rule is the share of the variations in which its regions stay that keep the class.
 """
 
 from __future__ import annotations
@@ -8,26 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
+from typing import Protocol
 
 import numpy as np
 
 from seewhy.explainers.anchor_variations import Regions, Variations
 from seewhy.explainers.kl_lucb import bounds, rivals
 
-__all__ = ["Anchor", "Search"]
+__all__ = ["Anchor", "BanditGrower", "Grower", "LinearGrower", "Search", "linear_weights"]
 
 SLACK = 0.05
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """A rule, how many of the `asked` variations kept the class, and the bounds of its precision."""
+    """A rule, how many of its variations were `asked` and `kept` the class, and the bounds of its precision.
+
+    `population` is the number of variations there are, infinite if they are too many to list.
+    """
 
     regions: Regions
     kept: int
     asked: int
     low: float
     high: float
+    population: float
 
     @property
     def precision(self) -> float:
@@ -35,43 +40,38 @@ class Anchor:
         return self.kept / max(self.asked, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Search:
-    """A beam search by KL-LUCB: from none on, rules grow by the region that helps most.
+    """From no regions on, rules grow one region at a time until one holds.
 
-    The bounds of all rules that there are hold together with probability 1 − `delta`; so do those of the rule found,
-    however it was found. A rule is an anchor if its precision is at least `threshold` and surely more than that less
-    `SLACK`. All rules of a size have the same coverage, so the first size with an anchor ends the search.
+    The bounds of all rules there are hold together with probability 1 − `delta`; so do those of the rule found,
+    however it was found. A rule holds if its precision is at least `threshold` and surely more than that less `SLACK`.
+    All rules of a size have the same coverage, so the first size with one that holds ends the search.
 
     Args:
-        tau: how much less precise than the best a rule of the beam may be.
+        threshold: the precision wanted.
+        delta: the probability of an error that is allowed.
         batch: variations asked for at once.
-        beam: rules of each size to go on with.
         largest: regions in a rule at most.
         budget: once so many variations are asked for, rules grow no more.
-
-    Source: Ribeiro et al. 2018, algorithms 1 and 2.
+        grower: chooses by which regions.
     """
 
     threshold: float
     delta: float
-    tau: float
     batch: int
-    beam: int
     largest: int
     budget: int
+    grower: Grower
 
-    def __call__(self, variations: Variations, ranking: Sequence[int], choices: int) -> Anchor:
-        """The anchor, or the most precise rule found if there is none.
-
-        Rules grow by one of the first `choices` regions of `ranking` that they lack.
-        """
-        beam = [self._decided(variations, ())]
+    def __call__(self, variations: Variations) -> Anchor:
+        """The rule that holds, or the most precise one found if none does."""
+        beam = [self.decided(variations, ())]
         best = beam[0]
         for _ in range(min(self.largest, variations.regions)):
-            if self.holds(best) or variations.asked >= self.budget:
+            if self.holds(best) or self.spent(variations):
                 break
-            beam = self._best(variations, _larger(beam, ranking, choices))
+            beam = self.grower(self, variations, beam)
             best = max(best, *beam, key=lambda each: (self.holds(each), each.precision))
         return best
 
@@ -79,54 +79,104 @@ class Search:
         """Whether it keeps the class often enough, and surely so."""
         return anchor.precision >= self.threshold and anchor.low > self.threshold - SLACK
 
-    def _best(self, variations: Variations, rules: list[Regions]) -> list[Anchor]:
-        """A rule that holds, or the most precise ones, asked about until it is clear that none does."""
-        while not (held := [each for each in self._measured(variations, rules) if self.holds(each)]):
-            doubtful = self._doubtful(variations, rules)
-            if not doubtful or variations.asked >= self.budget:
-                ranked = sorted(rules, key=lambda rule: -_mean(*variations.tally(rule)))
-                return [self._decided(variations, rule) for rule in ranked[: self.beam]]
-            variations.ask(doubtful, self.batch // 2)
+    def spent(self, variations: Variations) -> bool:
+        """Whether the budget is."""
+        return variations.asked >= self.budget
+
+    def decided(self, variations: Variations, rule: Regions) -> Anchor:
+        """The rule, asked about until it is clear whether it holds."""
+        while True:
+            (anchor,) = self.measured(variations, [rule])
+            fails = anchor.precision < self.threshold and anchor.high < (1 + self.threshold) / 2
+            if fails or self.holds(anchor) or anchor.asked == anchor.population:
+                return anchor
+            variations.ask([rule], self.batch)
+
+    def measured(self, variations: Variations, rules: Sequence[Regions]) -> list[Anchor]:
+        """What is known so far of rules of one size."""
+        size, population = len(rules[0]), variations.population(rules[0])
+        error = self.delta / ((size + 1) * (size + 2) * comb(variations.regions, size))  # over all rules: delta
+        kept, asked = variations.tally(rules)
+        low, high = bounds(kept, asked, population, error)
+        return [
+            Anchor(rule, int(kept[i]), int(asked[i]), float(low[i]), float(high[i]), population)
+            for i, rule in enumerate(rules)
+        ]
+
+
+class Grower(Protocol):
+    """Gives rules with one region more than those of the beam, the most promising ones, each `decided`."""
+
+    def __call__(self, search: Search, variations: Variations, beam: list[Anchor]) -> list[Anchor]:
+        """Grow the rules of the beam."""
+        ...
+
+
+@dataclass(frozen=True)
+class BanditGrower:
+    """Every region is tried, and KL-LUCB tells the `beam` best rules from the rest.
+
+    With probability 1 − delta, at each size, no rule left out is more precise than one in the beam by over `tau`.
+    Source: Ribeiro et al. 2018, algorithms 1 and 2.
+    """
+
+    tau: float
+    beam: int
+
+    def __call__(self, search: Search, variations: Variations, beam: list[Anchor]) -> list[Anchor]:
+        """The best rules; one that holds is enough."""
+        rules = _larger(beam, variations.regions)
+        while not (held := [each for each in search.measured(variations, rules) if search.holds(each)]):
+            doubtful = self._doubtful(variations, rules, search.delta)
+            if not doubtful or search.spent(variations):
+                order = np.argsort(-_mean(*variations.tally(rules)), kind="stable")
+                return [search.decided(variations, rules[index]) for index in order[: self.beam]]
+            variations.ask(doubtful, search.batch // 2)
         return [max(held, key=lambda each: each.low)]
 
-    def _doubtful(self, variations: Variations, rules: list[Regions]) -> list[Regions]:
-        """The rules to ask about next to tell the best from the rest; none when that is clear to within tau."""
+    def _doubtful(self, variations: Variations, rules: list[Regions], delta: float) -> list[Regions]:
+        """The two rules to ask about next, so as to tell the best from the rest; none when that is clear."""
         if len(rules) <= self.beam:
             return []
-        kept, asked = _tallies(variations, rules)
-        low, high = bounds(kept, asked, variations.population(len(rules[0])), self.delta / len(rules))
+        kept, asked = variations.tally(rules)
+        low, high = bounds(kept, asked, variations.population(rules[0]), delta / len(rules))
         last, rival = rivals(_mean(kept, asked), low, high, self.beam)
         return [rules[last], rules[rival]] if high[rival] - low[last] > self.tau else []
 
-    def _decided(self, variations: Variations, rule: Regions) -> Anchor:
-        """The rule, asked about until it is clear whether it holds."""
-        while True:
-            (arm,) = self._measured(variations, [rule])
-            fails = arm.precision < self.threshold and arm.high < (1 + self.threshold) / 2
-            if fails or self.holds(arm) or arm.asked == variations.population(len(rule)):
-                return arm
-            variations.ask([rule], self.batch)
 
-    def _measured(self, variations: Variations, rules: list[Regions]) -> list[Anchor]:
-        """What is known so far of rules of one size."""
-        size, regions = len(rules[0]), variations.regions
-        kept, asked = _tallies(variations, rules)
-        error = self.delta / ((size + 1) * (size + 2) * comb(regions, size))  # of all rules of all sizes: delta
-        low, high = bounds(kept, asked, variations.population(size), error)
-        columns = (column.tolist() for column in (kept, asked, low, high))
-        return [Anchor(*each) for each in zip(rules, *columns, strict=True)]
+@dataclass(frozen=True)
+class LinearGrower:
+    """Only the region with the largest weight of LIME's linear model is tried.
 
+    The model is fitted to `samples` variations in which the rule's regions stay, and again for every larger rule. It
+    only chooses: whether a rule holds is judged as ever.
+    """
 
-def _tallies(variations: Variations, rules: list[Regions]) -> tuple[np.ndarray, np.ndarray]:
-    kept, asked = np.array([variations.tally(rule) for rule in rules]).T
-    return kept, asked
+    samples: int
+
+    def __call__(self, search: Search, variations: Variations, beam: list[Anchor]) -> list[Anchor]:
+        """The one larger rule."""
+        (best,) = beam
+        variations.ask([best.regions], max(self.samples - best.asked, 0))
+        weights = linear_weights(*variations.sample(best.regions))
+        weights[list(best.regions)] = -np.inf
+        return [search.decided(variations, _with(best.regions, int(weights.argmax())))]
 
 
-def _mean(kept, asked):
-    return kept / np.maximum(asked, 1)
+def linear_weights(shown: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Weight per region, float64 `(d,)`, of the linear model that best foretells `kept` `(n,)` by `shown` `(n, d)`."""
+    return np.linalg.lstsq(shown - shown.mean(0), kept.astype(np.float64))[0]
 
 
-def _larger(beam: list[Anchor], ranking: Sequence[int], choices: int) -> list[Regions]:
+def _larger(beam: list[Anchor], regions: int) -> list[Regions]:
     """Every rule of the beam with one region more, none twice."""
-    lacking = {anchor.regions: [each for each in ranking if each not in anchor.regions] for anchor in beam}
-    return sorted({tuple(sorted((*rule, each))) for rule, others in lacking.items() for each in others[:choices]})
+    rules = [anchor.regions for anchor in beam]
+    return sorted({_with(rule, region) for rule in rules for region in range(regions) if region not in rule})
+
+
+def _with(rule: Regions, region: int) -> Regions:
+    return tuple(sorted((*rule, region)))
+
+
+def _mean(kept: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    return kept / np.maximum(asked, 1)

@@ -1,4 +1,4 @@
-"""Random variations of a picture, asked about once and counted for every rule that they speak about."""
+"""Random variations of a picture, each asked about once and counted for every rule that speaks about it."""
 
 from __future__ import annotations
 
@@ -16,67 +16,77 @@ FIRST = 1024
 
 
 class Variations:
-    """Random variations of one picture in one order, and whether each keeps the class.
+    """Every region hidden by the toss of a coin: such variations of one picture, in one random order.
 
-    A rule's sample is the first so many of those with its regions in sight. One order for all rules makes every
-    answer count for as many of them as it can: what was asked for a rule is already in the sample of each larger one.
+    A rule is a set of regions, and its sample the first so many variations in which they all stay. As one order serves
+    all rules, what is asked for one rule is at once in the sample of every larger one, and is no new question for many
+    others. Listed variations are drawn without replacement.
 
     Args:
-        keeps: whether each of the coalitions, bool `(n, regions)`, with these alternatives of the fill, int `(n,)`,
-            keeps the class, bool `(n,)`.
+        keeps: whether each of the coalitions, bool `(n, regions)`, shown with these alternatives of the fill, int
+            `(n,)`, keeps the class; bool `(n,)`.
         regions: how many there are.
-        alternatives: of the fill, drawn at random.
         rng: draws the order.
+        alternatives: of the fill, drawn at random.
     """
 
     def __init__(self, keeps: Keeps, regions: int, rng: np.random.Generator, alternatives: int = 1) -> None:
-        self.regions, self.asked = regions, 0
+        self.regions = regions
+        self.asked = 0
         self._keeps, self._rng, self._alternatives = keeps, rng, alternatives
-        self._countable = regions <= COUNTABLE and alternatives == 1
-        self.shown, self.which = self._all() if self._countable else self._draw(FIRST)
-        self._answers = np.full(len(self.shown), UNKNOWN, np.int8)
+        self._listed = regions <= COUNTABLE and alternatives == 1
+        self._shown, self._which = self._all() if self._listed else self._draw(FIRST)
+        self._answers = np.full(len(self._shown), UNKNOWN, np.int8)
         self._members: dict[Regions, np.ndarray] = {}
 
-    def population(self, size: int) -> float:
-        """How many variations there are with `size` given regions in sight."""
-        return 2.0 ** (self.regions - size) if self._countable else np.inf
+    def population(self, rule: Regions) -> float:
+        """How many variations there are in which the rule's regions stay; infinite if they are too many to list."""
+        return 2.0 ** (self.regions - len(rule)) if self._listed else np.inf
 
-    def tally(self, rule: Regions) -> tuple[int, int]:
-        """How many of its sample keep the class, and how many there are."""
-        answers = self._answers[self._speaking(rule)]
-        unknown = np.flatnonzero(answers == UNKNOWN)
-        asked = int(unknown[0]) if len(unknown) else len(answers)
-        return int(answers[:asked].sum()), asked
+    def sample(self, rule: Regions) -> tuple[np.ndarray, np.ndarray]:
+        """The rule's variations as far as they are asked: coalitions, bool `(n, regions)`, and answers, bool `(n,)`."""
+        rows = self._asked(rule)
+        return self._shown[rows], self._answers[rows] > 0
+
+    def tally(self, rules: Sequence[Regions]) -> tuple[np.ndarray, np.ndarray]:
+        """For each rule how many of its sample keep the class, and how many there are."""
+        samples = [self._answers[self._asked(rule)] for rule in rules]
+        return np.array([each.sum() for each in samples]), np.array([len(each) for each in samples])
 
     def ask(self, rules: Sequence[Regions], count: int) -> None:
-        """Enlarge the sample of each rule by up to `count`, all in one call."""
+        """Enlarge the sample of each rule by `count`, or by what is left, all in one call."""
         rows = np.unique(np.concatenate([self._next(rule, count) for rule in rules]))
         rows = rows[self._answers[rows] == UNKNOWN]
-        self._answers[rows] = self._keeps(self.shown[rows], self.which[rows])
+        self._answers[rows] = self._keeps(self._shown[rows], self._which[rows])
         self.asked += len(rows)
 
-    def _next(self, rule: Regions, count: int) -> np.ndarray:
-        end = self.tally(rule)[1] + count
-        while not self._countable and len(self._speaking(rule)) < end:
-            self._lengthen()
-        return self._speaking(rule)[end - count : end]
+    def _asked(self, rule: Regions) -> np.ndarray:
+        """The rule's variations up to the first that was not asked: any other choice would depend on the answers."""
+        members = self._members_of(rule)
+        unknown = self._answers[members] == UNKNOWN
+        return members[: unknown.argmax()] if unknown.any() else members
 
-    def _speaking(self, rule: Regions) -> np.ndarray:
-        """Where in the order the variations are that have the regions of `rule` in sight."""
+    def _next(self, rule: Regions, count: int) -> np.ndarray:
+        start = len(self._asked(rule))
+        while not self._listed and len(self._members_of(rule)) < start + count:
+            self._lengthen()
+        return self._members_of(rule)[start : start + count]
+
+    def _members_of(self, rule: Regions) -> np.ndarray:
+        """Where in the order the variations stand in which the rule's regions stay."""
         if rule not in self._members:
-            self._members[rule] = np.flatnonzero(self.shown[:, rule].all(1))
+            self._members[rule] = np.flatnonzero(self._shown[:, rule].all(1))
         return self._members[rule]
 
     def _lengthen(self) -> None:
-        shown, which = self._draw(len(self.shown))
-        self.shown, self.which = np.concatenate([self.shown, shown]), np.concatenate([self.which, which])
+        shown, which = self._draw(len(self._shown))
+        self._shown, self._which = np.concatenate([self._shown, shown]), np.concatenate([self._which, which])
         self._answers = np.concatenate([self._answers, np.full(len(shown), UNKNOWN, np.int8)])
         self._members.clear()
 
     def _draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        shown = self._rng.random((count, self.regions)) < 0.5
-        return shown, self._rng.integers(self._alternatives, size=count)
+        return self._rng.random((count, self.regions)) < 0.5, self._rng.integers(self._alternatives, size=count)
 
     def _all(self) -> tuple[np.ndarray, np.ndarray]:
         numbers = self._rng.permutation(2**self.regions)
-        return (numbers[:, None] >> np.arange(self.regions)) & 1 == 1, np.zeros(len(numbers), np.int64)
+        return (numbers[:, None] >> np.arange(self.regions)) % 2 == 1, np.zeros(len(numbers), np.int64)

@@ -77,18 +77,18 @@ def _impute_together(pictures: Tensor, kept: Tensor) -> Tensor:
 
 def _solve(grids: list[_Grid], residual: Tensor) -> Tensor:
     """Conjugate gradients, each channel on its own: its result does not depend on what else is in the batch."""
-    solution, direction, before = torch.zeros_like(residual), torch.zeros_like(residual), 1.0
+    solution, direction, before = torch.zeros_like(residual), torch.zeros_like(residual), torch.ones(1).to(residual)
     for _ in range(MOST_STEPS):
         correction = _cycle(grids, residual)
         unfinished = adaptive_max_pool2d(correction.abs(), 1) > TOLERANCE
         if not unfinished.any():
             break
         now = _dot(residual, correction)
-        direction = correction + now / before * direction
-        image = grids[0].apply(direction)
-        step = torch.where(unfinished, now / _dot(direction, image), 0)
+        direction = correction.addcmul_(now / before, direction)
+        change = grids[0].flow(direction)
+        step = torch.where(unfinished, -now / _dot(direction, change), 0)
         solution.addcmul_(step, direction)
-        residual = residual.addcmul(step, image, value=-1)
+        residual.addcmul_(step, change)
         before = now
     return solution
 
@@ -96,15 +96,13 @@ def _solve(grids: list[_Grid], residual: Tensor) -> Tensor:
 class _Grid(NamedTuple):
     """One resolution; each field is `(1, channels, h, w)`. The last two are zero where nothing is missing."""
 
-    diagonal: Tensor  # g + the conductance to known pixels
-    relax: Tensor  # one Jacobi step
-    spread: Tensor  # bilinear interpolation is a repeated value, filtered and multiplied by this
+    diagonal: Tensor  # g + the ties to known pixels
+    relax: Tensor  # turns a residual into one Jacobi step
+    spread: Tensor  # bilinear interpolation: a value repeated, filtered and multiplied by this
 
-    def apply(self, values: Tensor) -> Tensor:
-        return torch.addcmul(-_neighbours(values), self.diagonal, values)
-
-    def rest(self, right: Tensor, values: Tensor) -> Tensor:
-        return torch.addcmul(_neighbours(values).add_(right), self.diagonal, values, value=-1)
+    def flow(self, values: Tensor) -> Tensor:
+        """(G − diagonal) v: what each pixel receives from its neighbours."""
+        return _neighbours(values).addcmul_(self.diagonal, values, value=-1)
 
 
 def _grids(missing: Tensor) -> list[_Grid]:
@@ -134,9 +132,10 @@ def _cycle(grids: list[_Grid], right: Tensor) -> Tensor:
     values = grid.relax * right
     if not coarser:
         return values
-    rest = _cycle(coarser, _sum_cells(_neighbours(grid.spread * grid.rest(right, values))))
-    values.addcmul_(grid.spread, _neighbours(_repeat_cells(rest, values)))
-    return values.addcmul_(grid.relax, grid.rest(right, values))
+    residual = grid.flow(values).add_(right)
+    coarse = _cycle(coarser, _sum_cells(_neighbours(residual.mul_(grid.spread))))
+    values.addcmul_(grid.spread, _neighbours(_repeat_cells(coarse, values)))
+    return values.addcmul_(grid.relax, grid.flow(values).add_(right))
 
 
 def _neighbours(values: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 __all__ = ["bounds", "log_likelihood", "rivals"]
 
-HALVINGS = 40
+HALVINGS = 24  # to 6e-8
 PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
 
 
@@ -28,13 +28,13 @@ def log_likelihood(share: np.ndarray, kept: np.ndarray, asked: np.ndarray, popul
 
 
 def bounds(kept: np.ndarray, asked: np.ndarray, population: float, error: float) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and highest share that `kept` of `asked` answers leave possible.
+    """The lowest and the highest share that `kept` of `asked` answers leave possible.
 
     With probability 1 − `error` the truth stays within them for ever, whenever one looks and stops. From an infinite
     population they are the q with asked · KL(kept / asked, q) ≤ β; when all of a finite one is asked, they meet.
 
-    Source: Kaufmann & Kalyanakrishnan 2013, sec. 4. Their β(t) pays for every look by a union bound; ours is the
-    mixture martingale of Robbins 1970, without replacement that of Waudby-Smith & Ramdas 2020, theorem 3.1.
+    Source: Kaufmann & Kalyanakrishnan 2013, KL-LUCB. Their β(t) pays for every look by a union bound; ours comes from
+    the mixture martingale of Robbins 1970, without replacement that of Waudby-Smith & Ramdas 2020, theorem 3.1.
     """
     mixture = betaln(kept + PRIOR, asked - kept + PRIOR) - betaln(PRIOR, PRIOR)
 
@@ -42,14 +42,19 @@ def bounds(kept: np.ndarray, asked: np.ndarray, population: float, error: float)
         return mixture - log_likelihood(share, kept, asked, population) <= -np.log(error)
 
     mean = np.where(asked > 0, kept / np.maximum(asked, 1), 0.5)
-    low = _edge(possible, mean, kept / population)
-    return low, _edge(possible, mean, 1 - (asked - kept) / population)
+    inside, outside = np.stack([mean, mean]), np.stack([kept / population, 1 - (asked - kept) / population])
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        inner = possible(middle)
+        inside, outside = np.where(inner, middle, inside), np.where(inner, outside, middle)
+    low, high = outside  # the safe side
+    return low, high
 
 
 def rivals(means: np.ndarray, low: np.ndarray, high: np.ndarray, beam: int) -> tuple[int, int]:
-    """Among the `beam` best rules the one that may be the worst, and among the others the one that may be the best.
+    """Of the `beam` best rules the one that may be worst, and of the others the one that may be best.
 
-    There must be more than `beam` rules. Source: Kalyanakrishnan et al. 2012, LUCB.
+    There must be more than `beam` rules. Source: Kaufmann & Kalyanakrishnan 2013, sec. 2.
     """
     order = np.argsort(-means, kind="stable")
     best, rest = order[:beam], order[beam:]
@@ -59,12 +64,3 @@ def rivals(means: np.ndarray, low: np.ndarray, high: np.ndarray, beam: int) -> t
 def _falling(base: np.ndarray | float, count: np.ndarray) -> np.ndarray:
     """Logarithm of base · (base − 1) · … with `count` factors."""
     return gammaln(base + 1) - gammaln(base - count + 1)
-
-
-def _edge(possible, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:  # noqa: ANN001
-    """Where `possible` ends between a share that is and one that need not be, by bisection, to the safe side."""
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        inner = possible(middle)
-        inside, outside = np.where(inner, middle, inside), np.where(inner, outside, middle)
-    return outside

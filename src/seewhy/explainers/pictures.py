@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seewhy.draw import OPACITY, Legend, Tile, View, blank, kept_overlay, panel, peak, percent, region_overlay, tile
+from seewhy.draw import (
+    NOTHING,
+    OPACITY,
+    Legend,
+    Tile,
+    View,
+    blank,
+    kept_overlay,
+    panel,
+    peak,
+    percent,
+    region_overlay,
+    tile,
+)
 from seewhy.errors import UsageError
-from seewhy.explainers.ranking import ranking, supporting
+from seewhy.explainers.ranking import ranking, supporting, sure
 from seewhy.explainers.registry import method_info
 
 if TYPE_CHECKING:
@@ -23,17 +36,23 @@ __all__ = ["class_grid", "class_tile", "explanation_panel", "explanation_tile"]
 LARGE = 640
 GRID = 64 * 64  # cells; a finer map is one of pixels, of which a few may drown the rest
 SHOWN = 99.5  # per cent of the values of such a map
+HOW_TO_READ = (
+    "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
+    "ranks that the lines cannot tell apart are marked “=”."
+)
+NOTHING_SURE = "no region stands out from chance"
 NOTHING_NEEDED, NOTHING_FOR = "no region has to stay", "no region surely speaks for it"
 
 
 def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cmap: str | None = None) -> Picture:
     """The photo, and beside it what the method found."""
+    tile = explanation_tile(explanation, opacity=opacity, cmap=cmap)
     return panel(
         explanation.image.pixels,
         explanation.view,
-        [explanation_tile(explanation, opacity=opacity, cmap=cmap)],
+        [tile],
         title=f"Why “{explanation.target_label}”?",
-        caption=_caption(explanation),
+        caption=_caption(explanation, has_intervals=any(weight.margin for weight in tile.weights)),
     )
 
 
@@ -62,9 +81,9 @@ def explanation_tile(
     cmap: str | None = None,
     limit: float | None = None,
 ) -> Tile:
-    """The picture alone, with its legend; `limit` puts several on one scale."""
-    caption = caption or method_info(explanation.method).title
-    regions = explanation.regions
+    """The picture alone, with its legend and weights; a rule is its own caption. `limit` puts several on one scale."""
+    regions, rule = explanation.regions, explanation.rule
+    caption = caption or (rule.sentence if rule else method_info(explanation.method).title)
     if regions is None:
         return tile(
             explanation.image.pixels,
@@ -76,8 +95,8 @@ def explanation_tile(
             cmap=cmap,
             limit=limit or _limit(explanation),
         )
-    if explanation.rule:
-        keep = _needed(regions, explanation.rule)
+    if rule:
+        keep = _needed(regions, rule)
         return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, NOTHING_NEEDED), caption)
     return _region_tile(explanation, regions, caption, opacity, cmap, limit)
 
@@ -103,23 +122,27 @@ def _region_tile(
     cmap: str | None,
     limit: float | None,
 ) -> Tile:
+    """Only what is surely not zero gets a colour; the strongest get their ranks and bars in any case."""
+    pixels, view, signed = explanation.image.pixels, explanation.view, explanation.signed
     ranked = ranking(regions)
+    shown = np.where(sure(regions), regions.weights, 0)
+    if not shown.any():
+        words = NOTHING_SURE if ranked else NOTHING
+        return Tile(blank(pixels, view, words, longest=LARGE), caption, weights=tuple(ranked.values()))
+    strongest = peak(shown[None], signed=signed)
     picture = region_overlay(
-        explanation.image.pixels,
+        pixels,
         regions.labels,
-        regions.weights,
-        explanation.view,
+        shown,
+        view,
         names={region: weight.name for region, weight in ranked.items()},
-        signed=explanation.signed,
+        signed=signed,
         opacity=opacity,
         cmap=cmap,
         limit=limit,
         longest=LARGE,
     )
-    if not ranked:
-        return Tile(picture, caption)
-    strongest = peak(regions.weights[None], signed=explanation.signed)
-    legend = Legend(explanation.signed, limit or strongest, strongest, cmap, opacity)
+    legend = Legend(signed, limit or strongest, strongest, cmap, opacity)
     return Tile(picture, caption, legend, weights=tuple(ranked.values()))
 
 
@@ -148,10 +171,10 @@ def _limit(explanation: Explanation) -> float | None:
     return peak(explanation.values, signed=True, percentile=SHOWN) or None
 
 
-def _caption(explanation: Explanation) -> str:
-    facts: Sequence[str] = (
+def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
+    facts = [
         f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
         method_info(explanation.method).title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
-    )
-    return " · ".join(facts)
+    ]
+    return " · ".join([*facts, HOW_TO_READ] if has_intervals else facts)

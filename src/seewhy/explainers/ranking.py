@@ -11,7 +11,7 @@ import numpy as np
 from seewhy.draw import Weight
 from seewhy.explainers.evidence import CONFIDENT, RegionWeights
 
-__all__ = ["STRONGEST", "ranking", "supporting"]
+__all__ = ["STRONGEST", "ranking", "supporting", "sure"]
 
 STRONGEST = 5
 
@@ -37,13 +37,18 @@ def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
     }
 
 
+def sure(regions: RegionWeights) -> np.ndarray:
+    """Bool `(d,)`: the weight is not zero, at 95 % where its error is known."""
+    margins = _margins(regions)
+    return np.abs(regions.weights) > (0 if margins is None else margins)
+
+
 def supporting(regions: RegionWeights, most: int = STRONGEST) -> np.ndarray:
     """Bool `(d,)`: the strongest regions whose weight is surely above zero."""
-    margins = _margins(regions)
-    surely = regions.weights > (0 if margins is None else margins)
     order = np.argsort(-regions.weights, kind="stable")
-    keep = np.zeros(len(surely), bool)
-    keep[order[surely[order]][:most]] = True
+    above = sure(regions) & (regions.weights > 0)
+    keep = np.zeros(len(above), bool)
+    keep[order[above[order]][:most]] = True
     return keep
 
 

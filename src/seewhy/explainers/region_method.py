@@ -6,12 +6,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
 from seewhy.explainers.assemble import assemble
+from seewhy.explainers.auto_regions import AUTO, best_engine
 from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.fills import Fill
@@ -40,8 +42,8 @@ class Finding:
 class RegionMethod(ABC):
     """A weight per region of the picture.
 
-    `regions` names a segmentation or is a label map `(h, w)` over what the network saw; `fill` is what hidden
-    regions are replaced with; `precision` and `batch_size` are the engine's.
+    `regions` names a segmentation, is `auto` for the one that explains most, or a label map `(h, w)` over what the
+    network saw; `fill` is what hidden regions are replaced with; `precision` and `batch_size` are the engine's.
     """
 
     info: ClassVar[MethodInfo]
@@ -84,22 +86,30 @@ class RegionMethod(ABC):
     ) -> list[Explanation]:
         start = time.perf_counter()
         generator.manual_seed(generator.initial_seed())
-        engine = MaskedForward(
-            classifier,
-            image,
-            self.fill,
-            labels=self.labels(classifier, image),
-            generator=generator,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            progress=progress,
-        )
+        engine = self._engine(classifier, image, generator, progress)
         findings = self.find(engine, targets, generator)
         seconds = (time.perf_counter() - start) / max(len(targets), 1)
         return [
             self._assembled(engine, image, target, finding, Cost(engine.forwards, 0, seconds), generator)
             for target, finding in zip(targets, findings, strict=True)
         ]
+
+    def _engine(
+        self, classifier: Classifier, image: Image, generator: torch.Generator, progress: Progress
+    ) -> MaskedForward:
+        make = partial(
+            MaskedForward,
+            classifier,
+            image,
+            self.fill,
+            generator=generator,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            progress=progress,
+        )
+        if isinstance(self.regions, str) and self.regions == AUTO:
+            return best_engine(make, seen_pixels(classifier, image), generator)
+        return make(labels=self.labels(classifier, image))
 
     def _assembled(
         self,

@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.fills import Fill
+from seewhy.explainers.fills import Fill, RegionMean, find_fill
 from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.owen import Block, agglomerate, owen_values
 from seewhy.explainers.region_method import Finding, RegionMethod, seen_pixels
@@ -152,7 +152,7 @@ class PartitionSHAP(ShapleyMethod):
     samples: int = 500
 
     def __post_init__(self) -> None:
-        if self._by_pixels and self.fill == "region-mean":
+        if self._by_pixels and isinstance(find_fill(self.fill), RegionMean):
             raise UsageError("the mean of a pixel is the pixel: partition-shap over pixels needs another fill, as blur")
 
     @property

@@ -142,7 +142,7 @@ class Classifier:
         version = self.weights_version
         if version not in self._fingerprints:
             self._fingerprints.clear()
-            self._fingerprints[version] = _hash(self.module, self.preprocessing)
+            self._fingerprints[version] = self._hash()
         return self._fingerprints[version]
 
     @property
@@ -159,6 +159,17 @@ class Classifier:
     @cached_property
     def _fingerprints(self) -> dict[tuple[tuple[int, int], ...], str]:
         return {}  # at most one: reading 100 MB of weights for every explanation would cost more than explaining
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256(repr(self.module).encode())
+        digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
+        # What has no weights to read, a service or another runtime, is known by its answer.
+        with torch.no_grad():
+            tensors = self.module.state_dict() or {"answer": self.logits(self.probe())}
+        for name, tensor in tensors.items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     @property
     def _anchor(self) -> Tensor:
@@ -189,12 +200,3 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
-
-
-def _hash(module: nn.Module, preprocessing: Preprocessing) -> str:
-    digest = hashlib.sha256(repr(module).encode())
-    digest.update(json.dumps(preprocessing.to_dict(), sort_keys=True).encode())
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -29,8 +29,7 @@ def load(name: str, weights: Path | None = None) -> Classifier:
     if not path.is_file():
         raise ModelError(f"there is no file {path}; write onnx:PATH")
     network = _Session(path)
-    card = path.with_suffix(".json")
-    about: dict[str, Any] = json.loads(card.read_text("utf-8")) if card.is_file() else {}
+    about = _card(path.with_suffix(".json"))
     preprocessing = Preprocessing.from_dict({"size": list(network.size), **about.get("preprocessing", {})})
     given = about.get("categories")
     with torch.no_grad():
@@ -42,6 +41,16 @@ def load(name: str, weights: Path | None = None) -> Classifier:
 def names() -> list[str]:
     """Files cannot be listed."""
     return []
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        card: Any = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"{path} is no JSON object with 'preprocessing' and 'categories'")
+    return card
 
 
 class _Session(nn.Module):
@@ -66,5 +75,11 @@ class _Session(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
         parts = x.float().cpu().split(self.batch or len(x))
-        answers = [torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0]) for part in parts]
-        return torch.cat(answers).to(x.device)
+        return torch.cat([self._run(part) for part in parts]).to(x.device)
+
+    def _run(self, part: Tensor) -> Tensor:
+        try:
+            return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
+        except Exception as error:
+            shape = tuple(part.shape)
+            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, 3, h, w): {error}") from error

@@ -100,14 +100,14 @@ def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.
 
 def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
     """The network with each BatchNorm folded into its convolution; as it was if that changes what it says."""
-    with torch.no_grad(), watch(network) as visits:
+    with evaluating(network), torch.no_grad(), watch(network) as visits:
         before = find_logits(network(probe))
     pairs = _foldable(visits)
     original = copy.deepcopy(network) if pairs else network
     for convolution, norm in pairs:
         _fold(network.get_submodule(convolution), network.get_submodule(norm))
         _replace(network, norm, nn.Identity())
-    with torch.no_grad():
+    with evaluating(network), torch.no_grad():
         after = find_logits(network(probe))
     wrong = (after - before).abs().max() > FOLDING_ERROR * before.abs().max().clamp(min=1e-3)
     return original if wrong else network

@@ -31,7 +31,8 @@ def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: s
     """Open a classifier by name.
 
     Args:
-        name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `onnx:PATH`, `file:FOLDER` or `py:module:factory`.
+        name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `onnx:PATH`, `file:FOLDER` or
+            `py:module:factory`.
         weights: a local `.safetensors` or `.pth` file for the named architecture, instead of downloading.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
 
@@ -65,6 +66,8 @@ def _correction(name: str) -> str:
         return f"'{name}' is an older form: write '{prefix}:{rest}'"
     if name and Path(name).is_dir():
         return f"'{name}' is a folder: write 'file:{name}'"
+    if Path(name).suffix == ".onnx":
+        return f"'{name}' is an ONNX file: write 'onnx:{name}'"
     if Path(name).is_file():
         return f"'{name}' is a file: name the architecture it holds weights of, and pass it by --weights"
     if slash:

@@ -16,7 +16,8 @@ def evaluating(module: nn.Module) -> Generator[None]:
     """Put `module` in evaluation mode, with random numbers of its own; restore its flags and the global state."""
     flags = [(part, part.training) for part in module.modules()]
     # A network that draws random numbers must neither disturb its caller's nor be disturbed by them.
-    devices = list({tensor.device for tensor in module.parameters() if tensor.device.type == "cuda"})
+    found = {tensor.device for tensor in module.parameters()} if torch.cuda.is_initialized() else set()
+    devices = [device for device in found if device.type == "cuda"]
     with torch.random.fork_rng(devices):
         try:
             _seed(devices)

@@ -38,6 +38,7 @@ class Finding:
     picture: Picture
     scale: str | None
     weights: Markup | None
+    intervals: bool
     found: bool
     signed: bool
     is_first: bool
@@ -46,9 +47,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Grid:
-    """What speaks for each of several classes, by one method of regions: pictures under headings."""
+    """What speaks for each of several classes, by one method of regions: pictures under headings.
+
+    Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
+    """
 
     info: MethodInfo
+    rules: bool
     cells: Sequence[tuple[str, Picture]]
 
 
@@ -150,14 +155,17 @@ def _grids(explanations: Sequence[Explanation]) -> list[Grid]:
     for each in explanations:
         if each.regions is not None:
             methods.setdefault(each.method, []).append(each)
-    return [Grid(method_info(name), [_cell(each) for each in about]) for name, about in methods.items() if about[1:]]
+    return [
+        Grid(method_info(name), any(each.rule for each in about), [_cell(each) for each in about])
+        for name, about in methods.items()
+        if len(about) > 1
+    ]
 
 
 def _cell(explanation: Explanation) -> tuple[str, Picture]:
     tile = class_tile(explanation)
-    return tile.heading, embed(
-        fit(tile.picture, CELL), f"{explanation.image.name}: {kept_words(explanation, tile.caption)}"
-    )
+    shown = f"{explanation.image.name}, {kept_words(explanation, tile.caption)}"
+    return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
 def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
@@ -170,7 +178,8 @@ def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
         picture=embed(tile.picture, alternative(explanation, info)),
         scale=scale_bar(tile.legend) if tile.legend else None,
         weights=_weights(tile.weights) if tile.weights else None,
-        found=bool(explanation.rule) or not explanation.is_zero,
+        intervals=any(weight.margin for weight in tile.weights),
+        found=bool(explanation.rule or tile.legend),
         signed=explanation.signed,
         is_first=is_first,
         facts=facts(explanation),

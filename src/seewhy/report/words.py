@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.explainers import Cost, Explanation, MethodInfo
+from seewhy.explainers.ranking import sure
 
 __all__ = ["alternative", "asked_classes", "check_words", "cost_words", "counted", "facts", "kept_words", "listed"]
 
@@ -49,6 +50,8 @@ def alternative(explanation: Explanation, info: MethodInfo) -> str:
         return start + kept_words(explanation, share)
     if explanation.is_zero:
         return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
+    if explanation.regions and not sure(explanation.regions).any():
+        return f"{start}the photo in grey, no region stands out from chance"
     strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"
     if not (explanation.values < 0).any():
         return start + strongest

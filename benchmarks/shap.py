@@ -1,0 +1,205 @@
+"""Kernel SHAP against captum's, and Partition SHAP against shap's, at the same number of evaluations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks._processes import answer, take_turns_apart
+from benchmarks._timing import Timing, machine, write_section
+from torch import Tensor
+
+from seewhy import Classifier, Explanation, Image, Preprocessing, Target, find_method, load, open_image
+from seewhy.explainers import Method
+from seewhy.explainers.fills import find_fill
+from seewhy.explainers.region_method import seen_pixels
+from seewhy.explainers.regions import segment
+from seewhy.models.shim import ready_torchvision
+
+KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
+EVALUATIONS = {KERNEL: 1000, PARTITION: 500}
+FILLS = {KERNEL: "region-mean", PARTITION: "blur"}
+PEERS = {KERNEL: "captum", PARTITION: "shap"}
+OURS = "seewhy"
+MODELS = ("bundled:efficientnet-lite0", "torchvision:resnet50")
+PHOTO = "sample:coffee"
+BATCH = 32  # of the peers: as good as any on a CPU; ours finds its own
+CELLS = 7
+CARD = {
+    "schema": 1,
+    "architecture": "torchvision:resnet50",
+    "options": {"stride_in": "conv1", "bn_eps": 1.001e-5},
+    "preprocessing": {"size": [224, 224], "resize": 256},
+    "categories": "imagenet-1k",
+}
+
+ABOUT = f"""\
+## SHAP
+
+Median seconds an explanation of one class of one photo, and how many times as long the peer takes (median over
+rounds and its quartiles). **Wanted: 2.00 at least.** Each contestant is a process of its own.
+
+- *{KERNEL}*: {EVALUATIONS[KERNEL]:,} evaluations over the same regions with the same fill; captum's `KernelShap`.
+- *{PARTITION}*: {EVALUATIONS[PARTITION]:,} evaluations, down to pixels, with the same blurred picture as fill;
+  shap's `PartitionExplainer`, its masker made beforehand.
+- The peers ask {BATCH} pictures at once, in float32, of the network as it was loaded; seewhy chooses its batch and
+  precision itself, and its time includes that.
+- *Agreement* is the correlation of what they find: by regions, or in {CELLS} × {CELLS} cells.
+"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo, one class, and what hides its regions: all that the contestants have in common."""
+
+    classifier: Classifier
+    image: Image
+    target: int
+    labels: np.ndarray
+    x: Tensor
+    hidden: Tensor
+
+    @classmethod
+    def of(cls, what: str, model: str, device: torch.device) -> Task:
+        """What `model` finds likeliest on the photo, its regions hidden as `what` hides them."""
+        classifier, image = _classifier(model, device), open_image(PHOTO)
+        labels = segment(seen_pixels(classifier, image), "quickshift")
+        pixels = classifier.preprocessing.pixels([image])[0].to(device)
+        regions = torch.from_numpy(labels).to(device).long()
+        filler = find_fill(FILLS[what]).prepare(pixels, regions, torch.Generator().manual_seed(0))
+        nothing = torch.zeros((1, *labels.shape), dtype=torch.bool, device=device)
+        hidden = filler(nothing, torch.zeros(1, dtype=torch.int64, device=device))
+        x, fill = (classifier.preprocessing.normalize(each) for each in (pixels[None], hidden))
+        return cls(classifier, image, int(classifier.logits(x).argmax()), labels, x, fill)
+
+
+def main(device: torch.device, budget: float) -> None:
+    """Measure, and write the section `shap` of the results; `budget` is in seconds a row."""
+    rows = [_row(what, model, device, budget) for what in EVALUATIONS for model in MODELS]
+    head = "| method | network | seewhy | peer | peer ÷ seewhy | agreement |\n|---|---|--:|--:|--:|--:|"
+    write_section("shap", "\n".join([ABOUT, machine(device), "", head, *rows]))
+
+
+def _row(what: str, model: str, device: torch.device, budget: float) -> str:
+    peer = PEERS[what]
+    options = [str(EVALUATIONS[what]), str(device), str(torch.get_num_threads())]
+    commands = {name: ["benchmarks.shap", what, name, model, *options] for name in (OURS, peer)}
+    timing, found = take_turns_apart(commands, budget)
+    agreement = float(np.corrcoef(found[OURS], found[peer])[0, 1])
+    cells = [what, model, _seconds(timing, OURS), f"{peer}: {_seconds(timing, peer)}"]
+    return f"| {' | '.join([*cells, timing.ratio(peer, OURS), f'{agreement:.3f}'])} |"
+
+
+def _seconds(timing: Timing, name: str) -> str:
+    return f"{timing.milliseconds(name) / 1000:.2f}"
+
+
+# --- The contestants ----------------------------------------------------------------------------------------------
+
+
+def _kernel_seewhy(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+    method = find_method("kernel-shap", regions=task.labels, samples=evaluations)
+    return lambda: _explain(task, method).regions.weights
+
+
+def _partition_seewhy(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+    method = find_method("partition-shap", samples=evaluations)
+    return lambda: _cells(_explain(task, method).values)
+
+
+def _explain(task: Task, method: Method) -> Explanation:
+    generator = torch.Generator().manual_seed(0)
+    return method(task.classifier, [task.image], [[Target(task.target)]], generator=generator)[0]
+
+
+def _kernel_captum(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+    from captum.attr import KernelShap
+
+    explainer = KernelShap(task.classifier.logits)
+    regions = torch.from_numpy(task.labels).to(task.x.device).long()[None, None]
+    firsts = np.unique(task.labels, return_index=True)[1]
+
+    def run() -> np.ndarray:
+        torch.manual_seed(0)
+        found = explainer.attribute(
+            task.x, task.hidden, task.target, None, regions, n_samples=evaluations, perturbations_per_eval=BATCH
+        )
+        return found[0, 0].flatten()[torch.from_numpy(firsts)].cpu().numpy()
+
+    return run
+
+
+def _partition_shap(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+    import shap
+
+    picture, hidden = (each[0].permute(1, 2, 0).cpu().numpy() for each in (task.x, task.hidden))
+
+    def network(pictures: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(pictures).to(task.x.device).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            return task.classifier.logits(x)[:, task.target].cpu().numpy()
+
+    explainer = shap.PartitionExplainer(network, shap.maskers.Image(hidden))
+    options = {"max_evals": evaluations, "batch_size": BATCH, "silent": True}
+    return lambda: _cells(explainer(picture[None], **options).values[0].sum(-1))
+
+
+CONTESTANTS = {
+    (KERNEL, OURS): _kernel_seewhy,
+    (KERNEL, "captum"): _kernel_captum,
+    (PARTITION, OURS): _partition_seewhy,
+    (PARTITION, "shap"): _partition_shap,
+}
+
+
+def _cells(values: np.ndarray) -> np.ndarray:
+    """Summed up in cells."""
+    height, width = values.shape
+    return values.reshape(CELLS, height // CELLS, CELLS, width // CELLS).sum((1, 3)).flatten()
+
+
+def _classifier(model: str, device: torch.device) -> Classifier:
+    if model != "torchvision:resnet50":
+        return load(model, device=str(device))
+    data = Path(os.environ.get("SEEWHY_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    weights = data / "weights" / "resnet50_v1_imagenet_fp16.safetensors"
+    return _trained(weights, device) if weights.exists() else _untrained(device)
+
+
+def _trained(weights: Path, device: torch.device) -> Classifier:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "card.json").write_text(json.dumps(CARD), "utf-8")
+        return load(f"file:{folder}", weights=weights, device=str(device))
+
+
+def _untrained(device: torch.device) -> Classifier:
+    ready_torchvision()
+    from torchvision.models import resnet50
+
+    torch.manual_seed(0)
+    return Classifier.from_module(resnet50().eval().to(device), Preprocessing())
+
+
+def _contestant() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shap", description="One contestant.")
+    parser.add_argument("what", choices=EVALUATIONS)
+    parser.add_argument("name")
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("evaluations", type=int)
+    parser.add_argument("device", type=torch.device)
+    parser.add_argument("threads", type=int)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    task = Task.of(given.what, given.model, given.device)
+    answer(CONTESTANTS[given.what, given.name](task, given.evaluations), given.device)
+
+
+if __name__ == "__main__":
+    _contestant()

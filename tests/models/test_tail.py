@@ -1,0 +1,268 @@
+"""The end of a network run alone is the whole network run with a layer's output replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+import zoo
+from seewhy.errors import ExplainError, UnknownName
+from seewhy.models import Classifier, Preprocessing
+from seewhy.models.capture import with_leading_tensor
+from seewhy.models.tail import Tail, tail
+
+
+def end_of(classifier: Classifier, layer: str) -> Tail:
+    return tail(classifier.module, layer, classifier.logits, classifier.probe())
+
+
+def whole(classifier: Classifier, layer: str, activations: Tensor) -> Tensor:
+    """The literal twin: all of the network, with a hook that replaces what the layer's last run puts out."""
+    runs = [known.name for known in classifier.layers].count(layer)
+    calls: list[int] = []
+
+    def replace(_module: nn.Module, _args: Any, output: Any) -> Any:
+        calls.append(1)
+        return with_leading_tensor(output, activations.clone()) if len(calls) == runs else None
+
+    handle = classifier.module.get_submodule(layer).register_forward_hook(replace)
+    try:
+        with torch.no_grad():
+            return classifier.logits(classifier.probe().expand(len(activations), -1, -1, -1))
+    finally:
+        handle.remove()
+
+
+def variations(activation: Tensor, count: int = 3) -> Tensor:
+    """As it was, all zero, turned round, and so on."""
+    factors = torch.tensor([1.0, 0.0, -1.0, 0.5])[:count]
+    return activation * factors.view(-1, *(1 for _ in activation.shape[1:]))
+
+
+def assert_same(classifier: Classifier, layer: str, count: int = 3) -> None:
+    end = end_of(classifier, layer)
+    activations = variations(end.activation, count)
+    wanted = whole(classifier, layer, activations)
+    for _ in range(2):  # the first must not spoil the second
+        torch.testing.assert_close(end(activations), wanted, atol=1e-5 * float(wanted.abs().max()), rtol=0)
+
+
+def layers_of(classifier: Classifier) -> list[str]:
+    return list(dict.fromkeys(layer.name for layer in classifier.layers if layer.grid))
+
+
+@pytest.mark.parametrize("name", zoo.SOUND)
+def test_it_is_the_whole_network_at_every_layer(name):
+    classifier = zoo.classifier(name)
+    for layer in layers_of(classifier):
+        for count in (1, 3):
+            assert_same(classifier, layer, count)
+
+
+# A late layer, one inside a block, and an early one.
+REAL = {
+    "resnet18": ("layer4", "layer3.0.bn2", "layer2.0.relu"),
+    "densenet121": ("features.norm5", "features.denseblock3.denselayer4.conv1", "features.transition1"),
+    "vgg11_bn": ("features.27", "features.9", "features.4"),
+    "mobilenet_v3_small": ("features.12", "features.6.block.2", "features.2"),
+    "swin_t": ("features.7.1.norm1", "features.3.0.mlp.0"),
+    "vit_tiny_patch16_224": ("blocks.11.norm1", "blocks.5.attn.proj", "patch_embed"),
+}
+
+
+def real(name: str) -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = timm.create_model(name, img_size=64) if name.startswith("vit") else get_model(name)
+    return Classifier.from_module(module.eval(), Preprocessing((64, 64)))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_it_is_the_whole_network_for_real_ones(name):
+    classifier = real(name)
+    for layer in REAL[name]:
+        assert_same(classifier, layer)
+
+
+# --- What it saves, and what it cannot ----------------------------------------------------------------------------
+
+
+class Counted(nn.Conv2d):
+    """Counts the images that it really works on."""
+
+    images = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.images += len(x)
+        return super().forward(x)
+
+
+class Chain(nn.Module):
+    """Three convolutions, and `between` the first two."""
+
+    def __init__(self, between: nn.Module) -> None:
+        super().__init__()
+        self.first, self.between = Counted(3, 4, 3, stride=4), between
+        self.second, self.third = Counted(4, 4, 3), Counted(4, zoo.CLASSES, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.third(self.second(self.between(self.first(x)))).mean((2, 3))
+
+
+def chained(between: nn.Module) -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Classifier.from_module(Chain(between).eval(), Preprocessing(zoo.SIZE))
+
+
+class WritesToItsInput(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        x[x < 0] -= 1
+        return x.masked_fill_(x > 0.5, 0.25)
+
+
+class MakesUpABatch(nn.Module):
+    """What it puts out has another first dimension than the number of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Conv2d(1, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.table(torch.ones(2, 1, 1, 1)).mean()
+        return x + bias * self.table(torch.ones(4, 1, 1, 1))[:, :1, :, 0].view(1, 4, 1, 1)
+
+
+class KeepsState(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Tensor | None = None
+        self.last = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = self.last(x)
+        return x + self.seen.mean((1, 2, 3), keepdim=True)
+
+
+def test_what_comes_before_the_layer_is_not_computed_again():
+    classifier = chained(nn.ReLU())
+    end = end_of(classifier, "second")
+    module = classifier.module
+    before = [module.first.images, module.second.images, module.third.images]
+    end(variations(end.activation))
+    after = [module.first.images, module.second.images, module.third.images]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 0, 3]
+
+
+@pytest.mark.parametrize("between", [WritesToItsInput, MakesUpABatch, KeepsState, lambda: nn.ReLU(inplace=True)])
+def test_habits_that_get_in_the_way_change_nothing(between):
+    classifier = chained(between())
+    for layer in ("first", "second", "third"):
+        assert_same(classifier, layer)
+        assert_same(classifier, layer, 1)
+
+
+class Gated(nn.Module):
+    """Writes, with a function, to what a module put out before the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.gate = nn.Conv2d(3, 4, 3, stride=4), nn.Conv2d(3, 4, 3, stride=4)
+        self.head = nn.Linear(4, zoo.CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        body = self.body(x)
+        body += 1
+        body[body < 0] = -1
+        return self.head((body * self.gate(x).sigmoid()).mean((2, 3)))
+
+
+def test_a_write_to_what_is_kept_is_made_anew_each_time():
+    classifier = Classifier.from_module(Gated().eval(), Preprocessing(zoo.SIZE))
+    for count in (1, 2, 3):
+        assert_same(classifier, "gate", count)
+
+
+def test_what_is_given_is_not_written_to():
+    end = end_of(zoo.classifier("residual"), "norm")  # an in-place ReLU follows
+    activations = variations(end.activation)
+    kept = activations.clone()
+    end(activations)
+    assert torch.equal(activations, kept)
+
+
+def test_the_callers_mode_does_not_matter():
+    found: list[Tensor] = []
+    for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with mode():
+            end = end_of(zoo.classifier("residual"), "second")
+            found.append(end(variations(end.activation)))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    assert not found[0].requires_grad
+
+
+# --- No trace -----------------------------------------------------------------------------------------------------
+
+
+def attributes(module: nn.Module) -> dict[str, list[str]]:
+    return {name: sorted(vars(part)) for name, part in module.named_modules()}
+
+
+class FailsOn(nn.Module):
+    """Passes on what it gets; raises once it gets three images."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 3:
+            raise self.error("told to fail")
+        return x
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_no_trace(error):
+    classifier = Classifier.from_module(nn.Sequential(zoo.network("residual"), FailsOn(error)), Preprocessing(zoo.SIZE))
+    before = attributes(classifier.module)
+    end = end_of(classifier, "0.second")
+    assert attributes(classifier.module) == before
+    with pytest.raises(error, match="told to fail"):
+        end(variations(end.activation))
+    assert attributes(classifier.module) == before
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in classifier.module.modules())
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_network_that_fails_while_it_is_watched_keeps_no_hooks(error):
+    module = zoo.RaisesAt(error=error).eval()
+    with pytest.raises(error, match="told to fail"):
+        tail(module, "body.relu", module, zoo.inputs(1))
+    assert not any(part._forward_hooks for part in module.modules())
+    assert sum(len(part._forward_pre_hooks) for part in module.modules()) == 1  # its own
+
+
+def test_a_forward_of_ones_own_is_put_back():
+    classifier = zoo.classifier("residual")
+    module = classifier.module
+    own = module.stem.forward = lambda x: nn.Conv2d.forward(module.stem, x) * 2
+    assert_same(classifier, "second")
+    assert module.stem.forward is own
+
+
+# --- Refusals -----------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_that_is_not_there_or_does_not_run_is_refused():
+    with pytest.raises(UnknownName, match="'secnd'; nearest: second"):
+        end_of(zoo.classifier("residual"), "secnd")
+    module = zoo.network("residual")
+    module.spare = nn.ReLU()
+    with pytest.raises(ExplainError, match="'spare' did not run"):
+        tail(module, "spare", module, zoo.inputs(1))
