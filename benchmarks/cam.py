@@ -27,9 +27,9 @@ Median milliseconds a batch, and how many times as long as *{HAND}* (median over
 - *{HAND}*: the network cut in two; forward to the layer without autograd, on to the logits with it, gradient at the
   layer. The least that Grad-CAM can cost.
 - *{ENGINE}*: the same through `capture`, on the whole network. **Wanted: 1.10 at most.**
-- *{METHOD}*: all of `find_method("grad-cam")` from pictures to explanations: besides that, it scales and normalises
-  pictures, draws up the maps at full size, and notes predictions and fingerprints.
-- *{PEER}*: from normalised tensors to maps at full size.
+- *{METHOD}*: all of `find_method("grad-cam")`, from pictures to explanations: besides, it scales and normalises
+  pictures, enlarges the maps, and notes predictions and fingerprints.
+- *{PEER}*: from normalised tensors to enlarged maps.
 """
 
 
@@ -92,8 +92,14 @@ def _peer(subject: Subject) -> Callable[[Tensor], np.ndarray]:
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    cam: Any = GradCAM(subject.classifier.module, [subject.classifier.module.get_submodule(subject.layer)])
-    return lambda x: cam(x, [ClassifierOutputTarget(CLASS)] * len(x))
+    network: Any = subject.classifier.module
+
+    def explain(x: Tensor) -> np.ndarray:
+        targets: list[Any] = [ClassifierOutputTarget(CLASS)] * len(x)
+        with GradCAM(network, [network.get_submodule(subject.layer)]) as cam:  # its hooks are not to slow the others
+            return cam(x, targets)
+
+    return explain
 
 
 def _pictures(count: int, side: int) -> list[Image]:

@@ -90,7 +90,7 @@ def test_a_decision_of_all_regions_fails_honestly(search):
 
 @both
 def test_exclusive_or_holds_only_with_both_or_not_at_all(search):
-    """Each region alone tells nothing, so a rule that grows one by one may miss the two: it must not claim otherwise."""
+    """A region alone tells nothing, so a rule that grows one by one may miss the two: it must not claim otherwise."""
 
     def equal(shown: np.ndarray) -> np.ndarray:
         return shown[:, 1] == shown[:, 3]

@@ -128,9 +128,10 @@ def test_equals_shap_where_shap_is_right() -> None:
 
 
 def test_what_the_others_say_of_a_residual_network() -> None:
-    """Hooks on modules cannot explain a ReLU that works in place or runs more than once: they raise or do not add up."""
-    import shap
+    """Hooks on modules cannot explain a ReLU that works in place or runs twice: they raise or do not add up."""
     from captum.attr import DeepLiftShap
+
+    import shap
 
     inputs = zoo.inputs(4)
     (ours,) = rescale(Differentiable(zoo.classifier("residual")), inputs[0], inputs[1:], [Target(2)])

@@ -68,10 +68,11 @@ def test_a_rule_shows_what_has_to_stay_and_says_so():
     assert (tile.caption, tile.legend, tile.weights) == (RULE.sentence, None, ())
 
 
-def test_an_empty_rule_is_told_in_words():
-    tile = explanation_tile(of_regions(0.0, 0.0, 0.0, 0.0, rule=replace(RULE, regions=())))
-    found = explanation()
-    assert np.array_equal(tile.picture, blank(found.image.pixels, found.view, "no region has to stay", longest=640))
+@pytest.mark.parametrize(("precision", "words"), [(0.98, "no region has to stay"), (0.3, "no rule found")])
+def test_an_empty_rule_is_told_in_words(precision, words):
+    rule = replace(RULE, regions=(), precision=precision)
+    found = of_regions(0.0, 0.0, 0.0, 0.0, rule=rule)
+    assert np.array_equal(explanation_tile(found).picture, blank(found.image.pixels, found.view, words, longest=640))
 
 
 def test_a_noisy_map_of_pixels_is_cut_where_its_few_largest_values_begin():

@@ -27,7 +27,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def explain(
     classifier: Classifier, image: Image, *targets: Target, seed: int = 0, **parameters: Any
 ) -> list[Explanation]:
-    method = find_method("rise", precision="float32", **parameters)
+    method = find_method("rise", precision="float32", fill="black", **parameters)
     return method(classifier, [image], [targets], generator=generator(seed))
 
 

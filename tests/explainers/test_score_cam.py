@@ -96,7 +96,6 @@ def test_ablation_cam_is_what_its_formula_says(name, layer):
 
         def ablate(_module: nn.Module, _args: Any, output: Tensor, k: int = k) -> Tensor:
             output = output.clone()
-            grid.fold(output)  # tells the layout only
             if grid.layout == "channels first":
                 output[:, k] = 0
             else:
@@ -254,7 +253,7 @@ def subject(name: str) -> tuple[Classifier, str]:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network, layer = (Tiny(), "features") if name == "tiny" else (resnet18(), "layer4")
+        network, layer = (Tiny(), "features") if name == "tiny" else (resnet18(), "layer2")
     return Classifier.from_module(network.eval(), Preprocessing((PIXELS, PIXELS), mean=IMAGENET_MEAN)), layer
 
 

@@ -210,6 +210,12 @@ def test_too_few_samples_are_refused(name):
         explain(name, rough, samples=3)
 
 
+@every_method
+def test_an_unknown_score_is_refused(name):
+    with pytest.raises(UsageError, match="logit, probability"):
+        find_method(name, of="margin")
+
+
 # --- Pixel by pixel -----------------------------------------------------------------------------------------------
 
 

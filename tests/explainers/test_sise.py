@@ -38,7 +38,7 @@ def explain(name: str, classifier: Classifier, image: Image, *targets: Target, *
         ("vgg11_bn", ("features.2", "features.6", "features.13", "features.20", "features.27")),
         (
             "densenet121",
-            ("features.relu0", *(f"features.denseblock{n}" for n in (1, 2, 3)), "features.norm5"),
+            ("features.relu0", *(f"features.denseblock{n}" for n in (1, 2, 3)), "features"),
         ),
     ],
 )

@@ -190,6 +190,7 @@ def test_a_real_resnet50_opens_from_a_folder_and_knows_photos(resnet50, shared_d
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1200)
 def test_a_real_resnet50_knows_nine_of_ten_photos(resnet50, shared_data):
     photos = sorted(shared_data("imagenet-photos").glob("*.jpg"))
     assert len(photos) == 500

@@ -22,7 +22,7 @@ FINE = 2  # label maps are spread twice as fine as the picture, so that borders 
 THIN, THICK = 1, 4  # fine pixels
 WHITE, BLACK = np.float32(255), np.float32(27)
 SMALLEST, LARGEST, HALO = 11, 20, 3
-NO_REGION = -1
+NO_REGION = -1  # as an index the last place, which `np.append` fills
 SMOOTH, REACH = 1.0, 4  # cells
 
 
@@ -50,7 +50,7 @@ def region_overlay(
     names = names or {}
     shown, box = displayed(pixels, view, longest)
     regions = spread(labels, box, shown.shape[:2])
-    picture = blend(shown, _shrunk(scaled[regions]), signed=signed, opacity=opacity, cmap=cmap)
+    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, opacity=opacity, cmap=cmap)
     picture = _lined(picture, regions, THIN, WHITE, 0.6)
     picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
     return frame(_named(picture, regions, names), shown, box)
@@ -62,7 +62,7 @@ def kept_overlay(
     """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
     shown, box = displayed(pixels, view, longest)
     regions = spread(labels, box, shown.shape[:2])
-    kept = keep[regions] & (regions != NO_REGION)
+    kept = np.append(keep, False)[regions]
     share = _shrunk(kept)[..., None]
     picture = (share * shown + (1 - share) * pale(shown)).round().astype(np.uint8)
     picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)

@@ -8,11 +8,12 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from seewhy.explainers.rules import RuleSet, applying
+from seewhy.explainers.rules import RuleSet, applying, frozen
 from seewhy.models import Classifier, Target
 from seewhy.models.inference import exact_copy
 from seewhy.models.memory import keep_large_blocks
 from seewhy.models.outputs import find_logits
+from seewhy.models.state import evaluating
 
 __all__ = ["Differentiable"]
 
@@ -38,7 +39,7 @@ class Differentiable:
     def logits(self, x: Tensor) -> Tensor:
         """`(n, K)`, without gradients."""
         self.forwards += len(x)
-        return self._network(x)
+        return self._network(x.clone())
 
     def gradients(
         self, x: Tensor, targets: Sequence[Target], rules: RuleSet | None = None, scored: int | None = None
@@ -50,8 +51,10 @@ class Differentiable:
         self.forwards += len(x)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = x.detach().clone(memory_format=torch.channels_last).requires_grad_()
-            with applying(rules) if rules else nullcontext():
-                logits = find_logits(self._network.module(leaf))
+            module = self._network.module
+            with evaluating(module), frozen(module), applying(rules) if rules else nullcontext():
+                # A copy goes in, for networks that work on their input in place.
+                logits = find_logits(module(leaf.clone()))
             scores = [target.score(logits[:scored]).sum() for target in targets]
             self.backwards += len(x) * len(targets)
             found = [self._gradient(score, leaf, last=score is scores[-1]) for score in scores]

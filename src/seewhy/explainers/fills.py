@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 from seewhy.errors import UnknownName, UsageError
-from seewhy.explainers.imputation import impute
+from seewhy.explainers.imputation import linear_imputation
 from seewhy.images import Image, open_image, samples
 from seewhy.models.preprocessing import IMAGENET_MEAN
 
@@ -150,27 +150,25 @@ class Linear:
 
     def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
         """See `Fill`."""
-        return _Imputed(pixels, self.noise, generator.initial_seed())
+        noise = torch.randn(pixels.shape, generator=generator).to(pixels)
+        return _Imputed(pixels, self.noise * noise)
 
 
 @dataclass(frozen=True)
 class _Imputed:
+    """One noise `(3, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
+
     pixels: Tensor
-    noise: float
-    seed: int
+    noise: Tensor
 
     @property
     def alternatives(self) -> int:
         return 1
 
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        kept = masks if masks.dtype == torch.bool else masks > 0.5
-        # The same noise for every mask, so that a mask's answer does not hang on what else is in its batch.
-        each = [impute(self.pixels, one[None], noise=self.noise, generator=self._generator()) for one in kept]
-        return torch.cat(each) if self.noise else impute(self.pixels, kept, noise=0.0, generator=self._generator())
-
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed)
+        kept = masks > 0.5
+        filled = linear_imputation(self.pixels, kept)
+        return torch.where(kept[:, None], filled, filled + self.noise).clamp(0, 1)
 
 
 FILLS: dict[str, Callable[[], Fill]] = {

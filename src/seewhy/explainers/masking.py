@@ -27,7 +27,10 @@ __all__ = ["MaskedForward"]
 
 TRIALS, TRIAL_CELLS = 8, 7  # masks of 7 × 7 cells on which half precision has to agree with float32
 TRIAL_CLASSES = 5
-ROUNDING = 0.2  # rounding error allowed, as a share of how much hiding parts changes the log-probabilities
+# Rounding error allowed, as a share of how much hiding parts changes the log-probabilities. LIME's weights in bfloat16
+# and float32 on the same coalitions agree in rank at 0.994 or more with a share of 0.03 (ResNet-50: the predicted class
+# 0.999), and at as little as 0.980 with 0.11 to 0.14 (EfficientNet-Lite0).
+ROUNDING = 0.05
 
 
 class MaskedForward:

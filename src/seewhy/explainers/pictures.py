@@ -41,7 +41,8 @@ HOW_TO_READ = (
     "ranks that the lines cannot tell apart are marked “=”."
 )
 NOTHING_SURE = "no region stands out from chance"
-NOTHING_NEEDED, NOTHING_FOR = "no region has to stay", "no region surely speaks for it"
+NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
+NOTHING_FOR = "no region surely speaks for it"
 
 
 def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cmap: str | None = None) -> Picture:
@@ -97,7 +98,7 @@ def explanation_tile(
         )
     if rule:
         keep = _needed(regions, rule)
-        return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, NOTHING_NEEDED), caption)
+        return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, _nothing(rule)), caption)
     return _region_tile(explanation, regions, caption, opacity, cmap, limit)
 
 
@@ -108,7 +109,7 @@ def class_tile(explanation: Explanation) -> Tile:
         raise UsageError(f"{explanation.method} is not about regions; a grid of classes needs a method that is")
     keep = _needed(regions, rule) if rule else supporting(regions)
     return Tile(
-        _kept(*_seen(explanation), regions, keep, NOTHING_NEEDED if rule else NOTHING_FOR),
+        _kept(*_seen(explanation), regions, keep, _nothing(rule) if rule else NOTHING_FOR),
         f"{keep.sum()} of {len(keep)} regions",
         heading=f"{explanation.target_label} · {percent(explanation.probability)}",
     )
@@ -162,6 +163,11 @@ def _seen(explanation: Explanation) -> tuple[np.ndarray, View]:
 
 def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:
     return np.isin(np.arange(len(regions.weights)), rule.regions)
+
+
+def _nothing(rule: Rule) -> str:
+    """What is said of a rule without regions."""
+    return NOTHING_NEEDED if rule.holds else NO_RULE
 
 
 def _limit(explanation: Explanation) -> float | None:

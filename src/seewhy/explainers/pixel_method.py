@@ -59,7 +59,7 @@ class PixelMethod(ABC):
     ) -> list[Explanation]:
         """One explanation per image × target; every image starts from the generator's seed again."""
         found: list[Explanation] = []
-        for image, asked in zip(images, targets, strict=True):
+        for done, (image, asked) in enumerate(zip(images, targets, strict=True), start=1):
             start = time.perf_counter()
             generator.manual_seed(generator.initial_seed())
             network = Differentiable(classifier)
@@ -82,6 +82,7 @@ class PixelMethod(ABC):
                 )
                 for target, each in zip(asked, attributions, strict=True)
             ]
+            progress(done, len(images), "images")
         return found
 
 

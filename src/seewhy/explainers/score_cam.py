@@ -185,7 +185,7 @@ def cluster_sums(maps: Tensor, clusters: int) -> Tensor:
     from sklearn.cluster import AgglomerativeClustering, KMeans
 
     rows = unit(maps).flatten(1).cpu().numpy()
-    count = min(clusters, len(np.unique(rows, axis=0)))
+    count = min(clusters, len(np.unique(rows.round(3), axis=0)))
     if count in (0, len(maps)):
         return maps
     ward = _one_hot(AgglomerativeClustering(count).fit_predict(rows), count)

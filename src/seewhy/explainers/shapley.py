@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -29,11 +29,13 @@ from seewhy.models import Classifier, Target
 
 __all__ = ["KernelSHAP", "PartitionSHAP", "PermutationSHAP", "ShapleyMethod"]
 
+Of = Literal["logit", "probability"]
+
 PIXELS = "pixels"
 ROUNDING = 1e-3  # of a score: differences below it may be arithmetic, and are no measure of a gap
 READING = (
-    "Red areas raised the score of the class, blue ones lowered it; together they add up to the difference between the "
-    "score of the picture and its score when everything is hidden. "
+    "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
+    "the score of the picture and its score when everything is hidden. "
 )
 HIDDEN = "What hidden areas are replaced with is part of the question: another fill can give another answer. "
 
@@ -46,7 +48,11 @@ class ShapleyMethod(RegionMethod):
     """
 
     samples: int = 2000
-    of: Literal["logit", "probability"] = "logit"
+    of: Of = "logit"
+
+    def __post_init__(self) -> None:
+        if self.of not in get_args(Of):
+            raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
 
     @abstractmethod
     def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
@@ -87,7 +93,7 @@ def completeness_gap(shares: Shares, whole: float) -> float:
     "permutation-shap",
     title="Permutation SHAP",
     family="regions",
-    paper="Štrumbelj & Kononenko 2014; Mitchell et al. 2022",
+    paper="Castro et al. 2009; Mitchell et al. 2022",
     arxiv="2104.12199",
     needs=("scores",),
     signed=True,
@@ -151,7 +157,9 @@ class PartitionSHAP(ShapleyMethod):
     fill: str | Fill = "blur"
     samples: int = 500
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self._by_pixels and isinstance(find_fill(self.fill), RegionMean):
             raise UsageError("the mean of a pixel is the pixel: partition-shap over pixels needs another fill, as blur")
 

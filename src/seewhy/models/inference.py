@@ -41,7 +41,8 @@ class Inference:
         """Raises `NonFinite` where half precision overflows."""
         with evaluating(self.module), torch.inference_mode():
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-            return find_logits(self.module(x)).float()
+            logits = find_logits(self.module(x))
+            return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def fast_precision(device: torch.device) -> Precision:
@@ -65,7 +66,8 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
     if key not in made:
         for stale in [old for old in made if old[1:] != key[1:]]:
             del made[stale]
-        made[key] = _make(classifier, getattr(torch, precision))
+        with torch.inference_mode(False):  # tensors made inside could never take part in autograd again
+            made[key] = _make(classifier, getattr(torch, precision))
     return made[key]
 
 
