@@ -15,12 +15,14 @@ import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
-from benchmarks._timing import Timing, machine, write_section
+from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
 from seewhy.explainers.masking import MaskedForward
@@ -111,10 +113,10 @@ def _rows(task: Task, python: Path, budget: float) -> Iterator[str]:
 
 
 def _row(task: Task, name: str, runs: list[Run], truths: list[float]) -> str:
-    middle = [
-        median(column) for column in zip(*((r.forwards, r.new, r.seconds, len(r.regions), r.claimed) for r in runs))
-    ]
-    forwards, new, seconds, size, claimed = middle
+    forwards, new, seconds, claimed = (
+        median(getattr(run, each) for run in runs) for each in ("forwards", "new", "seconds", "claimed")
+    )
+    size = median(len(run.regions) for run in runs)
     held = sum(each > 0.9 for each in truths)
     cells = [task.image.name, str(task.labels.max() + 1), name, f"{forwards:,.0f}", f"{new:,.0f}", f"{seconds:.1f}"]
     cells += [f"{size:g}", f"{claimed:.3f}", f"{median(truths):.3f}", f"{held} of {len(truths)}"]
@@ -154,38 +156,37 @@ def _seewhy(task: Task, name: str, seed: int) -> Run:
 
 
 def _ask_alibi(task: Task, python: Path, seed: int) -> Run:
-    """Answer what it asks until it sends an empty array, and then what it found."""
+    """Answer what it asks, until it asks nothing and says what it found."""
     seen: set[bytes] = set()
-    forwards = 0
-    with _process(task, python, seed) as process:
-        asks, answers = process.stdout, process.stdin
-        start = time.perf_counter()
-        while len(pictures := np.load(asks)):
+    forwards, start = 0, time.perf_counter()
+    shape = (-1, *task.labels.shape, 3)
+    with _process(task, python, seed) as alibi:
+        while asked := alibi.recv_bytes():
+            pictures = np.frombuffer(asked, np.float32).reshape(shape)
             forwards += len(pictures)
             seen |= {picture.tobytes() for picture in pictures}
-            np.save(answers, _classes(task.classifier, pictures))
-            answers.flush()
-        found = json.loads(asks.read())
-        seconds = time.perf_counter() - start
-    return Run(forwards, len(seen), seconds, tuple(found["regions"]), found["precision"])
+            alibi.send_bytes(_classes(task.classifier, pictures).tobytes())
+        found = json.loads(alibi.recv_bytes())
+    return Run(forwards, len(seen), time.perf_counter() - start, tuple(found["regions"]), found["precision"])
 
 
 def _classes(classifier: Classifier, pictures: np.ndarray) -> np.ndarray:
-    x = classifier.preprocessing.normalize(torch.from_numpy(pictures).permute(0, 3, 1, 2)).to(classifier.device)
+    x = classifier.preprocessing.normalize(torch.tensor(pictures).permute(0, 3, 1, 2)).to(classifier.device)
     with torch.no_grad():
         return torch.cat([classifier.logits(part).argmax(1) for part in x.split(BATCH)]).cpu().numpy()
 
 
 @contextmanager
-def _process(task: Task, python: Path, seed: int) -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.TemporaryDirectory() as folder:
-        picture, labels = Path(folder, "picture.npy"), Path(folder, "labels.npy")
-        np.save(picture, seen_pixels(task.classifier, task.image))
-        np.save(labels, task.labels)
-        command = [python, Path(__file__).with_name("_alibi.py"), picture, labels, str(seed), str(LARGEST)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-            yield process
+def _process(task: Task, python: Path, seed: int) -> Iterator[Connection]:
+    ours, theirs = Pipe()
+    with tempfile.TemporaryDirectory() as folder, ours:
+        np.save(Path(folder, "picture.npy"), seen_pixels(task.classifier, task.image))
+        np.save(Path(folder, "labels.npy"), task.labels)
+        end = theirs.fileno()
+        command = [python, Path(__file__).with_name("_alibi.py"), folder, str(end), str(seed), str(LARGEST)]
+        with subprocess.Popen(command, pass_fds=[end]):
+            theirs.close()  # so that its end is noticed
+            yield ours
 
 
 def _alibi() -> Path:
@@ -194,6 +195,6 @@ def _alibi() -> Path:
     if not (HOME / "ready").exists():
         print(f"installing {PINS[0]} into {HOME}, once", file=sys.stderr)
         venv.create(HOME, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PINS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *PINS], check=True)
         (HOME / "ready").touch()
     return python

@@ -51,6 +51,7 @@ class Task:
 
     @classmethod
     def on(cls, device: torch.device) -> Task:
+        """The likeliest class, and regions as LIME cuts them."""
         classifier, image = load(MODEL, device=str(device)), open_image(PHOTO)
         target = int(classifier.probabilities([image])[0].argmax())
         return cls(classifier, image, target, segment(seen_pixels(classifier, image)))

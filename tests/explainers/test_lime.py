@@ -52,9 +52,11 @@ def rough(visible: Tensor) -> Tensor:
 
 
 def noisy(weights: Tensor, noise: float, seed: int) -> Callable[[Tensor], Tensor]:
-    """How far an additive score falls, with Gaussian noise."""
+    """An additive score, with Gaussian noise wherever something is hidden."""
     random = torch.Generator().manual_seed(seed)
-    return lambda kept: (~kept).double() @ weights + noise * torch.randn(len(kept), generator=random).double()
+    return lambda kept: (
+        kept.double() @ weights + noise * ~kept.all(1) * torch.randn(len(kept), generator=random).double()
+    )
 
 
 # --- What it finds ------------------------------------------------------------------------------------------------
@@ -107,8 +109,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(regions, samples, keep):
     truth = torch.linspace(-1, 1, regions).double()
     for seed in range(trials):
         random = torch.Generator().manual_seed(seed)
-        fall = noisy(truth, noise=1.0, seed=seed + 10_000)
-        found = local_surrogate(fall, regions, keep=keep, samples=samples, generator=random)
+        score = noisy(truth, noise=1.0, seed=seed + 10_000)
+        found = local_surrogate(score, regions, keep=keep, samples=samples, generator=random)
         region = seed % regions
         inside += abs(float(found.weights[region] - truth[region])) <= 1.96 * float(found.errors[region])
     low, high = binom.interval(0.9999, trials, 0.95)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.filters import threshold_otsu
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import planted
@@ -57,6 +57,24 @@ def test_a_stage_is_the_last_layer_of_its_resolution(name, wanted):
 )
 def test_stages_of_small_networks(name, wanted):
     assert stages(zoo.classifier(name)) == wanted
+
+
+class EndsOnPools(nn.Module):
+    """Each of its parts shrinks at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.second = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2))
+        self.head = nn.Linear(4, zoo.CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.first(x)).mean((2, 3)))
+
+
+def test_what_a_pool_puts_out_is_no_stage():
+    classifier = Classifier.from_module(EndsOnPools().eval(), Preprocessing(zoo.SIZE))
+    assert stages(classifier) == ("first.1", "second.1")
 
 
 def test_stages_of_the_planted_network():

@@ -47,7 +47,7 @@ def linear_imputation(pixels: Tensor, kept: Tensor, *, tolerance: float = TOLERA
 
     A picture without any known pixel becomes its channel means. Any other missing area has a known neighbour, because
     diagonal neighbours count. `tolerance` is the size of the last step towards the exact solution, in units of the
-    pixels; what remains is smaller.
+    pixels; what remains is smaller, except in strips one or two pixels wide.
 
     Raises:
         UsageError: the masks are not bool `(n, h, w)` of the pixels' size.

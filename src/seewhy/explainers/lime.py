@@ -17,7 +17,7 @@ from seewhy.explainers.registry import register
 from seewhy.explainers.surrogate import Surrogate, deal, fit, hands_of
 from seewhy.models import Target
 
-__all__ = ["Lime", "fall_of", "local_surrogate", "settled"]
+__all__ = ["Lime", "answers", "local_surrogate", "settled"]
 
 BATCH = 128  # coalitions between two looks at the order
 CERTAIN = 3.2  # standard errors: 95 % over five pairs of neighbours and eight looks
@@ -62,19 +62,21 @@ class Lime(RegionMethod):
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
     def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Finding:
-        fall = fall_of(engine, target, generator)
-        found = local_surrogate(fall, engine.regions, keep=self.keep, samples=self.samples, generator=generator)
+        def score(coalitions: Tensor) -> Tensor:
+            return target.score(answers(engine, coalitions, generator).log_softmax(1))
+
+        found = local_surrogate(score, engine.regions, keep=self.keep, samples=self.samples, generator=generator)
         kept = 1 - 1 / hands_of(engine.regions, self.keep)
         return Finding(found.weights.numpy(), found.errors.numpy(), checks={"r2": found.r2, "keep": kept})
 
 
 def local_surrogate(
-    fall: Callable[[Tensor], Tensor], regions: int, *, keep: float, samples: int, generator: torch.Generator
+    score: Callable[[Tensor], Tensor], regions: int, *, keep: float, samples: int, generator: torch.Generator
 ) -> Surrogate:
-    """How much each of `regions` adds to the score, from at most `samples` answers.
+    """How much each of `regions` adds to the score, from at most `samples` of bool coalitions.
 
-    `fall` says how far the score falls, float64 `(n,)`, for bool coalitions `(n, regions)`, true where kept. The
-    model passes through zero: nothing hidden, nothing lost.
+    `score` gives float64 `(n,)` for coalitions `(n, regions)`, true where kept. What is fitted is how far it falls, by
+    a model through the origin: nothing hidden, nothing lost.
 
     Raises:
         UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
@@ -88,9 +90,10 @@ def local_surrogate(
         )
     dealt = deal(regions, hands, rounds, generator)
     step = max(-(-BATCH // hands) * hands, 2 * regions)
-    falls = torch.zeros(0, dtype=torch.float64)
+    whole = score(torch.ones_like(dealt[:1]))
+    falls = whole[:0]
     while True:
-        falls = torch.cat([falls, fall(dealt[len(falls) : len(falls) + step])])
+        falls = torch.cat([falls, whole - score(dealt[len(falls) : len(falls) + step])])
         found = fit((~dealt[: len(falls)]).double(), falls, intercept=False)
         if len(falls) == len(dealt) or settled(found):
             return found
@@ -108,18 +111,12 @@ def settled(found: Surrogate) -> bool:
     return bool((apart | (margins <= EQUAL * strengths[0])).all())
 
 
-def fall_of(engine: MaskedForward, target: Target, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """How far the log-probability of `target` falls, float64 `(n,)`, when a coalition's regions alone are shown.
+def answers(engine: MaskedForward, coalitions: Tensor, generator: torch.Generator) -> Tensor:
+    """Float64 logits `(n, K)`; exactly those of the picture where hiding changes no more than rounding does.
 
-    Exactly zero where hiding changes no more than rounding does. Fills with alternatives draw one each time.
+    Of a fill with alternatives each coalition gets one at random.
     """
-    whole = engine(torch.ones((1, engine.regions), dtype=torch.bool)).double()
-
-    def fall(coalitions: Tensor) -> Tensor:
-        which = torch.randint(engine.alternatives, (len(coalitions),), generator=generator)
-        shown = engine(coalitions, which).double()
-        if (shown - whole).abs().max() <= ROUNDING * whole.abs().max():
-            return torch.zeros(len(shown), dtype=torch.float64)
-        return target.score(whole.log_softmax(1)) - target.score(shown.log_softmax(1))
-
-    return fall
+    whole = engine(torch.ones_like(coalitions[:1])).double()
+    shown = engine(coalitions, torch.randint(engine.alternatives, (len(coalitions),), generator=generator)).double()
+    unmoved = (shown - whole).abs().max() <= ROUNDING * whole.abs().max()
+    return whole.expand_as(shown) if unmoved else shown

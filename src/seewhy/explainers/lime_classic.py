@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
+from seewhy.explainers.lime import answers
 from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import Finding, RegionMethod
 from seewhy.explainers.registry import register
@@ -56,8 +57,7 @@ class LimeClassic(RegionMethod):
     def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
         engine.expected = engine.forwards + self.samples
         coalitions = classic_coalitions(self.samples, engine.regions, generator)
-        which = torch.randint(engine.alternatives, (self.samples,), generator=generator)
-        probabilities = engine(coalitions, which).double().softmax(1)
+        probabilities = answers(engine, coalitions, generator).softmax(1)
         importance = proximity(coalitions, self.kernel_width)
         return [_finding(coalitions, target.score(probabilities), importance) for target in targets]
 

@@ -63,7 +63,8 @@ def fit(
     """
     importance = torch.ones_like(y) if importance is None else importance
     share = importance / importance.sum()
-    x_mean, y_mean = (share @ x, share @ y) if intercept else (torch.zeros_like(x[0]), y.new_zeros(()))
+    mean = y[0] + share @ (y - y[0])  # in this form that of equal numbers is exact
+    x_mean, y_mean = (share @ x, mean) if intercept else (torch.zeros_like(x[0]), torch.zeros_like(mean))
     x, centred = x - x_mean, y - y_mean
     gram = (x.T * importance) @ x + alpha * torch.eye(x.shape[1]).to(x)
     solver = torch.linalg.solve(gram, x.T * importance)  # (d, n): weights = solver @ y
@@ -71,7 +72,7 @@ def fit(
     residuals = centred - x @ weights
     leverage = (x * solver.T).sum(1) + share * intercept
     noise = (share * residuals.square()).sum() * len(y) / (len(y) - leverage.sum()).clamp(min=1)
-    spread = (share * (y - share @ y).square()).sum()
+    spread = (share * (y - mean).square()).sum()
     unseen = residuals / (1 - leverage).clamp(min=TINY)
     return Surrogate(
         weights=weights,

@@ -158,10 +158,8 @@ def _lent(output: Any, lend: Lend, count: int) -> Any:
 
 
 def _shared(tensor: Tensor, count: int) -> Tensor:
-    """The same memory for every image; a copy where writing to it would go unnoticed."""
-    if len(tensor) == 1 < count:
-        return tensor.expand(count, *tensor.shape[1:])
-    return _copied(tensor, count)
+    """The same memory for every image, where that can be."""
+    return tensor.expand(count, *tensor.shape[1:]) if len(tensor) == 1 else _copied(tensor, count)
 
 
 def _copied(tensor: Tensor, count: int) -> Tensor:
