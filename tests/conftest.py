@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+# Interpreted is quicker than compiled for what the oracles compute here; it has to be said before they are imported.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+
+from seewhy.models import Classifier, load
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -23,3 +28,20 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def default_classifier() -> Classifier:
+    """The bundled model with its ImageNet weights."""
+    return load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def real_resnet50(shared_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    """The shared ResNet-50, opened by the card that the documentation shows."""
+    weights = shared_data("weights/resnet50_v1_imagenet_fp16.safetensors")
+    folder = tmp_path_factory.mktemp("resnet50")
+    (folder / "model.safetensors").symlink_to(weights.resolve())
+    page = (ROOT / "docs/models.md").read_text("utf-8")
+    (folder / "card.json").write_text(page.partition("```json")[2].partition("```")[0])
+    return load(f"file:{folder}", device="cpu")

@@ -19,10 +19,7 @@ from seewhy.models import Preprocessing
 from seewhy.models.shim import ready_torchvision
 
 WEIGHTS = {
-    (down, right): 1 / 12 if down and right else 1 / 6
-    for down in (-1, 0, 1)
-    for right in (-1, 0, 1)
-    if down or right
+    (down, right): 1 / 12 if down and right else 1 / 6 for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -124,9 +123,7 @@ def test_too_few_samples_are_refused():
 
 
 @pytest.fixture
-def shap(monkeypatch) -> ModuleType:
-    """Interpreted: to compile it takes longer than all these tests."""
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+def shap() -> ModuleType:
     return pytest.importorskip("shap")
 
 

@@ -1,6 +1,5 @@
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -163,16 +162,6 @@ def test_weights_of_another_network(tmp_path):
 # A real network, opened by the card that the documentation shows
 
 
-@pytest.fixture(scope="module")
-def resnet50(shared_data, tmp_path_factory):
-    weights: Path = shared_data("weights/resnet50_v1_imagenet_fp16.safetensors")
-    folder = tmp_path_factory.mktemp("resnet50")
-    (folder / "model.safetensors").symlink_to(weights.resolve())
-    page = Path(__file__).parents[2].joinpath("docs/models.md").read_text("utf-8")
-    (folder / "card.json").write_text(page.partition("```json")[2].partition("```")[0])
-    return load(f"file:{folder}", device="cpu")
-
-
 def accuracy(classifier, photos):
     truth = [imagenet().find(photo.name.partition("_")[0]) for photo in photos]
     right = 0
@@ -182,16 +171,16 @@ def accuracy(classifier, photos):
     return right / len(photos)
 
 
-def test_a_real_resnet50_opens_from_a_folder_and_knows_photos(resnet50, shared_data):
+def test_a_real_resnet50_opens_from_a_folder_and_knows_photos(real_resnet50, shared_data):
     photos = sorted(shared_data("imagenet-photos").glob("*.jpg"))[::8]
-    assert resnet50.dtype == torch.float32
-    assert resnet50.default_layer == "layer4"
-    assert accuracy(resnet50, photos) >= 0.85
+    assert real_resnet50.dtype == torch.float32
+    assert real_resnet50.default_layer == "layer4"
+    assert accuracy(real_resnet50, photos) >= 0.85
 
 
 @pytest.mark.heavy
 @pytest.mark.timeout(1200)
-def test_a_real_resnet50_knows_nine_of_ten_photos(resnet50, shared_data):
+def test_a_real_resnet50_knows_nine_of_ten_photos(real_resnet50, shared_data):
     photos = sorted(shared_data("imagenet-photos").glob("*.jpg"))
     assert len(photos) == 500
-    assert accuracy(resnet50, photos) >= 0.90
+    assert accuracy(real_resnet50, photos) >= 0.90

@@ -103,7 +103,7 @@ def register(
 
     def enter(method: M) -> M:
         method.info = MethodInfo(  # pyright: ignore[reportAttributeAccessIssue]
-            name, title, family, paper, arxiv, frozenset(needs), signed, question, reading, cost, method
+            name, title, family, paper, arxiv, frozenset(needs), signed, question, reading.strip(), cost, method
         )
         _REGISTERED[name] = method.info  # pyright: ignore[reportAttributeAccessIssue]
         return method
