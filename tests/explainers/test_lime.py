@@ -247,3 +247,20 @@ def test_seeds_agree_on_a_real_photo():
     tops = [(set(np.argsort(-first)[:5]), set(np.argsort(-second)[:5])) for first, second in pairs]
     assert np.mean([spearmanr(*pair).statistic for pair in pairs]) >= 0.97
     assert np.mean([len(first & second) / len(first | second) for first, second in tops]) >= 0.75
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("photo", ["cat", "coffee"])
+@pytest.mark.parametrize("network", ["default", "resnet50"])
+def test_the_precision_that_is_chosen_keeps_the_order(network, photo, request):
+    classifier = seewhy.load() if network == "default" else request.getfixturevalue("real_resnet50")
+    image = seewhy.open_image(f"sample:{photo}")
+    target = Target(int(classifier.probabilities([image])[0].argmax()))
+    chosen, exact = (
+        find_method("lime", samples=250, precision=precision)(
+            classifier, [image], [[target]], generator=torch.Generator().manual_seed(0)
+        )[0].regions.weights
+        for precision in ("auto", "float32")
+    )
+    assert spearmanr(chosen, exact).statistic >= 0.99

@@ -34,9 +34,9 @@ ROUNDING = 1e-5  # of the largest logit: what float32 arithmetic may change with
     needs=("scores",),
     signed=True,
     question="Which regions does this decision hang on, if only a few are hidden at a time?",
-    reading="Red regions speak for the class: hiding one lowers its log-probability by the region's weight, on "
-    "average over which others are hidden. Blue regions speak against it. Regions that share a rank could not be told "
-    "apart. It is a simple model of the network near this picture; R² says how much of the answers it repeats.",
+    reading="Orange regions speak for the class: with one of them hidden the network finds it less likely. Blue "
+    "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the network for "
+    "pictures that lack a few regions; R² says how much of the network's answers it repeats.",
     cost="a few hundred to 1,000 forwards",
 )
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ ALPHA = 1.0
     needs=("scores",),
     signed=True,
     question="Which regions raise the probability of this class, in pictures of which half is hidden?",
-    reading="Red regions raise the probability of the class, blue ones lower it, in a simple model of pictures that "
+    reading="Orange regions raise the probability of the class, blue ones lower it, in a simple model of pictures that "
     "lack half of their regions. Another seed often gives another order: “LIME” is the steadier form.",
     cost="1,000 forwards",
 )
