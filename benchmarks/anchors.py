@@ -184,7 +184,7 @@ def _process(task: Task, python: Path, seed: int) -> Iterator[Connection]:
         np.save(Path(folder, "labels.npy"), task.labels)
         end = theirs.fileno()
         command = [python, Path(__file__).with_name("_alibi.py"), folder, str(end), str(seed), str(LARGEST)]
-        with subprocess.Popen(command, pass_fds=[end]):
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[end]):
             theirs.close()  # so that its end is noticed
             yield ours
 

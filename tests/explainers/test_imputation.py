@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
-from scipy.sparse import csc_array, lil_array
+from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
@@ -27,19 +29,20 @@ def literal(picture: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """ROAD's equations as they stand in the paper, one pixel and one neighbour at a time, solved directly."""
     height, width = kept.shape
     number = {place: row for row, place in enumerate(zip(*np.nonzero(~kept), strict=True))}
-    system, right = lil_array((len(number), len(number))), np.zeros((len(number), len(picture)))
+    entries, right = Counter[tuple[int, int]](), np.zeros((len(number), len(picture)))
     for (y, x), row in number.items():
         for (down, across), weight in WEIGHTS.items():
             place = (y + down, x + across)
             if not (0 <= place[0] < height and 0 <= place[1] < width):
                 continue
-            system[row, row] += weight
+            entries[row, row] += weight
             if place in number:
-                system[row, number[place]] = -weight
+                entries[row, number[place]] = -weight
             else:
                 right[row] += weight * picture[:, *place]
+    system = coo_array((list(entries.values()), np.array(list(entries)).T), shape=(len(number), len(number)))
     solved = picture.copy()
-    solved[:, ~kept] = spsolve(csc_array(system), right).reshape(len(number), -1).T
+    solved[:, ~kept] = spsolve(system.tocsc(), right).reshape(len(number), -1).T
     return solved
 
 

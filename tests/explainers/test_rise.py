@@ -161,7 +161,7 @@ def test_it_is_the_papers_map_with_less_noise():
         masks = random_masks(100, (SIDE, SIDE), CELLS, KEEP, generator(seed))
         with torch.no_grad():
             scores = classifier.logits(masks[:, None] * seen).softmax(1)[:, 0]
-        paper = (scores[:, None, None] * masks).sum(0) / (100 * KEEP)  # Petsiuk 2018, eq. 6
+        paper = (scores[:, None, None] * masks).sum(0) / (100 * KEEP)
         plain.append(paper.numpy() - float(scores.mean()) - wanted)
         ours.append(found.values - wanted)
     assert np.square(ours).mean() < 0.2 * np.square(plain).mean()

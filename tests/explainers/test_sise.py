@@ -15,7 +15,7 @@ import planted
 import zoo
 from seewhy.errors import ExplainError, UsageError
 from seewhy.explainers import find_method
-from seewhy.explainers.sise import fused, otsu, stages
+from seewhy.explainers.sise import fused, otsu, stage_layers
 from seewhy.images import Image
 from seewhy.models import Classifier, Preprocessing, Target, capture
 from seewhy.models.shim import ready_torchvision
@@ -47,8 +47,8 @@ def test_a_stage_is_the_last_layer_of_its_resolution(name, wanted):
     from torchvision.models import get_model
 
     classifier = Classifier.from_module(get_model(name).eval(), Preprocessing((64, 64)))
-    assert stages(classifier) == wanted
-    assert stages(classifier)[-1] == classifier.default_layer
+    assert stage_layers(classifier) == wanted
+    assert stage_layers(classifier)[-1] == classifier.default_layer
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_stage_is_the_last_layer_of_its_resolution(name, wanted):
     [("overlapping", ("features.1", "features.4")), ("tiny-vit", ("blocks.1.norm1",)), ("residual", ("relu",))],
 )
 def test_stages_of_small_networks(name, wanted):
-    assert stages(zoo.classifier(name)) == wanted
+    assert stage_layers(zoo.classifier(name)) == wanted
 
 
 class EndsOnPools(nn.Module):
@@ -74,11 +74,11 @@ class EndsOnPools(nn.Module):
 
 def test_what_a_pool_puts_out_is_no_stage():
     classifier = Classifier.from_module(EndsOnPools().eval(), Preprocessing(zoo.SIZE))
-    assert stages(classifier) == ("first.1", "second.1")
+    assert stage_layers(classifier) == ("first.1", "second.1")
 
 
 def test_stages_of_the_planted_network():
-    assert stages(planted.classifier()) == STAGES
+    assert stage_layers(planted.classifier()) == STAGES
 
 
 # --- Otsu and fusion ----------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def stretched(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ["sise", "ada-sise"])
 def test_it_is_what_its_steps_say(name):
     classifier, image = zoo.classifier("overlapping"), zoo.photos(1)[0]
-    layers = stages(classifier)
+    layers = stage_layers(classifier)
     found = explain(name, classifier, image, Target(1), Target(3), fill="black")
     for each in found:
         wanted = literal(classifier, image, each.target.index, layers, adaptive=name == "ada-sise")

@@ -25,7 +25,8 @@ __all__ = ["RISE", "Sums", "random_masks"]
 def random_masks(count: int, size: tuple[int, int], cells: int, keep: float, generator: torch.Generator) -> Tensor:
     """Masks `(count, h, w)` in [0, 1] with mean `keep` at every pixel.
 
-    `cells` × `cells` random cells, enlarged bilinearly and moved by a random part of one. Source: Petsiuk 2018, 3.2.
+    `cells` × `cells` random cells, enlarged bilinearly and moved by a random part of one.
+    Source: Petsiuk 2018, section 3.2.
     """
     grids = (torch.rand((count, 1, cells, cells), generator=generator) < keep).float()
     steps = [-(-side // cells) for side in size]
@@ -98,7 +99,7 @@ class Sums(NamedTuple):
     reading="Seeing a warm area made the class likelier than it was on average under random masks, seeing a cold one "
     "made it less likely. The map comes from chance: small blotches far from any object are noise, and more masks "
     "make them fainter.",
-    cost="2000 forwards",
+    cost="2000 forwards, however many classes are asked about",
 )
 @dataclass(frozen=True, kw_only=True)
 class RISE(MaskMethod):
@@ -106,8 +107,9 @@ class RISE(MaskMethod):
 
     `masks` random masks of `cells` × `cells` cells, each visible with probability `keep`. The check `standard_error`
     is the map's, averaged over pixels; `noise` is the share of the map's variation that chance explains;
-    `mean_score` added to the map gives the paper's. Source: Petsiuk 2018, eq. 6. Its sum E[S M] / E[M] is estimated
-    as E[S] + Cov(S, M) / E[M] with E[M] = `keep`: the same number expected, with far less noise for the same masks.
+    `mean_score` added to the map gives the paper's. Source: Petsiuk 2018, section 3.1. What is there a plain sum,
+    E[S M] / E[M], is here estimated as E[S] + Cov(S, M) / E[M] with E[M] = `keep`: the same number expected, with
+    far less noise for the same masks.
     """
 
     masks: int = 2000

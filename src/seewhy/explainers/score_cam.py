@@ -44,9 +44,9 @@ class ScoreCAM(MaskMethod):
     """Every feature map weighted by how much showing only what it covers raises the class.
 
     A map, stretched to [0, 1], is the mask. With `weighting="increase"` its weight is the increase of the class's
-    probability over a picture that is all hidden (Wang 2020, eq. 4-6); with "softmax" the softmax of the logits over
-    the maps, as in the paper's algorithm and in pytorch-grad-cam. A softmax of probabilities would make all weights
-    the same. Flat maps hide nothing in particular and have no part in it. `signed` keeps the evidence against.
+    probability over a picture that is all hidden (Wang 2020, definitions 2 and 3); with "softmax" the softmax of the
+    logits over the maps (the paper's algorithm 1, and pytorch-grad-cam). A softmax of probabilities would make all
+    weights alike. Flat maps hide nothing in particular and have no part in it. `signed` keeps the evidence against.
     """
 
     layers: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class ClusterCAM(ScoreCAM):
 class AblationCAM(MapMethod):
     """Every feature map weighted by how far the class's logit falls when the map is set to zero.
 
-    Only what follows the layer is run again. Source: Desai & Ramaswamy 2020, eq. 4, without the division by the
+    Only what follows the layer is run again. Source: Desai & Ramaswamy 2020, without the division by the
     logit, which would only turn the map round where the logit is negative; pytorch-grad-cam divides, and takes a huge
     negative number instead of zero where the layer has negative values. `signed` keeps the evidence against.
     """

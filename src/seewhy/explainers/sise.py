@@ -22,7 +22,7 @@ from seewhy.images import Image
 from seewhy.models import Classifier, Grid, Layer, Target, capture
 from seewhy.progress import Progress
 
-__all__ = ["SISE", "AdaSISE", "fused", "otsu", "stages"]
+__all__ = ["SISE", "AdaSISE", "fused", "otsu", "stage_layers"]
 
 READING = (
     "Bright areas keep the class likely when they are all that is shown, from fine detail to whole objects. The "
@@ -30,7 +30,7 @@ READING = (
 )
 
 
-def stages(classifier: Classifier) -> tuple[str, ...]:
+def stage_layers(classifier: Classifier) -> tuple[str, ...]:
     """The last layer of each resolution, finest first, up to the layer that CAM methods explain.
 
     Outermost modules count before those inside them; what a pool puts out has nothing new in it.
@@ -61,12 +61,21 @@ def otsu(values: Tensor) -> Tensor:
 def fused(maps: Sequence[Tensor]) -> Tensor:
     """One map of several `(h, w)`, finest first: the next is added, and cuts away what it does not mark itself.
 
-    Source: Sattarzadeh 2021, section 3.3: e ← (e + V) ∘ Otsu(V), with both stretched to [0, 1].
+    Source: Sattarzadeh 2021: e ← (e + V) ∘ Otsu(V), with both stretched to [0, 1].
     """
     result = unit(maps[0])
     for each in map(unit, maps[1:]):
         result = (unit(result) + each) * otsu(each)
     return result
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A layer's maps `(C, h, w)`; for each target which raise the class, and which of these are masks, `(T, C)`."""
+
+    maps: Tensor
+    raising: Tensor
+    kept: Tensor
 
 
 @register(
@@ -87,7 +96,7 @@ class SISE(MaskMethod):
 
     `stages` names the layers, finest first; without it they are the last of each resolution. Of each layer the maps
     with a positive gradient are kept, `most` of them at most, by gradient; the check `left_out` counts the others.
-    Source: Sattarzadeh 2021, eq. 2-5, with the gradient of the logit. Made for CNNs; of a vision transformer, whose
+    Source: Sattarzadeh 2021, with the gradient of the logit. Made for CNNs; of a vision transformer, whose
     resolution never changes, one layer alone is taken.
     """
 
@@ -111,38 +120,23 @@ class SISE(MaskMethod):
         generator: torch.Generator,
         progress: Progress,
     ) -> Maps:
-        grids = {layer: grid_of(classifier, layer) for layer in self.stages or stages(classifier)}
+        grids = {layer: grid_of(classifier, layer) for layer in self.stages or stage_layers(classifier)}
         engine = self.engine(classifier, image, generator, progress)
-        features = _features(classifier, image, targets, grids)
-        raising = [torch.stack([self._raising(row) for row in gradients]) for _, gradients in features]
-        kept = [
-            torch.stack([self._foremost(*pair) for pair in zip(gradients, masks, strict=True)])
-            for (_, gradients), masks in zip(features, raising, strict=True)
-        ]
-        engine.expected = engine.forwards + sum(int(each.any(0).sum()) for each in kept)
-        seen = [_seen(engine, maps, each, targets) for (maps, _), each in zip(features, kept, strict=True)]
-        heats = [
-            self._heat(target, *([each[row] for each in layers] for layers in (seen, raising, kept)))
-            for row, target in enumerate(targets)
-        ]
+        stages = [self._stage(*each) for each in _features(classifier, image, targets, grids)]
+        engine.expected = engine.forwards + sum(int(stage.kept.any(0).sum()) for stage in stages)
+        seen = [_seen(engine, stage, targets) for stage in stages]
+        heats = [_heat(target, row, stages, seen) for row, target in enumerate(targets)]
         return Maps(heats, engine.logits, engine.forwards + 1, engine.checks)  # one for the layers' maps
 
+    def _stage(self, maps: Tensor, gradients: Tensor) -> _Stage:
+        raising = torch.stack([self._raising(row) for row in gradients])
+        if self.most is None:
+            return _Stage(maps, raising, raising)
+        return _Stage(maps, raising, raising & _foremost(gradients, self.most))
+
     def _raising(self, gradients: Tensor) -> Tensor:
-        """Which maps raise the class, bool `(C,)`, by their summed gradients."""
         positive = gradients[gradients > 0]
         return gradients > (self.threshold(positive) if len(positive) else 0)
-
-    def _foremost(self, gradients: Tensor, raising: Tensor) -> Tensor:
-        """At most `most` of those, by gradient."""
-        if self.most is None or raising.sum() <= self.most:
-            return raising
-        return torch.zeros_like(raising).index_fill(0, gradients.topk(self.most).indices, value=True)
-
-    def _heat(self, target: Target, seen: Sequence[Tensor], raising: Sequence[Tensor], kept: Sequence[Tensor]) -> Heat:
-        used = [each for each, masks in zip(seen, kept, strict=True) if masks.any()]
-        values = fused(used) if used else torch.zeros_like(seen[0])
-        masks, wanted = (sum(int(each.sum()) for each in chosen) for chosen in (kept, raising))
-        return Heat(target, values.numpy(), checks={"masks": masks, "left_out": wanted - masks, "layers": len(used)})
 
 
 @register(
@@ -158,10 +152,7 @@ class SISE(MaskMethod):
 )
 @dataclass(frozen=True, kw_only=True)
 class AdaSISE(SISE):
-    """SISE that keeps only the maps whose gradient stands out, by Otsu's threshold over the positive ones.
-
-    Source: Sudhakar 2021, section 3.
-    """
+    """SISE with only those maps whose gradient stands out among the positive ones, by Otsu's threshold."""
 
     @override
     def threshold(self, gradients: Tensor) -> float:
@@ -186,20 +177,31 @@ def _features(
     return found
 
 
-def _seen(engine: MaskedForward, maps: Tensor, kept: Tensor, targets: Sequence[Target]) -> Tensor:
-    """What one layer shows, `(T, h, w)` on the CPU: the mean of its masks over area, by each target's probability.
+def _foremost(gradients: Tensor, most: int) -> Tensor:
+    """Which of `(T, C)` are among the `most` largest of their row."""
+    best = gradients.topk(min(most, gradients.shape[1]), 1).indices
+    return torch.zeros_like(gradients, dtype=torch.bool).scatter(1, best, value=True)
 
-    Source: Sattarzadeh 2021, eq. 4. Of maps `(C, h, w)` each target has its own, `kept` `(T, C)`; each is asked once.
-    """
-    rows = kept.any(0).nonzero()[:, 0]
+
+def _seen(engine: MaskedForward, stage: _Stage, targets: Sequence[Target]) -> Tensor:
+    """What one layer shows, `(T, h, w)` on the CPU: the mean of its masks over area, by each target's probability."""
+    rows = stage.kept.any(0).nonzero()[:, 0]
     total = torch.zeros((len(targets), *engine.classifier.preprocessing.size))
     for part, masks, logits in in_chunks(
-        engine, len(rows), lambda part: unit(enlarge(maps[rows[part]], engine.classifier))
+        engine, len(rows), lambda part: unit(enlarge(stage.maps[rows[part]], engine.classifier))
     ):
-        shares = torch.stack([probability(logits, target) for target in targets]) * kept[:, rows[part]]
-        weights = shares.to(masks) / masks.sum((1, 2))
+        likely = torch.stack([probability(logits, target) for target in targets]) * stage.kept[:, rows[part]]
+        weights = likely.to(masks) / masks.sum((1, 2))
         total += torch.einsum("tn,nhw->thw", weights, masks).cpu()
-    return total / kept.sum(1).clamp(min=1)[:, None, None]
+    return total / stage.kept.sum(1).clamp(min=1)[:, None, None]
+
+
+def _heat(target: Target, row: int, stages: Sequence[_Stage], seen: Sequence[Tensor]) -> Heat:
+    used = [each[row] for stage, each in zip(stages, seen, strict=True) if stage.kept[row].any()]
+    values = fused(used) if used else torch.zeros_like(seen[0][row])
+    masks = sum(int(stage.kept[row].sum()) for stage in stages)
+    raising = sum(int(stage.raising[row].sum()) for stage in stages)
+    return Heat(target, values.numpy(), checks={"masks": masks, "left_out": raising - masks, "layers": len(used)})
 
 
 def _depth(layer: Layer) -> int:
