@@ -89,8 +89,10 @@ def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
         raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
     *before, (_, output) = watched.kept
     made = partial(Tail, leading_tensor(output, layer), logits, forward, x, part, output)
-    for lend in (_shared, _copied):
-        if (found := made(before, lend)).agrees():
+    with torch.inference_mode(False):
+        spare = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
+    for kept, lend in ((spare, _shared), (before, _copied)):
+        if (found := made(kept, lend)).agrees():
             return found
     return made([], _copied, watched.runs - 1)
 
