@@ -9,44 +9,51 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from benchmarks._timing import Timing
 
 __all__ = ["answer", "take_turns_apart"]
 
-LEAST_ROUNDS = 5
 
+def answer(run: Callable[[int], Any], device: torch.device) -> None:
+    """In a contestant's process: run once to warm up, then each time it is told; print what was found and seconds.
 
-def answer(run: Callable[[], np.ndarray], device: torch.device) -> None:
-    """In a contestant's process: run once to warm up and print what was found, then run and print seconds when told.
-
-    On a CPU with one thread it is processor time that counts, elsewhere the clock.
+    `run` gets the number of the round, 0 for the first of all, and gives something that JSON can hold. On a CPU with
+    one thread it is processor time that counts, elsewhere the clock.
     """
     clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-    print(json.dumps(run().tolist()), flush=True)
-    for _ in sys.stdin:
+    print(json.dumps(run(0)), flush=True)
+    for number, _ in enumerate(sys.stdin, 1):
         start = clock()
-        run()  # its answer lies on the CPU, so that a GPU has finished
-        print(clock() - start, flush=True)
+        found = run(number)  # it lies on the CPU, so that a GPU has finished
+        print(json.dumps({"seconds": clock() - start, "found": found}), flush=True)
 
 
-def take_turns_apart(commands: Mapping[str, Sequence[str]], budget: float) -> tuple[Timing, dict[str, list[float]]]:
+def take_turns_apart(
+    commands: Mapping[str, Sequence[str]], budget: float, *, rounds: int
+) -> tuple[Timing, dict[str, list[Any]]]:
     """Tell each `python -m` command, a process that answers, to run in turn until `budget` seconds are gone.
 
-    Also gives what each found when it warmed up.
+    At least `rounds` times.
+
+    Also gives what each found, round by round.
     """
     with ExitStack() as stack:
         running = {name: stack.enter_context(_process(command)) for name, command in commands.items()}
-        found = {name: json.loads(_line(process)) for name, process in running.items()}
+        for process in running.values():
+            _line(process)  # warm
         seconds: dict[str, list[float]] = {name: [] for name in commands}
+        found: dict[str, list[Any]] = {name: [] for name in commands}
         names = list(commands)
         end = time.perf_counter() + budget
-        while time.perf_counter() < end or len(seconds[names[0]]) < LEAST_ROUNDS:
+        while time.perf_counter() < end or len(seconds[names[0]]) < rounds:
             for name in names:
                 print("again", file=running[name].stdin, flush=True)
-                seconds[name].append(float(_line(running[name])))
+                told = json.loads(_line(running[name]))
+                seconds[name].append(told["seconds"])
+                found[name].append(told["found"])
             names.append(names.pop(0))
         return Timing(seconds), found
 

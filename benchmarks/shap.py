@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks._networks import MODELS, classifier_of
 from benchmarks._processes import answer, take_turns_apart
 from benchmarks._timing import Timing, machine, write_section
 from torch import Tensor
 
-from seewhy import Classifier, Explanation, Image, Preprocessing, Target, find_method, load, open_image
+from seewhy import Classifier, Explanation, Image, Target, find_method, open_image
 from seewhy.explainers import Method
 from seewhy.explainers.fills import find_fill
 from seewhy.explainers.region_method import seen_pixels
 from seewhy.explainers.regions import segment
-from seewhy.models.shim import ready_torchvision
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
-EVALUATIONS = {KERNEL: 1000, PARTITION: 500}
+EVALUATIONS = {KERNEL: 500, PARTITION: 300}
 FILLS = {KERNEL: "region-mean", PARTITION: "blur"}
 PEERS = {KERNEL: "captum", PARTITION: "shap"}
 OURS = "seewhy"
-MODELS = ("bundled:efficientnet-lite0", "torchvision:resnet50")
 PHOTO = "sample:coffee"
 BATCH = 32  # of the peers: as good as any on a CPU; ours finds its own
 CELLS = 7
-CARD = {
-    "schema": 1,
-    "architecture": "torchvision:resnet50",
-    "options": {"stride_in": "conv1", "bn_eps": 1.001e-5},
-    "preprocessing": {"size": [224, 224], "resize": 256},
-    "categories": "imagenet-1k",
-}
-
 ABOUT = f"""\
 ## SHAP
 
@@ -69,7 +56,7 @@ class Task:
     @classmethod
     def of(cls, what: str, model: str, device: torch.device) -> Task:
         """What `model` finds likeliest on the photo, its regions hidden as `what` hides them."""
-        classifier, image = _classifier(model, device), open_image(PHOTO)
+        classifier, image = classifier_of(model, device), open_image(PHOTO)
         labels = segment(seen_pixels(classifier, image), "quickshift")
         pixels = classifier.preprocessing.pixels([image])[0].to(device)
         regions = torch.from_numpy(labels).to(device).long()
@@ -91,8 +78,8 @@ def _row(what: str, model: str, device: torch.device, budget: float) -> str:
     peer = PEERS[what]
     options = [str(EVALUATIONS[what]), str(device), str(torch.get_num_threads())]
     commands = {name: ["benchmarks.shap", what, name, model, *options] for name in (OURS, peer)}
-    timing, found = take_turns_apart(commands, budget)
-    agreement = float(np.corrcoef(found[OURS], found[peer])[0, 1])
+    timing, found = take_turns_apart(commands, budget, rounds=3)
+    agreement = float(np.corrcoef(found[OURS][0], found[peer][0])[0, 1])
     cells = [what, model, _seconds(timing, OURS), f"{peer}: {_seconds(timing, peer)}"]
     return f"| {' | '.join([*cells, timing.ratio(peer, OURS), f'{agreement:.3f}'])} |"
 
@@ -104,14 +91,14 @@ def _seconds(timing: Timing, name: str) -> str:
 # --- The contestants ----------------------------------------------------------------------------------------------
 
 
-def _kernel_seewhy(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+def _kernel_seewhy(task: Task, evaluations: int) -> Callable[[int], list[float]]:
     method = find_method("kernel-shap", regions=task.labels, samples=evaluations)
-    return lambda: _explain(task, method).regions.weights
+    return lambda _: _explain(task, method).regions.weights.tolist()
 
 
-def _partition_seewhy(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+def _partition_seewhy(task: Task, evaluations: int) -> Callable[[int], list[float]]:
     method = find_method("partition-shap", samples=evaluations)
-    return lambda: _cells(_explain(task, method).values)
+    return lambda _: _cells(_explain(task, method).values)
 
 
 def _explain(task: Task, method: Method) -> Explanation:
@@ -119,24 +106,24 @@ def _explain(task: Task, method: Method) -> Explanation:
     return method(task.classifier, [task.image], [[Target(task.target)]], generator=generator)[0]
 
 
-def _kernel_captum(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+def _kernel_captum(task: Task, evaluations: int) -> Callable[[int], list[float]]:
     from captum.attr import KernelShap
 
     explainer = KernelShap(task.classifier.logits)
     regions = torch.from_numpy(task.labels).to(task.x.device).long()[None, None]
     firsts = np.unique(task.labels, return_index=True)[1]
 
-    def run() -> np.ndarray:
+    def run(_: int) -> list[float]:
         torch.manual_seed(0)
         found = explainer.attribute(
             task.x, task.hidden, task.target, None, regions, n_samples=evaluations, perturbations_per_eval=BATCH
         )
-        return found[0, 0].flatten()[torch.from_numpy(firsts)].cpu().numpy()
+        return found[0, 0].flatten()[torch.from_numpy(firsts)].cpu().tolist()
 
     return run
 
 
-def _partition_shap(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
+def _partition_shap(task: Task, evaluations: int) -> Callable[[int], list[float]]:
     import shap
 
     picture, hidden = (each[0].permute(1, 2, 0).cpu().numpy() for each in (task.x, task.hidden))
@@ -148,7 +135,7 @@ def _partition_shap(task: Task, evaluations: int) -> Callable[[], np.ndarray]:
 
     explainer = shap.PartitionExplainer(network, shap.maskers.Image(hidden))
     options = {"max_evals": evaluations, "batch_size": BATCH, "silent": True}
-    return lambda: _cells(explainer(picture[None], **options).values[0].sum(-1))
+    return lambda _: _cells(explainer(picture[None], **options).values[0].sum(-1))
 
 
 CONTESTANTS = {
@@ -159,32 +146,10 @@ CONTESTANTS = {
 }
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
+def _cells(values: np.ndarray) -> list[float]:
     """Summed up in cells."""
     height, width = values.shape
-    return values.reshape(CELLS, height // CELLS, CELLS, width // CELLS).sum((1, 3)).flatten()
-
-
-def _classifier(model: str, device: torch.device) -> Classifier:
-    if model != "torchvision:resnet50":
-        return load(model, device=str(device))
-    data = Path(os.environ.get("SEEWHY_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    weights = data / "weights" / "resnet50_v1_imagenet_fp16.safetensors"
-    return _trained(weights, device) if weights.exists() else _untrained(device)
-
-
-def _trained(weights: Path, device: torch.device) -> Classifier:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "card.json").write_text(json.dumps(CARD), "utf-8")
-        return load(f"file:{folder}", weights=weights, device=str(device))
-
-
-def _untrained(device: torch.device) -> Classifier:
-    ready_torchvision()
-    from torchvision.models import resnet50
-
-    torch.manual_seed(0)
-    return Classifier.from_module(resnet50().eval().to(device), Preprocessing())
+    return values.reshape(CELLS, height // CELLS, CELLS, width // CELLS).sum((1, 3)).flatten().tolist()
 
 
 def _contestant() -> None:

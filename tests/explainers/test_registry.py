@@ -11,7 +11,16 @@ import pytest
 
 import zoo
 from seewhy.errors import UnknownName, UsageError
-from seewhy.explainers import MethodInfo, find_method, list_methods, method_info, register, registry, suitable_methods
+from seewhy.explainers import (
+    MethodInfo,
+    catalogue,
+    find_method,
+    list_methods,
+    method_info,
+    register,
+    registry,
+    suitable_methods,
+)
 
 NAMES = [info.name for info in list_methods()]
 
@@ -73,7 +82,7 @@ def test_a_classifier_gets_what_it_can_serve():
 @pytest.fixture
 def newcomer(monkeypatch) -> Callable[[], MethodInfo]:
     """Registers a method for the time of a test."""
-    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    monkeypatch.setattr(registry.METHODS, "entries", dict(registry.METHODS.entries))
 
     def enter() -> MethodInfo:
         @register(
@@ -111,6 +120,6 @@ def test_an_installed_package_brings_its_methods(newcomer, monkeypatch):
     class Point:
         load = staticmethod(newcomer)
 
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()] if group == "seewhy.methods" else [])
-    registry._import_all.cache_clear()
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()] if group == "seewhy.methods" else [])
+    catalogue.import_all.cache_clear()
     assert find_method("my-method").samples == 10

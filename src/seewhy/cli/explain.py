@@ -35,6 +35,14 @@ def explain(
     reference: Annotated[
         str | None, typer.Option(help="A second picture, for methods that compare two.", show_default=False)
     ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="What methods compare with or hide parts by: a folder of pictures, a picture, or black, grey, blur, "
+            "noise …",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
@@ -56,6 +64,8 @@ def explain(
     given = options.parse_settings(settings or [])
     if reference:
         given["reference"] = open_image(reference)
+    if background:
+        given["background"] = options.parse_background(background)
     with waiting(f"loading {model}"):
         classifier = load(model, weights, device)
         request = Request.of(

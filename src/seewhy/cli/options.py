@@ -9,7 +9,7 @@ import typer
 
 from seewhy.errors import UsageError
 
-__all__ = ["Device", "Images", "Json", "Model", "Out", "Seed", "Weights", "parse_settings", "split"]
+__all__ = ["Device", "Images", "Json", "Model", "Out", "Seed", "Weights", "parse_background", "parse_settings", "split"]
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 
@@ -36,6 +36,14 @@ Out = Annotated[Path, typer.Option(help="Folder for the report, the pictures and
 def split(text: str) -> list[str]:
     """`a,b` as a list; empty parts are dropped."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_background(text: str) -> object:
+    """The name of a fill as it is; else the pictures of a folder, or one picture."""
+    from seewhy.explainers.fills import FILLS, Images
+    from seewhy.images import find_images, open_image
+
+    return text if text in FILLS else Images(tuple(open_image(path) for path in find_images([text])))
 
 
 def parse_settings(settings: list[str]) -> dict[str, object]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,10 +39,11 @@ def assemble(
     layer: str | None = None,
     signed: bool | None = None,
     checks: Mapping[str, float] | None = None,
+    errors: np.ndarray | None = None,
     regions: RegionWeights | None = None,
     rule: Rule | None = None,
 ) -> Explanation:
-    """`values` `(h, w)` over what the network saw, `logits` `(K,)` of the unchanged image."""
+    """`values` `(h, w)` and their standard `errors` over what the network saw, `logits` `(K,)` of the whole image."""
     return Explanation(
         values=values,
         image=image,
@@ -58,6 +60,7 @@ def assemble(
         seed=generator.initial_seed(),
         cost=cost,
         checks=dict(checks or {}),
+        errors=errors,
         regions=regions,
         rule=rule,
     )
@@ -74,6 +77,10 @@ def _plain(value: Any) -> Any:
         return {"name": value.name, "sha256": value.sha256}
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "sha256": sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
+    if is_dataclass(value) and not isinstance(value, type):  # a fill
+        return {type(value).__name__: {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}}
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 

@@ -44,6 +44,10 @@ class CamMethod:
         """What the map answers, in words."""
         return target.label(categories)
 
+    def slopes(self, seen: Captured, score: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What stands for the gradient g at each layer."""
+        return seen.gradients(score, layers)
+
     def __call__(
         self,
         classifier: Classifier,
@@ -104,10 +108,10 @@ class CamMethod:
         self, seen: Captured, grids: Mapping[str, Grid], logits: Tensor, targets: Sequence[Target | None]
     ) -> dict[str, Tensor]:
         """Layer by layer the maps `(N, h, w)` of one target per image, in the layer's own grid."""
-        slopes = seen.activations
+        slopes: Mapping[str, Tensor] = seen.activations
         if self._with_gradients:
             scores = [self.score(row, target) for row, target in zip(logits, targets, strict=True) if target]
-            slopes = seen.gradients(torch.stack(scores).sum(), list(grids))
+            slopes = self.slopes(seen, torch.stack(scores).sum(), list(grids))
         maps = {
             layer: self.cam(folded(grid, seen[layer]), folded(grid, slopes[layer])) for layer, grid in grids.items()
         }

@@ -12,10 +12,9 @@ from typing_extensions import override
 from seewhy.explainers.deeplift_rules import DEEPLIFT
 from seewhy.explainers.differentiable import Differentiable
 from seewhy.explainers.fills import Fill
-from seewhy.explainers.pixel_method import Attribution, PixelMethod, completeness_gap, references
+from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
 from seewhy.models import Target
-from seewhy.progress import Progress
 
 __all__ = ["DeepLift", "DeepShap", "rescale"]
 
@@ -23,13 +22,13 @@ BATCH = 4  # references at once: each takes part beside the picture
 
 
 def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
-    """Mean over references r of (x − r) ⊙ m, `(3, h, w)` per target: sums to f(x) − mean f(r).
+    """Mean over references r of (x − r) ⊙ m, shaped as the point x, per target: sums to f(x) − mean f(r).
 
     Source: Shrikumar 2017, rescale rule; Lundberg 2017, section 4.2, for the mean over references.
     """
     totals = [torch.zeros_like(x) for _ in targets]
     for chosen in others.split(BATCH):
-        pairs = torch.cat([x.expand(len(chosen), -1, -1, -1), chosen])
+        pairs = torch.cat([x.expand(len(chosen), *x.shape), chosen])
         _, found = network.gradients(pairs, targets, DEEPLIFT, scored=len(chosen))
         multipliers = (each[: len(chosen)] for each in found)
         totals = [total + ((x - chosen) * each).sum(0) for total, each in zip(totals, multipliers, strict=True)]
@@ -49,32 +48,21 @@ def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequenc
     "together they add up to the whole difference, exactly.",
     cost="one forward and one backward of two pictures",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeepLift(PixelMethod):
     """The rescale rule against `background`, a fill's name or a fill; of several references the mean."""
 
     background: str | Fill = "black"
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        x = network.preprocess(pixels[None])[0]
-        others = network.preprocess(references(self.background, pixels, generator))
-        ends = network.logits(torch.cat([x[None], others]))
-        found = rescale(network, x, others, targets)
-        progress(1, 1, "pictures")
+    def attribute(self, query: Query) -> list[Attribution]:
+        x, others = query.point[0], query.references(self.background)
+        ends = query.network.logits(torch.cat([x[None], others]))
+        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
+        found = rescale(query.network, x, others, query.targets)
         return [
-            Attribution(
-                each.sum(0),
-                {"completeness_gap": completeness_gap(each, target.score(ends[0]) - target.score(ends[1:]).mean())},
-            )
-            for target, each in zip(targets, found, strict=True)
+            Attribution(query.summed(each[None])[0], {"completeness_gap": completeness_gap(each, change)})
+            for each, change in zip(found, changes, strict=True)
         ]
 
 
@@ -91,7 +79,7 @@ class DeepLift(PixelMethod):
     "they add up to the difference from the backgrounds' mean score, exactly.",
     cost="one forward and one backward of two pictures per background picture",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeepShap(DeepLift):
     """DeepLIFT averaged over the pictures of `background`."""
 

@@ -10,14 +10,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.differentiable import Differentiable
 from seewhy.explainers.fills import Fill
-from seewhy.explainers.pixel_method import Attribution, PixelMethod, completeness_gap, references
+from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
-from seewhy.models import Target
-from seewhy.progress import Progress
 
-__all__ = ["ExpectedGradients", "sampling_plan"]
+__all__ = ["ExpectedGradients", "relative_error", "sampling_plan", "standard_errors"]
 
 ROUND = 20  # samples that are stratified together; rounds are independent, so their spread gives the standard error
 BATCH = 10
@@ -49,7 +46,7 @@ def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> t
     "they add up, within the stated error, to the difference from the backgrounds' mean score.",
     cost="up to 200 forwards and backwards, fewer when the map is settled",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExpectedGradients(PixelMethod):
     """E[(x − r) ⊙ ∂f(r + t (x − r))] over references r of `background` and positions t.
 
@@ -63,33 +60,27 @@ class ExpectedGradients(PixelMethod):
     all_classes: bool = False
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        self._check(len(targets))
-        x = network.preprocess(pixels[None])[0]
-        others = network.preprocess(references(self.background, pixels, generator))
-        ends = network.logits(torch.cat([x[None], others]))
+    def attribute(self, query: Query) -> list[Attribution]:
+        self._check(len(query.targets))
+        others = query.references(self.background)
+        ends = query.network.logits(torch.cat([query.point, others]))
         rounds: list[list[Tensor]] = []
+        shares: list[Tensor] = []
         done = 0
         while done < self.samples:
             count = min(ROUND, self.samples - done)
-            rounds.append(self._round(network, x, others, targets, count, generator))
+            rounds.append(self._round(query, others, count))
             done += count
-            progress(done, self.samples, "gradients")
-            if len(rounds) >= FEWEST_ROUNDS and all(
-                _error(maps) <= self.tolerance for maps in zip(*rounds, strict=True)
-            ):
+            query.progress(done, self.samples, "gradients")
+            shares = [torch.stack(each) for each in zip(*rounds, strict=True)]
+            if self._settled(query, shares):
                 break
-        return [
-            self._attribution(torch.stack(maps), target.score(ends[0]) - target.score(ends[1:]).mean(), done)
-            for target, maps in zip(targets, zip(*rounds, strict=True), strict=True)
-        ]
+        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
+        return [attribution(query, each, change, done) for each, change in zip(shares, changes, strict=True)]
+
+    def _settled(self, query: Query, shares: Sequence[Tensor]) -> bool:
+        enough = len(shares[0]) >= FEWEST_ROUNDS
+        return enough and all(relative_error(query.summed(each)) <= self.tolerance for each in shares)
 
     def _check(self, classes: int) -> None:
         if self.samples < 1:
@@ -100,37 +91,35 @@ class ExpectedGradients(PixelMethod):
                 "classes you want to see, or pass all_classes=true if you mean it"
             )
 
-    def _round(
-        self,
-        network: Differentiable,
-        x: Tensor,
-        others: Tensor,
-        targets: Sequence[Target],
-        count: int,
-        generator: torch.Generator,
-    ) -> list[Tensor]:
-        """One independent estimate per target, `(h, w)`."""
-        positions, order = sampling_plan(count, len(others), generator)
-        totals = [x.new_zeros(x.shape[1:]) for _ in targets]
+    def _round(self, query: Query, others: Tensor, count: int) -> list[Tensor]:
+        """One independent estimate per target, shaped as a point."""
+        positions, order = sampling_plan(count, len(others), query.generator)
+        positions = positions.to(others).view(-1, *[1] * (others.dim() - 1))
+        totals = [torch.zeros_like(others[0]) for _ in query.targets]
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
-            chosen = others[order[part].to(x.device)]
-            change = x - chosen
-            _, found = network.gradients(chosen + positions[part].to(x).view(-1, 1, 1, 1) * change, targets)
-            totals = [total + (change * each).sum((0, 1)) for total, each in zip(totals, found, strict=True)]
+            chosen = others[order[part].to(others.device)]
+            change = query.point - chosen
+            _, found = query.network.gradients(chosen + positions[part] * change, query.targets)
+            totals = [total + (change * each).sum(0) for total, each in zip(totals, found, strict=True)]
         return [total / count for total in totals]
 
-    def _attribution(self, maps: Tensor, change: Tensor, done: int) -> Attribution:
-        mean = maps.mean(0)
-        checks = {"completeness_gap": completeness_gap(mean, change), "samples": float(done)}
-        if len(maps) >= FEWEST_ROUNDS:
-            checks["standard_error"] = _error(tuple(maps))
-        return Attribution(mean, checks)
+
+def attribution(query: Query, shares: Tensor, change: Tensor, samples: int) -> Attribution:
+    """The mean of independent estimates `(rounds, …)`, with the standard error of each pixel if they are enough."""
+    maps = query.summed(shares)
+    checks = {"completeness_gap": completeness_gap(shares.mean(0), change), "samples": float(samples)}
+    if len(maps) < FEWEST_ROUNDS:
+        return Attribution(maps.mean(0), checks)
+    return Attribution(maps.mean(0), {**checks, "standard_error": relative_error(maps)}, standard_errors(maps))
 
 
-def _error(maps: Sequence[Tensor]) -> float:
+def standard_errors(maps: Tensor) -> Tensor:
+    """Of the mean of independent maps `(n, h, w)`, pixel by pixel."""
+    return (maps.var(0) / len(maps)).sqrt()
+
+
+def relative_error(maps: Tensor) -> float:
     """The standard error of the mean of independent maps, relative to the mean, both as root mean squares."""
-    stacked = torch.stack(list(maps))
-    error = (stacked.var(0) / len(stacked)).mean().sqrt()
-    size = stacked.mean(0).square().mean().sqrt()
-    return float(error / size) if float(size) else 0.0
+    size = maps.mean(0).square().mean().sqrt()
+    return float(standard_errors(maps).square().mean().sqrt() / size) if float(size) else 0.0

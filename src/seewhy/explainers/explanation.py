@@ -35,7 +35,8 @@ class Explanation:
     """How much each part of the picture speaks for the target.
 
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
-    speak against the target and occur only where `signed`. All zero means: no evidence found.
+    speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
+    the standard errors of sampled values, where the method knows them; those of regions are in `regions`.
     """
 
     values: np.ndarray
@@ -53,6 +54,7 @@ class Explanation:
     seed: int | None = None
     cost: Cost = Cost(0, 0, 0.0)
     checks: Mapping[str, float] = field(default_factory=dict)
+    errors: np.ndarray | None = None
     regions: RegionWeights | None = None
     rule: Rule | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,22 +9,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.differentiable import Differentiable
-from seewhy.explainers.pixel_method import Attribution, PixelMethod
+from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query
 from seewhy.explainers.registry import register
 from seewhy.explainers.rules import Call, RuleSet
-from seewhy.models import Target
-from seewhy.progress import Progress
 
-__all__ = ["GUIDED", "Gradient", "GuidedBackpropagation", "InputXGradient", "SmoothGrad", "strongest"]
+__all__ = ["GUIDED", "Gradient", "GuidedBackpropagation", "InputXGradient", "SmoothGrad"]
 
 SPECKLED = "It shows single pixels, often in speckles: read where they gather, not each one. "
 BATCH = 8
-
-
-def strongest(gradients: Tensor) -> Tensor:
-    """The largest absolute value over colours, `(…, 3, h, w)` to `(…, h, w)`. Source: Simonyan 2013, section 3.1."""
-    return gradients.abs().amax(-3)
 
 
 @register(
@@ -39,21 +30,14 @@ def strongest(gradients: Tensor) -> Tensor:
     reading="Bright pixels are those the score is most sensitive to, in either direction. " + SPECKLED,
     cost="one forward, one backward",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gradient(PixelMethod):
     """How sensitive the score is to each pixel."""
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        _, found = network.gradients(network.preprocess(pixels[None]), targets)
-        return [Attribution(strongest(each[0])) for each in found]
+    def attribute(self, query: Query) -> list[Attribution]:
+        _, found = query.network.gradients(query.point, query.targets)
+        return [Attribution(query.strongest(each)[0]) for each in found]
 
 
 @register(
@@ -69,22 +53,14 @@ class Gradient(PixelMethod):
     "pictures. " + SPECKLED,
     cost="one forward, one backward",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputXGradient(PixelMethod):
     """The gradient times the normalised input, summed over colours: exact for a linear network."""
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        x = network.preprocess(pixels[None])
-        _, found = network.gradients(x, targets)
-        return [Attribution((x * each).sum(1)[0]) for each in found]
+    def attribute(self, query: Query) -> list[Attribution]:
+        _, found = query.network.gradients(query.point, query.targets)
+        return [Attribution(query.summed(query.point * each)[0]) for each in found]
 
 
 @register(
@@ -98,7 +74,7 @@ class InputXGradient(PixelMethod):
     reading="Bright pixels are those the score is most sensitive to, averaged over noisy copies of the picture.",
     cost="one forward and backward for each of 25 noisy copies",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SmoothGrad(PixelMethod):
     """The gradient averaged over `samples` copies with Gaussian noise of `noise` times the range of the input."""
 
@@ -106,26 +82,19 @@ class SmoothGrad(PixelMethod):
     noise: float = 0.15
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Attribution]:
         if self.samples < 1 or self.noise < 0:
             raise UsageError(f"smooth-grad wants samples ≥ 1 and noise ≥ 0, not {self.samples} and {self.noise}")
-        x = network.preprocess(pixels[None])
+        x = query.point
         sigma = self.noise * (x.max() - x.min())
-        totals = [torch.zeros_like(x) for _ in targets]
+        totals = [torch.zeros_like(x) for _ in query.targets]
         for start in range(0, self.samples, BATCH):
             count = min(BATCH, self.samples - start)
-            noise = torch.randn((count, *x.shape[1:]), generator=generator).to(x)
-            _, found = network.gradients(x + sigma * noise, targets)
+            noise = torch.randn((count, *x.shape[1:]), generator=query.generator).to(x)
+            _, found = query.network.gradients(x + sigma * noise, query.targets)
             totals = [total + each.sum(0, keepdim=True) for total, each in zip(totals, found, strict=True)]
-            progress(start + count, self.samples, "noisy copies")
-        return [Attribution(strongest(total[0] / self.samples)) for total in totals]
+            query.progress(start + count, self.samples, "noisy copies")
+        return [Attribution(query.strongest(total / self.samples)[0]) for total in totals]
 
 
 def _guided(call: Call) -> Tensor:
@@ -159,18 +128,11 @@ GUIDED = RuleSet("guided backpropagation", {"activation": _guided}, strict=False
     "class or even on training, so it is no proof of what decided.",
     cost="one forward, one backward",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GuidedBackpropagation(PixelMethod):
     """The gradient with negative values dropped at every activation."""
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        _, found = network.gradients(network.preprocess(pixels[None]), targets, GUIDED)
-        return [Attribution(strongest(each[0])) for each in found]
+    def attribute(self, query: Query) -> list[Attribution]:
+        _, found = query.network.gradients(query.point, query.targets, GUIDED)
+        return [Attribution(query.strongest(each)[0]) for each in found]

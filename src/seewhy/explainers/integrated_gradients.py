@@ -13,10 +13,9 @@ from typing_extensions import override
 from seewhy.errors import UsageError
 from seewhy.explainers.differentiable import Differentiable
 from seewhy.explainers.fills import Fill
-from seewhy.explainers.pixel_method import Attribution, PixelMethod, completeness_gap, references
+from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
 from seewhy.models import Target
-from seewhy.progress import Progress
 
 __all__ = ["IntegratedGradients", "path_integral"]
 
@@ -26,13 +25,13 @@ BATCH = 8
 def path_integral(
     network: Differentiable, x: Tensor, reference: Tensor, targets: Sequence[Target], steps: int
 ) -> list[Tensor]:
-    """(x − r) ⊙ ∫ ∂f(r + t (x − r)) dt by Gauss-Legendre, `(3, h, w)` per target.
+    """(x − r) ⊙ ∫ ∂f(r + t (x − r)) dt by Gauss-Legendre, shaped as the point x, per target.
 
     Source: Sundararajan 2017, eq. 1, with another quadrature: exact for polynomials of degree 2·steps − 1.
     """
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    positions = torch.as_tensor((nodes + 1) / 2).to(x).view(-1, 1, 1, 1)
-    shares = torch.as_tensor(weights / 2).to(x).view(-1, 1, 1, 1)
+    positions = torch.as_tensor((nodes + 1) / 2).to(x).view(-1, *[1] * x.dim())
+    shares = torch.as_tensor(weights / 2).to(x).view(-1, *[1] * x.dim())
     totals = [torch.zeros_like(x) for _ in targets]
     for start in range(0, steps, BATCH):
         part = slice(start, start + BATCH)
@@ -54,7 +53,7 @@ def path_integral(
     "lowered it; all together they add up to the whole change. Pixels that equal the reference get nothing.",
     cost="16 to 256 forwards and backwards, doubled until the sum is right",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IntegratedGradients(PixelMethod):
     """Steps double from `steps` until the completeness gap is under `tolerance`, at most to `most_steps`.
 
@@ -67,35 +66,22 @@ class IntegratedGradients(PixelMethod):
     tolerance: float = 0.01
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Attribution]:
         if not 1 <= self.steps <= self.most_steps:
             raise UsageError(f"integrated-gradients wants 1 ≤ steps ≤ most_steps, not {self.steps}, {self.most_steps}")
-        x = network.preprocess(pixels[None])[0]
-        others = network.preprocess(references(self.background, pixels, generator))
-        ends = network.logits(torch.cat([x[None], others]))
-        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in targets]
+        x, others = query.point[0], query.references(self.background)
+        ends = query.network.logits(torch.cat([x[None], others]))
+        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
         steps = self.steps
         while True:
-            found = self._averaged(network, x, others, targets, steps)
+            each = [path_integral(query.network, x, other, query.targets, steps) for other in others]
+            found = [torch.stack(shares).mean(0) for shares in zip(*each, strict=True)]
             gaps = [completeness_gap(each, change) for each, change in zip(found, changes, strict=True)]
-            progress(steps, self.most_steps, "steps")
+            query.progress(steps, self.most_steps, "steps")
             if max(gaps) <= self.tolerance or steps * 2 > self.most_steps:
                 break
             steps *= 2
         return [
-            Attribution(each.sum(0), {"completeness_gap": gap, "steps": float(steps)})
+            Attribution(query.summed(each[None])[0], {"completeness_gap": gap, "steps": float(steps)})
             for each, gap in zip(found, gaps, strict=True)
         ]
-
-    def _averaged(
-        self, network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target], steps: int
-    ) -> list[Tensor]:
-        each = [path_integral(network, x, reference, targets, steps) for reference in others]
-        return [torch.stack(maps).mean(0) for maps in zip(*each, strict=True)]

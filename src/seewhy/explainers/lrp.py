@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.differentiable import Differentiable
-from seewhy.explainers.lrp_rules import STABLE, composite, constant_attention, epsilon, gamma, z_plus
-from seewhy.explainers.pixel_method import Attribution, PixelMethod
+from seewhy.explainers.differentiable import FromLayer
+from seewhy.explainers.lrp_rules import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query
 from seewhy.explainers.registry import register
 from seewhy.explainers.rules import RuleSet
-from seewhy.models import Target
-from seewhy.progress import Progress
 
 __all__ = ["LRP", "AttnLRP"]
 
@@ -25,25 +22,22 @@ READING = (
     "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back from "
     "the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
 )
-COMPOSITES: dict[str, Callable[[], RuleSet]] = {
-    "epsilon": lambda: composite("LRP-ε", epsilon(STABLE), epsilon(STABLE)),
-    "gamma": lambda: composite("LRP-γ", gamma(0.25), gamma(0.25)),
-    "epsilon-gamma": lambda: composite("LRP ε-γ", gamma(0.25), epsilon(1e-6)),
-    "epsilon-plus": lambda: composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
-}
-ATTENTION: dict[str, Callable[[], RuleSet]] = {
-    "attn-lrp": lambda: composite("AttnLRP", gamma(0.25), gamma(0.05)),
-    "cp-lrp": lambda: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
-    "libra-grad": lambda: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
-}
+NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
+Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
+Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
 
 
-def relevance(network: Differentiable, pixels: Tensor, targets: Sequence[Target], rules: RuleSet) -> list[Attribution]:
-    """Input times gradient under `rules`, summed over colours; the share of the score that arrived is a check."""
-    x = network.preprocess(pixels[None])
-    logits, found = network.gradients(x, targets, rules)
-    maps = [(x * each).sum(1)[0] for each in found]
-    scores = [float(target.score(logits[0])) for target in targets]
+def relevance(query: Query, rules: RuleSet) -> list[Attribution]:
+    """Input times gradient under `rules`, summed over colours; the share of the score that arrived is a check.
+
+    What is missing of it went to the network's constants, its biases: they are no part of the picture.
+    """
+    x = torch.where(query.point == 0, NUDGE, query.point)
+    if isinstance(query.network, FromLayer):
+        rules = replace(rules, first=None)  # the first layer is behind us
+    logits, found = query.network.gradients(x, query.targets, rules)
+    maps = [query.summed(x * each)[0] for each in found]
+    scores = [float(target.score(logits[0])) for target in query.targets]
     return [
         Attribution(each, {"relevance_kept": float(each.sum()) / score} if score else {})
         for each, score in zip(maps, scores, strict=True)
@@ -62,22 +56,18 @@ def relevance(network: Differentiable, pixels: Tensor, targets: Sequence[Target]
     reading=READING,
     cost="one forward, one backward",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LRP(PixelMethod):
-    """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded."""
+    """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded.
 
-    rules: Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus"] = "epsilon-plus"
+    `-flat` and `-box` have one of their own for the first layer, whose inputs have no zero that means "nothing".
+    """
+
+    rules: Composite = "epsilon-plus-flat"
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        return relevance(network, pixels, targets, _chosen(self.rules, COMPOSITES))
+    def attribute(self, query: Query) -> list[Attribution]:
+        return relevance(query, _chosen(self.rules, COMPOSITES)(query))
 
 
 @register(
@@ -92,25 +82,40 @@ class LRP(PixelMethod):
     reading=READING,
     cost="one forward, one backward",
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttnLRP(PixelMethod):
     """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
 
-    rules: Literal["attn-lrp", "cp-lrp", "libra-grad"] = "attn-lrp"
+    rules: Attention = "attn-lrp"
 
     @override
-    def attribute(
-        self,
-        network: Differentiable,
-        pixels: Tensor,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> list[Attribution]:
-        return relevance(network, pixels, targets, _chosen(self.rules, ATTENTION))
+    def attribute(self, query: Query) -> list[Attribution]:
+        return relevance(query, _chosen(self.rules, ATTENTION)(query))
 
 
-def _chosen(name: str, known: dict[str, Callable[[], RuleSet]]) -> RuleSet:
+def _boxed(query: Query) -> RuleSet:
+    ends = torch.stack([torch.zeros(3, 1, 1), torch.ones(3, 1, 1)]).to(query.pixels)
+    low, high = query.network.classifier.preprocessing.normalize(ends).to(query.point)[:, None]
+    return composite("LRP ε-γ box", gamma(0.25), epsilon(1e-6), box(low, high))
+
+
+Rules = Callable[[Query], RuleSet]
+COMPOSITES: dict[Composite, Rules] = {
+    "epsilon": lambda _: composite("LRP-ε", epsilon(STABLE), epsilon(STABLE)),
+    "gamma": lambda _: composite("LRP-γ", gamma(0.25), gamma(0.25)),
+    "epsilon-gamma": lambda _: composite("LRP ε-γ", gamma(0.25), epsilon(1e-6)),
+    "epsilon-plus": lambda _: composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
+    "epsilon-plus-flat": lambda _: composite("LRP ε-z⁺ flat", z_plus, epsilon(1e-6), flat),
+    "epsilon-gamma-box": _boxed,
+}
+ATTENTION: dict[Attention, Rules] = {
+    "attn-lrp": lambda _: composite("AttnLRP", gamma(0.25), gamma(0.05)),
+    "cp-lrp": lambda _: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
+    "libra-grad": lambda _: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
+}
+
+
+def _chosen(name: str, known: Mapping[Any, Rules]) -> Rules:
     if name not in known:
         raise UsageError(f"there are no rules '{name}'; there are {', '.join(known)}")
-    return known[name]()
+    return known[name]

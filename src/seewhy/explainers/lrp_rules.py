@@ -16,7 +16,7 @@ from seewhy.explainers import decompositions
 from seewhy.explainers.operations import Kind
 from seewhy.explainers.rules import Call, Rule, RuleSet, surrogate, with_slope
 
-__all__ = ["composite", "constant_attention", "epsilon", "gamma", "z_plus"]
+__all__ = ["box", "composite", "constant_attention", "epsilon", "flat", "gamma", "z_plus"]
 
 STABLE = 1e-9
 
@@ -61,6 +61,37 @@ def z_plus(call: Call) -> Tensor:
     return surrogate(shares, lambda: call.on(x.detach()))
 
 
+def flat(call: Call) -> Tensor:
+    """Every input in reach takes the same share. Source: Lapuschkin 2019, supplement (flat rule).
+
+    For the first layer. An input of exactly 0 can be given nothing: nudge it.
+    """
+    x, weight, _ = _layer(call)
+    inputs = x.detach()
+    ones = torch.ones_like(weight)
+    reach = _with(call, torch.ones_like(inputs), ones, None)
+    z = call.on(inputs)
+    return surrogate(_with(call, x / _nonzero(inputs), ones, None) * (z / reach), z.clone)
+
+
+def box(low: Tensor, high: Tensor) -> Rule:
+    """The rule for inputs between `low` and `high`, each `(1, 3, 1, 1)`. Source: Montavon 2017, eq. 10 (z-box rule).
+
+    For the first layer. An input of exactly 0 can be given nothing: nudge it.
+    """
+
+    def rule(call: Call) -> Tensor:
+        x, weight, _ = _layer(call)
+        inputs = x.detach()
+        shares = _with(call, x, weight, None)
+        for bound, part in ((low, weight.clamp(min=0)), (high, weight.clamp(max=0))):
+            shares = shares - _with(call, x * (bound / _nonzero(inputs)), part, None)
+        z = call.on(inputs)
+        return surrogate(shares * _ratio(z, shares), z.clone)
+
+    return rule
+
+
 def identity(call: Call) -> Tensor:
     """An activation passes its relevance on unchanged: slope y / u. Source: Achtibat 2024, proposition 3.1."""
     return with_slope(call.args[0], call.on, lambda u, y: y / _stabilized(u, STABLE))
@@ -95,9 +126,9 @@ _SHARED: dict[Kind, Rule] = {
 }
 
 
-def composite(name: str, convolution: Rule, dense: Rule) -> RuleSet:
-    """A rule for convolutions and one for dense layers; the rest passes relevance on as AttnLRP does."""
-    return RuleSet(name, {**_SHARED, "convolution": convolution, "dense": dense})
+def composite(name: str, convolution: Rule, dense: Rule, first: Rule | None = None) -> RuleSet:
+    """A rule for convolutions, one for dense layers, and perhaps one for the first of all; the rest as in AttnLRP."""
+    return RuleSet(name, {**_SHARED, "convolution": convolution, "dense": dense}, first)
 
 
 def constant_attention(name: str, convolution: Rule, dense: Rule) -> RuleSet:
@@ -123,6 +154,10 @@ def _favoured(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, size: 
     bound = {"min": 0.0} if positive else {"max": 0.0}
     offset = None if bias is None else bias + size * bias.clamp(**bound)
     return _with(call, x.clamp(min=0), own, offset) + _with(call, x.clamp(max=0), other, None)
+
+
+def _nonzero(x: Tensor) -> Tensor:
+    return torch.where(x == 0, STABLE, x)
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:

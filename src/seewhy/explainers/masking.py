@@ -45,6 +45,8 @@ class MaskedForward:
         precision: `auto` takes half precision where the machine is fast at it and it agrees with float32.
         batch_size: fixed, or None to find the fastest by trial.
         progress: told after every batch; raise `Cancelled` in it to stop.
+
+    `network` is the copy that answers, `logits` what the network itself says of the whole picture.
     """
 
     def __init__(
@@ -65,12 +67,12 @@ class MaskedForward:
         self.forwards = 0
         self.expected: int | None = None
         self.checks: dict[str, float] = {}
-        self._progress, self._fixed = progress, batch_size
+        self.progress, self._fixed = progress, batch_size
         self._pixels = classifier.preprocessing.pixels([image])[0].to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
         self.logits = self._ask_network_itself()
-        self._network = self._choose(precision, generator.initial_seed())
+        self.network = self._choose(precision, generator.initial_seed())
 
     @property
     def regions(self) -> int:
@@ -121,7 +123,7 @@ class MaskedForward:
         self, shown: Callable[[slice], Tensor], which: Tensor, network: Inference | None = None
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
-        network = network or self._network
+        network = network or self.network
         size = network.size if self._fixed is None else BatchSize(self._pixels.device, self._fixed)
 
         def ask(part: slice) -> Tensor:
@@ -130,7 +132,7 @@ class MaskedForward:
 
         for logits in in_batches(len(which), ask, size):
             self.forwards += len(logits)
-            self._progress(self.forwards, self.expected, "variations")
+            self.progress(self.forwards, self.expected, "variations")
             yield from logits
 
     def _shown(self, coalitions: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from seewhy.explainers.evidence import RegionWeights, Rule
     from seewhy.explainers.explanation import Explanation
 
-__all__ = ["class_grid", "class_tile", "explanation_panel", "explanation_tile"]
+__all__ = ["by_classes", "class_grid", "class_tile", "explanation_panel", "explanation_tile"]
 
 LARGE = 640
 GRID = 64 * 64  # cells; a finer map is one of pixels, of which a few may drown the rest
@@ -55,6 +55,15 @@ def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cma
         title=f"Why “{explanation.target_label}”?",
         caption=_caption(explanation, has_intervals=any(weight.margin for weight in tile.weights)),
     )
+
+
+def by_classes(explanations: Sequence[Explanation]) -> dict[str, list[Explanation]]:
+    """Of one photo, by name the methods of regions that were asked about several classes."""
+    methods: dict[str, list[Explanation]] = {}
+    for each in explanations:
+        if each.regions is not None:
+            methods.setdefault(each.method, []).append(each)
+    return {name: about for name, about in methods.items() if len(about) > 1}
 
 
 def class_grid(explanations: Sequence[Explanation]) -> Picture:

@@ -23,7 +23,7 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
 
     Raises:
         UnknownName: no such segmenter; the nearest names are listed.
-        UsageError: the label map has another size than the pixels.
+        UsageError: the label map has another size than the pixels, or the segmenter refuses an option.
     """
     if isinstance(how, np.ndarray):
         if how.shape != pixels.shape[:2] or not np.issubdtype(how.dtype, np.integer):
@@ -33,7 +33,10 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
         near = get_close_matches(how, SEGMENTERS, n=3, cutoff=0.4) or list(SEGMENTERS)
         raise UnknownName(f"there is no segmentation '{how}'; nearest: {', '.join(near)}")
     floats = pixels / 255 if pixels.dtype == np.uint8 else pixels
-    return _numbered(SEGMENTERS[how](np.ascontiguousarray(floats, dtype=np.float64), **options))
+    try:
+        return _numbered(SEGMENTERS[how](np.ascontiguousarray(floats, dtype=np.float64), **options))
+    except (TypeError, ValueError) as error:  # how scikit-image refuses an option
+        raise UsageError(f"{how} cannot cut a picture like that: {error}") from error
 
 
 def _quickshift(pixels: np.ndarray, **options: Any) -> np.ndarray:

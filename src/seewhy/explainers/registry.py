@@ -6,16 +6,11 @@ the table of methods in the docs and the conformance tests are generated from he
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.explainers.catalogue import Catalogue, Entry
 from seewhy.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -27,40 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Method", "MethodInfo", "find_method", "list_methods", "method_info", "register", "suitable_methods"]
 
-ENTRY_POINTS = "seewhy.methods"
-BUILT_IN = "seewhy.explainers"
 
-
-@dataclass(frozen=True)
-class MethodInfo:
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo(Entry):
     """What a method declares: enough to list it, call it, draw it and read it.
 
-    `needs` is a subset of `scores`, `layers`, `gradients`; `signed` says that values may speak against the class;
-    `question` is what it answers and `reading` how to read its picture, both for people who never heard of it.
+    `needs` is a subset of `scores`, `layers`, `gradients`; `signed` says that values may speak against the class.
     """
 
-    name: str
-    title: str
-    family: str
-    paper: str
-    arxiv: str | None
-    needs: frozenset[str]
     signed: bool
-    question: str
-    reading: str
     cost: str
     make: type[Method]
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of its hyper-parameters."""
-        return tuple(entry.name for entry in fields(self.make))  # pyright: ignore[reportArgumentType]
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Those of them that must be given, such as another picture."""
-        kept = fields(self.make)  # pyright: ignore[reportArgumentType]
-        return tuple(entry.name for entry in kept if entry.default is MISSING and entry.default_factory is MISSING)
 
 
 @runtime_checkable
@@ -83,7 +55,7 @@ class Method(Protocol):
 
 
 M = TypeVar("M", bound=type)
-_REGISTERED: dict[str, MethodInfo] = {}
+METHODS: Catalogue[MethodInfo] = Catalogue("method", "seewhy.explainers")
 
 
 def register(
@@ -102,10 +74,21 @@ def register(
     """Class decorator that makes a method known under `name` (lower case, words joined by hyphens)."""
 
     def enter(method: M) -> M:
-        method.info = MethodInfo(  # pyright: ignore[reportAttributeAccessIssue]
-            name, title, family, paper, arxiv, frozenset(needs), signed, question, reading.strip(), cost, method
+        info = MethodInfo(
+            name=name,
+            title=title,
+            family=family,
+            paper=paper,
+            arxiv=arxiv,
+            needs=frozenset(needs),
+            signed=signed,
+            question=question,
+            reading=reading.strip(),
+            cost=cost,
+            make=method,
         )
-        _REGISTERED[name] = method.info  # pyright: ignore[reportAttributeAccessIssue]
+        method.info = info  # pyright: ignore[reportAttributeAccessIssue]
+        METHODS.add(info)
         return method
 
     return enter
@@ -113,8 +96,7 @@ def register(
 
 def list_methods() -> list[MethodInfo]:
     """Every method, built in or added by an installed package, by family and name."""
-    _import_all()
-    return sorted(_REGISTERED.values(), key=lambda info: (info.family, info.name))
+    return METHODS.all()
 
 
 def suitable_methods(classifier: Classifier) -> list[MethodInfo]:
@@ -128,11 +110,7 @@ def method_info(name: str) -> MethodInfo:
     Raises:
         UnknownName: no such method; the nearest names are listed.
     """
-    _import_all()
-    if name not in _REGISTERED:
-        near = get_close_matches(name.lower().replace("_", "-"), _REGISTERED, n=4, cutoff=0.3)
-        raise UnknownName(f"there is no method '{name}'; nearest: {', '.join(near) or 'see `seewhy list methods`'}")
-    return _REGISTERED[name]
+    return METHODS.find(name)
 
 
 def find_method(name: str, **parameters: Any) -> Method:
@@ -142,19 +120,4 @@ def find_method(name: str, **parameters: Any) -> Method:
         UnknownName: no such method; the nearest names are listed.
         UsageError: the method has no such hyper-parameter, or wants another one.
     """
-    info = method_info(name)
-    if unknown := sorted(set(parameters) - set(info.parameters)):
-        raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(info.parameters) or 'none'}")
-    if missing := [each for each in info.required if each not in parameters]:
-        ways = " and ".join(f"{each}=… (--{each})" for each in missing)
-        raise UsageError(f"{name} cannot do without {ways}")
-    return info.make(**parameters)
-
-
-@cache
-def _import_all() -> None:
-    package = import_module(BUILT_IN)
-    for module in pkgutil.iter_modules(package.__path__):
-        import_module(f"{BUILT_IN}.{module.name}")
-    for point in entry_points(group=ENTRY_POINTS):
-        point.load()
+    return METHODS.make(name, parameters)

@@ -23,6 +23,9 @@ from seewhy.explainers.operations import KINDS, Kind, inplace_position, operatio
 __all__ = ["Call", "Rule", "RuleSet", "applying", "frozen", "surrogate", "with_slope"]
 
 
+LAYERS = {"convolution", "dense"}
+
+
 @dataclass(frozen=True)
 class Call:
     """One operation of the forward, out of place: its kind, the function, and what it was called with.
@@ -52,12 +55,14 @@ Rule = Callable[[Call], Any]
 class RuleSet:
     """A rule per kind of operation; kinds without one keep their own gradient.
 
-    A rule takes a `Call` and returns the operation's value with another gradient. A `strict` set refuses operations
-    of no known kind; otherwise they keep their own gradient too.
+    A rule takes a `Call` and returns the operation's value with another gradient. `first` is for the first convolution
+    or dense layer, instead of the rule for its kind. A `strict` set refuses operations of no known kind; otherwise
+    they keep their own gradient too.
     """
 
     name: str
     rules: Mapping[Kind, Rule] = field(default_factory=dict)
+    first: Rule | None = None
     strict: bool = True
 
 
@@ -95,6 +100,7 @@ class _RuleMode(TorchFunctionMode):
     def __init__(self, rule_set: RuleSet) -> None:
         super().__init__()
         self.rule_set = rule_set
+        self._layers = 0
 
     @override
     def __torch_function__(
@@ -102,17 +108,24 @@ class _RuleMode(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = operation_name(func)
-        kind = KINDS.get(name)
+        kind = _known_kind(name, args, kwargs)
         if kind == "linear" or not _depends((*args, *kwargs.values())):
             return func(*args, **kwargs)
         if kind is None:
             return self._unknown(name, func(*args, **kwargs))
-        rule = self.rule_set.rules.get(_narrowed(kind, args))
+        rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs)
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
         result = rule(Call(kind, plain, plain_args, plain_kwargs, self))
         return args[0].copy_(result) if in_place else result
+
+    def _rule(self, kind: Kind) -> Rule | None:
+        if kind in LAYERS:
+            self._layers += 1
+            if self._layers == 1 and self.rule_set.first:
+                return self.rule_set.first
+        return self.rule_set.rules.get(kind)
 
     def _unknown(self, name: str, result: Any) -> Any:
         if self.rule_set.strict and isinstance(result, Tensor) and result.requires_grad:
@@ -157,6 +170,13 @@ def _depends(values: tuple[Any, ...]) -> bool:
         value.requires_grad if isinstance(value, Tensor) else isinstance(value, tuple | list) and _depends(tuple(value))
         for value in values
     )
+
+
+def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
+    """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
+    if name == "batch_norm" and (kwargs.get("training") or any(each is True for each in args[5:6])):
+        return None
+    return KINDS.get(name)
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:

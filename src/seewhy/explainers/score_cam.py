@@ -190,7 +190,7 @@ def cluster_sums(maps: Tensor, clusters: int) -> Tensor:
         return maps
     ward = _one_hot(AgglomerativeClustering(count).fit_predict(rows), count)
     centres = ward @ rows / ward.sum(1, keepdims=True)
-    labels = KMeans(count, init=centres).fit_predict(rows)
+    labels = KMeans(count, init=centres, random_state=0).fit_predict(rows)
     members = torch.from_numpy(_one_hot(labels, count)).to(maps)
     return torch.einsum("nc,chw->nhw", members, maps)
 

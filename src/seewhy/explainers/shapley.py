@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -45,6 +45,7 @@ class ShapleyMethod(RegionMethod):
     """A share of the score per region, from at most `samples` variations of the picture.
 
     `of` is the score shared out: the class's logit or its probability; for "A rather than B" the difference of two.
+    Of a fill with alternatives a coalition's worth is the mean over all of them, each of which is a variation.
     """
 
     samples: int = 2000
@@ -70,8 +71,13 @@ class ShapleyMethod(RegionMethod):
             outputs = logits.double()
             return target.score(outputs.softmax(-1) if self.of == "probability" else outputs)
 
-        engine.expected = engine.forwards + min(self.samples, 2**engine.regions)
-        shares = self.shares(lambda coalitions: score(engine(coalitions)), engine.label_map, generator)
+        def worth(coalitions: Tensor) -> Tensor:
+            filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
+            return torch.stack([score(engine(coalitions, which)) for which in filled]).mean(0)
+
+        engine.expected = engine.forwards + min(self.samples, engine.alternatives * 2**engine.regions)
+        method = replace(self, samples=self.samples // engine.alternatives)
+        shares = method.shares(worth, engine.label_map, generator)
         checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
         if shares.r2 is not None:
             checks["r2"] = shares.r2

@@ -19,14 +19,17 @@ from seewhy.models import Box, Prediction, Target
 __all__ = ["SCHEMA", "load", "manifest", "save"]
 
 SCHEMA = 1
-VALUES, REGIONS, PHOTO, PICTURE, MANIFEST = "values.npy", "regions.npy", "image.png", "picture.png", "manifest.json"
-ARRAYS = {"values", "image"}  # kept in files of their own
+VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
+PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
+ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 
 def save(explanation: Explanation, folder: Path) -> Path:
     """Write everything about `explanation` into `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / VALUES, explanation.values, allow_pickle=False)
+    if explanation.errors is not None:
+        np.save(folder / ERRORS, explanation.errors.astype(np.float32), allow_pickle=False)
     if explanation.regions is not None:
         np.save(folder / REGIONS, explanation.regions.labels.astype(np.int32), allow_pickle=False)
     explanation.image.to_pil().save(folder / PHOTO)
@@ -62,7 +65,8 @@ def _read(folder: Path) -> Explanation:
     if image.sha256 != about["sha256"]:
         raise ExplainError(f"{folder / PHOTO} was changed since the explanation was saved")
     values = np.load(folder / VALUES, allow_pickle=False)
-    return Explanation(values=values, image=image, **_rebuilt(content["explanation"], folder))
+    errors = np.load(folder / ERRORS, allow_pickle=False) if (folder / ERRORS).is_file() else None
+    return Explanation(values=values, errors=errors, image=image, **_rebuilt(content["explanation"], folder))
 
 
 def manifest(explanation: Explanation) -> dict[str, Any]:

@@ -170,10 +170,15 @@ def _targets(classifier: Classifier, images: Sequence[Image], request: Request) 
 
 
 def _make(name: str, given: dict[str, Any], asked: int) -> Method:
-    """Among several methods each takes what it has; one alone must have all that is given."""
+    """Among several methods each takes what it has; one alone must have all that is given.
+
+    A background is what methods that hide parts of the picture put in their place.
+    """
+    known = method_info(name).parameters
+    if "background" not in known and "fill" in known:
+        given = {"fill" if key == "background" else key: value for key, value in given.items()}
     if asked == 1:
         return find_method(name, **given)
-    known = method_info(name).parameters
     return find_method(name, **{key: value for key, value in given.items() if key in known})
 
 

@@ -1,4 +1,7 @@
-"""Where results go: `OUT/<photo>/<method>/`, with layer and class in the name where a photo has several of them."""
+"""Where results go: `OUT/<photo>/<method>/`, with layer and class in the name where a photo has several of them.
+
+Beside them `<method>--classes.png`, where a method of regions was asked about several classes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.explainers import Explanation, Outcome
+from seewhy.explainers.pictures import by_classes, class_grid
 
 __all__ = ["save_each"]
 
@@ -23,6 +27,8 @@ def save_each(outcomes: Iterable[Outcome], out: Path) -> Iterator[tuple[Outcome,
         folder = out / (stem if taken[stem] == 1 else f"{stem}-{taken[stem]}")
         for name, explanation in zip(folder_names(outcome.explanations), outcome.explanations, strict=True):
             explanation.save(folder / name)
+        for method, about in by_classes(outcome.explanations).items():
+            class_grid(about).save(folder / f"{_safe(method)}--classes.png")
         yield outcome, folder
 
 

@@ -44,21 +44,35 @@ class Captured:
             raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
         return self.activations[layer]
 
-    def gradients(self, score: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """∂ score / ∂ activation of each layer; `score` may be a sum over the batch. Can be called again."""
+    def gradients(self, score: Tensor, layers: Sequence[str], *, differentiable: bool = False) -> dict[str, Tensor]:
+        """∂ score / ∂ activation of each layer; `score` may be a sum over the batch. Can be called again.
+
+        `differentiable` gradients can be differentiated in turn.
+        """
         if not score.requires_grad:
             raise ExplainError(
                 "the network's answer does not depend on the captured layers through autograd: it runs under "
                 "inference_mode, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
             )
         tensors = [self[layer] for layer in layers]
-        found = gradients_of(score, tensors)
+        found = gradients_of(score, tensors, differentiable=differentiable)
         gradients: dict[str, Tensor] = {}
         for layer, gradient in zip(layers, found, strict=True):
             if gradient is None:
                 raise ExplainError(f"the network's answer does not depend on layer '{layer}'; choose another")
             gradients[layer] = gradient
         return gradients
+
+    def curvatures(self, score: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The gradients at each layer, and H·A: the layer's activations times the score's second derivatives."""
+        slopes = self.gradients(score, layers, differentiable=True)
+        return slopes, {layer: self._curvature(slopes[layer], self[layer]) for layer in layers}
+
+    def _curvature(self, slope: Tensor, activation: Tensor) -> Tensor:
+        if not slope.requires_grad:  # linear from here on
+            return torch.zeros_like(activation)
+        (found,) = gradients_of((slope * activation.detach()).sum(), [activation])
+        return torch.zeros_like(activation) if found is None else found
 
 
 @contextmanager
@@ -111,9 +125,9 @@ def watch(module: nn.Module) -> Generator[list[Visit]]:
         yield visits
 
 
-def gradients_of(score: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor | None]:
+def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:
     """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
-    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True)
+    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:

@@ -44,10 +44,11 @@ class Tail:
     _lend: Lend
     _earlier_runs: int = 0  # of the layer that have to run again
 
-    def __call__(self, activations: Tensor) -> Tensor:
-        """Logits `(n, K)` with `activations` `(n, …)` for what the layer puts out."""
+    def __call__(self, activations: Tensor, *, gradients: bool = False) -> Tensor:
+        """Logits `(n, K)` with `activations` `(n, …)` for what the layer puts out; with `gradients`, by autograd."""
         count = len(activations)
-        with torch.inference_mode(False), torch.no_grad(), _answering(self._answers(activations, count)):
+        recording = torch.enable_grad() if gradients else torch.no_grad()
+        with torch.inference_mode(False), recording, _answering(self._answers(activations, count)):
             return self._forward(self._x.expand(count, *self._x.shape[1:]))
 
     def _answers(self, activations: Tensor, count: int) -> Answers:

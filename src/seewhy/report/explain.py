@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from seewhy.draw import Weight, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, Outcome
-from seewhy.explainers.pictures import class_tile, explanation_tile
+from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile
 from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
@@ -151,14 +151,9 @@ def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Mar
 
 def _grids(explanations: Sequence[Explanation]) -> list[Grid]:
     """One grid for each method of regions that was asked about several classes."""
-    methods: dict[str, list[Explanation]] = {}
-    for each in explanations:
-        if each.regions is not None:
-            methods.setdefault(each.method, []).append(each)
     return [
         Grid(method_info(name), any(each.rule for each in about), [_cell(each) for each in about])
-        for name, about in methods.items()
-        if len(about) > 1
+        for name, about in by_classes(explanations).items()
     ]
 
 

@@ -1,0 +1,78 @@
+"""Expected gradients against shap's GradientExplainer: how near a number of gradients comes to the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from benchmarks._networks import DEFAULT, classifier_of
+from benchmarks._timing import machine, write_section
+
+from seewhy import Classifier, Image, Target, find_method, open_image
+from seewhy.explainers.fills import Images
+
+PHOTOS = ("sample:coffee", "sample:cat", "sample:astronaut")
+OTHERS = ("sample:rocket", "sample:coffee", "sample:cat", "sample:astronaut")
+TRUTH, ASKED, SEEDS = 5000, 200, 4
+
+ABOUT = f"""\
+## Expected gradients
+
+How far maps of the likeliest class are from a reference of {TRUTH:,} samples: root mean square over pixels, relative to
+that of the reference, mean over {SEEDS} seeds; {DEFAULT}, the other three photos as background. In brackets: divided by
+shap's with {ASKED}. **Wanted: no more than 1 with half of the samples.**
+"""
+
+
+def main(device: torch.device, budget: float) -> None:  # noqa: ARG001
+    """Measure, and write the section `expected_gradients` of the results, however long it takes."""
+    classifier = classifier_of(DEFAULT, device)
+    rows = [_row(classifier, photo) for photo in PHOTOS]
+    names = [f"shap, {ASKED}", *(f"seewhy, {count}" for count in _counts())]
+    head = f"| photo | {' | '.join(names)} |\n|---|{'--:|' * len(names)}"
+    write_section("expected_gradients", "\n".join([ABOUT, machine(device), "", head, *rows]))
+
+
+def _counts() -> list[int]:
+    return [ASKED, ASKED // 2, ASKED // 3]
+
+
+def _row(classifier: Classifier, photo: str) -> str:
+    image = open_image(photo)
+    others = [open_image(each) for each in OTHERS if each != photo]
+    target = int(classifier.probabilities([image])[0].argmax())
+    truth = _seewhy(classifier, image, others, target, TRUTH, seed=2**31)
+    runs: list[Callable[[int], np.ndarray]] = [lambda seed: _shap(classifier, image, others, target, seed)]
+    runs += [lambda seed, count=count: _seewhy(classifier, image, others, target, count, seed) for count in _counts()]
+    errors = [np.mean([_distance(run(seed), truth) for seed in range(SEEDS)]) for run in runs]
+    return f"| {photo} | {' | '.join(f'{error:.3f} ({error / errors[0]:.2f})' for error in errors)} |"
+
+
+def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.square(found - truth).mean() / np.square(truth).mean()))
+
+
+def _seewhy(
+    classifier: Classifier, image: Image, others: list[Image], target: int, samples: int, seed: int
+) -> np.ndarray:
+    method = find_method("expected-gradients", background=Images(tuple(others)), samples=samples, tolerance=0.0)
+    generator = torch.Generator().manual_seed(seed)
+    return method(classifier, [image], [[Target(target)]], generator=generator)[0].values
+
+
+def _shap(classifier: Classifier, image: Image, others: list[Image], target: int, seed: int) -> np.ndarray:
+    import shap
+
+    background = Images(tuple(others)).prepare(_pixels(classifier, image), None, torch.Generator())
+    count = background.alternatives
+    pixels = background(torch.zeros((count, *_pixels(classifier, image).shape[1:])), torch.arange(count))
+    explainer = shap.GradientExplainer(classifier.module.eval(), classifier.preprocessing.normalize(pixels))
+    x = classifier.preprocess([image])
+    wanted = np.full((1, 1), target)
+    found, *_ = explainer.shap_values(x, nsamples=ASKED, ranked_outputs=wanted, output_rank_order="custom", rseed=seed)
+    return np.asarray(found)[0, ..., 0].sum(0)
+
+
+def _pixels(classifier: Classifier, image: Image) -> torch.Tensor:
+    return classifier.preprocessing.pixels([image])[0]

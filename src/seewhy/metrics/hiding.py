@@ -1,0 +1,73 @@
+"""Ask the network about a picture with parts of it hidden, for many explanations at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.explainers import Explanation
+from seewhy.explainers.fills import Fill
+from seewhy.explainers.map_method import in_chunks, probability
+from seewhy.explainers.masking import MaskedForward
+from seewhy.images import Image
+from seewhy.metrics.ordering import Hiding, draw_ties, keep_of, pixel_ranks
+from seewhy.models import Classifier
+from seewhy.progress import Progress
+
+__all__ = ["Hider"]
+
+
+class Hider:
+    """The masked-forward engine for one picture and fill, with the answers about pixels in order of relevance.
+
+    `ties` `(h, w)` is the order of equal pixels. What several metrics ask, such as deletion and its difference to
+    insertion, is asked of the network once.
+    """
+
+    def __init__(self, classifier: Classifier, image: Image, fill: str | Fill, seed: int, progress: Progress) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        # What half precision rounds would count as a change of confidence.
+        self.engine = MaskedForward(
+            classifier, image, fill, generator=generator, precision="float32", progress=progress
+        )
+        self.ties = draw_ties(classifier.preprocessing.size, seed)
+        self._known: dict[tuple[Explanation, Hiding], float] = {}
+
+    def whole(self, explanation: Explanation) -> float:
+        """The probability of what was explained, of the unchanged picture."""
+        return float(probability(self.engine.logits, explanation.target))
+
+    def logits(self, count: int, masks: Callable[[slice], Tensor]) -> Tensor:
+        """Float32 logits `(count, K)`; `masks` gives those `(n, h, w)` of a slice, 1 or true where kept."""
+        self.engine.expected = self.engine.forwards + count
+        rows = [logits for _, _, logits in in_chunks(self.engine, count, masks)]
+        return torch.cat(rows) if rows else self.engine.logits.new_empty((0, len(self.engine.logits)))
+
+    def softly(self, explanations: Sequence[Explanation], mask: Callable[[Explanation], np.ndarray]) -> np.ndarray:
+        """The probability of what each explains, `(n,)`, under its float mask `(h, w)`, 1 where kept."""
+        logits = self.logits(len(explanations), lambda part: _stacked([mask(each) for each in explanations[part]]))
+        return np.array([_probability(row, each) for row, each in zip(logits, explanations, strict=True)])
+
+    def ranked(self, explanations: Sequence[Explanation], hidings: Sequence[Hiding]) -> np.ndarray:
+        """The probability of what each explains under each hiding of its pixels, `(n, hidings)`."""
+        self._find_out([(each, way) for each in explanations for way in hidings if (each, way) not in self._known])
+        return np.array([[self._known[each, way] for way in hidings] for each in explanations])
+
+    def _find_out(self, asked: Sequence[tuple[Explanation, Hiding]]) -> None:
+        ranks = {each: pixel_ranks(each.values, self.ties) for each in dict.fromkeys(each for each, _ in asked)}
+        logits = self.logits(
+            len(asked), lambda part: _stacked([keep_of(ranks[each], way) for each, way in asked[part]])
+        )
+        for (each, way), row in zip(asked, logits, strict=True):
+            self._known[each, way] = _probability(row, each)
+
+
+def _stacked(masks: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(masks))
+
+
+def _probability(logits: Tensor, explanation: Explanation) -> float:
+    return float(probability(logits, explanation.target))

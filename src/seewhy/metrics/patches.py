@@ -1,0 +1,159 @@
+"""Infidelity and IDSDS: does a map say how much the score falls when a patch is hidden?
+
+The patches are the same for every map, so that many maps cost no more than one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from typing_extensions import override
+
+from seewhy.errors import UsageError
+from seewhy.explainers import Explanation
+from seewhy.explainers.fills import Fill
+from seewhy.metrics.correlation import is_flat, spearman
+from seewhy.metrics.registry import register_metric
+from seewhy.metrics.subject import Score, Subject
+from seewhy.progress import Progress, silent
+
+__all__ = ["IDSDS", "Infidelity", "grid", "infidelity", "squares"]
+
+
+def infidelity(predicted: np.ndarray, actual: np.ndarray, *, scaled: bool) -> float:
+    """Mean squared error of predicted falls `(n,)`, in units of `actual`, or multiplied by what makes it smallest.
+
+    Source: Yeh 2019; the scale β is that of their code.
+    """
+    beta = 1.0
+    if scaled:
+        square = float(predicted @ predicted)
+        beta = float(predicted @ actual) / square if square else 0.0
+    return float(np.square(beta * predicted - actual).mean())
+
+
+def squares(size: tuple[int, int], side: int, count: int, generator: torch.Generator) -> np.ndarray:
+    """Bool `(count, h, w)`: squares of `side` pixels at random places, each pixel of it inside."""
+    masks = np.zeros((count, *size), bool)
+    places = [torch.randint(length - side + 1, (count,), generator=generator).tolist() for length in size]
+    for mask, top, left in zip(masks, *places, strict=True):
+        mask[top : top + side, left : left + side] = True
+    return masks
+
+
+def grid(size: tuple[int, int], cells: int) -> np.ndarray:
+    """Bool `(cells², h, w)`: the cells of a regular grid, row by row."""
+    rows, columns = (np.arange(length) * cells // length for length in size)
+    return (rows[:, None] * cells + columns) == np.arange(cells**2)[:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Patches(ABC):
+    fill: str | Fill = "mean"
+
+    @abstractmethod
+    def patches(self, size: tuple[int, int], generator: torch.Generator) -> np.ndarray:
+        """Bool `(n, h, w)`, true where a patch hides the picture."""
+
+    @abstractmethod
+    def score(self, predicted: np.ndarray, actual: np.ndarray) -> Score:
+        """From what the map says a patch is worth, `(n,)`, and how far the score falls without it, `(n,)`."""
+
+    def __call__(
+        self,
+        subject: Subject,
+        explanations: Sequence[Explanation],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        """See `Metric`."""
+        hider = subject.hider(self.fill, generator, progress)
+        fresh = torch.Generator().manual_seed(generator.initial_seed())
+        patches = self.patches(subject.classifier.preprocessing.size, fresh)
+        kept = torch.from_numpy(~patches)
+        falls = hider.engine.logits.double() - hider.logits(len(kept), lambda part: kept[part]).double()
+        inside = patches.reshape(len(patches), -1).astype(np.float64)
+        return [self.score(inside @ each.values.ravel(), each.target.score(falls).numpy()) for each in explanations]
+
+
+@register_metric(
+    "infidelity",
+    title="Infidelity",
+    family="faithfulness",
+    higher_is_better=False,
+    bounds=(0, np.inf),
+    paper="Yeh et al. 2019",
+    arxiv="1901.09392",
+    needs=("scores",),
+    question="How far off is the map when it foretells how much the score falls as random squares are hidden?",
+    reading="The mean squared error, in squared logits: 0 is perfect, and an empty map gets what the falls themselves "
+    "amount to. Compare maps of the same picture only.",
+)
+@dataclass(frozen=True, kw_only=True)
+class Infidelity(_Patches):
+    """E[(β Iᵀa − (f(x) − f(x without the square)))²], f the logit, or the difference of two, that was explained.
+
+    I is 1 on `draws` random squares of `side` times the shorter side. `scaled` takes the best β, for maps that have
+    no unit; else β = 1. Source: Yeh 2019, with square removal.
+    """
+
+    side: float = 0.25
+    draws: int = 64
+    scaled: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.side <= 1 or self.draws < 1:
+            raise UsageError(
+                f"infidelity wants one draw or more of squares with a side above 0 and up to 1, not "
+                f"draws={self.draws}, side={self.side:g}"
+            )
+
+    @override
+    def patches(self, size: tuple[int, int], generator: torch.Generator) -> np.ndarray:
+        return squares(size, max(round(self.side * min(size)), 1), self.draws, generator)
+
+    @override
+    def score(self, predicted: np.ndarray, actual: np.ndarray) -> Score:
+        return Score(infidelity(predicted, actual, scaled=self.scaled), np.stack([predicted, actual]))
+
+
+@register_metric(
+    "idsds",
+    title="IDSDS, without fine-tuning",
+    family="faithfulness",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    paper="Hesse et al. 2024",
+    arxiv="2407.11910",
+    needs=("scores",),
+    question="Does the map rank the patches of the picture as the network does?",
+    reading="1 means that the order of the patches is that of how far the score falls without each; 0 is chance.",
+)
+@dataclass(frozen=True, kw_only=True)
+class IDSDS(_Patches):
+    """Rank correlation of the map's sum over each of `cells` × `cells` patches with the fall of the score without it.
+
+    Source: Hesse 2024, where the network is first trained to cope with missing patches: there, scores of
+    different networks can be compared; here, only of maps.
+    """
+
+    cells: int = 4
+
+    def __post_init__(self) -> None:
+        if self.cells < 2:
+            raise UsageError(f"cells is how many patches there are in a row, two or more, not {self.cells}")
+
+    @override
+    def patches(self, size: tuple[int, int], generator: torch.Generator) -> np.ndarray:
+        return grid(size, self.cells)
+
+    @override
+    def score(self, predicted: np.ndarray, actual: np.ndarray) -> Score:
+        if is_flat(predicted):
+            return Score.undefined("the map calls every patch equally relevant, so it ranks none")
+        return Score(spearman(predicted, actual), np.stack([predicted, actual]))

@@ -1,0 +1,135 @@
+"""ROAD: remove and debias. Pixels give way to what their surroundings suggest, so that the hole itself says nothing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from typing_extensions import override
+
+from seewhy.errors import UsageError
+from seewhy.explainers import Explanation
+from seewhy.explainers.fills import Fill
+from seewhy.metrics.hiding import Hider
+from seewhy.metrics.ordering import End, Hiding
+from seewhy.metrics.registry import register_metric
+from seewhy.metrics.subject import Score, Subject
+from seewhy.progress import Progress, silent
+
+__all__ = ["ROAD", "ROADLeRF", "ROADMoRF", "combined"]
+
+PAPER = "Rong et al. 2022"
+ARXIV = "2202.00449"
+
+
+def combined(least_first: np.ndarray, most_first: np.ndarray) -> float:
+    """(LeRF − MoRF) / 2 of mean changes of probability. Source: pytorch-grad-cam's ROADCombined."""
+    return float(least_first.mean() - most_first.mean()) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Removal(ABC):
+    percentiles: tuple[float, ...] = (20, 40, 60, 80)
+    fill: str | Fill = "linear"
+
+    def __post_init__(self) -> None:
+        if not self.percentiles or not all(0 <= each <= 100 for each in self.percentiles):
+            raise UsageError(f"percentiles are one or more numbers from 0 to 100, not {self.percentiles}")
+
+    def changes(self, hider: Hider, explanations: Sequence[Explanation], end: End) -> np.ndarray:
+        """Change of probability `(n, percentiles)` when the pixels beyond each percentile are removed from one end."""
+        ways = [Hiding.share(end, 1 - each / 100, hider.ties.size) for each in self.percentiles]
+        whole = np.array([hider.whole(each) for each in explanations])
+        return hider.ranked(explanations, ways) - whole[:, None]
+
+    @abstractmethod
+    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
+        """One score per explanation."""
+
+    def __call__(
+        self,
+        subject: Subject,
+        explanations: Sequence[Explanation],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        """See `Metric`."""
+        return self.score(subject.hider(self.fill, generator, progress), explanations)
+
+
+@register_metric(
+    "road-morf",
+    title="ROAD, most relevant first",
+    family="faithfulness",
+    higher_is_better=False,
+    bounds=(-1, 1),
+    paper=PAPER,
+    arxiv=ARXIV,
+    needs=("scores",),
+    question="How much less likely is the class once its most relevant pixels are painted over from their "
+    "surroundings?",
+    reading="−0.5 means that the probability falls by 50 points on average; the lower, the more the network depended "
+    "on what the map marks.",
+)
+@dataclass(frozen=True, kw_only=True)
+class ROADMoRF(_Removal):
+    """Mean change of the class's probability when the most relevant pixels are removed.
+
+    `percentiles` P as in pytorch-grad-cam: the top (100 − P) % go, exactly so many whatever the ties, which stand in
+    random order. The curve holds the change for each. Source: Rong 2022, section 4, who plot accuracy; the change of
+    one picture's probability is pytorch-grad-cam's.
+    """
+
+    @override
+    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
+        return [Score(float(each.mean()), each) for each in self.changes(hider, explanations, "highest")]
+
+
+@register_metric(
+    "road-lerf",
+    title="ROAD, least relevant first",
+    family="faithfulness",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    paper=PAPER,
+    arxiv=ARXIV,
+    needs=("scores",),
+    question="How well does the class survive when its least relevant pixels are painted over from their surroundings?",
+    reading="Around 0 the network could do without what the map leaves dark; −0.5 means that the probability falls by "
+    "50 points on average.",
+)
+@dataclass(frozen=True, kw_only=True)
+class ROADLeRF(_Removal):
+    """Mean change of the class's probability when the least relevant pixels are removed; see `ROADMoRF`."""
+
+    @override
+    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
+        return [Score(float(each.mean()), each) for each in self.changes(hider, explanations, "lowest")]
+
+
+@register_metric(
+    "road",
+    title="ROAD, combined",
+    family="faithfulness",
+    higher_is_better=True,
+    bounds=(-1, 1),
+    paper=PAPER,
+    arxiv=ARXIV,
+    needs=("scores",),
+    question="Does the network depend more on what the map marks than on what it leaves dark?",
+    reading="0 is what a map that knows nothing gets; the higher, the better. Pixels are painted over smoothly, so the "
+    "shape of the hole gives nothing away.",
+)
+@dataclass(frozen=True, kw_only=True)
+class ROAD(_Removal):
+    """(LeRF − MoRF) / 2. The curve `(2, percentiles)` holds LeRF's changes, then MoRF's; see `ROADMoRF`."""
+
+    @override
+    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
+        least = self.changes(hider, explanations, "lowest")
+        most = self.changes(hider, explanations, "highest")
+        return [Score(combined(*pair), np.stack(pair)) for pair in zip(least, most, strict=True)]

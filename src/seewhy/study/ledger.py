@@ -1,0 +1,129 @@
+"""What a study has finished, kept so that no end of the process can hurt it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from seewhy.errors import UsageError
+from seewhy.study.executors import LOST
+from seewhy.study.plan import Plan, Unit, canonical, difference
+from seewhy.study.work import Failure, Result
+
+__all__ = ["LEDGER", "Ledger", "open_ledger"]
+
+LEDGER = "ledger.sqlite"
+
+# A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
+# The exclusive lock is the operating system's: it ends with the process, however that ends.
+_SETTINGS = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+BEGIN EXCLUSIVE;
+CREATE TABLE IF NOT EXISTS plan (configuration TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS units (
+    model TEXT, method TEXT, image TEXT,
+    rows TEXT NOT NULL, error TEXT, message TEXT, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
+    PRIMARY KEY (model, method, image)
+) WITHOUT ROWID;
+COMMIT;
+"""
+_RECORD = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Ledger:
+    """The finished units of one plan. Times and attempts are here and nowhere else."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def finished(self) -> set[Unit]:
+        """Units that need not be done again; those whose workers died are not among them."""
+        with _failures_named(self._path):
+            found = self._connection.execute("SELECT model, method, image FROM units WHERE error IS NOT ?", [LOST])
+            return {Unit(*row) for row in found}
+
+    def record(self, result: Result) -> None:
+        """Commit one result."""
+        error, message = result.failure or (None, None)
+        values = (*result.unit, canonical(result.rows), error, message, result.seconds, result.attempts)
+        with _failures_named(self._path):
+            self._connection.execute(_RECORD, values)
+
+    def results(self) -> Iterator[Result]:
+        """Everything recorded, sorted by model, method and image."""
+        with _failures_named(self._path):
+            for row in self._connection.execute("SELECT * FROM units ORDER BY model, method, image"):
+                yield _result(*row)
+
+
+@contextmanager
+def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
+    """The ledger in `folder`, made if need be, and nobody else's until it is closed.
+
+    Raises:
+        UsageError: another run is using it, it was begun with another configuration, it is damaged, or it cannot be
+            written.
+    """
+    path = folder / LEDGER
+    with closing(_connect(path)) as connection:
+        with _failures_named(path):
+            connection.executescript(_SETTINGS)
+            _check_sound(connection, path)
+            _check_plan(connection, plan.configuration, folder)
+        yield Ledger(connection, path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with _failures_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(path, timeout=0, isolation_level=None)
+
+
+def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _damaged(path, verdict)
+
+
+def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path) -> None:
+    known = connection.execute("SELECT configuration FROM plan").fetchone()
+    if known is None:
+        connection.execute("INSERT INTO plan VALUES (?)", [configuration])
+    elif changes := difference(known[0], configuration):
+        raise UsageError(
+            f"{folder} holds a study with another configuration ({'; '.join(changes)}); "
+            "choose another folder, or ask for what was asked there"
+        )
+
+
+def _result(
+    model: str, method: str, image: str, rows: str, error: str | None, message: str, seconds: float, attempts: int
+) -> Result:
+    failure = Failure(error, message) if error else None
+    return Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
+
+
+@contextmanager
+def _failures_named(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above are details
+        if code == sqlite3.SQLITE_BUSY:
+            raise UsageError(
+                f"another run is writing to {path.parent}; wait for its end, or choose another folder"
+            ) from error
+        if code in _DAMAGED:
+            raise _damaged(path, str(error)) from error
+        raise UsageError(f"{path} cannot be written ({error}); check the disk's space and permissions") from error
+
+
+def _damaged(path: Path, reason: str) -> UsageError:
+    return UsageError(f"{path} is damaged ({reason}); delete it to begin the study anew, or restore a copy")

@@ -1,0 +1,109 @@
+"""What a study is going to do, in full and before it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from itertools import product
+from typing import Any, NamedTuple
+
+__all__ = ["Plan", "Unit", "canonical", "difference"]
+
+_LISTED = 3  # names shown of many
+_DIGEST = 64  # letters of a SHA-256, which tell people nothing
+
+
+class Unit(NamedTuple):
+    """The smallest piece of work: one method explains one image to one model, and all metrics score it."""
+
+    model: str
+    method: str
+    image: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides the results of a study; two equal plans give the same bytes.
+
+    Attributes:
+        models: the fingerprint of each model by its name.
+        methods: the hyper-parameters of each method by its name.
+        metrics: the same of each metric.
+        images: the content hash of each image by its path.
+        masks: the content hash of the mask of each image that has one, by the path of the image.
+        batch_size: images or variations in one forward; it decides the last bits of a sum.
+        precision: of the network's numbers, such as `float32`.
+        threads: of one worker; it decides the last bits as well.
+        seed: of all randomness.
+    """
+
+    models: Mapping[str, str]
+    methods: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
+    images: Mapping[str, str]
+    masks: Mapping[str, str] = field(default_factory=dict[str, str])
+    batch_size: int
+    precision: str = "float32"
+    threads: int = 1
+    seed: int = 0
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every unit, model by model so that each is loaded once, and image by image."""
+        triples = product(self.models, self.images, self.methods)
+        return [Unit(model, method, image) for model, image, method in triples]
+
+    @property
+    def configuration(self) -> str:
+        """The plan as canonical JSON."""
+        return canonical(asdict(self))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the configuration."""
+        return sha256(self.configuration.encode()).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of `value`: keys sorted, no spaces, no NaN.
+
+    Raises:
+        TypeError, ValueError: JSON cannot say it.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def difference(old: str, new: str) -> list[str]:
+    """In words, part by part, how one configuration differs from another; nothing where they are equal."""
+    return list(_changes(json.loads(old), json.loads(new), ""))
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[str]:
+    label = f"{place.rstrip('.')}: " if place else ""
+    if gone := sorted(old.keys() - new.keys()):
+        yield f"{label}no longer {_listed(gone)}"
+    if come := sorted(new.keys() - old.keys()):
+        yield f"{label}newly {_listed(come)}"
+    common = sorted(old.keys() & new.keys())
+    if edited := [name for name in common if _is_digest(old[name]) and old[name] != new[name]]:
+        yield f"{label}other content in {_listed(edited)}"
+    for name in common:
+        if isinstance(old[name], dict) and isinstance(new[name], dict):
+            yield from _changes(old[name], new[name], f"{place}{name}.")
+        elif old[name] != new[name] and name not in edited:
+            yield f"{place}{name}: was {_shown(old[name])}, now {_shown(new[name])}"
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == _DIGEST
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)

@@ -1,0 +1,103 @@
+"""How units are dealt, with workers that exist only here and die as they are told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seewhy.errors import SeewhyError
+from seewhy.study import Result, Unit
+from seewhy.study.executors import ATTEMPTS, LOST, Lost, deal
+
+UNITS = [Unit("model", "method", f"{number}.png") for number in range(12)]
+
+
+class Actor:
+    """Dies of a unit as often as `deaths` says, and before it is ready while `stillborn` are left."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self.unit: Unit | None = None
+        self.dismissed = False
+
+    def give(self, unit: Unit) -> None:
+        assert not self.dismissed
+        self.unit = unit
+
+    def take(self) -> Result | Lost | None:
+        if self.unit is None:
+            self.crew.stillborn -= 1
+            return Lost("exit code 1") if self.crew.stillborn >= 0 else None
+        self.crew.deaths[self.unit] -= 1
+        return Lost("exit code -9") if self.crew.deaths[self.unit] >= 0 else Result(self.unit)
+
+    def dismiss(self) -> None:
+        self.dismissed = True
+
+
+class Crew:
+    def __init__(self, deaths: dict[Unit, int] | None = None, stillborn: int = 0, turns: Sequence[int] = ()) -> None:
+        self.deaths = Counter(deaths or {})
+        self.stillborn = stillborn
+        self.turns = [*turns]
+        self.hired: list[Actor] = []
+        self.most = 0
+
+    def hire(self) -> Actor:
+        self.hired.append(Actor(self))
+        return self.hired[-1]
+
+    def first(self, busy: Sequence[Actor]) -> Actor:
+        self.most = max(self.most, len(busy))
+        return busy[(self.turns.pop() if self.turns else 0) % len(busy)]
+
+
+@given(
+    deaths=st.dictionaries(st.sampled_from(UNITS), st.integers(0, 5)),
+    stillborn=st.integers(0, ATTEMPTS - 1),
+    workers=st.integers(1, 20),
+    turns=st.lists(st.integers(0, 20), max_size=40),
+)
+def test_every_unit_comes_back_once_whoever_dies(deaths, stillborn, workers, turns):
+    crew = Crew(deaths, stillborn, turns)
+    results = {result.unit: result for result in deal(UNITS, crew, workers)}
+    assert sorted(results) == sorted(UNITS)
+    for unit, result in results.items():
+        fatal = deaths.get(unit, 0) >= ATTEMPTS
+        assert result.attempts == min(deaths.get(unit, 0) + 1, ATTEMPTS)
+        assert (result.failure is not None) == fatal
+        assert not result.failure or result.failure.error == LOST
+    assert crew.most <= min(workers, len(UNITS))
+    assert all(actor.dismissed for actor in crew.hired)
+
+
+def test_nothing_to_do_needs_nobody():
+    crew = Crew()
+    assert list(deal([], crew, 4)) == []
+    assert crew.hired == []
+
+
+def test_a_new_unit_is_under_way_before_the_last_is_looked_at():
+    crew = Crew()
+    results = deal(UNITS, crew, 1)
+    assert next(results).unit == UNITS[0]
+    assert crew.hired[0].unit == UNITS[1]
+
+
+def test_closing_dismisses_everybody():
+    crew = Crew()
+    results = deal(UNITS, crew, 3)
+    next(results)
+    results.close()
+    assert [actor.dismissed for actor in crew.hired] == [True] * 3
+
+
+def test_workers_that_never_get_ready_stop_the_run():
+    crew = Crew(stillborn=100)
+    with pytest.raises(SeewhyError, match="exit code 1"):
+        list(deal(UNITS, crew, 2))
+    assert all(actor.dismissed for actor in crew.hired)
