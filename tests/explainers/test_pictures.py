@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.transform import resize
 
 from report.samples import explanation, photo
 from seewhy.draw import Weight, blank, fit, kept_overlay, overlay, peak, png_bytes
 from seewhy.errors import UsageError
 from seewhy.explainers import RegionWeights, Rule
-from seewhy.explainers.pictures import class_grid, class_tile, explanation_panel, explanation_tile
+from seewhy.explainers.pictures import (
+    by_classes,
+    class_grid,
+    class_tile,
+    explanation_panel,
+    explanation_tile,
+    is_speckled,
+    shared_limit,
+)
 from seewhy.models import Target
 
 LABELS = np.kron([[0, 1], [2, 3]], np.ones((12, 12))).astype(np.int32)
@@ -75,20 +85,38 @@ def test_an_empty_rule_is_told_in_words(precision, words):
     assert np.array_equal(explanation_tile(found).picture, blank(found.image.pixels, found.view, words, longest=640))
 
 
-def test_a_noisy_map_of_pixels_is_cut_where_its_few_largest_values_begin():
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_noisy_map_of_pixels_is_blurred_and_cut_where_its_few_largest_values_begin(signed):
     values = np.random.default_rng(0).standard_normal((80, 80)) ** 5
-    limit = peak(values.astype(np.float32), signed=True, percentile=99.5)
-    noisy = explanation(values=values, signed=True)
-    assert explanation_tile(noisy).legend.limit == limit < np.abs(values).max()
+    noisy = explanation(values=values if signed else np.abs(values), signed=signed)
+    drawn = gaussian_filter(noisy.values, 0.008 * 80)
+    limit = peak(drawn, signed=signed, percentile=99.5)
+    assert explanation_tile(noisy).legend.limit == limit < np.abs(drawn).max()
     assert explanation_tile(noisy, limit=1.0).legend.limit == 1.0
-    shown = overlay(noisy.image.pixels, noisy.values, noisy.view, signed=True, limit=limit, longest=640)
+    shown = overlay(noisy.image.pixels, drawn, noisy.view, signed=signed, limit=limit, longest=640)
     assert np.array_equal(explanation_tile(noisy).picture, shown)
 
 
-@pytest.mark.parametrize(("size", "signed"), [((7, 7), True), ((80, 80), False)])
+@pytest.mark.parametrize(("size", "signed"), [((7, 7), True), ((7, 7), False), ((80, 80), False), ((80, 80), True)])
 def test_other_maps_are_shown_up_to_their_peak(size, signed):
-    values = np.random.default_rng(0).random(size) ** 5
-    assert explanation_tile(explanation(values=values, signed=signed)).legend.limit == values.astype(np.float32).max()
+    coarse = np.random.default_rng(0).random((7, 7)) ** 5
+    values = resize(coarse, size, order=1).astype(np.float32)
+    assert explanation_tile(explanation(values=values, signed=signed)).legend.limit == values.max()
+
+
+def test_what_is_speckled():
+    smooth = np.linspace(0, 1, 100)[None].repeat(100, axis=0)
+    assert not is_speckled(smooth)
+    assert is_speckled(np.random.default_rng(0).standard_normal((100, 100)))
+    assert not is_speckled(np.random.default_rng(0).standard_normal((14, 14))), "cells are meant to be seen one by one"
+    assert not is_speckled(np.zeros((100, 100)))
+
+
+def test_several_maps_share_the_largest_scale():
+    one, other = (explanation(values=np.full((7, 7), size), signed=True) for size in (2.0, -3.0))
+    assert shared_limit([one, other]) == 3.0
+    assert shared_limit([explanation(values=np.zeros((7, 7)))]) is None
+    assert shared_limit([of_regions(2.0, -1.0)]) is None, "regions have bars with a scale of their own"
 
 
 def test_a_signed_map_of_pixels_may_be_empty():
@@ -142,3 +170,9 @@ def test_a_grid_is_of_one_photo_and_one_method_of_regions():
 def test_panels_of_regions_have_the_same_bytes_again(rule, errors):
     found = of_regions(2.0, -1.0, 1.5, 0.0, errors=errors, rule=rule, target_label="a very long name " * 20)
     assert png_bytes(explanation_panel(found)) == png_bytes(explanation_panel(found))
+
+
+def test_classes_are_gathered_by_methods_of_regions_that_were_asked_about_several():
+    first, second = of_regions(1.0), replace(of_regions(2.0), target=Target(0))
+    assert by_classes([explanation(), first, second]) == {"grad-cam": [first, second]}
+    assert by_classes([first, explanation()]) == {}

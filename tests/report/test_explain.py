@@ -140,7 +140,7 @@ def test_an_empty_map_is_an_answer_in_words_without_a_legend(report):
 def test_a_map_of_both_signs_has_a_legend_of_both_signs(report):
     values = EMPTY.copy()
     values[0, 0], values[5, 5] = 1, -2
-    assert "against no evidence for" in report(outcome(explanation(values=values, signed=True))).text
+    assert "against 0 for" in report(outcome(explanation(values=values, signed=True))).text
 
 
 def test_failures_are_listed_with_their_words_and_announced_above(report):
@@ -214,7 +214,7 @@ def test_regions_come_with_bars_that_are_explained_once(report):
         "1: +2.00 ± 0.20; 2: \N{MINUS SIGN}1.00 ± 0.20; 3: +0.50 ± 0.20"
     ] * 2
     assert page.text.count("95 % intervals") == 1
-    assert "against no evidence for" in page.text
+    assert "against 0 for" in page.text
     exact = report(outcome(of_regions()))
     assert "The strongest regions" in exact.text
     assert "95 %" not in exact.text

@@ -28,13 +28,17 @@ class Legend:
 
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
-        words = ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
         block = Image.new("RGB", (width, BAR + 38), PAPER)
         block.paste(self._bar(width), (0, 0))
         pen = ImageDraw.Draw(block)
-        _line(pen, words, BAR + 4, width, 13, INK)
-        _line(pen, self._numbers(), BAR + 22, width, 11, FAINT)
+        _line(pen, self.words, BAR + 4, width, 13, INK)
+        _line(pen, self.numbers, BAR + 22, width, 11, FAINT)
         return block
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What the ends and the middle mean."""
+        return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
 
     def _bar(self, width: int) -> Image.Image:
         ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
@@ -42,7 +46,9 @@ class Legend:
         bar = blend(under, ramp, signed=self.signed, opacity=self.opacity, cmap=self.cmap)
         return Image.fromarray(bar)
 
-    def _numbers(self) -> tuple[str, str, str]:
+    @property
+    def numbers(self) -> tuple[str, str, str]:
+        """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
         cut = self.peak > self.limit
         middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
         low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"

@@ -31,15 +31,26 @@ if TYPE_CHECKING:
     from seewhy.explainers.evidence import RegionWeights, Rule
     from seewhy.explainers.explanation import Explanation
 
-__all__ = ["by_classes", "class_grid", "class_tile", "explanation_panel", "explanation_tile"]
+__all__ = [
+    "by_classes",
+    "class_grid",
+    "class_tile",
+    "explanation_panel",
+    "explanation_tile",
+    "is_speckled",
+    "shared_limit",
+]
 
 LARGE = 640
-GRID = 64 * 64  # cells; a finer map is one of pixels, of which a few may drown the rest
-SHOWN = 99.5  # per cent of the values of such a map
+GRID = 64 * 64  # cells; a finer map may be one of pixels
+SPECKLED = 0.5  # mean step from pixel to pixel over mean size: about 1 for single pixels, under 0.2 for areas
+BLUR = 0.008  # of the shorter side: what people see of single pixels is where they gather
+SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
 HOW_TO_READ = (
     "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
     "ranks that the lines cannot tell apart are marked “=”."
 )
+SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
 NOTHING_SURE = "no region stands out from chance"
 NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
 NOTHING_FOR = "no region surely speaks for it"
@@ -97,13 +108,13 @@ def explanation_tile(
     if regions is None:
         return tile(
             explanation.image.pixels,
-            explanation.values,
+            _drawn(explanation.values),
             explanation.view,
             caption,
             signed=explanation.signed,
             opacity=opacity,
             cmap=cmap,
-            limit=limit or _limit(explanation),
+            limit=limit or shared_limit([explanation]),
         )
     if rule:
         keep = _needed(regions, rule)
@@ -179,11 +190,31 @@ def _nothing(rule: Rule) -> str:
     return NOTHING_NEEDED if rule.holds else NO_RULE
 
 
-def _limit(explanation: Explanation) -> float | None:
-    """Where to cut the colours of a noisy map; none for the others."""
-    if not explanation.signed or explanation.values.size <= GRID:
-        return None
-    return peak(explanation.values, signed=True, percentile=SHOWN) or None
+def is_speckled(values: np.ndarray) -> bool:
+    """Whether a map `(h, w)` of pixels jumps from one to the next, as gradients do, so that single ones mean little."""
+    if values.size <= GRID:
+        return False
+    steps = np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()
+    return bool(steps / 2 > SPECKLED * np.abs(values).mean())
+
+
+def shared_limit(explanations: Sequence[Explanation]) -> float | None:
+    """One end for the colours of several maps, so that they can be compared; None where none finds anything."""
+    return max((_limit(each) for each in explanations if each.regions is None), default=0.0) or None
+
+
+def _limit(explanation: Explanation) -> float:
+    percentile = SHOWN if is_speckled(explanation.values) else 100.0
+    return peak(_drawn(explanation.values), signed=explanation.signed, percentile=percentile)
+
+
+def _drawn(values: np.ndarray) -> np.ndarray:
+    """What is drawn of a map: a speckled one a little blurred."""
+    if not is_speckled(values):
+        return values
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(values, BLUR * min(values.shape))
 
 
 def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
@@ -192,4 +223,6 @@ def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
         method_info(explanation.method).title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]
+    if explanation.regions is None and is_speckled(explanation.values):
+        facts.append(SMOOTHED)
     return " · ".join([*facts, HOW_TO_READ] if has_intervals else facts)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from seewhy.draw import Weight, bars_svg, fit, weight_bars_svg
+from seewhy.draw import Legend, Weight, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, Outcome
-from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile
+from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile, is_speckled, shared_limit
 from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
@@ -28,7 +28,7 @@ BARS_WIDTH, CELL = 380, 360
 class Finding:
     """One overlay, and what is to be said of it.
 
-    `scale` holds the colours of its legend and `weights` the bars of its regions, where it has them. How to read a
+    `scale` holds the colours of its `legend` and `weights` the bars of its regions, where it has them. How to read a
     method's pictures is told at the first of them.
     """
 
@@ -36,11 +36,13 @@ class Finding:
     about: str
     rule: str | None
     picture: Picture
+    legend: Legend | None
     scale: str | None
     weights: Markup | None
     intervals: bool
     found: bool
     signed: bool
+    blurred: bool
     is_first: bool
     facts: Mapping[str, str]
 
@@ -132,7 +134,11 @@ def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
         bars=_bars(classes, explained),
         grids=_grids(explanations),
         findings=[
-            _finding(each, is_first=each.method not in {earlier.method for earlier in explanations[:place]})
+            _finding(
+                each,
+                limit=_limit(each, explanations),
+                is_first=each.method not in {earlier.method for earlier in explanations[:place]},
+            )
             for place, each in enumerate(explanations)
         ],
         asked=asked_classes(explanations),
@@ -163,19 +169,27 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
-def _finding(explanation: Explanation, *, is_first: bool) -> Finding:
+def _limit(explanation: Explanation, explanations: Sequence[Explanation]) -> float | None:
+    """The end of the colours, common to all classes that a method was asked about at a layer."""
+    same = [each for each in explanations if (each.method, each.layer) == (explanation.method, explanation.layer)]
+    return shared_limit(same)
+
+
+def _finding(explanation: Explanation, *, limit: float | None, is_first: bool) -> Finding:
     info = method_info(explanation.method)
-    tile = explanation_tile(explanation)
+    tile = explanation_tile(explanation, limit=limit)
     return Finding(
         info=info,
         about=explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
         rule=explanation.rule.sentence if explanation.rule else None,
         picture=embed(tile.picture, alternative(explanation, info)),
+        legend=tile.legend,
         scale=scale_bar(tile.legend) if tile.legend else None,
         weights=_weights(tile.weights) if tile.weights else None,
         intervals=any(weight.margin for weight in tile.weights),
         found=bool(explanation.rule or tile.legend),
         signed=explanation.signed,
+        blurred=explanation.regions is None and is_speckled(explanation.values),
         is_first=is_first,
         facts=facts(explanation),
     )

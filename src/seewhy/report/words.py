@@ -16,9 +16,12 @@ CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
+    "standard_error": "Other samples would move the map by about {:.0%} of its size.",
     "precision_bits": "The network reckoned with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
 }
+FEW = 4
 ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
 
 
@@ -110,4 +113,11 @@ def _settings(parameters: Mapping[str, Any]) -> str:
 
 
 def _setting(value: Any) -> str:
-    return str(value["name"]) if isinstance(value, Mapping) else str(value)
+    """A picture by its name, a label map by its size, a fill by its own settings."""
+    if not isinstance(value, Mapping):
+        return f"{len(value)} items" if isinstance(value, list) and len(value) > FEW else str(value)
+    if "name" in value:
+        return str(value["name"])
+    if "shape" in value:
+        return f"a map of {' × '.join(map(str, value['shape']))}"
+    return ", ".join(f"{kind}({_settings(settings)})" for kind, settings in value.items())
