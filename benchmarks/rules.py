@@ -27,9 +27,9 @@ RULES: dict[str, RuleSet | None] = {
 ABOUT = f"""\
 ## The backward-rule engine
 
-Median milliseconds for {PAIRS} pictures and {PAIRS} references, and how many times as long as with plain gradients (median
-over rounds and its quartiles); *forward* on the left, *backward* on the right. The network is the private copy, its
-BatchNorm folded. **Wanted of DeepLIFT's backward: 1.60 at most.**
+Median milliseconds for {PAIRS} pictures and {PAIRS} references, and how many times as long as with plain gradients
+(median over rounds and its quartiles); *forward* on the left, *backward* on the right. The network is the private copy,
+its BatchNorm folded. **Wanted of DeepLIFT's backward: 1.60 at most.**
 """
 
 

@@ -116,7 +116,7 @@ def test_several_maps_share_the_largest_scale():
     one, other = (explanation(values=np.full((7, 7), size), signed=True) for size in (2.0, -3.0))
     assert shared_limit([one, other]) == 3.0
     assert shared_limit([explanation(values=np.zeros((7, 7)))]) is None
-    assert shared_limit([of_regions(2.0, -1.0)]) is None, "regions have bars with a scale of their own"
+    assert shared_limit([of_regions(2.0, -1.0, 0.0, 0.0)]) is None, "regions have bars with a scale of their own"
 
 
 def test_a_signed_map_of_pixels_may_be_empty():
@@ -173,6 +173,7 @@ def test_panels_of_regions_have_the_same_bytes_again(rule, errors):
 
 
 def test_classes_are_gathered_by_methods_of_regions_that_were_asked_about_several():
-    first, second = of_regions(1.0), replace(of_regions(2.0), target=Target(0))
+    first = of_regions(1.0, 0.0, 0.0, 0.0)
+    second = replace(first, target=Target(0))
     assert by_classes([explanation(), first, second]) == {"grad-cam": [first, second]}
     assert by_classes([first, explanation()]) == {}

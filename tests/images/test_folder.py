@@ -76,6 +76,14 @@ def test_hashes_are_those_of_the_bytes_and_nothing_hangs(tmp_path):
     }
 
 
+def test_masks_have_hashes_under_the_names_of_their_pictures(tmp_path):
+    picture(tmp_path / "photos/a.jpg", 7)
+    picture(tmp_path / "photos/b.jpg", 7)
+    mask = picture(tmp_path / "masks/a.png", 255)
+    folder = Folder.open(tmp_path / "photos", tmp_path / "masks")
+    assert folder.mask_hashes == {"a.jpg": sha256(mask.read_bytes()).hexdigest()}
+
+
 def test_masks_fit_by_path_or_by_stem_and_may_lie_inside(tmp_path):
     for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "masks/a/1.png", "masks/b/1.png", "masks/2.gif", "masks/other.png"):
         picture(tmp_path / name)
@@ -143,6 +151,12 @@ def test_what_cannot_be_a_folder_says_so(tmp_path):
         Folder.open(tmp_path / "photos", tmp_path / "masks")
     with pytest.raises(UsageError, match="no folder"):
         Folder.open(tmp_path / "photos", tmp_path / "nowhere")
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    picture(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    with pytest.raises(UsageError, match="not UTF-8"):
+        Folder.open(tmp_path)
 
 
 @pytest.mark.parametrize("names", [("p/a/1.png", "p/b/1.png", "m/1.png"), ("p/1.png", "m/1.png", "m/1.gif")])

@@ -14,6 +14,8 @@ from seewhy.images import Image
 from seewhy.metrics import Score, Subject, find_metric
 from seewhy.models import Classifier, Prediction, Preprocessing, Target
 
+RED = Target(0)  # of the planted network
+
 
 class Sum(nn.Module):
     """The probability of class 0 is the sum of `weights` `(h, w)` times red; class 1 has the rest."""
@@ -42,7 +44,7 @@ def noisy(size: tuple[int, int], seed: int = 0) -> Image:
     return Image(np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8), "noise")
 
 
-def explanation(subject: Subject, values: np.ndarray, target: Target = Target(0), seed: int = 0) -> Explanation:  # noqa: B008
+def explanation(subject: Subject, values: np.ndarray, target: Target = RED, seed: int = 0) -> Explanation:
     """`values` as if a method had found them."""
     indices = {target.index, target.against} - {None}
     return Explanation(

@@ -39,7 +39,8 @@ def test_by_hand():
     quarter = np.array([[3.0, -1.0], [0.0, 0.0]])
     assert sparseness(quarter) == pytest.approx((1 * 1 + 3 * 3) / (4 * 4))
     assert entropy(quarter) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(4))
-    assert effective_complexity(quarter, 0.5) == pytest.approx(1 / 4)
+    assert effective_complexity(quarter, 0.33) == pytest.approx(2 / 4)
+    assert effective_complexity(np.array([[2.0, -1.0], [0.0, 0.0]]), 0.5) == pytest.approx(1 / 4), "above, not at"
     assert mean_area(quarter) == pytest.approx(1 / 4)
 
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import zoo
-from metrics.samples import perfect_map, planted_subject, random_map, scores, summing, values, white
+from metrics.samples import perfect_map, planted_subject, random_map, scores, values, white
 from seewhy.errors import UsageError
 from seewhy.metrics import Subject
 from seewhy.metrics.patches import grid, infidelity, squares
+from seewhy.models import Classifier, Preprocessing
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.data())
@@ -38,6 +39,7 @@ def test_every_pixel_lies_in_one_cell(height, width, cells):
     assert (masks.sum(0) == 1).all()
     areas = masks.sum((1, 2))
     assert areas.max() - areas.min() <= height + width, "as even as can be"
+    assert np.array_equal(grid((width, height), cells).sum((0, 2)), masks.sum((0, 1))), "rows are as columns are"
 
 
 @pytest.mark.parametrize("scaled", [False, True])
@@ -88,9 +90,8 @@ def test_by_hand():
 def test_the_network_of_a_weighted_sum_is_foretold():
     """Logits that add up over pixels: the weights themselves are the perfect map."""
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2))
-    classifier = summing(np.zeros((8, 8)))
-    object.__setattr__(classifier, "module", module)
-    subject = Subject(classifier, white((8, 8)))
+    preprocessing = Preprocessing((8, 8), mean=(0, 0, 0), std=(1, 1, 1))
+    subject = Subject(Classifier.from_module(module, preprocessing), white((8, 8)))
     weights = module[1].weight[0].detach().view(3, 8, 8).sum(0).numpy()
     exact, doubled, empty = (
         values("infidelity", subject, [each], fill="black", scaled=False)[0]
@@ -125,16 +126,16 @@ def test_a_map_that_ranks_no_patch_has_no_idsds():
     assert "equally relevant" in found.reason
 
 
-@pytest.mark.parametrize(("name", "sign"), [("idsds", 1), ("infidelity", -1)])
-def test_perfect_beats_random_beats_inverted(name, sign):
+@pytest.mark.parametrize(
+    ("name", "settings", "sign"), [("idsds", {}, 1), ("infidelity", {"scaled": False}, -1), ("infidelity", {}, -1)]
+)
+def test_perfect_beats_random_beats_inverted(name, settings, sign):
     perfect = perfect_map()
-    inverted = perfect.max() - perfect
-    best, chance, worst = (
-        values(name, planted_subject(), [perfect, random_map(), inverted], scaled=False)
-        if name == ("infidelity")
-        else values(name, planted_subject(), [perfect, random_map(), inverted])
-    )
-    assert sign * best > sign * chance > sign * worst
+    maps = [perfect, random_map(), perfect.max() - perfect]
+    best, chance, worst = values(name, planted_subject(), maps, **settings)
+    assert sign * best > sign * chance
+    if name == "idsds" or settings:  # the best scale of an inverted map is negative
+        assert sign * chance > sign * worst
 
 
 def test_settings_without_a_meaning_are_refused():

@@ -43,10 +43,10 @@ def test_the_network_sees_exactly_what_was_framed(preprocessing):
     assert torch.equal(preprocessing.pixels([one.framed(one.pixels)])[0], one.pixels), "its own view comes back"
 
 
-def test_what_is_beyond_the_range_of_pixels_is_clipped():
-    one = subject(PREPROCESSINGS[0])
-    framed = one.framed(torch.full((3, 32, 32), 1.7))
-    assert (framed.pixels == 255).all()
+@pytest.mark.parametrize(("value", "level"), [(1.7, 255), (-0.2, 0), (100.6 / 255, 101), (100.4 / 255, 100)])
+def test_pixels_are_clipped_and_rounded(value, level):
+    framed = subject(PREPROCESSINGS[0]).framed(torch.full((3, 32, 32), value))
+    assert (framed.pixels == level).all()
 
 
 def test_a_soft_mask_shows_the_picture_or_the_fill():

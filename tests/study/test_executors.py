@@ -81,11 +81,19 @@ def test_nothing_to_do_needs_nobody():
     assert crew.hired == []
 
 
-def test_a_new_unit_is_under_way_before_the_last_is_looked_at():
+def test_a_worker_gets_nothing_new_before_its_last_result_is_seen_to():
     crew = Crew()
     results = deal(UNITS, crew, 1)
     assert next(results).unit == UNITS[0]
+    assert crew.hired[0].unit == UNITS[0]
+    next(results)
     assert crew.hired[0].unit == UNITS[1]
+
+
+def test_a_unit_to_be_done_again_goes_to_whoever_is_idle():
+    crew = Crew({UNITS[1]: 1}, turns=[0, 0, 0, 0])
+    assert [result.attempts for result in deal(UNITS[:2], crew, 2)] == [1, 2]
+    assert len(crew.hired) == 2
 
 
 def test_closing_dismisses_everybody():

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from seewhy.study import Local, Plan, Row, Unit, Work, run
+from seewhy.study import Local, Plan, Ray, Row, Unit, Work, run
 
 
 def plan(images: int | Sequence[str] = 10, models: int = 2, methods: int = 2) -> Plan:
@@ -49,6 +51,8 @@ def score(log: Path | None, delay: float, model: str, unit: Unit) -> list[Row]:
 def misbehave(unit: Unit, log: Path | None) -> None:
     if "raises" in unit.image:
         raise ValueError(f"{unit.image} cannot be explained")
+    if "garbled" in unit.image:
+        raise ValueError("half a letter: \udcff")
     if "exits" in unit.image:
         os._exit(3)
     if "killed" in unit.image:
@@ -94,6 +98,25 @@ def work(log: Path | None = None, delay: float = 0.0) -> Work[str]:
     return Work(partial(prepare, log), partial(score, log, delay))
 
 
+def begin(out: Path, log: Path, images: int, delay: float, executor: str = "local") -> subprocess.Popen[bytes]:
+    """A run in a process of its own, to be killed."""
+    return subprocess.Popen([sys.executable, __file__, out, log, str(images), str(delay), executor])
+
+
+def scored(log: Path) -> Counter[str]:
+    """How often each unit was begun."""
+    if not log.exists():
+        return Counter()
+    lines = (line.split(maxsplit=2) for line in log.read_text().splitlines())
+    return Counter(words[2] for words in lines if words[0] == "score")
+
+
+def wait_for(log: Path, units: int, child: subprocess.Popen[bytes]) -> None:
+    """Until so many units were begun, or the run has ended."""
+    while child.poll() is None and scored(log).total() < units:
+        time.sleep(0.002)
+
+
 if __name__ == "__main__":
-    out, log, images, delay = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    run(plan(images), work(log, delay), Local(workers=2), out)
+    out, log, images, delay, executor = sys.argv[1:]
+    run(plan(int(images)), work(Path(log), float(delay)), {"local": Local, "ray": Ray}[executor](workers=2), Path(out))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
-from seewhy.cli import explain, listing, predict
+from seewhy.cli import compare, explain, listing, predict
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("compare")(compare.compare)
 app.add_typer(listing.app, name="list")
 
 
@@ -39,6 +41,9 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run the command line; errors that seewhy raises on purpose are told in one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # file names need not be text
     try:
         app()
     except UsageError as error:
@@ -51,4 +56,7 @@ def main() -> None:
         complain("stopped")
         sys.exit(130)
     except BrokenPipeError:
+        sys.exit(FAILED)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        complain(str(error))
         sys.exit(FAILED)

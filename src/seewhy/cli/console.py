@@ -20,7 +20,7 @@ FAILED, SOME_FAILED = 1, 3
 
 
 def _stderr() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def complain(message: str) -> None:
@@ -40,12 +40,14 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout; into a pipe it is tab-separated, for other programs."""
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         for row in rows:
             print("\t".join(row))
         return
-    table = Table(*columns, title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(
+        *columns, title=_escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
+    )
     for row in rows:
         table.add_row(*map(_escape, row))
     console.print(table)
@@ -54,7 +56,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 @contextmanager
 def waiting(message: str) -> Generator[None]:
     """A spinner on stderr while something of unknown length goes on."""
-    with _stderr().status(message):
+    with _stderr().status(_escape(message)):
         yield
 
 

@@ -1,4 +1,4 @@
-"""`seewhy list models|layers|methods`."""
+"""`seewhy list models|layers|methods|metrics`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seewhy.cli.console import print_json, print_table, waiting
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List what there is: models, layers, methods.", no_args_is_help=True)
+app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 
 Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such as resnet.")]
 
@@ -41,7 +41,9 @@ def layers(
 
     with waiting(f"loading {model}"):
         classifier = load(model, weights, "cpu")
-        found = [layer for layer in classifier.layers if layer.grid and pattern in layer.name]
+        # Of a layer that runs several times, the last run is what methods see.
+        once = {layer.name: layer for layer in classifier.layers}
+        found = [layer for layer in once.values() if layer.grid and pattern in layer.name]
     if json:
         print_json([{"name": each.name, "kind": each.kind, "shape": list(each.shape[1:])} for each in found])
         return
@@ -82,3 +84,31 @@ def methods(pattern: Pattern = "", json: options.Json = False) -> None:
         return
     rows = [[each.name, each.family, each.question, each.cost, each.paper] for each in found]
     print_table("", ["method", "family", "question", "cost", "paper"], rows)
+
+
+@app.command()
+def metrics(pattern: Pattern = "", json: options.Json = False) -> None:
+    """Every metric, with the question it answers."""
+    from seewhy.metrics import list_metrics
+
+    found = [info for info in list_metrics() if pattern in info.name or pattern in info.family]
+    if json:
+        print_json(
+            [
+                {
+                    "name": each.name,
+                    "title": each.title,
+                    "family": each.family,
+                    "higher_is_better": each.higher_is_better,
+                    "question": each.question,
+                    "paper": each.paper,
+                    "arxiv": each.arxiv,
+                    "needs": sorted(each.needs),
+                }
+                for each in found
+            ]
+        )
+        return
+    better = {True: "higher", False: "lower"}
+    rows = [[each.name, each.family, better[each.higher_is_better], each.question, each.paper] for each in found]
+    print_table("", ["metric", "family", "better", "question", "paper"], rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.errors import UsageError
+from seewhy.errors import UnknownName, UsageError
 
 __all__ = ["Device", "Images", "Json", "Model", "Out", "Seed", "Weights", "parse_background", "parse_settings", "split"]
 
@@ -21,7 +21,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "--models",
-        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, file:FOLDER or py:module:factory.",
+        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
     ),
 ]
 Weights = Annotated[
@@ -31,6 +31,17 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Seed = Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
 Out = Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")]
+
+
+# What Python calls what has an option of its own.
+OWN_OPTIONS = {
+    "classifier": "--model",
+    "layers": "--layer",
+    "methods": "--method",
+    "seed": "--seed",
+    "targets": "--target",
+    "top": "--top",
+}
 
 
 def split(text: str) -> list[str]:
@@ -43,7 +54,12 @@ def parse_background(text: str) -> object:
     from seewhy.explainers.fills import FILLS, Images
     from seewhy.images import find_images, open_image
 
-    return text if text in FILLS else Images(tuple(open_image(path) for path in find_images([text])))
+    if text in FILLS:
+        return text
+    paths = find_images([text])
+    if not paths[0].exists():
+        raise UnknownName(f"--background '{text}' is no picture, no folder and none of {', '.join(FILLS)}")
+    return Images(tuple(map(open_image, paths)))
 
 
 def parse_settings(settings: list[str]) -> dict[str, object]:
@@ -55,8 +71,11 @@ def parse_settings(settings: list[str]) -> dict[str, object]:
         name, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"--set wants NAME=VALUE, not '{setting}'")
+        name = name.strip()
+        if name in OWN_OPTIONS:
+            raise UsageError(f"--set is for parameters of methods; write {OWN_OPTIONS[name]} instead of --set {name}")
         try:
-            found[name.strip()] = json.loads(value)
+            found[name] = json.loads(value)
         except ValueError:
-            found[name.strip()] = value
+            found[name] = value
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.colors import colorize, peak, scale
+from seewhy.draw.curves import curves_svg
 from seewhy.draw.encode import data_uri, png_bytes
 from seewhy.draw.legend import Legend
 from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
@@ -22,6 +23,7 @@ __all__ = [
     "bars_svg",
     "blank",
     "colorize",
+    "curves_svg",
     "data_uri",
     "fit",
     "kept_overlay",

@@ -51,7 +51,8 @@ class Folder:
         inside `path` holds no pictures.
 
         Raises:
-            UsageError: there is no such folder, it holds no pictures, no mask fits any, or it is unclear which does.
+            UsageError: there is no such folder, it holds no pictures, no mask fits any, it is unclear which does, or
+                a name is not UTF-8.
         """
         root, drawn = Path(path), Path(masks) if masks else None
         found = _relative_paths(root, drawn)
@@ -89,6 +90,11 @@ class Folder:
         """SHA-256 of the bytes of each picture file by its path; "unreadable" where they cannot be read."""
         return {entry.path: _hash(self.root / entry.path) for entry in self.entries}
 
+    @cached_property
+    def mask_hashes(self) -> dict[str, str]:
+        """The same of the masks, by the paths of their pictures."""
+        return {entry.path: _hash(entry.mask) for entry in self.entries if entry.mask}
+
     def split(self, fractions: Sequence[float], seed: int = 0) -> tuple[Folder, ...]:
         """Parts with these shares of each class; equal files stay together, so that no part knows another's pictures.
 
@@ -120,7 +126,14 @@ def _relative_paths(root: Path, masks: Path | None) -> list[str]:
     found = [path for path in find_images([root]) if not (masks and path.is_relative_to(masks.resolve()))]
     if not found:
         raise UsageError(f"the folder {root} holds no pictures beside the masks in {masks}; give the pictures' own")
-    return sorted(path.relative_to(root).as_posix() for path in found)
+    return sorted(_text(path.relative_to(root)) for path in found)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.as_posix().encode().decode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the name {str(path)!r} is not UTF-8, so no table can hold it; rename the file") from None
 
 
 def _labels(paths: Sequence[str]) -> list[str | None]:

@@ -1,7 +1,22 @@
 """One function per verb: what the command line, the app and Python all call."""
 
+from seewhy.jobs.compare import Contest, compare
+from seewhy.jobs.comparing import comparison_rows, open_each, save_comparison, view_masks
 from seewhy.jobs.explain import Request, explain, explain_each
 from seewhy.jobs.predict import Answer, predict_each
 from seewhy.jobs.saving import save_each
 
-__all__ = ["Answer", "Request", "explain", "explain_each", "predict_each", "save_each"]
+__all__ = [
+    "Answer",
+    "Contest",
+    "Request",
+    "compare",
+    "comparison_rows",
+    "explain",
+    "explain_each",
+    "open_each",
+    "predict_each",
+    "save_comparison",
+    "save_each",
+    "view_masks",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,16 @@ class Request:
         seed: int = 0,
         **parameters: Any,
     ) -> Request:
-        """Resolve names; `layers` and `parameters` go to every method named that has them."""
+        """Resolve names; `layers` and `parameters` go to every method named that has them, and one must."""
+        if not methods:
+            raise UsageError("name at least one method (`seewhy list methods`)")
         if top < 1:
             raise UsageError(f"top is the number of classes to explain, at least 1, not {top}")
         if targets and top > 1:
             raise UsageError("give either targets or top: top picks the likeliest classes itself")
         given = {**parameters, **({"layers": tuple(layers)} if layers else {})}
         made = tuple(each if not isinstance(each, str) else _make(each, given, len(methods)) for each in methods)
+        _check_taken(given, methods)
         for method in made:
             _check_suitable(method, classifier)
         for layer in layers:
@@ -180,6 +183,16 @@ def _make(name: str, given: dict[str, Any], asked: int) -> Method:
     if asked == 1:
         return find_method(name, **given)
     return find_method(name, **{key: value for key, value in given.items() if key in known})
+
+
+def _check_taken(given: Iterable[str], methods: Sequence[str | Method]) -> None:
+    known = {key for each in methods if isinstance(each, str) for key in method_info(each).parameters}
+    known |= {"background"} if "fill" in known else set()
+    if unknown := sorted(set(given) - known):
+        raise UsageError(
+            f"none of the methods takes {', '.join(unknown)}; those asked for by name take "
+            f"{', '.join(sorted(known)) or 'nothing'}"
+        )
 
 
 def _check_suitable(method: Method, classifier: Classifier) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy.errors import SeewhyError
-from seewhy.images import Image, open_image
+from seewhy.images import open_image
 from seewhy.models import Classifier, Prediction
 from seewhy.progress import Progress, silent
 
@@ -19,7 +19,6 @@ class Answer:
     """The likeliest classes of one picture, or the error that stopped it."""
 
     source: str
-    image: Image | None = None
     predictions: tuple[Prediction, ...] = ()
     error: SeewhyError | None = None
 
@@ -30,8 +29,7 @@ def predict_each(
     """The `top` likeliest classes of file after file; a bad one never stops the rest."""
     for done, source in enumerate(sources, start=1):
         try:
-            image = open_image(source)
-            yield Answer(str(source), image, tuple(classifier.predict(image, top)))
+            yield Answer(str(source), tuple(classifier.predict(open_image(source), top)))
         except SeewhyError as error:
             yield Answer(str(source), error=error)
         progress(done, len(sources), "images")

@@ -1,13 +1,14 @@
 """Where results go: `OUT/<photo>/<method>/`, with layer and class in the name where a photo has several of them.
 
-Beside them `<method>--classes.png`, where a method of regions was asked about several classes.
+Beside them `<method>--classes.png`, where a method of regions was asked about several classes. Names that would be the
+same are numbered, as is `cat-2`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from seewhy.explainers import Explanation, Outcome
@@ -16,15 +17,14 @@ from seewhy.explainers.pictures import by_classes, class_grid
 __all__ = ["save_each"]
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 
 
 def save_each(outcomes: Iterable[Outcome], out: Path) -> Iterator[tuple[Outcome, Path]]:
     """Save the explanations of each outcome as it comes; yields it with its folder."""
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     for outcome in outcomes:
-        stem = _safe(Path(outcome.source).stem.removeprefix("sample:"))
-        taken[stem] += 1
-        folder = out / (stem if taken[stem] == 1 else f"{stem}-{taken[stem]}")
+        folder = out / _free(_safe(Path(outcome.source).stem.removeprefix("sample:")), taken)
         for name, explanation in zip(folder_names(outcome.explanations), outcome.explanations, strict=True):
             explanation.save(folder / name)
         for method, about in by_classes(outcome.explanations).items():
@@ -38,7 +38,8 @@ def folder_names(explanations: Sequence[Explanation]) -> list[str]:
     targets = {(each.method, each.target) for each in explanations}
     several_layers = len(layers) > len({each.method for each in explanations})
     several_targets = len(targets) > len({each.method for each in explanations})
-    return [_folder_name(each, several_layers, several_targets) for each in explanations]
+    taken: set[str] = set()
+    return [_free(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
 
 
 def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:
@@ -51,4 +52,12 @@ def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) 
 
 
 def _safe(name: str) -> str:
-    return UNSAFE.sub("-", name).strip("-.") or "photo"
+    return UNSAFE.sub("-", name)[:LONGEST].strip("-.") or "photo"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """`name`, numbered where it is taken; it is from now on. On some file systems Cat and cat are the same."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    free = next(each for each in names if each.casefold() not in taken)
+    taken.add(free.casefold())
+    return free

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import harmonic_mean
 
 import numpy as np
 import torch
@@ -17,12 +18,7 @@ from seewhy.metrics.robustness import Coherency
 from seewhy.metrics.subject import Score, Subject
 from seewhy.progress import Progress, silent
 
-__all__ = ["ADCC", "harmonic_mean"]
-
-
-def harmonic_mean(parts: np.ndarray) -> float:
-    """Of numbers `(n,)` in [0, 1]; 0 as soon as one is."""
-    return float(len(parts) / (1 / parts).sum()) if parts.all() else 0.0
+__all__ = ["ADCC"]
 
 
 @register_metric(
@@ -60,5 +56,5 @@ class ADCC:
 def _joined(coherency: Score, area: Score, drop: Score) -> Score:
     if coherency.value is None or area.value is None or drop.value is None:
         return Score.undefined(coherency.reason or area.reason or drop.reason)
-    parts = np.array([coherency.value, 1 - area.value, 1 - drop.value])
-    return Score(harmonic_mean(parts), parts)
+    parts = [coherency.value, 1 - area.value, 1 - drop.value]
+    return Score(harmonic_mean(parts), np.array(parts))

@@ -19,7 +19,7 @@ from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
 from seewhy.explainers.fills import Fill
 from seewhy.metrics.hiding import Hider
-from seewhy.metrics.ordering import Hiding, soft_mask
+from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
 from seewhy.progress import Progress, silent
@@ -28,6 +28,7 @@ __all__ = ["absolute_drop", "increase", "relative_drop"]
 
 GRAD_CAM_PLUS_PLUS = "Chattopadhay et al. 2018"
 ARXIV = "1710.11063"
+ROUNDING = 1e-6  # of a probability, between batches of different sizes
 FLAW = " A map that marks everything drops nothing, so look at its area, too."
 
 
@@ -43,8 +44,8 @@ def absolute_drop(whole: np.ndarray, masked: np.ndarray) -> np.ndarray:
 
 
 def increase(whole: np.ndarray, masked: np.ndarray) -> np.ndarray:
-    """1 where Y < O, else 0. Source: Chattopadhay 2018, section 4.1."""
-    return (whole < masked).astype(np.float64)
+    """1 where Y < O by more than rounding, else 0. Source: Chattopadhay 2018, section 4.1."""
+    return (whole + ROUNDING < masked).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class _Change(ABC):
     ) -> list[Score]:
         """See `Metric`."""
         hider = subject.hider(self.fill, generator, progress)
-        whole = np.array([hider.whole(each) for each in explanations])
+        whole = hider.ranked(explanations, [NOTHING])[:, 0]
         return [Score(float(each)) for each in self.change(whole, self.masked(hider, explanations))]
 
 

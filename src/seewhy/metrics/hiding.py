@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from seewhy.progress import Progress
 __all__ = ["Hider"]
 
 
+Question = tuple[Explanation | None, Hiding]  # of no explanation where it is the same for all
+
+
 class Hider:
     """The masked-forward engine for one picture and fill, with the answers about pixels in order of relevance.
 
@@ -34,11 +38,7 @@ class Hider:
             classifier, image, fill, generator=generator, precision="float32", progress=progress
         )
         self.ties = draw_ties(classifier.preprocessing.size, seed)
-        self._known: dict[tuple[Explanation, Hiding], float] = {}
-
-    def whole(self, explanation: Explanation) -> float:
-        """The probability of what was explained, of the unchanged picture."""
-        return float(probability(self.engine.logits, explanation.target))
+        self._known: dict[Question, Tensor] = {}
 
     def logits(self, count: int, masks: Callable[[slice], Tensor]) -> Tensor:
         """Float32 logits `(count, K)`; `masks` gives those `(n, h, w)` of a slice, 1 or true where kept."""
@@ -53,16 +53,26 @@ class Hider:
 
     def ranked(self, explanations: Sequence[Explanation], hidings: Sequence[Hiding]) -> np.ndarray:
         """The probability of what each explains under each hiding of its pixels, `(n, hidings)`."""
-        self._find_out([(each, way) for each in explanations for way in hidings if (each, way) not in self._known])
-        return np.array([[self._known[each, way] for way in hidings] for each in explanations])
+        questions = [[self._question(each, way) for way in hidings] for each in explanations]
+        self._ask([each for each in dict.fromkeys(chain.from_iterable(questions)) if each not in self._known])
+        found = [
+            [_probability(self._known[question], each) for question in row]
+            for row, each in zip(questions, explanations, strict=True)
+        ]
+        return np.array(found).reshape(len(explanations), len(hidings))
 
-    def _find_out(self, asked: Sequence[tuple[Explanation, Hiding]]) -> None:
-        ranks = {each: pixel_ranks(each.values, self.ties) for each in dict.fromkeys(each for each, _ in asked)}
+    def _question(self, explanation: Explanation, way: Hiding) -> Question:
+        if way.pixels in {0, self.ties.size}:
+            return None, way._replace(end="highest")
+        return explanation, way
+
+    def _ask(self, questions: Sequence[Question]) -> None:
+        asked = dict.fromkeys(explanation for explanation, _ in questions)
+        ranks = {each: self.ties if each is None else pixel_ranks(each.values, self.ties) for each in asked}
         logits = self.logits(
-            len(asked), lambda part: _stacked([keep_of(ranks[each], way) for each, way in asked[part]])
+            len(questions), lambda part: _stacked([keep_of(ranks[each], way) for each, way in questions[part]])
         )
-        for (each, way), row in zip(asked, logits, strict=True):
-            self._known[each, way] = _probability(row, each)
+        self._known.update(zip(questions, logits, strict=True))
 
 
 def _stacked(masks: Sequence[np.ndarray]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["End", "Hiding", "draw_ties", "evidence", "keep_of", "pixel_ranks", "soft_mask", "top_area"]
+__all__ = ["NOTHING", "End", "Hiding", "draw_ties", "evidence", "keep_of", "pixel_ranks", "soft_mask", "top_area"]
 
 
 End = Literal["highest", "lowest"]
@@ -23,6 +23,9 @@ class Hiding(NamedTuple):
     def share(cls, end: End, share: float, total: int) -> Hiding:
         """Hide this share of so many pixels."""
         return cls(end, round(share * total))
+
+
+NOTHING = Hiding("highest", 0)
 
 
 def draw_ties(size: tuple[int, int], seed: int) -> np.ndarray:

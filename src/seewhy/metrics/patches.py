@@ -16,6 +16,7 @@ from typing_extensions import override
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
 from seewhy.explainers.fills import Fill
+from seewhy.metrics.cells import cell_labels
 from seewhy.metrics.correlation import is_flat, spearman
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
@@ -47,8 +48,7 @@ def squares(size: tuple[int, int], side: int, count: int, generator: torch.Gener
 
 def grid(size: tuple[int, int], cells: int) -> np.ndarray:
     """Bool `(cells², h, w)`: the cells of a regular grid, row by row."""
-    rows, columns = (np.arange(length) * cells // length for length in size)
-    return (rows[:, None] * cells + columns) == np.arange(cells**2)[:, None, None]
+    return cell_labels(size, cells) == np.arange(cells**2)[:, None, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,9 @@ class _Patches(ABC):
         hider = subject.hider(self.fill, generator, progress)
         fresh = torch.Generator().manual_seed(generator.initial_seed())
         patches = self.patches(subject.classifier.preprocessing.size, fresh)
-        kept = torch.from_numpy(~patches)
-        falls = hider.engine.logits.double() - hider.logits(len(kept), lambda part: kept[part]).double()
+        kept = torch.from_numpy(np.concatenate([np.ones_like(patches[:1]), ~patches]))
+        whole, *without = hider.logits(len(kept), lambda part: kept[part]).double()
+        falls = whole - torch.stack(without)
         inside = patches.reshape(len(patches), -1).astype(np.float64)
         return [self.score(inside @ each.values.ravel(), each.target.score(falls).numpy()) for each in explanations]
 
@@ -90,6 +91,7 @@ class _Patches(ABC):
     paper="Yeh et al. 2019",
     arxiv="1901.09392",
     needs=("scores",),
+    drawn=True,
     question="How far off is the map when it foretells how much the score falls as random squares are hidden?",
     reading="The mean squared error, in squared logits: 0 is perfect, and an empty map gets what the falls themselves "
     "amount to. Compare maps of the same picture only.",

@@ -28,11 +28,12 @@ class MetricInfo(Entry):
 
     `family` is `faithfulness`, `localisation` (how plausible a map looks to people, which is another matter),
     `robustness`, `complexity` or `sanity`; `needs` a subset of `scores`, `mask`, `method`; `bounds` are the least and
-    the largest value there can be.
+    the largest value there can be; `drawn` says that another seed gives another score.
     """
 
     higher_is_better: bool
     bounds: tuple[float, float]
+    drawn: bool
     make: type[Metric]
 
 
@@ -73,6 +74,7 @@ def register_metric(
     question: str,
     reading: str,
     needs: Sequence[str] = (),
+    drawn: bool = False,
 ) -> Callable[[M], M]:
     """Class decorator that makes a metric known under `name` (lower case, words joined by hyphens)."""
 
@@ -83,6 +85,7 @@ def register_metric(
             family=family,
             higher_is_better=higher_is_better,
             bounds=bounds,
+            drawn=drawn,
             paper=paper,
             arxiv=arxiv,
             needs=frozenset(needs),

@@ -14,7 +14,7 @@ from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
 from seewhy.explainers.fills import Fill
 from seewhy.metrics.hiding import Hider
-from seewhy.metrics.ordering import End, Hiding
+from seewhy.metrics.ordering import NOTHING, End, Hiding
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
 from seewhy.progress import Progress, silent
@@ -39,11 +39,11 @@ class _Removal(ABC):
         if not self.percentiles or not all(0 <= each <= 100 for each in self.percentiles):
             raise UsageError(f"percentiles are one or more numbers from 0 to 100, not {self.percentiles}")
 
-    def changes(self, hider: Hider, explanations: Sequence[Explanation], end: End) -> np.ndarray:
-        """Change of probability `(n, percentiles)` when the pixels beyond each percentile are removed from one end."""
-        ways = [Hiding.share(end, 1 - each / 100, hider.ties.size) for each in self.percentiles]
-        whole = np.array([hider.whole(each) for each in explanations])
-        return hider.ranked(explanations, ways) - whole[:, None]
+    def changes(self, hider: Hider, explanations: Sequence[Explanation], *ends: End) -> np.ndarray:
+        """Change of probability `(n, ends, percentiles)` when pixels are removed from each end, up to a percentile."""
+        ways = [Hiding.share(end, 1 - each / 100, hider.ties.size) for end in ends for each in self.percentiles]
+        found = hider.ranked(explanations, [NOTHING, *ways])
+        return (found[:, 1:] - found[:, :1]).reshape(len(explanations), len(ends), len(self.percentiles))
 
     @abstractmethod
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
@@ -70,6 +70,7 @@ class _Removal(ABC):
     paper=PAPER,
     arxiv=ARXIV,
     needs=("scores",),
+    drawn=True,
     question="How much less likely is the class once its most relevant pixels are painted over from their "
     "surroundings?",
     reading="−0.5 means that the probability falls by 50 points on average; the lower, the more the network depended "
@@ -86,7 +87,7 @@ class ROADMoRF(_Removal):
 
     @override
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(float(each.mean()), each) for each in self.changes(hider, explanations, "highest")]
+        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, "highest")]
 
 
 @register_metric(
@@ -98,6 +99,7 @@ class ROADMoRF(_Removal):
     paper=PAPER,
     arxiv=ARXIV,
     needs=("scores",),
+    drawn=True,
     question="How well does the class survive when its least relevant pixels are painted over from their surroundings?",
     reading="Around 0 the network could do without what the map leaves dark; −0.5 means that the probability falls by "
     "50 points on average.",
@@ -108,7 +110,7 @@ class ROADLeRF(_Removal):
 
     @override
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(float(each.mean()), each) for each in self.changes(hider, explanations, "lowest")]
+        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, "lowest")]
 
 
 @register_metric(
@@ -120,6 +122,7 @@ class ROADLeRF(_Removal):
     paper=PAPER,
     arxiv=ARXIV,
     needs=("scores",),
+    drawn=True,
     question="Does the network depend more on what the map marks than on what it leaves dark?",
     reading="0 is what a map that knows nothing gets; the higher, the better. Pixels are painted over smoothly, so the "
     "shape of the hole gives nothing away.",
@@ -130,6 +133,4 @@ class ROAD(_Removal):
 
     @override
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        least = self.changes(hider, explanations, "lowest")
-        most = self.changes(hider, explanations, "highest")
-        return [Score(combined(*pair), np.stack(pair)) for pair in zip(least, most, strict=True)]
+        return [Score(combined(*pair), pair) for pair in self.changes(hider, explanations, "lowest", "highest")]

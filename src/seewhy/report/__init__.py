@@ -1,5 +1,6 @@
 """Results as pages: one self-contained HTML file each, for people who were not there."""
 
+from seewhy.report.compare import write_compare_report
 from seewhy.report.explain import write_explain_report
 
-__all__ = ["write_explain_report"]
+__all__ = ["write_compare_report", "write_explain_report"]

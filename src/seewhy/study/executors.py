@@ -69,7 +69,7 @@ class Crew(Protocol[W]):
 def deal(units: Sequence[Unit], crew: Crew[W], workers: int) -> Generator[Result]:
     """Give units to at most so many workers; whoever dies is replaced, and its unit done again.
 
-    A unit that costs `ATTEMPTS` workers is a failure called `LOST`.
+    A unit that costs `ATTEMPTS` workers is a failure called `LOST`. A worker waits until its result is taken.
 
     Raises:
         SeewhyError: `ATTEMPTS` workers in a row died before they were ready.
@@ -79,7 +79,8 @@ def deal(units: Sequence[Unit], crew: Crew[W], workers: int) -> Generator[Result
         for _ in range(min(workers, len(units))):
             table.hire()
         while table.unfinished:
-            if result := table.turn():
+            table.hand_out()
+            if result := table.next_result():
                 yield result
     finally:
         table.clear()
@@ -95,6 +96,7 @@ class _Table(Generic[W]):
         self._crew = crew
         self._waiting = deque(_Held(unit, 1) for unit in units)
         self._busy: dict[W, _Held | None] = {}  # with None it is getting ready
+        self._idle: list[W] = []
         self._stillborn = 0
 
     @property
@@ -104,27 +106,29 @@ class _Table(Generic[W]):
     def hire(self) -> None:
         self._busy[self._crew.hire()] = None
 
-    def clear(self) -> None:
-        for worker in self._busy:
-            worker.dismiss()
+    def hand_out(self) -> None:
+        # Only after whoever asks for results has seen the last one: so a run that is killed loses one unit a worker.
+        while self._waiting and self._idle:
+            worker, task = self._idle.pop(), self._waiting.popleft()
+            self._busy[worker] = task
+            worker.give(task.unit)
 
-    def turn(self) -> Result | None:
-        """Wait for one worker, and give it something to do before anybody looks at what it did."""
+    def next_result(self) -> Result | None:
+        """Wait for one worker; None where it has only got ready, or its unit is to be done again."""
         worker = self._crew.first(list(self._busy))
-        taken = worker.take()
-        held = self._busy.pop(worker)
+        taken, held = worker.take(), self._busy.pop(worker)
         if isinstance(taken, Lost):
             worker.dismiss()
             return self._replace(held, taken)
-        if self._waiting:
-            self._busy[worker] = task = self._waiting.popleft()
-            worker.give(task.unit)
-        else:
-            worker.dismiss()
+        self._idle.append(worker)
         if held is None or taken is None:
             self._stillborn = 0
             return None
         return replace(taken, attempts=held.attempt)
+
+    def clear(self) -> None:
+        for worker in (*self._busy, *self._idle):
+            worker.dismiss()
 
     def _replace(self, held: _Held | None, lost: Lost) -> Result | None:
         failed = None
@@ -134,7 +138,7 @@ class _Table(Generic[W]):
             self._waiting.appendleft(_Held(held.unit, held.attempt + 1))
         else:
             failed = Result(held.unit, failure=_LOST_FOR_GOOD, attempts=held.attempt)
-        if self._waiting:
+        if self._waiting and not self._idle:
             self.hire()
         return failed
 

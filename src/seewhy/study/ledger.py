@@ -89,7 +89,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise _damaged(path, verdict)
+        raise _damaged(path, verdict.replace("\n", " "))
 
 
 def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
 
 from seewhy.errors import UsageError
 from seewhy.study.executors import Lost, deal
@@ -17,6 +19,7 @@ from seewhy.study.work import Bench, Result, Work
 __all__ = ["Ray"]
 
 OBJECT_STORE = 100 << 20  # bytes; units and rows are small
+CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Ray:
     paths; without one, on a cluster of this machine's own that nobody else can reach and that ends with the run.
 
     Raises:
-        UsageError: Ray is not installed, or there is no cluster at `address`.
+        UsageError: Ray is not installed, or no cluster answers.
     """
 
     workers: int = 1
@@ -52,7 +55,7 @@ class _Actor:
         try:
             return self._ray.get(self.answer)
         except self._ray.exceptions.RayError as error:
-            return Lost(str(error))
+            return Lost(str(error).strip().splitlines()[-1])
 
     def dismiss(self) -> None:
         self._ray.kill(self._actor)
@@ -81,9 +84,9 @@ class _Crew:
 
 @contextmanager
 def _cluster(address: str | None, processors: int) -> Generator[Any]:
-    """Ray, connected; a connection that is already there is used and left."""
-    ray = _import_ray()
-    if ray.is_initialized():
+    """Ray, connected; without an address, a connection that is already there is used and left."""
+    ray = _import_ray(address)
+    if address is None and ray.is_initialized():
         yield ray
         return
     _connect(ray, address, processors)
@@ -93,8 +96,11 @@ def _cluster(address: str | None, processors: int) -> Generator[Any]:
         ray.shutdown()
 
 
-def _import_ray() -> Any:
+def _import_ray(address: str | None) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is to be sent anywhere
+    if address is None:
+        # Despite its name it has every system do what those two do: listen on 127.0.0.1, not to the whole network.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         return import_module("ray")
     except ImportError as error:
@@ -102,14 +108,20 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None, processors: int) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "error"}
-    if address is None:
-        own = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
-        ray.init("local", _node_ip_address="127.0.0.1", **own, **quiet)
-        return
+    own = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     try:
-        ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address is not None:
+            _check_answers(address)
+        ray.init(address or "local", log_to_driver=False, logging_level="error", **({} if address else own))
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        place = f"at {address}" if address else "on this machine"
         raise UsageError(
-            f"there is no Ray cluster at {address} ({error}); start one with `ray start --head`"
+            f"no Ray cluster answers {place} ({error}); `ray start --head` starts one, and --executor local needs none"
         ) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself tries for many minutes."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    if place.hostname and place.port:  # not so for "auto"
+        socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()

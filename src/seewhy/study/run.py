@@ -40,6 +40,8 @@ def _do_missing(plan: Plan, work: Work[Any], executor: Executor, ledger: Ledger,
     units, finished = plan.units, ledger.finished()
     missing = [unit for unit in units if unit not in finished]
     progress(len(finished), len(units), "units")
+    if not missing:
+        return
     with closing(executor.run(missing, work, plan.threads)) as results:
         for done, result in enumerate(results, start=len(finished) + 1):
             ledger.record(result)

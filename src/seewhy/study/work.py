@@ -63,7 +63,7 @@ class Bench(Generic[M]):
         try:
             rows, failure = self._rows(unit), None
         except Exception as error:  # noqa: BLE001 - whatever fails, the study goes on
-            rows, failure = (), Failure(type(error).__name__, str(error))
+            rows, failure = (), Failure(type(error).__name__, _writable(str(error)))
         return Result(unit, rows, failure, perf_counter() - started)
 
     def _rows(self, unit: Unit) -> tuple[Row, ...]:
@@ -73,7 +73,12 @@ class Bench(Generic[M]):
             _limit_threads(self._threads)
         rows = self._work.score(self._prepared[1], unit)
         # There and back through JSON: what cannot be written down fails here, by itself.
-        return tuple(json.loads(canonical([dict(row) for row in rows])))
+        return tuple(json.loads(canonical([dict(row) for row in rows]).encode()))
+
+
+def _writable(text: str) -> str:
+    """The same, but for the halves of letters that file names may hold and no file can."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _limit_threads(threads: int) -> None:

@@ -1,0 +1,87 @@
+"""What a comparison takes from files, and leaves in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seewhy.errors import SeewhyError, UsageError
+from seewhy.explainers import Outcome
+from seewhy.images import Image, find_images, open_image
+from seewhy.images.folder import as_mask
+from seewhy.models import Classifier
+from seewhy.study.comparison import Comparison
+
+__all__ = ["comparison_rows", "open_each", "save_comparison", "view_masks"]
+
+SCORES = "scores.json"
+
+
+def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome]]:
+    """The pictures that can be opened, by their paths, and what is wrong with the others."""
+    opened: dict[Path, Image] = {}
+    failures: list[Outcome] = []
+    for source in sources:
+        try:
+            opened[source] = open_image(source)
+        except SeewhyError as error:
+            failures.append(Outcome(str(source), error=error))
+    return opened, failures
+
+
+def view_masks(classifier: Classifier, images: Mapping[Path, Image], folder: Path) -> dict[str, np.ndarray]:
+    """Where the object is in what the network sees, bool `(h, w)` by the picture's SHA-256; masks by stem.
+
+    Raises:
+        UsageError: no mask fits any picture, or one has another size than its picture.
+    """
+    drawn = {path.stem: path for path in find_images([folder])}
+    found = {
+        image.sha256: _seen(classifier, image, open_image(drawn[path.stem]), drawn[path.stem])
+        for path, image in images.items()
+        if path.stem in drawn
+    }
+    if not found:
+        raise UsageError(f"no mask in {folder} is named like a picture; cat.jpg takes cat.png")
+    return found
+
+
+def _seen(classifier: Classifier, image: Image, drawn: Image, path: Path) -> np.ndarray:
+    if drawn.pixels.shape != image.pixels.shape:
+        raise UsageError(
+            f"the mask {path} is {drawn.width} × {drawn.height}, its picture {image.width} × {image.height}; "
+            "a mask has the size of its picture"
+        )
+    white = np.where(as_mask(drawn)[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+    return (classifier.preprocessing.pixels([Image(white, path.name)])[0, 0] > 0.5).cpu().numpy()
+
+
+def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
+    """One row for each method and metric, as plain JSON values."""
+    return [
+        {
+            "method": method,
+            "metric": metric.name,
+            "family": metric.family,
+            "higher_is_better": metric.higher_is_better,
+            "mean_rank": found.ranks.get(method),
+            **(cell.__dict__ if (cell := found.cell(metric, method)) else {"value": None}),
+        }
+        for method in (*found.ranks, *found.controls)
+        for metric in found.metrics
+    ]
+
+
+def save_comparison(found: Comparison, out: Path) -> None:
+    """Write `scores.json`, and each explanation to `OUT/<photo>/<method>/`."""
+    from seewhy.jobs.saving import save_each
+
+    mine = [tuple(trial.explanations[method] for method in found.ranks) for trial in found.trials]
+    for _ in save_each([Outcome(each[0].image.name, each) for each in mine], out):
+        pass
+    text = json.dumps({"best": found.best, "scores": comparison_rows(found)}, indent=2, allow_nan=False)
+    (out / SCORES).write_text(text + "\n", "utf-8")

@@ -1,0 +1,140 @@
+"""Which explanation to believe: scores of several methods on the same pictures, held against maps drawn by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from seewhy.explainers import Explanation
+from seewhy.metrics import MetricInfo, Score
+from seewhy.metrics.cells import cell_means
+from seewhy.study.statistics import bootstrap_interval, mean_ranks
+
+__all__ = ["Cell", "Comparison", "Trial", "agreement"]
+
+LEVEL = 0.05
+CELLS = 14  # maps are alike in these cells, whatever their own grain
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One picture: what each method found, and what each metric says of it.
+
+    `draws` holds, by metric and method, a score for each time the metric was asked with another seed; `chance` the
+    scores of random maps, by metric. What is not defined is left out.
+    """
+
+    explanations: Mapping[str, Explanation]
+    draws: Mapping[str, Mapping[str, Sequence[Score]]]
+    chance: Mapping[str, Sequence[float]]
+
+    def value(self, metric: str, method: str) -> float | None:
+        """The mean over draws; None where the score is not defined."""
+        values = [score.value for score in self.draws[metric][method]]
+        return None if None in values else float(np.mean([value for value in values if value is not None]))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method's score by one metric, its 95 % interval, and whether it beats chance; None where nothing says so."""
+
+    value: float
+    low: float
+    high: float
+    beats_chance: bool | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods and controls, metrics, and a trial for each picture."""
+
+    methods: tuple[str, ...]
+    controls: tuple[str, ...]
+    metrics: tuple[MetricInfo, ...]
+    trials: tuple[Trial, ...]
+    seed: int = 0
+
+    def cell(self, metric: MetricInfo, method: str) -> Cell | None:
+        """The mean over pictures; its interval from the pictures, or from the draws where there is but one."""
+        values = [trial.value(metric.name, method) for trial in self.trials]
+        known = [value for value in values if value is not None]
+        if not known:
+            return None
+        if len(known) > 1:
+            mean, low, high = (float(each[0]) for each in bootstrap_interval(known, np.random.default_rng(self.seed)))
+        else:
+            draws = [score.value or 0.0 for trial in self.trials for score in trial.draws[metric.name][method]]
+            mean, low, high = known[0], min(draws), max(draws)
+        return Cell(mean, low, high, self._beats_chance(metric, method))
+
+    def _beats_chance(self, metric: MetricInfo, method: str) -> bool | None:
+        """Whether fewer than one in twenty random maps would score as well, on average over the same pictures."""
+        pairs = [
+            (value, trial.chance[metric.name])
+            for trial in self.trials
+            if (value := trial.value(metric.name, method)) is not None and trial.chance.get(metric.name)
+        ]
+        if not pairs:
+            return None
+        sign = 1 if metric.higher_is_better else -1
+        own = sign * float(np.mean([value for value, _ in pairs]))
+        chance = sign * np.mean([scores for _, scores in pairs], axis=0)
+        return bool((1 + (chance >= own).sum()) / (1 + len(chance)) <= LEVEL)
+
+    @property
+    def ranked_by(self) -> tuple[MetricInfo, ...]:
+        """The metrics of faithfulness: whether a map looks right to people, or is tidy, is another matter."""
+        return tuple(metric for metric in self.metrics if metric.family == "faithfulness")
+
+    @cached_property
+    def ranks(self) -> dict[str, float]:
+        """The mean rank of each method over pictures and metrics of faithfulness, best first; 1 is best."""
+        rows = [
+            [self._worth(metric, trial.value(metric.name, method)) for method in self.methods]
+            for trial in self.trials
+            for metric in self.ranked_by
+        ]
+        means = mean_ranks(rows, higher_is_better=True) if rows else np.ones(len(self.methods))
+        found = dict(zip(self.methods, map(float, means), strict=True))
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    @property
+    def best(self) -> str:
+        """The method of the best mean rank."""
+        return next(iter(self.ranks))
+
+    @property
+    def no_better_than_chance(self) -> list[str]:
+        """Methods and controls that beat random maps by none of the metrics of faithfulness that can tell."""
+        return [
+            method
+            for method in (*self.methods, *self.controls)
+            if not any(cell.beats_chance for metric in self.ranked_by if (cell := self.cell(metric, method)))
+        ]
+
+    @staticmethod
+    def _worth(metric: MetricInfo, value: float | None) -> float:
+        """More is better; a score that is not defined is worst."""
+        if value is None:
+            return -1e300
+        return value if metric.higher_is_better else -value
+
+
+def agreement(comparison: Comparison) -> np.ndarray:
+    """How alike the methods' maps are: Spearman `(m, m)` of their cells, mean over pictures; 0 with a flat map."""
+    from scipy.stats import rankdata
+
+    count = len(comparison.methods)
+    total = np.eye(count)
+    for trial in comparison.trials:
+        ranks = [rankdata(cell_means(trial.explanations[method].values, CELLS)) for method in comparison.methods]
+        for i, j in combinations(range(count), 2):
+            flat = np.ptp(ranks[i]) == 0 or np.ptp(ranks[j]) == 0
+            value = 0.0 if flat else float(np.corrcoef(ranks[i], ranks[j])[0, 1])
+            total[i, j] += value / len(comparison.trials)
+            total[j, i] = total[i, j]
+    return total

@@ -1,0 +1,108 @@
+"""Ray's actors as workers: the same bytes as with processes, whatever dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from seewhy.errors import UsageError
+from seewhy.study import Local, Ray, run
+from seewhy.study.executors import LOST
+from seewhy.study.ray import _cluster as cluster
+from seewhy.study.tables import FAILURES, RESULTS
+from study import toys
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"seewhy\[ray\]"):
+        list(Ray().run(toys.plan(1).units, toys.work(), 1))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1:port"])
+def test_no_cluster_at_the_address_says_so(address):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    with pytest.raises(UsageError, match=f"no Ray cluster answers at {address}"):
+        list(Ray(address=address).run(toys.plan(1).units, toys.work(), 1))
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """One cluster for all tests of this file: they find the connection and leave it."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for the workers, who unpickle toys
+        with cluster(None, processors=2) as ray:
+            yield ray
+
+
+@pytest.mark.heavy
+def test_ray_and_local_give_the_same_bytes_whatever_dies(ray, tmp_path: Path):
+    plan = toys.plan(["a.png", "raises.png", "once.png", "killed.png", "b.png", "nan.png"])
+    rayed = run(plan, toys.work(tmp_path / "log"), Ray(workers=2), tmp_path / "ray")
+    local = run(plan, toys.work(tmp_path / "other log"), Local(workers=2), tmp_path / "local")
+    for name in (RESULTS, FAILURES):
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert [result.attempts for result in rayed] == [result.attempts for result in local]
+    assert {result.unit.image for result in rayed if result.failure and result.failure.error == LOST} == {"killed.png"}
+    assert ray.is_initialized()
+
+
+@pytest.mark.heavy
+def test_actors_keep_to_their_threads(ray):
+    found = list(Ray(1).run(toys.plan(1, 1, 1).units, toys.Work(toys.load_torch, toys.report_threads), 1))
+    assert [result.rows for result in found] == [({"threads": 1},)]
+
+
+@pytest.mark.heavy
+def test_closing_frees_the_cluster(ray):
+    running = Ray(2).run(toys.plan(50).units, toys.work(delay=0.05), 1)
+    next(running)
+    running.close()
+    assert len(list(Ray(2).run(toys.plan(1).units, toys.work(), 1))) == 4
+
+
+@pytest.mark.heavy
+def test_more_workers_than_processors_still_end(ray):
+    assert len(list(Ray(5).run(toys.plan(3).units, toys.work(), 1))) == 12
+
+
+@pytest.mark.heavy
+def test_nobody_outside_this_machine_can_reach_the_cluster(ray):
+    me, listening = psutil.Process(), set[str]()
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            ports = process.net_connections()
+            listening |= {port.laddr.ip for port in ports if port.status == psutil.CONN_LISTEN}
+    assert listening
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.heavy
+def test_a_cluster_that_is_there_is_used_by_its_address(ray, tmp_path: Path):
+    address = ray.get_runtime_context().gcs_address
+    code = f"import sys; sys.path = {sys.path!r}\nfrom study import toys; from pathlib import Path\n"
+    code += f"toys.run(toys.plan(3), toys.work(), toys.Ray(2, {address!r}), Path({str(tmp_path / 'ray')!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    run(toys.plan(3), toys.work(), Local(1), tmp_path / "local")
+    assert (tmp_path / "ray" / RESULTS).read_bytes() == (tmp_path / "local" / RESULTS).read_bytes()
+
+
+@pytest.mark.heavy
+def test_what_a_killed_ray_run_began_a_local_one_ends(tmp_path: Path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    child = toys.begin(tmp_path / "killed", tmp_path / "log", 10, 0.05, "ray")
+    toys.wait_for(tmp_path / "log", 9, child)
+    child.kill()
+    child.wait()
+    begun = toys.scored(tmp_path / "log")
+    assert 9 <= begun.total() < 40
+    run(toys.plan(10), toys.work(tmp_path / "log"), Local(2), tmp_path / "killed")
+    assert toys.scored(tmp_path / "log").total() <= 40 + 2
+    run(toys.plan(10), toys.work(), Local(2), tmp_path / "calm")
+    assert (tmp_path / "killed" / RESULTS).read_bytes() == (tmp_path / "calm" / RESULTS).read_bytes()
