@@ -123,3 +123,22 @@ def test_an_installed_package_brings_its_methods(newcomer, monkeypatch):
     monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()] if group == "seewhy.methods" else [])
     catalogue.import_all.cache_clear()
     assert find_method("my-method").samples == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words"),
+    [
+        ("lime", {"samples": "many"}, "lime wants a whole number for samples, not 'many'"),
+        ("lime", {"samples": True}, "a whole number for samples, not True"),
+        ("lime", {"keep": "0.5"}, "lime wants a number for keep, not '0.5'"),
+        ("grad-cam", {"signed": 1}, "grad-cam wants true or false for signed, not 1"),
+        ("rise", {"batch_size": 1.5}, "a whole number or nothing for batch_size, not 1.5"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(name, parameters, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        find_method(name, **parameters)
+
+
+def test_whole_numbers_are_numbers():
+    assert find_method("smooth-grad", noise=0).noise == 0

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from seewhy.errors import UnknownName, UsageError
 
@@ -51,6 +52,7 @@ class Entry:
 
 
 E = TypeVar("E", bound=Entry)
+PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
 
 
 class Catalogue(Generic[E]):
@@ -87,7 +89,21 @@ class Catalogue(Generic[E]):
         if missing := [each for each in entry.required if each not in parameters]:
             ways = " and ".join(f"{each}=… (--{each})" for each in missing)
             raise UsageError(f"{name} cannot do without {ways}")
+        for parameter, value in parameters.items():
+            _check_type(name, parameter, value, get_type_hints(entry.make)[parameter])
         return entry.make(**parameters)
+
+
+def _check_type(name: str, parameter: str, value: Any, hint: Any) -> None:
+    """Refuse a value that is of none of the plain types it may be; what else there may be is left to the entry."""
+    kinds = [*get_args(hint)] if get_origin(hint) in {Union, UnionType} else [hint]
+    if any(kind not in PLAIN for kind in kinds):
+        return
+    numeric = float in kinds and isinstance(value, int) and not isinstance(value, bool)
+    if numeric or any(type(value) is kind for kind in kinds):
+        return
+    wanted = " or ".join(PLAIN[kind] for kind in kinds)
+    raise UsageError(f"{name} wants {wanted} for {parameter}, not {value!r}")
 
 
 @cache

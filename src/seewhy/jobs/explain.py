@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seewhy.errors import SeewhyError, UsageError
+from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
 from seewhy.explainers import Explanation, Method, Outcome, find_method, method_info
 from seewhy.images import Image, open_image
 from seewhy.models import Classifier, Target, find_layer
@@ -111,19 +111,38 @@ def explain_each(
 ) -> Iterator[Outcome]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     progress(0, len(sources), "images")
-    for start in range(0, len(sources), CHUNK):
-        yield from _explain_chunk(classifier, sources[start : start + CHUNK], request)
-        progress(min(start + CHUNK, len(sources)), len(sources), "images")
+    # Only CAMs take several pictures at once; to go one by one shows how far the slow ones are.
+    step = CHUNK if all(method.info.family == "cam" for method in request.methods) else 1
+    for start in range(0, len(sources), step):
+        inner = silent if step > 1 else progress if len(sources) == 1 else _within(progress, start, len(sources))
+        yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
+        progress(min(start + step, len(sources)), len(sources), "images")
 
 
-def _explain_chunk(classifier: Classifier, sources: Sequence[str | Path], request: Request) -> list[Outcome]:
+def _within(progress: Progress, start: int, count: int) -> Progress:
+    """Progress with one picture as a remark on that of all."""
+
+    def tell(done: int, total: int | None, message: str) -> None:
+        progress(start, count, f"images · {done:,}{f' of {total:,}' if total else ''} {message}")
+
+    return tell
+
+
+def _explain_chunk(
+    classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress
+) -> list[Outcome]:
     opened = [_opened(source) for source in sources]
     images = [each for each in opened if isinstance(each, Image)]
     try:
-        found = iter(_explain_images(classifier, images, request, silent))
-    except SeewhyError:
-        # One picture among them is to blame: find it by going one by one.
-        found = iter([_explained_alone(classifier, image, request) for image in images])
+        found = iter(_explain_images(classifier, images, request, progress))
+    except Cancelled:
+        raise
+    except (SeewhyError, RuntimeError) as error:
+        # Of several one is to blame: find it by going one by one.
+        several = len(images) > 1
+        found = iter(
+            [_explained_alone(classifier, each, request) if several else _told(error, each) for each in images]
+        )
     outcomes: list[Outcome] = []
     for source, each in zip(sources, opened, strict=True):
         result = next(found) if isinstance(each, Image) else each
@@ -144,8 +163,13 @@ def _opened(source: str | Path) -> Image | SeewhyError:
 def _explained_alone(classifier: Classifier, image: Image, request: Request) -> list[Explanation] | SeewhyError:
     try:
         return _explain_images(classifier, [image], request, silent)[0]
-    except SeewhyError as error:
-        return error
+    except (SeewhyError, RuntimeError) as error:
+        return _told(error, image)
+
+
+def _told(error: SeewhyError | RuntimeError, image: Image) -> SeewhyError:
+    """The error, or in its place one that names the picture on which the network itself failed."""
+    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {image.name}: {error}")
 
 
 def _explain_images(
