@@ -60,7 +60,7 @@ def compare(
             cells=cells,
             seed=seed,
         )
-        shown = view_masks(classifier, opened, masks) if masks else {}
+        shown = view_masks(classifier, opened, masks) if masks and opened else {}
     if opened:
         with progress_bar() as progress:
             found = compare(classifier, list(opened.values()), contest, masks=shown, progress=progress)
@@ -80,8 +80,9 @@ def _tell(found: Comparison, *, json: bool) -> None:
         return
     rows: list[list[str]] = []
     for method in (*found.ranks, *found.controls):
-        rank = f"{found.ranks[method]:.1f}" if method in found.ranks else ""
+        rank = found.mean_rank(method)
         cells: list[Any] = [found.cell(each, method) for each in found.metrics]
-        rows.append([title_of(method), rank, *(cell_words(cell) if cell else "–" for cell in cells)])
+        rank_words = "" if rank is None else f"{rank:.1f}"
+        rows.append([title_of(method), rank_words, *(cell_words(cell) if cell else "–" for cell in cells)])
     print_table("", ["method", "mean rank", *(each.title for each in found.metrics)], rows)
     note(verdict(found))

@@ -22,7 +22,10 @@ __all__ = ["explain"]
 def explain(
     images: options.Images,
     method: Annotated[
-        str, typer.Option("--method", "--methods", help="Methods, joined by commas; `seewhy list methods` has them.")
+        str,
+        typer.Option(
+            "--method", "--methods", help="Methods, joined by commas, or best; `seewhy list methods` has them."
+        ),
     ] = "grad-cam",
     target: Annotated[
         list[str] | None,
@@ -43,6 +46,10 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="For --method best: a folder of pictures to test methods on.", show_default=False),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
@@ -56,7 +63,7 @@ def explain(
 ) -> None:
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.images import find_images, open_image
-    from seewhy.jobs import Request, explain_each, save_each
+    from seewhy.jobs import BEST, Request, best_method, explain_each, save_each
     from seewhy.models import load
     from seewhy.report import write_explain_report
 
@@ -68,15 +75,21 @@ def explain(
         given["background"] = options.parse_background(background)
     with waiting(f"loading {model}"):
         classifier = load(model, weights, device)
-        request = Request.of(
-            classifier,
-            options.split(method),
-            target or (),
-            layers=options.split(layer or ""),
-            top=top,
-            seed=seed,
-            **given,
-        )
+    methods = options.split(method)
+    if calibrate or methods == [BEST]:
+        with progress_bar() as progress:
+            name, why = best_method(classifier, calibrate, progress)
+        methods = [name]
+        note(f"best method: {why}")
+    request = Request.of(
+        classifier,
+        methods,
+        target or (),
+        layers=options.split(layer or ""),
+        top=top,
+        seed=seed,
+        **given,
+    )
     manifests: list[dict[str, Any]] = []
     failures: list[tuple[str, SeewhyError]] = []
 

@@ -1,5 +1,6 @@
 """One function per verb: what the command line, the app and Python all call."""
 
+from seewhy.jobs.best import BEST, best_method
 from seewhy.jobs.compare import Contest, compare
 from seewhy.jobs.comparing import comparison_rows, open_each, save_comparison, view_masks
 from seewhy.jobs.explain import Request, explain, explain_each
@@ -7,9 +8,11 @@ from seewhy.jobs.predict import Answer, predict_each
 from seewhy.jobs.saving import save_each
 
 __all__ = [
+    "BEST",
     "Answer",
     "Contest",
     "Request",
+    "best_method",
     "compare",
     "comparison_rows",
     "explain",

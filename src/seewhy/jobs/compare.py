@@ -63,7 +63,7 @@ class Contest:
         """Resolve names; without methods the fast ones that suit the classifier, all that do for `all`."""
         if len(names := list(dict.fromkeys(methods))) == 1 and names != ["all"]:
             raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
-        wanted = metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ()))
+        wanted = list(dict.fromkeys(metrics)) or [*DEFAULT_METRICS, *(MASK_METRICS if masked else ())]
         for name in wanted:
             if "mask" in metric_info(name).needs and not masked:
                 raise UsageError(f"{name} needs to know where the object is: give --masks FOLDER")
@@ -154,9 +154,9 @@ def _explain(classifier: Classifier, image: Image, target: Target, seed: int, me
 
 
 def _random_maps(like: Explanation, classifier: Classifier, contest: Contest) -> list[Explanation]:
-    """Maps of the same decision that chance drew, as coarse as the others are seen."""
+    """More of the random control, of the same decision."""
     pixels = classifier.preprocessing.pixels([like.image])[0]
-    control = RandomMap(cells=contest.cells or None)
+    control = RandomMap()
     seeds = range(contest.seed + 1, contest.seed + 1 + contest.random_maps)
     drawn = [control.draw(pixels, torch.Generator().manual_seed(seed)).numpy() for seed in seeds]
     return [replace(like, values=values) for values in drawn]

@@ -68,7 +68,7 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
             "metric": metric.name,
             "family": metric.family,
             "higher_is_better": metric.higher_is_better,
-            "mean_rank": found.ranks.get(method),
+            "mean_rank": found.mean_rank(method),
             **(cell.__dict__ if (cell := found.cell(metric, method)) else {"value": None}),
         }
         for method in (*found.ranks, *found.controls)

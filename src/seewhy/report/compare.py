@@ -68,6 +68,7 @@ def write_compare_report(folder: Path, comparison: Comparison, failures: Sequenc
         title="Which explanation to believe",
         lead=verdict(comparison),
         asked=f"{counted(len(comparison.trials), 'photo')}, {one.classifier}",
+        unseen=max(len(comparison.trials) - SHOWN, 0),
         photos=[_photo(trial, list(comparison.ranks)) for trial in comparison.trials[:SHOWN]],
         tables=[_table(comparison, family) for family in _families(comparison)],
         curves=_curves(comparison),
@@ -103,7 +104,7 @@ def _table(comparison: Comparison, family: str) -> Table:
     rows = [
         Row(
             title_of(method),
-            comparison.ranks.get(method) if ranked else None,
+            comparison.mean_rank(method) if ranked else None,
             [_cell(comparison.cell(metric, method)) for metric in metrics],
             control=method in comparison.controls,
         )

@@ -24,7 +24,7 @@ def verdict(comparison: Comparison) -> str:
     tests = len(comparison.ranked_by)
     hopeless = [each for each in comparison.no_better_than_chance if each in comparison.methods]
     best = comparison.best
-    if not tests:
+    if best is None:
         return "None of these metrics asks whether a map is true to the network, so none of the methods is put first."
     if best in hopeless:
         return (
@@ -34,7 +34,10 @@ def verdict(comparison: Comparison) -> str:
     beaten = sum(bool(cell and cell.beats_chance) for cell in _cells(comparison, best))
     words = (
         f"Believe {title_of(best)} first: of {counted(len(comparison.methods), 'method')} it ranks best over "
-        f"{counted(tests, 'test')} of faithfulness and beats maps drawn by chance in {_of(beaten, tests)}."
+        f"{counted(tests, 'test')} of faithfulness"
+    )
+    words += (
+        f" and beats maps drawn by chance in {_of(beaten, tests)}." if beaten else "; what chance would get is unknown."
     )
     if hopeless:
         names = listed([title_of(each) for each in hopeless])
@@ -57,7 +60,7 @@ def _cells(comparison: Comparison, method: str) -> Sequence[Cell | None]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _of(some: int, all_: int) -> str:

@@ -25,7 +25,7 @@ class Trial:
     """One picture: what each method found, and what each metric says of it.
 
     `draws` holds, by metric and method, a score for each time the metric was asked with another seed; `chance` the
-    scores of random maps, by metric. What is not defined is left out.
+    scores of random maps, by metric, asked with the first of those seeds. What is not defined is left out.
     """
 
     explanations: Mapping[str, Explanation]
@@ -67,22 +67,22 @@ class Comparison:
         if len(known) > 1:
             mean, low, high = (float(each[0]) for each in bootstrap_interval(known, np.random.default_rng(self.seed)))
         else:
-            draws = [score.value or 0.0 for trial in self.trials for score in trial.draws[metric.name][method]]
+            scored = (trial for trial in self.trials if trial.value(metric.name, method) is not None)
+            draws = [score.value or 0.0 for trial in scored for score in trial.draws[metric.name][method]]
             mean, low, high = known[0], min(draws), max(draws)
         return Cell(mean, low, high, self._beats_chance(metric, method))
 
     def _beats_chance(self, metric: MetricInfo, method: str) -> bool | None:
         """Whether fewer than one in twenty random maps would score as well, on average over the same pictures."""
-        pairs = [
-            (value, trial.chance[metric.name])
-            for trial in self.trials
-            if (value := trial.value(metric.name, method)) is not None and trial.chance.get(metric.name)
-        ]
+        # Another seed asks other questions, some of them easier: only the first draw is held against chance.
+        firsts = [(trial.draws[metric.name][method][0].value, trial.chance.get(metric.name)) for trial in self.trials]
+        pairs = [(value, scores) for value, scores in firsts if value is not None and scores]
         if not pairs:
             return None
         sign = 1 if metric.higher_is_better else -1
         own = sign * float(np.mean([value for value, _ in pairs]))
-        chance = sign * np.mean([scores for _, scores in pairs], axis=0)
+        least = min(len(scores) for _, scores in pairs)
+        chance = sign * np.mean([scores[:least] for _, scores in pairs], axis=0)
         return bool((1 + (chance >= own).sum()) / (1 + len(chance)) <= LEVEL)
 
     @property
@@ -102,18 +102,23 @@ class Comparison:
         found = dict(zip(self.methods, map(float, means), strict=True))
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
+    def mean_rank(self, method: str) -> float | None:
+        """None for controls, and where no metric asks for faithfulness."""
+        return self.ranks.get(method) if self.ranked_by else None
+
     @property
-    def best(self) -> str:
-        """The method of the best mean rank."""
-        return next(iter(self.ranks))
+    def best(self) -> str | None:
+        """The method of the best mean rank; None where no metric asks for faithfulness."""
+        return next(iter(self.ranks)) if self.ranked_by else None
 
     @property
     def no_better_than_chance(self) -> list[str]:
         """Methods and controls that beat random maps by none of the metrics of faithfulness that can tell."""
+        tests = [each for each in self.ranked_by if any(trial.chance.get(each.name) for trial in self.trials)]
         return [
             method
             for method in (*self.methods, *self.controls)
-            if not any(cell.beats_chance for metric in self.ranked_by if (cell := self.cell(metric, method)))
+            if tests and not any(self._beats_chance(metric, method) for metric in tests)
         ]
 
     @staticmethod
