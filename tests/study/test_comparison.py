@@ -1,0 +1,213 @@
+"""Comparisons against what paper and pencil say."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from seewhy.metrics import metric_info
+from seewhy.metrics.cells import cell_means
+from seewhy.study.comparison import CELLS, agreement
+from seewhy.study.statistics import bootstrap_interval
+from study.contests import DOWN, IDLE, UP, comparison, trial
+
+ROAD, INFIDELITY = metric_info(UP), metric_info(DOWN)
+THIRTY = [number / 30 for number in range(30)]
+
+
+def cell(found, metric=ROAD, method="a"):
+    one = found.cell(metric, method)
+    return one and (one.value, one.low, one.high)
+
+
+# --- Cells --------------------------------------------------------------------------------------------------------
+
+
+def test_of_one_picture_the_interval_is_that_of_the_draws():
+    found = comparison(trial({UP: {"a": [0.2, 0.6, 0.1], "b": 0.4}}))
+    assert cell(found) == pytest.approx((0.3, 0.1, 0.6))
+    assert cell(found, method="b") == (0.4, 0.4, 0.4)
+
+
+def test_of_several_pictures_it_is_the_bootstrap_over_their_means():
+    rows = [[0.0, 0.2], 0.4, 0.5, 0.9]
+    found = comparison(*(trial({UP: {"a": row}}) for row in rows))
+    interval = bootstrap_interval([0.1, 0.4, 0.5, 0.9], np.random.default_rng(0))
+    assert cell(found) == (pytest.approx(0.475), *(float(each[0]) for each in interval[1:]))
+    assert 0.1 < cell(found)[1] < 0.475 < cell(found)[2] < 0.9
+
+
+def test_the_interval_comes_from_the_seed():
+    trials = [trial({UP: {"a": value}}) for value in np.random.default_rng(0).random(9)]
+    first, again, other = (cell(comparison(*trials, seed=seed)) for seed in (0, 0, 1))
+    assert first == again
+    assert first[0] == other[0]
+    assert first != other
+
+
+def test_what_is_undefined_is_left_out_and_nothing_is_made_of_nothing():
+    rows = [0.2, None, 0.4, [0.9, None]]
+    found = comparison(*(trial({UP: {"a": row, "b": None}}) for row in rows))
+    assert cell(found)[0] == pytest.approx(0.3)
+    assert 0.2 <= cell(found)[1] < cell(found)[2] <= 0.4
+    assert cell(found, method="b") is None
+
+
+def test_one_picture_that_is_known_among_several_keeps_its_own_draws():
+    found = comparison(trial({UP: {"a": [0.5, 0.7]}}), trial({UP: {"a": None}}), trial({UP: {"a": [0.1, None]}}))
+    assert cell(found) == pytest.approx((0.6, 0.5, 0.7))
+
+
+# --- Chance -------------------------------------------------------------------------------------------------------
+
+
+def beats(own, chance, metric=ROAD):
+    return comparison(trial({metric.name: {"a": own}}, {metric.name: chance})).cell(metric, "a").beats_chance
+
+
+@pytest.mark.parametrize(
+    ("maps", "better", "expected"),
+    # (1 + better) / (1 + maps) ≤ 0.05
+    [(19, 0, True), (18, 0, False), (30, 0, True), (30, 1, False), (39, 1, True), (39, 2, False), (99, 4, True)],
+)
+def test_one_in_twenty_random_maps_may_do_as_well(maps, better, expected):
+    chance = [1.0] * better + [0.0] * (maps - better)
+    assert beats(0.5, chance) is expected
+    assert beats(0.5, [1 - each for each in chance], INFIDELITY) is expected
+
+
+def test_as_good_counts_as_better():
+    assert beats(0.5, [0.5] + [0.0] * 29) is False
+    assert beats(0.5, [0.49] + [0.0] * 29) is True
+
+
+def test_lower_is_better_where_the_metric_says_so():
+    assert beats(-1.0, THIRTY, INFIDELITY) is True
+    assert beats(2.0, THIRTY, INFIDELITY) is False
+    assert beats(-1.0, THIRTY) is False
+
+
+def test_chance_is_asked_with_the_first_seed_and_so_is_what_it_judges():
+    # By the mean of its draws it would beat every random map, whose one draw was of the harder questions.
+    assert beats([0.5, 9.0, 9.0], THIRTY) is False
+    assert beats([1.5, -9.0, -9.0], THIRTY) is True
+
+
+def test_over_pictures_the_means_are_compared():
+    def two(one, other):
+        rows = [(one, [0.0] * 29 + [0.8]), (other, [0.8] + [0.0] * 29)]
+        found = comparison(*(trial({UP: {"a": own}}, {UP: chance}) for own, chance in rows))
+        return found.cell(ROAD, "a").beats_chance
+
+    # A random map scores 0.4 at most over both pictures.
+    assert two(0.45, 0.45) is True
+    assert two(0.9, -0.05) is True
+    assert two(0.4, 0.4) is False
+
+
+def test_random_maps_that_have_no_score_are_not_counted():
+    found = comparison(
+        trial({UP: {"a": 1.0, "b": 1.0}}, {UP: [0.0] * 20}), trial({UP: {"a": 1.0, "b": None}}, {UP: [0.0] * 18})
+    )
+    assert found.cell(ROAD, "a").beats_chance is False, "18 maps were scored on both pictures"
+    assert found.cell(ROAD, "b").beats_chance is True, "only the first picture counts"
+
+
+def test_where_chance_was_not_asked_nothing_is_said():
+    for chance in ({}, {UP: []}, {DOWN: THIRTY}):
+        found = comparison(trial({UP: {"a": 9.0, "b": None}}, chance))
+        assert found.cell(ROAD, "a").beats_chance is None
+        assert found.no_better_than_chance == []
+
+
+def test_who_beats_chance_by_no_test_of_faithfulness_is_named():
+    values = {
+        UP: {"both": 2.0, "one": 2.0, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": 0.5},
+        DOWN: {"both": -1.0, "one": 0.5, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": -1.0},
+        "pointing-game": dict.fromkeys(["both", "one", "none", "undefined", "control:random", "control:sobel"], 2.0),
+    }
+    found = comparison(trial(values, dict.fromkeys(values, THIRTY)))
+    assert found.no_better_than_chance == ["none", "undefined", "control:random"]
+    assert found.cell(metric_info("pointing-game"), "none").beats_chance is True
+
+
+def test_a_test_that_cannot_tell_leaves_it_to_the_others():
+    values = {"adcc": {"a": 0.9, "b": 0.9}, UP: {"a": 2.0, "b": 0.5}}
+    found = comparison(trial(values, {"adcc": [], UP: THIRTY}))
+    assert found.no_better_than_chance == ["b"]
+
+
+@given(st.lists(st.floats(-1, 1), min_size=31, max_size=31, unique=True))
+def test_of_exchangeable_maps_one_in_31_beats_the_rest(values):
+    won = [beats(own, values[:place] + values[place + 1 :]) for place, own in enumerate(values)]
+    assert sum(won) == 1
+    assert won[int(np.argmax(values))]
+
+
+# --- Ranks --------------------------------------------------------------------------------------------------------
+
+
+def test_ranks_are_means_over_pictures_and_tests_of_faithfulness():
+    first = {UP: {"a": 0.1, "b": 0.2, "c": 0.3}, DOWN: {"a": 0.1, "b": 0.2, "c": 0.3}, IDLE: {"a": 9, "b": 0, "c": 0}}
+    second = {UP: {"a": 0.5, "b": 0.5, "c": 0.1}, DOWN: {"a": 5, "b": 6, "c": 7}, IDLE: {"a": 9, "b": 0, "c": 0}}
+    found = comparison(trial(first), trial(second))
+    # a: 3, 1, 1.5, 1; b: 2, 2, 1.5, 2; c: 1, 3, 3, 3
+    assert found.ranks == {"a": 6.5 / 4, "b": 7.5 / 4, "c": 10 / 4}
+    assert list(found.ranks) == ["a", "b", "c"]
+    assert found.best == "a"
+    assert [each.name for each in found.ranked_by] == [UP, DOWN]
+    assert found.mean_rank("b") == 7.5 / 4
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")))
+def test_the_best_comes_first_whatever_the_order_they_came_in(order):
+    worth = {"a": 0.1, "b": 0.3, "c": 0.2}
+    found = comparison(trial({UP: {name: worth[name] for name in order}}))
+    assert list(found.ranks) == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("metric", [UP, DOWN])
+def test_an_undefined_score_is_last(metric):
+    found = comparison(trial({metric: {"a": None, "b": 1e9, "c": -1e9}}))
+    assert found.ranks["a"] == 3
+    assert list(found.ranks)[-1] == "a"
+
+
+def test_controls_are_not_ranked():
+    found = comparison(trial({UP: {"a": 0.1, "control:random": 0.9, "b": 0.2}}))
+    assert found.ranks == {"b": 1, "a": 2}
+    assert found.mean_rank("control:random") is None
+
+
+def test_without_a_test_of_faithfulness_none_is_best():
+    found = comparison(trial({IDLE: {"a": 0.1, "b": 0.9}}, {IDLE: THIRTY}))
+    assert found.best is None
+    assert found.mean_rank("a") is None
+    assert list(found.ranks) == ["a", "b"]
+    assert found.no_better_than_chance == []
+
+
+# --- Agreement ----------------------------------------------------------------------------------------------------
+
+
+def test_agreement_is_the_rank_correlation_of_cells_averaged_over_pictures():
+    rng = np.random.default_rng(0)
+    maps = [{name: rng.random((28, 42)) for name in "abc"} for _ in range(2)]
+    found = agreement(comparison(*(trial({UP: dict.fromkeys("abc", 0.0)}, maps=each) for each in maps)))
+    for i, one in enumerate("abc"):
+        for j, other in enumerate("abc"):
+            expected = np.mean([spearmanr(cell_means(m[one], CELLS), cell_means(m[other], CELLS))[0] for m in maps])
+            assert found[i, j] == pytest.approx(expected, abs=1e-6)
+
+
+def test_agreement_of_known_maps():
+    ramp = np.arange(28 * 28, dtype=np.float32).reshape(28, 28) / 784
+    maps = {"a": ramp, "b": ramp**3 + 5, "c": 1 - ramp, "flat": np.ones((28, 28))}
+    found = agreement(comparison(trial({UP: dict.fromkeys([*maps, "control:random"], 0.0)}, maps=maps)))
+    expected = [[1, 1, -1, 0], [1, 1, -1, 0], [-1, -1, 1, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
