@@ -6,6 +6,7 @@ from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.colors import colorize, peak, scale
 from seewhy.draw.curves import curves_svg
 from seewhy.draw.encode import data_uri, png_bytes
+from seewhy.draw.intervals import Dot, intervals_svg
 from seewhy.draw.legend import Legend
 from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
 from seewhy.draw.panel import Tile, panel, tile
@@ -15,6 +16,7 @@ from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 __all__ = [
     "NOTHING",
     "OPACITY",
+    "Dot",
     "Legend",
     "Tile",
     "View",
@@ -26,6 +28,7 @@ __all__ = [
     "curves_svg",
     "data_uri",
     "fit",
+    "intervals_svg",
     "kept_overlay",
     "overlay",
     "panel",
