@@ -6,6 +6,7 @@ from cli import nets
 from cli.nets import TOY
 from seewhy.cli.options import DEFAULT_MODEL
 from seewhy.explainers import list_methods
+from seewhy.metrics import list_metrics
 from seewhy.models.load import SOURCES
 
 
@@ -24,6 +25,37 @@ def test_methods_for_programs(seewhy):
     assert lime.keys() == {"name", "title", "family", "question", "paper", "arxiv", "needs", "cost"}
 
 
+def test_metrics_are_listed_with_what_they_answer_and_which_way_is_better(seewhy):
+    run = seewhy("list", "metrics")
+    assert run.code == 0
+    better = {True: "higher", False: "lower"}
+    assert run.rows == [
+        [info.name, info.family, better[info.higher_is_better], info.question, info.paper] for info in list_metrics()
+    ]
+    assert {row[2] for row in run.rows} == {"higher", "lower"}
+
+
+def test_metrics_for_programs(seewhy):
+    run = seewhy("list", "metrics", "--json")
+    assert [each["name"] for each in run.json] == [info.name for info in list_metrics()]
+    (found,) = (each for each in run.json if each["name"] == "infidelity")
+    assert found["needs"] == ["scores"]
+    assert found["arxiv"] == "1901.09392"
+    assert found["higher_is_better"] is False
+    assert found.keys() == {
+        "name", "title", "family", "higher_is_better", "question", "paper", "arxiv", "needs"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pattern", "some", "none"), [("road", "road-lerf", "insertion"), ("localisation", "pointing-game", "road")]
+)
+def test_a_pattern_looks_at_names_and_families_of_metrics(seewhy, pattern, some, none):
+    names = [row[0] for row in seewhy("list", "metrics", pattern).rows]
+    assert some in names
+    assert none not in names
+
+
 @pytest.mark.parametrize(("pattern", "some", "none"), [("lrp", "attn-lrp", "lime"), ("masks", "rise", "lime")])
 def test_a_pattern_looks_at_names_and_families(seewhy, pattern, some, none):
     names = [row[0] for row in seewhy("list", "methods", pattern).rows]
@@ -34,6 +66,8 @@ def test_a_pattern_looks_at_names_and_families(seewhy, pattern, some, none):
 def test_nothing_found_is_an_empty_list(seewhy):
     assert (seewhy("list", "methods", "nowhere").code, seewhy("list", "methods", "nowhere").out) == (0, "")
     assert seewhy("list", "methods", "nowhere", "--json").json == []
+    assert (seewhy("list", "metrics", "nowhere").code, seewhy("list", "metrics", "nowhere").out) == (0, "")
+    assert seewhy("list", "metrics", "nowhere", "--json").json == []
 
 
 def test_layers_are_listed_as_they_run_with_a_star_at_the_default(seewhy):

@@ -68,7 +68,7 @@ def test_ticks_stand_where_they_say():
 
 def test_every_curve_is_in_the_key_in_its_own_stroke():
     names = [f"method {number}" for number in range(20)]
-    root = drawn(dict.fromkeys(names, [0.1, 0.2]))
+    root = drawn(dict.fromkeys(names, (0.1, 0.2)))
     assert ticks(root, "start") == names
     lines = list(root.iter(SVG + "polyline"))
     keys = [line for line in root.iter(SVG + "line") if "stroke-opacity" not in line.attrib]
@@ -87,7 +87,7 @@ def test_nothing_leaves_the_picture():
         assert found.max() <= 1 + 5e-4
     rows = [float(each.get("y")) for each in root.iter(SVG + "text") if each.get("text-anchor") == "start"]
     assert all(after - before >= 15 for before, after in pairwise(rows))
-    assert HEIGHT < rows[0]
+    assert rows[0] > HEIGHT
     assert rows[-1] < high
     assert wide == WIDTH
 

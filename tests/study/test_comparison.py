@@ -125,15 +125,42 @@ def test_where_chance_was_not_asked_nothing_is_said():
         assert found.no_better_than_chance == []
 
 
-def test_who_beats_chance_by_no_test_of_faithfulness_is_named():
+def test_who_is_no_better_than_chance_is_named():
     values = {
-        UP: {"both": 2.0, "one": 2.0, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": 0.5},
-        DOWN: {"both": -1.0, "one": 0.5, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": -1.0},
+        UP: {"both": 2.0, "one": 2.0, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": 0.95},
+        DOWN: {"both": -1.0, "one": 0.5, "none": 0.5, "undefined": None, "control:random": 0.5, "control:sobel": 0.01},
         "pointing-game": dict.fromkeys(["both", "one", "none", "undefined", "control:random", "control:sobel"], 2.0),
     }
     found = comparison(trial(values, dict.fromkeys(values, THIRTY)))
+    # By mean rank: map k of 30 is the (30 − k)th by the first test and the (k + 1)th by the second.
     assert found.no_better_than_chance == ["none", "undefined", "control:random"]
     assert found.cell(metric_info("pointing-game"), "none").beats_chance is True
+    assert found.cell(ROAD, "control:sobel").beats_chance is False, "but both tests together call it better"
+
+
+def test_one_lucky_test_does_not_beat_chance():
+    tests = ["road", "road-lerf", "insertion"]
+    chance = {name: np.roll(THIRTY, 10 * place).tolist() for place, name in enumerate(tests)}
+    lucky = {"road": {"a": 2.0}, "road-lerf": {"a": 0.1}, "insertion": {"a": 0.1}}
+    found = comparison(trial(lucky, chance))
+    assert found.cell(ROAD, "a").beats_chance is True
+    assert found.no_better_than_chance == ["a"]
+    steady = comparison(trial({name: {"a": 0.95} for name in tests}, chance))
+    assert steady.no_better_than_chance == []
+
+
+def test_of_random_maps_few_are_called_better_however_many_tests_there_are():
+    tests = ["road", "road-lerf", "insertion", "insertion-minus-deletion", "idsds"]
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(400):
+        scores = rng.random((len(tests), 31))
+        made = trial(
+            {name: {"a": own} for name, (own, *_) in zip(tests, scores, strict=True)},
+            {name: rest for name, (_, *rest) in zip(tests, scores.tolist(), strict=True)},
+        )
+        better += not comparison(made).no_better_than_chance
+    assert 3 <= better <= 24, "one in 31 of them; test by test it would be one in seven"
 
 
 def test_a_test_that_cannot_tell_leaves_it_to_the_others():

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from seewhy.cli import compare, explain, listing, predict
+from seewhy.cli import compare, explain, listing, predict, study
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.add_typer(listing.app, name="list")
 
 

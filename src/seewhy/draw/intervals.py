@@ -12,14 +12,14 @@ import numpy as np
 
 from seewhy.draw.bars import svg
 from seewhy.draw.curves import GRID, PALETTE
-from seewhy.draw.text import ellipsize, font
+from seewhy.draw.text import font, wrap
 from seewhy.errors import UsageError
 
 __all__ = ["Dot", "intervals_svg"]
 
 SIZE = 13
 NAMES, RIGHT, TOP, BOTTOM = 190, 16, 4, 34
-PITCH, GAP, KEY = 16, 12, 22
+PITCH, GAP, KEY, LINE = 16, 16, 22, 15
 TICKS = 4  # steps of the scale, or about so many
 
 
@@ -34,7 +34,7 @@ class Dot(NamedTuple):
 def intervals_svg(
     rows: Mapping[str, Sequence[Dot | None]], series: Sequence[str], *, across: str, width: int = 560
 ) -> str:
-    """One row of dots under each name, one dot for each of `series`, on a common scale of `across`, as one `<svg>`.
+    """One row of dots beside each name, one dot for each of `series`, on a common scale of `across`, as one `<svg>`.
 
     None is a dot that is missing. With several series a key below tells their colours.
 
@@ -89,8 +89,9 @@ def _axis(ticks: Sequence[float], scale: _Scale, bottom: float, across: str) -> 
 
 
 def _row(name: str, row: Sequence[Dot | None], series: Sequence[str], scale: _Scale, top: float) -> Iterator[str]:
-    middle = top + (PITCH * len(row) + GAP) / 2
-    yield _text(0, middle + 4, ellipsize(name, font(SIZE), NAMES - 14), "start")
+    lines = wrap(name, font(SIZE), NAMES - 14, most=2)
+    first = top + (PITCH * len(row) + GAP - LINE * (len(lines) - 1)) / 2 + 4
+    yield from (_text(0, first + LINE * number, line, "start") for number, line in enumerate(lines))
     for number, dot in enumerate(row):
         if dot is not None:
             y = top + GAP / 2 + PITCH * (number + 0.5)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from seewhy.errors import ExplainError
 from seewhy.explainers import decompositions
@@ -27,12 +26,9 @@ def activation(call: Call) -> Tensor:
     def slope(u: Tensor, y: Tensor) -> Tensor:
         (a, b), (high, low) = _halves(u), _halves(y)
         change = a - b
-        moved = change.abs() > NOISE * torch.finfo(u.dtype).eps * (a.abs() + b.abs())
-        ratio = (high - low) / torch.where(moved, change, 1)
-        still = ~moved
-        if bool(still.any()):
-            ratio[still] = _derivative(call, a[still])
-        return ratio
+        still = change.abs() <= a.abs().add_(b.abs()).mul_(NOISE * torch.finfo(u.dtype).eps)
+        ratio = (high - low).div_(change)
+        return torch.where(still, _derivative(call, a), ratio) if bool(still.any()) else ratio
 
     return with_slope(call.args[0], call.on, slope)
 
@@ -76,28 +72,29 @@ def max_pool(call: Call) -> Tensor:
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, call: Call) -> Tensor:
-        pool = F.max_pool2d if call.function is F.max_pool2d else F.adaptive_max_pool2d
-        y, winners = pool(u.detach(), *call.args[1:], **{**call.kwargs, "return_indices": True})
-        ctx.save_for_backward(u, y, winners)
+        u = u.detach()
+        y = call.on(u)
+        ctx.save_for_backward(u, y)
+        ctx.call = call
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        u, y, winners = ctx.saved_tensors
+        u, y = ctx.saved_tensors
         (a, b), (high, low) = _halves(u), _halves(y)
-        change = (a - b).flatten(2)
         top = torch.maximum(high, low)
-        shares = torch.cat([top - low, high - top]).flatten(2)  # credited to the picture's and the reference's winner
-        places = winners.flatten(2)
-        moved = change.abs() > NOISE * torch.finfo(u.dtype).eps * (a.abs() + b.abs()).flatten(2)
-        inverse = torch.where(moved, 1 / torch.where(moved, change, 1), 0)
-        result = []
-        for gradient in _halves(gradients[0].flatten(2)):
-            credit = torch.zeros_like(change)
-            for share, place in zip(_halves(shares), _halves(places), strict=True):
-                credit = credit.scatter_add(2, place, gradient * share)
-            result.append(credit * inverse)
-        return torch.cat(result).view_as(u), None
+        change = a - b
+        still = change.abs() <= NOISE * torch.finfo(u.dtype).eps * (a.abs() + b.abs())
+        inverse = change.reciprocal_().masked_fill_(still, 0)
+        with torch.enable_grad():
+            leaves = [half.clone().requires_grad_() for half in (a, b)]
+            pools = [ctx.call.on(leaf) for leaf in leaves]
+        credits_ = [
+            # What the picture's winner did beyond the reference's, and what the reference's did.
+            torch.autograd.grad(pools, leaves, [gradient * (top - low), gradient * (high - top)], retain_graph=True)
+            for gradient in _halves(gradients[0])
+        ]
+        return torch.cat([(first + second) * inverse for first, second in credits_]), None
 
 
 DEEPLIFT = RuleSet(

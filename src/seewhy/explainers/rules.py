@@ -118,7 +118,7 @@ class _RuleMode(TorchFunctionMode):
             return func(*args, **kwargs)
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
         result = rule(Call(kind, plain, plain_args, plain_kwargs, self))
-        return args[0].copy_(result) if in_place else result
+        return _Overwrite.apply(args[0], result) if in_place else result
 
     def _rule(self, kind: Kind) -> Rule | None:
         if kind in LAYERS:
@@ -149,9 +149,12 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (slope,), gradient = ctx.saved_tensors, gradients[0]
-        if len(slope) != len(gradient):
-            return (gradient.unflatten(0, (-1, len(slope))) * slope).flatten(0, 1), None, None
-        return gradient * slope, None, None
+        # Into memory laid out as the operation's own: a gradient that comes otherwise would slow down all before it.
+        layout = torch.channels_last if _is_channels_last(slope) else torch.preserve_format
+        found = torch.empty_like(gradient, memory_format=layout)
+        for part, of in zip(found.split(len(slope)), gradient.split(len(slope)), strict=True):
+            torch.mul(of, slope, out=part)
+        return found, None, None
 
 
 class _Surrogate(torch.autograd.Function):
@@ -162,6 +165,23 @@ class _Surrogate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
         return gradients[0], None
+
+
+class _Overwrite(torch.autograd.Function):
+    """What `tensor.copy_(result)` does, at no cost on the way back: none of the gradient belongs to what was there."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, result: Tensor) -> Tensor:
+        ctx.mark_dirty(tensor)
+        return tensor.copy_(result)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
+        return None, gradients[0]
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _depends(values: tuple[Any, ...]) -> bool:

@@ -6,9 +6,11 @@ from seewhy.jobs.comparing import comparison_rows, open_each, save_comparison, v
 from seewhy.jobs.explain import Request, explain, explain_each
 from seewhy.jobs.predict import Answer, predict_each
 from seewhy.jobs.saving import save_each
+from seewhy.jobs.study import STUDY_METHODS, study
 
 __all__ = [
     "BEST",
+    "STUDY_METHODS",
     "Answer",
     "Contest",
     "Request",
@@ -21,5 +23,6 @@ __all__ = [
     "predict_each",
     "save_comparison",
     "save_each",
+    "study",
     "view_masks",
 ]

@@ -2,5 +2,6 @@
 
 from seewhy.report.compare import write_compare_report
 from seewhy.report.explain import write_explain_report
+from seewhy.report.study import write_study_report
 
-__all__ = ["write_compare_report", "write_explain_report"]
+__all__ = ["write_compare_report", "write_explain_report", "write_study_report"]

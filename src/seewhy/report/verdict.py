@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from seewhy.explainers import method_info
 from seewhy.metrics import CONTROLS
-from seewhy.report.words import counted, listed
+from seewhy.report.words import counted, listed, number
 from seewhy.study.comparison import Cell, Comparison
 
 __all__ = ["cell_words", "title_of", "verdict"]
@@ -31,13 +29,9 @@ def verdict(comparison: Comparison) -> str:
             f"None can be recommended: even {title_of(best)}, which ranks first in {counted(tests, 'test')} of "
             "faithfulness, scores no better than maps drawn by chance."
         )
-    beaten = sum(bool(cell and cell.beats_chance) for cell in _cells(comparison, best))
     words = (
         f"Believe {title_of(best)} first: of {counted(len(comparison.methods), 'method')} it ranks best over "
-        f"{counted(tests, 'test')} of faithfulness"
-    )
-    words += (
-        f" and beats maps drawn by chance in {_of(beaten, tests)}." if beaten else "; what chance would get is unknown."
+        f"{counted(tests, 'test')} of faithfulness{_against_chance(comparison, best)}."
     )
     if hopeless:
         names = listed([title_of(each) for each in hopeless])
@@ -48,22 +42,22 @@ def verdict(comparison: Comparison) -> str:
 def cell_words(cell: Cell) -> str:
     """A score, with its interval where it is one."""
     if cell.high - cell.low < PRECISION:
-        return _number(cell.value)
-    return f"{_number(cell.value)} ({_number(cell.low)} to {_number(cell.high)})"
+        return number(cell.value)
+    return f"{number(cell.value)} ({number(cell.low)} to {number(cell.high)})"
 
 
 PRECISION = 5e-4
 
 
-def _cells(comparison: Comparison, method: str) -> Sequence[Cell | None]:
-    return [comparison.cell(metric, method) for metric in comparison.ranked_by]
-
-
-def _number(value: float) -> str:
-    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
+def _against_chance(comparison: Comparison, method: str) -> str:
+    cells = [comparison.cell(metric, method) for metric in comparison.ranked_by]
+    known = [cell.beats_chance for cell in cells if cell and cell.beats_chance is not None]
+    if not known:
+        return "; what chance would get is unknown"
+    return f" and beats maps drawn by chance in {_of(sum(known), len(cells))}"
 
 
 def _of(some: int, all_: int) -> str:
     if some == all_:
         return "all of them" if all_ > 2 else "both" if all_ == 2 else "it"
-    return f"{some} of them"
+    return f"{some} of them" if some else "all of them together"

@@ -10,7 +10,17 @@ import numpy as np
 from seewhy.explainers import Cost, Explanation, MethodInfo
 from seewhy.explainers.ranking import sure
 
-__all__ = ["alternative", "asked_classes", "check_words", "cost_words", "counted", "facts", "kept_words", "listed"]
+__all__ = [
+    "alternative",
+    "asked_classes",
+    "check_words",
+    "cost_words",
+    "counted",
+    "facts",
+    "kept_words",
+    "listed",
+    "number",
+]
 
 CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
@@ -33,6 +43,11 @@ def listed(words: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 photo`, `2 photos`; the noun has a plain plural."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """So many digits after the point, with a minus sign that is one."""
+    return f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def asked_classes(explanations: Sequence[Explanation]) -> str:

@@ -70,20 +70,18 @@ class Comparison:
             scored = (trial for trial in self.trials if trial.value(metric.name, method) is not None)
             draws = [score.value or 0.0 for trial in scored for score in trial.draws[metric.name][method]]
             mean, low, high = known[0], min(draws), max(draws)
-        return Cell(mean, low, high, self._beats_chance(metric, method))
+        worths = self._among_chance(metric, method)
+        return Cell(mean, low, high, None if worths is None else _stands_out(worths))
 
-    def _beats_chance(self, metric: MetricInfo, method: str) -> bool | None:
-        """Whether fewer than one in twenty random maps would score as well, on average over the same pictures."""
+    def _among_chance(self, metric: MetricInfo, method: str) -> np.ndarray | None:
+        """Its worth and that of random maps, `(1 + n,)`, means over the same pictures; None where nothing is known."""
         # Another seed asks other questions, some of them easier: only the first draw is held against chance.
         firsts = [(trial.draws[metric.name][method][0].value, trial.chance.get(metric.name)) for trial in self.trials]
-        pairs = [(value, scores) for value, scores in firsts if value is not None and scores]
-        if not pairs:
+        rows = [[value, *scores] for value, scores in firsts if value is not None and scores]
+        if not rows:
             return None
-        sign = 1 if metric.higher_is_better else -1
-        own = sign * float(np.mean([value for value, _ in pairs]))
-        least = min(len(scores) for _, scores in pairs)
-        chance = sign * np.mean([scores[:least] for _, scores in pairs], axis=0)
-        return bool((1 + (chance >= own).sum()) / (1 + len(chance)) <= LEVEL)
+        means = np.mean([row[: min(map(len, rows))] for row in rows], axis=0)
+        return means if metric.higher_is_better else -means
 
     @property
     def ranked_by(self) -> tuple[MetricInfo, ...]:
@@ -113,13 +111,20 @@ class Comparison:
 
     @property
     def no_better_than_chance(self) -> list[str]:
-        """Methods and controls that beat random maps by none of the metrics of faithfulness that can tell."""
-        tests = [each for each in self.ranked_by if any(trial.chance.get(each.name) for trial in self.trials)]
-        return [
-            method
-            for method in (*self.methods, *self.controls)
-            if tests and not any(self._beats_chance(metric, method) for metric in tests)
-        ]
+        """Methods and controls whose mean rank among random maps, over the tests of faithfulness, chance may get.
+
+        One question for all tests: asked test by test, chance would pass one of many.
+        """
+        if not any(trial.chance.get(metric.name) for metric in self.ranked_by for trial in self.trials):
+            return []
+        return [method for method in (*self.methods, *self.controls) if not self._beats_chance(method)]
+
+    def _beats_chance(self, method: str) -> bool:
+        found = [self._among_chance(metric, method) for metric in self.ranked_by]
+        rows = [worths for worths in found if worths is not None]
+        if not rows:
+            return False
+        return _stands_out(-mean_ranks([row[: min(map(len, rows))] for row in rows], higher_is_better=True))
 
     @staticmethod
     def _worth(metric: MetricInfo, value: float | None) -> float:
@@ -127,6 +132,11 @@ class Comparison:
         if value is None:
             return -1e300
         return value if metric.higher_is_better else -value
+
+
+def _stands_out(worths: np.ndarray) -> bool:
+    """Whether at most one in twenty of them, itself counted, is worth as much as the first."""
+    return bool((worths >= worths[0]).mean() <= LEVEL)
 
 
 def agreement(comparison: Comparison) -> np.ndarray:

@@ -14,7 +14,7 @@ from seewhy.study.work import Result
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FAILURES", "RESULTS", "failure_lines", "table", "write"]
+__all__ = ["FAILURES", "RESULTS", "failure_lines", "read", "table", "write"]
 
 RESULTS, FAILURES = "results.parquet", "failures.jsonl"
 
@@ -43,6 +43,13 @@ def write(results: Sequence[Result], out: Path) -> None:
     table(results).write_parquet(buffer)
     _write_whole(out / RESULTS, buffer.getvalue())
     _write_whole(out / FAILURES, failure_lines(results).encode())
+
+
+def read(out: Path) -> pl.DataFrame:
+    """The table that `write` left in `out`."""
+    import polars as pl
+
+    return pl.read_parquet(out / RESULTS)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,0 +1,178 @@
+"""One unit: what is explained, what scores see of it, and that nothing but the plan decides."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+import zoo
+from cli import nets
+from cli.nets import TOY
+from seewhy.errors import BadImage, UsageError
+from seewhy.explainers import find_method
+from seewhy.images import Folder, open_image
+from seewhy.metrics import CONTROLS, Subject, find_metric
+from seewhy.metrics.cells import in_cells
+from seewhy.models import Classifier, Preprocessing, Target
+from seewhy.models.batches import BatchSize
+from seewhy.models.inference import inference_copy
+from seewhy.study.plan import Unit, canonical
+from seewhy.study.scoring import Scoring, pinned, seen_mask, unit_seed
+
+METRICS = ("average-drop-hard", "sparseness")
+LIME = find_method("lime", regions="grid", samples=120)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pictures and an unreadable one; the first has a mask of its upper half."""
+    for name, image in zip(("a", "b"), zoo.photos(2), strict=True):
+        image.to_pil().save(tmp_path / f"{name}.png")
+    (tmp_path / "c.png").write_bytes(b"no picture at all")
+    mask = np.zeros((image.height, image.width), np.uint8)
+    mask[: image.height // 2] = 255
+    (tmp_path / "masks").mkdir()
+    Pillow.fromarray(mask).save(tmp_path / "masks" / "a.png")
+    return Folder.open(tmp_path, tmp_path / "masks")
+
+
+@pytest.fixture
+def scoring(folder):
+    methods = {"grad-cam": find_method("grad-cam"), "lime": pinned(LIME, 16), "control:random": CONTROLS["random"]()}
+    metrics = tuple(map(find_metric, METRICS))
+    return Scoring(folder, methods, metrics, weights={}, device="cpu", cells=0, batch_size=16, seed=3)
+
+
+def rows(scoring, method="grad-cam", image="a.png", model=TOY):
+    prepare, score = scoring.work.prepare, scoring.work.score
+    return score(prepare(model), Unit(model, method, image))
+
+
+def test_a_row_for_each_metric_says_what_was_explained(scoring, folder):
+    found = rows(scoring)
+    best = nets.named().predict(open_image(folder.root / "a.png"), 1)[0]
+    assert [row["metric"] for row in found] == list(METRICS)
+    for row in found:
+        assert (row["target"], row["label"]) == (best.index, best.name)
+        assert row["probability"] == pytest.approx(best.probability)
+        assert row["layer"] == "relu"
+        assert row["reason"] is None
+    canonical(found)  # plain JSON
+
+
+def test_a_score_is_what_the_metric_says_of_the_explanation(scoring, folder):
+    classifier, image = nets.named(), folder.image(folder.entries[0])
+    target = Target(classifier.predict(image, 1)[0].index)
+    seed = unit_seed(3, "a.png")
+    explained = LIME(classifier, [image], [[target]], generator=torch.Generator().manual_seed(seed))[0]
+    subject = Subject(classifier, image)
+    for cells in (0, 7):
+        shown = replace(explained, values=in_cells(explained.values, 7)) if cells else explained
+        drop, sparse = (find_metric(name) for name in METRICS)
+        expected = [drop(subject, [shown], generator=torch.Generator().manual_seed(seed))[0].value]
+        expected += [sparse(subject, [explained], generator=torch.Generator().manual_seed(seed))[0].value]
+        found = rows(replace(scoring, cells=cells), "lime")
+        assert [row["value"] for row in found] == pytest.approx(expected, rel=1e-5)
+
+
+def test_metrics_that_explain_again_see_the_map_as_it_is(scoring):
+    again = replace(scoring, metrics=(find_metric("coherency"),), cells=4)
+    assert rows(again) == rows(replace(again, cells=0))
+    assert rows(again)[0]["value"] is not None
+
+
+def test_masks_are_seen_as_the_network_sees_the_picture():
+    mask = np.zeros((40, 80), bool)
+    mask[:, :30] = True  # of which the middle of the picture, 20 to 60, holds a quarter
+    cropping = Classifier.from_module(zoo.network("gap-linear"), Preprocessing((32, 32), resize=32))
+    squeezing = Classifier.from_module(zoo.network("gap-linear"), Preprocessing((32, 32)))
+    assert seen_mask(cropping, mask)[:, :7].all()
+    assert not seen_mask(cropping, mask)[:, 9:].any()
+    assert seen_mask(squeezing, mask).mean() == pytest.approx(30 / 80, abs=0.02)
+
+
+def test_localisation_is_scored_where_there_is_a_mask(scoring):
+    located = replace(scoring, metrics=(find_metric("energy-in-mask"),))
+    assert 0 < rows(located)[0]["value"] < 1
+    without = rows(located, image="b.png")[0]
+    assert without["value"] is None
+    assert "no mask" in without["reason"]
+
+
+def test_a_mask_of_another_size_fails_by_itself(scoring, folder):
+    Pillow.new("L", (5, 5), 255).save(folder.root / "masks" / "a.png")
+    with pytest.raises(UsageError, match="the size of its picture"):
+        rows(scoring)
+    rows(scoring, image="b.png")
+
+
+def test_a_picture_that_cannot_be_opened_says_so(scoring):
+    with pytest.raises(BadImage):
+        rows(scoring, image="c.png")
+
+
+# --- Nothing but the plan decides ---------------------------------------------------------------------------------
+
+
+def test_workers_get_the_same_by_pickle(scoring):
+    for method in scoring.methods:
+        assert rows(pickle.loads(pickle.dumps(scoring)), method) == rows(scoring, method)
+
+
+def test_what_happened_before_does_not_matter(scoring):
+    work = scoring.work
+    classifier, unit = work.prepare(TOY), Unit(TOY, "lime", "a.png")
+    fresh = work.score(classifier, unit)
+    size = inference_copy(classifier, "float32").size
+    size.halve(MemoryError())
+    work.score(classifier, unit._replace(image="b.png"))
+    assert work.score(classifier, unit) == fresh
+
+
+def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch):
+    seen = []
+    monkeypatch.setattr(BatchSize, "ran", lambda self, count, seconds: seen.append((self.size, count)))
+    for method in ("lime", "grad-cam"):
+        rows(replace(scoring, batch_size=5, methods={method: pinned(scoring.methods[method], 5)}), method)
+    assert {size for size, _ in seen} == {5}
+    assert max(count for _, count in seen) == 5
+
+
+def test_what_is_timed_is_pinned():
+    made = pinned(LIME, 4)
+    assert (made.precision, made.batch_size, made.samples) == ("float32", 4, 120)
+    assert pinned(find_method("grad-cam"), 4) == find_method("grad-cam")
+
+
+def test_a_classifier_of_scores_alone_can_be_studied(scoring):
+    assert rows(scoring, "lime", model="py:cli.nets:service")[0]["value"] is not None
+
+
+def test_seeds_are_of_pictures():
+    assert unit_seed(0, "a.png") == unit_seed(0, "a.png") < 2**48
+    assert len({unit_seed(seed, image) for seed in range(3) for image in ("a.png", "b.png")}) == 6
+
+
+def test_random_maps_follow_the_seed_and_the_picture(scoring):
+    def drop(**changes):
+        image = changes.pop("image", "a.png")
+        return rows(replace(scoring, **changes), "control:random", image)[1]["value"]
+
+    assert drop() == drop()
+    assert len({drop(), drop(seed=4), drop(image="b.png")}) == 3
+
+
+def test_the_plan_holds_all_that_decides(scoring, folder):
+    plan = scoring.plan({TOY: "f" * 64}, threads=2)
+    assert plan.images == folder.hashes
+    assert plan.masks == {"a.png": folder.mask_hashes["a.png"]}
+    assert plan.methods["lime"]["samples"] == 120
+    assert (plan.threads, plan.batch_size, plan.precision, plan.seed) == (2, 16, "float32", 3)
+    assert plan.metrics["average-drop-hard"]["cells"] == 0
+    assert "cells" not in plan.metrics["sparseness"]
+    assert len({replace(scoring, **change).plan({}, 1).sha256 for change in ({"cells": 7}, {"seed": 4}, {})}) == 3
