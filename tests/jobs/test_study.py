@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +14,7 @@ from PIL import Image as Pillow
 
 import zoo
 from cli.nets import NAMES, TOY
-from seewhy.errors import Cancelled, UnknownName, UsageError
+from seewhy.errors import Cancelled, ExplainError, UnknownName, UsageError
 from seewhy.explainers import find_method
 from seewhy.jobs import study
 from seewhy.metrics import find_metric
@@ -103,6 +105,16 @@ def test_a_bad_picture_is_listed_and_the_rest_is_done(photos, tmp_path):
     assert done.table["image"].n_unique() == 3
 
 
+def test_a_failure_ends_the_study_where_that_is_asked(photos, tmp_path):
+    (photos / "cat" / "aa.png").write_bytes(b"no picture at all")
+    wanted = {"methods": ["control:empty"], "metrics": ["sparseness"]}
+    with pytest.raises(ExplainError, match=r"control:empty for .* failed on cat/aa\.png: .* Run again"):
+        asked(photos, tmp_path / "out", fail_fast=True, **wanted)
+    assert not (tmp_path / "out" / RESULTS).exists()
+    done = asked(photos, tmp_path / "out", fail_fast=True, **wanted)
+    assert (done.table["image"].n_unique(), len(done.failures)) == (3, 1)
+
+
 def test_masks_bring_metrics_of_localisation(photos, tmp_path):
     done = asked(photos, tmp_path / "out", metrics=["pointing-game"], masks=tmp_path / "masks", methods=["grad-cam"])
     found = dict(done.table.select("image", "value").rows())
@@ -166,8 +178,11 @@ def test_an_unknown_control_is_an_unknown_name(photos, tmp_path):
 
 
 @pytest.mark.heavy
-def test_ray_and_local_give_the_same_bytes(photos, tmp_path):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+def test_ray_and_local_give_the_same_bytes(photos, tmp_path, monkeypatch):
+    if find_spec("ray") is None:
+        pytest.skip("the extra `ray` is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where actors find the network
     asked(photos, tmp_path / "local", workers=2)
-    asked(photos, tmp_path / "ray", workers=2, executor="ray")
+    done = asked(photos, tmp_path / "ray", workers=2, executor="ray")
+    assert done.failures == ()
     assert contents(tmp_path / "local") == contents(tmp_path / "ray")

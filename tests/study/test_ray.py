@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,12 @@ from seewhy.study.tables import FAILURES, RESULTS
 from study import toys
 
 
+def skip_without_ray() -> None:
+    """Not by importing it, which would be too early: what it reads then is not set yet."""
+    if find_spec("ray") is None:
+        pytest.skip("the extra `ray` is not installed")
+
+
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"seewhy\[ray\]"):
@@ -26,7 +33,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1:port"])
 def test_no_cluster_at_the_address_says_so(address):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    skip_without_ray()
     with pytest.raises(UsageError, match=f"no Ray cluster answers at {address}"):
         list(Ray(address=address).run(toys.plan(1).units, toys.work(), 1))
 
@@ -34,7 +41,7 @@ def test_no_cluster_at_the_address_says_so(address):
 @pytest.fixture(scope="module")
 def ray():
     """One cluster for all tests of this file: they find the connection and leave it."""
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    skip_without_ray()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # for the workers, who unpickle toys
         with cluster(None, processors=2) as ray:
@@ -95,7 +102,7 @@ def test_a_cluster_that_is_there_is_used_by_its_address(ray, tmp_path: Path):
 
 @pytest.mark.heavy
 def test_what_a_killed_ray_run_began_a_local_one_ends(tmp_path: Path):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    skip_without_ray()
     child = toys.begin(tmp_path / "killed", tmp_path / "log", 10, 0.05, "ray")
     toys.wait_for(tmp_path / "log", 9, child)
     child.kill()

@@ -96,11 +96,23 @@ def test_only_what_is_better_beats_chance():
 
 
 def test_many_questions_take_stronger_answers():
-    values = {f"method-{number}": falling(6, 0.5) for number in range(4)}  # each alone has p = 1 / 2⁶
-    alone = scores({HIGH: {BEST: falling(6, 0.5), CHANCE: falling(6)}})
-    together = scores({HIGH: {**values, CHANCE: falling(6)}})
+    better = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, -0.1, -0.2]  # 5 of 2⁸ orders of signs are as good
+    alone = scores({HIGH: {BEST: better, CHANCE: [0.0] * 8}})
+    together = scores({HIGH: {**{f"method-{number}": better for number in range(4)}, CHANCE: [0.0] * 8}})
     assert beats_chance(alone, metric_info(HIGH)) == {BEST: True}
-    assert not any(beats_chance(together, metric_info(HIGH)).values())
+    assert set(beats_chance(together, metric_info(HIGH)).values()) == {False}
+
+
+def test_too_few_pictures_tell_nothing():
+    def asked(pictures, methods):
+        names = [f"method-{number}" for number in range(methods)]
+        values = {**{name: falling(pictures, 0.5) for name in names}, CHANCE: falling(pictures)}
+        return beats_chance(scores({HIGH: values}), metric_info(HIGH))
+
+    assert asked(4, 1) == {}  # at best 1 / 2⁴
+    assert asked(5, 1) == {"method-0": True}
+    assert asked(5, 2) == {}
+    assert set(asked(6, 3).values()) == {True}
 
 
 def test_methods_are_held_against_chance_on_pictures_they_share():
@@ -191,7 +203,7 @@ def test_a_row_for_each_model_method_and_metric(result):
         (model, name, each) for model in ("one", "two") for name in (BEST, CHANCE) for each in (HIGH, PLACE)
     ]
     assert rows[0]["value"] == 0.5
-    assert rows[0]["beats_chance"] is False
+    assert rows[0]["beats_chance"] is None
     assert rows[1]["value"] is None
     assert all(row["value"] is None for row in rows[4:])
     json.dumps(rows, allow_nan=False)

@@ -25,11 +25,19 @@ def study(
     methods: Annotated[
         str,
         typer.Option(
-            "--methods", "--method", help="Methods, joined by commas; control:random, gaussian, sobel, empty are some."
+            "--methods",
+            "--method",
+            help="Methods and controls, joined by commas. Default: grad-cam,expected-gradients,lime,control:random.",
         ),
     ] = "",
     metrics: Annotated[
-        str, typer.Option("--metrics", "--metric", help="Metrics, joined by commas; `seewhy list metrics` has them.")
+        str,
+        typer.Option(
+            "--metrics",
+            "--metric",
+            help="Metrics, joined by commas. Default: confidence with the subject alone and hidden, ROAD, insertion − "
+            "deletion; with masks three of localisation.",
+        ),
     ] = "",
     masks: Annotated[
         Path | None,
@@ -55,6 +63,9 @@ def study(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.", show_default=False)
     ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for results, tables and report; the same one goes on.")] = Path(
         "seewhy-study"
     ),
@@ -85,6 +96,7 @@ def study(
             cells=cells,
             limit=limit,
             seed=seed,
+            fail_fast=fail_fast,
             progress=progress,
         )
     with waiting("writing the report"):

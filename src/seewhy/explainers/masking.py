@@ -67,7 +67,8 @@ class MaskedForward:
         self.forwards = 0
         self.expected: int | None = None
         self.checks: dict[str, float] = {}
-        self.progress, self._fixed = progress, batch_size
+        self.progress = progress
+        self._fixed = None if batch_size is None else BatchSize(classifier.device, batch_size)
         self._pixels = classifier.preprocessing.pixels([image])[0].to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
@@ -124,13 +125,12 @@ class MaskedForward:
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
         network = network or self.network
-        size = network.size if self._fixed is None else BatchSize(self._pixels.device, self._fixed)
 
         def ask(part: slice) -> Tensor:
             composed = self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)
             return network(composed).cpu()
 
-        for logits in in_batches(len(which), ask, size):
+        for logits in in_batches(len(which), ask, self._fixed or network.size):
             self.forwards += len(logits)
             self.progress(self.forwards, self.expected, "variations")
             yield from logits
@@ -166,14 +166,14 @@ class MaskedForward:
             return Inference(self.classifier.module, self.classifier.dtype, self.classifier.device)
         exact = inference_copy(self.classifier, "float32")
         wanted = fast_precision(self._pixels.device) if precision == "auto" else precision
-        if wanted == "float32":
-            self.checks["precision_bits"] = 32.0
-            return exact
-        fast = inference_copy(self.classifier, wanted)
-        gap = self._gap(exact, fast, seed)
-        agrees = gap <= ROUNDING or precision != "auto"
-        self.checks.update(precision_bits=16.0 if agrees else 32.0, precision_gap=min(gap, 1.0))
-        return fast if agrees else exact
+        chosen = exact
+        if wanted != "float32":
+            fast = inference_copy(self.classifier, wanted)
+            gap = self._gap(exact, fast, seed)
+            chosen = fast if gap <= ROUNDING or precision != "auto" else exact
+            self.checks["precision_gap"] = min(gap, 1.0)
+        self.checks["precision_bits"] = 8.0 * chosen.dtype.itemsize
+        return chosen
 
     def _gap(self, exact: Inference, fast: Inference, seed: int) -> float:
         """How much rounding changes the log-probabilities, as a share of how much hiding parts changes them."""

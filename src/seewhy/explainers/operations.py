@@ -31,7 +31,7 @@ Kind = Literal[
 _MEMBERS: dict[Kind, str] = {
     "activation": """relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardswish
         hardsigmoid softplus softsign threshold exp expm1 log log1p sqrt rsqrt reciprocal square pow __pow__ abs clamp
-        clamp_min clamp_max erf sin cos""",
+        clamp_min clamp_max clip erf sin cos""",
     "max_pool": "max_pool2d adaptive_max_pool2d",
     "product": "mul __mul__ __rmul__ multiply matmul __matmul__ bmm mm einsum",
     "division": "div __truediv__ true_divide divide",

@@ -113,6 +113,7 @@ class _RuleMode(TorchFunctionMode):
             return func(*args, **kwargs)
         if kind is None:
             return self._unknown(name, func(*args, **kwargs))
+        args, kwargs = _positional(args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs)
@@ -128,7 +129,7 @@ class _RuleMode(TorchFunctionMode):
         return self.rule_set.rules.get(kind)
 
     def _unknown(self, name: str, result: Any) -> Any:
-        if self.rule_set.strict and isinstance(result, Tensor) and result.requires_grad:
+        if self.rule_set.strict and _depends((result,)):
             raise ExplainError(
                 f"the {self.rule_set.name} rules have none for the operation '{name}', so the result would not add up; "
                 "use integrated-gradients, or pass strict=false to let the operation's own gradient stand"
@@ -194,9 +195,13 @@ def _depends(values: tuple[Any, ...]) -> bool:
 
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
+    kind = KINDS.get(name)
     if name == "batch_norm" and (kwargs.get("training") or any(each is True for each in args[5:6])):
         return None
-    return KINDS.get(name)
+    others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
+    if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
+        return None
+    return kind
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
@@ -206,6 +211,13 @@ def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
     if kind == "division" and not _depends(args[1:]):
         return "linear"
     return kind
+
+
+def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments with the tensors of the operation in their places, where rules look for them."""
+    named = [name for name in ("input", "other") if name in kwargs]
+    rest = {key: value for key, value in kwargs.items() if key not in named}
+    return (*args, *(kwargs[name] for name in named)), rest
 
 
 def _out_of_place(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.explainers import Method, find_method
 from seewhy.images import Folder
 from seewhy.jobs.compare import MASK_METRICS
 from seewhy.metrics import CONTROLS, Metric, find_metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.progress import Progress, silent
-from seewhy.study import Executor, Local, Ray, run
+from seewhy.study import Executor, Local, Ray, Result, Unit, Work, run
 from seewhy.study.scoring import Scoring, pinned
 from seewhy.study.summary import StudyResult
 from seewhy.study.tables import read
@@ -52,6 +53,7 @@ def study(
     cells: int = 14,
     limit: int | None = None,
     seed: int = 0,
+    fail_fast: bool = False,
     progress: Progress = silent,
 ) -> StudyResult:
     """Explain every picture by every method for every model, and score it by every metric.
@@ -77,11 +79,13 @@ def study(
             compared like with like; 0 leaves maps as they are.
         limit: take so many pictures, spread over the folder.
         seed: of all randomness.
+        fail_fast: stop at the first unit that fails, instead of listing it and going on.
         progress: told of units; raise `Cancelled` in it to stop, and run again to go on.
 
     Raises:
         UsageError: what is asked for does not fit together, or `out` holds another study.
         ModelError: a model cannot be loaded.
+        ExplainError: a unit failed, and `fail_fast` was asked for.
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
@@ -100,7 +104,8 @@ def study(
     known = {model: _known(model, scoring, progress) for model in models}
     plan = scoring.plan({model: each.fingerprint for model, each in known.items()}, threads)
     one_each = 1 if any(each.on_gpu for each in known.values()) else max((os.cpu_count() or 1) // threads, 1)
-    failures = run(plan, scoring.work, _executor(executor, workers or one_each, ray_address), Path(out), progress)
+    crew = _executor(executor, workers or one_each, ray_address)
+    failures = run(plan, scoring.work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
     return StudyResult(plan, read(Path(out)), tuple(failures), scoring.folder)
 
 
@@ -162,6 +167,24 @@ def _by_name(made: Sequence[T]) -> dict[str, T]:
         if any(each != kept for each in made if each.info.name == name):
             raise UsageError(f"{name} is asked for twice, with different settings; make a study of each")
     return found
+
+
+@dataclass(frozen=True)
+class _FailFast:
+    """Ends the run at the first failure, after it is recorded."""
+
+    executor: Executor
+
+    def run(self, units: Sequence[Unit], work: Work[Any], threads: int) -> Generator[Result]:
+        """See `Executor.run`."""
+        with closing(self.executor.run(units, work, threads)) as results:
+            for result in results:
+                yield result
+                if result.failure:
+                    raise ExplainError(
+                        f"{result.unit.method} for {result.unit.model} failed on {result.unit.image}: "
+                        f"{result.failure.message} Run again to go on with the rest"
+                    )
 
 
 def _executor(name: str, workers: int, address: str | None) -> Executor:

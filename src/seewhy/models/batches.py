@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from seewhy.errors import ExplainError
+from seewhy.errors import ExplainError, UsageError
 
 __all__ = ["BatchSize", "in_batches"]
 
@@ -23,6 +23,8 @@ class BatchSize:
     """Doubles while that pays, halves when memory runs out, then stays."""
 
     def __init__(self, device: torch.device, fixed: int | None = None) -> None:
+        if fixed is not None and fixed < 1:
+            raise UsageError(f"a batch holds at least one image, not {fixed}")
         self.size = fixed or FIRST.get(device.type, FIRST_ON_GPU)
         self._largest = LARGEST.get(device.type, LARGEST_ON_GPU)
         self._settled = fixed is not None

@@ -90,12 +90,12 @@ def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
 
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:
-    network = network.to(dtype)
     try:
         name = head_layer(classifier.layers, classifier.module, len(classifier.categories))
     except ExplainError:
-        return network
-    exact = copy.deepcopy(classifier.module.get_submodule(name)).float().requires_grad_(False)
+        return network.to(dtype)
+    exact = copy.deepcopy(network.get_submodule(name))
+    network = network.to(dtype)
     _replace(network, name, _Float32(exact))
     return network
 
@@ -127,6 +127,7 @@ def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
         (makers[visit.took], visit.name)
         for visit in visits
         if isinstance(visit.part, nn.BatchNorm2d)
+        and visit.part.running_mean is not None  # else it takes its statistics from the batch
         and visit.took in makers
         and runs[visit.name] == runs[makers[visit.took]] == takers[visit.took] == 1
     ]

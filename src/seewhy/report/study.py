@@ -69,7 +69,8 @@ def _fields(result: StudyResult) -> dict[str, Any]:
         "title": f"A study of {counted(len(plan.images), 'photo')}",
         "lead": " ".join(_verdict(result, each) for each in result.scores),
         "families": [_family(result, name) for name in dict.fromkeys(metric.family for metric in result.metrics)],
-        "tested": CHANCE in result.plan.methods,
+        "tested": bool(result.beats_chance),
+        "untested": CHANCE in result.plan.methods and not result.beats_chance,
         "cells": _cells(result),
         "masked": len(plan.masks),
         "agreements": list(_agreements(result)),
@@ -96,7 +97,7 @@ def _verdict(result: StudyResult, scores: ModelScores) -> str:
         return f"For {scores.model} there are no two methods with scores of faithfulness to choose from."
     best = next(iter(ranks))
     known = [result.beats_chance.get((scores.model, metric.name, best)) for metric in tests]
-    chance = f" and beats chance in {known.count(True)} of them" if CHANCE in scores.methods else ""
+    chance = f" and beats chance in {known.count(True)} of them" if any(each is not None for each in known) else ""
     return f"For {scores.model} {title_of(best)} ranks best over {counted(len(tests), 'test')} of faithfulness{chance}."
 
 

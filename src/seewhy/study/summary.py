@@ -199,10 +199,11 @@ def mean_rank(scores: ModelScores) -> dict[str, float]:
 def beats_chance(scores: ModelScores, metric: MetricInfo) -> dict[str, bool]:
     """Whether each method beats the random map on the pictures where both have a score, at 5 % after Holm's correction.
 
-    By Wilcoxon's signed-rank test; methods that share no picture with the random map are left out.
+    By Wilcoxon's signed-rank test; methods that share too few pictures with the random map to tell are left out.
     """
-    pairs = {method: scores.paired([metric.name], [method, CHANCE])[:, 0] for method in scores.methods}
-    tested = {method: pair for method, pair in pairs.items() if method != CHANCE and len(pair)}
+    others = [method for method in scores.methods if method != CHANCE]
+    pairs = {method: scores.paired([metric.name], [method, CHANCE])[:, 0] for method in others}
+    tested = {method: pair for method, pair in pairs.items() if 0.5 ** len(pair) * len(others) <= LEVEL}
     better = "greater" if metric.higher_is_better else "less"
     p_values = holm([wilcoxon(pair[:, 0], pair[:, 1], better) for pair in tested.values()])
     return {method: bool(p <= LEVEL) for method, p in zip(tested, p_values, strict=True)}
