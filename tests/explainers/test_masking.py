@@ -216,25 +216,264 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing_else(error, b
 
 @pytest.mark.parametrize(("batch_size", "kept"), [(None, 4), (30, 3)])
 def test_the_batch_size_that_fits_is_kept(batch_size, kept):
-    classifier, tries = seeing(SIXTEEN, Asked()), []
-    ours = engine(classifier, checkers(), labels=SIXTEEN, batch_size=batch_size)
-    rule = ours.network.module.rule
-    rule.limit, rule.error = 5, OUT_OF_MEMORY[0]
+    rule = Asked(limit=5, error=OUT_OF_MEMORY[0])
+    ours = asking(rule, batch_size=batch_size)
     ours(POOL[:20])
-    if batch_size is None:  # with the network, for every later engine of it
-        ours = engine(classifier, checkers(), labels=SIXTEEN)
+    if batch_size is None:  # kept with the network, so that another engine of it need not find out again
+        ours = engine(ours.classifier, checkers(), labels=SIXTEEN)
     rule.error = AssertionError("a larger batch was tried again")
-    ours.progress = lambda done, total, message: tries.append(done)
-    before = ours.forwards
+    told: list[int] = [ours.forwards]
+    ours.progress = lambda done, total, message: told.append(done)
     ours(POOL[20:])
-    assert np.diff([before, *tries])[:-1].tolist() == [kept] * (len(tries) - 1)
+    assert set(np.diff(told)[:-1]) == {kept}
 
 
 def test_memory_that_does_not_hold_one_picture_is_told():
+    rule = Asked(error=OUT_OF_MEMORY[0])
+    ours = asking(rule)
+    rule.limit = 0
     with pytest.raises(ExplainError, match="memory runs out with a single image"):
-        asking(Asked(limit=0, error=None)).network.module.rule.__init__(0, OUT_OF_MEMORY[0]) or pytest.fail("unset")
+        ours(POOL)
 
 
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(UsageError, match="at least one image, not 0"):
         engine("residual", batch_size=0)
+
+
+# --- Precision ----------------------------------------------------------------------------------------------------
+
+
+class Sensitive(nn.Module):
+    """Answers by the last digits of a sum, which half precision does not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = zoo.Residual()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (3000 * self.body(x)).sin()
+
+
+class Overflowing(nn.Module):
+    """Holds a number that is more than `precision` can."""
+
+    def __init__(self, precision: str) -> None:
+        super().__init__()
+        self.body = zoo.Residual()
+        self.large = nn.Parameter(torch.tensor({"float16": 1e5, "bfloat16": 3.4e38}[precision]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) * (self.large / 1e4)
+
+
+class Unsupported(nn.Module):
+    """Uses what there is in full precision only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = zoo.Residual()
+        self.one = nn.Parameter(torch.eye(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) * torch.linalg.det(self.one)
+
+
+def made(make: Callable[[], nn.Module], seed: int = 0) -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Classifier.from_module(make().eval(), PREPROCESSING)
+
+
+@pytest.fixture(params=["float16", "bfloat16"])
+def half(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The half precision that this machine is said to be fast at."""
+    monkeypatch.setattr(masking, "fast_precision", lambda device: request.param)
+    return request.param
+
+
+def test_half_precision_that_agrees_is_taken_and_the_gap_told(half):
+    classifier = zoo.classifier("gap-linear")
+    ours = engine(classifier, precision="auto")
+    assert ours.network.dtype == getattr(torch, half)
+    assert ours.checks["precision_bits"] == 16
+    assert 0 < ours.checks["precision_gap"] <= masking.ROUNDING
+    exact, found = engine(classifier)(POOL), ours(POOL)
+    assert (found - exact).abs().max() < 0.1 * exact.std(0).max()
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize("make", [Sensitive, Unsupported])
+def test_half_precision_that_does_not_agree_is_refused(make, half):
+    ours = engine(made(make), precision="auto")
+    assert ours.network.dtype == torch.float32
+    assert ours.checks["precision_bits"] == 32
+    assert masking.ROUNDING < ours.checks["precision_gap"] <= 1
+    assert torch.equal(ours(POOL), engine(ours.classifier)(POOL))
+
+
+def test_half_precision_that_overflows_is_refused(half):
+    ours = engine(made(lambda: Overflowing(half)), precision="auto")
+    assert ours.network.dtype == torch.float32
+    assert ours.checks == {"precision_bits": 32, "precision_gap": 1}
+    assert torch.isfinite(ours(POOL)).all()
+
+
+def test_how_the_trial_falls_out_hangs_on_nothing_but_the_seed(half):
+    first, second, other = (
+        engine("residual", seed=seed, precision="auto").checks["precision_gap"] for seed in (0, 0, 1)
+    )
+    assert first == second
+    assert first != other
+
+
+def test_forwards_of_the_trial_count(half):
+    assert engine("residual", precision="auto").forwards == 1 + 2 * masking.TRIALS
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("float64", 64), ("float32", 32), ("bfloat16", 16), ("float16", 16)])
+def test_a_precision_may_be_forced(precision, bits):
+    ours = engine(made(Sensitive), precision=precision)
+    assert ours.network.dtype == getattr(torch, precision)
+    assert ours.checks["precision_bits"] == bits
+    assert ("precision_gap" in ours.checks) == (precision != "float32"), "which is what it is compared with"
+
+
+def test_forced_where_it_overflows_it_says_so():
+    ours = engine(made(lambda: Overflowing("float16")), precision="float16")
+    with pytest.raises(NonFinite, match="half precision"):
+        ours(POOL)
+
+
+class Locked(nn.Module):
+    """Holds what cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = zoo.Residual()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+    def __deepcopy__(self, memo: Any) -> Locked:
+        raise TypeError("cannot pickle '_thread.lock' object")
+
+
+def test_a_network_that_cannot_be_copied_answers_for_itself_in_its_own_precision(half):
+    ours = engine(made(Locked), precision="auto")
+    assert ours.network.module is ours.classifier.module
+    assert ours.checks == {"precision_bits": 32, "precision_gap": 0}
+    close(ours(POOL), engine(made(zoo.Residual))(POOL))
+
+
+# --- Progress and stopping ----------------------------------------------------------------------------------------
+
+
+def test_progress_is_told_after_every_batch():
+    told: list[tuple[int, int | None, str]] = []
+    ours = engine("residual", batch_size=16, progress=lambda *now: told.append(now))
+    ours.expected = 41
+    ours(POOL)
+    assert told == [(17, 41, "variations"), (33, 41, "variations"), (41, 41, "variations")]
+
+
+def test_what_was_answered_before_it_was_stopped_is_kept():
+    def stop(done: int, total: int | None, message: str) -> None:
+        if done > 20:
+            raise Cancelled("enough")
+
+    rule = Asked()
+    ours = asking(rule, batch_size=8)
+    ours.progress = stop
+    random, grad = torch.get_rng_state(), torch.is_grad_enabled()
+    with pytest.raises(Cancelled, match="enough"):
+        ours(POOL)
+    assert len(rule.rows) == 24
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.is_grad_enabled() == grad
+    assert not torch.is_inference_mode_enabled()
+    assert not ours.classifier.module.training
+    ours.progress = lambda done, total, message: None
+    close(ours(POOL), asking(Asked())(POOL))
+    assert len(rule.rows) <= len(POOL) + 8, "only the batch that was stopped is asked again"
+
+
+def test_a_network_that_fails_can_be_asked_again():
+    rule = Asked(limit=5, error=ValueError("the network's own"))
+    ours = asking(rule, batch_size=8)
+    with pytest.raises(ValueError, match="the network's own"):
+        ours(POOL)
+    rule.limit = None
+    close(ours(POOL), asking(Asked())(POOL))
+
+
+def test_the_network_that_was_given_stays_as_it_was():
+    classifier = zoo.classifier("training")
+    before = {name: tensor.clone() for name, tensor in classifier.module.state_dict().items()}
+    engine(classifier)(POOL)
+    assert classifier.module.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.module.state_dict().items())
+    assert all(parameter.requires_grad for parameter in classifier.module.parameters())
+
+
+# --- Networks and pictures with little in them --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["nan", "inf"])
+def test_a_network_without_sound_scores_is_refused_at_once(network):
+    with pytest.raises(NonFinite, match="NaN or infinity"):
+        engine(network)
+
+
+def test_scores_that_are_unsound_only_where_something_is_hidden_are_refused():
+    def rule(visible: Tensor) -> Tensor:
+        return visible[:, :2] / (visible.abs() > 1e-3).any(1, keepdim=True)
+
+    ours = engine(seeing(SIXTEEN, rule), checkers(), labels=SIXTEEN)
+    assert ours(torch.ones(1, 16, dtype=torch.bool)).isfinite().all()
+    with pytest.raises(NonFinite, match="NaN or infinity"):
+        ours(torch.zeros(1, 16, dtype=torch.bool))
+
+
+def test_a_constant_network_says_the_same_of_everything(half):
+    ours = engine("constant", precision="auto")
+    assert torch.equal(ours(POOL), ours.logits.expand(40, -1))
+    assert np.isfinite(ours.checks["precision_gap"])
+
+
+@pytest.mark.parametrize("colour", [0, 90, 255])
+def test_of_a_picture_of_one_colour_nothing_can_be_hidden_with_its_mean(colour):
+    ours = engine("residual", Image(np.full((40, 48, 3), colour, np.uint8), "plain"))
+    close(ours(POOL), ours.logits.expand(40, -1))
+
+
+# --- Black boxes --------------------------------------------------------------------------------------------------
+
+
+def test_a_black_box_sees_pictures_of_what_is_shown():
+    seen: list[np.ndarray] = []
+
+    def score(pictures: np.ndarray) -> np.ndarray:
+        seen.append(pictures)
+        red = pictures[..., 0].mean((1, 2)) / 255
+        return np.stack([red, 1 - red], 1)
+
+    classifier = black_box(score, size=zoo.SIZE)
+    ours = engine(classifier, fill="black", precision="auto", batch_size=7)
+    seen.clear()
+    found = ours(POOL).softmax(1)
+    pixels = classifier.preprocessing.pixels([PHOTO])[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+    wanted = pixels * POOL[:, torch.from_numpy(REGIONS)].numpy()[..., None]
+    assert np.array_equal(np.concatenate(seen), wanted)
+    np.testing.assert_allclose(found[:, 0], wanted[..., 0].mean((1, 2)) / 255, atol=1e-6)
+    assert ours.forwards == 41
+    assert not ours.checks, "there is no precision to choose"
+
+
+def test_a_black_box_that_runs_out_of_memory_gets_smaller_batches():
+    def score(pictures: np.ndarray) -> list[list[float]]:
+        if len(pictures) > 5:
+            raise MemoryError
+        return [[0.25, 0.75]] * len(pictures)
+
+    assert engine(black_box(score, size=zoo.SIZE))(POOL).shape == (40, 2)

@@ -56,7 +56,9 @@ def study(
         typer.Option(min=1, help="So many at once. Default: one for each processor.", show_default=False),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one worker; other threads, other last digits.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Variations in one forward; the same is true of it.")] = 16,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Variations in one forward; other batches, other last digits.")
+    ] = 16,
     cells: Annotated[
         int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
     ] = 14,

@@ -15,6 +15,7 @@ from seewhy.images import Image, find_images, open_image
 from seewhy.images.folder import as_mask
 from seewhy.models import Classifier
 from seewhy.study.comparison import Comparison
+from seewhy.study.scoring import seen_mask
 
 __all__ = ["comparison_rows", "open_each", "save_comparison", "view_masks"]
 
@@ -56,8 +57,7 @@ def _seen(classifier: Classifier, image: Image, drawn: Image, path: Path) -> np.
             f"the mask {path} is {drawn.width} × {drawn.height}, its picture {image.width} × {image.height}; "
             "a mask has the size of its picture"
         )
-    white = np.where(as_mask(drawn)[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2)
-    return (classifier.preprocessing.pixels([Image(white, path.name)])[0, 0] > 0.5).cpu().numpy()
+    return seen_mask(classifier, as_mask(drawn))
 
 
 def comparison_rows(found: Comparison) -> list[dict[str, Any]]:

@@ -122,7 +122,12 @@ def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
     for visit in visits:
         runs[visit.name] = runs.get(visit.name, 0) + 1
         takers[visit.took] = takers.get(visit.took, 0) + 1
-    makers = {visit.gave: visit.name for visit in visits if isinstance(visit.part, nn.Conv2d)}
+    makers = {
+        visit.gave: visit.name
+        for visit in visits
+        # The weight of a convolution with weight or spectral norm is computed, so there is nothing to write to.
+        if isinstance(visit.part, nn.Conv2d) and isinstance(visit.part.weight, nn.Parameter)
+    }
     return [
         (makers[visit.took], visit.name)
         for visit in visits
