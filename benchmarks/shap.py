@@ -20,7 +20,7 @@ from seewhy.explainers.region_method import seen_pixels
 from seewhy.explainers.regions import segment
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
-EVALUATIONS = {KERNEL: 500, PARTITION: 300}
+EVALUATIONS = {KERNEL: 200, PARTITION: 200}
 FILLS = {KERNEL: "region-mean", PARTITION: "blur"}
 PEERS = {KERNEL: "captum", PARTITION: "shap"}
 OURS = "seewhy"

@@ -71,7 +71,8 @@ def multi_head_attention(call: Call) -> tuple[Tensor, None]:
     """`F.multi_head_attention_forward` in its plain form: one projection of queries, keys and values, no masks."""
     given = dict(zip(_MULTI_HEAD, call.args, strict=False)) | dict(call.kwargs)
     refused = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "static_k", "static_v")
-    if any(given.get(name) is not None for name in refused) or given.get("use_separate_proj_weight"):
+    flags = ("use_separate_proj_weight", "add_zero_attn")
+    if any(given.get(name) is not None for name in refused) or any(given.get(name) for name in flags):
         raise ExplainError("there is no rule for multi-head attention with masks or separate projections")
     query, key, value = given["query"], given["key"], given["value"]
     weights, biases = given["in_proj_weight"].chunk(3), [None] * 3

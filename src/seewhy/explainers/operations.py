@@ -30,8 +30,8 @@ Kind = Literal[
 
 _MEMBERS: dict[Kind, str] = {
     "activation": """relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardswish
-        hardsigmoid softplus softsign threshold exp expm1 log log1p sqrt rsqrt reciprocal square pow __pow__ abs clamp
-        clamp_min clamp_max clip erf sin cos""",
+        hardsigmoid softplus softsign threshold exp expm1 log log1p sqrt rsqrt reciprocal square pow __pow__ __rpow__
+        __rdiv__ __rtruediv__ abs clamp clamp_min clamp_max clip erf sin cos""",
     "max_pool": "max_pool2d adaptive_max_pool2d",
     "product": "mul __mul__ __rmul__ multiply matmul __matmul__ bmm mm einsum",
     "division": "div __truediv__ true_divide divide",
@@ -49,14 +49,18 @@ _MEMBERS: dict[Kind, str] = {
         getitem __getitem__ select narrow index_select gather take_along_dim masked_fill where roll flip
         rot90 pad unfold fold contiguous clone to type_as float double half bfloat16 cpu cuda avg_pool2d
         adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d alpha_dropout interpolate upsample
-        pixel_shuffle pixel_unshuffle channel_shuffle identity detach tril triu diagonal setitem
+        pixel_shuffle pixel_unshuffle channel_shuffle detach tril triu diagonal setitem
         __setitem__ copy zero requires_grad""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
 
 # Functions that PyTorch wraps so that they lost their names.
-_NAMELESS = {id(F.max_pool2d): "max_pool2d", id(F.adaptive_max_pool2d): "adaptive_max_pool2d"}
+_NAMELESS = {
+    id(F.max_pool2d): "max_pool2d",
+    id(F.adaptive_max_pool2d): "adaptive_max_pool2d",
+    id(F.threshold): "threshold",
+}
 
 
 def operation_name(function: Callable[..., Any]) -> str:

@@ -38,9 +38,12 @@ class Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     rules: AbstractContextManager[Any]
+    in_place: bool  # the result will be written over the first argument
 
     def plain(self) -> Any:
         """The operation with its own gradient."""
+        if self.in_place:  # autograd may keep the first argument, which must not change then
+            return self.on(self.args[0].clone())
         return self.function(*self.args, **self.kwargs)
 
     def on(self, u: Tensor) -> Tensor:
@@ -118,7 +121,7 @@ class _RuleMode(TorchFunctionMode):
         if rule is None:
             return func(*args, **kwargs)
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
-        result = rule(Call(kind, plain, plain_args, plain_kwargs, self))
+        result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
         return _Overwrite.apply(args[0], result) if in_place else result
 
     def _rule(self, kind: Kind) -> Rule | None:
@@ -174,11 +177,13 @@ class _Overwrite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, result: Tensor) -> Tensor:
         ctx.mark_dirty(tensor)
+        ctx.is_view = tensor._is_view()  # noqa: SLF001
         return tensor.copy_(result)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
-        return None, gradients[0]
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
+        return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
