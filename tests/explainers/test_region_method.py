@@ -110,7 +110,7 @@ def test_the_settings_reach_the_engine():
     (engine,) = toy.engines
     assert engine.network.dtype == torch.bfloat16
     assert np.diff(told[-6:]).tolist() == [3, 3, 3, 3, 1]
-    black = torch.where(torch.from_numpy(SIXTEEN == 2), torch.from_numpy(image.pixels[..., 0]) / 255.0, 0)
+    black = torch.where(torch.from_numpy(SIXTEEN == 2), torch.tensor(image.pixels[..., 0]) / 255, 0)
     whole = engine.classifier.logits(engine.classifier.preprocessing.normalize(black.expand(1, 3, 16, 16)))
     alone = engine(torch.eye(16, dtype=torch.bool))[2]
     torch.testing.assert_close(alone, whole[0], rtol=2**-6, atol=2**-6)
