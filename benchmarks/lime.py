@@ -50,8 +50,9 @@ HEAD = (
 
 def main(device: torch.device, budget: float) -> None:
     """Measure, and write the section `lime` of the results; `budget` is in seconds a network."""
-    rows = [row for model in MODELS for row in _rows(model, device, budget)]
-    write_section("lime", "\n".join([ABOUT, machine(device), "", HEAD, *rows]))
+    for model, section in zip(MODELS, ("lime", "lime_resnet"), strict=True):
+        rows = _rows(model, device, budget)
+        write_section(section, "\n".join([ABOUT, machine(device), "", HEAD, *rows]))
 
 
 def _rows(model: str, device: torch.device, budget: float) -> list[str]:
