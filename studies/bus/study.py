@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import spearmanr
-
 from seewhy import Classifier, Explanation, load
 from seewhy.jobs import Request, explain_each, save_each
+from seewhy.metrics.cells import cell_means
+from seewhy.metrics.correlation import spearman
 from seewhy.report import write_explain_report
 
 METHODS = ("lime", "anchors", "expected-gradients", "deep-shap")
@@ -71,12 +70,7 @@ def _of(found: Sequence[Explanation], method: str) -> list[Explanation]:
 
 
 def _agreement(one: Explanation, other: Explanation) -> float:
-    return float(spearmanr(_cells(one.values), _cells(other.values)).statistic)
-
-
-def _cells(values: np.ndarray) -> np.ndarray:
-    height, width = values.shape
-    return values.reshape(CELLS, height // CELLS, CELLS, width // CELLS).sum((1, 3)).flatten()
+    return spearman(cell_means(one.values, CELLS), cell_means(other.values, CELLS))
 
 
 if __name__ == "__main__":

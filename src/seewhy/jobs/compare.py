@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,14 +12,14 @@ import torch
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, Method, find_method, method_info, suitable_methods
 from seewhy.images import Image
-from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric, metric_info
-from seewhy.metrics.cells import in_cells
+from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric
+from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.metrics.controls import RandomMap
 from seewhy.models import Classifier, Target
 from seewhy.progress import Progress, silent
 from seewhy.study.comparison import Comparison, Trial
 
-__all__ = ["DEFAULT_METRICS", "MASK_METRICS", "Contest", "chosen_methods", "compare"]
+__all__ = ["DEFAULT_METRICS", "MASK_METRICS", "Contest", "check_masked", "chosen_methods", "compare"]
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
 FAST = (
@@ -64,16 +64,22 @@ class Contest:
         if len(names := list(dict.fromkeys(methods))) == 1 and names != ["all"]:
             raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
         wanted = list(dict.fromkeys(metrics)) or [*DEFAULT_METRICS, *(MASK_METRICS if masked else ())]
-        for name in wanted:
-            if "mask" in metric_info(name).needs and not masked:
-                raise UsageError(f"{name} needs to know where the object is: give --masks FOLDER")
+        made = tuple(find_metric(name) for name in wanted)
+        check_masked(made, masked=masked)
         return cls(
             tuple(find_method(name) for name in chosen_methods(classifier, names)),
-            tuple(find_metric(name) for name in wanted),
+            made,
             None if target is None else classifier.target(target),
             cells=cells,
             seed=seed,
         )
+
+
+def check_masked(metrics: Iterable[Metric], *, masked: bool) -> None:
+    """Refuse metrics that need masks where there are none."""
+    for metric in metrics:
+        if "mask" in metric.info.needs and not masked:
+            raise UsageError(f"{metric.info.name} needs to know where the object is: give --masks FOLDER")
 
 
 def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:
@@ -170,12 +176,14 @@ class _Bench:
     ) -> None:
         self.subject, self.contest = subject, contest
         self.whole, self.random = (found, random)
-        self.reduced, self.random_reduced = ([self._reduced(each) for each in maps] for maps in (found, random))
+        self.reduced, self.random_reduced = (
+            [reduced(each, contest.cells) for each in maps] for maps in (found, random)
+        )
 
     def draws(self, metric: Metric) -> list[list[Score]]:
         """For each map its scores, several with other seeds where the metric is drawn."""
         again = self.contest.redraws if metric.info.drawn else 1
-        shown = self.reduced if _sees_cells(metric) else self.whole
+        shown = self.reduced if sees_cells(metric) else self.whole
         rows = [self._scores(metric, shown, self.contest.seed + number) for number in range(again)]
         return list(map(list, zip(*rows, strict=True)))
 
@@ -183,21 +191,12 @@ class _Bench:
         """What random maps score; nothing where the metric does not hold a map against the network or a mask."""
         if metric.info.family not in {"faithfulness", "localisation"} or "method" in metric.info.needs:
             return []
-        shown = self.random_reduced if _sees_cells(metric) else self.random
+        shown = self.random_reduced if sees_cells(metric) else self.random
         scores = self._scores(metric, shown, self.contest.seed)
         return [score.value for score in scores if score.value is not None]
 
     def _scores(self, metric: Metric, shown: Sequence[Explanation], seed: int) -> list[Score]:
         return metric(self.subject, shown, generator=torch.Generator().manual_seed(seed))
-
-    def _reduced(self, explanation: Explanation) -> Explanation:
-        cells = self.contest.cells
-        values = in_cells(explanation.values, cells) if cells else explanation.values
-        return replace(explanation, values=values, errors=None)
-
-
-def _sees_cells(metric: Metric) -> bool:
-    return metric.info.family == "faithfulness" and "method" not in metric.info.needs
 
 
 def _within(progress: Progress, number: int, count: int) -> Progress:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.explainers import Method, find_method
 from seewhy.images import Folder
-from seewhy.jobs.compare import MASK_METRICS
+from seewhy.jobs.compare import MASK_METRICS, check_masked
 from seewhy.metrics import CONTROLS, Metric, find_metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.progress import Progress, silent
@@ -154,11 +154,9 @@ def _find_any(name: str) -> Method:
 
 def _metrics(metrics: Sequence[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
     wanted = metrics or (*STUDY_METRICS, *(MASK_METRICS if masked else ()))
-    made = _by_name([find_metric(each) if isinstance(each, str) else each for each in wanted])
-    for name, metric in made.items():
-        if "mask" in metric.info.needs and not masked:
-            raise UsageError(f"{name} needs to know where the object is: give --masks FOLDER")
-    return tuple(made.values())
+    made = tuple(_by_name([find_metric(each) if isinstance(each, str) else each for each in wanted]).values())
+    check_masked(made, masked=masked)
+    return made
 
 
 def _by_name(made: Sequence[T]) -> dict[str, T]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-__all__ = ["cell_labels", "cell_means", "in_cells"]
+from seewhy.explainers import Explanation
+from seewhy.metrics.registry import Metric
+
+__all__ = ["cell_labels", "cell_means", "in_cells", "reduced", "sees_cells"]
 
 
 def cell_labels(size: tuple[int, ...], cells: int) -> np.ndarray:
@@ -23,3 +28,13 @@ def cell_means(values: np.ndarray, cells: int) -> np.ndarray:
 def in_cells(values: np.ndarray, cells: int) -> np.ndarray:
     """A map `(h, w)` with every pixel the mean of its cell."""
     return cell_means(values, cells)[cell_labels(values.shape, cells)]
+
+
+def reduced(explanation: Explanation, cells: int) -> Explanation:
+    """The explanation with its map in cells; as it is where `cells` is 0."""
+    return replace(explanation, values=in_cells(explanation.values, cells), errors=None) if cells else explanation
+
+
+def sees_cells(metric: Metric) -> bool:
+    """Whether a metric holds maps against the network, so that areas and pixels must be made alike first."""
+    return metric.info.family == "faithfulness" and "method" not in metric.info.needs

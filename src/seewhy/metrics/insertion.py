@@ -44,7 +44,7 @@ class _Steps(ABC):
     def curves(
         self, subject: Subject, explanations: Sequence[Explanation], generator: torch.Generator, progress: Progress
     ) -> np.ndarray:
-        """Probabilities `(n, steps + 1)`."""
+        """Probabilities `(n, steps + 1)`, or several such curves of each explanation, `(n, curves, steps + 1)`."""
 
     def __call__(
         self,
@@ -55,8 +55,11 @@ class _Steps(ABC):
         progress: Progress = silent,
     ) -> list[Score]:
         """See `Metric`."""
-        curves = self.curves(subject, explanations, generator, progress)
-        return [Score(float(area_under(curve)), curve) for curve in curves]
+        return [self.score(each) for each in self.curves(subject, explanations, generator, progress)]
+
+    def score(self, curve: np.ndarray) -> Score:
+        """What is read off the curve of one explanation."""
+        return Score(float(area_under(curve)), curve)
 
 
 @register_metric(
@@ -149,16 +152,6 @@ class InsertionMinusDeletion(_Steps):
         return np.stack([part.curves(subject, explanations, generator, progress) for part in parts], 1)
 
     @override
-    def __call__(
-        self,
-        subject: Subject,
-        explanations: Sequence[Explanation],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        curves = self.curves(subject, explanations, generator, progress)
-        return [
-            Score(float(area_under(insertion) - area_under(deletion)), np.stack([insertion, deletion]))
-            for insertion, deletion in curves
-        ]
+    def score(self, curve: np.ndarray) -> Score:
+        insertion, deletion = area_under(curve)
+        return Score(float(insertion - deletion), curve)

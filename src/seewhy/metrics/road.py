@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +62,15 @@ class _Removal(ABC):
         return self.score(subject.hider(self.fill, generator, progress), explanations)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _FromOneEnd(_Removal):
+    end: ClassVar[End]
+
+    @override
+    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
+        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, self.end)]
+
+
 @register_metric(
     "road-morf",
     title="ROAD, most relevant first",
@@ -77,7 +87,7 @@ class _Removal(ABC):
     "on what the map marks.",
 )
 @dataclass(frozen=True, kw_only=True)
-class ROADMoRF(_Removal):
+class ROADMoRF(_FromOneEnd):
     """Mean change of the class's probability when the most relevant pixels are removed.
 
     `percentiles` P as in pytorch-grad-cam: the top (100 − P) % go, exactly so many whatever the ties, which stand in
@@ -85,9 +95,7 @@ class ROADMoRF(_Removal):
     one picture's probability is pytorch-grad-cam's.
     """
 
-    @override
-    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, "highest")]
+    end = "highest"
 
 
 @register_metric(
@@ -105,12 +113,10 @@ class ROADMoRF(_Removal):
     "50 points on average.",
 )
 @dataclass(frozen=True, kw_only=True)
-class ROADLeRF(_Removal):
+class ROADLeRF(_FromOneEnd):
     """Mean change of the class's probability when the least relevant pixels are removed; see `ROADMoRF`."""
 
-    @override
-    def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, "lowest")]
+    end = "lowest"
 
 
 @register_metric(

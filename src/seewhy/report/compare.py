@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from seewhy.draw import curves_svg, fit
-from seewhy.explainers import Explanation, Outcome
+from seewhy.explainers import Explanation, Outcome, method_info
 from seewhy.explainers.pictures import explanation_tile
 from seewhy.metrics import MetricInfo
 from seewhy.report.page import write_page
@@ -92,8 +92,6 @@ def _photo(trial: Trial, methods: Sequence[str]) -> Photo:
 
 
 def _picture(explanation: Explanation) -> Picture:
-    from seewhy.explainers import method_info
-
     tile = explanation_tile(explanation)
     return embed(fit(tile.picture, CELL), alternative(explanation, method_info(explanation.method)))
 

@@ -123,6 +123,7 @@ def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
     classes = sorted(known.values(), key=lambda each: -each.probability)
     explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
     photo, whole = embed_photo(one)
+    limits = _limits(explanations)
     return Section(
         name=one.image.name,
         notes=one.image.notes,
@@ -136,7 +137,7 @@ def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
         findings=[
             _finding(
                 each,
-                limit=_limit(each, explanations),
+                limit=limits[each.method, each.layer],
                 is_first=each.method not in {earlier.method for earlier in explanations[:place]},
             )
             for place, each in enumerate(explanations)
@@ -169,10 +170,12 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
-def _limit(explanation: Explanation, explanations: Sequence[Explanation]) -> float | None:
+def _limits(explanations: Sequence[Explanation]) -> dict[tuple[str, str | None], float | None]:
     """The end of the colours, common to all classes that a method was asked about at a layer."""
-    same = [each for each in explanations if (each.method, each.layer) == (explanation.method, explanation.layer)]
-    return shared_limit(same)
+    asked: dict[tuple[str, str | None], list[Explanation]] = {}
+    for each in explanations:
+        asked.setdefault((each.method, each.layer), []).append(each)
+    return {key: shared_limit(same) for key, same in asked.items()}
 
 
 def _finding(explanation: Explanation, *, limit: float | None, is_first: bool) -> Finding:

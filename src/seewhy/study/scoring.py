@@ -17,14 +17,14 @@ from seewhy.explainers.assemble import describe
 from seewhy.images import Entry, Folder, Image
 from seewhy.images.folder import Mask
 from seewhy.metrics import Metric, Score, Subject
-from seewhy.metrics.cells import in_cells
+from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.models import Classifier, Target, load
 from seewhy.models.batches import BatchSize
 from seewhy.models.inference import inference_copy
 from seewhy.study.plan import Plan, Unit, canonical
 from seewhy.study.work import Row, Work
 
-__all__ = ["Scoring", "pinned", "seen_mask", "sees_cells", "unit_seed"]
+__all__ = ["Scoring", "pinned", "seen_mask", "unit_seed"]
 
 PRECISION = "float32"  # half precision is not the same on every machine
 WHITE = np.uint8(255)
@@ -83,11 +83,6 @@ def pinned(method: Any, batch_size: int) -> Method:
     return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.info.parameters)})
 
 
-def sees_cells(metric: Metric) -> bool:
-    """Whether a metric holds maps against the network, so that areas and pixels must be made alike first."""
-    return metric.info.family == "faithfulness" and "method" not in metric.info.needs
-
-
 def seen_mask(classifier: Classifier, mask: Mask) -> Mask:
     """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
     drawn = Image(np.where(mask[..., None], WHITE, np.uint8(0)).repeat(3, axis=2), "mask")
@@ -111,12 +106,12 @@ def _score(scoring: Scoring, classifier: Classifier, unit: Unit) -> list[Row]:
     method = scoring.methods[unit.method]
     explanation = _explain(classifier, scoring.folder.image(entry), method, seed)
     mask = _mask(scoring.folder, entry, classifier)
-    reduced = _in_cells(explanation, scoring.cells)
+    in_cells = reduced(explanation, scoring.cells)
     subject = Subject(classifier, explanation.image, mask, {explanation: method})
     about = _about(explanation)
     rows: list[Row] = []
     for metric in scoring.metrics:
-        shown = reduced if sees_cells(metric) else explanation
+        shown = in_cells if sees_cells(metric) else explanation
         score = metric(subject, [shown], generator=torch.Generator().manual_seed(seed))[0]
         rows.append({**_row(metric, score), **about})
     return rows
@@ -137,10 +132,6 @@ def _explain(classifier: Classifier, image: Image, method: Method, seed: int) ->
 def _mask(folder: Folder, entry: Entry, classifier: Classifier) -> Mask | None:
     mask = folder.mask(entry)
     return None if mask is None else seen_mask(classifier, mask)
-
-
-def _in_cells(explanation: Explanation, cells: int) -> Explanation:
-    return replace(explanation, values=in_cells(explanation.values, cells), errors=None) if cells else explanation
 
 
 def _row(metric: Metric, score: Score) -> Row:
