@@ -25,7 +25,7 @@ ROOMS = (
     {"models"},
     {"explainers"},
     {"metrics"},
-    {"people", "train"},
+    {"people", "train", "words"},
     {"cases", "prototypes", "network"},
     {"study"},
     {"report"},
