@@ -76,6 +76,18 @@ class Preprocessing:
         across, down = image.width / width, image.height / height
         return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
 
+    def resized(self, image: Image) -> PILImage.Image:
+        """The picture before the centre is cut out of it; of a thin strip, which would fill the memory, the centre."""
+        from PIL import Image as Pillow
+
+        how = Pillow.Resampling[self.interpolation.upper()]
+        if self.resize is None:
+            return image.to_pil().resize((self.size[1], self.size[0]), how)
+        width, height = self._resized(image)
+        if max(width, height) > LONGEST:
+            return image.to_pil().resize((self.size[1], self.size[0]), how, box=self.view(image))
+        return image.to_pil().resize((width, height), how)
+
     def pixels(self, images: list[Image]) -> Tensor:
         """What the network sees, before normalising: float32 `(N, 3, h, w)` in [0, 1] on the CPU."""
         import torch
@@ -103,17 +115,9 @@ class Preprocessing:
             yield f"mean and std are three numbers each, for channels in [0, 1], not {self.mean!r} and {self.std!r}"
 
     def _seen(self, image: Image) -> PILImage.Image:
-        from PIL import Image as Pillow
-
-        how = Pillow.Resampling[self.interpolation.upper()]
-        if self.resize is None:
-            return image.to_pil().resize((self.size[1], self.size[0]), how)
-        width, height = self._resized(image)
-        if max(width, height) > LONGEST:  # a thin strip, which would fill the memory if it were resized as a whole
-            return image.to_pil().resize((self.size[1], self.size[0]), how, box=self.view(image))
-        left, top = self._corner(width, height)
-        box = (left, top, left + self.size[1], top + self.size[0])
-        return image.to_pil().resize((width, height), how).crop(box)
+        resized = self.resized(image)
+        left, top = self._corner(resized.width, resized.height)
+        return resized.crop((left, top, left + self.size[1], top + self.size[0]))
 
     def _resized(self, image: Image) -> tuple[int, int]:
         short = self.resize or min(self.size)

@@ -1,0 +1,1 @@
+"""Classifiers fine-tuned from folders of pictures, and how good they are."""
