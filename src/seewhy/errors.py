@@ -6,10 +6,13 @@ __all__ = [
     "AmbiguousClass",
     "BadImage",
     "Cancelled",
+    "Conflict",
     "ExplainError",
     "ModelError",
     "NonFinite",
+    "QueueFull",
     "SeewhyError",
+    "StoreError",
     "UnknownName",
     "UsageError",
 ]
@@ -55,5 +58,21 @@ class AmbiguousClass(UsageError):
     """A class name that stands for several classes; the message lists their indices."""
 
 
+class QueueFull(SeewhyError):
+    """Too much work is waiting already; `retry_after` says in how many seconds to ask again."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Cancelled(SeewhyError):
     """The caller asked to stop; nothing is left behind."""
+
+
+class StoreError(SeewhyError):
+    """The database of what people said cannot be opened, read or written."""
+
+
+class Conflict(SeewhyError):
+    """Somebody or something was there first; nothing has been overwritten."""
