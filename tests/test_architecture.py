@@ -30,7 +30,8 @@ ROOMS = (
     {"study"},
     {"report"},
     {"jobs"},
-    {"cli", "app"},
+    {"app"},
+    {"cli"},
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"torch", "torchvision", "timm", "matplotlib", "skimage", "sklearn", "scipy", "PIL"}

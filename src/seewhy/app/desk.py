@@ -1,0 +1,109 @@
+"""Where pages and routes hand in work: the queue, the models, the photos and the memory of one installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeVar
+
+from seewhy.app.interrupt import interruptible
+from seewhy.app.memory import Memory
+from seewhy.app.queue import Job, Queue
+from seewhy.app.settings import Settings, settings
+from seewhy.app.shelf import Shelf
+from seewhy.app.uploads import Uploads
+from seewhy.app.work import Explained, Wish, compare_photo, explain_photo, is_known, predict_photo
+from seewhy.errors import UsageError
+from seewhy.explainers import method_info
+from seewhy.home import home
+from seewhy.images import Image
+from seewhy.metrics import metric_info
+from seewhy.models import Classifier, Prediction
+from seewhy.progress import Progress, silent
+from seewhy.study.comparison import Comparison
+
+__all__ = ["Desk", "desk"]
+
+T = TypeVar("T")
+
+
+class Desk:
+    """One for each process; pages and the REST interface share it."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self.settings = chosen
+        self.queue = Queue(chosen.queue_length, chosen.workers)
+        self.shelf = Shelf(chosen.models, chosen.device)
+        self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
+        self.memory = Memory()
+
+    def predict(self, image: Image, model: str, top: int = 5) -> Job[tuple[Prediction, ...]]:
+        """Ask what is in a photo."""
+        return self.submit(
+            model, f"looking at {image.name}", lambda classifier, _: predict_photo(classifier, image, top)
+        )
+
+    def explain(self, image: Image, wish: Wish) -> Job[Explained]:
+        """Ask why; what was asked before is answered at once.
+
+        Raises:
+            UnknownName: there is no such model or method here.
+            QueueFull: too many are waiting.
+        """
+        if not wish.methods:
+            raise UsageError("name at least one method")
+        for name in wish.methods:
+            method_info(name)
+        about = f"explaining {image.name}"
+        ready = self.shelf.loaded(wish.model)
+        if ready and is_known(ready, image, wish, self.memory):
+            return self.queue.settled(explain_photo(ready, image, wish, self.memory, silent), about)
+        return self.submit(
+            wish.model, about, lambda classifier, tell: explain_photo(classifier, image, wish, self.memory, tell)
+        )
+
+    def compare(self, image: Image, wish: Wish) -> Job[Comparison]:
+        """Ask which explanation to believe.
+
+        Raises:
+            UnknownName: there is no such model, method or metric here.
+            QueueFull: too many are waiting.
+        """
+        for name in wish.methods:
+            method_info(name)
+        for name in wish.metrics:
+            metric_info(name)
+        return self.submit(
+            wish.model,
+            f"comparing explanations of {image.name}",
+            lambda classifier, tell: compare_photo(classifier, image, wish, self.memory, tell),
+        )
+
+    def submit(self, model: str, about: str, work: Callable[[Classifier, Progress], T]) -> Job[T]:
+        """Queue work on one of the models; it stops soon when it is cancelled.
+
+        Raises:
+            UnknownName: there is no such model here.
+            QueueFull: too many are waiting.
+        """
+        name = self.shelf.check(model)
+        return self.queue.submit(partial(_run, self.shelf, name, work), about, alone=name)
+
+    def warm_up(self) -> None:
+        """Load the default model before anybody asks for it, and forget old photos."""
+        self.uploads.forget_old()
+        self.submit(self.shelf.names[0], "loading the model", lambda classifier, _: classifier.default_layer)
+
+
+def _run(shelf: Shelf, model: str, work: Callable[[Classifier, Progress], T], job: Job[T]) -> T:
+    if shelf.loaded(model) is None:
+        job.tell(0, None, "loading the model")
+    classifier = shelf.get(model)
+    with interruptible(job.check):
+        return work(classifier, job.tell)
+
+
+@cache
+def desk() -> Desk:
+    """The desk of this process."""
+    return Desk(settings())
