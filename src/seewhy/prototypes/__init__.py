@@ -1,0 +1,1 @@
+"""ProtoPNet: a classifier that decides by likeness to patches of training pictures, or is refused."""

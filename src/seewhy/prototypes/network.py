@@ -1,0 +1,157 @@
+"""ProtoPNet: a trunk's patches held against prototypes, which give points to classes.
+
+Source: Chen et al., This Looks Like That, NeurIPS 2019, section 2.1. We differ: patches may be compared by cosine, the
+last layer may have a bias, and the trunk is any network that keeps a grid over the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seewhy.errors import ModelError
+from seewhy.models import Classifier, Grid, find_layer
+from seewhy.models.capture import leading_tensor
+
+__all__ = ["Likeness", "PrototypeHead", "PrototypeNetwork", "Trunk", "own_class"]
+
+Likeness: TypeAlias = Literal["cosine", "log-distance"]
+
+EPSILON = 1e-4  # of the logarithm: the largest similarity is log(1 / EPSILON) = 9.2
+COSINE_SCALE = 10.0  # cosines differ by tenths, logits by units
+AGAINST = -0.5  # a prototype's weight for the classes of others, before it is solved for
+
+
+class Trunk(nn.Module):
+    """A network up to `layer`: inputs `(N, 3, H, W)` to features `(N, C, h, w)`; BatchNorm keeps its statistics."""
+
+    def __init__(self, module: nn.Module, layer: str, grid: Grid) -> None:
+        super().__init__()
+        self.module = module
+        self.layer = layer
+        self.grid = grid
+
+    @classmethod
+    def of(cls, classifier: Classifier, layer: str | None = None) -> Trunk:
+        """The classifier up to `layer`, by default the last one that keeps a grid over the picture.
+
+        Raises:
+            ModelError: `layer` keeps none.
+        """
+        layer = layer or classifier.default_layer
+        grid = classifier.grid(layer)
+        if grid is None:
+            raise ModelError(
+                f"layer '{layer}' of {classifier.name} keeps no grid over the picture; choose an earlier one"
+            )
+        return cls(classifier.module, layer, grid)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of the last run of the layer, recorded by autograd where that is on."""
+        seen: list[Tensor] = []
+
+        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
+            # A copy, since what follows may work in place on it.
+            seen.append(leading_tensor(output, self.layer).clone())
+
+        handle = find_layer(self.module, self.layer).register_forward_hook(keep)
+        try:
+            self.module(x.clone())  # some networks normalise their input in place
+        finally:
+            handle.remove()
+        return self.grid.fold(seen[-1])
+
+    def train(self, mode: bool = True) -> Trunk:
+        """Stay in evaluation mode: the statistics of a small set are worse than those of the large one before it."""
+        return super().train(False)
+
+
+class PrototypeHead(nn.Module):
+    """From a trunk's features to class scores, by way of the likeness of patches to prototypes.
+
+    Attributes:
+        prototypes: `(J, D)`.
+        owners: `(J,)`, the class that each prototype stands for.
+        weights: `(K, J)`, points that a class gets for each unit of likeness.
+        bias: `(K,)`, points that it has from the start.
+    """
+
+    owners: Tensor
+    weights: Tensor
+    bias: Tensor
+
+    def __init__(self, features: int, owners: Sequence[int], classes: int, size: int, likeness: Likeness) -> None:
+        super().__init__()
+        self.likeness: Likeness = likeness
+        self.add_on = nn.Sequential(nn.Conv2d(features, size, 1), nn.ReLU(), nn.Conv2d(size, size, 1))
+        self.prototypes = nn.Parameter(torch.rand(len(owners), size))
+        self.register_buffer("owners", torch.tensor(owners))
+        self.register_buffer("weights", self._first_weights(classes))
+        self.register_buffer("bias", torch.zeros(classes))
+        for layer in self.add_on:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+
+    def patches(self, features: Tensor) -> Tensor:
+        """What prototypes are compared with, `(N, D, h, w)`: of length 1, or between 0 and 1."""
+        found = self.add_on(features)
+        return functional.normalize(found) if self.likeness == "cosine" else found.sigmoid()
+
+    def distances(self, features: Tensor) -> Tensor:
+        """Squared Euclidean distance `(N, J, h, w)` of each prototype to each patch."""
+        z, p = self.patches(features), self.unit_prototypes
+        product = functional.conv2d(z, p[:, :, None, None])
+        return (z.square().sum(1, keepdim=True) - 2 * product + p.square().sum(1)[:, None, None]).clamp(min=0)
+
+    def similarity(self, distances: Tensor) -> Tensor:
+        """Likeness by squared distance: the cosine, at most 1, or Chen et al.'s logarithm, 0 to 9.2."""
+        if self.likeness == "cosine":
+            return 1 - distances / 2
+        return ((distances + 1) / (distances + EPSILON)).log()
+
+    def score(self, similarities: Tensor) -> Tensor:
+        """Class scores `(N, K)` of the best likeness to each prototype, `(N, J)`."""
+        return similarities @ self.weights.T + self.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Class scores `(N, K)`."""
+        return self.score(self.similarity(self.distances(features).amin((2, 3))))
+
+    @property
+    def unit_prototypes(self) -> Tensor:
+        """The prototypes as they are compared, `(J, D)`: of length 1 where the likeness is a cosine."""
+        return functional.normalize(self.prototypes) if self.likeness == "cosine" else self.prototypes
+
+    def keep(self, which: Tensor) -> None:
+        """Drop the prototypes where `which`, bool `(J,)`, is false."""
+        self.prototypes = nn.Parameter(self.prototypes.detach()[which])
+        self.owners, self.weights = self.owners[which], self.weights[:, which]
+
+    def _first_weights(self, classes: int) -> Tensor:
+        mine = own_class(self.owners, classes)
+        weights = torch.where(mine, 1.0, AGAINST)
+        # A class's prototypes speak together, however many there are.
+        return weights * COSINE_SCALE / mine.sum(1, keepdim=True) if self.likeness == "cosine" else weights
+
+
+class PrototypeNetwork(nn.Module):
+    """A trunk and a prototype head: inputs `(N, 3, H, W)` to class scores `(N, K)`."""
+
+    def __init__(self, trunk: Trunk, head: PrototypeHead) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores `(N, K)`."""
+        return self.head(self.trunk(x))
+
+
+def own_class(owners: Tensor, classes: int) -> Tensor:
+    """Bool `(K, J)`: whether prototype j stands for class k."""
+    return torch.arange(classes, device=owners.device)[:, None] == owners
