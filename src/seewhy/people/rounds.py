@@ -1,0 +1,157 @@
+"""Rounds into the store, and what people answered out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, contains_eager, selectinload
+
+from seewhy.errors import UnknownName, UsageError
+from seewhy.people.records import Answer, NewRound, Picture
+from seewhy.people.store import Store, storable
+from seewhy.people.tables import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow
+
+__all__ = ["add_rounds", "answer_of", "answers", "find_round", "gold_rounds", "map_of", "open_seats", "put_round"]
+
+_FEWEST_OPTIONS = 2
+
+
+def add_rounds(store: Store, rounds: Iterable[NewRound]) -> int:
+    """Add what is not there yet, all or nothing; returns how many were new.
+
+    Raises:
+        UsageError: the map is not two-dimensional and finite, the true class is not among at least two different
+            options, or nobody is to answer.
+    """
+    with store.writing() as session:
+        return sum(put_round(session, store, each)[1] for each in rounds)
+
+
+def put_round(session: Session, store: Store, new: NewRound) -> tuple[RoundRow, bool]:
+    """The row of this round, and whether it is new; a known one stays as it is."""
+    _check(new)
+    picture = _put_picture(session, new.picture)
+    identity = {
+        "picture_id": picture.id,
+        "model": storable(new.model),
+        "layer": storable(new.layer),
+        "cluster": new.cluster,
+        "true_class": storable(new.true_class),
+        "simulated": new.simulated,
+    }
+    known = session.scalar(select(RoundRow).filter_by(**identity))
+    if known is not None:
+        return known, False
+    row = RoundRow(
+        **identity,
+        weight=float(new.weight),
+        rows=new.map.shape[0],
+        columns=new.map.shape[1],
+        map=new.map.astype("<f4").tobytes(),
+        options=sorted(map(storable, new.options)),
+        overlap=new.overlap,
+        gold=new.gold,
+        made=store.clock(),
+    )
+    session.add(row)
+    session.flush()
+    if not new.gold:
+        session.add_all(SeatRow(round_id=row.id, stage=0) for _ in range(new.overlap))
+    return row, True
+
+
+def find_round(session: Session, number: int) -> RoundRow:
+    """The round of this number.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    found = session.get(RoundRow, number)
+    if found is None:
+        raise UnknownName(f"there is no round {number}")
+    return found
+
+
+def map_of(row: RoundRow) -> NDArray[np.float32]:
+    """The cluster's map `(h, w)`."""
+    return np.frombuffer(row.map, dtype="<f4").reshape(row.rows, row.columns).astype(np.float32)
+
+
+def answers(store: Store, player: str | None = None, *, simulated: bool | None = None) -> list[Answer]:
+    """All answers in the order in which they came; with `player` one player's, with `simulated` one kind's."""
+    wanted = (
+        select(AnswerRow)
+        .join(AnswerRow.player)
+        .join(AnswerRow.round)
+        .join(RoundRow.picture)
+        .options(
+            contains_eager(AnswerRow.player),
+            contains_eager(AnswerRow.round).contains_eager(RoundRow.picture),
+            selectinload(AnswerRow.labels),
+        )
+        .order_by(AnswerRow.id)
+    )
+    if player is not None:
+        wanted = wanted.where(PlayerRow.name == storable(player))
+    if simulated is not None:
+        wanted = wanted.where(PlayerRow.simulated == simulated)
+    with store.reading() as session:
+        return [answer_of(row) for row in session.scalars(wanted)]
+
+
+def answer_of(row: AnswerRow) -> Answer:
+    """The row as a plain record."""
+    return Answer(
+        round=row.round_id,
+        player=row.player.name,
+        image=row.round.picture.image,
+        image_hash=row.round.picture.image_hash,
+        layer=row.round.layer,
+        cluster=row.round.cluster,
+        true_class=row.round.true_class,
+        guess=row.guess,
+        stage=row.stage,
+        labels=tuple(label.text for label in row.labels),
+        language=row.language,
+        simulated=row.player.simulated,
+    )
+
+
+def gold_rounds(store: Store) -> set[int]:
+    """The numbers of the rounds that everybody plays as a check."""
+    with store.reading() as session:
+        return set(session.scalars(select(RoundRow.id).where(RoundRow.gold)))
+
+
+def open_seats(store: Store, *, simulated: bool = False) -> int:
+    """How many answers are still asked for."""
+    answered = exists().where(AnswerRow.round_id == SeatRow.round_id, AnswerRow.player_id == SeatRow.player_id)
+    wanted = select(func.count(SeatRow.id)).join(SeatRow.round).where(RoundRow.simulated == simulated, ~answered)
+    with store.reading() as session:
+        return session.scalar(wanted.where(~RoundRow.gold)) or 0
+
+
+def _put_picture(session: Session, picture: Picture) -> PictureRow:
+    content_hash = sha256(picture.content).hexdigest()
+    identity = {"image_hash": picture.image_hash, "content_hash": content_hash}
+    known = session.scalar(select(PictureRow).filter_by(**identity))
+    if known is None:
+        known = PictureRow(image=storable(picture.image), content=picture.content, **identity)
+        session.add(known)
+        session.flush()
+    return known
+
+
+def _check(new: NewRound) -> None:
+    if new.map.ndim != 2 or not new.map.size or not np.isfinite(new.map).all():
+        raise UsageError(f"a round's map is finite and has rows and columns, not the shape {new.map.shape}")
+    if len(set(new.options)) < len(new.options) or len(new.options) < _FEWEST_OPTIONS:
+        raise UsageError(f"a round has two different classes to choose from at least, not {list(new.options)}")
+    if new.true_class not in new.options:
+        raise UsageError(f"the true class {new.true_class!r} is not among the options {list(new.options)}")
+    if new.overlap < 1:
+        raise UsageError(f"a round is answered by one player at least, not by {new.overlap}")

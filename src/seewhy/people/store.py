@@ -1,0 +1,188 @@
+"""Where people's work is kept: SQLite by default, PostgreSQL by `SEEWHY_DATABASE_URL`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from seewhy.errors import StoreError, UsageError
+from seewhy.home import home
+
+__all__ = ["DATABASE", "HEAD", "Store", "open_store", "storable", "utc_now"]
+
+DATABASE = "people.sqlite"
+HEAD = "0002"  # the last step in migrations/versions
+
+_BUSY = 30  # seconds that a writer waits for others
+_LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
+_WRITES = {"seewhy_writes": True}
+
+
+def utc_now() -> datetime:
+    """The time as the store keeps it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def storable(words: str) -> str:
+    """The text as every database can keep it: NUL and halves of characters become �, nothing else changes."""
+    return words.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A database whose schema is up to date. What a `writing` block has done is durable once the block has ended."""
+
+    engine: Engine
+    clock: Callable[[], datetime] = utc_now
+
+    @contextmanager
+    def reading(self) -> Generator[Session]:
+        """One consistent look at the database.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        with _failures_named(self.engine.url), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Generator[Session]:
+        """One transaction: all of it is kept, or after an exception nothing.
+
+        Raises:
+            StoreError: it cannot be written.
+            sqlalchemy.exc.IntegrityError: a constraint refused it, for the caller to understand.
+        """
+        engine = self.engine.execution_options(**_WRITES)
+        with _failures_named(self.engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def open_store(url: str | None = None, clock: Callable[[], datetime] = utc_now) -> Generator[Store]:
+    """The store at `url`, by default `SEEWHY_DATABASE_URL` or else `people.sqlite` in `SEEWHY_HOME`, up to date.
+
+    Raises:
+        UsageError: the address makes no sense, or a driver for it is missing.
+        StoreError: it cannot be opened, or a newer seewhy has made it.
+    """
+    address = _address(url or os.environ.get("SEEWHY_DATABASE_URL"))
+    engine = _engine(address)
+    try:
+        with _failures_named(address):
+            _bring_up_to_date(engine)
+        yield Store(engine, clock)
+    finally:
+        engine.dispose()
+
+
+def _address(url: str | None) -> URL:
+    if not url:
+        path = home() / DATABASE
+        _make_folder(path.parent)
+        return URL.create("sqlite", database=str(path))
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise UsageError(
+            "the address of the database makes no sense; write postgresql://user:password@host/name or sqlite:///FILE"
+        ) from None
+    kind = address.get_backend_name()
+    if kind == "sqlite":
+        if not address.database or address.database == ":memory:":
+            raise UsageError("a database in memory forgets what people did; write sqlite:///FILE")
+        return address
+    if kind in {"postgres", "postgresql"}:
+        return address.set(drivername="postgresql+psycopg")
+    raise UsageError(f"seewhy keeps people's work in SQLite or PostgreSQL, not in {kind}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made ({error.strerror}); set SEEWHY_HOME to a folder of yours") from error
+
+
+def _engine(address: URL) -> Engine:
+    sqlite = address.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY}} if sqlite else {"pool_pre_ping": True}
+    try:
+        engine = create_engine(address, pool_timeout=2 * _BUSY, **options)
+    except (ImportError, NoSuchModuleError) as error:
+        raise UsageError(f"a driver for PostgreSQL is missing ({error}); pip install 'seewhy[postgres]'") from error
+    if sqlite:
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    """SQLite as a server of many: readers beside a writer, and a commit is on the disk when it returns."""
+    connection.isolation_level = None  # transactions begin where we say
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    """A writer locks at once: a reader that turned writer halfway would be refused instead of waiting."""
+    writes = connection.get_execution_options().get("seewhy_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
+    with engine.execution_options(**_WRITES).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if _revision(connection) != HEAD:  # else somebody was quicker
+            _migrate(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "seewhy.people:migrations")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, HEAD)
+    except CommandError as error:
+        raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
+
+
+@contextmanager
+def _failures_named(address: URL) -> Generator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(
+            f"the database {address.render_as_string()} failed ({reason}); check that it is there, has space and lets "
+            "seewhy write"
+        ) from error

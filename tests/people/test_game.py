@@ -1,0 +1,250 @@
+"""The rules of Deep Reveal, in both databases."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from people.samples import CLASSES, new_round, rounds
+from seewhy.errors import Conflict, UnknownName, UsageError
+from seewhy.images import open_image
+from seewhy.people.game import GOLD_EVERY, guess, next_round, resign, revealed, show_more
+from seewhy.people.leases import LEASE
+from seewhy.people.players import join
+from seewhy.people.records import Outcome, RoundView
+from seewhy.people.reveal import reveal
+from seewhy.people.rounds import add_rounds, answers, open_seats
+
+ODD_TEXTS = {
+    "emoji": "🦊👩‍👩‍👧" * 800,
+    "right to left": "\u202eאוזניים مدببة\u202c",
+    "markup": "<script>alert('x')</script>",
+    "formula": "=1+1",
+    "quotes": "'; DROP TABLE players; --",
+    "control": "a\u0001\u001b[31mb\tc\nd",
+    "combining": "e\u0301" * 500,
+}
+
+
+@pytest.fixture
+def ann(store):
+    return join(store, "ann")
+
+
+@pytest.fixture
+def bob(store):
+    return join(store, "bob")
+
+
+def test_a_whole_game_is_won_and_scored_by_the_stage(store, ann):
+    add_rounds(store, [new_round(1)])
+    view = next_round(store, ann)
+    assert (view.stage, view.points, view.options) == (0, 60, CLASSES)
+    assert show_more(store, ann, view.round, 0).points == 50
+    assert show_more(store, ann, view.round, 1).stage == 2
+    assert guess(store, ann, view.round, "cat", ["pointed ears", "fur"], key="1") == Outcome(view.round, "won", "cat", 40)
+    (kept,) = answers(store)
+    assert (kept.stage, kept.labels, kept.guess, kept.image) == (2, ("pointed ears", "fur"), "cat", "photo-1.jpg")
+    assert next_round(store, ann) is None
+
+
+def test_a_wrong_guess_and_a_resignation_earn_nothing(store, ann, bob):
+    add_rounds(store, [new_round(1)])
+    number = next_round(store, ann).round
+    assert guess(store, ann, number, "dog", ["fur"], key="1") == Outcome(number, "lost", "cat", 0)
+    assert next_round(store, bob).round == number
+    assert resign(store, bob, number, key="1") == Outcome(number, "resigned", "cat", 0)
+    assert [(each.guess, each.labels) for each in answers(store)] == [("dog", ("fur",)), (None, ())]
+
+
+def test_nothing_that_tells_the_class_comes_before_the_guess(store, ann):
+    secret = new_round(1, options=("cat", "a", "z"))
+    add_rounds(store, [secret])
+    view = next_round(store, ann)
+    assert {field.name for field in fields(RoundView)} == {"round", "stage", "options", "points", "expires"}
+    assert view.options == ("a", "cat", "z")  # in an order that says nothing
+    for told in (secret.picture.image, secret.picture.image_hash):
+        assert told not in repr(view)
+    assert not hasattr(view, "__dict__") or set(vars(view)) == {field.name for field in fields(RoundView)}
+
+
+def test_a_player_sees_what_the_stage_reveals_and_no_more(store, ann):
+    made = new_round(3)
+    add_rounds(store, [made])
+    view = next_round(store, ann)
+    whole = open_image(made.picture.content).pixels
+    assert np.array_equal(revealed(store, ann, view.round), reveal(whole, made.map, 0))
+    show_more(store, ann, view.round, 0)
+    assert np.array_equal(revealed(store, ann, view.round), reveal(whole, made.map, 1))
+    resign(store, ann, view.round, key="1")
+    with pytest.raises(Conflict):
+        revealed(store, ann, view.round)
+
+
+def test_asking_twice_for_one_step_shows_one_step(store, ann):
+    add_rounds(store, [new_round()])
+    number = next_round(store, ann).round
+    assert [show_more(store, ann, number, 0).stage for _ in range(3)] == [1, 1, 1]
+    for stage in range(1, 5):
+        show_more(store, ann, number, stage)
+    with pytest.raises(UsageError, match="all that a round shows"):
+        show_more(store, ann, number, 5)
+
+
+def test_a_player_comes_back_to_the_round_begun(store, ann):
+    add_rounds(store, rounds(5))
+    first = next_round(store, ann)
+    show_more(store, ann, first.round, 0)
+    again = next_round(store, ann)
+    assert (again.round, again.stage) == (first.round, 1)
+
+
+def test_each_player_gets_each_round_once_and_each_round_its_overlap(store):
+    add_rounds(store, rounds(4, overlap=2))
+    players = [join(store, name) for name in ("ann", "bob", "cy")]
+    assert open_seats(store) == 8
+    played = {player: play_all(store, player) for player in players}
+    assert all(len(set(each)) == len(each) for each in played.values())
+    assert sorted(number for each in played.values() for number in each) == sorted([1, 2, 3, 4] * 2)
+    assert open_seats(store) == 0
+
+
+def play_all(store, player):
+    numbers = []
+    while view := next_round(store, player):
+        resign(store, player, view.round, key=f"{player}-{view.round}")
+        numbers.append(view.round)
+    return numbers
+
+
+def test_a_player_meets_new_pictures_first(store, ann):
+    """Who has learnt a picture's class would guess its other clusters."""
+    add_rounds(store, [new_round(number, cluster) for number in range(3) for cluster in range(3)])
+    numbers = play_all(store, ann)
+    images = {each.round: each.image for each in answers(store)}
+    assert [len({images[number] for number in numbers[start : start + 3]}) for start in (0, 3, 6)] == [3, 3, 3]
+
+
+def test_gold_rounds_come_to_everybody_among_the_others(store, ann, bob):
+    add_rounds(store, rounds(20, overlap=2))
+    add_rounds(store, [new_round(90, gold=True), new_round(91, gold=True)])
+    for player in (ann, bob):
+        played = [each > 20 for each in play_all(store, player)]
+        assert played == [place in {1, 1 + GOLD_EVERY} for place in range(22)]
+
+
+def test_simulated_players_and_people_never_share_a_round(store, ann):
+    robot = join(store, "robot", simulated=True)
+    add_rounds(store, [new_round(0)])
+    assert next_round(store, robot) is None
+    add_rounds(store, [new_round(0, simulated=True)])
+    assert play_all(store, robot) == [2]
+    assert play_all(store, ann) == [1]
+    assert [(each.player, each.simulated) for each in answers(store)] == [("robot", True), ("ann", False)]
+    assert [each.player for each in answers(store, simulated=False)] == ["ann"]
+
+
+def test_a_late_answer_counts_while_nobody_else_has_the_seat(store, clock, ann):
+    add_rounds(store, [new_round(1, overlap=1)])
+    number = next_round(store, ann).round
+    clock.move(days=3)
+    assert guess(store, ann, number, "cat", ["ears"], key="1").outcome == "won"
+
+
+def test_a_late_answer_never_replaces_that_of_who_got_the_seat(store, clock, ann, bob):
+    add_rounds(store, [new_round(1, overlap=1)])
+    number = next_round(store, ann).round
+    clock.move(seconds=LEASE.total_seconds())
+    assert next_round(store, bob) is None  # to the last second
+    clock.move(seconds=1)
+    assert next_round(store, bob).round == number
+    with pytest.raises(Conflict, match="another has it"):
+        guess(store, ann, number, "cat", ["late"], key="1")
+    guess(store, bob, number, "cat", ["ears"], key="1")
+    with pytest.raises(Conflict):
+        guess(store, ann, number, "cat", ["later still"], key="2")
+    assert [(each.player, each.labels) for each in answers(store)] == [("bob", ("ears",))]
+    assert next_round(store, ann) is None
+
+
+def test_showing_more_gives_more_time(store, clock, ann, bob):
+    add_rounds(store, [new_round(overlap=1)])
+    number = next_round(store, ann).round
+    clock.move(minutes=14)
+    show_more(store, ann, number, 0)
+    clock.move(minutes=14)
+    assert next_round(store, bob) is None
+
+
+def test_an_answer_sent_again_is_kept_once(store, ann):
+    add_rounds(store, [new_round(1)])
+    number = next_round(store, ann).round
+    sent = [guess(store, ann, number, "cat", ["ears"], key="same") for _ in range(3)]
+    assert len(set(sent)) == 1
+    assert len(answers(store)) == 1
+    for other in (dict(choice="dog", labels=["ears"]), dict(choice="cat", labels=["tail"])):
+        with pytest.raises(Conflict, match="another answer"):
+            guess(store, ann, number, **other, key="same")
+    with pytest.raises(Conflict, match="over for this player"):
+        guess(store, ann, number, "cat", ["ears"], key="new")
+    assert [each.labels for each in answers(store)] == [("ears",)]
+
+
+def test_two_players_may_use_the_same_key(store, ann, bob):
+    add_rounds(store, [new_round(1)])
+    for player in (ann, bob):
+        resign(store, player, next_round(store, player).round, key="1")
+    assert len(answers(store)) == 2
+
+
+def test_a_guess_without_words_or_outside_the_options_is_refused_and_may_be_made_again(store, ann):
+    add_rounds(store, [new_round(1)])
+    number = next_round(store, ann).round
+    for choice, labels, language in [
+        ("cat", [], "en"),
+        ("cat", ["  "], "en"),
+        ("cat", ["\n"] * 2, "en"),
+        ("cat", ["word"] * 21, "en"),
+        ("cat", ["w" * 20_001], "en"),
+        ("cow", ["ears"], "en"),
+        ("Cat", ["ears"], "en"),
+        ("cat", ["ears"], "English, please"),
+    ]:
+        with pytest.raises(UsageError):
+            guess(store, ann, number, choice, labels, key="1", language=language)
+    with pytest.raises(UsageError, match="key"):
+        guess(store, ann, number, "cat", ["ears"], key="")
+    assert guess(store, ann, number, "cat", ["orecchie"], key="1", language="it").outcome == "won"
+    assert answers(store)[0].language == "it"
+
+
+def test_who_holds_no_seat_may_not_play(store, ann, bob):
+    add_rounds(store, [new_round(overlap=1)])
+    number = next_round(store, ann).round
+    for act in (
+        lambda: guess(store, bob, number, "bus", ["wheel"], key="1"),
+        lambda: resign(store, bob, number, key="1"),
+        lambda: show_more(store, bob, number, 0),
+        lambda: revealed(store, bob, number),
+    ):
+        with pytest.raises(Conflict):
+            act()
+    with pytest.raises(UnknownName):
+        guess(store, bob, 77, "bus", ["wheel"], key="1")
+    with pytest.raises(UnknownName, match="join"):
+        next_round(store, "nobody")
+
+
+@pytest.mark.parametrize("kind", ODD_TEXTS)
+def test_words_of_any_kind_come_back_as_typed(store, ann, kind):
+    add_rounds(store, [new_round(1)])
+    guess(store, ann, next_round(store, ann).round, "cat", [ODD_TEXTS[kind]], key="1")
+    assert answers(store)[0].labels == (ODD_TEXTS[kind],)
+
+
+def test_what_no_database_keeps_is_replaced_the_same_way_everywhere(store, ann):
+    add_rounds(store, [new_round(1)])
+    guess(store, ann, next_round(store, ann).round, "cat", ["a\0b", "\ud83d", "\ud83d\ude00"], key="\0")
+    assert answers(store)[0].labels == ("a�b", "�", "😀")
