@@ -283,6 +283,18 @@ class Spoilt(nn.Module):
         return self.spoil(self.body(x))
 
 
+class Dazzled(nn.Module):
+    """Answers a white picture with NaN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = GapLinear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        dazzling = (x > 2).flatten(1).all(1, keepdim=True)
+        return self.body(x).masked_fill(dazzling, torch.nan)
+
+
 class Segmenter(nn.Module):
     """Scores every pixel: no classifier, so it is refused."""
 

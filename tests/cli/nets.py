@@ -43,6 +43,11 @@ def undefined() -> Classifier:
     return zoo.classifier("nan")
 
 
+def dazzled() -> Classifier:
+    """Answers NaN to a picture that is white all over."""
+    return Classifier.from_module(zoo.Dazzled(), Preprocessing(zoo.SIZE), NAMES)
+
+
 def interrupted() -> Classifier:
     """Somebody presses Ctrl-C while it works."""
     return Classifier.from_module(zoo.RaisesAt(error=KeyboardInterrupt), Preprocessing(zoo.SIZE))

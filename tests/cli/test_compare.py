@@ -86,6 +86,7 @@ def test_json_holds_no_numbers_where_there_are_none(compared):
     values = {row["method"]: row["value"] for row in run.json["scores"]}
     assert values["control:empty"] is None
     assert values["control:random"] is not None
+    assert len({tuple(row) for row in run.json["scores"]}) == 1, "every row has the same keys"
 
 
 def test_the_seed_reaches_maps_and_metrics(compared, tmp_path):
@@ -189,6 +190,27 @@ def test_where_none_can_be_opened_it_failed(seewhy, broken, masks, tmp_path, mas
     assert not (tmp_path / "seewhy-out").exists()
 
 
+def test_where_none_can_be_opened_json_says_so(seewhy, broken):
+    run = seewhy("compare", broken, "--model", TOY, *FEW, "--json")
+    assert run.code == 1
+    assert run.json["best"] is None
+    assert "nothing to compare" in run.json["verdict"]
+    assert {row["value"] for row in run.json["scores"]} == {None}
+
+
+def test_a_picture_that_cannot_be_explained_does_not_stop_the_rest(seewhy, photos, tmp_path):
+    Image(np.full((40, 48, 3), 255, np.uint8), "white.png").to_pil().save(photos / "white.png")
+    run = seewhy("compare", photos, "--model", "py:cli.nets:dazzled", *FEW)
+    assert run.code == 3
+    assert len(run.rows) == 6
+    (complaint,) = told(run)
+    assert "white.png" in complaint
+    assert "NaN" in complaint
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert "Not explained" in page
+    assert names_in(tmp_path / "seewhy-out") == {"report.html", "scores.json", "a", "b"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -213,5 +235,5 @@ def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tm
 def test_a_network_that_gives_nonsense_is_told(seewhy, photos, tmp_path):
     run = seewhy("compare", photos, "--model", "py:cli.nets:undefined", *FEW)
     assert (run.code, run.out) == (1, "")
-    assert len(told(run)) == 1
+    assert len(told(run)) == 2, "one for each picture"
     assert names_in(tmp_path) == {"photos"}

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
 import zoo
 from seewhy.images import Image
@@ -17,21 +15,9 @@ from seewhy.models import Classifier, Preprocessing
 WHITE = Image(np.full((40, 48, 3), 255, np.uint8), "white.png")
 
 
-class Dazzled(nn.Module):
-    """Answers a white picture with NaN."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = zoo.network("gap-linear")
-
-    def forward(self, x: Tensor) -> Tensor:
-        dazzling = (x > 2).flatten(1).all(1, keepdim=True)
-        return self.body(x).masked_fill(dazzling, torch.nan)
-
-
 @pytest.fixture
 def dazzled() -> Classifier:
-    return Classifier.from_module(Dazzled().eval(), Preprocessing(zoo.SIZE))
+    return Classifier.from_module(zoo.Dazzled().eval(), Preprocessing(zoo.SIZE))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import torch
 
 import planted
 import zoo
-from seewhy.errors import UsageError
+from jobs.conftest import WHITE
+from seewhy.errors import NonFinite, UsageError
 from seewhy.explainers import find_method
 from seewhy.home import cache_folder, home
 from seewhy.images import Image
@@ -71,6 +72,13 @@ def test_a_folder_without_a_picture_that_opens_is_refused(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with pytest.raises(UsageError, match="nothing to calibrate on"):
         best_method(zoo.classifier("residual"), tmp_path)
+
+
+def test_pictures_that_cannot_be_explained_do_not_count(dazzled):
+    found = calibrate(dazzled, [WHITE, *zoo.photos(2)])
+    assert found["images"] == 2
+    with pytest.raises(NonFinite):
+        calibrate(dazzled, [WHITE])
 
 
 def test_it_is_a_method_that_looks_at_the_right_place():

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import zoo
+from jobs.conftest import WHITE
 from metrics.samples import summing
-from seewhy.errors import Cancelled, UnknownName, UsageError
+from seewhy.errors import Cancelled, NonFinite, UnknownName, UsageError
 from seewhy.explainers import find_method, suitable_methods
 from seewhy.explainers.map_method import MapMethod
 from seewhy.explainers.occlusion import Occlusion
@@ -269,6 +270,26 @@ def test_the_seed_decides(toy):
     # The engine finds the fastest batch by trial, and batches round differently.
     np.testing.assert_allclose(scores(1), scores(1), atol=1e-6)
     assert np.abs(scores(1) - scores(2)).max() > 1e-3
+
+
+def test_a_picture_that_cannot_be_explained_is_a_failure_and_the_rest_goes_on(dazzled):
+    one, other = zoo.photos(2)
+    found = run(dazzled, Spy(), images=[one, WHITE, other])
+    assert [trial.explanations["grad-cam"].image.name for trial in found.trials] == [one.name, other.name]
+    (failure,) = found.failures
+    assert failure.source == WHITE.name
+    assert isinstance(failure.error, NonFinite)
+
+
+def test_an_error_of_the_networks_own_names_the_picture(toy):
+    class Broken(Spy):
+        def __call__(self, subject, explanations, *, generator, progress=silent):
+            raise RuntimeError("it is broken")
+
+    found = run(toy, Broken())
+    assert not found.trials
+    assert found.best is None
+    assert "failed on photo 0: it is broken" in str(found.failures[0].error)
 
 
 def test_work_is_told_from_first_to_last_and_can_be_stopped(toy):

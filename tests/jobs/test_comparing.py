@@ -119,6 +119,15 @@ def test_masks_that_fit_nothing_are_refused_with_the_cure(written, square, tmp_p
         view_masks(square, opened(paths), tmp_path / "masks")
 
 
+def test_two_masks_of_one_name_are_refused(written, square, tmp_path):
+    paths = written("photos", cat=blank())
+    (first,) = written("masks", cat=drawn())
+    second = first.with_suffix(".bmp")
+    Image(drawn(), second.name).to_pil().save(second)
+    with pytest.raises(UsageError, match=r"unclear whether .*cat\.(bmp|png) or .*cat\.(bmp|png) is the mask of .*cat"):
+        view_masks(square, opened(paths), tmp_path / "masks")
+
+
 # --- Rows and files -----------------------------------------------------------------------------------------------
 
 
@@ -151,6 +160,7 @@ def test_rows_come_best_first_and_without_a_number_where_there_is_none():
     assert [(row["method"], row["mean_rank"], row["value"]) for row in rows] == [
         ("grad-cam", 1.0, 0.2), ("lime", 2.0, None)
     ]  # fmt: skip
+    assert {tuple(row) for row in rows} == {tuple(rows[0])}, "every row has the same keys"
     untested = comparison_rows(comparison(trial({"sparseness": {"lime": 0.1, "grad-cam": 0.2}})))
     assert [row["mean_rank"] for row in untested] == [None, None]
 

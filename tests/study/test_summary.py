@@ -206,6 +206,7 @@ def test_a_row_for_each_model_method_and_metric(result):
     assert rows[0]["beats_chance"] is None
     assert rows[1]["value"] is None
     assert all(row["value"] is None for row in rows[4:])
+    assert len({tuple(row) for row in rows}) == 1, "every row has the same keys"
     json.dumps(rows, allow_nan=False)
 
 

@@ -61,14 +61,14 @@ def compare(
             seed=seed,
         )
         shown = view_masks(classifier, opened, masks) if masks and opened else {}
-    if opened:
-        with progress_bar() as progress:
-            found = compare(classifier, list(opened.values()), contest, masks=shown, progress=progress)
+    with progress_bar() as progress:
+        found = compare(classifier, list(opened.values()), contest, masks=shown, progress=progress)
+    failures += found.failures
+    _tell(found, json=json)
+    if found.trials:
         save_comparison(found, out)
-        report = write_compare_report(out, found, failures)
-        _tell(found, json=json)
-        note(f"report: {report}")
-    finish([(each.source, each.error) for each in failures if each.error], len(opened) + len(failures))
+        note(f"report: {write_compare_report(out, found, failures)}")
+    finish([(each.source, each.error) for each in failures if each.error], len(found.trials) + len(failures))
 
 
 def _tell(found: Comparison, *, json: bool) -> None:
@@ -77,6 +77,8 @@ def _tell(found: Comparison, *, json: bool) -> None:
 
     if json:
         print_json({"best": found.best, "verdict": verdict(found), "scores": comparison_rows(found)})
+        return
+    if not found.trials:
         return
     rows: list[list[str]] = []
     for method in (*found.ranks, *found.controls):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.explainers import method_info
 from seewhy.home import cache_folder
 from seewhy.images import Image, find_images
@@ -50,10 +50,16 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
 
 
 def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progress = silent) -> dict[str, Any]:
-    """The method with the best mean rank on these pictures, with all ranks, as plain JSON values."""
+    """The method with the best mean rank on these pictures, with all ranks, as plain JSON values.
+
+    Raises:
+        SeewhyError: none of the pictures could be explained; it is the first one's.
+    """
     contest = replace(Contest.of(classifier, metrics=METRICS), random_maps=0, redraws=1)
     found = compare(classifier, images, contest, progress=progress)
-    return {"method": found.best, "images": len(images), "ranks": found.ranks}
+    if not found.trials:
+        raise found.failures[0].error or ExplainError("none of the pictures could be explained; try others")
+    return {"method": found.best, "images": len(found.trials), "ranks": found.ranks}
 
 
 def _file(classifier: Classifier) -> Path:

@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from seewhy.errors import UsageError
-from seewhy.explainers import Explanation, Method, find_method, method_info, suitable_methods
+from seewhy.errors import Cancelled, SeewhyError, UsageError
+from seewhy.explainers import Explanation, Method, Outcome, find_method, method_info, suitable_methods
 from seewhy.images import Image
+from seewhy.jobs.explain import naming
 from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric
 from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.metrics.controls import RandomMap
@@ -111,19 +112,25 @@ def compare(
 ) -> Comparison:
     """Explain and score every picture; `masks` bool `(h, w)` over what the network sees, by the picture's SHA-256.
 
-    Raises:
-        ExplainError, UsageError: each names the cause and the cure.
+    A picture that cannot be explained or scored is among the comparison's failures, and never stops the rest.
     """
-    trials = [
-        _trial(classifier, image, contest, (masks or {}).get(image.sha256), _within(progress, number, len(images)))
-        for number, image in enumerate(images)
-    ]
+    trials: list[Trial] = []
+    failures: list[Outcome] = []
+    for number, image in enumerate(images):
+        told = _within(progress, number, len(images))
+        try:
+            trials.append(_trial(classifier, image, contest, (masks or {}).get(image.sha256), told))
+        except Cancelled:
+            raise
+        except (SeewhyError, RuntimeError) as error:
+            failures.append(Outcome(image.name, error=naming(error, image)))
     return Comparison(
         tuple(method.info.name for method in contest.methods),
         tuple(f"control:{name}" for name in CONTROLS),
         tuple(metric.info for metric in contest.metrics),
         tuple(trials),
         contest.seed,
+        tuple(failures),
     )
 
 

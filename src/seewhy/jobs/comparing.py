@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from seewhy.explainers import Outcome
 from seewhy.images import Image, find_images, open_image
 from seewhy.images.folder import as_mask
 from seewhy.models import Classifier
-from seewhy.study.comparison import Comparison
+from seewhy.study.comparison import Cell, Comparison
 from seewhy.study.scoring import seen_mask
 
 __all__ = ["comparison_rows", "open_each", "save_comparison", "view_masks"]
 
 SCORES = "scores.json"
+UNDEFINED = dict.fromkeys(each.name for each in fields(Cell))
 
 
 def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome]]:
@@ -38,17 +41,26 @@ def view_masks(classifier: Classifier, images: Mapping[Path, Image], folder: Pat
     """Where the object is in what the network sees, bool `(h, w)` by the picture's SHA-256; masks by stem.
 
     Raises:
-        UsageError: no mask fits any picture, or one has another size than its picture.
+        UsageError: no mask fits any picture, several fit one, or one has another size than its picture.
     """
-    drawn = {path.stem: path for path in find_images([folder])}
+    drawn: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in find_images([folder]):
+        drawn[path.stem].append(path)
+    fitting = {path: _only(drawn[path.stem], path) for path in images if path.stem in drawn}
     found = {
-        image.sha256: _seen(classifier, image, open_image(drawn[path.stem]), drawn[path.stem])
-        for path, image in images.items()
-        if path.stem in drawn
+        images[path].sha256: _seen(classifier, images[path], open_image(mask), mask) for path, mask in fitting.items()
     }
     if not found:
         raise UsageError(f"no mask in {folder} is named like a picture; cat.jpg takes cat.png")
     return found
+
+
+def _only(masks: Sequence[Path], picture: Path) -> Path:
+    if len(masks) > 1:
+        raise UsageError(
+            f"it is unclear whether {masks[0]} or {masks[1]} is the mask of {picture}; keep one of each name"
+        )
+    return masks[0]
 
 
 def _seen(classifier: Classifier, image: Image, drawn: Image, path: Path) -> np.ndarray:
@@ -61,7 +73,7 @@ def _seen(classifier: Classifier, image: Image, drawn: Image, path: Path) -> np.
 
 
 def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
-    """One row for each method and metric, as plain JSON values."""
+    """One row for each method and metric, as plain JSON values; without a score they are None."""
     return [
         {
             "method": method,
@@ -69,7 +81,7 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
             "family": metric.family,
             "higher_is_better": metric.higher_is_better,
             "mean_rank": found.mean_rank(method),
-            **(cell.__dict__ if (cell := found.cell(metric, method)) else {"value": None}),
+            **(asdict(cell) if (cell := found.cell(metric, method)) else UNDEFINED),
         }
         for method in (*found.ranks, *found.controls)
         for metric in found.metrics

@@ -15,7 +15,7 @@ from seewhy.images import Image, open_image
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.progress import Progress, silent
 
-__all__ = ["DEFAULT_METHOD", "Request", "explain", "explain_each"]
+__all__ = ["DEFAULT_METHOD", "Request", "explain", "explain_each", "naming"]
 
 DEFAULT_METHOD = "grad-cam"
 CHUNK = 16  # images held at once
@@ -141,7 +141,7 @@ def _explain_chunk(
         # Of several one is to blame: find it by going one by one.
         several = len(images) > 1
         found = iter(
-            [_explained_alone(classifier, each, request) if several else _told(error, each) for each in images]
+            [_explained_alone(classifier, each, request) if several else naming(error, each) for each in images]
         )
     outcomes: list[Outcome] = []
     for source, each in zip(sources, opened, strict=True):
@@ -164,10 +164,10 @@ def _explained_alone(classifier: Classifier, image: Image, request: Request) -> 
     try:
         return _explain_images(classifier, [image], request, silent)[0]
     except (SeewhyError, RuntimeError) as error:
-        return _told(error, image)
+        return naming(error, image)
 
 
-def _told(error: SeewhyError | RuntimeError, image: Image) -> SeewhyError:
+def naming(error: SeewhyError | RuntimeError, image: Image) -> SeewhyError:
     """The error, or in its place one that names the picture on which the network itself failed."""
     return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {image.name}: {error}")
 

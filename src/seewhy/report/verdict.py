@@ -19,6 +19,8 @@ def title_of(method: str) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """In a sentence or two which method to believe, and why; which are no better than chance."""
+    if not comparison.trials:
+        return "None of the pictures could be explained, so there is nothing to compare."
     tests = len(comparison.ranked_by)
     hopeless = [each for each in comparison.no_better_than_chance if each in comparison.methods]
     best = comparison.best

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from seewhy.explainers import Explanation
+from seewhy.explainers import Explanation, Outcome
 from seewhy.metrics import MetricInfo, Score
 from seewhy.metrics.cells import cell_means
 from seewhy.study.statistics import bootstrap_interval, mean_ranks
@@ -50,13 +50,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods and controls, metrics, and a trial for each picture."""
+    """Methods and controls, metrics, and a trial for each picture; `failures` are pictures that have none."""
 
     methods: tuple[str, ...]
     controls: tuple[str, ...]
     metrics: tuple[MetricInfo, ...]
     trials: tuple[Trial, ...]
     seed: int = 0
+    failures: tuple[Outcome, ...] = ()
 
     def cell(self, metric: MetricInfo, method: str) -> Cell | None:
         """The mean over pictures; its interval from the pictures, or from the draws where there is but one."""
@@ -101,13 +102,13 @@ class Comparison:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
     def mean_rank(self, method: str) -> float | None:
-        """None for controls, and where no metric asks for faithfulness."""
-        return self.ranks.get(method) if self.ranked_by else None
+        """None for controls, and where nothing was asked for faithfulness."""
+        return self.ranks.get(method) if self.best else None
 
     @property
     def best(self) -> str | None:
-        """The method of the best mean rank; None where no metric asks for faithfulness."""
-        return next(iter(self.ranks)) if self.ranked_by else None
+        """The method of the best mean rank; None where no metric asks for faithfulness, or there are no trials."""
+        return next(iter(self.ranks)) if self.ranked_by and self.trials else None
 
     @property
     def no_better_than_chance(self) -> list[str]:

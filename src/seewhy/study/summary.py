@@ -61,6 +61,9 @@ class Mean(NamedTuple):
     pictures: int
 
 
+UNDEFINED = {**dict.fromkeys(Mean._fields), "pictures": 0}
+
+
 @dataclass(frozen=True)
 class ModelScores:
     """One model's scores by (metric, method) and picture; those that are not defined are missing.
@@ -141,7 +144,7 @@ class StudyResult:
         return {each.model: mean_rank(each) for each in self.scores}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each model, method and metric, as plain JSON values; without a score the value is None."""
+        """One row for each model, method and metric, as plain JSON values; without a score they are None."""
         return [
             {
                 "model": model,
@@ -151,7 +154,7 @@ class StudyResult:
                 "higher_is_better": metric.higher_is_better,
                 "mean_rank": ranks.get(method),
                 "beats_chance": self.beats_chance.get((model, metric.name, method)),
-                **(mean._asdict() if (mean := self.means.get((model, metric.name, method))) else {"value": None}),
+                **(mean._asdict() if (mean := self.means.get((model, metric.name, method))) else UNDEFINED),
             }
             for model, ranks in self.ranks.items()
             for method in self.plan.methods
