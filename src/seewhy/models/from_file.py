@@ -17,7 +17,7 @@ from seewhy.models.hubs import check_known
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["CARD", "SCHEMA", "WEIGHTS", "load", "names"]
+__all__ = ["CARD", "SCHEMA", "WEIGHTS", "build", "load", "names", "read_card"]
 
 CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
 IMAGENET = "imagenet-1k"
@@ -28,12 +28,12 @@ OPTIONAL: dict[str, Any] = {"options": dict, "sha256": str}
 def load(name: str, weights: Path | None = None) -> Classifier:
     """Open the folder `name`; `weights` replaces its `model.safetensors`."""
     folder = Path(name).expanduser()
-    card = _read_card(folder / CARD)
+    card = read_card(folder / CARD)
     path = weights or folder / WEIGHTS
     if weights is None and "sha256" in card:
         _check_hash(path, card["sha256"])
     categories = _categories(card["categories"])
-    module = _build(card["architecture"], len(categories), card.get("options", {}))
+    module = build(card["architecture"], len(categories), card.get("options", {}))
     load_weights(module, read_weights(path), path.name)
     return Classifier(module, Preprocessing.from_dict(card["preprocessing"]), categories, f"file:{folder.name}")
 
@@ -51,7 +51,8 @@ def _categories(given: list[str] | str) -> Categories:
     raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
 
 
-def _build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Module:
+def build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Module:
+    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
     source, _, name = architecture.partition(":")
     known = from_torchvision.OPTIONS if source == "torchvision" else ()
     if unknown := sorted(set(options) - set(known)):
@@ -66,7 +67,8 @@ def _build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Modul
     raise ModelError(f"the card names architecture '{architecture}'; expected torchvision:…, timm:… or bundled:…")
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of a classifier on disk, checked."""
     if not path.is_file():
         raise ModelError(f"there is no {path}; a file: model is a folder with {WEIGHTS} and {CARD}")
     try:

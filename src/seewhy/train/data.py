@@ -165,11 +165,14 @@ class Stream:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
+        indices, epoch = self.indices(step), step // self.steps_per_epoch
+        return self.pictures.assembled([self.seen(index, epoch) for index in indices], indices, self.device)
+
+    def indices(self, step: int) -> list[int]:
+        """The places of the pictures of a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = self.order(epoch)
         last = place + 1 == self.steps_per_epoch
-        indices = order[place * self.batch_size : None if last else (place + 1) * self.batch_size]
-        return self.pictures.assembled([self._seen(index, epoch) for index in indices], indices, self.device)
+        return self.order(epoch)[place * self.batch_size : None if last else (place + 1) * self.batch_size]
 
     def order(self, epoch: int) -> list[int]:
         """The places of the pictures as this epoch shows them."""
@@ -185,7 +188,8 @@ class Stream:
         drawn = torch.cat([_repeated(each, most, generator) for each in places])
         return drawn[torch.randperm(len(drawn), generator=generator)].tolist()
 
-    def _seen(self, index: int, epoch: int) -> Tensor:
+    def seen(self, index: int, epoch: int) -> Tensor:
+        """A picture as this epoch shows it, uint8 `(3, h, w)`."""
         if self.augmentation is None:
             return self.pictures.view(index)
         generator = torch.Generator().manual_seed(seed_of(self.seed, "picture", epoch, index))

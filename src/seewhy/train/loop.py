@@ -24,6 +24,7 @@ __all__ = ["Batch", "Group", "Record", "Stage", "batch_norms", "fit", "seed_of"]
 
 Record: TypeAlias = dict[str, float]  # "step", the means of what the objective gave, and what the look found
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+DIVERGED = "the loss is no finite number at step {}; lower the learning rate (--lr)"
 
 
 class Batch(NamedTuple):
@@ -171,11 +172,9 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         with _seeded(device, seed_of(stage.seed, "step", number)):
             with torch.autocast(device.type, torch.bfloat16, enabled=stage.half and _half_pays(device)):
-                found = stage.objective(batch)
+                found = _finite(stage.objective, batch, number)
             found["loss"].backward()
         values = {name: float(value.detach()) for name, value in found.items()}
-        if not torch.isfinite(found["loss"].detach()):
-            raise NonFinite(f"the loss is {values['loss']} at step {number + 1}; lower the learning rate (--lr)")
         self.optimizer.step()
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
@@ -229,6 +228,17 @@ class _Run:
         except Exception as error:  # a damaged file can fail in any way
             raise ModelError(f"the checkpoint {path} is damaged or of another network; delete it to begin again "
                              f"({error})") from error  # fmt: skip
+
+
+def _finite(objective: Callable[[Any], Mapping[str, Tensor]], batch: Any, step: int) -> Mapping[str, Tensor]:
+    """What the objective gives; an answer that is no number has one cure, whoever saw it first."""
+    try:
+        found = objective(batch)
+    except NonFinite as error:
+        raise NonFinite(f"{DIVERGED.format(step + 1)} ({error})") from error
+    if not torch.isfinite(found["loss"].detach()):
+        raise NonFinite(DIVERGED.format(step + 1))
+    return found
 
 
 def _train_mode(module: nn.Module, evaluating: Iterable[nn.Module]) -> None:

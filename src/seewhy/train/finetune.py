@@ -1,0 +1,225 @@
+"""Fine-tune a classifier: a new head on what the network already sees, then the whole network.
+
+Source: the order is that of Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform
+Out-of-Distribution: a head of random weights would spoil the features before it has learned anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seewhy.errors import ExplainError, ModelError
+from seewhy.models import Categories, Classifier
+from seewhy.models.from_file import build
+from seewhy.models.layers import head_layer
+from seewhy.models.outputs import find_logits
+from seewhy.progress import Progress, silent
+from seewhy.train.card import Architecture
+from seewhy.train.data import Augmentation, Pictures, Stream
+from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
+from seewhy.train.recipe import Recipe
+
+__all__ = ["Epoch", "finetune", "predict", "with_new_head"]
+
+PREDICT_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch left; `stage` is "head" or "all"."""
+
+    stage: str
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+def with_new_head(
+    classifier: Classifier, architecture: Architecture, classes: tuple[str, ...], recipe: Recipe, seed: int
+) -> Classifier:
+    """The same network with a head for `classes`, drawn from the seed; all else keeps its weights.
+
+    Raises:
+        ModelError: the network has no linear head.
+    """
+    head = _head_name(classifier)
+    device = classifier.device
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_of(seed, "head"))
+        module = build(architecture.name, len(classes), architecture.options)
+    known, own = classifier.module.state_dict(), module.state_dict()
+    trunk = {name: tensor for name, tensor in known.items() if name in own and not name.startswith(f"{head}.")}
+    if strange := [name for name, tensor in trunk.items() if tensor.shape != own[name].shape]:
+        raise ModelError(f"{classifier.name} has another shape in {strange[0]} when it is built for {len(classes)} "
+                         "classes; it cannot be trained further")  # fmt: skip
+    module.load_state_dict(own | trunk)
+    preprocessing = recipe.preprocessing or classifier.preprocessing
+    return Classifier(module.to(device), preprocessing, Categories(classes), classifier.name)
+
+
+def finetune(
+    classifier: Classifier,
+    train: Pictures,
+    validation: Pictures,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    checkpoints: Path | None = None,
+    progress: Progress = silent,
+    tell: Callable[[Epoch], None] | None = None,
+) -> list[Epoch]:
+    """Train the classifier's network in place on `train`; `validation` is looked at after each epoch.
+
+    With `checkpoints`, a folder, a run that was interrupted goes on where it was. What the epochs left is returned, and
+    given to `tell` as it comes.
+
+    Raises:
+        NonFinite: the loss is no number.
+    """
+    stages = _Stages(classifier, train, validation, recipe, seed)
+    found: list[Epoch] = []
+    steps = Stream(train, recipe.batch_size).steps_per_epoch
+
+    def told(stage: str, record: Record) -> None:
+        values = {name: value for name, value in record.items() if name != "step"}
+        epoch = Epoch(stage, round(record["step"] / steps), **values)
+        found.append(epoch)
+        if tell:
+            tell(epoch)
+
+    for name, module, stage in stages.all():
+        path = checkpoints / f"{name}.pt" if checkpoints else None
+        fit(module, stage, checkpoint=path, progress=progress, tell=partial(told, name))
+    return found
+
+
+def predict(classifier: Classifier, pictures: Pictures, progress: Progress = silent) -> Tensor:
+    """Logits `(n, K)` of pictures as they are, on the CPU."""
+    rows: list[Tensor] = []
+    for start in range(0, len(pictures), PREDICT_BATCH):
+        progress(start, len(pictures), "pictures")
+        part = range(start, min(start + PREDICT_BATCH, len(pictures)))
+        with torch.no_grad():
+            rows.append(classifier.logits(pictures.batch(part, classifier.device).x).float().cpu())
+    return torch.cat(rows)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    classifier: Classifier
+    train: Pictures
+    validation: Pictures
+    recipe: Recipe
+    seed: int
+
+    def all(self) -> Any:
+        """Each stage with the name and the module that it trains, made when its turn comes."""
+        if self.recipe.head_epochs:
+            head = self.classifier.module.get_submodule(_head_name(self.classifier))
+            on_features = self._head_on_features(head)
+            if on_features:
+                yield "head", head, on_features
+            else:
+                yield "head", self.classifier.module, self._whole("head", list(head.parameters()))
+        if self.recipe.epochs:
+            parameters = list(self.classifier.module.parameters())
+            yield "all", self.classifier.module, self._whole("all", parameters)
+
+    def _whole(self, name: str, parameters: list[nn.Parameter]) -> Stage:
+        recipe, module = self.recipe, self.classifier.module
+        head = name == "head"
+        augmentation = Augmentation() if recipe.augment and not head else None
+        device = self.classifier.device
+        stream = Stream(self.train, recipe.batch_size, seed_of(self.seed, name), augmentation, device=device)
+        still = [module] if head else [] if recipe.batch_statistics else batch_norms(module)
+
+        def objective(batch: Batch) -> Mapping[str, Tensor]:
+            return _cross_entropy(find_logits(module(batch.x)), batch.y, self._weights)
+
+        def look() -> Mapping[str, float]:
+            return _measured(predict(self.classifier, self.validation), self.validation.labels)
+
+        return Stage(
+            steps=(recipe.head_epochs if head else recipe.epochs) * stream.steps_per_epoch,
+            every=stream.steps_per_epoch,
+            batches=stream,
+            objective=objective,
+            groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
+            evaluating=[part for each in still for part in each.modules()],
+            look=look,
+            patience=None if head else recipe.patience,
+            half=True,
+            seed=seed_of(self.seed, name, "draws"),
+        )
+
+    def _head_on_features(self, head: nn.Module) -> Stage | None:
+        """The head alone, on what goes into it; None where the scores are not a linear function of that."""
+        probe = self.classifier.probe()
+        with torch.no_grad():
+            direct = isinstance(head, nn.Linear) and torch.allclose(
+                head(self.classifier.embed(probe)), self.classifier.logits(probe), rtol=1e-4, atol=1e-5
+            )
+        if not direct:
+            return None
+        features, seen = (self._features(pictures) for pictures in (self.train, self.validation))
+        labels, expected = self.train.labels.to(features.device), self.validation.labels
+        stream = Stream(self.train, self.recipe.batch_size, seed_of(self.seed, "head"))
+
+        def batches(step: int) -> tuple[Tensor, Tensor]:
+            indices = torch.tensor(stream.indices(step))
+            return features[indices], labels[indices]
+
+        return Stage(
+            steps=self.recipe.head_epochs * stream.steps_per_epoch,
+            every=stream.steps_per_epoch,
+            batches=batches,
+            objective=lambda batch: _cross_entropy(head(batch[0]), batch[1], self._weights),
+            groups=[Group(list(head.parameters()), self.recipe.head_learning_rate)],
+            look=lambda: _measured(head(seen).cpu(), expected),
+        )
+
+    def _features(self, pictures: Pictures) -> Tensor:
+        starts = range(0, len(pictures), PREDICT_BATCH)
+        parts = [range(start, min(start + PREDICT_BATCH, len(pictures))) for start in starts]
+        with torch.no_grad():
+            return torch.cat([
+                self.classifier.embed(pictures.batch(part, self.classifier.device).x) for part in parts
+            ])  # fmt: skip
+
+    @property
+    def _weights(self) -> Tensor | None:
+        """Of each class: one over how often it comes, so that all weigh alike."""
+        if not self.recipe.class_weights:
+            return None
+        counts = torch.bincount(self.train.labels, minlength=len(self.train.classes)).clamp(min=1)
+        weights = len(self.train) / (len(self.train.classes) * counts)
+        return weights.to(self.classifier.device, torch.float32)
+
+
+def _head_name(classifier: Classifier) -> str:
+    try:
+        return head_layer(classifier.layers, classifier.module, len(classifier.categories))
+    except ExplainError as error:
+        raise ModelError(f"{classifier.name} cannot be fine-tuned: {error}") from error
+
+
+def _cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None) -> Mapping[str, Tensor]:
+    return {
+        "loss": F.cross_entropy(logits.float(), y, weights),
+        "accuracy": (logits.argmax(1) == y).float().mean(),
+    }
+
+
+def _measured(logits: Tensor, y: Tensor) -> Mapping[str, float]:
+    found = _cross_entropy(logits, y, None)
+    return {f"validation_{name}": float(value) for name, value in found.items()}

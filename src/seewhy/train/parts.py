@@ -1,0 +1,141 @@
+"""Which pictures to learn from and which to keep for looking: the folder's own parts, or a split by a seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seewhy.errors import UsageError
+from seewhy.images.folder import Folder
+
+__all__ = ["Parts", "open_parts"]
+
+PARTS = {
+    "train": {"train", "training"},
+    "validation": {"val", "valid", "validation", "dev"},
+    "test": {"test", "testing"},
+}
+LAYOUT = "give a folder with one sub-folder of pictures for each class, or with train/ and val/ that hold these"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Pictures to learn from, to look at meanwhile, and where there are some, to test with at the end.
+
+    `notes` are what the owner of the folder should know.
+    """
+
+    train: Folder
+    validation: Folder
+    test: Folder | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return self.train.classes
+
+    @property
+    def named(self) -> dict[str, Folder]:
+        """Each part by its name."""
+        parts = {"train": self.train, "validation": self.validation}
+        return parts | ({"test": self.test} if self.test else {})
+
+
+def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: Sequence[str] = ()) -> Parts:
+    """The parts of the folder `path`: its own train/, val/ and test/, or these fractions of each class.
+
+    `classes` leaves the pictures of all others out.
+
+    Raises:
+        UsageError: there are no class folders, fewer than two classes, an empty one, nothing to validate on, or parts
+            that do not know the same classes.
+    """
+    own = _own_parts(path)
+    if own:
+        parts = _given({part: _class_folder(each) for part, each in own.items()}, fractions, seed, classes)
+    else:
+        parts = _split(_several(_chosen(_class_folder(path), classes)), fractions, seed)
+    return replace(parts, notes=(*_scarce(parts), *_shared(parts)))
+
+
+def _own_parts(path: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for child in sorted(path.iterdir()) if path.is_dir() else ():
+        if child.is_dir() and (
+            part := next((part for part, names in PARTS.items() if child.name.lower() in names), "")
+        ):
+            if part in found:
+                raise UsageError(f"{found[part].name} and {child.name} in {path} both say '{part}'; keep one of them")
+            found[part] = child
+    return found if "train" in found and len(found) > 1 else {}
+
+
+def _given(folders: dict[str, Folder], fractions: Sequence[float], seed: int, classes: Sequence[str]) -> Parts:
+    train = _several(_chosen(folders["train"], classes))
+    for part, folder in folders.items():
+        if unknown := sorted(set(folder.classes) - {*folders["train"].classes}):
+            raise UsageError(f"the {part} pictures are of classes that train has not: {', '.join(unknown)}")
+    others = {part: _limited(folder, train.classes) for part, folder in folders.items() if part != "train"}
+    if "validation" not in others:
+        return replace(_split(train, (fractions[0], 1 - fractions[0]), seed), test=others["test"])
+    return Parts(train, others["validation"], others.get("test"))
+
+
+def _limited(folder: Folder, classes: Sequence[str]) -> Folder:
+    return replace(
+        folder, entries=tuple(each for each in folder.entries if each.label in classes), classes=tuple(classes)
+    )
+
+
+def _split(folder: Folder, fractions: Sequence[float], seed: int) -> Parts:
+    train, validation, *rest = folder.split(fractions, seed)
+    if not validation.entries:
+        raise UsageError(f"{folder.root} has too few pictures to keep some for validation; add some, or lower --split")
+    return Parts(train, validation, next((part for part in rest if part.entries), None))
+
+
+def _class_folder(path: Path) -> Folder:
+    folder = Folder.open(path)
+    if not folder.classes:
+        loose = next(entry.path for entry in folder.entries if "/" not in entry.path)
+        raise UsageError(f"{loose} lies right in {path}, in no class; {LAYOUT}")
+    children = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    if empty := [child.name for child in children if child.name not in folder.classes]:
+        raise UsageError(f"no pictures are in the class folders {', '.join(empty)}; add some, or remove the folders")
+    return folder
+
+
+def _chosen(folder: Folder, classes: Sequence[str]) -> Folder:
+    """Its pictures of these classes; of all where none are named."""
+    if unknown := sorted(set(classes) - set(folder.classes)):
+        raise UsageError(f"{folder.root} has no class {', '.join(unknown)}; it has {', '.join(folder.classes)}")
+    if not classes:
+        return folder
+    return _limited(folder, sorted(set(classes)))
+
+
+def _several(folder: Folder) -> Folder:
+    if len(folder.classes) < 2:
+        raise UsageError(f"there is one class, {', '.join(folder.classes)}, and nothing to tell it from; {LAYOUT}")
+    return folder
+
+
+def _scarce(parts: Parts) -> list[str]:
+    """Classes that the validation says nothing about."""
+    seen = {entry.label for entry in parts.validation.entries}
+    if absent := [name for name in parts.classes if name not in seen]:
+        return [
+            f"too few pictures of {', '.join(absent)} to keep one for validation: how well it is found stays unknown"
+        ]
+    return []
+
+
+def _shared(parts: Parts) -> list[str]:
+    """Equal files in several parts, which a folder's own split may have."""
+    places = Counter(content for folder in parts.named.values() for content in set(folder.hashes.values()))
+    if shared := [content for content, count in places.items() if count > 1]:
+        return [f"{len(shared)} pictures are in more than one part, so validation flatters; remove them from one"]
+    return []
