@@ -95,13 +95,14 @@ def capture(
 
 @dataclass(frozen=True)
 class Visit:
-    """One run of one submodule: which tensor it took, which it gave."""
+    """One run of one submodule: which tensor it took, which it gave, and by what node of autograd's graph."""
 
     name: str
     part: nn.Module
     took: Identity | None
     gave: Identity
     output: Tensor
+    node: Any = None
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def watch(module: nn.Module) -> Generator[list[Visit]]:
             first = output[0] if isinstance(output, tuple | list) and output else output
             if isinstance(first, Tensor) and first.is_floating_point():
                 took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
-                visits.append(Visit(name, part, took, _identity(first), first))
+                visits.append(Visit(name, part, took, _identity(first), first, first.grad_fn))
 
         return part.register_forward_hook(note)
 

@@ -1,0 +1,20 @@
+"""The network layer by layer: what it found in a picture, how much each finding weighs, and what people call it."""
+
+from seewhy.network.checks import Effect
+from seewhy.network.clustering import CLUSTERINGS, ClassicClustering, Clustering, WardClustering, find_clustering
+from seewhy.network.layers import default_layers
+from seewhy.network.view import Cluster, LayerView, NetworkView, look
+
+__all__ = [
+    "CLUSTERINGS",
+    "ClassicClustering",
+    "Cluster",
+    "Clustering",
+    "Effect",
+    "LayerView",
+    "NetworkView",
+    "WardClustering",
+    "default_layers",
+    "find_clustering",
+    "look",
+]

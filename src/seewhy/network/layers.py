@@ -1,0 +1,156 @@
+"""Which layers show how a network comes to its decision, found by the shape of its computation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import ExplainError
+from seewhy.models import Classifier, Grid, capture
+from seewhy.models.capture import Visit, watch
+from seewhy.models.grids import find_grid
+
+__all__ = ["bottlenecks", "default_layers", "stages"]
+
+MOST = 9  # as many as Bianchi 2024 show of a VGG-16
+COMPUTING = (nn.Conv2d, nn.Linear)
+
+_FOUND: WeakKeyDictionary[Classifier, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def default_layers(classifier: Classifier) -> tuple[str, ...]:
+    """The last nine stages of a network that its decision reads as a grid, first to last; see `stages`.
+
+    Of a vision transformer with a class token the last block falls out: its patch tokens are never read.
+
+    Raises:
+        ExplainError: no layer covers the picture, or nothing can be differentiated.
+    """
+    if classifier not in _FOUND:
+        names = stages(classifier)
+        _FOUND[classifier] = tuple(_read(classifier, names)[-MOST:])
+    return _FOUND[classifier]
+
+
+def stages(classifier: Classifier) -> list[str]:
+    """The blocks of a network, or where it has none its convolutions, each with the activation that follows.
+
+    A stage is a point through which everything passes that the decision knows of the picture: there is no way round
+    it. So the end of a residual block is one, and a convolution inside it is not, since the shortcut leads past. A
+    kind of module makes stages if all modules of the kind do: this tells blocks from what is in them, without a table
+    of architectures.
+    """
+    visits, passed = _flow(classifier)
+    passive = {layer.name for layer in classifier.layers if layer.passive}
+    found = [visit for visit in _visited(visits, classifier.preprocessing.size) if visit.name not in passive]
+    if not found:
+        raise ExplainError("no layer of this network keeps a grid over the picture, so there is nothing to show")
+    kinds: dict[type, list[bool]] = defaultdict(list)
+    for visit in found:
+        kinds[type(visit.part)].append(visit.node in passed)
+    whole = [visit for visit in found if all(kinds[type(visit.part)])]
+    narrow = [visit for visit in found if visit.node in passed]
+    return next(names for part in (whole, narrow, found) if (names := _ends(part)))
+
+
+def bottlenecks(end: Any) -> set[Any]:
+    """The nodes of an autograd graph that every path from `end` to its start passes."""
+    order = _topological(end)
+    place = {node: number for number, node in enumerate(order)}
+    open_edges = np.zeros(len(order) + 1, np.int64)  # how many edges lead past each place
+    for node in order:
+        for successor in _successors(node):
+            open_edges[place[node] + 1] += 1
+            open_edges[place[successor]] -= 1
+    return {node for node, count in zip(order, np.cumsum(open_edges), strict=False) if count == 0}
+
+
+def _flow(classifier: Classifier) -> tuple[list[Visit], set[Any]]:
+    """Every run of every module on noise, and the bottlenecks between the picture and the scores."""
+    x = classifier.probe().requires_grad_()
+    with capture(classifier.module, ()), watch(classifier.module) as visits:
+        logits = classifier.logits(x)
+    if logits.grad_fn is None:
+        raise ExplainError(
+            "the network's answer does not depend on its layers through autograd: it runs under inference_mode, "
+            "detaches, or leaves PyTorch; explain it with a method that needs scores only"
+        )
+    return visits, bottlenecks(logits.grad_fn)
+
+
+def _visited(visits: Sequence[Visit], size: tuple[int, int]) -> list[Visit]:
+    """Those that compute something and cover the picture; containers, which only pass on, left out."""
+    return [
+        visit
+        for visit in visits
+        if visit.node is not None
+        and not isinstance(visit.part, nn.Sequential | nn.ModuleList)
+        and find_grid(tuple(visit.output.shape), size)
+    ]
+
+
+def _ends(visits: Sequence[Visit]) -> list[str]:
+    """One name for each stage among these, in the order they run."""
+    groups: list[list[Visit]] = []
+    for visit in visits:
+        computes = any(isinstance(part, COMPUTING) for part in visit.part.modules())
+        if computes:
+            inner = [group for group in groups if _within(group[0].name, visit.name)]
+            if len(inner) > 1:  # a container of stages
+                continue
+            groups = [group for group in groups if group not in inner]
+            groups.append([visit])
+        elif groups and _continues(visit, groups[-1]):
+            groups[-1].append(visit)
+    return list(dict.fromkeys(group[-1].name for group in groups))
+
+
+def _continues(visit: Visit, group: Sequence[Visit]) -> bool:
+    """Whether it is the norm or activation of the bare convolution before."""
+    return isinstance(group[0].part, COMPUTING) and visit.output.shape == group[0].output.shape
+
+
+def _within(inner: str, outer: str) -> bool:
+    return inner.startswith(f"{outer}.")
+
+
+def _read(classifier: Classifier, names: Sequence[str]) -> list[str]:
+    """Those on whose grid the answer depends; all of them where it depends on none, as before training."""
+    last = list(names[-MOST - 3 :])
+    grids: dict[str, Grid | None] = {name: classifier.grid(name) for name in last}
+    with capture(classifier.module, last) as seen:
+        logits = classifier.logits(classifier.probe())
+        found = torch.autograd.grad(logits.square().sum(), [seen[name] for name in last], allow_unused=True)
+    read = [name for name, slope in zip(last, found, strict=True) if _depends(grids[name], slope)]
+    return read or last
+
+
+def _depends(grid: Grid | None, slope: Tensor | None) -> bool:
+    return grid is not None and slope is not None and bool(grid.fold(slope).any())
+
+
+def _topological(end: Any) -> list[Any]:
+    """Every node from `end` on, each before those it leads to."""
+    done: list[Any] = []
+    seen = {end}
+    stack = [(end, iter(_successors(end)))]
+    while stack:
+        node, rest = stack[-1]
+        successor = next(rest, None)
+        if successor is None:
+            done.append(node)
+            stack.pop()
+        elif successor not in seen:
+            seen.add(successor)
+            stack.append((successor, iter(_successors(successor))))
+    return done[::-1]
+
+
+def _successors(node: Any) -> list[Any]:
+    return [successor for successor, _ in node.next_functions if successor is not None]

@@ -1,0 +1,239 @@
+"""`NetworkView`: layer by layer, which groups of feature maps a network found in a picture, and what each weighs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.errors import NonFinite, UsageError
+from seewhy.explainers import Cost
+from seewhy.explainers.cam_method import folded, grid_of
+from seewhy.images import Image
+from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture
+from seewhy.network.checks import Effect, effects
+from seewhy.network.clustering import Clustering, WardClustering, stability
+from seewhy.network.layers import default_layers
+from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
+from seewhy.progress import Progress, silent
+
+__all__ = ["Cluster", "Effect", "LayerView", "NetworkView", "look"]
+
+SHOWN = 5  # likeliest classes
+SEEDS = 3  # of a clustering that is drawn, to see whether it stays the same
+DEAD = "no positive evidence in this layer"
+SILENT = "the class does not depend on this layer"
+SINGLE = "the layer has one map, so there is nothing to group"
+FEW = "fewer than four maps carry weight, so they stay one group"
+SPREAD = "no map weighs enough to stand out"
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """A group of maps that respond in the same places.
+
+    `index` is its place in the layer from 0 on, heaviest first; `weight` its per cent of the layer's weight, negative
+    only in a signed view. `maps` are channel numbers; `map` is their weighted mean, float32 `(h, w)` on the layer's
+    grid, in the network's own units.
+    """
+
+    index: int
+    weight: float
+    maps: tuple[int, ...]
+    map: np.ndarray
+    effect: Effect | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    """One layer: its clusters, heaviest first, or in `outcome` the words why there are none, or only one.
+
+    `weight_kept` is the per cent of the layer's weight that the maps which passed the filter carry, before small
+    clusters are left out. `stability` is the mean adjusted Rand index between seeds, where clusters are drawn.
+    """
+
+    name: str
+    grid: Grid
+    weight_kept: float
+    clusters: tuple[Cluster, ...] = ()
+    outcome: str | None = None
+    stability: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkView:
+    """What each layer of a network found in a picture that spoke for the target, first layer to last."""
+
+    image: Image
+    view: Box
+    target: Target
+    target_label: str
+    predictions: tuple[Prediction, ...]
+    probability: float
+    layers: tuple[LayerView, ...]
+    classifier: str
+    fingerprint: str
+    clustering: str
+    signed: bool
+    seed: int
+    cost: Cost
+
+    def layer(self, name: str) -> LayerView:
+        """The layer called `name`.
+
+        Raises:
+            UsageError: it is not in the view.
+        """
+        found = next((each for each in self.layers if each.name == name), None)
+        if found is None:
+            raise UsageError(f"the view has no layer '{name}'; it has {', '.join(each.name for each in self.layers)}")
+        return found
+
+
+def look(
+    classifier: Classifier,
+    image: Image,
+    target: Target | str | int | None = None,
+    *,
+    layers: Sequence[str] = (),
+    clustering: Clustering | None = None,
+    signed: bool = False,
+    filtered: bool = True,
+    checked: bool = True,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> NetworkView:
+    """Look into a network while it decides about one picture: one forward and one backward for all layers.
+
+    Args:
+        classifier: it must offer layers and gradients.
+        image: the picture.
+        target: a class, or "A vs B"; without it the class that the classifier predicts.
+        layers: which, first to last; without any, see `default_layers`.
+        clustering: how maps are grouped, `WardClustering()` unless told otherwise.
+        signed: weigh maps by their mean gradient, as Grad-CAM does, and keep what speaks against the class; without,
+            by the guided gradient, and of maps with negative values the positive part counts, as in the gradient.
+        filtered: leave out maps and clusters of little weight.
+        checked: ask the network what it says where each cluster's area is hidden, or alone is shown.
+        seed: of all randomness.
+        progress: told of every layer, and of the variations that are asked.
+
+    Raises:
+        ExplainError: a layer has no grid, or gradients do not reach it.
+        UsageError: the classifier answers scores only, or a name is unknown.
+
+    Source: Bianchi 2024 (arXiv 2405.03301); clusters are checked as Cluster-CAM does (Feng 2024).
+    """
+    start = time.perf_counter()
+    if lacking := {"layers", "gradients"} - classifier.offers:
+        raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so nobody can look inside")
+    names = list(layers or default_layers(classifier))
+    grids = {name: grid_of(classifier, name) for name in names}
+    with capture(classifier.module, names) as seen:
+        logits = classifier.logits(classifier.preprocess([image]))[0]
+        asked = _target(classifier, logits, target)
+        slopes = seen.gradients(asked.score(logits), names)
+    logits = logits.detach().float().cpu()
+    grouping = _Grouping(clustering or WardClustering(), signed, filtered, seed)
+    found: list[LayerView] = []
+    for done, (name, grid) in enumerate(grids.items()):
+        progress(done, len(names), name)
+        found.append(grouping.layer(name, grid, folded(grid, seen[name])[0], folded(grid, slopes[name])[0]))
+    forwards = 1
+    if checked:
+        maps = [cluster.map for each in found for cluster in each.clusters]
+        generator = torch.Generator().manual_seed(seed)
+        measured, more = effects(classifier, image, asked, maps, generator=generator, progress=progress)
+        found, forwards = _checked(found, measured), forwards + more
+    probabilities = logits.softmax(0)
+    return NetworkView(
+        image,
+        classifier.preprocessing.view(image),
+        asked,
+        asked.label(classifier.categories),
+        tuple(classifier.ranked(probabilities, SHOWN)),
+        float(probabilities[asked.index]),
+        tuple(found),
+        classifier.name,
+        classifier.fingerprint,
+        grouping.clustering.name,
+        signed,
+        seed,
+        Cost(forwards, 1, time.perf_counter() - start),
+    )
+
+
+@dataclass(frozen=True)
+class _Grouping:
+    """From one layer's activations and gradients to its clusters."""
+
+    clustering: Clustering
+    signed: bool
+    filtered: bool
+    seed: int
+
+    def layer(self, name: str, grid: Grid, activations: Tensor, gradients: Tensor) -> LayerView:
+        """Of maps and gradients `(C, h, w)`."""
+        weigh = signed_weights if self.signed else guided_weights
+        weights = weigh(activations, gradients)
+        if not bool(torch.isfinite(weights).all()):
+            raise NonFinite(f"the gradients at layer '{name}' hold NaN or infinity; load the network in float32")
+        if not bool(weights.any()):
+            return LayerView(name, grid, 0.0, outcome=SILENT if self.signed else DEAD)
+        kept = weights.abs() > (threshold(len(weights)) if self.filtered else 0)
+        channels = kept.nonzero()[:, 0]
+        if not len(channels):
+            return LayerView(name, grid, 0.0, outcome=SPREAD)
+        maps = (activations if self.signed else activations.clamp(min=0))[channels]
+        weights = weights[channels]
+        labels, agreement = self._labels(maps)
+        clusters = self._clusters(maps, weights, channels, labels)
+        return LayerView(name, grid, float(weights.abs().sum()), clusters, _remark(grid, len(channels)), agreement)
+
+    def _labels(self, maps: Tensor) -> tuple[np.ndarray, float | None]:
+        rows = maps.flatten(1).float().cpu().numpy()
+        found = self.clustering(rows, self.seed)
+        if not self.clustering.drawn or not found.any():
+            return found, None
+        others = [self.clustering(rows, self.seed + number) for number in range(1, SEEDS)]
+        return found, stability([found, *others])
+
+    def _clusters(self, maps: Tensor, weights: Tensor, channels: Tensor, labels: np.ndarray) -> tuple[Cluster, ...]:
+        members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+        totals = [float(weights[part].sum()) for part in members]
+        shown = heavy(totals) if self.filtered else [True] * len(totals)
+        order = sorted((place for place in range(len(totals)) if shown[place]), key=lambda place: -abs(totals[place]))
+        return tuple(
+            Cluster(
+                index,
+                totals[place],
+                tuple(channels[members[place]].tolist()),
+                merged_map(maps[members[place]], weights[members[place]]).float().cpu().numpy(),
+            )
+            for index, place in enumerate(order)
+        )
+
+
+def _checked(layers: Sequence[LayerView], measured: Sequence[Effect]) -> list[LayerView]:
+    """The same layers, each cluster with its effect; these come in order."""
+    rest = iter(measured)
+    return [
+        replace(each, clusters=tuple(replace(cluster, effect=next(rest)) for cluster in each.clusters))
+        for each in layers
+    ]
+
+
+def _remark(grid: Grid, kept: int) -> str | None:
+    if grid.channels == 1:
+        return SINGLE
+    return FEW if kept < 4 else None
+
+
+def _target(classifier: Classifier, logits: Tensor, target: Target | str | int | None) -> Target:
+    if target is None:
+        return Target(int(logits.argmax()), chosen="predicted")
+    return classifier.target(target)
