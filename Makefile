@@ -5,7 +5,7 @@ EXTRAS := dev,openvino,diffusers
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types format browser bench constraints clean
+.PHONY: help demo test test-all lint types format browser bench constraints docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ constraints: ## Resolve every extra afresh and pin it; torch and torchvision sta
 	@build/resolve/bin/pip freeze --exclude-editable > build/resolve/frozen.txt
 	@{ head -n 2 constraints.txt; sed 's/+[a-z0-9.]*$$//' build/resolve/frozen.txt | LC_ALL=C sort -f; } > build/pinned.txt
 	@mv build/pinned.txt constraints.txt && rm -rf build/resolve
+
+docs: .venv/.dev ## Build the documentation site into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 clean: ## Remove caches, builds and the demo; .venv and your own results stay
 	@rm -rf build dist site out/demo .pytest_cache .ruff_cache .hypothesis

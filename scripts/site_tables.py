@@ -1,0 +1,139 @@
+"""Fills the documentation with what the package itself declares, each time the site is built.
+
+A page has a marker `<!-- name -->` where a table belongs; mkdocs calls `on_page_markdown` (its event of that name).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import MISSING, fields
+from html import escape
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from seewhy.cli.app import app
+from seewhy.explainers import MethodInfo, list_methods
+from seewhy.explainers.catalogue import Entry
+from seewhy.metrics import MetricInfo, list_metrics
+
+__all__ = ["commands", "methods", "metrics", "on_page_markdown"]
+
+FAMILIES = {
+    "cam": "Class activation maps",
+    "gradients": "Gradients",
+    "masks": "Masks",
+    "regions": "Regions",
+    "relevance": "Relevance propagation",
+    "shap": "Shapley values of pixels",
+    "similarity": "Likeness",
+    "faithfulness": "Faithfulness: does the map say what the network does?",
+    "localisation": "Localisation: does the map fall on the object?",
+    "robustness": "Robustness: does the map stay when nothing changed?",
+    "complexity": "Complexity: how much of the picture does it take?",
+    "sanity": "Sanity: does the map hang on the network at all?",
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """The page with its markers replaced."""
+    made: dict[str, Callable[[], str]] = {"methods": methods, "metrics": metrics, "commands": commands}
+    return re.sub(r"<!-- (\w+) -->", lambda found: made[found[1]]() if found[1] in made else found[0], markdown)
+
+
+def methods() -> str:
+    """Every method, family by family: what it asks, how to read it, what it costs, what can be set."""
+    return "\n\n".join(_families(list_methods(), _method))
+
+
+def metrics() -> str:
+    """Every metric, family by family."""
+    return "\n\n".join(_families(list_metrics(), _metric))
+
+
+def commands() -> str:
+    """Every command with its arguments and options, as `--help` tells them."""
+    root = typer.main.get_group(app)
+    return "\n\n".join(_command(name, command) for name, command in _leaves(root, "seewhy"))
+
+
+def _families(entries: Sequence[Any], section: Callable[[Any], str]) -> Iterator[str]:
+    for family in dict.fromkeys(entry.family for entry in entries):
+        yield f"## {FAMILIES.get(family, family.capitalize())}"
+        yield from (section(entry) for entry in entries if entry.family == family)
+
+
+def _method(info: MethodInfo) -> str:
+    needs = ", ".join(sorted(info.needs))
+    return _section(
+        info, [("Costs", info.cost), ("Needs", needs), ("Values", "signed" if info.signed else "not signed")]
+    )
+
+
+def _metric(info: MetricInfo) -> str:
+    low, high = info.bounds
+    better = "higher" if info.higher_is_better else "lower"
+    facts = [("Better", better), ("Between", f"{low:g} and {high:g}".replace("inf", "∞").replace("-", "−"))]
+    return _section(info, [*facts, *([("Needs", ", ".join(sorted(info.needs)))] if info.needs else [])])
+
+
+def _section(info: Entry, facts: Iterable[tuple[str, str]]) -> str:
+    source = f"[{info.paper}](https://arxiv.org/abs/{info.arxiv})" if info.arxiv else info.paper
+    told = " · ".join(f"**{name}** {text}" for name, text in facts)
+    return "\n\n".join(
+        [
+            f"### {info.title} {{ #{_anchor(info.name)} }}",
+            f"`{info.name}` · {source}",
+            f"*{info.question}* {info.reading}",
+            told,
+            *([f"**Settings** {settings}"] if (settings := _settings(info)) else []),
+        ]
+    )
+
+
+def _anchor(name: str) -> str:
+    return name.replace("+", "p")
+
+
+def _settings(info: Entry) -> str:
+    shown: list[str] = []
+    for each in fields(info.make):
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        shown.append(f"`{each.name}`" if default is MISSING else f"`{each.name}={_plain(default)}`")
+    return ", ".join(shown)
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float | tuple) or value is None else type(value).__name__
+
+
+def _leaves(command: TyperCommand | TyperGroup, name: str) -> Iterator[tuple[str, TyperCommand]]:
+    if isinstance(command, TyperGroup):
+        for word, inner in command.commands.items():
+            if isinstance(inner, TyperCommand | TyperGroup):
+                yield from _leaves(inner, f"{name} {word}")
+    else:
+        yield name, command
+
+
+def _command(name: str, command: TyperCommand) -> str:
+    given = [each.metavar or str(each.name).upper() for each in command.params if isinstance(each, TyperArgument)]
+    rows = [
+        f"| {_names(each)} | {_default(each)} | {escape(each.help or '')} |"
+        for each in command.params
+        if isinstance(each, TyperOption) and each.name != "help"
+    ]
+    table = ["| option | default | |", "|---|---|---|", *rows] if rows else []
+    return "\n".join(
+        [f"## {name}", "", (command.help or "").strip(), "", f"    {' '.join([name, *given])}", "", *table]
+    )
+
+
+def _names(option: TyperOption) -> str:
+    return ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+
+
+def _default(option: TyperOption) -> str:
+    return "" if option.default in (None, "", False, []) or callable(option.default) else f"`{option.default}`"
