@@ -158,6 +158,11 @@ class Queue:
                 raise UnknownName("there is no such job; jobs are forgotten some time after they are done")
             return self._jobs[job_id]
 
+    def finished(self) -> list[Job[Any]]:
+        """The jobs that are done, newest first."""
+        with self._changed:
+            return [job for job in reversed(self._jobs.values()) if job.state is State.DONE]
+
     def cancel(self, job: Job[Any]) -> None:
         """Stop a job: one that waits never starts, one that runs stops at its next sign of progress."""
         with self._changed:

@@ -9,7 +9,7 @@ from threading import Lock
 from seewhy.errors import UnknownName
 from seewhy.models import Classifier, load
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "label"]
 
 
 class Shelf:
@@ -52,8 +52,15 @@ class Shelf:
             lock = self._locks.setdefault(name, Lock())
         with lock:
             if name not in self._loaded:
-                self._loaded[name] = load(name, device=self._device)
+                self._loaded[name] = _ready(load(name, device=self._device))
         return self._loaded[name]
+
+
+def _ready(classifier: Classifier) -> Classifier:
+    """With everything worked out that pages may ask for while a worker is using the network."""
+    for known in ("categories", "fingerprint", *(("default_layer",) if "layers" in classifier.offers else ())):
+        getattr(classifier, known)
+    return classifier
 
 
 def label(name: str) -> str:

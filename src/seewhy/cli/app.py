@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from seewhy.cli import compare, explain, listing, predict, study
+from seewhy.cli import app_server, compare, explain, listing, predict, study
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
@@ -27,6 +27,7 @@ app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
+app.command("app")(app_server.app_server)
 app.add_typer(listing.app, name="list")
 
 

@@ -1,0 +1,64 @@
+"""Results to take away: the same page, pictures and raw maps as the command line writes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from seewhy.app.work import Explained
+from seewhy.explainers import Outcome
+from seewhy.jobs import save_comparison, save_each
+from seewhy.report import write_compare_report, write_explain_report
+from seewhy.study.comparison import Comparison
+
+__all__ = ["Files", "comparison_files", "explanation_files", "report_of", "zipped"]
+
+Files: TypeAlias = dict[str, bytes]
+
+REPORT = "report.html"
+
+
+def explanation_files(found: Explained) -> Files:
+    """Report, pictures, raw maps and manifests of one photo, by their names."""
+    outcome = Outcome(found.image.name, found.explanations)
+    failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
+
+    def write(folder: Path) -> None:
+        write_explain_report(folder, [*save_each([outcome], folder), *((each, None) for each in failures)])
+
+    return _written(write)
+
+
+def comparison_files(found: Comparison) -> Files:
+    """Report, scores, pictures, raw maps and manifests of one comparison, by their names."""
+
+    def write(folder: Path) -> None:
+        save_comparison(found, folder)
+        write_compare_report(folder, found)
+
+    return _written(write)
+
+
+def report_of(files: Files) -> bytes:
+    """The page among them."""
+    return files[REPORT]
+
+
+def zipped(files: Files) -> bytes:
+    """All of them in one archive; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def _written(write: Callable[[Path], None]) -> Files:
+    with TemporaryDirectory(prefix="seewhy-") as name:
+        folder = Path(name)
+        write(folder)
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,117 @@
+"""Explain: why the model decided what it did, by one method or several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from seewhy.app.archive import explanation_files
+from seewhy.app.desk import desk
+from seewhy.app.shell.figures import bars_html, figure_html, seen_html
+from seewhy.app.shell.page import Page
+from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits
+from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.app.work import Explained, Wish
+from seewhy.draw import OPACITY
+from seewhy.explainers import method_info, suitable_methods
+from seewhy.models import Classifier
+
+__all__ = ["PAGE"]
+
+FIRST = ("grad-cam", "lrp")
+OURS = "seewhy"
+COLOURS = (OURS, "viridis", "cividis", "magma", "turbo", "jet", "coolwarm", "PuOr_r")
+LIMITS = (
+    "A map shows where the model looked, not why that was reason enough, and not whether the reason is a good one.",
+    "The picture of one method is no proof. Compare says which of several to believe for this photo.",
+    "Each method has its own scale: compare where methods look, not how bright they are.",
+)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How overlays are drawn."""
+
+    opacity: float = OPACITY
+    cmap: str | None = None
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Why did the model decide that?", "Each picture shows what one method finds in the photo.")
+    left, right = st.columns([1, 2.1], gap="large")
+    with left:
+        image = choose_photo("explain")
+        model = choose_model("explain")
+        photo = st.container()
+    with right:
+        if image is None:
+            st.info("Choose a photo to begin.", icon=":material/image:")
+            return
+        wish, colours = _questions(opened(model), model)
+        if not wish.methods:
+            st.info("Choose a method.", icon=":material/checklist:")
+            return
+        found = follow("explain-job", (wish, image.sha256, image.name), lambda: desk().explain(image, wish))
+        if found is None:
+            return
+        _results(found, colours)
+    with photo:
+        _photo(found)
+
+
+def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colours]:
+    """What is asked, and how the answer is drawn."""
+    names = [info.name for info in suitable_methods(classifier)]
+    methods = st.multiselect(
+        "Methods",
+        names,
+        [name for name in FIRST if name in names] or names[:1],
+        format_func=lambda name: method_info(name).title,
+        placeholder="Choose a method",
+        key="explain-methods",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        target = choose_target("explain", classifier)
+        colours = _colours()
+        _which(names)
+    return Wish(model, tuple(methods), target=target), colours
+
+
+def _colours() -> Colours:
+    with st.popover("Colours", icon=":material/palette:"):
+        opacity = st.slider("Opacity of the strongest evidence", 0.2, 1.0, OPACITY, 0.05, key="explain-opacity")
+        name = st.selectbox("Colour map", COLOURS, key="explain-cmap")
+    return Colours(opacity, None if name == OURS else name)
+
+
+def _which(names: list[str]) -> None:
+    with st.popover("Which method?", icon=":material/help:"):
+        for info in map(method_info, names):
+            st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
+
+
+def _results(found: Explained, colours: Colours) -> None:
+    for method, error in found.failures.items():
+        st.warning(f"{method_info(method).title}: {error}", icon=":material/error:")
+    if not found.explanations:
+        return
+    st.header(f"Why {found.explanations[0].target_label}?", anchor=False)
+    for column, explanation in columns_of(found.explanations):
+        column.html(figure_html(explanation, opacity=colours.opacity, cmap=colours.cmap))
+    downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found))
+    limits(LIMITS)
+
+
+def _photo(found: Explained) -> None:
+    """The photo, and what the model says of it."""
+    if not found.explanations:
+        return
+    one = found.explanations[0]
+    st.html(seen_html(one))
+    st.subheader(f"It says {one.predictions[0].name}", anchor=False)
+    st.html(bars_html(one.predictions, one.target.index))
+
+
+PAGE = Page("Explain", ":material/visibility:", "explain", 10, show)

@@ -1,0 +1,77 @@
+"""The server: Streamlit's own, with the REST interface mounted in it and a guard before both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount
+
+from seewhy.app.desk import desk
+from seewhy.app.guard import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
+from seewhy.app.rest.api import make_api
+from seewhy.app.settings import Settings, settings
+from seewhy.app.shell.look import THEME
+
+__all__ = ["guards", "make_app", "serve"]
+
+SCRIPT = Path(__file__).parent / "shell/script.py"
+SPARE = 1 << 20  # bytes of a request beside the photo in it
+
+
+def guards(chosen: Settings) -> list[Middleware]:
+    """What every request passes, outermost first."""
+    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(chosen.hosts))] if chosen.hosts else []
+    return [
+        Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),
+        *hosts,
+        Middleware(SameOrigin),
+        Middleware(PaceLimit, a_minute=chosen.requests_a_minute),
+        Middleware(BodyLimit, most=chosen.upload_bytes + SPARE),
+    ]
+
+
+def make_app(chosen: Settings) -> Any:
+    """Pages at `/`, the REST interface at `/api`, as one ASGI application."""
+    import streamlit as st
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncGenerator[None]:
+        desk().warm_up()
+        try:
+            yield
+        finally:
+            desk().queue.close()
+
+    return st.App(
+        SCRIPT,
+        routes=[Mount("/api", app=make_api())],
+        middleware=guards(chosen),
+        lifespan=lifespan,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the app until it is stopped."""
+    chosen = settings()
+    make_app(chosen).run(config=configuration(chosen, host, port))
+
+
+def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
+    """Streamlit's settings: its own file of settings is not needed."""
+    return {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": chosen.upload_mb,
+        "server.allowedHosts": list(chosen.hosts),
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none" if chosen.public else "full",
+        **THEME,
+    }

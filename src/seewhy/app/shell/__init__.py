@@ -1,0 +1,1 @@
+"""The frame round the pages: navigation, looks, and the parts that pages share."""

@@ -1,0 +1,124 @@
+"""What several pages are made of: a heading, a job under way, things to take away, and what they cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from html import escape
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from seewhy.app.archive import Files, report_of, zipped
+from seewhy.app.desk import desk
+from seewhy.app.queue import Job, State, Status
+from seewhy.errors import QueueFull, SeewhyError
+
+__all__ = ["columns_of", "downloads", "follow", "heading", "limits"]
+
+T = TypeVar("T")
+
+GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
+
+
+def heading(title: str, lead: str) -> None:
+    """What the page is about."""
+    st.title(title, anchor=False)
+    st.html(f'<p class="sw-lead">{escape(lead)}</p>')
+
+
+def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
+    """The result of the job that `ask` hands in for what is `wanted`; shows its progress, and a way to stop it.
+
+    None while there is no result, which is told. Another wish takes the place of the one before.
+    """
+    job = _current(key, wanted, ask)
+    if job is None:
+        return None
+    if not job.wait(GLANCE):
+        _show(key, job)
+    return _outcome(key, job)
+
+
+def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
+    """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
+    kept: tuple[Hashable, Job[T]] | None = st.session_state.get(key)
+    if kept and kept[0] == wanted:
+        return kept[1]
+    if kept:
+        desk().queue.cancel(kept[1])
+    try:
+        job = ask()
+    except QueueFull as full:
+        words = f"Many people are asking right now. Please try again in {full.retry_after} s."
+        st.warning(words, icon=":material/hourglass:")
+        st.button("Try again", key=f"{key}-again")
+        return None
+    except SeewhyError as error:
+        st.error(str(error))
+        return None
+    st.session_state[key] = (wanted, job)
+    return job
+
+
+def _show(key: str, job: Job[Any]) -> None:
+    """A bar and a button until the job is over; a click on any other thing leaves this run and comes back."""
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, "Waiting")
+        st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=desk().queue.cancel, args=[job])
+    while not job.wait(STEP):
+        bar.progress(*_words(desk().queue.status(job)))
+    place.empty()
+
+
+def _words(status: Status) -> tuple[float, str]:
+    if status.state is State.WAITING:
+        return 0.0, f"Waiting for {status.ahead} before you" if status.ahead else "Waiting"
+    share = min(status.done / status.total, 1.0) if status.total else 0.0
+    return share, status.message[:1].upper() + status.message[1:] or "At work"
+
+
+def _outcome(key: str, job: Job[T]) -> T | None:
+    if job.state is State.DONE:
+        return job.result
+    if job.state is State.CANCELLED:
+        st.info("Stopped.", icon=":material/stop_circle:")
+    else:
+        st.error(desk().queue.status(job).error, icon=":material/error:")
+    st.button("Start again", key=f"{key}-again", on_click=st.session_state.pop, args=[key, None])
+    return None
+
+
+def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
+    """Each of them with the column of the page that it goes in, so many side by side."""
+    for start in range(0, len(many), count):
+        yield from zip(st.columns(count, gap="medium"), many[start : start + count], strict=False)
+
+
+def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
+    """The report, and everything; made when somebody asks for it."""
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report",
+            lambda: report_of(files()),
+            f"{name}.html",
+            "text/html",
+            key=f"{key}-report",
+            icon=":material/description:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Pictures and raw maps",
+            lambda: zipped(files()),
+            f"{name}.zip",
+            "application/zip",
+            key=f"{key}-zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+        )
+
+
+def limits(sentences: Sequence[str]) -> None:
+    """What the page cannot tell."""
+    items = "".join(f"<li>{escape(each)}</li>" for each in sentences)
+    st.html(f'<ul class="sw-limits">{items}</ul>')

@@ -1,0 +1,108 @@
+"""The questions that several pages ask: which photo, which model, which class."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from seewhy.app.desk import desk
+from seewhy.app.shelf import label
+from seewhy.errors import SeewhyError
+from seewhy.images import Image, open_image, samples
+from seewhy.models import Classifier
+
+__all__ = ["choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
+
+SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
+KINDS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
+
+
+def choose_photo(page: str) -> Image | None:
+    """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told."""
+    source = st.segmented_control(
+        "Photo", [SAMPLES, UPLOAD, CAMERA], default=SAMPLES, required=True, width="stretch", key=f"{page}-source"
+    )
+    if source == UPLOAD:
+        given = st.file_uploader("Your photo", KINDS, max_upload_size=desk().settings.upload_mb, key=f"{page}-upload")
+        return _checked(given.name, given.getvalue(), given.file_id) if given else None
+    if source == CAMERA:
+        given = st.camera_input("Take a photo", key=f"{page}-camera")
+        return _checked("snapshot", given.getvalue(), given.file_id) if given else None
+    name = st.pills(
+        "Sample",
+        list(samples()),
+        default="cat",
+        required=True,
+        format_func=str.capitalize,
+        label_visibility="collapsed",
+        key=f"{page}-sample",
+    )
+    return _sample(name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _sample(name: str) -> Image:
+    return open_image(f"sample:{name}", name=name)
+
+
+def _checked(name: str, data: bytes, file_id: str) -> Image | None:
+    """The photo, opened once for each upload and kept in this visit alone."""
+    kept: tuple[str, Image] | None = st.session_state.get("photo")
+    if kept and kept[0] == file_id:
+        return kept[1]
+    try:
+        image = desk().uploads.open(data, name)
+    except SeewhyError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return None
+    st.session_state["photo"] = (file_id, image)
+    return image
+
+
+def choose_model(page: str) -> str:
+    """One of the models; no question where there is but one."""
+    names = desk().shelf.names
+    if len(names) == 1:
+        return names[0]
+    return st.selectbox("Model", names, format_func=label, key=f"{page}-model")
+
+
+def choose_target(page: str, classifier: Classifier) -> str | None:
+    """A class by its index, "A vs B" by two, or None for what the model finds likeliest."""
+    indices = list(range(len(classifier.categories)))
+    index = st.selectbox(
+        "Why",
+        indices,
+        None,
+        format_func=lambda each: classifier.categories[each],
+        placeholder="the likeliest class",
+        width=240,
+        key=f"{page}-class",
+    )
+    if index is None:
+        return None
+    against = st.selectbox(
+        "rather than",
+        [each for each in indices if each != index],
+        None,
+        format_func=lambda each: classifier.categories[each],
+        placeholder="any other",
+        width=240,
+        key=f"{page}-against",
+    )
+    return str(index) if against is None else f"{index} vs {against}"
+
+
+def opened(model: str) -> Classifier:
+    """The classifier; waits while it is being loaded."""
+    if (ready := desk().shelf.loaded(model)) is not None:
+        return ready
+    with st.spinner("Loading the model"):
+        return desk().shelf.get(model)
+
+
+def file_stem(image: Image) -> str:
+    """What to call files about a photo."""
+    letters = (letter if letter.isalnum() else "-" for letter in PurePath(image.name).stem)
+    return "".join(letters).strip("-")[:60] or "photo"
