@@ -67,7 +67,7 @@ def test_transformers_sees_the_same_but_for_rounding(processor, options, shape):
 
     image, reference = photo(*shape), getattr(transformers, processor)(**options)
     theirs = reference(image.to_pil(), return_tensors="pt")["pixel_values"][0]
-    ours = from_hub._preprocessing(reference.to_dict())
+    ours = from_hub.preprocessing_of(reference.to_dict())
     seen = ours.normalize(ours.pixels([image]))[0]
     assert seen.shape == theirs.shape
     steps = (seen - theirs).abs() * max(ours.std) * 255  # it resizes tensors, whose sums round otherwise

@@ -106,6 +106,10 @@ class Classifier:
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
+        return self._features(x, gradients=False)[0]
+
+    def embed_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The embedding `(N, D)` and the logits `(N, K)` of the same forward, recorded by nobody."""
         return self._features(x, gradients=False)
 
     def target(self, what: str | int | Target) -> Target:
@@ -131,6 +135,15 @@ class Classifier:
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
         return default_layer(self.layers, self.module, self._probe_features)
+
+    @cached_property
+    def head(self) -> str:
+        """The last linear layer that gives the class scores.
+
+        Raises:
+            ExplainError: there is none.
+        """
+        return head_layer(self.layers, self.module, len(self.categories))
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""
@@ -182,16 +195,15 @@ class Classifier:
         noise = torch.randn((1, 3, *self.preprocessing.size), generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
-    def _features(self, x: Tensor, *, gradients: bool) -> Tensor:
-        head = head_layer(self.layers, self.module, len(self.categories))
-        with capture(self.module, [head], side="input", gradients=gradients) as seen:
-            self.logits(x)
-            features = seen[head]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1)
+    def _features(self, x: Tensor, *, gradients: bool) -> tuple[Tensor, Tensor]:
+        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
+            logits = self.logits(x)
+            features = seen[self.head]
+            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
 
     def _probe_features(self) -> Tensor:
         try:
-            return self._features(self.probe(), gradients=True)
+            return self._features(self.probe(), gradients=True)[0]
         except ExplainError:  # no linear head: its scores must do
             return self.logits(self.probe())
 

@@ -17,7 +17,7 @@ from seewhy.models.hubs import downloading, hub_or_cache
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 
-__all__ = ["from_transformers", "load", "names"]
+__all__ = ["from_transformers", "is_timm", "load", "names", "preprocessing_of", "timm_network"]
 
 CONVNEXT_UNCROPPED = 384
 
@@ -29,8 +29,8 @@ def load(name: str, weights: Path | None = None) -> Classifier:
         raise ModelError(f"{full}: --weights belongs to an architecture; use timm:… or torchvision:… with it")
     local = Path(name).is_dir()
     with downloading(full), nullcontext() if local else hub_or_cache():
-        if "architecture" in json.loads(_config_file(name).read_text("utf-8")):
-            return classifier_of(_timm_network(f"local-dir:{name}" if local else full), full)
+        if is_timm(name):
+            return classifier_of(timm_network(name), full)
         return from_transformers(name, full)
 
 
@@ -50,14 +50,21 @@ def from_transformers(name: str, full: str) -> Classifier:
         module = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
         processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     labels = Categories(tuple(module.config.id2label[index] for index in range(module.config.num_labels)))
-    return Classifier(module.eval(), _preprocessing(processor.to_dict()), labels, full)
+    return Classifier(module.eval(), preprocessing_of(processor.to_dict()), labels, full)
 
 
-def _timm_network(name: str) -> nn.Module:
+def is_timm(name: str) -> bool:
+    """Whether a repository or a local folder holds a network of timm."""
+    return "architecture" in json.loads(_config_file(name).read_text("utf-8"))
+
+
+def timm_network(name: str, **options: Any) -> nn.Module:
+    """A network of timm with its weights, from a repository or a local folder."""
     ready_torchvision()
     import timm
 
-    return timm.create_model(name, pretrained=True)
+    where = "local-dir" if Path(name).is_dir() else "hf-hub"
+    return timm.create_model(f"{where}:{name}", pretrained=True, **options)
 
 
 def _config_file(name: str) -> Path:
@@ -68,7 +75,8 @@ def _config_file(name: str) -> Path:
     return Path(hf_hub_download(name, "config.json"))
 
 
-def _preprocessing(config: dict[str, Any]) -> Preprocessing:
+def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
+    """What the image processor of a transformers network does."""
     size = config["size"]
     crop = config.get("crop_size") if config.get("do_center_crop") else None
     how = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}[int(config.get("resample", 2))]

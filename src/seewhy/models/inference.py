@@ -19,7 +19,6 @@ from seewhy.errors import ExplainError
 from seewhy.models.batches import BatchSize
 from seewhy.models.capture import watch
 from seewhy.models.classifier import Classifier
-from seewhy.models.layers import head_layer
 from seewhy.models.outputs import find_logits
 from seewhy.models.state import evaluating
 
@@ -91,7 +90,7 @@ def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:
     try:
-        name = head_layer(classifier.layers, classifier.module, len(classifier.categories))
+        name = classifier.head
     except ExplainError:
         return network.to(dtype)
     exact = copy.deepcopy(network.get_submodule(name))

@@ -11,7 +11,7 @@ import torch
 from seewhy.errors import ModelError, UnknownName
 from seewhy.models.classifier import Classifier
 
-__all__ = ["DEFAULT_MODEL", "SOURCES", "list_models", "load"]
+__all__ = ["DEFAULT_MODEL", "SOURCES", "find_device", "list_models", "load"]
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 
@@ -45,7 +45,7 @@ def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: s
         raise UnknownName(_correction(name))
     path = Path(weights).expanduser() if weights is not None else None
     with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
-        return _source(prefix).load(rest, path).to(_device(device))
+        return _source(prefix).load(rest, path).to(find_device(device))
 
 
 def list_models() -> list[str]:
@@ -78,7 +78,12 @@ def _correction(name: str) -> str:
     return f"'{name}' names no source of models; write one of {', '.join(f'{prefix}:…' for prefix in SOURCES)}"
 
 
-def _device(wanted: str) -> str:
+def find_device(wanted: str) -> str:
+    """A device by name; `auto` is a GPU where there is one.
+
+    Raises:
+        ModelError: it is not to be had here.
+    """
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

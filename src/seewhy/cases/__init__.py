@@ -1,0 +1,21 @@
+"""Explaining by example: the training pictures most like one, and those that would have turned the decision."""
+
+from seewhy.cases.base import About, CaseBase
+from seewhy.cases.building import Built, build
+from seewhy.cases.embedders import Cole, Embedder, Encoded, Penultimate, find_embedder
+from seewhy.cases.twins import Twin, Twins, find_twins
+
+__all__ = [
+    "About",
+    "Built",
+    "CaseBase",
+    "Cole",
+    "Embedder",
+    "Encoded",
+    "Penultimate",
+    "Twin",
+    "Twins",
+    "build",
+    "find_embedder",
+    "find_twins",
+]

@@ -1,0 +1,242 @@
+"""A case base on disk: pictures as vectors, what the classifier says of each, and how to find the nearest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seewhy import __version__
+from seewhy.cases.neighbours import Neighbours, write_index
+from seewhy.errors import UsageError
+from seewhy.images import Image, open_image
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from seewhy.cases.embedders import Embedder
+
+__all__ = ["About", "CaseBase", "finish_writing", "write_base"]
+
+SCHEMA = 1
+VECTORS, LOGITS, TABLE, INDEX = "embeddings.npy", "logits.npy", "cases.parquet", "index.faiss"
+MANIFEST = "manifest.json"
+NEXT = "next"  # where a base is written before it takes the place of the old one
+
+
+@dataclass(frozen=True)
+class About:
+    """What a case base was made from: `root` is the folder of the pictures, `model` and `weights` open the classifier.
+
+    `fingerprint` is the classifier's, `encoder` that of a second network where the vectors come from one.
+    """
+
+    root: str
+    embedding: str
+    classifier: str
+    fingerprint: str
+    encoder: str | None
+    model: str
+    weights: str | None = None
+
+    @classmethod
+    def of(cls, root: Path, embedder: Embedder, model: str | None = None, weights: Path | None = None) -> About:
+        """What a base of the pictures below `root` by `embedder` says of itself."""
+        other = embedder.network is not embedder.classifier
+        return cls(
+            root=str(root.resolve()),
+            embedding=embedder.name,
+            classifier=embedder.classifier.name,
+            fingerprint=embedder.classifier.fingerprint,
+            encoder=embedder.network.fingerprint if other else None,
+            model=model or embedder.classifier.name,
+            weights=str(weights.resolve()) if weights else None,
+        )
+
+    def check(self, folder: Path, embedder: Embedder) -> None:
+        """Refuse another classifier or embedding than the base in `folder` was built with.
+
+        Raises:
+            UsageError: which says what differs.
+        """
+        mine = About.of(Path(self.root), embedder)
+        cure = "give the model it was built with, or build another: seewhy cases build FOLDER --out …"
+        if mine.fingerprint != self.fingerprint:
+            raise UsageError(
+                f"{folder} holds cases of another classifier ({self.classifier}, fingerprint {self.fingerprint[:12]}…; "
+                f"this one is {mine.classifier}, {mine.fingerprint[:12]}…): weights, architecture or preprocessing "
+                f"differ, so its vectors and predictions mean nothing here; {cure}"
+            )
+        if (mine.embedding, mine.encoder) != (self.embedding, self.encoder):
+            same = " with other weights" if mine.embedding == self.embedding else ""
+            raise UsageError(f"{folder} is embedded by {self.embedding}, not by {mine.embedding}{same}; {cure}")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseBase:
+    """Pictures that explain by example. Row i of all arrays is the same picture.
+
+    `vectors` `(n, D)` float32 of length 1 and `logits` `(n, K)` float32 are memory-mapped; `table` has the columns
+    path (below the root), sha256 (of the file), pixels (hash of what is seen), print, label and predicted.
+    """
+
+    folder: Path
+    about: About
+    vectors: np.ndarray
+    logits: np.ndarray
+    table: pl.DataFrame
+
+    @classmethod
+    def open(cls, folder: str | Path) -> CaseBase:
+        """Open what `seewhy cases build` wrote.
+
+        Raises:
+            UsageError: the folder holds no case base, a damaged one, or one of another schema.
+        """
+        import polars as pl
+
+        folder = Path(folder)
+        finish_writing(folder)
+        about = read_about(folder)
+        try:
+            vectors, logits = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, LOGITS))
+            table = pl.read_parquet(folder / TABLE)
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise UsageError(f"the case base {folder} is damaged ({error}); remove it and build it again") from error
+        if not len(vectors) == len(logits) == len(table):
+            raise UsageError(f"the case base {folder} is damaged (its files differ in length); build it again")
+        return cls(folder, about, vectors, logits, table)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The class that the classifier gives each picture, int64 `(n,)`."""
+        return self.table["predicted"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def prints(self) -> np.ndarray:
+        """What survives scaling and saving again of each picture, uint64 `(n,)`."""
+        return self.table["print"].to_numpy()
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The search among the vectors."""
+        path = self.folder / INDEX
+        return Neighbours(self.vectors, path if path.exists() else None)
+
+    def path(self, row: int) -> str:
+        """Where a picture lies below the root."""
+        return self.table["path"][row]
+
+    def label(self, row: int) -> str | None:
+        """The class folder of a picture, if it lay in one."""
+        return self.table["label"][row]
+
+    def image(self, row: int) -> Image:
+        """The picture itself.
+
+        Raises:
+            BadImage: it is gone.
+            UsageError: it was changed since the base was built.
+        """
+        path = self.path(row)
+        image = open_image(Path(self.about.root) / path, name=path)
+        if image.sha256 != self.table["pixels"][row]:
+            raise UsageError(
+                f"{path} was changed since the case base {self.folder} was built; build it again: what has not changed "
+                "is not embedded again"
+            )
+        return image
+
+
+def read_about(folder: Path) -> About:
+    """What the manifest in `folder` says.
+
+    Raises:
+        UsageError: there is none, or it is of another schema.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UsageError(
+            f"{folder} holds no case base (no {MANIFEST}); make one: seewhy cases build PICTURES --out DIR"
+        )
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["schema"] != SCHEMA:
+            raise UsageError(f"{folder} has schema {content['schema']}, this seewhy reads {SCHEMA}; build it again")
+        return About(**content["about"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no manifest of a case base ({error}); build it again") from error
+
+
+def write_base(
+    folder: Path, about: About, parts: Iterable[tuple[np.ndarray, np.ndarray]], table: pl.DataFrame
+) -> CaseBase:
+    """Put a base in the place of whatever base `folder` held: the whole of it, whenever the process may end.
+
+    `parts` gives vectors `(m, D)` and logits `(m, K)` in the order of `table`.
+    """
+    fresh = folder / NEXT
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    vectors, logits = _write_arrays(fresh, parts, len(table))
+    table.write_parquet(fresh / TABLE)
+    write_index(vectors, fresh / INDEX)
+    counts = {"cases": len(table), "dimensions": vectors.shape[1], "classes": logits.shape[1]}
+    write_whole(fresh / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, "about": asdict(about), **counts})
+    finish_writing(folder)
+    return CaseBase.open(folder)
+
+
+def _write_arrays(folder: Path, parts: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> list[np.memmap]:
+    """Part by part, so that they need not fit into memory."""
+    files: list[np.memmap] = []
+    start = 0
+    for part in parts:
+        if not files:
+            shapes = [(count, array.shape[1]) for array in part]
+            files = [
+                np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
+                for name, shape in zip((VECTORS, LOGITS), shapes, strict=True)
+            ]
+        for file, array in zip(files, part, strict=True):
+            file[start : start + len(array)] = array
+        start += len(part[0])
+    for file in files:
+        file.flush()
+    return files
+
+
+def write_whole(path: Path, content: Mapping[str, object]) -> None:
+    """JSON to `path`, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def finish_writing(folder: Path) -> None:
+    """Move what was written whole, and not yet moved, to its place; can be interrupted and done again.
+
+    The manifest is written last and moved last, so that it stands for all that it speaks of.
+    """
+    fresh = folder / NEXT
+    if not (fresh / MANIFEST).is_file():
+        return
+    if (fresh / TABLE).exists():  # nothing is moved yet, and the next base may have no index
+        (folder / INDEX).unlink(missing_ok=True)
+    for name in (TABLE, VECTORS, LOGITS, INDEX, MANIFEST):
+        if (fresh / name).exists():
+            (fresh / name).replace(folder / name)
+    fresh.rmdir()

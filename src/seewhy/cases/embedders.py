@@ -1,0 +1,199 @@
+"""Pictures to vectors: what the classifier saw in them, what of that it used, or what another encoder sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.models import Classifier
+from seewhy.models.encoders import Encoder, load_encoder
+
+__all__ = ["EMBEDDINGS", "Cole", "Embedded", "Embedder", "Encoded", "Penultimate", "contributions", "find_embedder"]
+
+LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
+
+
+class Embedded(NamedTuple):
+    """Pictures as case bases know them: `vectors` `(N, D)` of length 1 and `logits` `(N, K)`, float32 on the CPU."""
+
+    vectors: Tensor
+    logits: Tensor
+
+
+class Embedder(Protocol):
+    """Turns pictures into vectors whose cosine says how alike they are."""
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        ...
+
+    @property
+    def classifier(self) -> Classifier:
+        """The classifier whose decisions are explained."""
+        ...
+
+    @property
+    def network(self) -> Classifier:
+        """The network that the vectors come from."""
+        ...
+
+    @property
+    def layer(self) -> str:
+        """Its last layer with a grid, which tells where the likeness of two pictures sits."""
+        ...
+
+    def __call__(self, images: Sequence[Image]) -> Embedded:
+        """The pictures as vectors, and what the classifier says of them."""
+        ...
+
+    def channel_weights(self, predicted: Tensor) -> Tensor | None:
+        """What each number of the embedding counts `(N, D)` in pictures of the classes `(N,)`; None: all the same."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Penultimate:
+    """What goes into the classifier's last layer."""
+
+    classifier: Classifier
+    name: str = "penultimate"
+
+    @property
+    def network(self) -> Classifier:
+        """See `Embedder`."""
+        return self.classifier
+
+    @property
+    def layer(self) -> str:
+        """See `Embedder`."""
+        return self.classifier.default_layer
+
+    def __call__(self, images: Sequence[Image]) -> Embedded:
+        """See `Embedder`."""
+        features, logits = self.classifier.embed_and_score(self.classifier.preprocess(images))
+        return _embedded(features, logits)
+
+    def channel_weights(self, predicted: Tensor) -> None:
+        """See `Embedder`."""
+        return
+
+
+@dataclass(frozen=True, eq=False)
+class Cole:
+    """What each number that goes into the last layer adds to the score of the predicted class.
+
+    Source: Kenny & Keane 2019, C-HP: each case by its own predicted class.
+    """
+
+    classifier: Classifier
+    name: str = "cole"
+
+    @property
+    def network(self) -> Classifier:
+        """See `Embedder`."""
+        return self.classifier
+
+    @property
+    def layer(self) -> str:
+        """See `Embedder`."""
+        return self.classifier.default_layer
+
+    def __call__(self, images: Sequence[Image]) -> Embedded:
+        """See `Embedder`."""
+        features, logits = self.classifier.embed_and_score(self.classifier.preprocess(images))
+        return _embedded(contributions(features, self.weight, logits.argmax(1)), logits)
+
+    def channel_weights(self, predicted: Tensor) -> Tensor:
+        """See `Embedder`."""
+        return self.weight[predicted.to(self.weight.device)]
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """W `(K, D)` of the last layer.
+
+        Raises:
+            UsageError: the scores are not W·h + b, so contributions would not add up to them.
+        """
+        classifier = self.classifier
+        head = classifier.module.get_submodule(classifier.head)
+        weight, bias = (getattr(head, name).detach() for name in ("weight", "bias"))
+        weight = weight.flatten(1)
+        features, logits = classifier.embed_and_score(classifier.probe())
+        if features.shape[1] == weight.shape[1]:
+            gap = (features @ weight.mT + (0 if bias is None else bias) - logits).abs().max()
+            if gap <= LINEAR * logits.abs().max():
+                return weight
+        raise UsageError(
+            f"cole needs scores that are a linear function of what goes into '{classifier.head}', and those of "
+            f"{classifier.name} are not; use --embedding penultimate"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What another encoder sees, which knows nothing of the classifier: what looks alike in general."""
+
+    classifier: Classifier
+    encoder: Encoder
+    name: str
+
+    @property
+    def network(self) -> Classifier:
+        """See `Embedder`."""
+        return self.encoder.network
+
+    @property
+    def layer(self) -> str:
+        """See `Embedder`."""
+        return self.encoder.layer
+
+    def __call__(self, images: Sequence[Image]) -> Embedded:
+        """See `Embedder`."""
+        with torch.no_grad():
+            logits = self.classifier.logits(self.classifier.preprocess(images))
+        return _embedded(self.encoder(images), logits)
+
+    def channel_weights(self, predicted: Tensor) -> None:
+        """See `Embedder`."""
+        return
+
+
+EMBEDDINGS = {"penultimate": Penultimate, "cole": Cole}
+
+
+def find_embedder(name: str, classifier: Classifier, device: str = "auto") -> Embedder:
+    """`penultimate`, `cole`, or any model as a second encoder: `timm:…`, `hf-hub:…`, `file:…`.
+
+    Raises:
+        UsageError: the classifier offers scores only, and the name asks for what it sees.
+        UnknownName, ModelError: the second encoder cannot be had.
+    """
+    if name not in EMBEDDINGS:
+        return Encoded(classifier, load_encoder(name, device), name)
+    if "layers" not in classifier.offers:
+        raise UsageError(
+            f"{classifier.name} offers scores only, so there is nothing to embed pictures by; name an encoder, such as "
+            "--embedding bundled:efficientnet-lite0"
+        )
+    return EMBEDDINGS[name](classifier)
+
+
+def contributions(features: Tensor, weight: Tensor, classes: Tensor) -> Tensor:
+    """H ⊙ W_c `(N, D)` for features h `(N, D)`, weights W `(K, D)` and a class c of each `(N,)`; Σ + b_c is the logit.
+
+    Source: Kenny & Keane 2019, C-HP.
+    """
+    return features * weight[classes]
+
+
+def _embedded(vectors: Tensor, logits: Tensor) -> Embedded:
+    return Embedded(normalize(vectors.float(), dim=1).cpu(), logits.float().cpu())
