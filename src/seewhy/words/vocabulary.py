@@ -1,0 +1,144 @@
+"""From what many people typed to the labels they meant."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from seewhy.words.embed import Encoder, sentence_encoder
+from seewhy.words.english import Understood, understand
+from seewhy.words.grouping import Grouping, group_by_distance
+from seewhy.words.naming import one_form
+from seewhy.words.normalise import normalise, without_names
+
+__all__ = ["EMPTY", "OFFENSIVE", "TOO_LONG", "Label", "Phrase", "Vocabulary", "find_labels"]
+
+LONGEST = 80  # characters; what is longer is no label
+OFFENSIVE, TOO_LONG, EMPTY = "offensive", "too long", "nothing but the class, filler words or signs"
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """What somebody typed: on the way to guessing the class `about`, in a language by its BCP 47 tag."""
+
+    text: str
+    about: str
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One meaning: its name, the class it was said of, and the phrases as typed, each with its count, most first.
+
+    The name of a label in another language than English ends in the language: `ruota (it)`.
+    """
+
+    name: str
+    about: str
+    language: str
+    phrases: tuple[tuple[str, int], ...]
+
+    @property
+    def count(self) -> int:
+        """How often it was said."""
+        return sum(count for _, count in self.phrases)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """All labels, class by class, the most frequent first; and how many phrases were dropped, by reason."""
+
+    labels: tuple[Label, ...]
+    dropped: Mapping[str, int]
+
+    def name_of(self, phrase: Phrase) -> str | None:
+        """The name of the label that a phrase stands for; None for one that was dropped."""
+        return self._names.get(phrase)
+
+    @cached_property
+    def _names(self) -> dict[Phrase, str]:
+        return {
+            Phrase(text, label.about, label.language): label.name for label in self.labels for text, _ in label.phrases
+        }
+
+
+def find_labels(
+    phrases: Iterable[Phrase],
+    names: Mapping[str, Sequence[str]] | None = None,
+    *,
+    encode: Encoder | None = None,
+    group: Grouping = group_by_distance,
+) -> Vocabulary:
+    """Clean, correct, group and name what people typed, class by class.
+
+    Args:
+        phrases: what was typed, each time it was.
+        names: other names of each class, which are dropped from its phrases as the class itself is.
+        encode: phrases to unit vectors; without it `sentence_encoder()`.
+        group: vectors to groups.
+
+    Languages other than English are kept apart: nothing in them is corrected, judged or grouped by meaning.
+    Source: Bianchi et al. 2024, label analysis. Differs: spelling is corrected, offensive words are dropped, a
+    threshold decides on the groups, and nothing is translated.
+
+    Raises:
+        UsageError: the extra `words` is not installed.
+    """
+    heard: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for phrase in phrases:
+        heard[phrase.about, phrase.language][phrase.text] += 1
+    own = {about: (about, *(names or {}).get(about, ())) for about, _ in heard}
+    english = {
+        (about, language): understand(_short(texts), own[about], encode or sentence_encoder(), group)
+        for (about, language), texts in heard.items()
+        if is_english(language)
+    }
+    named = _english_names(english)
+    offensive = {topic: understood.offensive for topic, understood in english.items()}
+    labels: list[Label] = []
+    dropped: Counter[str] = Counter()
+    for (about, language), texts in sorted(heard.items()):
+        topic = about, language
+        found = named[topic] if topic in named else _foreign_names(_short(texts), own[about], language)
+        labels += _labels(about, language, found, texts)
+        for text in texts.keys() - found.keys():
+            dropped[_reason(text, offensive.get(topic, frozenset()))] += texts[text]
+    return Vocabulary(tuple(labels), dict(dropped))
+
+
+def is_english(language: str) -> bool:
+    """Whether a BCP 47 tag means English, of any country."""
+    return language.lower().partition("-")[0] == "en"
+
+
+def _short(texts: Counter[str]) -> Counter[str]:
+    return Counter({text: count for text, count in texts.items() if len(text) <= LONGEST})
+
+
+def _reason(text: str, offensive: frozenset[str]) -> str:
+    return TOO_LONG if len(text) > LONGEST else OFFENSIVE if text in offensive else EMPTY
+
+
+def _english_names(understood: Mapping[tuple[str, str], Understood]) -> dict[tuple[str, str], dict[str, str]]:
+    """A word has one form in all classes, the one typed most."""
+    central = [word for each in understood.values() for word in each.words.values()]
+    forms = one_form(central, sum((each.typed for each in understood.values()), Counter()))
+    return {topic: {text: forms[word.lemma] for text, word in each.words.items()} for topic, each in understood.items()}
+
+
+def _foreign_names(texts: Iterable[str], names: Sequence[str], language: str) -> dict[str, str]:
+    cleaned = {text: without_names(normalise(text), names) for text in texts}
+    return {text: f"{phrase} ({language})" for text, phrase in cleaned.items() if phrase}
+
+
+def _labels(about: str, language: str, found: Mapping[str, str], texts: Mapping[str, int]) -> list[Label]:
+    members: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for text, name in found.items():
+        members[name].append((text, texts[text]))
+    labels = [
+        Label(name, about, language, tuple(sorted(said, key=lambda pair: (-pair[1], pair[0]))))
+        for name, said in members.items()
+    ]
+    return sorted(labels, key=lambda label: (-label.count, label.name))

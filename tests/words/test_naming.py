@@ -1,0 +1,37 @@
+from collections import Counter
+
+import numpy as np
+
+from seewhy.words.lemmas import Word
+from seewhy.words.naming import central_word, one_form
+
+PLACES = {"ear": (1, 0), "ears": (0.8, 0.6), "floppy": (0, 1), "floppy ears": (0.6, 0.8)}
+
+
+def encode(texts):
+    return np.array([PLACES[text] for text in texts], np.float32)
+
+
+def word(text: str, lemma: str | None = None) -> Word:
+    return Word(text, lemma or text, filler=False)
+
+
+def test_the_name_is_the_word_nearest_to_all_phrases():
+    candidates = [word("ear"), word("ears", "ear"), word("floppy")]
+    # ear: 1 + 0.6, ears: 0.8 + 0.96, floppy: 0 + 0.8
+    assert central_word({"ear": 1, "floppy ears": 1}, candidates, encode).text == "ears"
+    # Said three times, ear counts three times: 3 + 0.6 against 2.4 + 0.96.
+    assert central_word({"ear": 3, "floppy ears": 1}, candidates, encode).text == "ear"
+
+
+def test_of_equals_the_first_in_the_alphabet():
+    def same(texts):
+        return np.ones((len(texts), 1), np.float32)
+
+    assert central_word({"x": 1}, [word("zebra"), word("ant")], same).text == "ant"
+
+
+def test_a_base_form_has_one_form_the_one_typed_most():
+    names = [word("ears", "ear"), word("ear"), word("paw")]
+    assert one_form(names, Counter(ears=3, ear=2, paw=1)) == {"ear": "ears", "paw": "paw"}
+    assert one_form(names, Counter(ears=2, ear=2)) == {"ear": "ear", "paw": "paw"}
