@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,18 +30,40 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'people.sqlite'}"
-    server = make_url(request.getfixturevalue("postgres")).set(drivername="postgresql+psycopg")
+@pytest.fixture(scope="session")
+def templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The address of an empty store of each kind, to copy: a copy takes less than all migrations."""
+
+    @cache
+    def made(kind: str) -> str:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('template') / 'people.sqlite'}"
+        else:
+            url = new_database(request.getfixturevalue("postgres"))
+        with open_store(url):
+            return url
+
+    return made
+
+
+def new_database(server: str, template: str = "template1") -> str:
+    """The address of a new database of the server."""
+    address = make_url(server).set(drivername="postgresql+psycopg")
     name = f"test_{secrets.token_hex(6)}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    engine = create_engine(address, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     engine.dispose()
-    return server.set(database=name).render_as_string(hide_password=False)
+    return address.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, templates: Callable[[str], str], tmp_path: Path) -> str:
+    """The address of an empty store of each kind."""
+    template = make_url(templates(request.param)).database or ""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(template, tmp_path / 'people.sqlite')}"
+    return new_database(request.getfixturevalue("postgres"), template)
 
 
 @pytest.fixture
@@ -49,7 +73,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(url: str, clock: Callable) -> Iterator[Store]:
+def store(url: str, clock: Clock) -> Iterator[Store]:
     """An empty store."""
     with open_store(url, clock) as opened:
         yield opened

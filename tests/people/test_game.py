@@ -44,7 +44,9 @@ def test_a_whole_game_is_won_and_scored_by_the_stage(store, ann):
     assert (view.stage, view.points, view.options) == (0, 60, CLASSES)
     assert show_more(store, ann, view.round, 0).points == 50
     assert show_more(store, ann, view.round, 1).stage == 2
-    assert guess(store, ann, view.round, "cat", ["pointed ears", "fur"], key="1") == Outcome(view.round, "won", "cat", 40)
+    assert guess(store, ann, view.round, "cat", ["pointed ears", "fur"], key="1") == Outcome(
+        view.round, "won", "cat", 40
+    )
     (kept,) = answers(store)
     assert (kept.stage, kept.labels, kept.guess, kept.image) == (2, ("pointed ears", "fur"), "cat", "photo-1.jpg")
     assert next_round(store, ann) is None

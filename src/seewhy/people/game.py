@@ -7,13 +7,11 @@ the class with a few words on what led there, or resigns. The class leaves the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from seewhy.errors import Conflict, UsageError
@@ -34,8 +32,6 @@ MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
 LAST_STAGE = STAGES - 1
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_TRIES = 5
-_T = TypeVar("_T")
 
 
 def next_round(store: Store, player: str) -> RoundView | None:
@@ -54,7 +50,7 @@ def next_round(store: Store, player: str) -> RoundView | None:
             seat = leases.take_free(session, who, now)
         return None if seat is None else _view(session.get_one(SeatRow, seat))
 
-    return _again_if_beaten(store, lease)
+    return store.transact(lease)
 
 
 def show_more(store: Store, player: str, number: int, stage: int) -> RoundView:
@@ -147,7 +143,7 @@ def _answer(
         session.flush()
         return _outcome(answer)
 
-    return _again_if_beaten(store, keep)
+    return store.transact(keep)
 
 
 def _resent(known: AnswerRow, sent: tuple[int, str | None, tuple[str, ...], str]) -> Outcome:
@@ -184,15 +180,3 @@ def _gold_is_due(session: Session, player: PlayerRow) -> bool:
     """By how many answers the player has given."""
     given = session.scalar(select(func.count(AnswerRow.id)).where(AnswerRow.player_id == player.id)) or 0
     return given % GOLD_EVERY == 1
-
-
-def _again_if_beaten(store: Store, work: Callable[[Session], _T]) -> _T:
-    """Do it in one transaction; again where the same player did the like in the same moment."""
-    for _ in range(_TRIES - 1):
-        try:
-            with store.writing() as session:
-                return work(session)
-        except IntegrityError:
-            continue
-    with store.writing() as session:
-        return work(session)

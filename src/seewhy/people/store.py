@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
@@ -25,6 +25,8 @@ HEAD = "0002"  # the last step in migrations/versions
 _BUSY = 30  # seconds that a writer waits for others
 _LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
 _WRITES = {"seewhy_writes": True}
+_TRIES = 5
+_T = TypeVar("_T")
 
 
 def utc_now() -> datetime:
@@ -51,7 +53,9 @@ class Store:
         Raises:
             StoreError: it cannot be read.
         """
-        with _failures_named(self.engine.url), Session(self.engine) as session:
+        steady = self.engine.dialect.name == "postgresql"  # SQLite never looks otherwise
+        engine = self.engine.execution_options(isolation_level="REPEATABLE READ") if steady else self.engine
+        with _failures_named(self.engine.url), Session(engine) as session:
             yield session
 
     @contextmanager
@@ -66,9 +70,16 @@ class Store:
         with _failures_named(self.engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
-    def close(self) -> None:
-        """Let go of all connections."""
-        self.engine.dispose()
+    def transact(self, work: Callable[[Session], _T]) -> _T:
+        """Do `work` in one transaction, and again where somebody did the like in the same moment and was quicker."""
+        for _ in range(_TRIES - 1):
+            try:
+                with self.writing() as session:
+                    return work(session)
+            except IntegrityError:
+                continue
+        with self.writing() as session:
+            return work(session)
 
 
 @contextmanager
