@@ -19,7 +19,7 @@ from seewhy.report.verdict import cell_words, title_of, verdict
 from seewhy.report.words import alternative, counted
 from seewhy.study.comparison import Cell, Comparison, Trial, agreement
 
-__all__ = ["write_compare_report"]
+__all__ = ["mean_curves", "score_tables", "write_compare_report"]
 
 CELL = 360
 SHOWN = 12  # photos with pictures; tables count all
@@ -70,8 +70,8 @@ def write_compare_report(folder: Path, comparison: Comparison, failures: Sequenc
         asked=f"{counted(len(comparison.trials), 'photo')}, {one.classifier}",
         unseen=max(len(comparison.trials) - SHOWN, 0),
         photos=[_photo(trial, list(comparison.ranks)) for trial in comparison.trials[:SHOWN]],
-        tables=[_table(comparison, family) for family in _families(comparison)],
-        curves=_curves(comparison),
+        tables=score_tables(comparison),
+        curves=mean_curves(comparison),
         agreement=_agreement(comparison),
         metrics=comparison.metrics,
         random_maps=max((len(scores) for trial in comparison.trials for scores in trial.chance.values()), default=0),
@@ -80,8 +80,9 @@ def write_compare_report(folder: Path, comparison: Comparison, failures: Sequenc
     )
 
 
-def _families(comparison: Comparison) -> list[str]:
-    return list(dict.fromkeys(metric.family for metric in comparison.metrics))
+def score_tables(comparison: Comparison) -> list[Table]:
+    """One table for each kind of metric."""
+    return [_table(comparison, family) for family in dict.fromkeys(metric.family for metric in comparison.metrics)]
 
 
 def _photo(trial: Trial, methods: Sequence[str]) -> Photo:
@@ -115,19 +116,19 @@ def _cell(cell: Cell | None) -> tuple[str, bool | None]:
     return ("–", None) if cell is None else (cell_words(cell), cell.beats_chance)
 
 
-def _curves(comparison: Comparison) -> list[tuple[str, str, Markup]]:
-    """One chart for each part of a metric that has a curve to show, of the mean over photos."""
+def mean_curves(comparison: Comparison) -> list[tuple[str, str, Markup]]:
+    """One chart for each part of a metric that has a curve to show, of the mean over photos: title, words, `<svg>`."""
     charts: list[tuple[str, str, Markup]] = []
     for metric in comparison.metrics:
         for part, title in enumerate(CURVES.get(metric.name, ())):
-            drawn = _mean_curves(comparison, metric.name, part)
+            drawn = _mean_of_each(comparison, metric.name, part)
             words = ABOUT_CURVES[title]
             chart = curves_svg(drawn, across="of the pixels", up="probability")
             charts.append((title, words, Markup(chart)))  # noqa: S704 - curves_svg escapes names
     return charts
 
 
-def _mean_curves(comparison: Comparison, metric: str, part: int) -> Mapping[str, np.ndarray]:
+def _mean_of_each(comparison: Comparison, metric: str, part: int) -> Mapping[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for method in (*comparison.ranks, *comparison.controls[:1]):
         curves = [score.curve for trial in comparison.trials for score in trial.draws[metric][method]]
