@@ -6,6 +6,7 @@ Out-of-Distribution: a head of random weights would spoil the features before it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -149,13 +150,15 @@ class _Stages:
         def look() -> Mapping[str, float]:
             return _measured(predict(self.classifier, self.validation), self.validation.labels)
 
+        steps = (recipe.head_epochs if head else recipe.epochs) * stream.steps_per_epoch
         return Stage(
-            steps=(recipe.head_epochs if head else recipe.epochs) * stream.steps_per_epoch,
+            steps=steps,
             every=stream.steps_per_epoch,
             batches=stream,
             objective=objective,
             groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
             evaluating=[part for each in still for part in each.modules()],
+            decay=_half_cosine(steps) if recipe.decay and not head else _constant,
             look=look,
             patience=None if head else recipe.patience,
             half=True,
@@ -204,6 +207,15 @@ class _Stages:
         counts = torch.bincount(self.train.labels, minlength=len(self.train.classes)).clamp(min=1)
         weights = len(self.train) / (len(self.train.classes) * counts)
         return weights.to(self.classifier.device, torch.float32)
+
+
+def _half_cosine(steps: int) -> Callable[[int], float]:
+    """From 1 at the first step to nearly 0 at the last. Source: Loshchilov & Hutter 2017, without restarts."""
+    return lambda step: (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _constant(_step: int) -> float:
+    return 1.0
 
 
 def _head_name(classifier: Classifier) -> str:

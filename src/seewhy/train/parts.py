@@ -10,7 +10,7 @@ from pathlib import Path
 from seewhy.errors import UsageError
 from seewhy.images.folder import Folder
 
-__all__ = ["Parts", "open_parts"]
+__all__ = ["Parts", "judged_part", "open_parts"]
 
 PARTS = {
     "train": {"train", "training"},
@@ -59,6 +59,16 @@ def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: S
     else:
         parts = _split(_several(_chosen(_class_folder(path), classes)), fractions, seed)
     return replace(parts, notes=(*_scarce(parts), *_shared(parts)))
+
+
+def judged_part(path: Path, classes: Sequence[str] = ()) -> Folder:
+    """The pictures to judge a classifier by: those for a test, or for validation, or else all of the folder.
+
+    Raises:
+        UsageError: there are no class folders, an empty one, or not those named.
+    """
+    own = _own_parts(path)
+    return _chosen(_class_folder(own.get("test") or own.get("validation") or path), classes)
 
 
 def _own_parts(path: Path) -> dict[str, Path]:

@@ -25,6 +25,7 @@ class Recipe:
         augment: show crops, mirror images and other light.
         class_weights: count rare classes more, so that all weigh alike.
         patience: epochs without a lower validation loss before stopping; the best weights are kept. None: the last.
+        decay: let the learning rate of the whole network fall to nothing, in the shape of half a cosine.
         batch_statistics: whether BatchNorm learns the statistics of these pictures; of few pictures they are poor.
         split: the fractions of each class for training and validation, and for a test where there are three.
         preprocessing: other than the one that the network comes with.
@@ -38,6 +39,7 @@ class Recipe:
     augment: bool = True
     class_weights: bool = False
     patience: int | None = None
+    decay: bool = True
     batch_statistics: bool = False
     split: tuple[float, ...] = (0.7, 0.3)
     preprocessing: Preprocessing | None = None
@@ -66,6 +68,7 @@ RECIPES: Mapping[str, Recipe] = {
         head_epochs=0,
         learning_rate=1e-4,
         augment=False,
+        decay=False,
         batch_statistics=True,
         split=(2 / 3, 1 / 3),
         preprocessing=Preprocessing((224, 224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
