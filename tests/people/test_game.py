@@ -19,7 +19,7 @@ from seewhy.people.rounds import add_rounds, answers, open_seats
 
 ODD_TEXTS = {
     "emoji": "🦊👩‍👩‍👧" * 800,
-    "right to left": "\u202eאוזניים مدببة\u202c",
+    "right to left": "\u202eאוזניים مدببة\u202c",  # noqa: RUF001
     "markup": "<script>alert('x')</script>",
     "formula": "=1+1",
     "quotes": "'; DROP TABLE players; --",
@@ -186,7 +186,7 @@ def test_an_answer_sent_again_is_kept_once(store, ann):
     sent = [guess(store, ann, number, "cat", ["ears"], key="same") for _ in range(3)]
     assert len(set(sent)) == 1
     assert len(answers(store)) == 1
-    for other in (dict(choice="dog", labels=["ears"]), dict(choice="cat", labels=["tail"])):
+    for other in ({"choice": "dog", "labels": ["ears"]}, {"choice": "cat", "labels": ["tail"]}):
         with pytest.raises(Conflict, match="another answer"):
             guess(store, ann, number, **other, key="same")
     with pytest.raises(Conflict, match="over for this player"):

@@ -8,7 +8,7 @@ gold rounds it is. Chances start from a weak belief in people, Beta(2, 1), so th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,11 @@ class Reliability:
     simulated: bool = False
 
 
-def reliability(answers: Sequence[Answer], gold: Collection[int], options: int) -> list[Reliability]:
-    """Every player of these answers, by name; `gold` are rounds with a known answer, `options` the classes of a round.
+def reliability(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> list[Reliability]:
+    """Every player of these answers, by name.
 
-    Raises:
-        ValueError: a guess has fewer than two options.
+    `gold` are the rounds with a known answer; `options` says how many classes each round offers, two at least.
     """
-    if options < 2:
-        raise ValueError(f"a guess has two options at least, not {options}")
     guessed = [answer for answer in answers if answer.guess is not None]
     abilities = _abilities(guessed, gold, options)
     shared = _shared_words(answers)
@@ -64,7 +61,7 @@ def reliability(answers: Sequence[Answer], gold: Collection[int], options: int) 
     return found
 
 
-def _abilities(answers: Sequence[Answer], gold: Collection[int], options: int) -> dict[str, float]:
+def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> dict[str, float]:
     """Expectation maximisation: what is to be seen in each round, then how often each player names it."""
     players = sorted({answer.player for answer in answers})
     place = {player: number for number, player in enumerate(players)}
@@ -77,7 +74,7 @@ def _abilities(answers: Sequence[Answer], gold: Collection[int], options: int) -
         wrong = np.full(len(players), _PRIOR_WRONG)
         for number, group in rounds.items():
             coders = [place[answer.player] for answer in group]
-            agreeing = _believed(group, chances[coders], options, known=number in gold)
+            agreeing = _believed(group, chances[coders], options[number], known=number in gold)
             right[coders] += agreeing
             wrong[coders] += 1 - agreeing
         before, chances = chances, right / (right + wrong)

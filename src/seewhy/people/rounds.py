@@ -15,7 +15,17 @@ from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow
 
-__all__ = ["add_rounds", "answer_of", "answers", "find_round", "gold_rounds", "map_of", "open_seats", "put_round"]
+__all__ = [
+    "add_rounds",
+    "answer_of",
+    "answers",
+    "find_round",
+    "gold_rounds",
+    "map_of",
+    "open_seats",
+    "option_counts",
+    "put_round",
+]
 
 _FEWEST_OPTIONS = 2
 
@@ -125,6 +135,12 @@ def gold_rounds(store: Store) -> set[int]:
     """The numbers of the rounds that everybody plays as a check."""
     with store.reading() as session:
         return set(session.scalars(select(RoundRow.id).where(RoundRow.gold)))
+
+
+def option_counts(store: Store) -> dict[int, int]:
+    """How many classes each round offers."""
+    with store.reading() as session:
+        return {row.id: len(row.options) for row in session.execute(select(RoundRow.id, RoundRow.options))}
 
 
 def open_seats(store: Store, *, simulated: bool = False) -> int:

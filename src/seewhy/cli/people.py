@@ -1,0 +1,185 @@
+"""`seewhy people`: rounds for people to play, and what they said."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seewhy.cli import options
+from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "
+    "PostgreSQL database that SEEWHY_DATABASE_URL names.",
+    no_args_is_help=True,
+)
+
+Simulated = Annotated[bool, typer.Option("--simulated", help="Of simulated players, not of people.")]
+
+
+@app.command()
+def rounds(
+    images: options.Images,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    overlap: Annotated[int, typer.Option(min=1, help="So many different players answer each round.")] = 3,
+    target: Annotated[
+        str | None, typer.Option(help="Class index or name. Default: what the model predicts.", show_default=False)
+    ] = None,
+    classes: Annotated[
+        str, typer.Option(help="What players choose from, joined by commas. Default: the classes of the pictures.")
+    ] = "",
+    layer: Annotated[str, typer.Option("--layer", "--layers", help="Layers, joined by commas.")] = "",
+    gold: Annotated[
+        bool,
+        typer.Option("--gold", help="A check of players: one round a picture, for all; give plain pictures."),
+    ] = False,
+    simulated: Annotated[bool, typer.Option("--simulated", help="For simulated players alone.")] = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Make a round for each cluster that the network finds in each picture."""
+    from seewhy.images import find_images
+    from seewhy.jobs.rounds import RoundsWanted, make_rounds
+    from seewhy.models import load
+    from seewhy.people.store import open_store
+
+    sources = find_images(images)
+    with waiting(f"loading {model}"):
+        classifier = load(model, weights, device)
+    wanted = RoundsWanted(
+        overlap, target, tuple(options.split(classes)), tuple(options.split(layer)), gold, simulated, seed
+    )
+    with open_store() as store, progress_bar() as progress:
+        made = make_rounds(classifier, sources, store, wanted, progress)
+    good = [each for each in made if not each.error]
+    if json:
+        print_json([{"image": each.source, "rounds": each.rounds, "new": each.new} for each in good])
+    else:
+        print_table("", ["image", "rounds", "new"], [[each.source, str(each.rounds), str(each.new)] for each in good])
+    finish([(each.source, each.error) for each in made if each.error], len(made))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for people.jsonl, masks.json (COCO) and answers.csv.")] = Path(
+        "seewhy-people"
+    ),
+    json: options.Json = False,
+) -> None:
+    """Write everything that people did into files that other programs read."""
+    from seewhy.jobs.people import export_people
+    from seewhy.people.store import open_store
+
+    with open_store() as store, waiting("writing"):
+        counts = export_people(store, out)
+    if json:
+        print_json(counts)
+    else:
+        print_table("", ["file", "records"], [[str(out / name), str(count)] for name, count in counts.items()])
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.", show_default=False)
+    ] = None,
+    player: Annotated[str, typer.Option(help="Who drew the masks of a COCO file that names nobody.")] = "imported",
+    json: options.Json = False,
+) -> None:
+    """Add what a file holds and the store does not; what the two know differently is refused."""
+    from seewhy.jobs.people import import_people
+    from seewhy.people.store import open_store
+
+    with open_store() as store, waiting(f"reading {source}"):
+        new = import_people(store, source, images, player)
+    if json:
+        print_json(new)
+    else:
+        print_table("", ["kind", "new"], [[kind, str(count)] for kind, count in sorted(new.items())])
+
+
+@app.command()
+def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
+    """Say how far people agree on classes and areas, and how far to rely on each."""
+    from seewhy.jobs.people import agreement
+    from seewhy.people.store import open_store
+
+    with open_store() as store:
+        found = agreement(store, simulated=simulated)
+    if json:
+        print_json({"simulated": simulated, **asdict(found)})
+        return
+    who = "simulated players" if simulated else "people"
+    layers = [[layer, _number(alpha)] for layer, alpha in found.layers.items()]
+    print_table("", ["guesses of", "Krippendorff's α"], [[f"all {who}", _number(found.alpha)], *layers])
+    areas = [[each.image, each.label, str(each.players), _number(each.iou)] for each in found.areas]
+    if areas:
+        print_table("Masks", ["picture", "label", "players", "mean IoU"], areas)
+    players = [
+        [_marked(each.player, simulated=each.simulated), str(each.guesses), _number(each.ability),
+         f"{each.gold_right} of {each.gold}", _number(each.shared_words)]
+        for each in found.players
+    ]  # fmt: skip
+    if players:
+        print_table("Players", ["player", "guesses", "ability", "gold rounds right", "shared words"], players)
+
+
+@app.command()
+def leaderboard(simulated: Simulated = False, json: options.Json = False) -> None:
+    """Say who has how many points."""
+    from seewhy.people.rounds import answers, open_seats
+    from seewhy.people.scoring import leaderboard
+    from seewhy.people.store import open_store
+
+    with open_store() as store:
+        found = leaderboard(answers(store, simulated=simulated))
+        left = open_seats(store, simulated=simulated)
+    if json:
+        print_json([{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)])
+    else:
+        rows = [
+            [str(rank), _marked(each.player, simulated=each.simulated),
+             *map(str, (each.points, each.won, each.lost, each.resigned))]
+            for rank, each in enumerate(found, start=1)
+        ]  # fmt: skip
+        print_table("", ["", "player", "points", "won", "lost", "resigned"], rows)
+    note(f"answers still asked for: {left}")
+
+
+@app.command()
+def simulate(
+    players: Annotated[int, typer.Option(min=1, help="How many play.")] = 10,
+    careless: Annotated[float, typer.Option(min=0, max=1, help="Share of players who answer at random.")] = 0.2,
+    hostile: Annotated[float, typer.Option(min=0, max=1, help="Share of players who mean harm.")] = 0.1,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Let simulated players answer the rounds that `rounds --simulated` made; people's rounds stay untouched."""
+    from seewhy.people.simulate import Crowd, simulate
+    from seewhy.people.store import open_store
+
+    with open_store() as store, progress_bar() as progress:
+        given = simulate(store, Crowd(players, careless, hostile, seed), progress)
+    if json:
+        print_json({"simulated_answers": given})
+    else:
+        print_table("", ["simulated answers"], [[str(given)]])
+    if not given:
+        note("there was nothing to play; `seewhy people rounds IMAGES --simulated` makes rounds for simulated players")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _marked(player: str, *, simulated: bool) -> str:
+    """A player's name, with a mark unless it is a person."""
+    return f"{player} (simulated)" if simulated else player
