@@ -1,11 +1,11 @@
 """The last layer: how many points each class gets for each likeness, solved for and not trained.
 
-min over W, b of Σᵢ sᵢ CE(W gᵢ + b, yᵢ) + λ₁ ‖W‖₁ + λ₂/2 ‖W‖², own-class weights ≥ 0, by accelerated proximal gradient.
+min over W, b of Σᵢ sᵢ CE(W gᵢ + b, yᵢ) + λ₁ ‖W‖₁ + λ₂/2 ‖W‖², where a prototype's weight for its own class is at
+least 0 and for others 0: it speaks for its class, or not at all. By accelerated proximal gradient.
 
-Source: Chen et al., NeurIPS 2019, section 2.2 (convex optimisation of the last layer, L1 on off-class weights). We
-differ: it is solved to convergence, on standardised similarities, with a bias, all weights in the penalty, every class
-counting alike; FISTA after Beck and Teboulle, SIAM J. Imaging Sciences 2(1), 2009, section 4, with a restart where a
-step leads back.
+Source: Chen et al., NeurIPS 2019, section 2.2 (convex optimisation of the last layer). We differ: it is solved to
+convergence, with a bias, every class counting alike, and off-class weights are not made small but left out. FISTA after
+Beck and Teboulle, SIAM J. Imaging Sciences 2(1), 2009, section 4, with a restart where a step leads back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LastLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class _Problem:
-    similarities: Tensor  # (N, J), standardised
+    similarities: Tensor  # (N, J), about their means, of spread 1 in all
     labels: Tensor
     importance: Tensor  # (N,), sums to 1
     own: Tensor  # bool (K, J)
@@ -51,8 +51,8 @@ class _Problem:
         """Down the slope, then to the nearest point by the penalty and the bounds."""
         slope = self.slope(at)
         weights = at.weights - size * slope.weights
-        shrunk = weights.sign() * (weights.abs() - size * self.l1).clamp(min=0)
-        return LastLayer(torch.where(self.own, shrunk.clamp(min=0), shrunk), at.bias - size * slope.bias)
+        weights = torch.where(self.own, (weights - size * self.l1).clamp(min=0), 0)
+        return LastLayer(weights, at.bias - size * slope.bias)
 
     def steepest(self) -> float:
         """A bound on the curvature: that of the softmax is at most a half."""
@@ -66,8 +66,8 @@ def solve_last_layer(
 ) -> LastLayer:
     """The best weights for `similarities` `(N, J)` of pictures of classes `labels` `(N,)`.
 
-    `owners` `(J,)` is the class of each prototype. The answer is for the similarities as given; the penalty is on them
-    divided by their standard deviation.
+    `owners` `(J,)` is the class of each prototype. The answer is for the similarities as given; the penalty is on
+    weights of similarities divided by their common spread, so that it does not hang on their units.
 
     Raises:
         ExplainError: similarities are not finite, or the answer did not settle.
@@ -75,7 +75,7 @@ def solve_last_layer(
     if not similarities.isfinite().all():
         raise ExplainError("the likeness of a picture to a prototype is not finite; train again at lower rates")
     given = similarities.double()
-    middle, spread = given.mean(0), given.std(0, correction=0).clamp(min=1e-9)
+    middle, spread = given.mean(0), _spread(given)
     own = torch.arange(classes, device=owners.device)[:, None] == owners
     problem = _Problem((given - middle) / spread, labels, _importance(labels, classes), own, l1, l2)
     found = _descend(problem)
@@ -86,7 +86,7 @@ def solve_last_layer(
 def objective(found: LastLayer, similarities: Tensor, labels: Tensor, *, l1: float = L1, l2: float = L2) -> float:
     """What the solution makes least."""
     given = similarities.double()
-    spread = given.std(0, correction=0).clamp(min=1e-9)
+    spread = _spread(given)
     losses = functional.cross_entropy(given @ found.weights.T + found.bias, labels, reduction="none")
     weights = found.weights * spread
     importance = _importance(labels, len(found.bias))
@@ -118,6 +118,11 @@ def _minus(one: LastLayer, other: LastLayer) -> LastLayer:
 
 def _dot(one: LastLayer, other: LastLayer) -> float:
     return float((one.weights * other.weights).sum() + (one.bias * other.bias).sum())
+
+
+def _spread(similarities: Tensor) -> Tensor:
+    """One for all prototypes: one that is almost equally alike everywhere must not count as much as others."""
+    return (similarities - similarities.mean(0)).square().mean().sqrt().clamp(min=1e-9)
 
 
 def _importance(labels: Tensor, classes: int) -> Tensor:

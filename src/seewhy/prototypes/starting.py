@@ -64,4 +64,4 @@ def _middles(points: Tensor, weight: Tensor, count: int, seed: int) -> Tensor:
     distinct = len(np.unique(found, axis=0))
     clusters = KMeans(min(count, distinct), n_init="auto", random_state=seed)
     middles = clusters.fit(found, sample_weight=weight[counted].numpy()).cluster_centers_
-    return torch.from_numpy(np.resize(middles, (count, middles.shape[1])))  # repeated where there are too few
+    return torch.from_numpy(np.resize(middles, (count, middles.shape[1]))).float()  # again where too few

@@ -1,0 +1,137 @@
+"""A prototype network on disk: weights, a card that says what it is and whether it may be used, and the patches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as packed
+
+from seewhy.draw import png_bytes
+from seewhy.errors import ModelError
+from seewhy.images import Image, open_image
+from seewhy.models import Box, Classifier, Preprocessing
+from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
+from seewhy.models.weights import load_weights, read_weights
+from seewhy.prototypes.gate import Diagnosis
+from seewhy.prototypes.model import Prototype, PrototypeModel
+from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk
+from seewhy.train.card import Architecture, write_whole
+
+__all__ = ["KIND", "PATCHES", "load_prototypes", "read_prototype_card", "save_prototypes"]
+
+KIND = "prototypes"
+PATCHES = "prototypes"  # the folder of their pictures
+
+
+def save_prototypes(
+    folder: Path, model: PrototypeModel, architecture: Architecture, training: Mapping[str, Any]
+) -> None:
+    """Write weights, card and patches; `training` stands in the card. The card says whether the gate was passed."""
+    network = model.network
+    content = packed({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
+    card = {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "usable": model.diagnosis.usable,
+        "reasons": list(model.diagnosis.reasons),
+        "trunk": {"architecture": architecture.name, "options": architecture.options, "layer": network.trunk.layer},
+        "likeness": network.head.likeness,
+        "preprocessing": model.preprocessing.to_dict(),
+        "categories": list(model.classes),
+        "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
+        "diagnosis": model.diagnosis.to_dict(),
+        "training": training,
+        "sha256": sha256(content).hexdigest(),
+    }
+    # The card comes last: without it the folder is none that can be opened.
+    for number, prototype in enumerate(model.prototypes):
+        if prototype.picture:
+            write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
+    write_whole(folder / WEIGHTS, content)
+    write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+
+
+def load_prototypes(folder: Path, *, refused: bool = False) -> PrototypeModel:
+    """Read back what `save_prototypes` wrote; one that did not pass the gate only where `refused` ones are asked for.
+
+    Raises:
+        ModelError: the folder holds no prototype network, its files are damaged, or it is not usable.
+    """
+    card = read_prototype_card(folder)
+    if not (card["usable"] or refused):
+        raise ModelError(
+            f"the prototypes in {folder} are not usable: {'; '.join(card['reasons'])}. "
+            "To look at them all the same, say --refused"
+        )
+    try:
+        return _read(folder, card)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
+        ) from error
+
+
+def read_prototype_card(folder: Path) -> dict[str, Any]:
+    """What the folder says of itself.
+
+    Raises:
+        ModelError: it holds no prototype network.
+    """
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder} holds no prototype network ({error}); `seewhy prototypes train` makes one"
+        ) from error
+    if not isinstance(card, dict) or card.get("kind") != KIND:
+        raise ModelError(f"{folder} holds another kind of model; `seewhy prototypes train` makes prototypes from it")
+    if card["schema"] != SCHEMA:
+        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
+    return card
+
+
+def _row(model: PrototypeModel, number: int) -> dict[str, Any]:
+    prototype = model.prototypes[number]
+    weight = float(model.network.head.weights[prototype.label, number])
+    return {
+        "class": prototype.label,
+        "weight": weight,
+        "source": prototype.source,
+        "cell": list(prototype.cell),
+        "box": list(prototype.box),
+        "picture": _patch_name(number) if prototype.picture else None,
+    }
+
+
+def _patch_name(number: int) -> str:
+    return f"{PATCHES}/{number:03}.png"
+
+
+def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
+    content = (folder / WEIGHTS).read_bytes()
+    if sha256(content).hexdigest() != card["sha256"]:
+        raise ValueError(f"{WEIGHTS} is not the file that the card was written for")
+    tensors = read_weights(folder / WEIGHTS)
+    preprocessing = Preprocessing.from_dict(card["preprocessing"])
+    about, classes = card["trunk"], tuple(card["categories"])
+    module = build(about["architecture"], len(classes), about["options"])
+    trunk = Trunk.of(Classifier.from_module(module, preprocessing, classes), about["layer"])
+    owners: list[int] = [row["class"] for row in card["prototypes"]]
+    size = tensors["head.prototypes"].shape[1]
+    head = PrototypeHead(trunk.grid.channels, owners, len(classes), size, card["likeness"])
+    network = PrototypeNetwork(trunk, head)
+    load_weights(network, tensors, WEIGHTS)
+    prototypes = tuple(_prototype(folder, number, row) for number, row in enumerate(card["prototypes"]))
+    diagnosis = Diagnosis.from_dict(card["diagnosis"])
+    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"prototypes:{folder.name}")
+
+
+def _prototype(folder: Path, number: int, row: Mapping[str, Any]) -> Prototype:
+    picture: Image | None = open_image(folder / _patch_name(number), name=row["source"]) if row["picture"] else None
+    down, across = row["cell"]
+    return Prototype(row["class"], row["source"], (down, across), picture, Box(*row["box"]))

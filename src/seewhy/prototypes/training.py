@@ -1,0 +1,163 @@
+"""From a trained classifier and pictures to a prototype network that passed the gate, or is refused."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.models import Classifier
+from seewhy.progress import Progress, silent
+from seewhy.prototypes.bank import features_of, filled_bank
+from seewhy.prototypes.boxes import peak_box
+from seewhy.prototypes.finishing import costs_of, nearest_of, prune, push, shared_patches, solve
+from seewhy.prototypes.gate import Diagnosis
+from seewhy.prototypes.model import Prototype, PrototypeModel
+from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk, own_class
+from seewhy.prototypes.push import Patch
+from seewhy.prototypes.recipe import Recipe
+from seewhy.prototypes.stages import Learning
+from seewhy.train.data import Augmentation, Pictures, Stream
+from seewhy.train.finetune import predict
+from seewhy.train.loop import Record, seed_of
+
+__all__ = ["Trained", "train_prototypes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A prototype network, and how it came to be: records by stage."""
+
+    model: PrototypeModel
+    history: dict[str, list[Record]]
+
+
+def train_prototypes(
+    classifier: Classifier,
+    training: Pictures,
+    validation: Pictures,
+    recipe: Recipe,
+    *,
+    layer: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Trained:
+    """Train prototypes on `training` and look through the gate at `validation`; the classifier stays as it is.
+
+    `layer` is where the trunk ends, by default the last layer that keeps a grid over the picture.
+
+    Raises:
+        UsageError: the classifier knows other classes than the pictures, or there is nothing to validate on.
+        ModelError: the network keeps no grid over the picture.
+        NonFinite: the loss is no number.
+    """
+    _check(classifier, training, validation)
+    network = _built(classifier, training, recipe, layer, seed)
+    learning = Learning(network, validation, recipe, seed, progress)
+    shown = Augmentation() if recipe.copies else None
+    stream = Stream(
+        training, recipe.batch_size, seed_of(seed, "pictures"), shown, balanced=True, device=classifier.device
+    )
+    bank = filled_bank(network.trunk, stream, recipe.copies, progress)
+    if recipe.probe_steps:
+        learning.start(bank)
+    if recipe.warm_steps:
+        learning.warm(bank)
+    if recipe.joint_steps:
+        learning.joint(stream)
+        bank = filled_bank(network.trunk, stream, recipe.copies, progress)
+    head = network.head.eval()
+    costs, shared, trained = costs_of(head, bank), shared_patches(head, bank), len(head.owners)
+    patches: list[Patch] = []
+    if costs.apart:
+        patches = push(head, bank)
+        if recipe.solve:
+            patches = solve(head, bank, prune(head, bank, patches))
+    confusion, similarity, usage = _measured(network, validation, progress)
+    diagnosis = Diagnosis(
+        training.classes,
+        confusion,
+        float((predict(classifier, validation, progress).argmax(1) == validation.labels).float().mean()),
+        similarity,
+        usage,
+        shared,
+        costs.cluster,
+        costs.separation,
+        costs.apart,
+        trained,
+    )
+    prototypes = _described(network, training, patches)
+    return Trained(PrototypeModel(network, classifier.preprocessing, prototypes, diagnosis), learning.history)
+
+
+def _check(classifier: Classifier, training: Pictures, validation: Pictures) -> None:
+    if tuple(classifier.categories) != training.classes:
+        raise UsageError(
+            f"{classifier.name} knows other classes ({', '.join([*classifier.categories][:3])} …) than the pictures "
+            f"({', '.join(training.classes)}); train it on them first: seewhy train FOLDER --out DIR"
+        )
+    if not len(validation):
+        raise UsageError("without pictures to validate on nobody can tell whether prototypes work; keep some")
+
+
+def _built(
+    classifier: Classifier, training: Pictures, recipe: Recipe, layer: str | None, seed: int
+) -> PrototypeNetwork:
+    trunk = Trunk.of(classifier, layer)
+    trunk = Trunk(copy.deepcopy(classifier.module).eval(), trunk.layer, trunk.grid)
+    classes = len(training.classes)
+    owners = torch.arange(classes).repeat_interleave(recipe.per_class).tolist()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_of(seed, "prototypes"))
+        head = PrototypeHead(trunk.grid.channels, owners, classes, recipe.size, recipe.likeness)
+    return PrototypeNetwork(trunk, head).to(classifier.device)
+
+
+def _measured(
+    network: PrototypeNetwork, validation: Pictures, progress: Progress
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...], tuple[int, ...]]:
+    """Confusion, mean likeness by class and true class, and how often each prototype gave most points."""
+    head, labels = network.head, validation.labels
+    similarities = head.similarity(nearest_of(head, features_of(network.trunk, validation, progress)))
+    predicted = head.score(similarities).argmax(1)
+    points = similarities * head.weights[predicted]
+    used = torch.bincount(points.argmax(1), minlength=len(head.owners))
+    classes = len(validation.classes)
+    counts = torch.bincount(labels * classes + predicted.cpu(), minlength=classes**2).view(classes, classes)
+    mine = own_class(head.owners, classes).float()
+    means = similarities @ mine.T / mine.sum(1).clamp(min=1)  # (N, K)
+    by_true = torch.stack([_mean(means[labels == label], classes) for label in range(classes)], 1)
+    return _rows(counts), _rows(by_true), tuple(used.tolist())
+
+
+def _mean(rows: Tensor, classes: int) -> Tensor:
+    return rows.mean(0) if len(rows) else torch.zeros(classes, device=rows.device)
+
+
+def _rows(table: Tensor) -> tuple[tuple[Any, ...], ...]:
+    return tuple(map(tuple, table.tolist()))
+
+
+def _described(network: PrototypeNetwork, training: Pictures, patches: list[Patch]) -> tuple[Prototype, ...]:
+    """The prototypes with the pictures that they are patches of, where they are."""
+    head = network.head
+    owners = head.owners.tolist()
+    if not patches:
+        return tuple(map(Prototype, owners))
+    size = training.preprocessing.size
+    found: list[Prototype] = []
+    for number, patch in enumerate(patches):
+        x = training.batch([patch.picture], head.prototypes.device).x
+        with torch.no_grad():
+            likeness = head.similarity(head.distances(network.trunk(x)))[0, number]
+        entry = training.entries[patch.picture]
+        pixels = training.view(patch.picture).permute(1, 2, 0).contiguous().numpy()
+        picture = Image(pixels, entry.path)
+        box = peak_box(likeness.cpu().numpy(), size)
+        found.append(Prototype(owners[number], entry.path, (patch.row, patch.column), picture, box))
+    return tuple(found)
