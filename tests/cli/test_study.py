@@ -42,7 +42,8 @@ def test_a_row_for_each_model_and_method_and_the_files(seewhy, photos, tmp_path)
     assert all(len(row) == 4 and float(row[2]) >= 0 for row in run.rows)
     assert "report: out" in run.err
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"ledger.sqlite", "results.parquet", "failures.jsonl", "report.html", "tables.md", "tables.tex"}
+    results = {"ledger.sqlite", "results.parquet", "failures.jsonl", "source.json"}
+    assert names == {*results, "report.html", "tables.md", "tables.tex"}
     assert "A study of 2 photos" in (tmp_path / "out/report.html").read_text("utf-8")
 
 

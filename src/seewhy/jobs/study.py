@@ -13,6 +13,7 @@ from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.explainers import Method, find_method
 from seewhy.images import Folder
 from seewhy.jobs.compare import MASK_METRICS, check_masked
+from seewhy.jobs.studies import note_source
 from seewhy.metrics import CONTROLS, Metric, find_metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.progress import Progress, silent
@@ -58,7 +59,8 @@ def study(
 ) -> StudyResult:
     """Explain every picture by every method for every model, and score it by every metric.
 
-    What `out` holds of the same study already is not done again; a study that was interrupted goes on where it stood.
+    What `out` holds of the same study already is not done again, but for what failed; a study that was interrupted
+    goes on where it stood.
     Equal arguments give equal bytes of `results.parquet`, whatever the executor and the number of workers.
 
     Args:
@@ -105,6 +107,7 @@ def study(
     plan = scoring.plan({model: each.fingerprint for model, each in known.items()}, threads)
     one_each = 1 if any(each.on_gpu for each in known.values()) else max((os.cpu_count() or 1) // threads, 1)
     crew = _executor(executor, workers or one_each, ray_address)
+    note_source(Path(out), scoring.folder.root)
     failures = run(plan, scoring.work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
     return StudyResult(plan, read(Path(out)), tuple(failures), scoring.folder)
 
@@ -181,7 +184,7 @@ class _FailFast:
                 if result.failure:
                     raise ExplainError(
                         f"{result.unit.method} for {result.unit.model} failed on {result.unit.image}: "
-                        f"{result.failure.message} Run again to go on with the rest"
+                        f"{result.failure.message} Run again without stopping at failures to do the rest"
                     )
 
 

@@ -32,7 +32,7 @@ from seewhy.study.summary import (
     photo_concordance,
 )
 
-__all__ = ["write_study_report"]
+__all__ = ["Family", "families", "study_verdict", "write_study_report"]
 
 PAGE, MARKDOWN, LATEX = "report.html", "tables.md", "tables.tex"
 
@@ -67,8 +67,8 @@ def _fields(result: StudyResult) -> dict[str, Any]:
     photos = photos_of(result, result.metrics)
     return {
         "title": f"A study of {counted(len(plan.images), 'photo')}",
-        "lead": " ".join(_verdict(result, each) for each in result.scores),
-        "families": [_family(result, name) for name in dict.fromkeys(metric.family for metric in result.metrics)],
+        "lead": study_verdict(result),
+        "families": families(result),
         "tested": bool(result.beats_chance),
         "untested": CHANCE in result.plan.methods and not result.beats_chance,
         "cells": _cells(result),
@@ -88,6 +88,16 @@ def _failures(result: StudyResult) -> list[Failed]:
     """What failed in the same way on the same photo, told once."""
     counts = Counter((each.unit.image, each.failure.message) for each in result.failures if each.failure)
     return [Failed(f"{image}, {counted(count, 'explanation')}", message) for (image, message), count in counts.items()]
+
+
+def study_verdict(result: StudyResult) -> str:
+    """One sentence on each model."""
+    return " ".join(_verdict(result, each) for each in result.scores)
+
+
+def families(result: StudyResult) -> list[Family]:
+    """Tables and charts by kind of metric."""
+    return [_family(result, name) for name in dict.fromkeys(metric.family for metric in result.metrics)]
 
 
 def _verdict(result: StudyResult, scores: ModelScores) -> str:

@@ -9,11 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from seewhy.errors import UsageError
-from seewhy.study.executors import LOST
 from seewhy.study.plan import Plan, Unit, canonical, difference
 from seewhy.study.work import Failure, Result
 
-__all__ = ["LEDGER", "Ledger", "open_ledger"]
+__all__ = ["LEDGER", "Ledger", "open_ledger", "read_plan"]
 
 LEDGER = "ledger.sqlite"
 
@@ -44,9 +43,9 @@ class Ledger:
         self._path = path
 
     def finished(self) -> set[Unit]:
-        """Units that need not be done again; those whose workers died are not among them."""
+        """Units that have their rows; one that failed is tried again, for its reason may be gone, as a full disk is."""
         with _failures_named(self._path):
-            found = self._connection.execute("SELECT model, method, image FROM units WHERE error IS NOT ?", [LOST])
+            found = self._connection.execute("SELECT model, method, image FROM units WHERE error IS NULL")
             return {Unit(*row) for row in found}
 
     def record(self, result: Result) -> None:
@@ -78,6 +77,23 @@ def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
             _check_sound(connection, path)
             _check_plan(connection, plan.configuration, folder)
         yield Ledger(connection, path)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of the study in `folder`, without becoming its owner.
+
+    Raises:
+        UsageError: there is no study, a run is writing to it just now, or it is damaged.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no study (no {LEDGER})")
+    with (
+        _failures_named(path),
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as connection,
+    ):
+        (configuration,) = connection.execute("SELECT configuration FROM plan").fetchone()
+    return Plan(**json.loads(configuration))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
