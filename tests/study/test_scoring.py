@@ -144,10 +144,18 @@ def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch):
     assert max(count for _, count in seen) == 5
 
 
+def test_a_black_box_too_is_asked_in_batches_as_large_as_said(scoring, monkeypatch):
+    seen = []
+    monkeypatch.setattr(BatchSize, "ran", lambda self, count, seconds: seen.append((self.size, self._settled)))
+    rows(replace(scoring, batch_size=5), "control:random", model="py:cli.nets:service")
+    assert set(seen) == {(5, True)}
+
+
 def test_what_is_timed_is_pinned():
     made = pinned(LIME, 4)
     assert (made.precision, made.batch_size, made.samples) == ("float32", 4, 120)
     assert pinned(find_method("grad-cam"), 4) == find_method("grad-cam")
+    assert pinned(find_method("ablation-cam"), 4).batch_size == 4
 
 
 def test_a_classifier_of_scores_alone_can_be_studied(scoring):

@@ -75,7 +75,10 @@ def study(
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
-    """Score methods for models over a folder of pictures; run it again to go on where it was interrupted."""
+    """Score methods for models over a folder of pictures.
+
+    Run it again to go on where it was interrupted, and to try again what failed.
+    """
     from seewhy.jobs import STUDY_METHODS, study
     from seewhy.report import write_study_report
 

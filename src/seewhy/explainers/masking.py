@@ -7,6 +7,7 @@ precision and device; it never evaluates a coalition twice, reports progress, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class MaskedForward:
         batch_size: fixed, or None to find the fastest by trial.
         progress: told after every batch; raise `Cancelled` in it to stop.
 
-    `network` is the copy that answers, `logits` what the network itself says of the whole picture.
+    `network` is the copy that answers.
     """
 
     def __init__(
@@ -72,8 +73,15 @@ class MaskedForward:
         self._pixels = classifier.preprocessing.pixels([image])[0].to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
-        self.logits = self._ask_network_itself()
         self.network = self._choose(precision, generator.initial_seed())
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Float32 logits `(K,)` of the whole picture from the network itself, which is asked when they are wanted."""
+        x = self.classifier.preprocessing.normalize(self._pixels[None]).to(self.classifier.dtype)
+        self.forwards += 1
+        with torch.no_grad():
+            return self.classifier.logits(x)[0].float().cpu()
 
     @property
     def regions(self) -> int:
@@ -154,17 +162,10 @@ class MaskedForward:
         """`(n, 3, h, w)` in [0, 1] as normalised `(n, h, w, 3)`, in the network's precision."""
         return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
 
-    def _ask_network_itself(self) -> Tensor:
-        """Float32 logits `(K,)` of the whole picture."""
-        x = self.classifier.preprocessing.normalize(self._pixels[None]).to(self.classifier.dtype)
-        self.forwards += 1
-        with torch.no_grad():
-            return self.classifier.logits(x)[0].float().cpu()
-
     def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
-        if "layers" not in self.classifier.offers:  # a black box: nothing to copy, nothing to speed up
-            return Inference(self.classifier.module, self.classifier.dtype, self.classifier.device)
         exact = inference_copy(self.classifier, "float32")
+        if "layers" not in self.classifier.offers:  # a black box: there is no precision to choose
+            return exact
         wanted = fast_precision(self._pixels.device) if precision == "auto" else precision
         chosen = exact
         if wanted != "float32":

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seewhy.explainers.assemble import assemble
 from seewhy.explainers.auto_regions import AUTO, best_engine
@@ -87,10 +88,11 @@ class RegionMethod(ABC):
         start = time.perf_counter()
         generator.manual_seed(generator.initial_seed())
         engine = self._engine(classifier, image, generator, progress)
+        whole = engine.logits
         findings = self.find(engine, targets, generator)
         seconds = (time.perf_counter() - start) / max(len(targets), 1)
         return [
-            self._assembled(engine, image, target, finding, Cost(engine.forwards, 0, seconds), generator)
+            self._assembled(engine, image, target, finding, whole, Cost(engine.forwards, 0, seconds), generator)
             for target, finding in zip(targets, findings, strict=True)
         ]
 
@@ -117,6 +119,7 @@ class RegionMethod(ABC):
         image: Image,
         target: Target,
         finding: Finding,
+        logits: Tensor,
         cost: Cost,
         generator: torch.Generator,
     ) -> Explanation:
@@ -128,7 +131,7 @@ class RegionMethod(ABC):
             image,
             target,
             values=painted,
-            logits=engine.logits,
+            logits=logits,
             cost=cost,
             checks={**engine.checks, **finding.checks},
             regions=regions if engine.regions < painted.size else None,  # of single pixels the map says it all

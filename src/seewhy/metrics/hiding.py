@@ -44,7 +44,7 @@ class Hider:
         """Float32 logits `(count, K)`; `masks` gives those `(n, h, w)` of a slice, 1 or true where kept."""
         self.engine.expected = self.engine.forwards + count
         rows = [logits for _, _, logits in in_chunks(self.engine, count, masks)]
-        return torch.cat(rows) if rows else self.engine.logits.new_empty((0, len(self.engine.logits)))
+        return torch.cat(rows) if rows else torch.empty((0, len(self.engine.classifier.categories)))
 
     def softly(self, explanations: Sequence[Explanation], mask: Callable[[Explanation], np.ndarray]) -> np.ndarray:
         """The probability of what each explains, `(n,)`, under its float mask `(h, w)`, 1 where kept."""

@@ -27,7 +27,7 @@ ARXIV = "2202.00449"
 
 
 def combined(least_first: np.ndarray, most_first: np.ndarray) -> float:
-    """(LeRF − MoRF) / 2 of mean changes of probability. Source: pytorch-grad-cam's ROADCombined."""
+    """(LeRF − MoRF) / 2 of mean probabilities, or of their mean changes. Source: pytorch-grad-cam's ROADCombined."""
     return float(least_first.mean() - most_first.mean()) / 2
 
 
@@ -40,11 +40,9 @@ class _Removal(ABC):
         if not self.percentiles or not all(0 <= each <= 100 for each in self.percentiles):
             raise UsageError(f"percentiles are one or more numbers from 0 to 100, not {self.percentiles}")
 
-    def changes(self, hider: Hider, explanations: Sequence[Explanation], *ends: End) -> np.ndarray:
-        """Change of probability `(n, ends, percentiles)` when pixels are removed from each end, up to a percentile."""
-        ways = [Hiding.share(end, 1 - each / 100, hider.ties.size) for end in ends for each in self.percentiles]
-        found = hider.ranked(explanations, [NOTHING, *ways])
-        return (found[:, 1:] - found[:, :1]).reshape(len(explanations), len(ends), len(self.percentiles))
+    def removals(self, end: End, total: int) -> list[Hiding]:
+        """Pixels of so many are removed from this end, up to each percentile."""
+        return [Hiding.share(end, 1 - each / 100, total) for each in self.percentiles]
 
     @abstractmethod
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
@@ -68,7 +66,9 @@ class _FromOneEnd(_Removal):
 
     @override
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(float(each.mean()), each) for (each,) in self.changes(hider, explanations, self.end)]
+        whole, *left = hider.ranked(explanations, [NOTHING, *self.removals(self.end, hider.ties.size)]).T
+        changes = (np.stack(left) - whole).T
+        return [Score(float(each.mean()), each) for each in changes]
 
 
 @register_metric(
@@ -135,8 +135,13 @@ class ROADLeRF(_FromOneEnd):
 )
 @dataclass(frozen=True, kw_only=True)
 class ROAD(_Removal):
-    """(LeRF − MoRF) / 2. The curve `(2, percentiles)` holds LeRF's changes, then MoRF's; see `ROADMoRF`."""
+    """(LeRF − MoRF) / 2, from which the probability of the whole picture cancels; see `ROADMoRF`.
+
+    The curve `(2, percentiles)` holds what is left of the probability, first LeRF's, then MoRF's.
+    """
 
     @override
     def score(self, hider: Hider, explanations: Sequence[Explanation]) -> list[Score]:
-        return [Score(combined(*pair), pair) for pair in self.changes(hider, explanations, "lowest", "highest")]
+        ways = [way for end in ("lowest", "highest") for way in self.removals(end, hider.ties.size)]
+        pairs = hider.ranked(explanations, ways).reshape(len(explanations), 2, len(self.percentiles))
+        return [Score(combined(*pair), pair) for pair in pairs]

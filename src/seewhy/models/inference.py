@@ -76,6 +76,8 @@ def exact_copy(classifier: Classifier) -> Inference:
 
 
 def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
+    if "layers" not in classifier.offers:
+        return Inference(classifier.module, classifier.dtype, classifier.device)
     try:
         network = copy.deepcopy(classifier.module).eval().requires_grad_(False)
     except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied: sessions, locks, hooks

@@ -19,7 +19,8 @@ __all__ = ["run"]
 def run(plan: Plan, work: Work[Any], executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:
     """Do every unit of `plan` that `out` does not hold yet, then write `results.parquet` and `failures.jsonl` there.
 
-    However an earlier run ended, this one takes up where it stood; only units that were being done are done again.
+    However an earlier run ended, this one takes up where it stood; only units that were being done, and those that
+    failed, are done again.
     The files depend on plan and work alone: not on workers, interruptions or time.
 
     Returns:

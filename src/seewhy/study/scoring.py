@@ -119,8 +119,7 @@ def _score(scoring: Scoring, classifier: Classifier, unit: Unit) -> list[Row]:
 
 def _fix_batches(classifier: Classifier, size: int) -> None:
     """Have the masked-forward engine ask in batches of this size, also where an earlier unit ran out of memory."""
-    if "layers" in classifier.offers:  # what offers scores alone has no copy
-        inference_copy(classifier, PRECISION).size = BatchSize(classifier.device, size)
+    inference_copy(classifier, PRECISION).size = BatchSize(classifier.device, size)
 
 
 def _explain(classifier: Classifier, image: Image, method: Method, seed: int) -> Explanation:
