@@ -5,17 +5,21 @@ from __future__ import annotations
 from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.colors import colorize, peak, scale
 from seewhy.draw.curves import curves_svg
-from seewhy.draw.encode import data_uri, png_bytes
+from seewhy.draw.encode import data_uri, photo_uri, png_bytes
+from seewhy.draw.epochs import epochs_svg
 from seewhy.draw.intervals import Dot, intervals_svg
+from seewhy.draw.judging import Confidence, confusion_svg, reliability_svg
 from seewhy.draw.legend import Legend
 from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
 from seewhy.draw.panel import Tile, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
+from seewhy.draw.spotlight import cut, spotlight
 from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 
 __all__ = [
     "NOTHING",
     "OPACITY",
+    "Confidence",
     "Dot",
     "Legend",
     "Tile",
@@ -25,8 +29,11 @@ __all__ = [
     "bars_svg",
     "blank",
     "colorize",
+    "confusion_svg",
     "curves_svg",
+    "cut",
     "data_uri",
+    "epochs_svg",
     "fit",
     "intervals_svg",
     "kept_overlay",
@@ -35,9 +42,12 @@ __all__ = [
     "peak",
     "percent",
     "photo",
+    "photo_uri",
     "png_bytes",
     "region_overlay",
+    "reliability_svg",
     "scale",
+    "spotlight",
     "tile",
     "weight_bars",
     "weight_bars_svg",

@@ -10,7 +10,9 @@ from PIL import Image
 
 from seewhy.draw.colors import Pixels
 
-__all__ = ["data_uri", "png_bytes"]
+__all__ = ["data_uri", "photo_uri", "png_bytes"]
+
+QUALITY = 85
 
 
 def png_bytes(picture: Pixels | Image.Image) -> bytes:
@@ -23,3 +25,10 @@ def png_bytes(picture: Pixels | Image.Image) -> bytes:
 def data_uri(picture: Pixels | Image.Image) -> str:
     """The same PNG as a `data:` address, to stand inside a page."""
     return "data:image/png;base64," + b64encode(png_bytes(picture)).decode("ascii")
+
+
+def photo_uri(pixels: Pixels) -> str:
+    """RGB uint8 `(h, w, 3)` as the `data:` address of a JPEG: a tenth of a PNG of the same photo."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode("ascii")

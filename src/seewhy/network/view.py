@@ -13,6 +13,7 @@ from torch import Tensor
 from seewhy.errors import NonFinite, UsageError
 from seewhy.explainers import Cost
 from seewhy.explainers.cam_method import folded, grid_of
+from seewhy.explainers.map_method import probability
 from seewhy.images import Image
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture
 from seewhy.network.checks import Effect, effects
@@ -24,7 +25,6 @@ from seewhy.progress import Progress, silent
 __all__ = ["Cluster", "Effect", "LayerView", "NetworkView", "look"]
 
 SHOWN = 5  # likeliest classes
-SEEDS = 3  # of a clustering that is drawn, to see whether it stays the same
 DEAD = "no positive evidence in this layer"
 SILENT = "the class does not depend on this layer"
 SINGLE = "the layer has one map, so there is nothing to group"
@@ -53,7 +53,8 @@ class LayerView:
     """One layer: its clusters, heaviest first, or in `outcome` the words why there are none, or only one.
 
     `weight_kept` is the per cent of the layer's weight that the maps which passed the filter carry, before small
-    clusters are left out. `stability` is the mean adjusted Rand index between seeds, where clusters are drawn.
+    clusters are left out. `stability` says how far the clusters hang on single maps, 1 not at all; None where there is
+    one cluster.
     """
 
     name: str
@@ -66,7 +67,11 @@ class LayerView:
 
 @dataclass(frozen=True, eq=False)
 class NetworkView:
-    """What each layer of a network found in a picture that spoke for the target, first layer to last."""
+    """What each layer of a network found in a picture that spoke for the target, first layer to last.
+
+    `probability` is the target's on the whole picture; of "A rather than B" it is A's if there were no third.
+    `predictions` are the likeliest classes, and the target's where it is none of them.
+    """
 
     image: Image
     view: Box
@@ -149,14 +154,13 @@ def look(
         generator = torch.Generator().manual_seed(seed)
         measured, more = effects(classifier, image, asked, maps, generator=generator, progress=progress)
         found, forwards = _checked(found, measured), forwards + more
-    probabilities = logits.softmax(0)
     return NetworkView(
         image,
         classifier.preprocessing.view(image),
         asked,
         asked.label(classifier.categories),
-        tuple(classifier.ranked(probabilities, SHOWN)),
-        float(probabilities[asked.index]),
+        _predictions(classifier, logits, asked),
+        float(probability(logits, asked)),
         tuple(found),
         classifier.name,
         classifier.fingerprint,
@@ -197,10 +201,7 @@ class _Grouping:
     def _labels(self, maps: Tensor) -> tuple[np.ndarray, float | None]:
         rows = maps.flatten(1).float().cpu().numpy()
         found = self.clustering(rows, self.seed)
-        if not self.clustering.drawn or not found.any():
-            return found, None
-        others = [self.clustering(rows, self.seed + number) for number in range(1, SEEDS)]
-        return found, stability([found, *others])
+        return found, stability(self.clustering, rows, found, self.seed) if found.any() else None
 
     def _clusters(self, maps: Tensor, weights: Tensor, channels: Tensor, labels: np.ndarray) -> tuple[Cluster, ...]:
         members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
@@ -231,6 +232,16 @@ def _remark(grid: Grid, kept: int) -> str | None:
     if grid.channels == 1:
         return SINGLE
     return FEW if kept < 4 else None
+
+
+def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tuple[Prediction, ...]:
+    """The likeliest classes, and at the end the explained one where it is none of them."""
+    probabilities = logits.softmax(0)
+    ranked = classifier.ranked(probabilities, SHOWN)
+    if target.index in {each.index for each in ranked}:
+        return tuple(ranked)
+    asked = Prediction(target.index, classifier.categories[target.index], float(probabilities[target.index]))
+    return (*ranked, asked)
 
 
 def _target(classifier: Classifier, logits: Tensor, target: Target | str | int | None) -> Target:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-from PIL import Image as Pillow
 
-from seewhy.draw import Legend, data_uri, fit, overlay, photo
+from seewhy.draw import Legend, data_uri, fit, overlay, photo, photo_uri
 from seewhy.explainers import Explanation
 from seewhy.images import Image
 
 __all__ = ["Picture", "embed", "embed_photo", "scale_bar", "thumbnail"]
 
 LARGE, SMALL = 640, 240
-QUALITY = 85
 MIDDLE_GREY = 128
 
 
@@ -32,10 +28,7 @@ class Picture:
 
 def embed(pixels: np.ndarray, alt: str) -> Picture:
     """RGB uint8 `(H, W, 3)` as JPEG: a tenth of a PNG of the same photo."""
-    buffer = BytesIO()
-    Pillow.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    uri = "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(uri, pixels.shape[1], pixels.shape[0], alt)
+    return Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt)
 
 
 def embed_photo(explanation: Explanation) -> tuple[Picture, bool]:

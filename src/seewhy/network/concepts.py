@@ -1,0 +1,148 @@
+"""What a network goes by in a class: the labels of many pictures summed up, layer by layer, early against late."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seewhy.network.labels import United, Words, unite
+from seewhy.network.view import NetworkView
+
+__all__ = ["Concept", "Example", "GlobalView", "LayerConcepts", "Seen", "Trend", "sum_up"]
+
+TOP, EXAMPLES = 5, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One picture's view, and the words on its clusters."""
+
+    view: NetworkView
+    words: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One picture's clusters in which people saw a concept, and how well its label fits there."""
+
+    view: NetworkView
+    layer: str
+    united: United
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A label in one layer: its scores summed over pictures, the mean weight of its clusters, the best examples.
+
+    `pictures` counts those in which it was a best label.
+    """
+
+    name: str
+    score: float
+    weight: float
+    pictures: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerConcepts:
+    """The strongest concepts of one layer, best first; `pictures` counts those with words in it."""
+
+    layer: str
+    concepts: tuple[Concept, ...]
+    pictures: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a label's mean score moves with depth: one number for each layer, and the slope per layer."""
+
+    name: str
+    curve: tuple[float, ...]
+    slope: float
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalView:
+    """The concepts of a class or group, layer by layer; every label's trend, the latest first."""
+
+    layers: tuple[LayerConcepts, ...]
+    trends: tuple[Trend, ...]
+    pictures: int
+    simulated: bool
+
+    def late(self, top: int = TOP) -> tuple[Trend, ...]:
+        """The labels that grow most with depth, the steepest first."""
+        return tuple(trend for trend in self.trends[:top] if trend.slope > 0)
+
+    def early(self, top: int = TOP) -> tuple[Trend, ...]:
+        """The labels that fade most with depth, the steepest first."""
+        return tuple(trend for trend in self.trends[::-1][:top] if trend.slope < 0)
+
+
+def sum_up(seen: Sequence[Seen]) -> GlobalView:
+    """The global explanation of pictures of one class, all looked at in the same layers.
+
+    In each layer the scores of best labels are summed by label over all pictures, five labels are kept, and each is
+    shown by the three pictures where it fits best. A label's trend is the slope of its mean score over the layers,
+    by least squares. Source: Bianchi et al. 2024, global explanations.
+    """
+    names = list(dict.fromkeys(layer.name for each in seen for layer in each.view.layers))
+    trends = _trends(names, [each.words for each in seen])
+    return GlobalView(
+        tuple(_layer(name, seen) for name in names),
+        trends,
+        sum(bool(each.words) for each in seen),
+        any(words.simulated for each in seen for words in each.words.values()),
+    )
+
+
+def _layer(name: str, seen: Iterable[Seen]) -> LayerConcepts:
+    pictures = 0
+    found: defaultdict[str, list[Example]] = defaultdict(list)
+    for each in seen:
+        united = unite(each.view.layer(name), each.words)
+        pictures += bool(united)
+        for group in united:
+            scores = {label.name: label.score for label in group.words.labels}
+            for label in group.words.best:
+                found[label].append(Example(each.view, name, group, scores[label]))
+    concepts = sorted((_concept(label, examples) for label, examples in found.items()), key=_rank)
+    return LayerConcepts(name, tuple(concepts[:TOP]), pictures)
+
+
+def _concept(name: str, examples: Sequence[Example]) -> Concept:
+    by_picture: dict[str, Example] = {}
+    for each in sorted(examples, key=lambda example: -example.score):
+        by_picture.setdefault(each.view.image.sha256, each)
+    return Concept(
+        name,
+        sum(each.score for each in examples),
+        float(np.mean([each.united.weight for each in examples])),
+        len(by_picture),
+        tuple(by_picture.values())[:EXAMPLES],
+    )
+
+
+def _rank(concept: Concept) -> tuple[float, str]:
+    return -concept.score, concept.name
+
+
+def _trends(layers: Sequence[str], words: Iterable[Words]) -> tuple[Trend, ...]:
+    scores: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for each in words:
+        for (layer, _), said in each.items():
+            for label in said.labels:
+                scores[label.name][layer].append(label.score)
+    found = [_trend(name, by_layer, layers) for name, by_layer in scores.items()]
+    return tuple(sorted(found, key=lambda trend: (-trend.slope, trend.name)))
+
+
+def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[str]) -> Trend:
+    curve = [float(np.mean(by_layer[layer])) if by_layer.get(layer) else 0.0 for layer in layers]
+    slope = float(np.polyfit(np.arange(len(curve)), curve, 1)[0]) if len(curve) > 1 else 0.0
+    return Trend(name, tuple(curve), slope)

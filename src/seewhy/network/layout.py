@@ -1,0 +1,300 @@
+"""Where everything stands in the picture of a network view: layers from left to right, clusters as cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import sqrt
+from typing import NamedTuple, TypeAlias
+
+from seewhy.draw import percent
+from seewhy.draw.text import ellipsize, font, wrap
+from seewhy.models import Prediction
+from seewhy.network.links import Link, links
+from seewhy.network.view import Cluster, LayerView, NetworkView
+
+__all__ = ["Box", "Card", "ClassRow", "Column", "Layout", "Ribbon", "Words", "lay_out"]
+
+# What people call a cluster: by layer and index its labels with their scores, best first.
+Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]
+
+MARGIN = 28
+PITCH = 172  # from column to column
+LARGEST = 132  # side of the heaviest card
+CAPTION, LINE, GAP = 42, 18, 18
+HEADER = 84
+END, PHOTO, ROW = 216, 164, 52
+SHOWN_WORDS = 3
+TITLE, SMALL = 14, 12
+NO_EFFECT = 0.05  # a smaller fall is taken for none
+
+
+class Box(NamedTuple):
+    """A rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def middle(self) -> float:
+        """Half way down."""
+        return self.y + self.height / 2
+
+    @property
+    def right(self) -> float:
+        """Where it ends."""
+        return self.x + self.width
+
+
+@dataclass(frozen=True)
+class Card:
+    """A cluster: where its picture stands, and what is written below."""
+
+    key: str  # names it within the picture
+    layer: LayerView
+    cluster: Cluster
+    box: Box
+    words: tuple[str, ...]
+    weight: str
+    effect: str
+    fall: float | None  # the share of the class's probability that is gone where the cluster's area is hidden
+
+    @property
+    def confirmed(self) -> bool | None:
+        """Whether the class suffers where the area is hidden."""
+        return None if self.fall is None else self.fall >= NO_EFFECT
+
+
+@dataclass(frozen=True)
+class Column:
+    """A layer: its middle and top, its heading, and a remark with its place where there is one."""
+
+    x: float
+    y: float
+    title: str
+    lines: tuple[str, ...]
+    remark: tuple[str, ...]
+    remark_y: float
+
+
+class Ribbon(NamedTuple):
+    """A curve from (x, y) to (to_x, to_y), as bold as it is strong, in [0, 1]; the keys of what it joins."""
+
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+    strength: float
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One of the likeliest classes, at the right end."""
+
+    box: Box
+    name: str
+    prediction: Prediction
+    explained: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The whole picture, in pixels."""
+
+    width: float
+    height: float
+    columns: tuple[Column, ...]
+    cards: tuple[Card, ...]
+    ribbons: tuple[Ribbon, ...]
+    photo: Box
+    classes: tuple[ClassRow, ...]
+
+
+def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None = None) -> Layout:
+    """Place a view and the `words` on its cards; with `per_band` so many layers in a row, for paper."""
+    size = per_band or max(len(view.layers), 1)
+    numbers = range(len(view.layers))
+    bands = [list(numbers[start : start + size]) for start in numbers[::size]] or [[]]
+    joined = links(view)
+    placing = _Placing(view, words or {}, _orders(view, joined))
+    heights = [placing.height(band) for band in bands]
+    tops = [MARGIN + sum(heights[:place]) for place in range(len(bands))]
+    columns: list[Column] = []
+    cards: list[list[Card]] = []
+    for band, top, height in zip(bands, tops, heights, strict=True):
+        left = MARGIN + (END if not columns else 0)
+        for place, number in enumerate(band):
+            column, mine = placing.column(number, left + PITCH * (place + 0.5), top, height)
+            columns.append(column)
+            cards.append(mine)
+    photo = placing.photo(tops[0] + HEADER, heights[0] - HEADER)
+    right = (columns[-1].x + PITCH / 2) if columns else MARGIN + END
+    classes = placing.classes(right, tops[-1] + HEADER, heights[-1] - HEADER)
+    width = max([column.x + PITCH / 2 for column in columns] + [right + END]) + MARGIN
+    every = tuple(chain.from_iterable(cards))
+    ribbons = (*_from_photo(photo, cards), *_between(joined, cards), *_to_class(cards, classes))
+    return Layout(width, tops[-1] + heights[-1] + MARGIN, tuple(columns), every, ribbons, photo, classes)
+
+
+@dataclass(frozen=True)
+class _Placing:
+    """Sizes and words of one view."""
+
+    view: NetworkView
+    words: Words
+    order: Sequence[Sequence[int]]  # of each layer's clusters, from top to bottom
+
+    @property
+    def _scale(self) -> float:
+        """Side of a card of weight 1: areas are as weights, and the heaviest is as large as there is room for."""
+        weights = [abs(cluster.weight) for layer in self.view.layers for cluster in layer.clusters]
+        return LARGEST / sqrt(max(weights, default=1.0))
+
+    @property
+    def _proportions(self) -> tuple[float, float]:
+        """Width and height of what the network saw, the longer one 1."""
+        left, top, right, bottom = self.view.view
+        longest = max(right - left, bottom - top)
+        return (right - left) / longest, (bottom - top) / longest
+
+    def height(self, numbers: Sequence[int]) -> float:
+        """Of a band of layers, with its heading."""
+        columns = [self._column_height(self.view.layers[number]) for number in numbers]
+        return HEADER + max([*columns, PHOTO + 2 * LINE, ROW * len(self.view.predictions)]) + GAP
+
+    def column(self, number: int, x: float, top: float, height: float) -> tuple[Column, list[Card]]:
+        """A layer about `x`, its cards about the middle of the band."""
+        layer = self.view.layers[number]
+        y = top + HEADER + (height - HEADER - self._column_height(layer)) / 2
+        cards: dict[int, Card] = {}
+        for index in self.order[number]:
+            cluster = layer.clusters[index]
+            cards[index] = self._card(number, layer, cluster, x, y)
+            y += self._card_height(layer, cluster)
+        remark = tuple(wrap(layer.outcome or "", font(SMALL), PITCH - 28)) if layer.outcome else ()
+        return Column(x, top, _fitted(layer.name, TITLE), _about(layer), remark, y), [
+            cards[index] for index in sorted(cards)
+        ]
+
+    def photo(self, top: float, height: float) -> Box:
+        """At the left end."""
+        across, down = (PHOTO * side for side in self._proportions)
+        return Box(MARGIN + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
+
+    def classes(self, left: float, top: float, height: float) -> tuple[ClassRow, ...]:
+        """At the right end, likeliest first."""
+        rows = self.view.predictions
+        y = top + (height - ROW * len(rows)) / 2
+        return tuple(
+            ClassRow(
+                Box(left + 24, y + ROW * place, END - 24, ROW),
+                ellipsize(each.name, font(TITLE, bold=True), END - 24),
+                each,
+                each.index == self.view.target.index,
+            )
+            for place, each in enumerate(rows)
+        )
+
+    def _column_height(self, layer: LayerView) -> float:
+        remark = LINE * 3 if layer.outcome else 0
+        return sum(self._card_height(layer, cluster) for cluster in layer.clusters) + remark
+
+    def _card_height(self, layer: LayerView, cluster: Cluster) -> float:
+        return self._side(cluster) * self._proportions[1] + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP
+
+    def _side(self, cluster: Cluster) -> float:
+        return self._scale * sqrt(abs(cluster.weight))
+
+    def _lines(self, layer: LayerView, cluster: Cluster) -> tuple[str, ...]:
+        labels = [label for label, _ in self.words.get((layer.name, cluster.index), ())][:SHOWN_WORDS]
+        return tuple(wrap(", ".join(labels), font(TITLE, bold=True), PITCH - 24, most=2)) if labels else ()
+
+    def _card(self, number: int, layer: LayerView, cluster: Cluster, x: float, y: float) -> Card:
+        across, down = (self._side(cluster) * side for side in self._proportions)
+        hidden = cluster.effect.hidden if cluster.effect else None
+        return Card(
+            f"{number}-{cluster.index}",
+            layer,
+            cluster,
+            Box(x - across / 2, y, across, down),
+            self._lines(layer, cluster),
+            f"{cluster.weight:.0f} %".replace("-", "\N{MINUS SIGN}"),
+            "" if hidden is None else f"{percent(hidden)} without it",
+            None if hidden is None else 1 - hidden / max(self.view.probability, 1e-9),
+        )
+
+
+def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
+    """Heaviest first; from the second layer on beside what they overlap with, so that few ribbons cross."""
+    orders: list[list[int]] = []
+    for number, layer in enumerate(view.layers):
+        count = len(layer.clusters)
+        mine = [link for link in joined if link.layer == number - 1]
+        before = {index: (place + 0.5) / len(orders[-1]) for place, index in enumerate(orders[-1])} if orders else {}
+
+        heights = [_height(index, count, mine, before) for index in range(count)]
+        orders.append(sorted(range(count), key=heights.__getitem__))
+    return orders
+
+
+def _height(index: int, count: int, mine: Sequence[Link], before: Mapping[int, float]) -> float:
+    """Where a cluster is drawn to, in [0, 1]: to those it overlaps with, or else by its weight."""
+    pulls = [(link.overlap, before[link.start]) for link in mine if link.end == index]
+    if not pulls:
+        return (index + 0.5) / count
+    return sum(pull * place for pull, place in pulls) / sum(pull for pull, _ in pulls)
+
+
+def _fitted(text: str, size: int) -> str:
+    """Shortened at its beginning: what layers are called differs at the end."""
+    face = font(size, bold=True)
+    return ellipsize(text[::-1], face, PITCH - 20)[::-1]
+
+
+def _about(layer: LayerView) -> tuple[str, ...]:
+    maps = f"{layer.grid.channels:,} maps" if layer.grid.channels > 1 else "1 map"
+    shown = sum(abs(cluster.weight) for cluster in layer.clusters)
+    return (f"{maps}, {layer.grid.height} × {layer.grid.width}", f"{shown:.0f} % of weight shown")
+
+
+def _from_photo(photo: Box, cards: Sequence[Sequence[Card]]) -> list[Ribbon]:
+    first = cards[0] if cards else ()
+    return [
+        Ribbon(photo.right, photo.middle, card.box.x, card.box.middle, strength / 2, "photo", card.key)
+        for card, strength in zip(first, _strengths(first), strict=True)
+    ]
+
+
+def _between(joined: Sequence[Link], cards: Sequence[Sequence[Card]]) -> list[Ribbon]:
+    """Of a pair that a new row parts, two stubs."""
+    found: list[Ribbon] = []
+    for link in joined:
+        one, other = cards[link.layer][link.start], cards[link.layer + 1][link.end]
+        about = link.overlap, one.key, other.key
+        if other.box.x > one.box.x:
+            found.append(Ribbon(one.box.right, one.box.middle, other.box.x, other.box.middle, *about))
+        else:
+            found.append(Ribbon(one.box.right, one.box.middle, one.box.right + MARGIN, one.box.middle, *about))
+            found.append(Ribbon(other.box.x - MARGIN, other.box.middle, other.box.x, other.box.middle, *about))
+    return found
+
+
+def _to_class(cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]) -> list[Ribbon]:
+    last = cards[-1] if cards else ()
+    return [
+        Ribbon(card.box.right, card.box.middle, row.box.x - 8, row.box.middle, strength, card.key, "class")
+        for row in classes
+        if row.explained
+        for card, strength in zip(last, _strengths(last), strict=True)
+    ]
+
+
+def _strengths(cards: Sequence[Card]) -> list[float]:
+    """Weights beside the heaviest."""
+    sizes = [abs(card.cluster.weight) for card in cards]
+    return [size / max(sizes) for size in sizes]
