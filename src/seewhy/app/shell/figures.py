@@ -9,7 +9,7 @@ from functools import cache
 from html import unescape
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from seewhy.draw import OPACITY, bars_svg, fit, weight_bars_svg
@@ -17,13 +17,26 @@ from seewhy.explainers import Explanation, MethodInfo, method_info
 from seewhy.explainers.pictures import explanation_tile, is_speckled
 from seewhy.images import Image
 from seewhy.models import Prediction
+from seewhy.report.compare import Table
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
+from seewhy.report.study_photos import Photo
 from seewhy.report.words import alternative, facts
 
-__all__ = ["bars_html", "figure_html", "photo_html", "picture_html", "render", "seen_html", "svg_html"]
+__all__ = [
+    "bars_html",
+    "figure_html",
+    "photo_html",
+    "picture_html",
+    "render",
+    "scores_html",
+    "seen_html",
+    "study_photo_html",
+    "svg_html",
+]
 
 SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
+BORROWED = {"report": PackageLoader("seewhy.report")}
 SAID = re.compile(r'aria-label="([^"]*)"')
 BARS = 380
 
@@ -55,20 +68,19 @@ def bars_html(classes: Sequence[Prediction], explained: int | None = None) -> st
 def svg_html(drawn: str) -> str:
     """An `<svg>` element as a picture: pages drop the element itself, and a picture has no text colour to inherit."""
     said = SAID.search(drawn)
-    inked = drawn.replace(">", f">{INK}", 1)
+    inked = str(drawn).replace(">", f">{INK}", 1)
     uri = "data:image/svg+xml;base64," + b64encode(inked.encode()).decode("ascii")
     return render("svg.html", uri=uri, alt=unescape(said[1]) if said else "")
 
 
-def figure_html(
-    explanation: Explanation, *, opacity: float = OPACITY, cmap: str | None = None, limit: float | None = None
-) -> str:
+def figure_html(explanation: Explanation, *, title: str = "", opacity: float = OPACITY, cmap: str | None = None) -> str:
     """What one method found: picture, legend, how to read it, cost and checks."""
     info = method_info(explanation.method)
-    tile = explanation_tile(explanation, opacity=opacity, cmap=cmap, limit=limit)
+    tile = explanation_tile(explanation, opacity=opacity, cmap=cmap)
     bars = svg_html(weight_bars_svg(tile.weights, width=BARS)) if tile.weights else ""
     return render(
         "figure.html",
+        title=title or info.title,
         info=info,
         explanation=explanation,
         shown=embed(tile.picture, alternative(explanation, info)),
@@ -79,6 +91,16 @@ def figure_html(
         remark=_remark(explanation, info, found=bool(tile.legend or explanation.rule)),
         facts=_facts(explanation, info),
     )
+
+
+def scores_html(table: Table, model: str = "") -> str:
+    """Methods down, metrics of one family across, under the question that they ask."""
+    return render("scores.html", table=table, model=model)
+
+
+def study_photo_html(photo: Photo, titles: Sequence[str]) -> str:
+    """How every explanation of one photo of a study scores."""
+    return render("study_photo.html", photo=photo, titles=titles)
 
 
 def _remark(explanation: Explanation, info: MethodInfo, *, found: bool) -> str:
@@ -101,7 +123,9 @@ def render(template: str, **fields: Any) -> str:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("seewhy.app.shell"),
+        loader=ChoiceLoader(
+            [PackageLoader("seewhy.app.shell"), PrefixLoader({"report": PackageLoader("seewhy.report")})]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -26,6 +26,7 @@ DARK = {
 
 THEME: dict[str, Any] = {
     "theme.baseRadius": "medium",
+    "theme.headingFontSizes": ["2.4rem", "1.75rem", "1.35rem", "1.1rem", "1rem", "1rem"],
     "theme.headingFontWeights": [650, 650, 650, 600, 600, 600],
     **{f"theme.light.{name}": value for name, value in LIGHT.items()},
     **{f"theme.dark.{name}": value for name, value in DARK.items()},
