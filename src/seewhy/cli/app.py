@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from seewhy.cli import app_server, compare, explain, listing, people, predict, study
+from seewhy.cli import app_server, compare, evaluate, explain, listing, people, predict, study, train
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
@@ -27,6 +27,8 @@ app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("app")(app_server.app_server)
 app.add_typer(people.app, name="people")
 app.add_typer(listing.app, name="list")

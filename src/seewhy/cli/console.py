@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ from rich.table import Table
 
 from seewhy.progress import Progress
 
-__all__ = ["complain", "finish", "note", "print_json", "print_table", "progress_bar", "waiting"]
+__all__ = ["complain", "finish", "note", "print_json", "print_table", "progress_bar", "progress_table", "waiting"]
 
 FAILED, SOME_FAILED = 1, 3
+NARROWEST = 7  # of a column
 
 
 def _stderr() -> Console:
@@ -63,20 +64,35 @@ def waiting(message: str) -> Generator[None]:
 @contextmanager
 def progress_bar() -> Generator[Progress]:
     """A bar with time left on stderr, gone when done."""
-    columns = (
+    with progress_table(()) as (progress, _):
+        yield progress
+
+
+@contextmanager
+def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable[[Sequence[str]], None]]]:
+    """A bar with time left on stderr, gone when done, and above it a table that grows by a row at a time, and stays."""
+    widths = [max(len(column), NARROWEST) for column in columns]
+
+    def add(cells: Sequence[str]) -> None:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        bar.console.print(_escape(line.rstrip()))
+
+    parts = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=_stderr(), transient=True) as bar:
+    with Bar(*parts, console=_stderr(), transient=True) as bar:
         task = bar.add_task("", total=None)
+        if columns:
+            add(columns)
 
         def report(done: int, total: int | None, message: str) -> None:
             bar.update(task, completed=done, total=total, description=message)
 
-        yield report
+        yield report, add
 
 
 def finish(failures: Sequence[tuple[str, Exception]], asked: int) -> None:

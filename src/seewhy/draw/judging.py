@@ -17,9 +17,9 @@ from seewhy.errors import UsageError
 __all__ = ["Confidence", "confusion_svg", "reliability_svg"]
 
 SIZE = 13
-NAMES, HEAD, CELL, FOOT = 150, 90, 64, 28
+NAMES, HEAD, CELL = 150, 90, 64
 SMALL_CELL, MANY = 34, 8  # classes from which on cells are small
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 48, 24, 10, 42
 
 
 class Confidence(NamedTuple):
@@ -43,7 +43,7 @@ def confusion_svg(counts: NDArray[np.integer], names: Sequence[str]) -> str:
         raise UsageError("a confusion matrix has a row and a column for each class")
     cell = SMALL_CELL if len(names) > MANY else CELL
     shares = table / table.sum(axis=1, keepdims=True).clip(min=1)
-    width, height = NAMES + cell * len(names) + 8, HEAD + cell * len(names) + FOOT
+    width, height = NAMES + cell * len(names) + 8, HEAD + cell * len(names) + 4
 
     def parts() -> Iterator[str]:
         for number, name in enumerate(names):
@@ -60,7 +60,6 @@ def confusion_svg(counts: NDArray[np.integer], names: Sequence[str]) -> str:
                     f"{name}, taken for {other}: {table[row, column]}",
                     right=row == column,
                 )
-        yield _text(NAMES, height - 8, "true class by row, predicted class by column", "start")
 
     wrong = [
         f"{table[row, column]} {names[row]} taken for {names[column]}"
@@ -111,7 +110,7 @@ def reliability_svg(steps: Sequence[Confidence], *, width: int = 420, height: in
             yield _text(x(tick), height - BOTTOM + 16, f"{tick:.0%}", "middle")
         ends = f'x1="{x(0):g}" y1="{y(0):g}" x2="{x(1):g}" y2="{y(1):g}"'
         yield f'<line {ends} stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="4 4"/>'
-        yield _text(x(0.5), height - 8, "confidence; above the line it is too modest, below too sure", "middle")
+        yield _text(x(0.5), height - 8, "confidence", "middle")
         for step in steps:
             title = (
                 f"{step.pictures} predictions, {percent(step.confidence)} sure, {percent(step.accuracy)} right "

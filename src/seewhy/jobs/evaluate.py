@@ -5,62 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seewhy.cases import About, Penultimate, Twins, build, find_twins
 from seewhy.errors import ExplainError, SeewhyError, UsageError
-from seewhy.explainers import Explanation
 from seewhy.images import Image
 from seewhy.images.folder import Folder
 from seewhy.jobs.explain import DEFAULT_METHOD, Request, explain_each
 from seewhy.models import Categories, Classifier
 from seewhy.progress import Progress, silent
+from seewhy.study.judged import Judged, Mistake
 from seewhy.train.card import trained_pictures, write_whole
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part
 
-__all__ = ["Evaluated", "Mistake", "evaluate", "save_evaluation"]
+__all__ = ["evaluate", "save_evaluation"]
 
 TWINS = 3
 WNID = re.compile(r"n\d{8}")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
-
-
-@dataclass(frozen=True, eq=False)
-class Mistake:
-    """A picture that was taken for another class, why, and which pictures it is like. Either may be lacking."""
-
-    path: str
-    index: int  # among the pictures that were evaluated
-    explanation: Explanation | None
-    twins: Twins | None
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluated:
-    """How good a classifier is on the pictures of a folder.
-
-    Attributes:
-        model: the name that opens the classifier.
-        pictures: what was evaluated, in the order of `evaluation`.
-        evaluation: the figures.
-        mistakes: the most confident wrong predictions first; `unshown` more are in the table alone.
-        learned: how many pictures of the folder were left out, because the classifier has learned from them.
-        failures: pictures that could not be opened, or whose class the classifier does not know.
-    """
-
-    model: str
-    classifier: Classifier
-    pictures: Pictures
-    evaluation: Evaluation
-    mistakes: Sequence[Mistake]
-    unshown: int
-    learned: int
-    failures: Sequence[tuple[str, SeewhyError]]
 
 
 def evaluate(
@@ -73,7 +40,7 @@ def evaluate(
     shown: int = 12,
     seed: int = 0,
     progress: Progress = silent,
-) -> Evaluated:
+) -> Judged:
     """Hold what the classifier says against the class folders of `folder`.
 
     A folder is a class by its name, a synonym, or a WordNet id. Of a folder with parts, such as train/ and test/, the
@@ -114,10 +81,10 @@ def evaluate(
     like = replace(known, entries=tuple(sorted((*learned, *right))))
     mistakes = _explained(classifier, pictures, wrong[:shown], like, request, progress)
     failures = [*bad, *unknown]
-    return Evaluated(model, classifier, pictures, found, mistakes, max(0, len(wrong) - shown), len(learned), failures)
+    return Judged(model, classifier, pictures, found, mistakes, max(0, len(wrong) - shown), len(learned), failures)
 
 
-def save_evaluation(found: Evaluated, out: Path) -> None:
+def save_evaluation(found: Judged, out: Path) -> None:
     """Write `evaluation.json`, and `predictions.csv`, which no spreadsheet takes for formulas."""
     about = {"model": found.model, "fingerprint": found.classifier.fingerprint, "left_out_as_learned": found.learned}
     text = json.dumps({**about, **found.evaluation.to_dict()}, indent=2, allow_nan=False, ensure_ascii=False)
@@ -125,7 +92,7 @@ def save_evaluation(found: Evaluated, out: Path) -> None:
     write_whole(out / "predictions.csv", _table(found).encode())
 
 
-def _table(found: Evaluated) -> str:
+def _table(found: Judged) -> str:
     names, evaluation = found.evaluation.names, found.evaluation
     rows = [["picture", "class", "predicted", "right", "confidence", "probability_of_class"]]
     for number, entry in enumerate(found.pictures.entries):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,32 +29,11 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, finetune, predict, with_new_head
 from seewhy.train.parts import Parts, open_parts
 from seewhy.train.recipe import Recipe
+from seewhy.train.training import Training
 
-__all__ = ["Training", "train"]
+__all__ = ["train"]
 
 RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
-
-
-@dataclass(frozen=True)
-class Training:
-    """A trained classifier, how it came to be, and how good it is on each part it did not learn from.
-
-    `failures` are pictures that could not be opened.
-    """
-
-    out: Path
-    backbone: str
-    classifier: Classifier
-    recipe: Recipe
-    parts: Parts
-    epochs: Sequence[Epoch]
-    evaluations: Mapping[str, Evaluation]
-    failures: Sequence[tuple[str, BadImage]]
-
-    @property
-    def model(self) -> str:
-        """The name by which every other command opens it."""
-        return f"file:{self.out}"
 
 
 def train(

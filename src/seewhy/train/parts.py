@@ -27,6 +27,7 @@ class Parts:
     `notes` are what the owner of the folder should know.
     """
 
+    folder: Path
     train: Folder
     validation: Folder
     test: Folder | None = None
@@ -55,9 +56,9 @@ def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: S
     """
     own = _own_parts(path)
     if own:
-        parts = _given({part: _class_folder(each) for part, each in own.items()}, fractions, seed, classes)
+        parts = _given(path, {part: _class_folder(each) for part, each in own.items()}, fractions, seed, classes)
     else:
-        parts = _split(_several(_chosen(_class_folder(path), classes)), fractions, seed)
+        parts = _split(path, _several(_chosen(_class_folder(path), classes)), fractions, seed)
     return replace(parts, notes=(*_scarce(parts), *_shared(parts)))
 
 
@@ -83,15 +84,17 @@ def _own_parts(path: Path) -> dict[str, Path]:
     return found if "train" in found and len(found) > 1 else {}
 
 
-def _given(folders: dict[str, Folder], fractions: Sequence[float], seed: int, classes: Sequence[str]) -> Parts:
+def _given(
+    path: Path, folders: dict[str, Folder], fractions: Sequence[float], seed: int, classes: Sequence[str]
+) -> Parts:
     train = _several(_chosen(folders["train"], classes))
     for part, folder in folders.items():
         if unknown := sorted(set(folder.classes) - {*folders["train"].classes}):
             raise UsageError(f"the {part} pictures are of classes that train has not: {', '.join(unknown)}")
     others = {part: _limited(folder, train.classes) for part, folder in folders.items() if part != "train"}
     if "validation" not in others:
-        return replace(_split(train, (fractions[0], 1 - fractions[0]), seed), test=others["test"])
-    return Parts(train, others["validation"], others.get("test"))
+        return replace(_split(path, train, (fractions[0], 1 - fractions[0]), seed), test=others["test"])
+    return Parts(path, train, others["validation"], others.get("test"))
 
 
 def _limited(folder: Folder, classes: Sequence[str]) -> Folder:
@@ -100,11 +103,11 @@ def _limited(folder: Folder, classes: Sequence[str]) -> Folder:
     )
 
 
-def _split(folder: Folder, fractions: Sequence[float], seed: int) -> Parts:
+def _split(path: Path, folder: Folder, fractions: Sequence[float], seed: int) -> Parts:
     train, validation, *rest = folder.split(fractions, seed)
     if not validation.entries:
         raise UsageError(f"{folder.root} has too few pictures to keep some for validation; add some, or lower --split")
-    return Parts(train, validation, next((part for part in rest if part.entries), None))
+    return Parts(path, train, validation, next((part for part in rest if part.entries), None))
 
 
 def _class_folder(path: Path) -> Folder:

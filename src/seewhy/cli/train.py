@@ -1,0 +1,119 @@
+"""`seewhy train`: a classifier from a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seewhy.cli import options
+from seewhy.cli.console import finish, note, print_json, print_table, progress_table
+from seewhy.errors import UsageError
+
+if TYPE_CHECKING:
+    from seewhy.train.training import Training
+
+__all__ = ["train"]
+
+
+def train(
+    folder: Annotated[
+        Path, typer.Argument(help="A sub-folder of pictures for each class, or train/ and val/ that hold these.")
+    ],
+    backbone: Annotated[
+        str, typer.Option(help="What to start from: bundled:…, torchvision:…, timm:…, hf-hub:… or file:FOLDER.")
+    ] = options.DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for the classifier and its report; the same one goes on.")] = Path(
+        "seewhy-model"
+    ),
+    recipe: Annotated[str, typer.Option(help="default, or source1: plain Adam on squeezed pictures.")] = "default",
+    epochs: Annotated[
+        int | None, typer.Option(min=0, help="Of the whole network. Default: 10.", show_default=False)
+    ] = None,
+    head_epochs: Annotated[
+        int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.", show_default=False)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.", show_default=False)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of the whole network. Default: 1e-4.", show_default=False)
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(help="Share for training, or shares for training, validation, test. Default: 0.7."),
+    ] = "",
+    augment: Annotated[
+        bool | None,
+        typer.Option("--augment/--no-augment", help="Crops, mirror images and other light.", show_default=False),
+    ] = None,
+    class_weights: Annotated[
+        bool, typer.Option("--class-weights", help="Count rare classes more, so that all weigh alike.")
+    ] = False,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.", show_default=False),
+    ] = None,
+    classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
+    from seewhy.jobs import train
+    from seewhy.report import write_train_report
+    from seewhy.report.train import EPOCH_COLUMNS, epoch_row
+    from seewhy.train.recipe import find_recipe
+
+    chosen = find_recipe(
+        recipe,
+        epochs=epochs,
+        head_epochs=head_epochs,
+        batch_size=batch_size,
+        learning_rate=lr,
+        split=_shares(split),
+        augment=augment,
+        class_weights=class_weights or None,
+        patience=patience,
+    )
+    with progress_table(EPOCH_COLUMNS) as (progress, tell):
+        found = train(
+            folder,
+            backbone,
+            out,
+            recipe=chosen,
+            classes=options.split(classes),
+            weights=weights,
+            seed=seed,
+            device=device,
+            progress=progress,
+            tell=lambda epoch: tell(epoch_row(epoch)),
+        )
+    report = write_train_report(found)
+    _tell(found, json=json)
+    note(f"report: {report}")
+    note(f"every other command opens it: --model {found.model}")
+    finish(found.failures, sum(len(part.entries) for part in found.parts.named.values()))
+
+
+def _shares(text: str) -> tuple[float, ...] | None:
+    try:
+        shares = tuple(float(part) for part in options.split(text))
+    except ValueError:
+        raise UsageError(f"--split is one share, such as 0.7, or three, such as 0.6,0.2,0.2; not '{text}'") from None
+    return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
+
+
+def _tell(found: Training, *, json: bool) -> None:
+    if json:
+        metrics = {part: each.to_dict() for part, each in found.evaluations.items()}
+        print_json({"model": found.model, "classes": list(found.parts.classes), "metrics": metrics})
+        return
+    from seewhy.report.judging import share_words
+
+    rows = [[part, f"{len(each.truth)}", share_words(each.accuracy)] for part, each in found.evaluations.items()]
+    print_table(found.model, ["part", "pictures", "accuracy"], rows)
+    for each in found.parts.notes:
+        note(each)

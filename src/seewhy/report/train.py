@@ -1,0 +1,148 @@
+"""The report of `train`: how a classifier learned, how good it is, and from what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from seewhy.draw import epochs_svg
+from seewhy.errors import BadImage
+from seewhy.explainers import Outcome
+from seewhy.images.folder import Folder
+from seewhy.report.judging import accuracy_words, judgement
+from seewhy.report.page import write_page
+from seewhy.report.pictures import Picture, thumbnail
+from seewhy.report.words import counted, listed
+from seewhy.train.finetune import Epoch
+from seewhy.train.recipe import Recipe
+from seewhy.train.training import Training
+
+__all__ = ["EPOCH_COLUMNS", "curves", "epoch_row", "write_train_report"]
+
+STAGES = {"head": "the new head alone", "all": "the whole network"}
+EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")
+SAMPLES, SAMPLED_CLASSES = 5, 12
+
+
+def write_train_report(training: Training) -> Path:
+    """Write `report.html` into the folder of the training; returns its path."""
+    parts, recipe = training.parts, training.recipe
+    charts = curves(training.epochs)
+    for title, _, chart in charts:
+        (training.out / f"{title.lower()}.svg").write_text(chart, "utf-8")
+    return write_page(
+        training.out / "report.html",
+        "train.html",
+        title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} classes'}",
+        lead=_lead(training),
+        told=_told(training.epochs),
+        charts=[(title, words, Markup(chart)) for title, words, chart in charts],  # noqa: S704 - escapes
+        columns=EPOCH_COLUMNS,
+        epochs=[epoch_row(epoch) for epoch in training.epochs],
+        judgements=[
+            judgement(f"How good it is: {part} pictures", found) for part, found in training.evaluations.items()
+        ],
+        parts=[part.capitalize() for part in parts.named],
+        classes=[(name, [_count(folder, name) for folder in parts.named.values()]) for name in parts.classes],
+        notes=parts.notes,
+        samples=[(name, _samples(parts.train, name)) for name in parts.classes[:SAMPLED_CLASSES]],
+        recipe=_recipe(training.backbone, recipe),
+        failures=[Outcome(path, error=error) for path, error in training.failures],
+        folder=training.parts.folder,
+        model=training.model,
+        chosen=recipe.patience is not None,
+        tested="test" in training.evaluations,
+    )
+
+
+def curves(epochs: Sequence[Epoch]) -> list[tuple[str, str, str]]:
+    """Title, words and chart of the loss and of the accuracy, over the epochs."""
+    stages = {STAGES[name]: sum(each.stage == name for each in epochs) for name in STAGES}
+    stages = {name: count for name, count in stages.items() if count}
+    shown = {
+        "Loss": ("how far its probabilities are from the truth; lower is better", "loss", None),
+        "Accuracy": ("the share of pictures that it gets right", "accuracy", 1.0),
+    }
+    return [
+        (
+            title,
+            f"By epoch, {words}. Where the two part, it learns its pictures by heart.",
+            epochs_svg(
+                {
+                    "pictures it learns from": [getattr(each, name) for each in epochs],
+                    "pictures for validation": [getattr(each, f"validation_{name}") for each in epochs],
+                },
+                across="epoch",
+                stages=stages,
+                top=top,
+            ),
+        )
+        for title, (words, name, top) in shown.items()
+    ]
+
+
+def epoch_row(epoch: Epoch) -> list[str]:
+    """An epoch under `EPOCH_COLUMNS`."""
+    return [
+        epoch.stage,
+        str(epoch.number),
+        f"{epoch.loss:.3f}",
+        f"{epoch.accuracy:.1%}",
+        f"{epoch.validation_loss:.3f}",
+        f"{epoch.validation_accuracy:.1%}",
+    ]
+
+
+def _lead(training: Training) -> str:
+    part, found = list(training.evaluations.items())[-1]
+    kind = "test" if part == "test" else "validation"
+    return f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}"
+
+
+def _told(epochs: Sequence[Epoch]) -> str:
+    stages = [
+        f"{counted(sum(each.stage == name for each in epochs), 'epoch')} of {words}"
+        for name, words in STAGES.items()
+        if any(each.stage == name for each in epochs)
+    ]
+    return f"It went through {', then '.join(stages)}; in an epoch every picture is shown once."
+
+
+def _recipe(backbone: str, recipe: Recipe) -> dict[str, str]:
+    batch_norm = "learns the statistics of these pictures" if recipe.batch_statistics else "keeps its statistics"
+    patience = "no" if recipe.patience is None else f"after {counted(recipe.patience, 'epoch')} without gain"
+    found = {
+        "Backbone": backbone,
+        "The head alone": f"{counted(recipe.head_epochs, 'epoch')}, learning rate {recipe.head_learning_rate:g}",
+        "The whole network": f"{counted(recipe.epochs, 'epoch')}, learning rate {recipe.learning_rate:g}"
+        + (", falling to 0" if recipe.decay else ""),
+        "Optimiser": f"Adam on the cross entropy, {counted(recipe.batch_size, 'picture')} a step",
+        "Augmentation": "crops, mirror images and other light" if recipe.augment else "none",
+        "Class weights": "rare classes count more" if recipe.class_weights else "all pictures count alike",
+        "Early stopping": patience,
+        "BatchNorm": batch_norm,
+    }
+    if recipe.preprocessing:
+        size, kind = recipe.preprocessing.size, "mean and standard deviation"
+        found["Preparation"] = (
+            f"{size[0]} × {size[1]}, {kind} {recipe.preprocessing.mean[0]:g} and {recipe.preprocessing.std[0]:g}"
+        )
+    return found
+
+
+def _count(folder: Folder, name: str) -> int:
+    return sum(entry.label == name for entry in folder.entries)
+
+
+def _samples(folder: Folder, name: str) -> list[Picture]:
+    """The first pictures of a class that can be opened."""
+    found: list[Picture] = []
+    for entry in folder.entries:
+        if entry.label == name and len(found) < SAMPLES:
+            try:
+                found.append(thumbnail(folder.image(entry)))
+            except BadImage:
+                continue
+    return found
