@@ -145,14 +145,13 @@ def judge(
 def concept_direction(concept: Rows, others: Rows) -> NDArray[np.float64]:
     """The CAV `(C,)`: unit normal of the plane that parts the rows of the concept from the others', towards it.
 
-    By ridge regression, which is solved at once; a test takes a thousand of them.
+    Ridge regression on ±1, as scikit-learn's RidgeClassifier, in the closed form that suits few rows: a test takes a
+    thousand of them.
     """
-    from sklearn.linear_model import RidgeClassifier
-
     rows = np.concatenate([concept, others])
-    spread = rows.std() or 1.0
-    labels = np.repeat([1, 0], [len(concept), len(others)])
-    normal: NDArray[np.float64] = RidgeClassifier().fit((rows - rows.mean(0)) / spread, labels).coef_.ravel()
+    rows = (rows - rows.mean(0)) / (rows.std() or 1.0)
+    labels = np.repeat([1.0, -1.0], [len(concept), len(others)])
+    normal = rows.T @ np.linalg.solve(rows @ rows.T + np.eye(len(rows)), labels - labels.mean())
     length = np.linalg.norm(normal)
     return normal / length if length else normal
 
