@@ -15,6 +15,7 @@ from seewhy.errors import ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
+from seewhy.models.load import find_device
 from seewhy.models.weights import load_weights, read_weights
 from seewhy.prototypes.gate import Diagnosis
 from seewhy.prototypes.model import Prototype, PrototypeModel
@@ -55,7 +56,7 @@ def save_prototypes(
     write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
 
 
-def load_prototypes(folder: Path, *, refused: bool = False) -> PrototypeModel:
+def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto") -> PrototypeModel:
     """Read back what `save_prototypes` wrote; one that did not pass the gate only where `refused` ones are asked for.
 
     Raises:
@@ -68,11 +69,13 @@ def load_prototypes(folder: Path, *, refused: bool = False) -> PrototypeModel:
             "To look at them all the same, say --refused"
         )
     try:
-        return _read(folder, card)
+        model = _read(folder, card)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
         ) from error
+    model.network.to(find_device(device))
+    return model
 
 
 def read_prototype_card(folder: Path) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seewhy.errors import UsageError
+from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.progress import Progress, silent
@@ -26,7 +28,7 @@ from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.finetune import predict
 from seewhy.train.loop import Record, seed_of
 
-__all__ = ["Trained", "train_prototypes"]
+__all__ = ["PrototypeRun", "Trained", "train_prototypes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,19 @@ class Trained:
 
     model: PrototypeModel
     history: dict[str, list[Record]]
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeRun:
+    """A training from a folder of pictures to a folder that holds the model, usable or not."""
+
+    out: Path
+    trunk: str
+    recipe: Recipe
+    pictures: Mapping[str, int]
+    trained: Trained
+    notes: Sequence[str] = ()
+    failures: Sequence[tuple[str, BadImage]] = ()
 
 
 def train_prototypes(
