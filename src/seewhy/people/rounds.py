@@ -91,8 +91,14 @@ def map_of(row: RoundRow) -> NDArray[np.float32]:
     return np.frombuffer(row.map, dtype="<f4").reshape(row.rows, row.columns).astype(np.float32)
 
 
-def answers(store: Store, player: str | None = None, *, simulated: bool | None = None) -> list[Answer]:
-    """All answers in the order in which they came; with `player` one player's, with `simulated` one kind's."""
+def answers(
+    store: Store, player: str | None = None, *, simulated: bool | None = None, model: str | None = None
+) -> list[Answer]:
+    """All answers in the order in which they came.
+
+    With `player` one player's, with `simulated` one kind's, with `model` those about the classifier
+    of this fingerprint.
+    """
     wanted = (
         select(AnswerRow)
         .join(AnswerRow.player)
@@ -109,6 +115,8 @@ def answers(store: Store, player: str | None = None, *, simulated: bool | None =
         wanted = wanted.where(PlayerRow.name == storable(player))
     if simulated is not None:
         wanted = wanted.where(PlayerRow.simulated == simulated)
+    if model is not None:
+        wanted = wanted.where(RoundRow.model == model)
     with store.reading() as session:
         return [answer_of(row) for row in session.scalars(wanted)]
 
