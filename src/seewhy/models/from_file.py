@@ -77,6 +77,10 @@ def read_card(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
         raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
+    if card.get("kind") == "prototypes":  # a network of another build, with a gate of its own
+        raise ModelError(
+            f"{path.parent} holds prototypes; look at them by: seewhy prototypes explain --model {path.parent}"
+        )
     kinds = REQUIRED | {key: kind for key, kind in OPTIONAL.items() if key in card}
     if bad := [key for key, kind in kinds.items() if not isinstance(card.get(key), kind)]:
         raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
