@@ -2,6 +2,7 @@
 
 from seewhy.cases.base import About, CaseBase
 from seewhy.cases.building import Built, build
+from seewhy.cases.counterfactuals import Counterfactuals, find_counterfactuals
 from seewhy.cases.embedders import Cole, Embedder, Encoded, Penultimate, find_embedder
 from seewhy.cases.twins import Twin, Twins, find_twins
 
@@ -10,12 +11,14 @@ __all__ = [
     "Built",
     "CaseBase",
     "Cole",
+    "Counterfactuals",
     "Embedder",
     "Encoded",
     "Penultimate",
     "Twin",
     "Twins",
     "build",
+    "find_counterfactuals",
     "find_embedder",
     "find_twins",
 ]

@@ -32,6 +32,11 @@ class Likeness:
     layer: str
     similarity: float
 
+    @property
+    def signed(self) -> bool:
+        """Whether some areas set the pictures apart."""
+        return bool(min(self.own.min(), self.other.min()) < 0)
+
 
 def likenesses(embedder: Embedder, image: Image, others: Sequence[Image]) -> list[Likeness]:
     """Where `image` and each of `others` are alike, from one forward.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Prediction
 
-__all__ = ["Twin", "Twins", "case_classes", "find_twins", "trust_score"]
+__all__ = ["Beside", "Twin", "Twins", "Vote", "case_classes", "find_twins", "trust_score"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,20 @@ class Vote(NamedTuple):
 
     name: str
     cases: int
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The twins by another encoder, and how far the two agree.
+
+    `overlap` is the share of common twins among all of both lists; `correlation` the rank correlation of the two
+    similarities over the `candidates`, the cases that both lists were taken from.
+    """
+
+    twins: Twins
+    overlap: float
+    correlation: float
+    candidates: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +72,7 @@ class Twins:
     trust: float | None
     left_out: tuple[Copy, ...]
     cases: int
+    beside: Beside | None = None
 
 
 def find_twins(base: CaseBase, embedder: Embedder, image: Image, top: int = 5) -> Twins:

@@ -7,7 +7,20 @@ from io import TextIOWrapper
 
 import typer
 
-from seewhy.cli import app_server, compare, evaluate, explain, listing, people, predict, study, train
+from seewhy.cli import (
+    app_server,
+    cases,
+    compare,
+    evaluate,
+    explain,
+    listing,
+    network,
+    people,
+    predict,
+    prototypes,
+    study,
+    train,
+)
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
@@ -31,6 +44,9 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("app")(app_server.app_server)
 app.add_typer(people.app, name="people")
+app.add_typer(cases.app, name="cases")
+app.add_typer(prototypes.app, name="prototypes")
+app.add_typer(network.app, name="network")
 app.add_typer(listing.app, name="list")
 
 

@@ -1,12 +1,29 @@
 """One function per verb: what the command line, the app and Python all call."""
 
 from seewhy.jobs.best import BEST, best_method
+from seewhy.jobs.cases import (
+    Cases,
+    ask_each,
+    build_cases,
+    classifier_of_cases,
+    find_counterfactuals,
+    find_twins,
+    open_cases,
+)
 from seewhy.jobs.compare import Contest, compare
 from seewhy.jobs.comparing import comparison_rows, open_each, save_comparison, view_masks
 from seewhy.jobs.evaluate import evaluate, save_evaluation
 from seewhy.jobs.explain import Request, explain, explain_each
+from seewhy.jobs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
 from seewhy.jobs.predict import Answer, predict_each
-from seewhy.jobs.saving import save_each
+from seewhy.jobs.prototypes import (
+    explain_prototypes,
+    prototype_rows,
+    save_prototype_explanations,
+    train_prototypes_on,
+)
+from seewhy.jobs.saving import photo_folders, save_each
+from seewhy.jobs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.jobs.studies import find_studies, open_study
 from seewhy.jobs.study import STUDY_METHODS, study
 from seewhy.jobs.train import train
@@ -15,22 +32,42 @@ __all__ = [
     "BEST",
     "STUDY_METHODS",
     "Answer",
+    "Cases",
     "Contest",
+    "NetworkOutcome",
+    "NetworkRequest",
     "Request",
+    "ask_each",
     "best_method",
+    "build_cases",
+    "classifier_of_cases",
     "compare",
     "comparison_rows",
+    "counterfactual_values",
     "evaluate",
     "explain",
     "explain_each",
+    "explain_network",
+    "explain_network_each",
+    "explain_prototypes",
+    "find_counterfactuals",
     "find_studies",
+    "find_twins",
+    "open_cases",
     "open_each",
     "open_study",
+    "photo_folders",
     "predict_each",
+    "prototype_rows",
     "save_comparison",
+    "save_counterfactuals",
     "save_each",
     "save_evaluation",
+    "save_prototype_explanations",
+    "save_twins",
     "study",
     "train",
+    "train_prototypes_on",
+    "twins_values",
     "view_masks",
 ]

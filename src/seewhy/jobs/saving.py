@@ -14,7 +14,7 @@ from pathlib import Path
 from seewhy.explainers import Explanation, Outcome
 from seewhy.explainers.pictures import by_classes, class_grid
 
-__all__ = ["save_each"]
+__all__ = ["photo_folders", "save_each"]
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
@@ -30,6 +30,12 @@ def save_each(outcomes: Iterable[Outcome], out: Path) -> Iterator[tuple[Outcome,
         for method, about in by_classes(outcome.explanations).items():
             class_grid(about).save(folder / f"{_safe(method)}--classes.png")
         yield outcome, folder
+
+
+def photo_folders(names: Iterable[str], out: Path) -> list[Path]:
+    """A folder of its own below `out` for each photo of these names."""
+    taken: set[str] = set()
+    return [out / _free(_safe(Path(name).stem.removeprefix("sample:")), taken) for name in names]
 
 
 def folder_names(explanations: Sequence[Explanation]) -> list[str]:

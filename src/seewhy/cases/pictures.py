@@ -1,0 +1,100 @@
+"""Cases as pictures: where two are alike, which parts change places, what is left when evidence is hidden.
+
+All are cut to what the network saw.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seewhy.draw import Tile, fit, kept_overlay, overlay, panel, peak, region_overlay
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from seewhy.cases.likeness import Likeness
+    from seewhy.cases.removal import Removal
+    from seewhy.cases.swaps import Cell, Swap
+    from seewhy.cases.twins import Twin, Twins
+    from seewhy.draw import View
+    from seewhy.images import Image
+
+__all__ = ["likeness_pictures", "removal_picture", "seen_picture", "swap_pictures", "twins_panel"]
+
+LONGEST = 640
+
+
+def seen_picture(image: Image, view: View, longest: int = LONGEST) -> np.ndarray:
+    """What the network saw of the picture; RGB uint8."""
+    return fit(_cut(image, view)[0], longest)
+
+
+def likeness_pictures(likeness: Likeness, image: Image, other: Image, longest: int = LONGEST) -> list[np.ndarray]:
+    """Both pictures with the areas that make them alike, on one scale; RGB uint8."""
+    limit = peak(likeness.own, likeness.other, signed=likeness.signed) or None
+    return [
+        overlay(*_spread(each, view, values), signed=likeness.signed, limit=limit, longest=longest)
+        for each, values, view in (
+            (image, likeness.own, likeness.own_view),
+            (other, likeness.other, likeness.other_view),
+        )
+    ]
+
+
+def swap_pictures(swap: Swap, image: Image, other: Image) -> list[np.ndarray]:
+    """Both pictures with the cells that change places, numbered in their order; RGB uint8."""
+    return [
+        _cells(swap, image, [pair.own for pair in swap.pairs], swap.own_view),
+        _cells(swap, other, [pair.other for pair in swap.pairs], swap.other_view),
+    ]
+
+
+def removal_picture(removal: Removal, image: Image) -> np.ndarray:
+    """The picture with what was hidden in grey; RGB uint8."""
+    keep = np.ones(int(removal.labels.max()) + 1, bool)
+    keep[list(removal.hidden)] = False
+    pixels, view = _cut(image, removal.view)
+    return kept_overlay(pixels, removal.labels, keep, view, longest=LONGEST)
+
+
+def twins_panel(twins: Twins) -> Picture:
+    """The picture, and beside it its twins, each with the areas that make it one."""
+    best = twins.predictions[0]
+    return panel(
+        *_cut(twins.image, twins.twins[0].likeness.own_view),
+        [_tile(twins, twin) for twin in twins.twins],
+        title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
+        caption=f"In colour what makes a twin like the picture, by {twins.embedding}.",
+    )
+
+
+def _tile(twins: Twins, twin: Twin) -> Tile:
+    shown = likeness_pictures(twin.likeness, twins.image, twin.image)[1]
+    case = twin.case
+    label = f", labelled {case.label}" if case.label else ""
+    return Tile(shown, f"{case.similarity:.2f} alike: {case.path}, predicted {case.prediction.name}{label}")
+
+
+def _cells(swap: Swap, image: Image, cells: list[Cell], view: View) -> np.ndarray:
+    labels = np.arange(swap.height * swap.width, dtype=np.int32).reshape(swap.height, swap.width)
+    names = {row * swap.width + column: str(number) for number, (row, column) in enumerate(cells, start=1)}
+    weights = np.zeros(labels.size)
+    weights[list(names)] = 1
+    pixels, within = _cut(image, view)
+    return region_overlay(pixels, labels, weights, within, names=names, longest=LONGEST)
+
+
+def _spread(image: Image, view: View, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, View]:
+    pixels, within = _cut(image, view)
+    return pixels, values, within
+
+
+def _cut(image: Image, view: View) -> tuple[np.ndarray, View]:
+    """The pixels that the view touches, and the view among them."""
+    left, top = (max(int(side), 0) for side in view[:2])
+    right, bottom = min(ceil(view[2]), image.width), min(ceil(view[3]), image.height)
+    pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
+    return pixels, (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
