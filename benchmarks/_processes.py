@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -14,7 +15,19 @@ from typing import Any
 import torch
 from benchmarks._timing import Timing
 
-__all__ = ["answer", "take_turns_apart"]
+__all__ = ["answer", "contestant", "take_turns_apart"]
+
+
+def contestant(module: str, **arguments: Any) -> argparse.Namespace:
+    """In a contestant's process: what it was told, its own arguments by their type or choices, device and threads."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description="One contestant.")
+    for name, kind in arguments.items():
+        parser.add_argument(name, **({"type": kind} if callable(kind) else {"choices": kind}))
+    parser.add_argument("device", type=torch.device)
+    parser.add_argument("threads", type=int)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    return given
 
 
 def answer(run: Callable[[int], Any], device: torch.device) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from benchmarks._networks import MODELS, classifier_of
-from benchmarks._processes import answer, take_turns_apart
+from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._timing import machine, write_section
 from torch import Tensor
 
@@ -114,13 +113,7 @@ CONTESTANTS = {OURS: _engine, BARE: _bare, LOOP_8: _loop(8), LOOP_32: _loop(32)}
 
 
 def _contestant() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description="One contestant.")
-    parser.add_argument("name", choices=CONTESTANTS)
-    parser.add_argument("model", choices=MODELS)
-    parser.add_argument("device", type=torch.device)
-    parser.add_argument("threads", type=int)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    given = contestant("benchmarks.engine", name=CONTESTANTS, model=MODELS)
     answer(CONTESTANTS[given.name](classifier_of(given.model, given.device)), given.device)
 
 

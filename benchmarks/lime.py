@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks._networks import MODELS, classifier_of
-from benchmarks._processes import answer, take_turns_apart
+from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._timing import Timing, machine, write_section
 from scipy.stats import spearmanr
 
@@ -42,17 +41,16 @@ its own, with the allocator as it comes; every round has another seed.
   really differ: 1 is honest. seewhy's own form keeps 90 % of the regions and explains the log-probability, the package
   keeps half and explains the probability: another question, and part of why the first is steadier.
 """
-HEAD = (
-    "| network | | forwards | seconds | package ÷ it | Spearman | Jaccard | error ÷ spread |\n"
-    "|---|---|--:|--:|--:|--:|--:|--:|"
-)
 
 
 def main(device: torch.device, budget: float) -> None:
     """Measure, and write the section `lime` of the results; `budget` is in seconds a network."""
-    for model, section in zip(MODELS, ("lime", "lime_resnet"), strict=True):
-        rows = _rows(model, device, budget)
-        write_section(section, "\n".join([ABOUT, machine(device), "", HEAD, *rows]))
+    rows = [row for model in MODELS for row in _rows(model, device, budget)]
+    head = (
+        "| network | | forwards | seconds | package ÷ it | Spearman | Jaccard | error ÷ spread |\n"
+        "|---|---|--:|--:|--:|--:|--:|--:|"
+    )
+    write_section("lime", "\n".join([ABOUT, machine(device), "", head, *rows]))
 
 
 def _rows(model: str, device: torch.device, budget: float) -> list[str]:
@@ -146,13 +144,7 @@ CONTESTANTS: dict[str, Callable[[Task, int], dict[str, Any]]] = {
 
 
 def _contestant() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lime", description="One contestant.")
-    parser.add_argument("name", choices=CONTESTANTS)
-    parser.add_argument("model", choices=MODELS)
-    parser.add_argument("device", type=torch.device)
-    parser.add_argument("threads", type=int)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    given = contestant("benchmarks.lime", name=CONTESTANTS, model=MODELS)
     task = Task.of(given.model, given.device)
     answer(lambda seed: CONTESTANTS[given.name](task, seed), given.device)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 from benchmarks._networks import DEFAULT, RESNET, classifier_of
-from benchmarks._processes import answer, take_turns_apart
+from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._timing import Timing, machine, write_section
 
 from seewhy import Classifier, Explanation, Target, find_method, open_image
@@ -139,13 +138,7 @@ CONTESTANTS: dict[tuple[str, str], Callable[[Classifier], Callable[[int], float]
 
 
 def _contestant() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description="One contestant.")
-    parser.add_argument("what", choices=NETWORKS)
-    parser.add_argument("name")
-    parser.add_argument("device", type=torch.device)
-    parser.add_argument("threads", type=int)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    given = contestant("benchmarks.metrics", what=NETWORKS, name=str)
     classifier = classifier_of(NETWORKS[given.what], given.device)
     answer(CONTESTANTS[given.what, given.name](classifier), given.device)
 

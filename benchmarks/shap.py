@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from benchmarks._networks import MODELS, classifier_of
-from benchmarks._processes import answer, take_turns_apart
+from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._timing import Timing, machine, write_section
 from torch import Tensor
 
@@ -153,15 +152,7 @@ def _cells(values: np.ndarray) -> list[float]:
 
 
 def _contestant() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shap", description="One contestant.")
-    parser.add_argument("what", choices=EVALUATIONS)
-    parser.add_argument("name")
-    parser.add_argument("model", choices=MODELS)
-    parser.add_argument("evaluations", type=int)
-    parser.add_argument("device", type=torch.device)
-    parser.add_argument("threads", type=int)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    given = contestant("benchmarks.shap", what=EVALUATIONS, name=str, model=MODELS, evaluations=int)
     task = Task.of(given.what, given.model, given.device)
     answer(CONTESTANTS[given.what, given.name](task, given.evaluations), given.device)
 
