@@ -226,8 +226,9 @@ def _head_name(classifier: Classifier) -> str:
 
 
 def _cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None) -> Mapping[str, Tensor]:
+    losses = F.cross_entropy(logits.float(), y, weights, reduction="none")
     return {
-        "loss": F.cross_entropy(logits.float(), y, weights),
+        "loss": losses.mean(),  # not over the weights of the batch, which a batch of one class would cancel
         "accuracy": (logits.argmax(1) == y).float().mean(),
     }
 
