@@ -3,7 +3,8 @@
 from seewhy.network.checks import Effect
 from seewhy.network.clustering import CLUSTERINGS, ClassicClustering, Clustering, WardClustering, find_clustering
 from seewhy.network.layers import default_layers
-from seewhy.network.view import Cluster, LayerView, NetworkView, look
+from seewhy.network.picture import NetworkPicture
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words, look
 
 __all__ = [
     "CLUSTERINGS",
@@ -12,8 +13,10 @@ __all__ = [
     "Clustering",
     "Effect",
     "LayerView",
+    "NetworkPicture",
     "NetworkView",
     "WardClustering",
+    "Words",
     "default_layers",
     "find_clustering",
     "look",

@@ -6,25 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import sqrt
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from seewhy.draw import percent
 from seewhy.draw.text import ellipsize, font, wrap
 from seewhy.models import Prediction
 from seewhy.network.links import Link, links
-from seewhy.network.view import Cluster, LayerView, NetworkView
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
-__all__ = ["Box", "Card", "ClassRow", "Column", "Layout", "Ribbon", "Words", "lay_out"]
-
-# What people call a cluster: by layer and index its labels with their scores, best first.
-Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]
+__all__ = ["Box", "Card", "ClassRow", "Column", "Layout", "Ribbon", "lay_out"]
 
 MARGIN = 28
-PITCH = 172  # from column to column
-LARGEST = 132  # side of the heaviest card
+PITCH = 152  # from column to column
+LARGEST = 116  # side of the heaviest card
 CAPTION, LINE, GAP = 42, 18, 18
 HEADER = 84
-END, PHOTO, ROW = 216, 164, 52
+END, PHOTO, ROW = 196, 150, 50
 SHOWN_WORDS = 3
 TITLE, SMALL = 14, 12
 NO_EFFECT = 0.05  # a smaller fall is taken for none
@@ -176,7 +173,7 @@ class _Placing:
             cluster = layer.clusters[index]
             cards[index] = self._card(number, layer, cluster, x, y)
             y += self._card_height(layer, cluster)
-        remark = tuple(wrap(layer.outcome or "", font(SMALL), PITCH - 28)) if layer.outcome else ()
+        remark = tuple(wrap(layer.outcome or "", font(SMALL), PITCH - 16)) if layer.outcome else ()
         return Column(x, top, _fitted(layer.name, TITLE), _about(layer), remark, y), [
             cards[index] for index in sorted(cards)
         ]
@@ -212,7 +209,7 @@ class _Placing:
 
     def _lines(self, layer: LayerView, cluster: Cluster) -> tuple[str, ...]:
         labels = [label for label, _ in self.words.get((layer.name, cluster.index), ())][:SHOWN_WORDS]
-        return tuple(wrap(", ".join(labels), font(TITLE, bold=True), PITCH - 24, most=2)) if labels else ()
+        return tuple(wrap(", ".join(labels), font(TITLE, bold=True), PITCH - 14, most=2)) if labels else ()
 
     def _card(self, number: int, layer: LayerView, cluster: Cluster, x: float, y: float) -> Card:
         across, down = (self._side(cluster) * side for side in self._proportions)

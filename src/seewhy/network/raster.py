@@ -11,14 +11,14 @@ from seewhy.network.cards import PHOTO, Faces
 from seewhy.network.layout import Box, Card, ClassRow, Column, Layout, Ribbon
 from seewhy.network.svg import AGAINST, SMALL, TITLE, frame_width, ribbon_look
 
-__all__ = ["network_png"]
+__all__ = ["network_raster"]
 
 SCALE = 1.5  # pixels to one of the layout
 FINE = 2  # lines are drawn so much finer and averaged
 STEPS = 40  # of a curve
 
 
-def network_png(layout: Layout, faces: Faces) -> Image.Image:
+def network_raster(layout: Layout, faces: Faces) -> Image.Image:
     """On white paper, with DejaVu's letters, so that every machine draws the same."""
     size = round(layout.width * SCALE), round(layout.height * SCALE)
     canvas = _ribbons(layout, size)

@@ -27,14 +27,14 @@ AGAINST = AGAINST_FOR[1]
 TITLE, SMALL = 14, 12
 FAINT = f'fill-opacity="0.7" font-size="{SMALL}"'
 BOLD = 'font-weight="650"'
-ROUND = '<clipPath id="round" clipPathUnits="objectBoundingBox"><rect width="1" height="1" rx="0.06"/></clipPath>'
+ROUND = '<clipPath id="round{}" clipPathUnits="objectBoundingBox"><rect width="1" height="1" rx="0.06"/></clipPath>'
 
 
-def network_svg(layout: Layout, faces: Faces, spoken: str, *, inside: bool = False) -> str:
+def network_svg(layout: Layout, faces: Faces, spoken: str, *, inside: str | None = None) -> str:
     """The whole picture as one `<svg>`; `spoken` is what it says to those who cannot see it.
 
-    Alone it holds all it needs. `inside` a page it takes pictures from `face_definitions` and colours from the page,
-    and its cards lead to the addresses `#group-…` there.
+    Alone it holds all it needs. In a page, `inside` names it: it takes its pictures from the `face_definitions` of that
+    name and its colours from the page, and its cards lead to `#group-NAME-KEY`.
     """
     parts = [
         *map(_ribbon, layout.ribbons),
@@ -44,7 +44,7 @@ def network_svg(layout: Layout, faces: Faces, spoken: str, *, inside: bool = Fal
         *map(_class_row, layout.classes),
     ]
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
-    ground = [] if inside else [ROUND, f'<rect {size} fill="{PAPER}"/>']
+    ground = [] if inside else [ROUND.format(""), f'<rect {size} fill="{PAPER}"/>']
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" {size} '
         f'role="{"group" if inside else "img"}" aria-label="{escape(spoken)}" '
@@ -54,14 +54,16 @@ def network_svg(layout: Layout, faces: Faces, spoken: str, *, inside: bool = Fal
     return "\n".join([head, *ground, *parts, "</svg>"])
 
 
-def face_definitions(faces: Faces) -> str:
-    """An `<svg>` of no size with every picture once, for all SVGs of a page."""
+def face_definitions(faces: Faces, name: str) -> str:
+    """An `<svg>` of no size with every picture once, for SVGs of this name."""
     images = (
-        f'<image id="face-{key}" width="1" height="1" preserveAspectRatio="none" href="{photo_uri(pixels)}"/>'
+        f'<image id="face-{name}-{key}" width="1" height="1" preserveAspectRatio="none" href="{photo_uri(pixels)}"/>'
         for key, pixels in faces.items()
     )
     hidden = 'width="0" height="0" style="position:absolute" aria-hidden="true"'
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {hidden}><defs>', ROUND, *images, "</defs></svg>"])
+    return "\n".join(
+        [f'<svg xmlns="http://www.w3.org/2000/svg" {hidden}><defs>', ROUND.format(f"-{name}"), *images, "</defs></svg>"]
+    )
 
 
 def spoken_card(card: Card) -> str:
@@ -103,10 +105,10 @@ def frame_width(card: Card) -> float:
     return 2 + 3 * min(card.fall or 0, 1) if card.confirmed else 1
 
 
-def _picture(key: str, box: Box, faces: Faces, inside: bool) -> str:
+def _picture(key: str, box: Box, faces: Faces, inside: str | None) -> str:
     if inside:
         place = f"translate({box.x:.1f} {box.y:.1f}) scale({box.width:.2f} {box.height:.2f})"
-        return f'<g clip-path="url(#round)"><use href="#face-{key}" transform="{place}"/></g>'
+        return f'<g clip-path="url(#round-{inside})"><use href="#face-{inside}-{key}" transform="{place}"/></g>'
     place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
     return f'<image clip-path="url(#round)" {place} preserveAspectRatio="none" href="{photo_uri(faces[key])}"/>'
 
@@ -125,7 +127,7 @@ def _column(column: Column) -> str:
     return "".join(lines)
 
 
-def _card(card: Card, faces: Faces, inside: bool) -> str:
+def _card(card: Card, faces: Faces, inside: str | None) -> str:
     middle, y = card.box.x + card.box.width / 2, card.box.y + card.box.height + 4
     texts: list[str] = []
     for line in card.words:
@@ -135,7 +137,7 @@ def _card(card: Card, faces: Faces, inside: bool) -> str:
     texts.append(f'<text x="{middle:.1f}" y="{y + 33:.1f}" {FAINT}>{escape(card.effect)}</text>')
     inner = f"<title>{escape(spoken_card(card))}</title>{_picture(card.key, card.box, faces, inside)}{_frame(card)}"
     group = f'<g class="card" data-key="{card.key}">{inner}{"".join(texts)}</g>'
-    return f'<a href="#group-{card.key}">{group}</a>' if inside else group
+    return f'<a href="#group-{inside}-{card.key}">{group}</a>' if inside else group
 
 
 def _frame(card: Card) -> str:
@@ -158,10 +160,10 @@ def _class_row(row: ClassRow) -> str:
     share = row.prediction.probability
     weight = BOLD if row.explained else ""
     fill = f'fill="{EXPLAINED}"' if row.explained else 'fill-opacity="0.4"'
-    room = width - 58
+    end = x + max((width - 58) * share, 1)
     return (
         f'<g class="class" text-anchor="start" {weight}><title>{escape(row.prediction.name)}</title>'
         f'<text x="{x:.1f}" y="{y + 18:.1f}">{escape(row.name)}</text>'
-        f'<rect x="{x:.1f}" y="{y + 26:.1f}" width="{max(room * share, 1):.1f}" height="11" rx="2" {fill}/>'
-        f'<text x="{x + max(room * share, 1) + 8:.1f}" y="{y + 36:.1f}" font-size="13">{escape(percent(share))}</text></g>'
+        f'<rect x="{x:.1f}" y="{y + 26:.1f}" width="{end - x:.1f}" height="11" rx="2" {fill}/>'
+        f'<text x="{end + 8:.1f}" y="{y + 36:.1f}" font-size="13">{escape(percent(share))}</text></g>'
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,7 +23,10 @@ from seewhy.network.layers import default_layers
 from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 from seewhy.progress import Progress, silent
 
-__all__ = ["Cluster", "Effect", "LayerView", "NetworkView", "look"]
+__all__ = ["Cluster", "Effect", "LayerView", "NetworkView", "Words", "look"]
+
+# What people call a cluster: by layer and index its labels with their scores, best first.
+Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]
 
 SHOWN = 5  # likeliest classes
 DEAD = "no positive evidence in this layer"
