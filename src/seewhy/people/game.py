@@ -119,10 +119,10 @@ def _answer(
 
     def keep(session: Session) -> Outcome:
         who = find_player(session, player)
+        stage = leases.answered(session, who, number)  # first: whoever sends the same at once waits here
         known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=storable(key)))
         if known is not None:
             return _resent(known, sent)
-        stage = leases.answered(session, who, number)
         row = find_round(session, number)
         if stage is None or session.scalar(select(AnswerRow.id).filter_by(player_id=who.id, round_id=number)):
             raise _over(number)

@@ -124,7 +124,8 @@ def _mask_row(
     session: Session, player: str, image: str, image_hash: str, label: str, shape: tuple[int, ...]
 ) -> MaskRow:
     who, (height, width) = find_player(session, player), shape
-    row = session.scalar(select(MaskRow).filter_by(player_id=who.id, image_hash=image_hash, label=label))
+    mine = select(MaskRow).filter_by(player_id=who.id, image_hash=image_hash, label=label)
+    row = session.scalar(mine.with_for_update())  # whoever saves the same mask at once waits here
     if row is None:
         row = MaskRow(image=storable(image), image_hash=image_hash, label=label, height=height, width=width, player=who)
         session.add(row)

@@ -1,8 +1,8 @@
 """How much of a picture a player sees at each stage of Deep Reveal.
 
 Source: Bianchi et al. 2024 (Interpretable Network Visualizations), its game: six stages show the strongest 2 to 30 % of
-the pixels through a mask that a Gaussian smooths. We order pixels of one cell, which tie there, by the map between the
-cells, so that each share is exact and each stage holds the one before.
+the pixels through a mask that a Gaussian smooths. We order pixels that tie there, as those of one cell do, by the map
+between the cells, then by what is strong around them, so that each share is exact and each stage holds the one before.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ _TRUNCATE = 1.5
 
 def ranks(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.intp]:
     """The place of each pixel, `(height, width)`, strongest first from 0, for a map `(h, w)` laid over the picture."""
+    from scipy.ndimage import gaussian_filter
+
     rows, columns = _cells(values.shape[0], height), _cells(values.shape[1], width)
     tiled = values[np.ix_(rows, columns)]
-    order = np.lexsort((-_between(values, height, width).ravel(), -tiled.ravel()))
+    around = gaussian_filter(values.astype(np.float64), [side / 4 for side in values.shape])
+    keys = (_between(around, height, width), _between(values, height, width), tiled)  # the last decides first
+    order = np.lexsort([-key.ravel() for key in keys])
     found = np.empty(height * width, dtype=np.intp)
     found[order] = np.arange(height * width)
     return found.reshape(height, width)
@@ -59,10 +63,10 @@ def _cells(cells: int, side: int) -> NDArray[np.intp]:
     return ((np.arange(side) + 0.5) * cells / side).astype(np.intp)
 
 
-def _between(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
+def _between(values: NDArray[np.floating], height: int, width: int) -> NDArray[np.float64]:
     """The map interpolated between the centres of its cells, constant beyond them."""
     down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
-    return down @ values.astype(np.float64) @ across.T
+    return down @ values @ across.T
 
 
 def _weights(cells: int, side: int) -> NDArray[np.float64]:
