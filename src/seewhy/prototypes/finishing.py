@@ -86,11 +86,11 @@ def solve(head: PrototypeHead, bank: FeatureBank, patches: list[Patch]) -> list[
     while True:
         found = solve_last_layer(similarities, labels, head.owners, classes)
         head.weights, head.bias = (each.to(similarities) for each in found)
-        own = torch.where(own_class(head.owners, classes), head.weights, -1).amax(0)
-        stays = own > 0
-        for label in range(classes):
+        own = torch.where(own_class(head.owners, classes), head.weights, -1)
+        stays = own.amax(0) > 0
+        for label in head.owners.unique().tolist():
             if not stays[head.owners == label].any():
-                stays |= torch.arange(len(stays), device=stays.device) == (head.owners == label).int().argmax()
+                stays[own[label].argmax()] = True
         if stays.all():
             return patches
         similarities = similarities[:, stays]

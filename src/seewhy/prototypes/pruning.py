@@ -38,7 +38,7 @@ def pure_enough(shares: Tensor, labels: Tensor, owners: Tensor, classes: int) ->
     chance = torch.bincount(labels, minlength=classes) / len(labels)
     stays = shares >= (1 + chance[owners]) / 2
     best = torch.where(own_class(owners, classes), shares, -1).argmax(1)
-    for label in range(classes):
+    for label in owners.unique().tolist():
         if not stays[owners == label].any():
             stays[best[label]] = True
     return stays
