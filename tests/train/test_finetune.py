@@ -141,7 +141,7 @@ def test_class_weights_count_rare_classes_more(backbone, tints):
     found, _ = open_pictures(folder, folder.classes, given.preprocessing)
     shares = []
     for weighed in (False, True):
-        recipe = replace(QUICK, head_epochs=15, epochs=0, class_weights=weighed)
+        recipe = replace(QUICK, head_epochs=80, epochs=0, batch_size=12, class_weights=weighed)
         new = with_new_head(given, architecture_of("timm:test_vit", given), folder.classes, recipe, seed=0)
         finetune(new, found, found, recipe)
         shares.append(float(predict(new, found).softmax(1)[:, 0].mean()))
