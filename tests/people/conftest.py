@@ -13,7 +13,17 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from people.samples import Clock
+from seewhy.people import store as store_module
 from seewhy.people.store import Store, open_store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """What the operating system has been given outlives a killed process, if not a power cut; fresh processes wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        settings = [each.replace("FULL", "OFF") for each in store_module._SETTINGS]
+        patch.setattr(store_module, "_SETTINGS", settings)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +36,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = server_package.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
     except Exception as error:  # noqa: BLE001 - whatever keeps it from starting here
         pytest.skip(f"PostgreSQL does not start here: {error}")
+    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
     yield server.get_uri()
     server.cleanup()
 

@@ -176,6 +176,46 @@ def simulate(
         note("there was nothing to play; `seewhy people rounds IMAGES --simulated` makes rounds for simulated players")
 
 
+@app.command()
+def words(
+    model: Annotated[
+        str | None, typer.Option(help="Only what was said about this model. Default: about all.", show_default=False)
+    ] = None,
+    weights: options.Weights = None,
+    encoder: Annotated[
+        str, typer.Option(help="Sentence encoder: the bundled one, a name on the Hugging Face hub, or a folder.")
+    ] = "bundled:all-minilm-l6-v2",
+    classic: Annotated[
+        bool, typer.Option("--classic", help="As many groups as have the best silhouette, as in the paper.")
+    ] = False,
+    simulated: Simulated = False,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Clean and group the words that people typed, and say what each group is called."""
+    from seewhy.jobs.words import lexicon
+    from seewhy.models import load
+    from seewhy.people.store import open_store
+    from seewhy.words import group_by_distance, group_by_silhouette
+
+    with waiting("reading words"), open_store() as store:
+        classifier = load(model, weights, device) if model else None
+        group = group_by_silhouette if classic else group_by_distance
+        found = lexicon(store, classifier, simulated=simulated, encoder=encoder, group=group).vocabulary
+    if json:
+        print_json({"simulated": simulated, **asdict(found)})
+        return
+    rows = [
+        [label.about, label.name, str(label.count), ", ".join(text for text, _ in label.phrases)]
+        for label in found.labels
+    ]
+    print_table("", ["guessed class", "label", "said", "as typed"], [list(map(_plain, row)) for row in rows])
+    for reason, count in found.dropped.items():
+        note(f"{count} dropped: {reason}")
+    if not found.labels:
+        note("nobody has typed any words yet" if not simulated else "no simulated player has typed any words yet")
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
@@ -183,3 +223,8 @@ def _number(value: float | None) -> str:
 def _marked(player: str, *, simulated: bool) -> str:
     """A player's name, with a mark unless it is a person."""
     return f"{player} (simulated)" if simulated else player
+
+
+def _plain(text: str) -> str:
+    """What players type goes to a terminal without what steers it: signs of control and of direction."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -72,18 +72,23 @@ def make_rounds(
         UsageError: there are fewer than two classes to choose from, or the target is not among those given.
     """
     opened, failures = open_each(sources)
-    classes = {path: _class_of(classifier, image, wanted.target) for path, image in opened.items()}
-    pool = wanted.classes or _pool(classifier, opened, tuple(classes.values()))
     found = [RoundsMade(each.source, error=each.error) for each in failures]
-    for done, (path, image) in enumerate(opened.items()):
-        progress(done, len(opened), path.name)
-        options = choices(classes[path], pool, image.sha256)
+    asked, classes = _asked(classifier, wanted.target), dict[Path, str]()
+    for path, image in opened.items():
         try:
-            view = look(classifier, image, wanted.target, layers=wanted.layers, checked=False, seed=wanted.seed)
+            classes[path] = asked or classifier.predict(image, 1)[0].name
+        except SeewhyError as error:
+            found.append(RoundsMade(str(path), error=error))
+    pool = wanted.classes or _pool(classifier, [opened[path] for path in classes], tuple(classes.values()))
+    for done, (path, true_class) in enumerate(classes.items()):
+        progress(done, len(classes), path.name)
+        options = choices(true_class, pool, opened[path].sha256)
+        try:
+            view = look(classifier, opened[path], wanted.target, layers=wanted.layers, checked=False, seed=wanted.seed)
         except SeewhyError as error:
             found.append(RoundsMade(str(path), error=error))
             continue
-        rounds = list(_rounds(view, classes[path], options, wanted))
+        rounds = list(_rounds(view, true_class, options, wanted))
         empty = sum(not layer.clusters for layer in view.layers)
         found.append(RoundsMade(str(path), len(rounds), add_rounds(store, rounds), empty))
     return found
@@ -114,22 +119,23 @@ def player_picture(image: Image, view: Box) -> Picture:
     return Picture(image.name, image.sha256, buffer.getvalue())
 
 
-def _class_of(classifier: Classifier, image: Image, target: str | None) -> str:
+def _asked(classifier: Classifier, target: str | None) -> str | None:
+    """The name of the class asked for, if one is."""
     if target is None:
-        return classifier.predict(image, 1)[0].name
-    asked = classifier.target(target)
-    if asked.against is not None:
+        return None
+    found = classifier.target(target)
+    if found.against is not None:
         raise UsageError("players guess one class; give a single one as target")
-    return classifier.categories[asked.index]
+    return classifier.categories[found.index]
 
 
-def _pool(classifier: Classifier, opened: Mapping[Path, Image], classes: Sequence[str]) -> list[str]:
+def _pool(classifier: Classifier, images: Sequence[Image], classes: Sequence[str]) -> list[str]:
+    """The classes of all pictures, each once, and while they are few what the model finds likely in the pictures."""
     pool = list(dict.fromkeys(classes))
-    for image in opened.values():
-        if len(pool) >= OPTIONS:
-            break
-        likely = [each.name for each in classifier.predict(image, NEXT_LIKELIEST)]
-        pool = list(dict.fromkeys([*pool, *likely]))
+    for image in images:
+        if len(pool) < OPTIONS:
+            likely = [each.name for each in classifier.predict(image, NEXT_LIKELIEST)]
+            pool = list(dict.fromkeys([*pool, *likely]))
     return pool
 
 

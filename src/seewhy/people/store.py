@@ -24,6 +24,7 @@ HEAD = "0002"  # the last step in migrations/versions
 
 _BUSY = 30  # seconds that a writer waits for others
 _LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
+_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")  # of SQLite
 _WRITES = {"seewhy_writes": True}
 _TRIES = 5
 _T = TypeVar("_T")
@@ -144,7 +145,7 @@ def _engine(address: URL) -> Engine:
 def _set_up(connection: Any, _record: object) -> None:
     """SQLite as a server of many: readers beside a writer, and a commit is on the disk when it returns."""
     connection.isolation_level = None  # transactions begin where we say
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for setting in _SETTINGS:
         connection.execute(f"PRAGMA {setting}")
 
 
