@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -80,7 +81,11 @@ class BodyLimit:
             await self._refusal()(scope, receive, send)
             return
         meter = _Meter(receive, send, self.most)
-        await self.app(scope, meter.receive, meter.send)
+        try:
+            await self.app(scope, meter.receive, meter.send)
+        except ClientDisconnect:
+            if not meter.is_over:
+                raise
         if meter.is_over:
             await self._refusal()(scope, receive, send)
 

@@ -12,7 +12,7 @@ from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limit
 from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.app.work import Wish
 from seewhy.explainers import method_info, suitable_methods
-from seewhy.jobs.compare import DEFAULT_METRICS, chosen_methods
+from seewhy.jobs.compare import chosen_methods
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
 from seewhy.report.compare import mean_curves, score_tables
@@ -21,6 +21,9 @@ from seewhy.study.comparison import Comparison
 
 __all__ = ["PAGE"]
 
+# Of every kind, and done within a minute on two processors.
+FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
+QUICK = ("insertion-minus-deletion", "infidelity", "sparseness")
 LIMITS = (
     "The tests hide parts of the photo, and photos with holes are unlike any that the network has seen.",
     "A method that ranks first for one photo may not for another. The command line compares whole folders.",
@@ -58,10 +61,11 @@ def show() -> None:
 
 def _questions(classifier: Classifier, model: str) -> Wish:
     """What is compared."""
+    names = [info.name for info in suitable_methods(classifier)]
     methods = st.multiselect(
         "Methods",
-        [info.name for info in suitable_methods(classifier)],
-        chosen_methods(classifier),
+        names,
+        [name for name in FIRST if name in names] or chosen_methods(classifier),
         format_func=lambda name: method_info(name).title,
         placeholder="Choose two or more",
         key="compare-methods",
@@ -69,7 +73,7 @@ def _questions(classifier: Classifier, model: str) -> Wish:
     metrics = st.multiselect(
         "Tests",
         [info.name for info in list_metrics() if "mask" not in info.needs],
-        DEFAULT_METRICS,
+        QUICK,
         format_func=lambda name: metric_info(name).title,
         placeholder="Choose a test",
         key="compare-metrics",

@@ -11,7 +11,7 @@ __all__ = ["signed_in"]
 
 def signed_in(chosen: Settings) -> bool:
     """Whether the pages may be shown; asks people to sign in where they have to and have not."""
-    if chosen.sign_in != "oidc" or st.user.is_logged_in:
+    if chosen.sign_in != "oidc" or st.user.get("is_logged_in", False):
         return True
     st.title("seewhy")
     st.write("See why an image classifier decided what it did.")

@@ -1,0 +1,48 @@
+"""The app with a toy model, in a home of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import planted
+from seewhy.app.desk import Desk, desk
+from seewhy.app.settings import settings
+from seewhy.images import Image
+
+TOY = "py:planted:classifier"
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    """Make the desk of this process anew, with these settings."""
+
+    def anew(**chosen: object) -> Desk:
+        for name, value in {"models": TOY, "home": tmp_path / "home", **chosen}.items():
+            monkeypatch.setenv(f"SEEWHY_{name.upper()}", str(value))
+        stop()
+        return desk()
+
+    yield anew
+    stop()
+
+
+def stop() -> None:
+    if desk.cache_info().currsize:
+        desk().queue.close()
+    desk.cache_clear()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def at(start: Callable[..., Desk]) -> Desk:
+    """The desk with default settings."""
+    return start()
+
+
+@pytest.fixture
+def photo() -> Image:
+    """A red square and a green one."""
+    return planted.picture()

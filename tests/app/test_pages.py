@@ -1,0 +1,159 @@
+"""Every page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import seewhy.app
+from seewhy.app.shell.page import list_pages
+
+SCRIPT = Path(seewhy.app.__file__).parent / "shell/script.py"
+TIMEOUT = 60
+
+
+@pytest.fixture
+def app(at) -> AppTest:
+    return AppTest.from_file(SCRIPT, default_timeout=TIMEOUT)
+
+
+def opened(app: AppTest, title: str) -> AppTest:
+    """The app at one of its pages."""
+    page = next(each for each in list_pages() if each.title == title)
+
+    def script(title: str) -> None:
+        from seewhy.app.shell.page import list_pages
+
+        next(each for each in list_pages() if each.title == title).show()
+
+    found = AppTest.from_function(script, default_timeout=TIMEOUT, args=(page.title,)).run()
+    assert not found.exception
+    return found
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(each.proto.body for each in app.get("html"))
+
+
+def test_the_first_page_explains_a_sample_by_itself(app):
+    app.run()
+    assert not app.exception
+    assert app.title[0].value == "Why did the model decide that?"
+    assert "<figure" in html(app)
+
+
+@pytest.mark.parametrize("title", [page.title for page in list_pages()])
+def test_every_page_opens(app, title):
+    found = opened(app, title)
+    assert len(found.title) == 1
+
+
+def test_pages_have_addresses_and_titles_of_their_own():
+    pages = list_pages()
+    assert len({page.path for page in pages}) == len({page.title for page in pages}) == len(pages)
+    assert pages[0].title == "Explain"
+
+
+class TestExplain:
+    def test_the_photo_and_each_method_are_shown_with_words(self, app):
+        found = html(opened(app, "Explain"))
+        assert found.count('alt="') >= 3
+        assert "Grad-CAM on cat: evidence for" in found
+        assert "How to read this" in found
+
+    def test_another_class_and_a_contrast_can_be_asked_for(self, app):
+        page = opened(app, "Explain")
+        page.selectbox(key="explain-class").select(1).run()
+        assert page.header[0].value == "Why green?"
+        page.selectbox(key="explain-against").select(2).run()
+        assert page.header[0].value == "Why green rather than blue?"
+
+    def test_without_a_method_nothing_is_asked(self, app):
+        page = opened(app, "Explain")
+        page.multiselect(key="explain-methods").set_value([]).run()
+        assert page.info[0].value == "Choose a method."
+
+    def test_the_colours_are_those_chosen(self, app):
+        page = opened(app, "Explain")
+        before = html(page)
+        page.selectbox(key="explain-cmap").select("viridis").run()
+        assert not page.exception
+        assert html(page) != before
+
+    def test_another_photo_is_explained_anew(self, app):
+        page = opened(app, "Explain")
+        page.button_group(key="explain-sample").set_value("coffee").run()
+        assert "Grad-CAM on coffee" in html(page)
+
+    def test_a_full_queue_is_told_kindly(self, start):
+        import threading
+
+        from app.conftest import TOY
+
+        gate, at = threading.Event(), start(queue_length=1)
+        at.shelf.get(TOY)
+        at.submit(TOY, "the first of all", lambda *_: gate.wait(TIMEOUT))
+        page = opened(AppTest.from_file(SCRIPT), "Explain")
+        assert "Many people are asking right now" in page.warning[0].value
+        gate.set()
+
+    def test_photos_that_are_none_are_refused_with_the_reason(self, app):
+        page = opened(app, "Explain")
+        page.button_group(key="explain-source").set_value("Upload").run()
+        for name, content, words in [
+            ("empty.png", b"", "no bytes"),
+            ("page.png", b"<svg></svg>", "SVG"),
+            ("text.jpg", b"This is no picture." * 9, "text.jpg"),
+        ]:
+            page.file_uploader(key="explain-upload").set_value((name, content, "image/png")).run()
+            assert words in page.error[0].value, name
+
+
+class TestCompare:
+    def test_methods_are_ranked(self, app):
+        page = opened(app, "Compare")
+        page.multiselect(key="compare-methods").set_value(["grad-cam", "occlusion"])
+        page.multiselect(key="compare-metrics").set_value(["insertion-minus-deletion"]).run()
+        next(each for each in page.button if each.label == "Compare").click().run()
+        assert not page.exception
+        assert page.header[0].value == "The verdict"
+        found = html(page)
+        assert "Is it true to the network?" in found
+        assert "1. " in found
+
+    def test_one_method_is_nothing_to_compare(self, app):
+        page = opened(app, "Compare")
+        page.multiselect(key="compare-methods").set_value(["grad-cam"]).run()
+        assert next(each for each in page.button if each.label == "Compare").disabled
+
+
+class TestStudies:
+    def test_without_any_the_command_is_shown(self, app):
+        page = opened(app, "Studies")
+        assert "seewhy study" in page.code[0].value
+
+    def test_a_study_is_browsed_down_to_a_photo(self, at):
+        from jobs.test_studies import PLAN, rows
+        from seewhy.study import Result
+        from seewhy.study.ledger import open_ledger
+        from seewhy.study.tables import write
+
+        out = at.settings.studies_folder / "first"
+        with open_ledger(out, PLAN) as ledger:
+            for place, unit in enumerate(PLAN.units):
+                ledger.record(Result(unit, rows(place / 10)))
+            write(list(ledger.results()), out)
+        page = opened(AppTest.from_file(SCRIPT), "Studies")
+        assert page.selectbox(key="studies-photo").options == ["a.png", "b.png"]
+        found = html(page)
+        assert "Sparseness" in found
+        assert "cat (50.0%)" in found
+
+
+def test_people_sign_in_where_they_have_to(start):
+    start(sign_in="oidc")
+    app = AppTest.from_file(SCRIPT, default_timeout=TIMEOUT).run()
+    assert [each.label for each in app.button] == ["Sign in"]
+    assert "<figure" not in html(app)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import planted
+from seewhy.app import shelf as home
+from seewhy.app.shelf import Shelf, label
+from seewhy.errors import UnknownName
+
+
+@pytest.fixture
+def loads(monkeypatch) -> list[str]:
+    """Which models were loaded, each slowly."""
+    found: list[str] = []
+
+    def slow(name, device):
+        found.append(name)
+        time.sleep(0.05)
+        return planted.classifier()
+
+    monkeypatch.setattr(home, "load", slow)
+    return found
+
+
+@pytest.mark.parametrize("name", ["py:os:getcwd", "file:/etc", "onnx:/tmp/x.onnx", "timm:resnet18", "", "B"])
+def test_only_what_is_listed_is_ever_loaded(loads, name):
+    shelf = Shelf(["a", "b"])
+    for ask in (shelf.get, shelf.loaded, shelf.check):
+        with pytest.raises(UnknownName, match="there are a, b"):
+            ask(name)
+    assert not loads
+
+
+def test_many_who_ask_at_once_share_one(loads):
+    shelf, found = Shelf(["a"]), []
+    threads = [threading.Thread(target=lambda: found.append(shelf.get("a"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == ["a"]
+    assert len(set(map(id, found))) == 1
+
+
+def test_one_that_is_not_loaded_yet_is_nobodys_to_wait_for(loads):
+    shelf = Shelf(["a"])
+    assert shelf.loaded("a") is None
+    shelf.get("a")
+    assert shelf.loaded("a") is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("bundled:efficientnet-lite0", "efficientnet-lite0"), ("file:/home/me/cats", "cats")]
+)
+def test_models_have_names_for_people(name, said):
+    assert label(name) == said
