@@ -85,6 +85,8 @@ class ClassicClustering:
             return np.zeros(len(rows), np.int64)
         scaled = _min_max_rows(rows)
         reduced = PCA(min(COMPONENTS, *scaled.shape), random_state=seed).fit_transform(scaled)
+        if np.ptp(reduced[:, 0]) == 0:  # all the same: t-SNE would divide by their spread
+            return np.zeros(len(rows), np.int64)
         perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
         plane = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(reduced)
         counts = _counts(self.least, self.most, len(rows))

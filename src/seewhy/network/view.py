@@ -142,9 +142,10 @@ def look(
         raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so nobody can look inside")
     names = list(layers or default_layers(classifier))
     grids = {name: grid_of(classifier, name) for name in names}
+    given = None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
         logits = classifier.logits(classifier.preprocess([image]))[0]
-        asked = _target(classifier, logits, target)
+        asked = given or Target(int(logits.argmax()), chosen="predicted")
         slopes = seen.gradients(asked.score(logits), names)
     logits = logits.detach().float().cpu()
     grouping = _Grouping(clustering or WardClustering(), signed, filtered, seed)
@@ -247,8 +248,3 @@ def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tupl
     asked = Prediction(target.index, classifier.categories[target.index], float(probabilities[target.index]))
     return (*ranked, asked)
 
-
-def _target(classifier: Classifier, logits: Tensor, target: Target | str | int | None) -> Target:
-    if target is None:
-        return Target(int(logits.argmax()), chosen="predicted")
-    return classifier.target(target)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from network import pictures
+from network.pictures import WORDS, blob, cluster, layer
+from seewhy.models import Box as View
+from seewhy.network.layout import LARGEST, lay_out
+
+
+def apart(one, other) -> bool:
+    return (
+        one.right <= other.x or other.right <= one.x or one.y + one.height <= other.y or other.y + other.height <= one.y
+    )
+
+
+@pytest.mark.parametrize("per_band", [None, 1, 2, 3])
+@pytest.mark.parametrize("words", [{}, WORDS], ids=["plain", "words"])
+def test_nothing_overlaps_and_nothing_is_cut_off(per_band, words):
+    found = lay_out(pictures.view(), words, per_band)
+    boxes = [found.photo, *(card.box for card in found.cards), *(row.box for row in found.classes)]
+    assert all(apart(one, other) for one, other in combinations(boxes, 2))
+    for box in boxes:
+        assert 0 <= box.x < box.right <= found.width
+        assert 0 <= box.y < box.y + box.height <= found.height
+
+
+def test_areas_are_as_weights_and_the_heaviest_is_the_largest():
+    cards = lay_out(pictures.view()).cards
+    shares = [card.box.width * card.box.height / abs(card.cluster.weight) for card in cards]
+    assert shares == pytest.approx([shares[0]] * len(shares))
+    assert max(card.box.width for card in cards) == pytest.approx(LARGEST)
+
+
+def test_cards_have_the_shape_of_what_the_network_saw():
+    for card in lay_out(pictures.view(box=View(0, 0, 90, 60))).cards:
+        assert card.box.width / card.box.height == pytest.approx(1.5)
+
+
+def test_layers_go_from_left_to_right_between_photo_and_classes():
+    found = lay_out(pictures.view())
+    places = [found.photo.x, *(column.x for column in found.columns), found.classes[0].box.x]
+    assert places == sorted(places)
+
+
+def test_layers_of_a_narrow_picture_go_on_below():
+    found = lay_out(pictures.view(), per_band=2)
+    first, second, third, fourth = found.columns
+    assert first.y == second.y < third.y == fourth.y
+    assert third.x < second.x
+    assert found.width < lay_out(pictures.view()).width
+
+
+def test_ribbons_run_from_card_to_card():
+    found = lay_out(pictures.view())
+    boxes = {card.key: card.box for card in found.cards}
+    pairs = {(ribbon.start, ribbon.end) for ribbon in found.ribbons}
+    assert pairs == {("photo", "0-0"), ("photo", "0-1"), ("0-0", "1-1"), ("0-1", "1-0"), ("3-0", "class")}
+    for ribbon in found.ribbons:
+        assert ribbon.x < ribbon.to_x
+        if ribbon.start in boxes:
+            assert (ribbon.x, ribbon.y) == (boxes[ribbon.start].right, boxes[ribbon.start].middle)
+
+
+def test_what_looks_at_the_same_stands_at_the_same_height():
+    found = {card.key: card.box.y for card in lay_out(pictures.view()).cards}
+    assert found["0-0"] < found["0-1"]
+    assert found["1-1"] < found["1-0"]  # though 1-0 is the heavier
+
+
+def test_what_is_written_on_a_card():
+    cards = {card.key: card for card in lay_out(pictures.view(), WORDS).cards}
+    assert cards["0-0"].words == ("<wheel>, rim",)
+    assert cards["0-0"].weight == "40 %"
+    assert cards["0-0"].effect == "20.0% without it"
+    assert cards["0-0"].fall == pytest.approx(0.75)
+    assert cards["0-1"].words == ()
+    assert len(cards["3-0"].words) == 2
+    assert cards["3-0"].weight == "\N{MINUS SIGN}60 %"
+    assert [cards[key].confirmed for key in ("0-0", "0-1", "1-1")] == [True, False, None]
+
+
+def test_a_dead_layer_says_so_in_its_column():
+    assert " ".join(lay_out(pictures.view()).columns[2].remark) == "no positive evidence in this layer"
+
+
+def test_a_view_in_which_nothing_was_found_can_be_drawn():
+    found = lay_out(pictures.view((layer("dead", outcome="nothing"),)))
+    assert found.cards == found.ribbons == ()
+    assert lay_out(pictures.view((layer("one", cluster(0, 100, blob(1, 1))),))).cards[0].box.width == LARGEST
