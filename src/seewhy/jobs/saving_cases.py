@@ -136,6 +136,6 @@ def _save_likeness(twin: Twin, image: Image, folder: Path) -> None:
 
 
 def _manifest(folder: Path, about: About, values: Mapping[str, Any]) -> None:
-    content = {"schema": SCHEMA, "seewhy": __version__, "cases": about.__dict__, **values}
+    content = {"schema": SCHEMA, "seewhy": __version__, "base": about.__dict__, **values}
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", "utf-8")

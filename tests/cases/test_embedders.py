@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import zoo
+from seewhy.cases.embedders import Cole, Penultimate, contributions, find_embedder
+from seewhy.errors import UnknownName, UsageError
+from seewhy.models import Classifier, black_box
+from seewhy.models.encoders import load_encoder
+
+LINEAR = [name for name in zoo.SOUND if name != "training"]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_contributions_add_up_to_the_logit_less_its_bias(name):
+    module = zoo.network(name).double()
+    classifier = Classifier.from_module(module, zoo.classifier(name).preprocessing)
+    features, logits = classifier.embed_and_score(zoo.inputs(4).double())
+    head = module.get_submodule(classifier.head)
+    found = contributions(features, Cole(classifier).weight, logits.argmax(1))
+    wanted = logits.max(1).values - head.bias.detach()[logits.argmax(1)]
+    torch.testing.assert_close(found.sum(1), wanted)
+
+
+def test_contributions_add_up_in_the_default_model(default_classifier):
+    x = default_classifier.preprocess(zoo.photos(2))
+    features, logits = default_classifier.embed_and_score(x)
+    torch.testing.assert_close(logits, default_classifier.logits(x).detach())
+    top = logits.argmax(1)
+    found = contributions(features, Cole(default_classifier).weight, top).sum(1)
+    bias = default_classifier.module.classifier.bias.detach()[top]
+    torch.testing.assert_close(found + bias, logits.max(1).values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["penultimate", "cole"])
+def test_vectors_have_length_one_and_come_with_the_logits(name):
+    classifier = zoo.classifier("gap-linear")
+    images = zoo.photos(3)
+    vectors, logits = find_embedder(name, classifier)(images)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(logits, classifier.logits(classifier.preprocess(images)).detach())
+    wanted = classifier.embed(classifier.preprocess(images))
+    if name == "cole":
+        wanted = wanted * classifier.module.head.weight.detach()[logits.argmax(1)]
+    torch.testing.assert_close(vectors, wanted / wanted.norm(dim=1, keepdim=True))
+
+
+def test_scores_that_are_no_linear_function_have_no_contributions():
+    classifier = zoo.classifier("zero-gradient")  # rounds its logits
+    with pytest.raises(UsageError, match="use --embedding penultimate"):
+        Cole(classifier)(zoo.photos(1))
+
+
+def test_a_black_box_is_embedded_by_another_encoder_only():
+    service = black_box(lambda pictures: [[0.25, 0.75]] * len(pictures), size=(32, 32))
+    with pytest.raises(UsageError, match="name an encoder"):
+        find_embedder("penultimate", service)
+    with pytest.raises(UnknownName):
+        find_embedder("clip", service)
+    vectors, logits = find_embedder("py:cli.nets:named", service)(zoo.photos(2))
+    assert vectors.shape == (2, zoo.WIDTH)
+    assert logits.softmax(1)[0].tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_a_timm_network_loses_its_classes(tmp_path):
+    from timm.models import save_for_hf
+
+    from seewhy.models import from_timm
+
+    torch.manual_seed(0)
+    module = from_timm.build("test_resnet", 3)
+    save_for_hf(module, tmp_path, safe_serialization=True)
+    encoder = load_encoder(f"hf-hub:{tmp_path}", device="cpu")
+    images = zoo.photos(2)
+    wanted = module.forward_head(module.forward_features(encoder.network.preprocess(images)), pre_logits=True)
+    torch.testing.assert_close(encoder(images), wanted.detach())
+    assert encoder.network.grid(encoder.layer)
+    assert encoder.layer == "layer4"
+    classifier = zoo.classifier("gap-linear")
+    assert find_embedder(f"hf-hub:{tmp_path}", classifier)(images).vectors.shape == (2, wanted.shape[1])
+
+
+def test_a_clip_network_gives_its_projected_vectors(tmp_path):
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = {**small, "image_size": 32, "patch_size": 8}
+    config = CLIPConfig(text_config={**small, "vocab_size": 64}, vision_config=vision, projection_dim=24)
+    module = CLIPModel(config).eval()
+    module.save_pretrained(tmp_path)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    encoder = load_encoder(f"hf-hub:{tmp_path}", device="cpu")
+    images = zoo.photos(2)
+    x = encoder.network.preprocess(images)
+    with torch.no_grad():
+        wanted = module.visual_projection(module.vision_model(pixel_values=x).pooler_output)
+    torch.testing.assert_close(encoder(images), wanted)
+    assert encoder.network.grid(encoder.layer).prefix == 1
+
+
+def test_what_names_no_class_is_the_raw_embedding():
+    assert Penultimate(zoo.classifier("gap-linear")).channel_weights(torch.tensor([0])) is None

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from cases.squares import folder_of, square
+
+MODEL = "py:planted:classifier"
+
+
+@pytest.fixture
+def built(seewhy, tmp_path):
+    """A case base `cases` of the pictures in `squares`."""
+    folder_of(tmp_path / "squares", each=4)
+    square("red", 50).to_pil().save(tmp_path / "asked.png")
+    run = seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases")
+    assert run.code == 0, run.err
+    return run
+
+
+def manifest(path):
+    return json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
+
+
+def test_build_counts_and_goes_on(built, seewhy, tmp_path):
+    assert built.rows == [["12", "12", "0"]]
+    (tmp_path / "squares/red/0.png").unlink()
+    square("blue", 7).to_pil().save(tmp_path / "squares/blue/new.png")
+    (tmp_path / "squares/blue/bad.png").write_bytes(b"no picture")
+    again = seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases", "--json")
+    assert again.code == 3
+    assert "blue/bad.png" in again.err
+    assert {key: again.json[key] for key in ("cases", "embedded", "failed")} == {
+        "cases": 12,
+        "embedded": 1,
+        "failed": 1,
+    }
+    assert manifest(tmp_path / "cases/manifest.json")["about"]["fingerprint"] == again.json["fingerprint"]
+
+
+def test_twins_are_told_drawn_and_saved(built, seewhy, tmp_path):
+    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--top", "3")
+    assert run.code == 0, run.err
+    assert [row[:2] for row in run.rows] == [["asked.png", "red"]] * 3
+    assert [row[4:] for row in run.rows] == [["red", "red"]] * 3
+    assert run.rows[0][3] >= run.rows[1][3] >= run.rows[2][3]
+    folder = tmp_path / "seewhy-out/asked"
+    told = manifest(folder / "manifest.json")
+    assert [each["path"] for each in told["twins"]] == [row[2] for row in run.rows]
+    assert told["base"]["classifier"] == "colours"
+    assert told["cases"] == 12
+    values = np.load(folder / "twin-1/own.npy")
+    assert values.mean() == pytest.approx(told["twins"][0]["similarity"], abs=1e-5)
+    assert (folder / "twins.png").exists()
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("asked.png", run.rows[0][2], "Why they match", "Trust score", "They agree"))
+    assert page.count("data:image/jpeg") == 1 + 3 + 2 * 3
+
+
+def test_two_encoders_are_shown_side_by_side(built, seewhy, tmp_path):
+    seewhy("cases", "build", "squares", "--model", MODEL, "--embedding", "cole", "--out", "cole")
+    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--beside", "cole", "--json")
+    assert run.code == 0, run.err
+    (found,) = run.json
+    assert found["beside"]["embedding"] == "cole"
+    assert 0 <= found["beside"]["overlap"] <= 1
+    assert "What looks alike to cole" in (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+
+
+def test_a_picture_of_the_base_is_left_out_and_named(built, seewhy):
+    run = seewhy("cases", "twins", "squares/red/1.png", "--cases", "cases")
+    assert "left out red/1.png, the picture itself" in run.err
+    assert "red/1.png" not in {row[2] for row in run.rows}
+
+
+def test_counterfactuals_are_told_drawn_and_saved(built, seewhy, tmp_path):
+    run = seewhy("cases", "counterfactual", "asked.png", "--cases", "cases", "--target", "blue")
+    assert run.code == 0, run.err
+    assert {row[1] for row in run.rows} == {"red"}
+    assert {row[3] for row in run.rows[:2]} == {"blue"}
+    told = manifest(tmp_path / "seewhy-out/asked/manifest.json")
+    assert told["target"] == told["unlike"]["prediction"]["name"] == told["swap"]["prediction"]["name"] == "blue"
+    assert told["swap"]["pairs"]
+    names = {path.name for path in (tmp_path / "seewhy-out/asked").iterdir()}
+    assert names >= {"unlike", "like", "borderline", "swap-own.png", "swap-other.png", "manifest.json"}
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("What would have turned", "parts of another picture", "Asked: what would"))
+
+
+def test_bad_pictures_do_not_stop_the_rest(built, seewhy):
+    for command in ("twins", "counterfactual"):
+        run = seewhy("cases", command, "asked.png", "missing.png", "--cases", "cases")
+        assert run.code == 3
+        assert run.rows
+        assert "missing.png" in run.err
+        assert seewhy("cases", command, "missing.png", "--cases", "cases").code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["twins", "asked.png", "--cases", "cases", "--model", "py:cli.nets:named"], "cases of another classifier"),
+        (["build", "squares", "--model", "py:cli.nets:named", "--out", "cases"], "cases of another classifier"),
+        (["build", "squares", "--model", MODEL, "--embedding", "cole", "--out", "cases"], "not by cole"),
+        (["build", "squares", "--model", MODEL, "--embedding", "clip", "--out", "other"], "names no source of models"),
+        (["build", "nowhere", "--model", MODEL, "--out", "other"], "there is no folder nowhere"),
+        (["twins", "asked.png", "--cases", "squares"], "holds no case base"),
+        (["counterfactual", "asked.png", "--cases", "cases", "--target", "mauve"], "no class 'mauve'"),
+    ],
+)
+def test_a_request_without_sense_is_refused_with_the_cause(built, seewhy, arguments, words):
+    run = seewhy("cases", *arguments)
+    assert run.code == 2, run.err
+    assert words in run.err
+    assert run.out == ""
