@@ -12,8 +12,8 @@ def encode(texts):
     return np.array([PLACES[text] for text in texts], np.float32)
 
 
-def word(text: str, lemma: str | None = None) -> Word:
-    return Word(text, lemma or text, filler=False)
+def word(text: str, lemma: str | None = None, *, noun: bool = True) -> Word:
+    return Word(text, lemma or text, filler=False, noun=noun)
 
 
 def test_the_name_is_the_word_nearest_to_all_phrases():
@@ -29,6 +29,15 @@ def test_of_equals_the_first_in_the_alphabet():
         return np.ones((len(texts), 1), np.float32)
 
     assert central_word({"x": 1}, [word("zebra"), word("ant")], same).text == "ant"
+
+
+def test_a_thing_before_how_it_is():
+    def nearer_to_thin(texts):
+        return np.array([[1, 0] if "thin" in text else [0, 1] for text in texts], np.float32)
+
+    thin, legs = word("thin", noun=False), word("legs", "leg")
+    assert central_word({"thin leg": 1}, [thin, legs], nearer_to_thin) == legs
+    assert central_word({"thin": 1}, [thin], nearer_to_thin) == thin
 
 
 def test_a_base_form_has_one_form_the_one_typed_most():

@@ -51,6 +51,7 @@ def explain(
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
     from seewhy.jobs import NetworkRequest, explain_network_each, photo_folders
+    from seewhy.jobs.words import naming_of
     from seewhy.models import load
     from seewhy.network.storage import manifest
     from seewhy.report import write_network_report
@@ -61,12 +62,13 @@ def explain(
         request = NetworkRequest.of(
             classifier, target, layers=options.split(layers), clustering=clustering, signed=signed, seed=seed
         )
+        naming = naming_of(classifier)
     views: list[NetworkView] = []
     manifests: list[dict[str, Any]] = []
     failures: list[tuple[str, SeewhyError]] = []
 
     def saved(progress: Progress) -> Iterator[tuple[NetworkPicture, Path]]:
-        outcomes = explain_network_each(classifier, sources, request, progress=progress)
+        outcomes = explain_network_each(classifier, sources, request, naming, progress)
         for outcome, folder in zip(outcomes, photo_folders(map(str, sources), out), strict=True):
             if outcome.error:
                 failures.append((outcome.source, outcome.error))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.network.labels import United, Words, unite
+from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
 
 __all__ = ["Concept", "Example", "GlobalView", "LayerConcepts", "Seen", "Trend", "sum_up"]
@@ -21,7 +21,7 @@ class Seen:
     """One picture's view, and the words on its clusters."""
 
     view: NetworkView
-    words: Words
+    words: Said
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def _rank(concept: Concept) -> tuple[float, str]:
     return -concept.score, concept.name
 
 
-def _trends(layers: Sequence[str], words: Iterable[Words]) -> tuple[Trend, ...]:
+def _trends(layers: Sequence[str], words: Iterable[Said]) -> tuple[Trend, ...]:
     scores: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for each in words:
         for (layer, _), said in each.items():

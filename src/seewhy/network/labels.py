@@ -9,17 +9,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from seewhy.network.view import Cluster, LayerView
+from seewhy.network.view import Cluster, LayerView, Words
 from seewhy.people.records import Answer
 from seewhy.words import Phrase, Vocabulary
 
 __all__ = [
     "ClusterWords",
+    "Said",
     "ScoredLabel",
     "United",
-    "Words",
     "label_score",
     "phrases_of",
+    "scores_of",
     "unite",
     "unite_all",
     "words_of",
@@ -60,7 +61,7 @@ class ClusterWords:
         return tuple(each.name for each in self.labels if np.isclose(each.score, self.labels[0].score))
 
 
-Words: TypeAlias = Mapping[tuple[str, int], ClusterWords]  # by layer and cluster
+Said: TypeAlias = Mapping[tuple[str, int], ClusterWords]  # by layer and cluster
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class United:
     words: ClusterWords
 
 
-def label_score(count: int, mean_stage: float, *, right: bool) -> float:
+def label_score(count: float, mean_stage: float, *, right: bool) -> float:
     """How well a label fits: often given, seen early, and a quarter where no guess behind it was right.
 
     Source: Bianchi et al. 2024, s = count · (1 − 0.1 · mean stage).
@@ -92,15 +93,28 @@ def phrases_of(answers: Iterable[Answer]) -> list[Phrase]:
     ]
 
 
-def words_of(answers: Iterable[Answer], vocabulary: Vocabulary) -> dict[tuple[str, int], ClusterWords]:
-    """The words on each cluster of one picture that somebody played, from all answers about the picture."""
+def words_of(
+    answers: Iterable[Answer], vocabulary: Vocabulary, trust: Mapping[str, float] | None = None
+) -> dict[tuple[str, int], ClusterWords]:
+    """The words on each cluster of one picture that somebody played, from all answers about the picture.
+
+    With `trust`, in [0, 1] by player, an answer counts in a score as much as its player is trusted; the paper has no
+    such thing, and without it three players of whom one means harm end in a tie. Of equal labels the one that is said
+    more often anywhere comes first.
+    """
     games: defaultdict[tuple[str, int], list[Answer]] = defaultdict(list)
     for answer in answers:
         games[answer.layer, answer.cluster].append(answer)
-    return {cluster: _cluster_words(played, vocabulary) for cluster, played in games.items()}
+    scoring = _Scoring(vocabulary, trust or {})
+    return {cluster: scoring.words(played) for cluster, played in games.items()}
 
 
-def unite(layer: LayerView, words: Words) -> tuple[United, ...]:
+def scores_of(words: Said) -> Words:
+    """Labels and scores alone, as a picture of the view takes them."""
+    return {cluster: tuple((label.name, label.score) for label in said.labels) for cluster, said in words.items()}
+
+
+def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
     """The layer's clusters with words, those that share a best label as one, heaviest first.
 
     Sharing is passed on: A and B, B and C unite all three. Source: Bianchi et al. 2024, label merging.
@@ -118,45 +132,51 @@ def unite(layer: LayerView, words: Words) -> tuple[United, ...]:
     return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
 
 
-def unite_all(layer: LayerView, words: Words) -> United | None:
+def unite_all(layer: LayerView, words: Said) -> United | None:
     """All clusters of the layer with words as one; None where no cluster has any."""
     played = [cluster for cluster in layer.clusters if (layer.name, cluster.index) in words]
     return _united(layer.name, played, words) if played else None
 
 
-def _cluster_words(answers: Sequence[Answer], vocabulary: Vocabulary) -> ClusterWords:
-    behind: defaultdict[str, list[Answer]] = defaultdict(list)
-    for answer in answers:
-        for name in _names(answer, vocabulary):
-            behind[name].append(answer)
-    resigned = sum(answer.guess is None for answer in answers)
-    won = sum(answer.won for answer in answers)
-    return ClusterWords(
-        _ranked(_scored(name, given) for name, given in behind.items()),
-        won,
-        len(answers) - won - resigned,
-        resigned,
-        float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
-        any(answer.simulated for answer in answers),
-    )
+@dataclass(frozen=True)
+class _Scoring:
+    vocabulary: Vocabulary
+    trust: Mapping[str, float]
 
+    def words(self, answers: Sequence[Answer]) -> ClusterWords:
+        behind: defaultdict[str, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            for name in self._names(answer):
+                behind[name].append(answer)
+        said = self.vocabulary.said
+        scored = (self._scored(name, given) for name, given in behind.items())
+        resigned = sum(answer.guess is None for answer in answers)
+        won = sum(answer.won for answer in answers)
+        return ClusterWords(
+            tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
+            won,
+            len(answers) - won - resigned,
+            resigned,
+            float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
+            any(answer.simulated for answer in answers),
+        )
 
-def _names(answer: Answer, vocabulary: Vocabulary) -> set[str]:
-    """The labels of one answer; to say the same twice is to say it once."""
-    found = {vocabulary.name_of(phrase) for phrase in phrases_of([answer])}
-    return {name for name in found if name is not None}
+    def _names(self, answer: Answer) -> set[str]:
+        """The labels of one answer; to say the same twice is to say it once."""
+        found = {self.vocabulary.name_of(phrase) for phrase in phrases_of([answer])}
+        return {name for name in found if name is not None}
 
-
-def _scored(name: str, behind: Sequence[Answer]) -> ScoredLabel:
-    stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
-    return ScoredLabel(name, label_score(len(behind), stage, right=right), len(behind), stage, right)
+    def _scored(self, name: str, behind: Sequence[Answer]) -> ScoredLabel:
+        stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
+        weight = sum(self.trust.get(answer.player, 1.0) for answer in behind)
+        return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
 
 
 def _ranked(labels: Iterable[ScoredLabel]) -> tuple[ScoredLabel, ...]:
     return tuple(sorted(labels, key=lambda label: (-label.score, label.name)))
 
 
-def _united(layer: str, clusters: Sequence[Cluster], words: Words) -> United:
+def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
     said = [words[layer, cluster.index] for cluster in clusters]
     weights = np.array([cluster.weight for cluster in clusters])
     shares = np.abs(weights) / np.abs(weights).sum()

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from seewhy.errors import StoreError, UsageError
 from seewhy.home import home
 
-__all__ = ["DATABASE", "HEAD", "Store", "open_store", "storable", "utc_now"]
+__all__ = ["DATABASE", "HEAD", "Store", "is_there", "open_store", "storable", "utc_now"]
 
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions
@@ -99,6 +99,11 @@ def open_store(url: str | None = None, clock: Callable[[], datetime] = utc_now) 
         yield Store(engine, clock)
     finally:
         engine.dispose()
+
+
+def is_there() -> bool:
+    """Whether there may be a store to open, so that who only asks need not make one."""
+    return bool(os.environ.get("SEEWHY_DATABASE_URL")) or (home() / DATABASE).exists()
 
 
 def _address(url: str | None) -> URL:

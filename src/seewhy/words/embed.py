@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -38,9 +39,10 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
     with needs_extra():
         from sentence_transformers import SentenceTransformer
     if name == DEFAULT_ENCODER:
-        return _encoding(SentenceTransformer(_bundled(), device="cpu", local_files_only=True))
+        with _no_bars():
+            return _encoding(SentenceTransformer(_bundled(), device="cpu", local_files_only=True))
     try:
-        with downloading(name), hub_or_cache():
+        with downloading(name), hub_or_cache(), _no_bars():
             return _encoding(SentenceTransformer(name, device="cpu"))
     except ModelError as error:
         reason = str(error.__cause__ or error).splitlines()[0]
@@ -58,6 +60,20 @@ def _encoding(model: Any) -> Encoder:
         return np.asarray(found, np.float32)
 
     return encode
+
+
+@contextmanager
+def _no_bars() -> Generator[None]:
+    """Whoever waits is told by our own progress; afterwards the library is as it was."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _bundled() -> str:

@@ -23,11 +23,12 @@ FILLERS = frozenset((
 
 @dataclass(frozen=True)
 class Word:
-    """One word as typed, its base form, and whether it says nothing on its own."""
+    """One word as typed, its base form, whether it says nothing on its own, and whether it names a thing."""
 
     text: str
     lemma: str
     filler: bool
+    noun: bool
 
 
 def analyse(phrases: Sequence[str]) -> list[tuple[Word, ...]]:
@@ -43,7 +44,8 @@ def analyse(phrases: Sequence[str]) -> list[tuple[Word, ...]]:
 
 def _word(token: Any) -> Word:
     text = str(token.text)
-    return Word(text, str(token.lemma_), bool(token.is_stop) or token.is_punct or token.is_space or text in FILLERS)
+    filler = bool(token.is_stop) or token.is_punct or token.is_space or text in FILLERS
+    return Word(text, str(token.lemma_), filler, token.pos_ in {"NOUN", "PROPN"})
 
 
 @cache

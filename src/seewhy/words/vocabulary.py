@@ -58,6 +58,14 @@ class Vocabulary:
         return self._names.get(phrase)
 
     @cached_property
+    def said(self) -> Counter[str]:
+        """How often each label was said, of whatever class."""
+        found: Counter[str] = Counter()
+        for label in self.labels:
+            found[label.name] += label.count
+        return found
+
+    @cached_property
     def _names(self) -> dict[Phrase, str]:
         return {
             Phrase(text, label.about, label.language): label.name for label in self.labels for text, _ in label.phrases
