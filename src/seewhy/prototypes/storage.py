@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.torch import save as packed
 
 from seewhy.draw import png_bytes
-from seewhy.errors import ModelError
+from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
@@ -70,7 +70,7 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
         )
     try:
         model = _read(folder, card)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
         ) from error
@@ -85,12 +85,12 @@ def read_prototype_card(folder: Path) -> dict[str, Any]:
         ModelError: it holds no prototype network.
     """
     path = folder / CARD
+    if not path.is_file():
+        raise ModelError(f"{folder} holds no prototypes; `seewhy prototypes train` makes some")
     try:
         card = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} holds no prototype network ({error}); `seewhy prototypes train` makes one"
-        ) from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}; train again") from error
     if not isinstance(card, dict) or card.get("kind") != KIND:
         raise ModelError(f"{folder} holds another kind of model; `seewhy prototypes train` makes prototypes from it")
     if card["schema"] != SCHEMA:

@@ -1,0 +1,89 @@
+"""`seewhy prototypes`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from PIL import Image as Pillow
+
+from prototypes import squares, trunks
+from seewhy.prototypes.storage import load_prototypes, save_prototypes
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prototypes")
+    trunks.trunk_folder(trunks.picture_folder(root / "pictures"), root / "trunk")
+    Pillow.fromarray(squares.pixels("red", 700)).save(root / "photo.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(place):
+    from seewhy.jobs import train_prototypes_on
+
+    train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=trunks.QUICK)
+    return place / "model"
+
+
+def test_train_writes_a_model_and_its_report(seewhy, place, tmp_path):
+    few = ("--per-class", "2", "--copies", "0", "--warm-steps", "20")
+    run = seewhy("prototypes", "train", place / "pictures", "--trunk", f"file:{place / 'trunk'}", *few, "--json")
+    out = tmp_path / "seewhy-prototypes"
+    assert run.code == (0 if run.json["usable"] else 1)
+    assert run.json["usable"] == json.loads((out / "card.json").read_text())["usable"]
+    assert "May it be used?" in (out / "report.html").read_text("utf-8")
+    assert "report:" in run.err
+
+
+def test_what_the_gate_refuses_is_a_failure_that_says_why(seewhy, place, tmp_path):
+    run = seewhy(
+        *("prototypes", "train", place / "pictures", "--trunk", f"file:{place / 'trunk'}", "--out", tmp_path / "out"),
+        *("--recipe", "source1", "--joint-steps", "1"),
+    )
+    assert run.code == 1
+    assert run.err.count("not usable:") == len(json.loads((tmp_path / "out" / "card.json").read_text())["reasons"])
+    assert ["usable", "no"] in run.rows
+    assert "Not usable" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_points_add_up_on_the_screen(seewhy, place, model):
+    run = seewhy("prototypes", "explain", place / "photo.png", "--model", model, "--refused")
+    assert run.code == 0
+    assert run.rows[0][2] == "start"
+    assert run.rows[-1][2] == "score"
+    points = [float(row[5]) for row in run.rows]
+    assert sum(points[:-1]) == pytest.approx(points[-1], abs=0.005 * len(points))
+
+
+def test_explain_leaves_a_folder(seewhy, place, model, tmp_path):
+    run = seewhy("prototypes", "explain", place / "photo.png", "missing.png", "--model", model, "--refused", "--json")
+    assert run.code == 3
+    assert run.json[0]["classes"][0]["prototypes"]
+    assert "missing.png" in run.err
+    out = tmp_path / "seewhy-out"
+    assert {path.name for path in (out / "photo").iterdir()} == {"manifest.json", "maps.npy", "picture.png"}
+    page = (out / "report.html").read_text("utf-8")
+    assert "This looks like that" in page
+    assert "missing.png" in page
+
+
+def test_refused_prototypes_explain_nothing_unless_asked(seewhy, place, model, tmp_path):
+    found = load_prototypes(model, refused=True)
+    bad = replace(found, diagnosis=replace(found.diagnosis, confusion=((5, 0), (5, 0))))
+    save_prototypes(tmp_path / "bad", bad, trunks.TINY, {})
+    run = seewhy("prototypes", "explain", place / "photo.png", "--model", tmp_path / "bad")
+    assert run.code == 1
+    assert "not usable" in run.err
+    assert "--refused" in run.err
+    run = seewhy("prototypes", "explain", place / "photo.png", "--model", tmp_path / "bad", "--refused")
+    assert run.code == 0
+    assert "did not pass the gate" in (tmp_path / "seewhy-out" / "report.html").read_text("utf-8")
+
+
+def test_a_trunk_of_other_classes_is_wrong_usage(seewhy, place):
+    run = seewhy("prototypes", "train", place / "pictures", "--trunk", "bundled:efficientnet-lite0")
+    assert run.code == 2
+    assert "seewhy train" in run.err

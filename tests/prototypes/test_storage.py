@@ -1,0 +1,85 @@
+"""Prototypes on disk: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from prototypes.trunks import TINY
+from seewhy.errors import ModelError
+from seewhy.models import load
+from seewhy.prototypes.storage import load_prototypes, save_prototypes
+
+
+@pytest.fixture
+def saved(tiny_model, tmp_path):
+    save_prototypes(tmp_path / "model", tiny_model, TINY, {"seed": 0})
+    return tmp_path / "model"
+
+
+def change(folder, **fields):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | fields))
+
+
+def test_what_was_saved_comes_back(tiny_model, saved):
+    found = load_prototypes(saved)
+    assert found.diagnosis == tiny_model.diagnosis
+    assert found.classes == tiny_model.classes
+    assert found.preprocessing == tiny_model.preprocessing
+    for one, other in zip(found.prototypes, tiny_model.prototypes, strict=True):
+        assert (one.label, one.source, one.cell, one.box) == (other.label, other.source, other.cell, other.box)
+        assert np.array_equal(one.picture.pixels, other.picture.pixels)
+    images = zoo.photos(2)
+    assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
+
+
+def test_the_same_network_gives_the_same_bytes(tiny_model, saved, tmp_path):
+    save_prototypes(tmp_path / "again", tiny_model, TINY, {"seed": 0})
+    for path in filter(lambda each: each.is_file(), saved.rglob("*")):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(saved)).read_bytes()
+
+
+def test_what_the_gate_refused_is_never_written_as_usable(refused_model, tmp_path):
+    save_prototypes(tmp_path / "model", refused_model, TINY, {})
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert card["usable"] is False
+    assert "finds 0%" in card["reasons"][0] + card["reasons"][-1]
+    with pytest.raises(ModelError, match=r"not usable: .*--refused"):
+        load_prototypes(tmp_path / "model")
+    assert not load_prototypes(tmp_path / "model", refused=True).diagnosis.usable
+
+
+def test_as_a_plain_classifier_it_is_not_opened(saved):
+    with pytest.raises(ModelError, match="seewhy prototypes explain"):
+        load(f"file:{saved}")
+
+
+def test_another_kind_of_folder_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"holds no prototypes; `seewhy prototypes train"):
+        load_prototypes(tmp_path)
+    (tmp_path / "card.json").write_text('{"schema": 1}')
+    with pytest.raises(ModelError, match="another kind of model"):
+        load_prototypes(tmp_path)
+
+
+def test_a_damaged_folder_is_told(saved):
+    (saved / "prototypes" / "000.png").unlink()
+    with pytest.raises(ModelError, match="damaged since the prototypes were saved"):
+        load_prototypes(saved)
+
+
+def test_other_weights_are_told(saved):
+    (saved / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="not the file that the card was written for"):
+        load_prototypes(saved)
+
+
+def test_another_schema_is_told(saved):
+    change(saved, schema=7)
+    with pytest.raises(ModelError, match="schema 7"):
+        load_prototypes(saved)
