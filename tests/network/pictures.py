@@ -18,10 +18,10 @@ def blob(row: int, column: int, side: int = 7) -> np.ndarray:
     return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 3).astype(np.float32)
 
 
-def cluster(index: int, weight: float, map: np.ndarray, hidden: float | None = 0.2) -> Cluster:
+def cluster(index: int, weight: float, values: np.ndarray, hidden: float | None = 0.2) -> Cluster:
     """With no more maps than its number says."""
     effect = None if hidden is None else Effect(hidden, 0.6)
-    return Cluster(index, weight, tuple(range(index + 1)), map, effect)
+    return Cluster(index, weight, tuple(range(index + 1)), values, effect)
 
 
 def layer(name: str, *clusters: Cluster, outcome: str | None = None) -> LayerView:

@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64decode
 from io import BytesIO
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def picture() -> NetworkPicture:
     return NetworkPicture(pictures.view(), WORDS)
 
 
-def texts(root: ElementTree.Element) -> str:
+def texts(root: ET.Element) -> str:
     return " ".join(each.text or "" for each in root.iter(f"{SVG}text"))
 
 
 def test_alone_it_is_whole(picture):
-    root = ElementTree.fromstring(picture.svg)  # noqa: S314 - our own
+    root = ET.fromstring(picture.svg)  # noqa: S314 - our own
     images = list(root.iter(f"{SVG}image"))
     assert len(images) == 1 + 5
     for each in images:
@@ -43,7 +43,7 @@ def test_alone_it_is_whole(picture):
 
 
 def test_it_says_what_it_shows(picture):
-    root = ElementTree.fromstring(picture.svg)  # noqa: S314
+    root = ET.fromstring(picture.svg)  # noqa: S314
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == (
         f"What toy & co found in {NASTY} that speaks for tiger <cat> (80.0%): 5 groups of maps in 4 layers, the first "
@@ -57,7 +57,7 @@ def test_it_says_what_it_shows(picture):
 
 def test_in_a_page_pictures_are_held_once_and_every_card_leads_somewhere(picture):
     page = f"<main>{picture.definitions('p')}{picture.inside('p')}{picture.folded('p')}</main>"
-    root = ElementTree.fromstring(page)  # noqa: S314
+    root = ET.fromstring(page)  # noqa: S314
     ids = [each.attrib["id"] for each in root.iter() if "id" in each.attrib]
     assert len(ids) == len(set(ids))
     assert len(list(root.iter(f"{SVG}image"))) == 6
@@ -70,7 +70,7 @@ def test_in_a_page_pictures_are_held_once_and_every_card_leads_somewhere(picture
 
 
 def test_frames_tell_what_was_felt(picture):
-    root = ElementTree.fromstring(picture.svg)  # noqa: S314
+    root = ET.fromstring(picture.svg)  # noqa: S314
     frames = {
         group.attrib["data-key"]: group.find(f"{SVG}rect").attrib
         for group in root.iter(f"{SVG}g")
@@ -133,5 +133,5 @@ def test_saved_files_hold_all(picture, tmp_path):
 
 def test_a_view_in_which_nothing_was_found_is_still_a_picture():
     found = NetworkPicture(pictures.view((layer("dead", outcome="nothing here"),)))
-    assert "nothing here" in texts(ElementTree.fromstring(found.svg))  # noqa: S314
+    assert "nothing here" in texts(ET.fromstring(found.svg))  # noqa: S314
     assert found.raster().width > 100

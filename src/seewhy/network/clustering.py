@@ -84,9 +84,9 @@ class ClassicClustering:
         if len(rows) < FEWEST_TO_SPLIT or self.most == 1:
             return np.zeros(len(rows), np.int64)
         scaled = _min_max_rows(rows)
-        reduced = PCA(min(COMPONENTS, *scaled.shape), random_state=seed).fit_transform(scaled)
-        if np.ptp(reduced[:, 0]) == 0:  # all the same: t-SNE would divide by their spread
+        if not np.ptp(scaled, axis=0).any():  # all the same: t-SNE would divide by their spread
             return np.zeros(len(rows), np.int64)
+        reduced = PCA(min(COMPONENTS, *scaled.shape), random_state=seed).fit_transform(scaled)
         perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
         plane = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(reduced)
         counts = _counts(self.least, self.most, len(rows))
