@@ -7,7 +7,6 @@ import zoo
 from seewhy.cases.embedders import Cole, Penultimate, contributions, find_embedder
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Classifier, black_box
-from seewhy.models.encoders import load_encoder
 
 LINEAR = [name for name in zoo.SOUND if name != "training"]
 
@@ -61,43 +60,6 @@ def test_a_black_box_is_embedded_by_another_encoder_only():
     vectors, logits = find_embedder("py:cli.nets:named", service)(zoo.photos(2))
     assert vectors.shape == (2, zoo.WIDTH)
     assert logits.softmax(1)[0].tolist() == pytest.approx([0.25, 0.75])
-
-
-def test_a_timm_network_loses_its_classes(tmp_path):
-    from timm.models import save_for_hf
-
-    from seewhy.models import from_timm
-
-    torch.manual_seed(0)
-    module = from_timm.build("test_resnet", 3)
-    save_for_hf(module, tmp_path, safe_serialization=True)
-    encoder = load_encoder(f"hf-hub:{tmp_path}", device="cpu")
-    images = zoo.photos(2)
-    wanted = module.forward_head(module.forward_features(encoder.network.preprocess(images)), pre_logits=True)
-    torch.testing.assert_close(encoder(images), wanted.detach())
-    assert encoder.network.grid(encoder.layer)
-    assert encoder.layer == "layer4"
-    classifier = zoo.classifier("gap-linear")
-    assert find_embedder(f"hf-hub:{tmp_path}", classifier)(images).vectors.shape == (2, wanted.shape[1])
-
-
-def test_a_clip_network_gives_its_projected_vectors(tmp_path):
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
-
-    torch.manual_seed(0)
-    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
-    vision = {**small, "image_size": 32, "patch_size": 8}
-    config = CLIPConfig(text_config={**small, "vocab_size": 64}, vision_config=vision, projection_dim=24)
-    module = CLIPModel(config).eval()
-    module.save_pretrained(tmp_path)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
-    encoder = load_encoder(f"hf-hub:{tmp_path}", device="cpu")
-    images = zoo.photos(2)
-    x = encoder.network.preprocess(images)
-    with torch.no_grad():
-        wanted = module.visual_projection(module.vision_model(pixel_values=x).pooler_output)
-    torch.testing.assert_close(encoder(images), wanted)
-    assert encoder.network.grid(encoder.layer).prefix == 1
 
 
 def test_what_names_no_class_is_the_raw_embedding():

@@ -98,7 +98,7 @@ def find_twins(base: CaseBase, embedder: Embedder, image: Image, top: int = 5) -
         embedding=embedder.name,
         twins=tuple(map(Twin, cases, images, likenesses(embedder, image, images))),
         same_class=bool(rows),
-        vote=_vote(base, embedder, voters),
+        vote=_vote(classes[voters], embedder.classifier.categories),
         trust=_trust(base, query, left_out, classes == query.predicted),
         left_out=tuple(Copy(case_of(base, embedder, query, row), why) for row, why in sorted(left_out.items())),
         cases=len(base),
@@ -122,10 +122,8 @@ def trust_score(to_other: float, to_same: float) -> float:
     return other / same
 
 
-def _vote(base: CaseBase, embedder: Embedder, voters: list[int]) -> tuple[Vote, ...]:
-    """By class, most frequent first; of equals the one whose nearest case is nearest."""
-    categories = embedder.classifier.categories
-    classes = case_classes(base, categories)[voters]
+def _vote(classes: np.ndarray, categories: Categories) -> tuple[Vote, ...]:
+    """By class of the nearest cases `(k,)`, most frequent first; of equals the one whose nearest case is nearest."""
     return tuple(Vote(categories[int(index)], count) for index, count in Counter(classes.tolist()).most_common())
 
 

@@ -52,7 +52,7 @@ def build(
             folder,
             classifier,
             out,
-            embedding=embedding,
+            embedding=_from_anywhere(embedding),
             model=_from_anywhere(model),
             weights=weights,
             device=device,
@@ -60,7 +60,14 @@ def build(
         )
     counts = {"cases": len(built.base), "embedded": built.embedded, "failed": len(built.failures)}
     if json:
-        print_json({**counts, "embedding": embedding, "fingerprint": built.base.about.fingerprint, "out": str(out)})
+        print_json(
+            {
+                **counts,
+                "embedding": built.base.about.embedding,
+                "fingerprint": built.base.about.fingerprint,
+                "out": str(out),
+            }
+        )
     else:
         print_table("", ["cases", "newly embedded", "failed"], [[str(each) for each in counts.values()]])
     finish(built.failures, len(built.base) + len(built.failures))
