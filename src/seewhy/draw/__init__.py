@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seewhy.draw.bars import bars, bars_svg, percent
+from seewhy.draw.boxes import boxed
 from seewhy.draw.colors import colorize, peak, scale
 from seewhy.draw.curves import curves_svg
 from seewhy.draw.encode import data_uri, photo_uri, png_bytes
@@ -28,6 +29,7 @@ __all__ = [
     "bars",
     "bars_svg",
     "blank",
+    "boxed",
     "colorize",
     "confusion_svg",
     "curves_svg",
