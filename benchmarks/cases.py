@@ -28,7 +28,7 @@ length 1; one query at a time, every round another. Recall is the mean share of 
 
 - *{OURS}*: what `seewhy cases` does with so many: an inverted file of FAISS on disk, memory-mapped, of which twice as
   many lists are searched until the answer stays the same. **Wanted: recall of 0.95 at 10 ms a query.**
-- *{BRUTE}* and *{TREE}*: `NearestNeighbors`, Euclidean, which on such vectors is the same order.
+- *{BRUTE}* and *{TREE}*: `NearestNeighbors`, Euclidean: the same order on such vectors.
 """
 
 Ask = Callable[[np.ndarray], np.ndarray]
