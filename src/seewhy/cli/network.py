@@ -10,6 +10,7 @@ import typer
 
 from seewhy.cli import options
 from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
     from seewhy.errors import SeewhyError
@@ -86,6 +87,78 @@ def explain(
         print_table("", columns, [row for view in views for row in _rows(view)])
     note(f"report: {report}")
     finish(failures, len(sources))
+
+
+@app.command("global")
+def global_(
+    class_: Annotated[
+        str, typer.Option("--class", help="A class, several joined by commas, or a group of the file of --groups.")
+    ],
+    images: Annotated[list[str], typer.Option("--images", help="Folder of the pictures that people played with.")],
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON file of groups: {"cats": ["tabby", "Persian cat"]}, or a WordNet tree with synsets, their words '
+            "and hypernyms.",
+            show_default=False,
+        ),
+    ] = None,
+    concept: Annotated[
+        list[Path] | None,
+        typer.Option("--concept", help="Folder of pictures of a concept, to test by TCAV; can be repeated."),
+    ] = None,
+    random: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures of anything, for TCAV to compare with.", show_default=False),
+    ] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Words of simulated players, not of people.")] = False,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    out: options.Out = Path("seewhy-out"),
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
+    from seewhy.images import find_images
+    from seewhy.jobs.words import concept_tests, global_view, lexicon
+    from seewhy.models import load
+    from seewhy.network.groups import find_classes, read_groups
+    from seewhy.people.store import open_store
+    from seewhy.report.global_view import global_manifest, write_global_report
+
+    if bool(concept) != bool(random):
+        raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")
+    sources = find_images(images)
+    with waiting(f"loading {model}"):
+        classifier = load(model, weights, device)
+        known_groups = read_groups(groups) if groups else None
+        classes = find_classes(options.split(class_), classifier.categories, known_groups)
+    with waiting("reading words"), open_store() as store:
+        known = lexicon(store, classifier, simulated=simulated)
+    with progress_bar() as progress:
+        found, failures = global_view(classifier, sources, classes, known, progress)
+        tests = concept_tests(classifier, concept or [], random, found, seed, progress)
+    report = write_global_report(out, class_, found, classifier.name, failures, tests)
+    if json:
+        print_json(global_manifest(class_, found, classifier.name, tests))
+    else:
+        rows = [
+            [
+                layer.layer,
+                each.name,
+                f"{each.score:.1f}",
+                f"{each.weight:.0f} %",
+                f"{each.pictures} of {layer.pictures}",
+            ]
+            for layer in found.layers
+            for each in layer.concepts
+        ]
+        print_table("", ["layer", "label", "score", "weight", "pictures"], rows)
+    if simulated:
+        note("simulated: no person said these words")
+    note(f"report: {report}")
+    finish([(each.source, each.error) for each in failures if each.error], len(sources))
 
 
 def _rows(view: NetworkView) -> list[list[str]]:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from seewhy.errors import UsageError
 from seewhy.explainers import Outcome
+from seewhy.images import find_images
 from seewhy.jobs.comparing import open_each
 from seewhy.models import Categories, Classifier
 from seewhy.network.clustering import WardClustering
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Said, phrases_of, scores_of, words_of
+from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.network.view import NetworkView, Words, look
 from seewhy.people.records import Answer
 from seewhy.people.reliability import reliability
@@ -23,7 +25,7 @@ from seewhy.people.store import Store, is_there, open_store
 from seewhy.progress import Progress, silent
 from seewhy.words import DEFAULT_ENCODER, Grouping, Vocabulary, find_labels, group_by_distance, sentence_encoder
 
-__all__ = ["Lexicon", "about_words", "global_view", "lexicon", "naming_of"]
+__all__ = ["Lexicon", "about_words", "concept_tests", "global_view", "lexicon", "naming_of"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,33 @@ def global_view(
             "`seewhy people rounds` makes rounds, the app lets people play them"
         )
     return sum_up(seen), failures
+
+
+def concept_tests(
+    classifier: Classifier,
+    concepts: Sequence[Path],
+    others: Path | None,
+    found: GlobalView,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[tuple[str, ConceptTest]]:
+    """TCAV of each folder of `concepts` against the pictures of `others`, at every layer of a global view.
+
+    The class's pictures are those that the view was made of.
+
+    Raises:
+        UsageError: too few pictures.
+    """
+    if not concepts or others is None:
+        return []
+    pool = list(open_each(find_images([others]))[0].values())
+    layers = [layer.layer for layer in found.layers]
+    tests: list[tuple[str, ConceptTest]] = []
+    for folder in concepts:
+        shown = list(open_each(find_images([folder]))[0].values())
+        results = tcav(classifier, shown, pool, found.asked, layers, seed=seed, progress=progress)
+        tests += [(folder.name, each) for each in results]
+    return tests
 
 
 def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:

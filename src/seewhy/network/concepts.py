@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seewhy.images import Image
+from seewhy.models import Target
 from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
 
@@ -68,12 +70,20 @@ class Trend:
 
 @dataclass(frozen=True, eq=False)
 class GlobalView:
-    """The concepts of a class or group, layer by layer; every label's trend, the latest first."""
+    """The concepts of a class or group, layer by layer, and every label's trend, the latest first.
+
+    `asked` has each picture with words, and the class that it was looked at for.
+    """
 
     layers: tuple[LayerConcepts, ...]
     trends: tuple[Trend, ...]
-    pictures: int
+    asked: tuple[tuple[Image, Target], ...]
     simulated: bool
+
+    @property
+    def pictures(self) -> int:
+        """How many have words."""
+        return len(self.asked)
 
     def late(self, top: int = TOP) -> tuple[Trend, ...]:
         """The labels that grow most with depth, the steepest first."""
@@ -96,7 +106,7 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
     return GlobalView(
         tuple(_layer(name, seen) for name in names),
         trends,
-        sum(bool(each.words) for each in seen),
+        tuple((each.view.image, each.view.target) for each in seen if each.words),
         any(words.simulated for each in seen for words in each.words.values()),
     )
 

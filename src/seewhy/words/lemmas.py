@@ -44,7 +44,7 @@ def analyse(phrases: Sequence[str]) -> list[tuple[Word, ...]]:
 
 def _word(token: Any) -> Word:
     text = str(token.text)
-    filler = bool(token.is_stop) or token.is_punct or token.is_space or text in FILLERS
+    filler = bool(token.is_stop) or text in FILLERS or not any(map(str.isalpha, text))
     return Word(text, str(token.lemma_), filler, token.pos_ in {"NOUN", "PROPN"})
 
 

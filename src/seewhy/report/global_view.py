@@ -1,0 +1,205 @@
+"""The report of `network global`: what people see in what a network goes by, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from seewhy import __version__
+from seewhy.draw import cut, spotlight
+from seewhy.draw.sparks import spark_svg
+from seewhy.explainers import Outcome
+from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
+from seewhy.network.tcav import ConceptTest
+from seewhy.report.page import write_page
+from seewhy.report.pictures import Picture, embed
+from seewhy.report.words import counted, listed, number
+
+__all__ = ["write_global_report"]
+
+FACE = 150
+MANIFEST = "global.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """One concept of one layer."""
+
+    name: str
+    about: str
+    share: float
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer."""
+
+    name: str
+    about: str
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one label moves with depth."""
+
+    name: str
+    chart: Markup
+    about: str
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What TCAV says of one concept at one layer."""
+
+    concept: str
+    layer: str
+    score: str
+    slope: str
+    chance: str
+    p: str
+    accuracy: str
+    verdict: str
+
+
+def write_global_report(
+    folder: Path,
+    name: str,
+    view: GlobalView,
+    classifier: str,
+    failures: Iterable[Outcome] = (),
+    tests: Iterable[tuple[str, ConceptTest]] = (),
+) -> Path:
+    """Write `folder/report.html` and `global.json` about the class or group called `name`; returns the page's path.
+
+    `tests` are of concepts by the names of their pictures' folders.
+    """
+    tests = list(tests)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(global_manifest(name, view, classifier, tests), indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    return write_page(
+        folder / "report.html",
+        "global.html",
+        title=f"What the network goes by: {name}",
+        lead=_lead(view),
+        simulated=view.simulated,
+        stages=[_stage(layer) for layer in view.layers if layer.concepts],
+        early=[_line(trend, len(view.layers)) for trend in view.early()],
+        late=[_line(trend, len(view.layers)) for trend in view.late()],
+        first=view.layers[0].layer,
+        last=view.layers[-1].layer,
+        tests=[_tested(concept, test) for concept, test in tests],
+        classifier=classifier,
+        failures=list(failures),
+    )
+
+
+def global_manifest(
+    name: str, view: GlobalView, classifier: str, tests: Iterable[tuple[str, ConceptTest]] = ()
+) -> dict[str, Any]:
+    """All but the pictures, as plain JSON values."""
+    return {
+        "schema": SCHEMA,
+        "seewhy": __version__,
+        "about": name,
+        "classifier": classifier,
+        "simulated": view.simulated,
+        "pictures": view.pictures,
+        "layers": [
+            {
+                "layer": layer.layer,
+                "pictures": layer.pictures,
+                "concepts": [_concept(concept) for concept in layer.concepts],
+            }
+            for layer in view.layers
+        ],
+        "trends": [{"label": trend.name, "curve": trend.curve, "slope": trend.slope} for trend in view.trends],
+        "tests": [
+            {
+                "concept": concept,
+                "layer": test.layer,
+                "tcav": test.score,
+                "slope": test.slope,
+                "chance": test.interval,
+                "p": test.p,
+                "accuracy": test.accuracy,
+                "pictures": test.pictures,
+            }
+            for concept, test in tests
+        ],
+    }
+
+
+def _concept(concept: Concept) -> dict[str, Any]:
+    return {
+        "label": concept.name,
+        "score": concept.score,
+        "weight": concept.weight,
+        "pictures": concept.pictures,
+        "examples": [
+            {
+                "image": each.view.image.name,
+                "sha256": each.view.image.sha256,
+                "clusters": each.united.clusters,
+                "score": each.score,
+            }
+            for each in concept.examples
+        ],
+    }
+
+
+def _lead(view: GlobalView) -> str:
+    who = "simulated players, not people," if view.simulated else "people"
+    late = listed([f"“{trend.name}”" for trend in view.late(3)])
+    grows = f" Towards the decision {late} count for more." if late else ""
+    return f"What {who} see where each layer responds, summed up over {counted(view.pictures, 'picture')}.{grows}"
+
+
+def _stage(layer: LayerConcepts) -> Stage:
+    top = layer.concepts[0].score
+    return Stage(
+        layer.layer,
+        f"{counted(layer.pictures, 'picture')} with words",
+        [_card(concept, concept.score / top, layer.pictures) for concept in layer.concepts],
+    )
+
+
+def _card(concept: Concept, share: float, pictures: int) -> Card:
+    about = f"in {concept.pictures} of {pictures}, {concept.weight:.0f} % of the layer there"
+    return Card(concept.name, about, share, [_face(concept.name, example) for example in concept.examples])
+
+
+def _face(label: str, example: Example) -> Picture:
+    """What the network saw, lit where people see the concept."""
+    view = example.view
+    lit = spotlight(cut(view.image.pixels, view.view, FACE), example.united.map)
+    return embed(lit, f"{view.image.name}, lit where “{label}” is seen")
+
+
+def _line(trend: Trend, layers: int) -> Line:
+    spoken = f"{trend.name}: " + ", ".join(f"{value:.1f}" for value in trend.curve)
+    moved = number(trend.slope * (layers - 1), 1)
+    return Line(trend.name, Markup(spark_svg(trend.curve, spoken)), f"{moved} over the layers")  # noqa: S704 - escaped
+
+
+def _tested(concept: str, test: ConceptTest) -> Tested:
+    low, high = test.interval
+    toward = "raises the class" if test.slope > 0 else "lowers the class"
+    return Tested(
+        concept,
+        test.layer,
+        f"{test.score:.2f}",
+        number(test.slope, 2),
+        f"{number(low, 2)} to {number(high, 2)}",
+        f"{test.p:.3f}",
+        f"{test.accuracy:.0%}",
+        toward if test.p < 0.05 else "no more than chance",
+    )
