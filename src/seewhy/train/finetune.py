@@ -7,11 +7,10 @@ Out-of-Distribution: a head of random weights would spoil the features before it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +86,7 @@ def finetune(
     Raises:
         NonFinite: the loss is no number.
     """
-    stages = _Stages(classifier, train, validation, recipe, seed)
+    stages = _Stages(classifier, train, validation, recipe, seed, progress)
     found: list[Epoch] = []
     steps = Stream(train, recipe.batch_size).steps_per_epoch
 
@@ -106,13 +105,7 @@ def finetune(
 
 def predict(classifier: Classifier, pictures: Pictures, progress: Progress = silent) -> Tensor:
     """Logits `(n, K)` of pictures as they are, on the CPU."""
-    rows: list[Tensor] = []
-    for start in range(0, len(pictures), PREDICT_BATCH):
-        progress(start, len(pictures), "pictures")
-        part = range(start, min(start + PREDICT_BATCH, len(pictures)))
-        with torch.no_grad():
-            rows.append(classifier.logits(pictures.batch(part, classifier.device).x).float().cpu())
-    return torch.cat(rows)
+    return _in_batches(classifier.logits, classifier, pictures, progress, "pictures").float().cpu()
 
 
 @dataclass(frozen=True)
@@ -122,8 +115,9 @@ class _Stages:
     validation: Pictures
     recipe: Recipe
     seed: int
+    progress: Progress
 
-    def all(self) -> Any:
+    def all(self) -> Iterator[tuple[str, nn.Module, Stage]]:
         """Each stage with the name and the module that it trains, made when its turn comes."""
         if self.recipe.head_epochs:
             head = self.classifier.module.get_submodule(_head_name(self.classifier))
@@ -192,12 +186,7 @@ class _Stages:
         )
 
     def _features(self, pictures: Pictures) -> Tensor:
-        starts = range(0, len(pictures), PREDICT_BATCH)
-        parts = [range(start, min(start + PREDICT_BATCH, len(pictures))) for start in starts]
-        with torch.no_grad():
-            return torch.cat([
-                self.classifier.embed(pictures.batch(part, self.classifier.device).x) for part in parts
-            ])  # fmt: skip
+        return _in_batches(self.classifier.embed, self.classifier, pictures, self.progress, "pictures for the head")
 
     @property
     def _weights(self) -> Tensor | None:
@@ -207,6 +196,19 @@ class _Stages:
         counts = torch.bincount(self.train.labels, minlength=len(self.train.classes)).clamp(min=1)
         weights = len(self.train) / (len(self.train.classes) * counts)
         return weights.to(self.classifier.device, torch.float32)
+
+
+def _in_batches(
+    ask: Callable[[Tensor], Tensor], classifier: Classifier, pictures: Pictures, progress: Progress, message: str
+) -> Tensor:
+    """What `ask` answers to the network inputs of all pictures, as they are."""
+    rows: list[Tensor] = []
+    for start in range(0, len(pictures), PREDICT_BATCH):
+        progress(start, len(pictures), message)
+        part = range(start, min(start + PREDICT_BATCH, len(pictures)))
+        with torch.no_grad():
+            rows.append(ask(pictures.batch(part, classifier.device).x))
+    return torch.cat(rows)
 
 
 def _half_cosine(steps: int) -> Callable[[int], float]:
