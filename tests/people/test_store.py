@@ -166,7 +166,7 @@ with open_store("sqlite:///{tmp_path}/people.sqlite") as store, store.reading() 
     print(*(session.scalar(text("PRAGMA " + name)) for name in ("synchronous", "foreign_keys", "busy_timeout")))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["2", "1", "30000"]  # 2 is FULL
+    assert done.stdout.split() == ["2", "1", "120000"]  # 2 is FULL
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -22,7 +23,9 @@ __all__ = ["DATABASE", "HEAD", "Store", "is_there", "open_store", "storable", "u
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions
 
-_BUSY = 30  # seconds that a writer waits for others
+# Seconds that a writer waits for others. SQLite lets whoever asks first after a commit go on, not who waited longest;
+# within a process writers therefore queue for a lock, so that only processes have to be lucky.
+_BUSY = 120
 _LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
 _SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")  # of SQLite
 _WRITES = {"seewhy_writes": True}
@@ -46,6 +49,7 @@ class Store:
 
     engine: Engine
     clock: Callable[[], datetime] = utc_now
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)  # what writers of this process wait for
 
     @contextmanager
     def reading(self) -> Generator[Session]:
@@ -68,7 +72,12 @@ class Store:
             sqlalchemy.exc.IntegrityError: a constraint refused it, for the caller to understand.
         """
         engine = self.engine.execution_options(**_WRITES)
-        with _failures_named(self.engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self.turn,
+            _failures_named(self.engine.url),
+            Session(engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def transact(self, work: Callable[[Session], _T]) -> _T:
@@ -96,7 +105,7 @@ def open_store(url: str | None = None, clock: Callable[[], datetime] = utc_now) 
     try:
         with _failures_named(address):
             _bring_up_to_date(engine)
-        yield Store(engine, clock)
+        yield Store(engine, clock, Lock() if address.get_backend_name() == "sqlite" else nullcontext())
     finally:
         engine.dispose()
 
@@ -138,7 +147,7 @@ def _engine(address: URL) -> Engine:
     sqlite = address.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY}} if sqlite else {"pool_pre_ping": True}
     try:
-        engine = create_engine(address, pool_timeout=2 * _BUSY, **options)
+        engine = create_engine(address, pool_timeout=_BUSY, **options)
     except (ImportError, NoSuchModuleError) as error:
         raise UsageError(f"a driver for PostgreSQL is missing ({error}); pip install 'seewhy[postgres]'") from error
     if sqlite:
