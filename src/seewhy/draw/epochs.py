@@ -8,6 +8,7 @@ from html import escape
 
 from seewhy.draw.bars import svg
 from seewhy.draw.curves import GRID, PALETTE
+from seewhy.draw.text import font
 from seewhy.errors import UsageError
 
 __all__ = ["epochs_svg"]
@@ -54,7 +55,7 @@ def epochs_svg(
         for epoch in _labels(count):
             yield _text(x(epoch), height - BOTTOM + 16, str(epoch), "middle")
         yield _text((LEFT + width - RIGHT) / 2, height - 6, across, "middle")
-        yield from _stages(stages, x, height)
+        yield from _stages(stages, x, width, height)
         for number, (name, curve) in enumerate(curves.items()):
             yield from _curve(name, [(x(epoch), y(value)) for epoch, value in enumerate(curve, start=1)], number)
             row = height + KEY / 2 + number * ROW
@@ -65,7 +66,7 @@ def epochs_svg(
     return svg(width, height + KEY + len(curves) * ROW, spoken, parts())
 
 
-def _stages(stages: Mapping[str, int], x: Callable[[float], float], height: int) -> Iterator[str]:
+def _stages(stages: Mapping[str, int], x: Callable[[float], float], width: int, height: int) -> Iterator[str]:
     """What belongs to which, with a line between two."""
     if len(stages) < 2:
         return
@@ -77,7 +78,7 @@ def _stages(stages: Mapping[str, int], x: Callable[[float], float], height: int)
                 f'<line x1="{edge:.1f}" x2="{edge:.1f}" y1="{TOP - 14}" y2="{height - BOTTOM}" '
                 'stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="3 3"/>'
             )
-        yield _text(edge + 5, TOP - 6, name, "start")
+        yield _text(min(edge + 5, width - font(12).getlength(name)), TOP - 6, name, "start")
         before += count
 
 

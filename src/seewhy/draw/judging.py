@@ -43,19 +43,20 @@ def confusion_svg(counts: NDArray[np.integer], names: Sequence[str]) -> str:
         raise UsageError("a confusion matrix has a row and a column for each class")
     cell = SMALL_CELL if len(names) > MANY else CELL
     shares = table / table.sum(axis=1, keepdims=True).clip(min=1)
-    width, height = NAMES + cell * len(names) + 8, HEAD + cell * len(names) + 4
+    left = min(NAMES, max(font(SIZE).getlength(name) for name in names) + 20)
+    width, height = round(left + cell * len(names)) + HEAD // 2, HEAD + cell * len(names) + 4
 
     def parts() -> Iterator[str]:
         for number, name in enumerate(names):
             middle = number * cell + cell / 2
             short = escape(ellipsize(name, font(SIZE), NAMES - 16))
-            yield _text(NAMES - 8, HEAD + middle + 4, short, "end")
-            turn = f'transform="translate({NAMES + middle + 4:g} {HEAD - 8}) rotate(-45)"'
+            yield _text(left - 8, HEAD + middle + 4, short, "end")
+            turn = f'transform="translate({left + middle + 4:g} {HEAD - 8}) rotate(-45)"'
             yield f'<text {turn} font-size="{SIZE}">{escape(ellipsize(name, font(SIZE), HEAD * 1.2))}</text>'
         for row, name in enumerate(names):
             for column, other in enumerate(names):
                 yield from _cell(
-                    (NAMES + column * cell, HEAD + row * cell, cell),
+                    (left + column * cell, HEAD + row * cell, cell),
                     (int(table[row, column]), float(shares[row, column])),
                     f"{name}, taken for {other}: {table[row, column]}",
                     right=row == column,

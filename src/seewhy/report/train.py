@@ -21,7 +21,7 @@ from seewhy.train.training import Training
 
 __all__ = ["EPOCH_COLUMNS", "curves", "epoch_row", "write_train_report"]
 
-STAGES = {"head": "the new head alone", "all": "the whole network"}
+STAGES = {"head": "new head alone", "all": "whole network"}
 EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")
 SAMPLES, SAMPLED_CLASSES = 5, 12
 
@@ -103,7 +103,7 @@ def _lead(training: Training) -> str:
 
 def _told(epochs: Sequence[Epoch]) -> str:
     stages = [
-        f"{counted(sum(each.stage == name for each in epochs), 'epoch')} of {words}"
+        f"{counted(sum(each.stage == name for each in epochs), 'epoch')} of the {words}"
         for name, words in STAGES.items()
         if any(each.stage == name for each in epochs)
     ]
