@@ -5,7 +5,6 @@ All are cut to what the network saw.
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +66,7 @@ def twins_panel(twins: Twins) -> Picture:
         *_cut(twins.image, twins.twins[0].likeness.own_view),
         [_tile(twins, twin) for twin in twins.twins],
         title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
-        caption=f"In colour what makes a twin like the picture, by {twins.embedding}.",
+        caption="In colour what makes a twin like the picture.",
     )
 
 
@@ -93,8 +92,8 @@ def _spread(image: Image, view: View, values: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _cut(image: Image, view: View) -> tuple[np.ndarray, View]:
-    """The pixels that the view touches, and the view among them."""
-    left, top = (max(int(side), 0) for side in view[:2])
-    right, bottom = min(ceil(view[2]), image.width), min(ceil(view[3]), image.height)
-    pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
-    return pixels, (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
+    """The view to the nearest pixel, and its box among these."""
+    left, top, right, bottom = map(round, view)
+    rows, columns = slice(max(top, 0), max(bottom, top + 1)), slice(max(left, 0), max(right, left + 1))
+    pixels = np.ascontiguousarray(image.pixels[rows, columns])
+    return pixels, (0, 0, pixels.shape[1], pixels.shape[0])
