@@ -31,7 +31,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
 
 def stop() -> None:
     if desk.cache_info().currsize:
-        desk().queue.close()
+        desk().close()
     desk.cache_clear()
     settings.cache_clear()
 

@@ -89,7 +89,7 @@ class TestBodyLimit:
         scope = {
             "type": "http",
             "method": "POST",
-            "path": "/",
+            "path": "/api/images",
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         }
         asyncio.run(BodyLimit(read_all, MOST)(scope, receive, send))

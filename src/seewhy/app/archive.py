@@ -15,7 +15,7 @@ from seewhy.jobs import save_comparison, save_each
 from seewhy.report import write_compare_report, write_explain_report
 from seewhy.study.comparison import Comparison
 
-__all__ = ["Files", "comparison_files", "explanation_files", "report_of", "zipped"]
+__all__ = ["Files", "comparison_files", "explanation_files", "report_of", "written", "zipped"]
 
 Files: TypeAlias = dict[str, bytes]
 
@@ -30,7 +30,7 @@ def explanation_files(found: Explained) -> Files:
     def write(folder: Path) -> None:
         write_explain_report(folder, [*save_each([outcome], folder), *((each, None) for each in failures)])
 
-    return _written(write)
+    return written(write)
 
 
 def comparison_files(found: Comparison) -> Files:
@@ -40,7 +40,7 @@ def comparison_files(found: Comparison) -> Files:
         save_comparison(found, folder)
         write_compare_report(folder, found)
 
-    return _written(write)
+    return written(write)
 
 
 def report_of(files: Files) -> bytes:
@@ -57,7 +57,8 @@ def zipped(files: Files) -> bytes:
     return buffer.getvalue()
 
 
-def _written(write: Callable[[Path], None]) -> Files:
+def written(write: Callable[[Path], None]) -> Files:
+    """What `write` leaves in a folder that is there for it alone."""
     with TemporaryDirectory(prefix="seewhy-") as name:
         folder = Path(name)
         write(folder)

@@ -26,6 +26,8 @@ __all__ = ["Desk", "desk"]
 
 T = TypeVar("T")
 
+TRAININGS = 3  # that wait or run
+
 
 class Desk:
     """One for each process; pages and the REST interface share it."""
@@ -33,6 +35,7 @@ class Desk:
     def __init__(self, chosen: Settings) -> None:
         self.settings = chosen
         self.queue = Queue(chosen.queue_length, chosen.workers)
+        self.trainings = Queue(TRAININGS)  # minutes each: nobody should wait behind one for an explanation
         self.shelf = Shelf(chosen.models, chosen.device)
         self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
         self.memory = Memory()
@@ -88,6 +91,11 @@ class Desk:
         """
         name = self.shelf.check(model)
         return self.queue.submit(partial(_run, self.shelf, name, work), about, alone=name)
+
+    def close(self) -> None:
+        """Stop all work."""
+        self.queue.close()
+        self.trainings.close()
 
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and forget old photos."""

@@ -66,14 +66,17 @@ class SecureHeaders:
 
 
 class BodyLimit:
-    """Answers 413 to bodies of more than `most` bytes: by their announced length before reading, else while reading."""
+    """Answers 413 to bodies of more than `most` bytes: by their announced length before reading, else while reading.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    Below `/api/` alone: Streamlit holds its own uploads to its own limit.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, below: str = "/api/") -> None:
+        self.app, self.most, self.below = app, most, below
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not scope["path"].startswith(self.below):
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")

@@ -45,7 +45,7 @@ def make_app(chosen: Settings) -> Any:
         try:
             yield
         finally:
-            desk().queue.close()
+            desk().close()
 
     return st.App(
         SCRIPT,
@@ -68,7 +68,7 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
-        "server.maxUploadSize": chosen.upload_mb,
+        "server.maxUploadSize": chosen.upload_mb if chosen.public else max(chosen.upload_mb, chosen.training_mb),
         "server.allowedHosts": list(chosen.hosts),
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",

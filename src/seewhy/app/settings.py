@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="Jobs done at once, each on a model of its own.")
     queue_length: int = Field(30, ge=1, description="Jobs that wait or run; the next one is asked to come again.")
     upload_mb: int = Field(20, ge=1, description="Megabytes of one upload.")
+    training_mb: int = Field(200, ge=1, description="Megabytes of the pictures that somebody teaches it by.")
     upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
     requests_a_minute: int = Field(240, ge=1, description="Requests that change something, by one address.")
     results: Literal["private", "public"] = Field("private", description="public: finished jobs are listed for all.")

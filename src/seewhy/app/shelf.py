@@ -17,6 +17,7 @@ class Shelf:
 
     def __init__(self, names: Sequence[str], device: str = "auto") -> None:
         self._names, self._device = dict.fromkeys(names), device
+        self._unlisted: set[str] = set()
         self._loaded: dict[str, Classifier] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
@@ -26,13 +27,17 @@ class Shelf:
         """What there is; the first one is the default."""
         return tuple(self._names)
 
+    def admit(self, name: str) -> None:
+        """Let a model be used by whoever knows its name, without listing it for all."""
+        self._unlisted.add(name)
+
     def check(self, name: str) -> str:
         """The name itself.
 
         Raises:
             UnknownName: it is not on the list, whatever else it may be the name of.
         """
-        if name not in self._names:
+        if name not in self._names and name not in self._unlisted:
             raise UnknownName(f"there is no model '{name}' here; there are {', '.join(self._names)}")
         return name
 

@@ -13,9 +13,13 @@ from seewhy.app.desk import desk
 from seewhy.app.queue import Job, State, Status
 from seewhy.errors import QueueFull, SeewhyError
 
-__all__ = ["columns_of", "downloads", "follow", "heading", "limits"]
+__all__ = ["columns_of", "downloads", "follow", "heading", "limits", "show_report"]
 
 T = TypeVar("T")
+
+INSIDE = (
+    "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }</style>"
+)
 
 GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
 
@@ -116,6 +120,12 @@ def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
             icon=":material/folder_zip:",
             on_click="ignore",
         )
+
+
+def show_report(key: str, name: str, files: Files) -> None:
+    """A report inside the page, without its own heading, and its files to take away."""
+    downloads(key, name, lambda: files)
+    st.iframe(report_of(files).decode().replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
 
 
 def limits(sentences: Sequence[str]) -> None:

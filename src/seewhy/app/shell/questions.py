@@ -61,8 +61,9 @@ def _checked(name: str, data: bytes, file_id: str) -> Image | None:
 
 
 def choose_model(page: str) -> str:
-    """One of the models; no question where there is but one."""
-    names = desk().shelf.names
+    """One of the models, or of those trained in this visit; no question where there is but one."""
+    mine: list[str] = st.session_state.get("models", [])
+    names = [*desk().shelf.names, *mine]
     if len(names) == 1:
         return names[0]
     return st.selectbox("Model", names, format_func=label, key=f"{page}-model")

@@ -1,0 +1,112 @@
+"""Work whose result is a report with its files, as the command line writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seewhy.app.archive import Files, written
+from seewhy.images import Image
+from seewhy.jobs import (
+    evaluate,
+    explain_network,
+    explain_prototypes,
+    find_counterfactuals,
+    find_twins,
+    open_cases,
+    save_evaluation,
+    save_prototype_explanations,
+    train,
+)
+from seewhy.jobs.saving_cases import save_counterfactuals, save_twins
+from seewhy.jobs.words import naming_of
+from seewhy.models import Classifier
+from seewhy.progress import Progress
+from seewhy.report import (
+    write_counterfactual_report,
+    write_evaluate_report,
+    write_network_report,
+    write_prototype_explanations_report,
+    write_train_report,
+    write_twins_report,
+)
+
+__all__ = [
+    "counterfactual_files",
+    "evaluation_files",
+    "network_files",
+    "prototype_files",
+    "training_files",
+    "twins_files",
+]
+
+
+def network_files(classifier: Classifier, image: Image, target: str | None, progress: Progress) -> Files:
+    """The network layer by layer, in people's words where there are some."""
+    picture = explain_network(classifier, image, target, naming=naming_of(classifier), progress=progress)
+
+    def write(folder: Path) -> None:
+        write_network_report(folder, [(picture, picture.save(folder / "network"))])
+
+    return written(write)
+
+
+def twins_files(classifier: Classifier, cases: Path, image: Image, top: int, progress: Progress) -> Files:
+    """The pictures of a case base that are most like this one."""
+    progress(0, None, "opening the cases")
+    opened = open_cases(cases, classifier)
+    progress(0, None, "looking for twins")
+    found = [find_twins(opened, image, top)]
+
+    def write(folder: Path) -> None:
+        save_twins(found, opened.base.about, folder)
+        write_twins_report(folder, found, opened.base.about)
+
+    return written(write)
+
+
+def counterfactual_files(
+    classifier: Classifier, cases: Path, image: Image, target: str | None, progress: Progress
+) -> Files:
+    """What would have turned the decision."""
+    progress(0, None, "opening the cases")
+    opened = open_cases(cases, classifier)
+    found = [find_counterfactuals(opened, image, target, progress=progress)]
+
+    def write(folder: Path) -> None:
+        save_counterfactuals(found, opened.base.about, folder)
+        write_counterfactual_report(folder, found, opened.base.about)
+
+    return written(write)
+
+
+def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
+    """This looks like that."""
+    found = explain_prototypes(model, [image], progress=progress)
+
+    def write(folder: Path) -> None:
+        save_prototype_explanations(found, folder)
+        write_prototype_explanations_report(folder, found)
+
+    return written(write)
+
+
+def training_files(folder: Path, backbone: str, out: Path, settings: dict[str, Any], progress: Progress) -> Files:
+    """Train a classifier into `out`; its report, curves and card, but not its weights."""
+    from seewhy.train.recipe import find_recipe
+
+    found = train(folder, backbone, out, recipe=find_recipe("default", **settings), progress=progress)
+    write_train_report(found)
+    kept = (path for path in out.rglob("*") if path.is_file() and path.suffix != ".safetensors")
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in kept}
+
+
+def evaluation_files(classifier: Classifier, folder: Path, model: str, progress: Progress) -> Files:
+    """How good a classifier is on what it has not learned from, and where it errs."""
+    found = evaluate(folder, classifier, model, progress=progress)
+
+    def write(out: Path) -> None:
+        save_evaluation(found, out)
+        write_evaluate_report(out, found)
+
+    return written(write)
