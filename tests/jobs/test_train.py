@@ -153,9 +153,10 @@ def test_a_trained_classifier_can_be_trained_further(ground):
 
 @pytest.mark.heavy
 def test_a_small_shape_in_a_random_place_is_found(tmp_path):
-    write_folder(tmp_path / "shapes" / "train", 100)
+    write_folder(tmp_path / "shapes" / "train", 60)
     write_folder(tmp_path / "shapes" / "val", 100, first=1000)
     scale = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
-    recipe = Recipe(epochs=3, preprocessing=Preprocessing((96, 96), interpolation="bicubic", **scale))
+    recipe = Recipe(epochs=2, preprocessing=Preprocessing((96, 96), interpolation="bicubic", **scale))
     found = train(tmp_path / "shapes", "bundled:efficientnet-lite0", tmp_path / "out", recipe=recipe, device="cpu")
+    assert [each.stage for each in found.epochs[-2:]] == ["all", "all"]
     assert found.evaluations["validation"].accuracy.value >= 0.98
