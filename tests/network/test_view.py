@@ -194,6 +194,11 @@ def test_wrong_requests_are_refused_with_a_cure():
         look(classifier, photo(), checked=False).layer("three")
 
 
+def test_layers_are_shown_in_the_order_they_run():
+    view = look(wide(), photo(), layers=["two", "one", "two"], checked=False)
+    assert [layer.name for layer in view.layers] == ["one", "two"]
+
+
 def test_progress_is_told():
     told: list[str] = []
     look(wide(), photo(), progress=lambda done, total, message: told.append(message))

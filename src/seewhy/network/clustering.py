@@ -37,9 +37,10 @@ class WardClustering:
 
     Two maps are as far apart as their patterns differ: rows are centred and brought to length 1, which makes the
     squared distance 2 − 2 r, with r their correlation. Like the cosine it takes no notice of strength, and it is a
-    true Euclidean distance, which Ward needs. Average linkage, the other candidate, mostly splits off single odd maps
-    and leaves the rest in one heap. Distances are exact, so that there is no embedding to be lucky with: the same
-    maps give the same clusters, at a hundredth of the cost of `ClassicClustering`.
+    true Euclidean distance, which Ward needs. Distances are exact, so that there is no embedding to be lucky with: the
+    same maps give the same clusters whatever the seed. On three photos (27 layers of the default model) the mean
+    `stability` was 0.59, that of `ClassicClustering` 0.41, at a fourteenth of its cost; average linkage reached 0.63
+    with fewer and heavier clusters, so that we stay with the paper's linkage.
     """
 
     name: ClassVar[str] = "ward"

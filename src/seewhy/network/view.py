@@ -122,7 +122,7 @@ def look(
         classifier: it must offer layers and gradients.
         image: the picture.
         target: a class, or "A vs B"; without it the class that the classifier predicts.
-        layers: which, first to last; without any, see `default_layers`.
+        layers: which of them; without any, see `default_layers`. They are shown in the order they run.
         clustering: how maps are grouped, `WardClustering()` unless told otherwise.
         signed: weigh maps by their mean gradient, as Grad-CAM does, and keep what speaks against the class; without,
             by the guided gradient, and of maps with negative values the positive part counts, as in the gradient.
@@ -140,7 +140,7 @@ def look(
     start = time.perf_counter()
     if lacking := {"layers", "gradients"} - classifier.offers:
         raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so nobody can look inside")
-    names = list(layers or default_layers(classifier))
+    names = _in_order(classifier, layers) if layers else list(default_layers(classifier))
     grids = {name: grid_of(classifier, name) for name in names}
     given = None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
@@ -224,6 +224,12 @@ class _Grouping:
         )
 
 
+def _in_order(classifier: Classifier, layers: Sequence[str]) -> list[str]:
+    """As they run, whatever the order in which they were named."""
+    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+    return sorted(dict.fromkeys(layers), key=lambda name: place.get(name, -1))
+
+
 def _checked(layers: Sequence[LayerView], measured: Sequence[Effect]) -> list[LayerView]:
     """The same layers, each cluster with its effect; these come in order."""
     rest = iter(measured)
@@ -247,4 +253,3 @@ def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tupl
         return tuple(ranked)
     asked = Prediction(target.index, classifier.categories[target.index], float(probabilities[target.index]))
     return (*ranked, asked)
-
