@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 
@@ -69,6 +70,15 @@ def test_agreement_of_weight_and_loss_is_said_where_there_are_groups_enough(tmp_
     page = write_network_report(tmp_path, [(found, None)]).read_text("utf-8")
     assert "Of 7 groups shown, 7 are felt" in page
     assert "rank correlation of 1.00" in page
+
+
+def test_how_stable_groups_are_is_said_where_it_is_known(tmp_path):
+    layers = tuple(
+        replace(each, stability=value) for each, value in zip(pictures.view().layers, (0.9, 0.4), strict=False)
+    )
+    page = write_network_report(tmp_path, [(NetworkPicture(pictures.view(layers)), None)]).read_text("utf-8")
+    assert "agree with those shown by 0.65 on average" in page
+    assert "stability 0.40" in page
 
 
 def test_nothing_but_failures_is_a_report_too(tmp_path):
