@@ -187,7 +187,7 @@ def _stable(view: NetworkView) -> str:
         return ""
     return (
         f"Groups drawn again without a tenth of the maps agree with those shown by {number(float(np.mean(found)), 2)} "
-        "on average, where 1 is the same groups and 0 is chance: the lower, the more a border between groups is a choice."
+        "on average, where 1 is the same groups and 0 is chance."
     )
 
 
