@@ -10,7 +10,7 @@ import pytest
 from people.samples import CLASSES, new_round, rounds
 from seewhy.errors import Conflict, UnknownName, UsageError
 from seewhy.images import open_image
-from seewhy.people.game import GOLD_EVERY, guess, next_round, resign, revealed, show_more
+from seewhy.people.game import GOLD_EVERY, guess, next_round, resign, revealed, show_more, whole
 from seewhy.people.leases import LEASE
 from seewhy.people.players import join
 from seewhy.people.records import Outcome, RoundView
@@ -76,13 +76,25 @@ def test_a_player_sees_what_the_stage_reveals_and_no_more(store, ann):
     made = new_round(3)
     add_rounds(store, [made])
     view = next_round(store, ann)
-    whole = open_image(made.picture.content).pixels
-    assert np.array_equal(revealed(store, ann, view.round), reveal(whole, made.map, 0))
+    pixels = open_image(made.picture.content).pixels
+    assert np.array_equal(revealed(store, ann, view.round), reveal(pixels, made.map, 0))
     show_more(store, ann, view.round, 0)
-    assert np.array_equal(revealed(store, ann, view.round), reveal(whole, made.map, 1))
+    assert np.array_equal(revealed(store, ann, view.round), reveal(pixels, made.map, 1))
     resign(store, ann, view.round, key="1")
     with pytest.raises(Conflict):
         revealed(store, ann, view.round)
+
+
+def test_all_of_the_picture_is_for_those_who_have_answered(store, ann, bob):
+    made = new_round(3)
+    add_rounds(store, [made])
+    number = next_round(store, ann).round
+    with pytest.raises(Conflict, match="guess or resign"):
+        whole(store, ann, number)
+    resign(store, ann, number, key="1")
+    assert np.array_equal(whole(store, ann, number), open_image(made.picture.content).pixels)
+    with pytest.raises(Conflict):
+        whole(store, bob, number)
 
 
 def test_asking_twice_for_one_step_shows_one_step(store, ann):

@@ -37,6 +37,12 @@ def test_a_person_and_a_simulated_player_never_share_a_name(store):
         join(store, "robot")
 
 
+def test_a_name_that_is_to_be_new_is_nobodys(store):
+    assert join(store, "ann", fresh=True) == "ann"
+    with pytest.raises(Conflict, match="choose another name"):
+        join(store, " ann ", fresh=True)
+
+
 def test_a_secret_stands_for_its_player_until_the_session_ends(store, clock):
     join(store, "ann")
     one, other = begin_session(store, "ann"), begin_session(store, "ann")

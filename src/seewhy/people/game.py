@@ -25,7 +25,17 @@ from seewhy.people.scoring import points
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, LabelRow, PlayerRow, SeatRow
 
-__all__ = ["GOLD_EVERY", "LONGEST_LABEL", "MOST_LABELS", "guess", "next_round", "resign", "revealed", "show_more"]
+__all__ = [
+    "GOLD_EVERY",
+    "LONGEST_LABEL",
+    "MOST_LABELS",
+    "guess",
+    "next_round",
+    "resign",
+    "revealed",
+    "show_more",
+    "whole",
+]
 
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
 MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
@@ -78,6 +88,21 @@ def revealed(store: Store, player: str, number: int) -> NDArray[np.uint8]:
         seat = _held(session, find_player(session, player), number)
         content, values, stage = seat.round.picture.content, map_of(seat.round), seat.stage
     return reveal(open_image(content).pixels, values, stage)
+
+
+def whole(store: Store, player: str, number: int) -> NDArray[np.uint8]:
+    """All of the picture, uint8 `(H, W, 3)`, for a player who has answered.
+
+    Raises:
+        Conflict: the player has not answered this round.
+    """
+    with store.reading() as session:
+        who = find_player(session, player)
+        answer = session.scalar(select(AnswerRow).filter_by(player_id=who.id, round_id=number))
+        if answer is None:
+            raise Conflict(f"round {number} is not over for this player; guess or resign, then all of it is shown")
+        content = answer.round.picture.content
+    return open_image(content).pixels
 
 
 def guess(

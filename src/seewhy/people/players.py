@@ -21,12 +21,12 @@ LONGEST_NAME = 64  # characters
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no oftener
 
 
-def join(store: Store, name: str, *, simulated: bool = False) -> str:
+def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = False) -> str:
     """The player called `name`, spaces tidied, made if new; returns the name as it is kept.
 
     Raises:
         UsageError: an empty name, or one of more than 64 characters.
-        Conflict: a person has a simulated player's name, or the other way round.
+        Conflict: a person has a simulated player's name, or the other way round; with `fresh`, anybody has the name.
     """
     tidy = " ".join(storable(name).split())
     if not 0 < len(tidy) <= LONGEST_NAME:
@@ -38,7 +38,9 @@ def join(store: Store, name: str, *, simulated: bool = False) -> str:
             with store.writing() as session:
                 session.add(PlayerRow(name=tidy, simulated=simulated, joined=store.clock()))
         except IntegrityError:  # somebody of that name joined in this moment
-            return join(store, tidy, simulated=simulated)
+            return join(store, tidy, simulated=simulated, fresh=fresh)
+    elif fresh:
+        raise Conflict(f"somebody plays as {tidy!r} already; choose another name")
     elif known.simulated != simulated:
         kind = "simulated" if known.simulated else "a person"
         raise Conflict(f"there is a player called {tidy!r} already, who is {kind}; choose another name")
