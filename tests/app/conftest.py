@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import planted
+from seewhy.app.crowd import close_store
 from seewhy.app.desk import Desk, desk
 from seewhy.app.settings import settings
 from seewhy.images import Image
@@ -25,6 +26,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         stop()
         return desk()
 
+    monkeypatch.delenv("SEEWHY_DATABASE_URL", raising=False)
     yield anew
     stop()
 
@@ -32,6 +34,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
 def stop() -> None:
     if desk.cache_info().currsize:
         desk().close()
+    close_store()
     desk.cache_clear()
     settings.cache_clear()
 

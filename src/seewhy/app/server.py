@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 
+from seewhy.app.crowd import close_store
 from seewhy.app.desk import desk
 from seewhy.app.guard import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
 from seewhy.app.rest.api import make_api
@@ -46,6 +47,7 @@ def make_app(chosen: Settings) -> Any:
             yield
         finally:
             desk().close()
+            close_store()
 
     return st.App(
         SCRIPT,

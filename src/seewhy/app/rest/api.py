@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from seewhy import __version__
 from seewhy.app.desk import Desk, desk
-from seewhy.app.rest import catalogue, jobs
+from seewhy.app.rest import catalogue, jobs, people
 from seewhy.app.rest.docs import docs_page
-from seewhy.errors import BadImage, QueueFull, SeewhyError, UnknownName
+from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
 
 __all__ = ["make_api"]
 
@@ -20,7 +20,7 @@ ABOUT = (
     "Ask why an image classifier decided what it did. Upload a photo, hand in a job, ask for its state until it is "
     "done, take its result. Ids of photos and jobs are secrets: whoever has one may use it, nobody else can."
 )
-STATUS = {QueueFull: 503, UnknownName: 404}
+STATUS = {QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503}
 # What a client can mend by sending something else, by the code of a BadImage.
 BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
 
@@ -28,7 +28,7 @@ BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
 def make_api() -> FastAPI:
     """All routes, over the desk of this process."""
     api = FastAPI(title="seewhy", version=__version__, description=ABOUT, docs_url=None, redoc_url=None)
-    for routes in (catalogue, jobs):
+    for routes in (catalogue, jobs, people):
         api.include_router(routes.router, dependencies=[Depends(_keyed)])
     api.add_api_route("/health", _health, tags=["about"], summary="Whether the server is up")
     api.add_api_route("/docs", lambda: HTMLResponse(docs_page(api.openapi())), include_in_schema=False)

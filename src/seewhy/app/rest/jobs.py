@@ -20,7 +20,7 @@ from seewhy.models import DEFAULT_MODEL, Prediction
 from seewhy.report.verdict import verdict
 from seewhy.study.comparison import Comparison
 
-__all__ = ["router"]
+__all__ = ["photo", "router"]
 
 MOST = 60  # methods or metrics of one request
 
@@ -90,14 +90,14 @@ def upload(at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP
 @router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
 def predict(at: At, asked: Predict) -> Handed:
     """Hand in a prediction."""
-    return _handed(at, at.predict(_photo(at, asked.image), _model(at, asked), asked.top))
+    return _handed(at, at.predict(photo(at, asked.image), _model(at, asked), asked.top))
 
 
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
 def explain(at: At, asked: Explain) -> Handed:
     """Hand in an explanation."""
     wish = Wish(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
-    return _handed(at, at.explain(_photo(at, asked.image), wish))
+    return _handed(at, at.explain(photo(at, asked.image), wish))
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
@@ -105,7 +105,7 @@ def compare(at: At, asked: Compare) -> Handed:
     """Hand in a comparison."""
     methods, metrics = tuple(asked.methods), tuple(asked.metrics)
     wish = Wish(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
-    return _handed(at, at.compare(_photo(at, asked.image), wish))
+    return _handed(at, at.compare(photo(at, asked.image), wish))
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -145,7 +145,8 @@ def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Respon
     return Response(zipped(found), media_type="application/zip")
 
 
-def _photo(at: Desk, name: str) -> Image:
+def photo(at: Desk, name: str) -> Image:
+    """The photo that somebody names: an upload by its secret, or a sample."""
     return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
 
 
