@@ -41,11 +41,12 @@ def main() -> None:
     parser.add_argument("--larger", type=Path, help="a second folder, for comparison with a linear probe")
     parser.add_argument("--backbone", default="bundled:efficientnet-lite0", help="the project's: torchvision:resnet18")
     parser.add_argument("--recipe", default="default", help="the project's: source1")
+    parser.add_argument("--epochs", type=int, help="of the whole network; 0 trains the head alone")
     parser.add_argument("--seeds", type=int, default=5, help="so many splits of the larger folder")
     parser.add_argument("--prototypes", action="store_true", help="train prototypes as well")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    recipe = find_recipe(given.recipe)
+    recipe = find_recipe(given.recipe, epochs=given.epochs)
     classes = [name for name in given.classes.split(",") if name]
     with progress_bar() as progress:
         lines = [*_flow(given, recipe, classes, progress)]
@@ -66,7 +67,7 @@ def _flow(given: argparse.Namespace, recipe: Recipe, classes: Sequence[str], pro
     found = judged.evaluation
     yield f"## {given.cats.name}\n"
     counts = ", ".join(f"{len(folder.entries)} for {part}" for part, folder in trained.parts.named.items())
-    yield f"{given.backbone}, recipe {given.recipe}; {counts}. Accuracy {share_words(found.accuracy)}, always the "
+    yield f"{given.backbone}, recipe {given.recipe}, {recipe.epochs} epochs of the whole network; {counts}. Accuracy {share_words(found.accuracy)}, always the "
     yield f"commonest class {found.commonest.value:.1%}.\n"
     yield "| class | pictures | precision | recall | F1 |\n|---|--:|--:|--:|--:|"
     for each in found.classes:

@@ -76,7 +76,7 @@ def test_killed_and_stopped_it_ends_with_the_weights_of_an_undisturbed_run(groun
     )
     arguments = [str(ground), str(TESTS), str(torch.get_num_threads())]
     child = subprocess.Popen([sys.executable, "-c", code, *arguments])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not (out / "checkpoints" / "all.pt").exists() and child.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

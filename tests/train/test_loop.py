@@ -150,16 +150,14 @@ def test_killed_it_ends_as_if_it_had_not_been(tmp_path):
         "fit(module, stage(module, steps=60), checkpoint=Path(sys.argv[1]), progress=slow)\n"
     )
     tests = Path(__file__).resolve().parents[1]
-    for _ in range(2):
-        seen = path.stat().st_mtime_ns if path.exists() else 0
-        child = subprocess.Popen([sys.executable, "-c", code, str(path), str(tests)])
-        deadline = time.monotonic() + 60
-        while (path.stat().st_mtime_ns if path.exists() else 0) == seen and child.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        time.sleep(0.02)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL
+    child = subprocess.Popen([sys.executable, "-c", code, str(path), str(tests)])
+    deadline = time.monotonic() + 240
+    while not path.exists() and child.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
     assert 0 < torch.load(path, weights_only=True)["step"] < 60
     again = network()
     fit(again, stage(again, steps=60), checkpoint=path)
