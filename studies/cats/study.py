@@ -67,8 +67,8 @@ def _flow(given: argparse.Namespace, recipe: Recipe, classes: Sequence[str], pro
     found = judged.evaluation
     yield f"## {given.cats.name}\n"
     counts = ", ".join(f"{len(folder.entries)} for {part}" for part, folder in trained.parts.named.items())
-    yield f"{given.backbone}, recipe {given.recipe}, {recipe.epochs} epochs of the whole network; {counts}. Accuracy {share_words(found.accuracy)}, always the "
-    yield f"commonest class {found.commonest.value:.1%}.\n"
+    yield f"{given.backbone}, recipe {given.recipe}, {recipe.epochs} epochs of the whole network; {counts}."
+    yield f"Accuracy {share_words(found.accuracy)}, always the commonest class {found.commonest.value:.1%}.\n"
     yield "| class | pictures | precision | recall | F1 |\n|---|--:|--:|--:|--:|"
     for each in found.classes:
         shares = " | ".join(map(_number, (each.precision, each.recall, each.f1)))
