@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Exists, Select, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Exists, Select, Subquery, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from seewhy.people.tables import PlayerRow, RoundRow, SeatRow
@@ -71,11 +71,13 @@ def answered(session: Session, player: PlayerRow, number: int) -> int | None:
 def _free_seats(player: PlayerRow, now: datetime) -> Select[int]:
     free = or_(SeatRow.player_id.is_(None), SeatRow.expires < now)
     wanted = ~RoundRow.gold & (RoundRow.simulated == player.simulated) & free & ~_known(player)
+    seen = _times_seen(player)
     return (
         select(SeatRow.id)
         .join(SeatRow.round)
+        .outerjoin(seen, seen.c.picture_id == RoundRow.picture_id)
         .where(wanted)
-        .order_by(_times_seen(player), _scattered(player), SeatRow.id)
+        .order_by(func.coalesce(seen.c.times, 0), _scattered(player), SeatRow.id)
         .limit(1)
     )
 
@@ -86,11 +88,10 @@ def _known(player: PlayerRow) -> Exists:
     return exists().where(own.round_id == RoundRow.id, own.player_id == player.id)
 
 
-def _times_seen(player: PlayerRow) -> ColumnElement[int]:
-    """In how many rounds of the same picture the player has a seat."""
-    own, other = aliased(SeatRow), aliased(RoundRow)
-    seen = select(func.count()).select_from(own).join(other, own.round_id == other.id)
-    return seen.where(own.player_id == player.id, other.picture_id == RoundRow.picture_id).scalar_subquery()
+def _times_seen(player: PlayerRow) -> Subquery:
+    """In how many rounds of each picture the player has a seat."""
+    seats = select(RoundRow.picture_id, func.count().label("times")).join(SeatRow, SeatRow.round_id == RoundRow.id)
+    return seats.where(SeatRow.player_id == player.id).group_by(RoundRow.picture_id).subquery()
 
 
 def _scattered(player: PlayerRow) -> ColumnElement[int]:
