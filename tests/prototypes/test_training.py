@@ -18,7 +18,7 @@ from seewhy.prototypes.recipe import Recipe, find_recipe
 from seewhy.prototypes.training import train_prototypes
 from seewhy.train.data import open_pictures
 
-QUICK = Recipe(per_class=3, size=16, copies=2, probe_steps=40, warm_steps=60)
+QUICK = Recipe(per_class=3, size=16, copies=2, probe_steps=40, warm_steps=60, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")

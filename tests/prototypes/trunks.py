@@ -18,7 +18,7 @@ from seewhy.train.recipe import Recipe as TrainRecipe
 
 CLASSES = ("green", "red")
 TINY = Architecture("timm:test_resnet", {})
-QUICK = Recipe(per_class=2, size=16, copies=1, probe_steps=30, warm_steps=40)
+QUICK = Recipe(per_class=2, size=16, copies=1, probe_steps=30, warm_steps=40, learning_rate=1e-3)
 
 
 def picture_folder(root: Path, per_class: int = 16) -> Path:

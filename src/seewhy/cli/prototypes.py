@@ -36,7 +36,7 @@ def train(
         int | None, typer.Option(min=1, help="Prototypes of each class. Default: 10.", show_default=False)
     ] = None,
     warm_steps: Annotated[
-        int | None, typer.Option(min=0, help="Steps with the trunk at rest. Default: 500.", show_default=False)
+        int | None, typer.Option(min=0, help="Steps with the trunk at rest. Default: 300.", show_default=False)
     ] = None,
     joint_steps: Annotated[
         int | None, typer.Option(min=0, help="Steps together with the trunk. Default: 0.", show_default=False)

@@ -16,6 +16,9 @@ __all__ = ["RECIPES", "Recipe", "find_recipe"]
 class Recipe:
     """Three stages counted in steps: prototypes alone, then with the trunk, then the last layer, which is solved for.
 
+    The first two are short and slow by default: a small set is soon learned by heart, and then all prototypes of a
+    class become one.
+
     Attributes:
         per_class: prototypes of each class before pruning.
         size: numbers in a prototype.
@@ -38,15 +41,15 @@ class Recipe:
     size: int = 128
     likeness: Likeness = "cosine"
     copies: int = 8
-    probe_steps: int = 200
-    warm_steps: int = 500
+    probe_steps: int = 50
+    warm_steps: int = 300
     joint_steps: int = 0
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     trunk_learning_rate: float = 1e-4
     cluster: float = 0.2
     separation: float = 0.08
-    diversity: float = 1e-2
+    diversity: float = 0.1
     solve: bool = True
 
     def __post_init__(self) -> None:
