@@ -1,0 +1,1 @@
+"""What Streamlit has no widget for: Streamlit components (v2) in plain JavaScript, without a build step."""
