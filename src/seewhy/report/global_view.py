@@ -22,7 +22,7 @@ from seewhy.report.words import counted, listed, number
 
 __all__ = ["write_global_report"]
 
-FACE = 150
+FACE = 240
 MANIFEST = "global.json"
 SCHEMA = 1
 
