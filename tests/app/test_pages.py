@@ -157,3 +157,65 @@ def test_people_sign_in_where_they_have_to(start):
     app = AppTest.from_file(SCRIPT, default_timeout=TIMEOUT).run()
     assert [each.label for each in app.button] == ["Sign in"]
     assert "<figure" not in html(app)
+
+
+class TestTrain:
+    def test_a_zip_becomes_a_classifier_that_other_pages_offer(self, at):
+        import forge
+        import zoo
+        from app.test_classes import packed
+
+        pictures = [forge.encoded(image.pixels, "PNG") for image in zoo.photos(12)]
+        files = {f"{'cat' if place % 2 else 'dog'}/{place}.png": data for place, data in enumerate(pictures)}
+        page = opened(AppTest.from_file(SCRIPT), "Train")
+        page.file_uploader(key="train-zip").set_value(("mine.zip", packed(files), "application/zip")).run()
+        assert {each.label: each.value for each in page.metric} == {"cat": "6", "dog": "6"}
+        next(each for each in page.button if each.label == "Train").click().run()
+        assert not page.exception
+        words = [*page.success, *page.error]
+        assert words
+        assert at.trainings.finished() or "trained" in words[0].value
+
+    def test_public_installations_do_not_offer_it(self, start):
+        from seewhy.app.pages.train import PAGE
+
+        assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
+
+
+class TestNetwork:
+    def test_the_report_stands_in_the_page(self, app):
+        page = opened(app, "Network")
+        assert page.get("iframe")
+
+
+class TestCases:
+    def test_without_a_base_the_command_is_shown(self, app):
+        page = opened(app, "Cases")
+        assert "seewhy cases build" in page.code[0].value
+
+    def test_twins_come_out_of_a_base(self, at, tmp_path):
+        import zoo
+        from app.conftest import TOY
+        from seewhy.jobs import build_cases
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(6):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        base = at.settings.cases_folder / "first"
+        build_cases(tmp_path / "photos", at.shelf.get(TOY), base, model=TOY)
+        page = opened(AppTest.from_file(SCRIPT), "Cases")
+        assert page.get("iframe")
+        page.button_group(key="cases-kind").set_value("What would turn it").run()
+        assert page.get("iframe")
+
+    def test_cases_of_a_model_that_is_not_offered_are_refused(self, at, tmp_path):
+        import zoo
+        from app.conftest import TOY
+        from seewhy.jobs import build_cases
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(3):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        build_cases(tmp_path / "photos", at.shelf.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
+        page = opened(AppTest.from_file(SCRIPT), "Cases")
+        assert "there is no model" in page.error[0].value

@@ -20,7 +20,7 @@ from seewhy.people.records import NewRound, Picture
 from seewhy.people.rounds import add_rounds, answers
 
 CLASSES = ("cat", "dog", "owl")
-SECRET = "owl"
+TRUE = "owl"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def rounds(count: int, overlap: int = 1) -> None:
             cluster=number,
             weight=10.0,
             map=np.arange(16, dtype=np.float32).reshape(4, 4),
-            true_class=SECRET,
+            true_class=TRUE,
             options=CLASSES,
             overlap=overlap,
         )

@@ -125,7 +125,8 @@ def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
 def show_report(key: str, name: str, files: Files) -> None:
     """A report inside the page, without its own heading, and its files to take away."""
     downloads(key, name, lambda: files)
-    st.iframe(report_of(files).decode().replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
+    page = POLICY.sub(rf"\1{MEASURED}\2", report_of(files).decode(), count=1)
+    st.iframe(page.replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
 
 
 def limits(sentences: Sequence[str]) -> None:
