@@ -34,8 +34,6 @@ def test_a_layers_labels_are_summed_over_pictures_by_hand():
     assert [each.view.image.name for each in first.concepts[0].examples] == ["picture 2", "picture 1"]
     weights = [each.view.layer("first").clusters[0].weight for each in first.concepts[0].examples]
     assert first.concepts[0].weight == pytest.approx(np.mean(weights))
-        np.mean([each.view.layer("first").clusters[0].weight for each in first.concepts[0].examples])
-    )
     assert [each.name for each in second.concepts] == ["paw"]
     assert not found.simulated
 
