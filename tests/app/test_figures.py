@@ -6,7 +6,7 @@ import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from xml.dom import minidom
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -74,15 +74,15 @@ def test_bars_become_a_picture_that_says_what_they_show():
     (picture,) = tags(html, "img")
     assert picture["alt"] == "cat & dog 75.0%; owl 25.0%"
     drawing = base64.b64decode(picture["src"].partition(",")[2]).decode()
-    assert minidom.parseString(drawing).documentElement.tagName == "svg"
+    assert ET.fromstring(drawing).tag.endswith("svg")  # noqa: S314 - our own
     assert "prefers-color-scheme:dark" in drawing
 
 
 def test_charts_that_are_marked_safe_stay_whole():
     from markupsafe import Markup
 
-    chart = Markup(intervals_svg({"a": [Dot(0.5, 0.4, 0.6)]}, ["m"], across="x"))
+    chart = Markup(intervals_svg({"a": [Dot(0.5, 0.4, 0.6)]}, ["m"], across="x"))  # noqa: S704 - our own
     (picture,) = tags(svg_html(chart), "img")
     drawing = base64.b64decode(picture["src"].partition(",")[2]).decode()
-    minidom.parseString(drawing)
+    ET.fromstring(drawing)  # noqa: S314 - our own
     assert re.search(r"a.*0\.5", picture["alt"])

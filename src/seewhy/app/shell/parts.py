@@ -17,7 +17,10 @@ __all__ = ["columns_of", "downloads", "follow", "heading", "limits", "show_repor
 
 T = TypeVar("T")
 
-INSIDE = (
+# A page within the page needs no second heading; and Streamlit adds a script that measures how high it is.
+INSIDE = "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }"
+POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
+MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }</style>"
 )
 
