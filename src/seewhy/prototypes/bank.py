@@ -73,4 +73,5 @@ def _computed(
         progress(start, total, "features of pictures")
         batch = torch.stack([next(source) for _ in range(min(BATCH, total - start))])
         with torch.no_grad():
-            yield trunk(pictures.preprocessing.normalize(batch.to(device).float().div_(255)))
+            found = trunk(pictures.preprocessing.normalize(batch.to(device).float().div_(255)))
+        yield found

@@ -97,7 +97,7 @@ def train_prototypes(
     diagnosis = Diagnosis(
         training.classes,
         confusion,
-        float((predict(classifier, validation, progress).argmax(1) == validation.labels).float().mean()),
+        float((predict(classifier, validation, progress).argmax(1) == validation.labels).double().mean()),
         similarity,
         usage,
         shared,
