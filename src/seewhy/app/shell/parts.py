@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from html import escape
 from typing import Any, TypeVar
@@ -21,8 +22,6 @@ T = TypeVar("T")
 INSIDE = "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }"
 POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
 MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }</style>"
-)
 
 GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
 
