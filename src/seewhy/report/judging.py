@@ -56,7 +56,9 @@ def accuracy_words(found: Evaluation) -> str:
     base = f"Calling every picture by the commonest class would be right for {found.commonest.value:.1%}"
     if found.accuracy.low > found.commonest.value:
         return f"{plain} {base}."
-    return f"{plain} {base}, so these pictures do not show that it has learned anything."
+    if found.accuracy.high < found.commonest.value:
+        return f"{plain} {base}, and so would be better."
+    return f"{plain} {base}, which the interval holds too: accuracy alone does not show that it has learned anything."
 
 
 def _right(found: Evaluation) -> str:
