@@ -94,6 +94,11 @@ def test_a_picture_shows_what_comes_near_the_best():
     assert scores_of(said) == {("layer", 0): (("ear", 2.0), ("paw", 1.0)), ("layer", 1): ()}
 
 
+def test_what_no_person_said_is_marked_on_every_label():
+    said = words_of([answer("bot", "dog", "ear", "paw", simulated=True)], PLAIN)
+    assert [label for label, _ in scores_of(said)["layer", 0]] == ["ear (simulated)", "paw (simulated)"]
+
+
 def words(*labels: tuple[str, float], won=1, lost=0, resigned=0, stage=0.0) -> ClusterWords:
     scored = tuple(ScoredLabel(name, score, 1, stage, right=True) for name, score in labels)
     return ClusterWords(scored, won, lost, resigned, stage, simulated=False)

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 LAST_STAGE = 5
+SIMULATED = " (simulated)"
 NEAR = 0.5  # of the best score; what few said is in the records, not on the picture
 PER_STAGE, ALL_WRONG = 0.1, 0.25  # what a label loses by each stage, and what is left where nobody guessed right
 
@@ -111,9 +112,16 @@ def words_of(
 
 
 def scores_of(words: Said) -> Words:
-    """Labels and scores alone, as a picture of the view takes them: those that come near the best."""
+    """Labels and scores alone, as a picture of the view takes them: those that come near the best.
+
+    What no person said is marked so on every label: pictures travel without the page that explains them.
+    """
     return {
-        cluster: tuple((label.name, label.score) for label in said.labels if label.score >= NEAR * said.labels[0].score)
+        cluster: tuple(
+            (f"{label.name}{SIMULATED if said.simulated else ''}", label.score)
+            for label in said.labels
+            if label.score >= NEAR * said.labels[0].score
+        )
         for cluster, said in words.items()
     }
 
