@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from seewhy.errors import UsageError
 from seewhy.explainers import Outcome
 from seewhy.images import find_images
 from seewhy.jobs.comparing import open_each
 from seewhy.models import Categories, Classifier
-from seewhy.network.clustering import WardClustering
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Said, phrases_of, scores_of, words_of
 from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.network.view import NetworkView, Words, look
 from seewhy.people.records import Answer
 from seewhy.people.reliability import reliability
-from seewhy.people.rounds import answers, gold_rounds, option_counts
+from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.progress import Progress, silent
 from seewhy.words import DEFAULT_ENCODER, Grouping, Vocabulary, find_labels, group_by_distance, sentence_encoder
@@ -28,21 +29,35 @@ from seewhy.words import DEFAULT_ENCODER, Grouping, Vocabulary, find_labels, gro
 __all__ = ["Lexicon", "about_words", "concept_tests", "global_view", "lexicon", "naming_of"]
 
 
+SAME = 0.1  # per cent of a layer, by which another machine may weigh a cluster otherwise
+
+
 @dataclass(frozen=True)
 class Lexicon:
     """What people, or simulated players, said about one classifier or all, and the labels made of it.
 
-    `trust` says of each player how far to rely on them, in [0, 1].
+    `trust` says of each player how far to rely on them, in [0, 1]; `weights` by round what its cluster weighed.
     """
 
     answers: tuple[Answer, ...]
     vocabulary: Vocabulary
     trust: Mapping[str, float]
+    weights: Mapping[int, float]
     simulated: bool
 
     def on(self, view: NetworkView) -> Said:
-        """The words on the clusters of a view, by layer and cluster."""
-        return words_of(self._about.get((view.image.sha256, view.target_label), ()), self.vocabulary, self.trust)
+        """The words on the clusters of a view, by layer and cluster.
+
+        What was said of a cluster that is another one now, because maps are grouped otherwise, is left out.
+        """
+        now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
+        about = self._about.get((view.image.sha256, view.target_label), ())
+        same = [
+            answer
+            for answer in about
+            if abs(now.get((answer.layer, answer.cluster), np.inf) - self.weights[answer.round]) < SAME
+        ]
+        return words_of(same, self.vocabulary, self.trust)
 
     @cached_property
     def _about(self) -> Mapping[tuple[str, str], Sequence[Answer]]:
@@ -79,7 +94,8 @@ def lexicon(
     names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
     encode = sentence_encoder(encoder) if phrases else None
     trust = {each.player: each.ability for each in reliability(given, gold_rounds(store), option_counts(store))}
-    return Lexicon(tuple(given), find_labels(phrases, names, encode=encode, group=group), trust, simulated)
+    vocabulary = find_labels(phrases, names, encode=encode, group=group)
+    return Lexicon(tuple(given), vocabulary, trust, round_weights(store), simulated)
 
 
 def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
@@ -96,8 +112,7 @@ def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, st
         known = lexicon(store, classifier, simulated=not said[0])
 
     def name(view: NetworkView) -> tuple[Words, str]:
-        # Rounds are about the groups that the default clustering makes.
-        found = {} if view.signed or view.clustering != WardClustering.name else known.on(view)
+        found = known.on(view)
         return scores_of(found), about_words(known, found) if found else ""
 
     return name

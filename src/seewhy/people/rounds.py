@@ -25,6 +25,7 @@ __all__ = [
     "open_seats",
     "option_counts",
     "put_round",
+    "round_weights",
 ]
 
 _FEWEST_OPTIONS = 2
@@ -149,6 +150,12 @@ def option_counts(store: Store) -> dict[int, int]:
     """How many classes each round offers."""
     with store.reading() as session:
         return {row.id: len(row.options) for row in session.execute(select(RoundRow.id, RoundRow.options))}
+
+
+def round_weights(store: Store) -> dict[int, float]:
+    """By round the per cent of its layer that the cluster weighed when the round was made."""
+    with store.reading() as session:
+        return {row.id: row.weight for row in session.execute(select(RoundRow.id, RoundRow.weight))}
 
 
 def open_seats(store: Store, *, simulated: bool = False) -> int:
