@@ -41,6 +41,9 @@ def train(
     joint_steps: Annotated[
         int | None, typer.Option(min=0, help="Steps together with the trunk. Default: 0.", show_default=False)
     ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of prototypes. Default: 3e-4.", show_default=False)
+    ] = None,
     copies: Annotated[
         int | None, typer.Option(min=0, help="Changed copies of each picture. Default: 8.", show_default=False)
     ] = None,
@@ -56,7 +59,9 @@ def train(
     from seewhy.prototypes.recipe import find_recipe
     from seewhy.report import write_prototypes_report
 
-    chosen = find_recipe(recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, copies=copies)
+    chosen = find_recipe(
+        recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, learning_rate=lr, copies=copies
+    )
     with progress_bar() as progress:
         run = train_prototypes_on(
             folder, trunk, out, recipe=chosen, layer=layer, seed=seed, device=device, progress=progress
