@@ -25,6 +25,7 @@ from seewhy.models import Classifier
 from seewhy.progress import Progress
 from seewhy.report import write_evaluate_report, write_train_report
 from seewhy.report.judging import share_words
+from seewhy.report.words import counted
 from seewhy.study.statistics import bootstrap_interval
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.parts import open_parts
@@ -67,7 +68,7 @@ def _flow(given: argparse.Namespace, recipe: Recipe, classes: Sequence[str], pro
     found = judged.evaluation
     yield f"## {given.cats.name}\n"
     counts = ", ".join(f"{len(folder.entries)} for {part}" for part, folder in trained.parts.named.items())
-    yield f"{given.backbone}, recipe {given.recipe}, {recipe.epochs} epochs of the whole network; {counts}."
+    yield f"{given.backbone}, recipe {given.recipe}, {counted(recipe.epochs, 'epoch')} of the whole network; {counts}."
     yield f"Accuracy {share_words(found.accuracy)}, always the commonest class {found.commonest.value:.1%}.\n"
     yield "| class | pictures | precision | recall | F1 |\n|---|--:|--:|--:|--:|"
     for each in found.classes:

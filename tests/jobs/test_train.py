@@ -130,11 +130,21 @@ def test_what_cannot_be_opened_is_listed_and_does_not_stop_it(ground):
     assert found.evaluations["validation"].accuracy.value >= 0
 
 
-def test_a_class_that_cannot_be_opened_is_refused(ground):
-    for path in (ground / "red").iterdir():
+def test_a_run_that_never_began_holds_nobody_up(ground):
+    kept = {path: path.read_bytes() for path in (ground / "red").iterdir()}
+    for path in kept:
         path.write_bytes(b"no picture, " + path.name.encode())
     with pytest.raises(UsageError, match="no picture of red can be opened"):
         run(ground)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert run(ground).failures == []
+
+
+def test_a_folder_for_results_among_the_classes_is_refused(ground):
+    with pytest.raises(UsageError, match="outside"):
+        run(ground, "tints/model")
+    assert not (ground / "model").exists()
 
 
 def test_what_gives_no_gradients_is_refused(ground):

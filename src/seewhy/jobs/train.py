@@ -72,6 +72,8 @@ def train(
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
+    if out.resolve().is_relative_to(Path(folder).resolve()):
+        raise UsageError(f"{out} lies in {folder}, where every sub-folder is a class; give an --out outside of it")
     parts = open_parts(Path(folder), recipe.split, seed, classes)
     progress(0, None, f"loading {backbone}")
     given = load(backbone, weights, device)
@@ -124,11 +126,11 @@ def _configuration(backbone: str, given: Classifier, recipe: Recipe, parts: Part
 def _claim(out: Path, configuration: str) -> None:
     """Take the folder for this run, or go on with the same one."""
     path = out / RUN
-    if path.is_file():
-        if changes := difference(path.read_text("utf-8"), configuration):
-            raise UsageError(f"{out} holds another training ({'; '.join(changes)}); give another --out, or remove it")
-    elif (out / CARD).exists():
+    began = (out / CARD).exists() or (out / CHECKPOINTS).exists()
+    if began and not path.is_file():
         raise UsageError(f"{out} holds a classifier already; give another --out")
+    if began and (changes := difference(path.read_text("utf-8"), configuration)):
+        raise UsageError(f"{out} holds another training ({'; '.join(changes)}); give another --out, or remove it")
     write_whole(path, configuration.encode())
 
 
