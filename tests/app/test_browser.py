@@ -1,0 +1,116 @@
+"""The app as people meet it, in a real browser."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+import forge
+from app.browsing import PATIENCE, chromium, server
+from app.conftest import TOY
+from planted import picture
+
+pytestmark = pytest.mark.browser
+
+SERIOUS = {"serious", "critical"}
+PAGES = ("", "compare", "cases", "network", "studies", "train")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    with server(tmp_path_factory.mktemp("home"), models=TOY) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, address):
+    found = browser.new_page(viewport={"width": 1280, "height": 900}, base_url=address)
+    found.set_default_timeout(PATIENCE * 1000)
+    found.refusals = []  # what the content policy kept from running
+    found.on("console", lambda said: "Content Security" in said.text and found.refusals.append(said.text))
+    yield found
+    found.close()
+
+
+def opened(page, path):
+    page.goto(f"/{path}")
+    page.get_by_role("heading", level=1).wait_for()
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    return page
+
+
+def upload(page, name, content):
+    page.get_by_role("radio", name="Upload").click()
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
+
+
+def test_upload_explain_and_download(page, tmp_path):
+    opened(page, "")
+    upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
+    shown = page.get_by_role("img", name="Grad-CAM on squares.png")
+    shown.wait_for()
+    assert shown.evaluate("image => image.naturalWidth") > 0
+    page.get_by_role("heading", name="Why red").wait_for()
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report").click()
+    report.value.save_as(tmp_path / "report.html")
+    assert "squares.png" in (tmp_path / "report.html").read_text("utf-8")
+    with page.expect_download() as everything:
+        page.get_by_role("button", name="Pictures and raw maps").click()
+    everything.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert "squares/grad-cam/values.npy" in archive.namelist()
+    assert not page.refusals
+
+
+def test_compare(page):
+    opened(page, "compare")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="The verdict").wait_for()
+    page.get_by_role("row", name="Random map").first.wait_for()
+    page.get_by_role("img", name="probability by of the pixels").first.wait_for()
+    page.get_by_role("heading", name="1. ").wait_for()
+    assert not page.refusals
+
+
+NO_PHOTOS = {
+    "bomb.png": (forge.one_bit_png(9000), "81,000,000 pixels"),
+    "drawing.png": (forge.SVG, "SVG"),
+    "renamed.jpg": (forge.zip_of_a_text(), "renamed.jpg"),
+    "empty.png": (b"", "holds no bytes"),
+}
+
+
+def test_what_is_no_photo_is_refused_with_its_reason(page):
+    opened(page, "")
+    for name, (content, words) in NO_PHOTOS.items():
+        upload(page, name, content)
+        page.locator("[data-testid=stAlert]").filter(has_text=words).wait_for()
+        assert not page.get_by_role("img", name="Grad-CAM on").is_visible()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path or "explain")
+def test_nothing_stands_in_anybodys_way(page, path):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(opened(page, path)).response["violations"]
+    told = [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
+    assert not told
+    assert not page.refusals
+
+
+def test_on_a_phone_nothing_sticks_out(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in PAGES:
+        opened(page, path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
