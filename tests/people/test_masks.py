@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from seewhy.errors import Conflict, StoreError, UnknownName, UsageError
-from seewhy.people.masks import decode, drawn, encode, history, save_mask
+from seewhy.people.masks import decode, drawn, encode, history, runs, save_mask
 from seewhy.people.players import join
 from seewhy.people.tables import RevisionRow
 
@@ -28,6 +28,8 @@ def stripes(height: int, width: int, step: int) -> np.ndarray:
 def test_run_lengths_lose_nothing_and_are_those_of_coco(mask):
     counts = encode(mask)
     assert np.array_equal(decode(counts, *mask.shape), mask)
+    assert np.array_equal(decode(runs(mask), *mask.shape), mask)
+    assert all(runs(mask)[1:])
     assert np.array_equal(oracle.decode({"size": list(mask.shape), "counts": counts.encode()}), mask)
 
 

@@ -15,7 +15,7 @@ from seewhy.people.records import BinaryMask, MaskRevision
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import MaskRow, PlayerRow, RevisionRow
 
-__all__ = ["decode", "drawn", "encode", "history", "revision_of", "save_mask"]
+__all__ = ["decode", "drawn", "encode", "history", "revision_of", "runs", "save_mask"]
 
 
 def encode(mask: BinaryMask) -> str:
@@ -24,6 +24,14 @@ def encode(mask: BinaryMask) -> str:
 
     found: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return found["counts"].decode("ascii")
+
+
+def runs(mask: BinaryMask) -> list[int]:
+    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    lengths: list[int] = np.diff(np.r_[0, edges, flat.size]).tolist()
+    return [0, *lengths] if flat[0] else lengths
 
 
 def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:

@@ -1,0 +1,101 @@
+// How the picture and the mask are seen: zoom, place, and the drawing of both on a canvas.
+
+const MOST = 1600; // pixels of the longer side of what is laid over the picture
+const [SMALLEST, LARGEST] = [0.1, 16]; // zoom
+const MARK = [255, 122, 26, 130]; // red, green, blue, opacity of what is marked
+
+class View {
+  constructor(canvas, mask) {
+    this.canvas = canvas;
+    this.mask = mask;
+    this.zoom = 1; // pixels of the screen, as CSS counts them, for one of the picture
+    this.left = 0; // where the picture's corner lies in the canvas
+    this.top = 0;
+    this.fine = Math.min(1, MOST / Math.max(mask.width, mask.height));
+    this.layer = Object.assign(document.createElement("canvas"), {
+      width: Math.max(1, Math.round(mask.width * this.fine)),
+      height: Math.max(1, Math.round(mask.height * this.fine)),
+    });
+    this.over = this.layer.getContext("2d");
+  }
+
+  /** Size in pixels of the screen, as CSS counts them. */
+  get size() {
+    return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+  }
+
+  /** The zoom at which all of the picture is seen. */
+  get whole() {
+    const { width, height } = this.size;
+    return Math.min(width / this.mask.width, height / this.mask.height);
+  }
+
+  /** Zoom so that what lies at a place of the canvas stays there, by default in its middle. */
+  magnify(zoom, fixed = { x: this.size.width / 2, y: this.size.height / 2 }) {
+    const point = this.point(fixed);
+    this.zoom = Math.min(LARGEST, Math.max(Math.min(SMALLEST, this.whole), zoom));
+    this.left = fixed.x - point.x * this.zoom;
+    this.top = fixed.y - point.y * this.zoom;
+    this.keep();
+  }
+
+  move(dx, dy) {
+    this.left += dx;
+    this.top += dy;
+    this.keep();
+  }
+
+  /** A picture that is smaller than the canvas stays in its middle, a larger one covers it. */
+  keep() {
+    const { width, height } = this.size;
+    const between = (value, space, length) =>
+      length <= space ? (space - length) / 2 : Math.min(0, Math.max(space - length, value));
+    this.left = between(this.left, width, this.mask.width * this.zoom);
+    this.top = between(this.top, height, this.mask.height * this.zoom);
+  }
+
+  /** Where in the picture a place of the canvas is. */
+  point({ x, y }) {
+    return { x: (x - this.left) / this.zoom, y: (y - this.top) / this.zoom };
+  }
+
+  /** Where in the canvas a place of the picture is. */
+  spot({ x, y }) {
+    return { x: this.left + x * this.zoom, y: this.top + y * this.zoom };
+  }
+
+  /** Bring what is laid over the picture up to date, in a part of it or everywhere. */
+  update(box) {
+    const { mask, fine, layer } = this;
+    const all = box ?? { left: 0, top: 0, right: mask.width - 1, bottom: mask.height - 1 };
+    const left = Math.max(0, Math.floor(all.left * fine) - 1), top = Math.max(0, Math.floor(all.top * fine) - 1);
+    const width = Math.min(layer.width, Math.ceil((all.right + 1) * fine) + 1) - left;
+    const height = Math.min(layer.height, Math.ceil((all.bottom + 1) * fine) + 1) - top;
+    if (width <= 0 || height <= 0) return;
+    const pixels = new ImageData(width, height);
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < width; column++) {
+        const x = Math.min(mask.width - 1, Math.floor((left + column + 0.5) / fine));
+        const y = Math.min(mask.height - 1, Math.floor((top + row + 0.5) / fine));
+        if (mask.bits[x * mask.height + y]) pixels.data.set(MARK, 4 * (row * width + column));
+      }
+    this.over.putImageData(pixels, left, top);
+  }
+
+  /** Draw the photo, the mask, and what `tools` has under way. */
+  draw(photo, tools) {
+    const { width, height } = this.size;
+    const fine = globalThis.devicePixelRatio || 1;
+    const [wide, high] = [Math.round(width * fine), Math.round(height * fine)];
+    if (this.canvas.width !== wide || this.canvas.height !== high) [this.canvas.width, this.canvas.height] = [wide, high];
+    const pen = this.canvas.getContext("2d");
+    pen.setTransform(fine, 0, 0, fine, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.imageSmoothingEnabled = this.zoom < 3;
+    const area = [this.left, this.top, this.mask.width * this.zoom, this.mask.height * this.zoom];
+    if (photo.complete) pen.drawImage(photo, ...area);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.layer, ...area);
+    tools(pen, this);
+  }
+}
