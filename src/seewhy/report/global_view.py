@@ -173,7 +173,7 @@ def _stage(layer: LayerConcepts) -> Stage:
 
 
 def _card(concept: Concept, share: float, pictures: int) -> Card:
-    about = f"in {concept.pictures} of {pictures}, {concept.weight:.0f} % of the layer there"
+    about = f"in {concept.pictures} of {counted(pictures, 'picture')}; {concept.weight:.0f} % of the layer's weight"
     return Card(concept.name, about, share, [_face(concept.name, example) for example in concept.examples])
 
 
