@@ -10,8 +10,7 @@ from seewhy.draw.overlay import LONGEST, View, fit
 
 __all__ = ["boxed"]
 
-LINE = "#ff8a1f"
-WIDTH = 3
+THIN, SHARE = 2, 80  # the line in pixels at least, and in parts of the picture's shorter side
 
 
 def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
@@ -22,8 +21,9 @@ def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
     right, bottom = min(round(box[2] * across), shown.shape[1]) - 1, min(round(box[3] * down), shown.shape[0]) - 1
     canvas = Image.fromarray(shown)
     pen = ImageDraw.Draw(canvas)
-    # Dark on both sides of the line, so that it shows on any photo; all of it inside the box.
-    for inset, colour in enumerate(["black", *[LINE] * WIDTH, "black"]):
+    width = max(THIN, min(shown.shape[:2]) // SHARE)
+    # White between black, so that it shows on any photo; all of it inside the box.
+    for inset, colour in enumerate(["black", *["white"] * width, "black"]):
         if right - inset > left + inset and bottom - inset > top + inset:
             pen.rectangle((left + inset, top + inset, right - inset, bottom - inset), outline=colour)
     return np.asarray(canvas)

@@ -45,7 +45,7 @@ def prototype_picture(prototype: Prototype, longest: int = SIDE) -> Pixels:
 
 def match_words(match: Match) -> str:
     """How many points, and what for."""
-    return f"likeness {match.similarity:.2f} × weight {match.weight:.2f} = {match.points:+.2f} points"
+    return f"likeness {match.similarity:.2f} × weight {match.weight:.2f} = {_signed(match.points)} points"
 
 
 def explanation_panel(found: PrototypeExplanation) -> Picture:
@@ -64,10 +64,14 @@ def explanation_panel(found: PrototypeExplanation) -> Picture:
         tiles or [Tile(fit(found.image.pixels, SIDE), "no prototype speaks for this class")],
         title=f"Why “{best.name}” ({best.probability:.1%})? This looks like that",
         caption=(
-            f"Start {start:+.2f}, prototypes {points:+.2f}, score {score:+.2f}. Left the photo, right a training "
-            f"picture of {best.name}; the boxes show what is alike · {found.image.name}"
+            f"Start {_signed(start)}, prototypes {_signed(points)}, score {_signed(score)}. Left the photo, "
+            f"right a training picture of {best.name}; the boxes show what is alike · {found.image.name}"
         ),
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _pair(left: Pixels, right: Pixels) -> Pixels:
