@@ -219,3 +219,14 @@ class TestCases:
         build_cases(tmp_path / "photos", at.shelf.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
         page = opened(AppTest.from_file(SCRIPT), "Cases")
         assert "there is no model" in page.error[0].value
+
+
+class TestWholeClass:
+    def page(self):
+        found = opened(AppTest.from_file(SCRIPT), "Network")
+        found.button_group(key="network-kind").set_value("A whole class").run()
+        found.selectbox(key="network-whole").select(0).run()
+        return found
+
+    def test_where_nobody_played_it_says_what_to_do(self, at):
+        assert "said nothing yet" in self.page().error[0].value

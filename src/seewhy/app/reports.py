@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from seewhy.app.archive import Files, written
+from seewhy.app.crowd import crowd
 from seewhy.images import Image
 from seewhy.jobs import (
     evaluate,
@@ -19,8 +21,9 @@ from seewhy.jobs import (
     train,
 )
 from seewhy.jobs.saving_cases import save_counterfactuals, save_twins
-from seewhy.jobs.words import naming_of
+from seewhy.jobs.words import global_view, lexicon, naming_of
 from seewhy.models import Classifier
+from seewhy.people.rounds import answers
 from seewhy.progress import Progress
 from seewhy.report import (
     write_counterfactual_report,
@@ -30,8 +33,10 @@ from seewhy.report import (
     write_train_report,
     write_twins_report,
 )
+from seewhy.report.global_view import write_global_report
 
 __all__ = [
+    "class_files",
     "counterfactual_files",
     "evaluation_files",
     "network_files",
@@ -47,6 +52,25 @@ def network_files(classifier: Classifier, image: Image, target: str | None, prog
 
     def write(folder: Path) -> None:
         write_network_report(folder, [(picture, picture.save(folder / "network"))])
+
+    return written(write)
+
+
+def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, progress: Progress) -> Files:
+    """A whole class in the words of those who played, or where nobody did, of simulated players.
+
+    Raises:
+        UsageError: nobody said anything about these pictures as this class.
+    """
+    progress(0, None, "reading words")
+    store = crowd()
+    simulated = not answers(store, simulated=False, model=classifier.fingerprint)
+    known = lexicon(store, classifier, simulated=simulated)
+    found, failures = global_view(classifier, pictures, [index], known, progress)
+    name = classifier.categories[index] + (" (simulated players)" if simulated else "")
+
+    def write(folder: Path) -> None:
+        write_global_report(folder, name, found, classifier.name, failures)
 
     return written(write)
 

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     hosts: Names = Field((), description="Names under which the app may be reached; any, if none is given.")
     embedded_in: Names = Field((), description="Sites that may show the app in a frame, such as https://example.org.")
     cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
+    photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
 
     @field_validator("models", "api_keys", "hosts", "embedded_in", mode="before")

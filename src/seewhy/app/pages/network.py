@@ -1,25 +1,37 @@
-"""Network: what each layer found in a photo, in people's words where there are some."""
+"""Network: what each layer found in a photo or goes by for a whole class, in people's words where there are some."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from seewhy.app.archive import Files
 from seewhy.app.desk import desk
-from seewhy.app.reports import network_files
+from seewhy.app.reports import class_files, network_files
 from seewhy.app.shell.figures import photo_html
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, show_report
 from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.images import find_images, samples
 
 __all__ = ["PAGE"]
+
+PHOTO, CLASS = "One photo", "A whole class"
+ABOUT_CLASS = "What the layers go by, in the words of people who played with photos of the class."
 
 
 def show() -> None:
     """Draw the page."""
-    heading(
-        "What does each layer see?",
-        "From edges to things: the network layer by layer, and what each group of maps weighs.",
-    )
+    heading("What does each layer see?", "From edges to things: what the layers found, and what each find weighs.")
+    kind = st.segmented_control("About", [PHOTO, CLASS], default=PHOTO, required=True, key="network-kind")
+    if kind == PHOTO:
+        _photo()
+    else:
+        _class()
+
+
+def _photo() -> None:
     left, right = st.columns([1, 2.1], gap="large")
     with left:
         image = choose_photo("network")
@@ -39,10 +51,37 @@ def show() -> None:
                 model, about, lambda classifier, tell: network_files(classifier, image, target, tell)
             ),
         )
+    left.html(photo_html(image))
     if files:
         show_report("network", f"seewhy-{file_stem(image)}-network", files)
-    else:
-        left.html(photo_html(image))
+
+
+def _class() -> None:
+    st.caption(ABOUT_CLASS)
+    model = choose_model("network")
+    categories = opened(model).categories
+    index = st.selectbox(
+        "Class", range(len(categories)), None, format_func=categories.__getitem__, key="network-whole", width=320
+    )
+    if index is None:
+        return
+    files: Files | None = follow(
+        "network-class-job",
+        (model, index),
+        lambda: desk().submit(
+            model,
+            f"summing up {categories[index]}",
+            lambda classifier, tell: class_files(classifier, _pictures(), index, tell),
+        ),
+    )
+    if files:
+        show_report("network-class", "seewhy-class", files)
+
+
+def _pictures() -> list[Path]:
+    """What people played with: a folder, or the samples that the page Play begins with."""
+    folder = desk().settings.photos
+    return find_images([folder]) if folder else list(samples().values())
 
 
 PAGE = Page("Network", ":material/account_tree:", "network", 40, show)

@@ -1,0 +1,121 @@
+"""Makes screenshots of every page of the app, light and dark, wide and phone-narrow, in `docs/img/app/`.
+
+With the default model and the sample photos; a small case base and a small study of the same photos are made first.
+Needs Chromium (`make browser`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from seewhy.app.shell.page import Page, list_pages
+from seewhy.images import samples
+
+OUT = Path(__file__).resolve().parents[1] / "docs/img/app"
+WIDTHS = {"wide": 1280, "phone": 390}
+SCHEMES = ("light", "dark")
+TALLEST = 3000
+PATIENCE = 600_000  # ms
+# What has to be there before a page is worth a picture.
+READY = {
+    "explain": "figure h3",
+    "compare": ".sw-scores",
+    "cases": "iframe",
+    "network": "iframe",
+    "studies": ".sw-scores",
+}
+
+
+def main(wanted: list[str]) -> None:
+    """Take pictures of the pages with these paths, or of all."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    pages = [page for page in list_pages() if page.path in wanted or not wanted]
+    with TemporaryDirectory() as name:
+        _furnish(Path(name))
+        with _server(Path(name)) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            for page in pages:
+                for scheme in SCHEMES:
+                    for width in WIDTHS:
+                        _take(browser, address, page, scheme, width)
+            browser.close()
+
+
+def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> None:
+    view = browser.new_page(viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme)
+    view.set_default_timeout(PATIENCE)
+    view.goto(address if page is list_pages()[0] else f"{address}/{page.path}")
+    view.get_by_role("heading", level=1).wait_for()
+    if page.path == "compare":
+        view.get_by_role("button", name="Compare", exact=True).click()
+    if page.path in READY:
+        view.locator(READY[page.path]).last.wait_for()
+    view.wait_for_timeout(4000)
+    tall = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    view.set_viewport_size({"width": WIDTHS[width], "height": min(tall, TALLEST)})
+    view.wait_for_timeout(1000)
+    picture = Image.open(BytesIO(view.screenshot())).convert("RGB")
+    picture.save(OUT / f"{page.path}-{scheme}-{width}.webp", quality=75, method=6)
+    print(f"{page.path} {scheme} {width}", flush=True)
+    view.close()
+
+
+def _furnish(home: Path) -> None:
+    """A case base and a study of the sample photos."""
+    photos = home / "photos"
+    photos.mkdir()
+    for name, path in samples().items():
+        shutil.copy(path, photos / f"{name}{path.suffix}")
+    study = ["--methods", "grad-cam,eigen-cam,control:random", "--metrics", "insertion-minus-deletion,sparseness"]
+    _seewhy(home, "cases", "build", str(photos), "--out", str(home / "cases/samples"))
+    _seewhy(home, "study", str(photos), *study, "--out", str(home / "studies/samples"))
+
+
+def _seewhy(home: Path, *arguments: str) -> None:
+    environment = {**os.environ, "SEEWHY_HOME": str(home)}
+    subprocess.run([sys.executable, "-m", "seewhy", *arguments], env=environment, check=True)  # noqa: S603
+
+
+@contextmanager
+def _server(home: Path) -> Generator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "seewhy", "app", "--port", str(port)]
+    process = subprocess.Popen(command, env={**os.environ, "SEEWHY_HOME": str(home)})  # noqa: S603
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait(address)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(address: str) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{address}/api/health"):  # noqa: S310 - our own server
+                return
+        except OSError:
+            time.sleep(1)
+    raise TimeoutError(f"nothing answers at {address}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
