@@ -5,7 +5,8 @@ concept from other pictures (CAV). The TCAV score is the share of a class's pict
 Activations are averaged over the layer's grid, so that a concept may be anywhere in the picture, and a direction is
 learned from few pictures.
 
-Source: Kim et al. 2018 (arXiv 1711.11279). Differs: the average, which the paper does not take, and the test. The
+Source: Kim et al. 2018 (arXiv 1711.11279). Differs: the average, which the paper does not take; the concept is told
+from all other pictures at once, which finds far more than to take as few of them as it has itself; and the test. The
 paper's t-test takes scores that share their concept pictures for independent, and so calls random concepts significant
 more often than it says. Here random sets of pictures go through all that the concept goes through, and the concept's
 place among them is the test. It is one of permutation, and exact: of concepts whose pictures are like the others, no
@@ -32,7 +33,7 @@ __all__ = ["ConceptTest", "concept_direction", "features", "judge", "slopes", "s
 
 Rows = NDArray[np.float64]
 
-SETS, OPPONENTS = 200, 5
+SETS = 200
 BATCH = 16
 FEWEST = 5  # pictures of a concept
 
@@ -42,7 +43,7 @@ class ConceptTest:
     """How a class responds to a concept at one layer.
 
     Attributes:
-        score: TCAV score in [0, 1], the mean over opponents.
+        score: TCAV score in [0, 1].
         slope: How steeply scores grow along the concept, of the steepest way there is: from −1 to 1.
         chance: The slopes of random concepts.
         p: Two-sided: how often chance gives a slope as far out.
@@ -82,7 +83,7 @@ def tcav(
     Args:
         classifier: it must offer layers and gradients.
         concept: pictures of the concept, five at least.
-        others: a pool of pictures without it, from which random sets are drawn; ten times as many are well.
+        others: pictures without it, of which random sets are drawn; ten times as many are well.
         pictures: of the class, each with the class as its target; several classes make a group.
         layers: where to look.
         seed: of the random sets.
@@ -118,24 +119,23 @@ def judge(
 ) -> ConceptTest:
     """The test on features `(n, C)` of the concept and `(m, C)` of others, and slopes `(k, C)` of the class.
 
-    The concept, and `sets` random sets of its size out of all pictures, are each held against random sets of what is
-    left. p is the share of sets, the concept among them, whose slope is at least as far from the mean of all.
+    The concept, and `sets` random sets of its size out of all pictures, are each told from what is left. p is the
+    share of sets, the concept among them, whose slope is at least as far from the mean of all.
     """
     count, rows = len(concept), np.concatenate([concept, others])
-    order = np.arange(len(rows))
-    found: list[tuple[float, float]] = []
-    for number in range(sets + 1):
-        progress(number, sets + 1, f"random concepts at {layer}")
-        found.append(_responses(rows[order[:count]], rows[order[count:]], slopes, generator))
+    directions = [concept_direction(concept, others)]
+    for number in range(sets):
+        progress(number, sets, f"random concepts at {layer}")
         order = generator.permutation(len(rows))
-    scores, steepness = np.array(found).T
-    far = np.abs(steepness - steepness.mean())
+        directions.append(concept_direction(rows[order[:count]], rows[order[count:]]))
+    steep = np.array([steepness(slopes, direction) for direction in directions])
+    far = np.abs(steep - steep.mean())
     against = others[generator.permutation(len(others))[:count]]
     return ConceptTest(
         layer,
-        float(scores[0]),
-        float(steepness[0]),
-        tuple(steepness[1:].tolist()),
+        tcav_score(slopes, directions[0]),
+        float(steep[0]),
+        tuple(steep[1:].tolist()),
         float((far >= far[0] - 1e-12).mean()),
         _accuracy(concept, against, generator),
         len(slopes),
@@ -205,17 +205,6 @@ def slopes(
 
 def _rows(tensor: Tensor) -> Rows:
     return tensor.detach().double().cpu().numpy()
-
-
-def _responses(concept: Rows, others: Rows, slopes: Rows, generator: np.random.Generator) -> tuple[float, float]:
-    """The mean TCAV score and steepness of a concept against several random sets of its size."""
-    found: list[tuple[float, float]] = []
-    for _ in range(OPPONENTS):
-        chosen = generator.choice(len(others), len(concept), replace=False)
-        direction = concept_direction(concept, others[chosen])
-        found.append((tcav_score(slopes, direction), steepness(slopes, direction)))
-    score, steep = np.mean(found, axis=0)
-    return float(score), float(steep)
 
 
 def _accuracy(concept: Rows, others: Rows, generator: np.random.Generator) -> float:
