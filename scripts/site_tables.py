@@ -14,12 +14,13 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from seewhy.app.settings import Settings
 from seewhy.cli.app import app
 from seewhy.explainers import MethodInfo, list_methods
 from seewhy.explainers.catalogue import Entry
 from seewhy.metrics import MetricInfo, list_metrics
 
-__all__ = ["commands", "methods", "metrics", "on_page_markdown"]
+__all__ = ["commands", "methods", "metrics", "on_page_markdown", "variables"]
 
 FAMILIES = {
     "cam": "Class activation maps",
@@ -39,7 +40,12 @@ FAMILIES = {
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The page with its markers replaced."""
-    made: dict[str, Callable[[], str]] = {"methods": methods, "metrics": metrics, "commands": commands}
+    made: dict[str, Callable[[], str]] = {
+        "methods": methods,
+        "metrics": metrics,
+        "commands": commands,
+        "variables": variables,
+    }
     return re.sub(r"<!-- (\w+) -->", lambda found: made[found[1]]() if found[1] in made else found[0], markdown)
 
 
@@ -57,6 +63,22 @@ def commands() -> str:
     """Every command with its arguments and options, as `--help` tells them."""
     root = typer.main.get_group(app)
     return "\n\n".join(_command(name, command) for name, command in _leaves(root, "seewhy"))
+
+
+def variables() -> str:
+    """Every environment variable that the app reads."""
+    rows = [
+        f"| `SEEWHY_{name.upper()}` | {_variable(field.default)} | {escape(field.description or '')} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
+
+
+def _variable(default: object) -> str:
+    if default is None or default == ():
+        return ""
+    told = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+    return f"`{told}`"
 
 
 def _families(entries: Sequence[Any], section: Callable[[Any], str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seewhy.app.settings import Settings
 from seewhy.explainers import list_methods
 from seewhy.metrics import list_metrics
 
@@ -49,3 +50,9 @@ def test_the_command_page_has_commands_of_commands():
 def test_only_markers_that_are_known_are_replaced():
     assert site["on_page_markdown"]("a <!-- other --> b") == "a <!-- other --> b"
     assert "Grad-CAM" in site["on_page_markdown"]("<!-- methods -->")
+
+
+def test_the_page_on_deploying_has_every_setting_of_the_app():
+    page = site["on_page_markdown"]((ROOT / "docs/deploying.md").read_text("utf-8"))
+    assert "| `SEEWHY_QUEUE_LENGTH` | `30` |" in page
+    assert page.count("| `SEEWHY_") == len(Settings.model_fields)

@@ -1,0 +1,100 @@
+"""The page Annotate and what stands behind its canvas, without a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from streamlit.testing.v1 import AppTest
+
+import planted
+from app.test_pages import html, opened
+from seewhy.app.agreeing import agreement
+from seewhy.app.canvas.annotate import Drawing, region_runs
+from seewhy.app.crowd import crowd
+from seewhy.errors import UsageError
+from seewhy.images import open_image
+from seewhy.jobs import explain
+from seewhy.people.masks import runs, save_mask
+from seewhy.people.players import join
+
+NOT_OURS = [
+    None,
+    {},
+    {"counts": "04", "base": 0, "key": "k"},
+    {"counts": [4096.0], "base": 0, "key": "k"},
+    {"counts": [True, 4095], "base": 0, "key": "k"},
+    {"counts": [4095], "base": 0, "key": "k"},
+    {"counts": [-1, 4097], "base": 0, "key": "k"},
+    {"counts": [4096], "base": -1, "key": "k"},
+    {"counts": [4096], "base": 0, "key": ""},
+    {"counts": [4096], "base": 0, "key": "k" * 65},
+]
+
+
+@given(arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3)))
+def test_regions_survive_the_way_to_the_browser(labels):
+    found = np.array(region_runs(labels)).reshape(-1, 2)
+    assert np.array_equal(np.repeat(found[:, 0], found[:, 1]).reshape(labels.shape), labels)
+    assert (found[1:, 0] != found[:-1, 0]).all()
+
+
+def test_a_drawing_is_taken_as_it_was_sent(photo):
+    mask = np.zeros((photo.height, photo.width), bool)
+    mask[planted.ROWS, planted.COLUMNS] = True
+    found = Drawing.of({"counts": runs(mask), "base": 2, "key": "k", "identity": "i"}, photo)
+    assert np.array_equal(found.mask, mask)
+    assert (found.base, found.key) == (2, "k")
+
+
+@pytest.mark.parametrize("sent", NOT_OURS, ids=str)
+def test_what_our_canvas_does_not_send_is_refused(photo, sent):
+    with pytest.raises(UsageError):
+        Drawing.of(sent, photo)
+
+
+def test_explanations_are_held_against_the_mask_best_first(photo):
+    classifier = planted.classifier()
+    found = [explain(classifier, photo, "grad-cam", target) for target in ("green", "red")]
+    mask = np.zeros((photo.height, photo.width), bool)
+    mask[planted.ROWS, planted.COLUMNS] = True
+    agreed = agreement(classifier, photo, found, mask)
+    assert [each.explanation.target_label for each in agreed.rows] == ["red", "green"]
+    best = agreed.rows[0]
+    assert best.iou.value > 0.8
+    assert best.pointing.value == 1
+    assert agreed.share == mask.mean() == 1 / 16
+    assert agreed.chance == pytest.approx(1 / 31)
+
+
+def test_a_mask_of_nothing_is_held_against_nothing(photo):
+    classifier = planted.classifier()
+    assert agreement(classifier, photo, [explain(classifier, photo, "grad-cam")], np.zeros((64, 64), bool)) is None
+
+
+def test_who_has_drawn_sees_which_explanations_agree(at):
+    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    mask = np.zeros((image.height, image.width), bool)
+    mask[100:200, 150:300] = True
+    save_mask(crowd(), ann, image.name, image.sha256, "object", mask, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    assert not page.header
+    page.session_state["player"] = ann
+    page.run()
+    assert not page.exception
+    assert "your “object”" in page.header[0].value
+    assert "By chance" in html(page)
+    page.text_input(key="annotate-label").set_value("nose").run()
+    assert not page.header  # nobody has drawn that
+
+
+def test_nobody_sees_what_others_drew(at):
+    image = open_image("sample:cat")
+    everything = np.ones((image.height, image.width), bool)
+    save_mask(crowd(), join(crowd(), "ann"), "cat", image.sha256, "object", everything, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    page.session_state["player"] = join(crowd(), "bob")
+    page.run()
+    assert not page.header
