@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import cache
 
-from seewhy.errors import Conflict, UnknownName
-from seewhy.people.players import begin_session, find_player, join
-from seewhy.people.store import Store, open_store, storable
+from seewhy.people.players import begin_session, join
+from seewhy.people.store import Store, open_store
 
 __all__ = ["close_store", "crowd", "enter"]
 
@@ -40,16 +39,5 @@ def enter(store: Store, name: str, *, trusted: bool) -> tuple[str, str]:
         Conflict: the name is taken.
         UsageError: it is empty or too long.
     """
-    if not trusted and _is_taken(store, " ".join(storable(name).split())):
-        raise Conflict(f"somebody is called {name!r} already; choose another name")
-    player = join(store, name)
+    player = join(store, name, fresh=not trusted)
     return player, begin_session(store, player)
-
-
-def _is_taken(store: Store, name: str) -> bool:
-    try:
-        with store.reading() as session:
-            find_player(session, name)
-    except UnknownName:
-        return False
-    return True

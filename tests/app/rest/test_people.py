@@ -132,6 +132,37 @@ def test_an_answer_that_is_none_is_refused(ask, end):
     assert not answers(crowd())
 
 
+ODD = {
+    "half a character": b'{"key": "1", "guess": "cat", "labels": "\\ud800"}',
+    "half a key": b'{"key": "\\ud800", "guess": "cat", "labels": ["ears"]}',
+    "not JSON": b"{",
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_what_is_no_text_is_refused_and_not_repeated(ask, body):
+    rounds(1)
+    me = join(ask)
+    number = ask.post("/rounds/next", headers=me).json()["round"]
+    answer = ask.post(f"/rounds/{number}/answer", headers=me | {"content-type": "application/json"}, content=body)
+    assert answer.status_code == 422
+    assert "input" not in answer.text
+    assert not answers(crowd())
+
+
+def test_there_is_no_round_past_all_numbers(ask):
+    assert ask.get(f"/rounds/{10**30}/picture.png", headers=join(ask)).status_code == 422
+
+
+def test_all_of_the_picture_comes_after_the_answer(ask):
+    rounds(1)
+    me = join(ask)
+    number = ask.post("/rounds/next", headers=me).json()["round"]
+    assert ask.get(f"/rounds/{number}/whole.png", headers=me).status_code == 409
+    ask.post(f"/rounds/{number}/answer", headers=me, json={"key": "1"})
+    assert ask.get(f"/rounds/{number}/whole.png", headers=me).headers["content-type"] == "image/png"
+
+
 def test_twenty_players_lose_no_answer_and_wait_for_none(ask):
     rounds(20, overlap=2)
     waits, lock = [], threading.Lock()

@@ -6,6 +6,7 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from seewhy import __version__
@@ -33,6 +34,7 @@ def make_api() -> FastAPI:
     api.add_api_route("/health", _health, tags=["about"], summary="Whether the server is up")
     api.add_api_route("/docs", lambda: HTMLResponse(docs_page(api.openapi())), include_in_schema=False)
     api.add_exception_handler(SeewhyError, _told)
+    api.add_exception_handler(RequestValidationError, _misread)
     return api
 
 
@@ -53,6 +55,12 @@ def _told(_request: Request, error: Exception) -> Response:
     """Errors that seewhy raises on purpose, each with the status that says whose turn it is."""
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, QueueFull) else None
     return JSONResponse({"detail": str(error)}, _status(error), headers)
+
+
+def _misread(_request: Request, error: Exception) -> Response:
+    """What is wrong with a request, without repeating what came: it need not even be text."""
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    return JSONResponse({"detail": [{name: each[name] for name in ("loc", "msg", "type")} for each in found]}, 422)
 
 
 def _status(error: Exception) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException
+from fastapi import APIRouter, Depends, Header, HTTPException, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -90,6 +90,7 @@ def player(people: People, x_player: Annotated[str, Header(description="The toke
 
 
 Player = Annotated[str, Depends(player)]
+Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
 
 
 @router.post("/players", status_code=201, tags=["people"], summary="Join the game")
@@ -113,20 +114,28 @@ def next_round(people: People, who: Player) -> dict[str, Any] | None:
 
 
 @router.get("/rounds/{number}/picture.png", tags=["people"], summary="What is revealed", response_class=Response)
-def picture(people: People, who: Player, number: int) -> Response:
+def picture(people: People, who: Player, number: Number) -> Response:
     """The picture as far as this player may see it."""
     shown = png_bytes(game.revealed(people, who, number))
     return Response(shown, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
+@router.get(
+    "/rounds/{number}/whole.png", tags=["people"], summary="All, after the answer", response_class=Response
+)
+def whole(people: People, who: Player, number: Number) -> Response:
+    """The picture as a player may see it who has answered."""
+    return Response(png_bytes(game.whole(people, who, number)), media_type="image/png")
+
+
 @router.post("/rounds/{number}/more", tags=["people"], summary="Show more")
-def more(people: People, who: Player, number: int, wanted: Deeper) -> dict[str, Any]:
+def more(people: People, who: Player, number: Number, wanted: Deeper) -> dict[str, Any]:
     """Go on to the next stage."""
     return asdict(game.show_more(people, who, number, wanted.stage))
 
 
 @router.post("/rounds/{number}/answer", tags=["people"], summary="Guess, or give up")
-def answer(people: People, who: Player, number: int, given: Guess) -> dict[str, Any]:
+def answer(people: People, who: Player, number: Number, given: Guess) -> dict[str, Any]:
     """End a round; only now is its class told."""
     if given.guess is None:
         return asdict(game.resign(people, who, number, key=given.key))
