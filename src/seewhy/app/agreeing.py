@@ -47,7 +47,7 @@ class Agreement:
 
     @property
     def chance(self) -> float:
-        """The IoU that an area of that size has with the mask, on average, where it lies by chance."""
+        """About the IoU with the mask of an area of its size that lies anywhere."""
         return self.share / (2 - self.share)
 
 

@@ -243,7 +243,7 @@ class Annotator {
 
   #press(event) {
     event.preventDefault();
-    this.canvas.focus({ preventScroll: true });
+    this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.byKeys = false;
     this.canvas.setPointerCapture(event.pointerId);
     const place = this.#at(event);

@@ -112,7 +112,7 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
         st.info("The network looks at the middle of the photo alone, and what you marked lies outside of it.")
         return
     rows = [_row(each) for each in agreed.rows]
-    st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=f"{agreed.share:.0%}"))
+    st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=f"{100 * agreed.share:.0f} %"))
     for column, each in columns_of(agreed.rows, 3):
         column.html(figure_html(each.explanation))
     limits(LIMITS)
@@ -121,7 +121,7 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
 def _row(each: Agreed) -> dict[str, str]:
     row = {"title": method_info(each.explanation.method).title, "reason": each.iou.reason}
     if each.iou.value is not None and each.energy.value is not None and each.pointing.value is not None:
-        row |= {"iou": f"{each.iou.value:.2f}", "energy": f"{each.energy.value:.0%}"}
+        row |= {"iou": f"{each.iou.value:.2f}", "energy": f"{100 * each.energy.value:.0f} %"}
         row |= {"pointing": "yes" if each.pointing.value > 0.5 else "no"}
     return row
 

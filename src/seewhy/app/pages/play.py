@@ -72,7 +72,7 @@ def words_of(typed: str) -> list[str]:
 
 
 def _round(name: str, view: RoundView) -> None:
-    left, right = st.columns([1.15, 1], gap="large")
+    left, right = st.columns([1, 1.35], gap="large")
     share = f"{SHARES[view.stage]:.1%}".replace(".0%", "%").replace("%", " %")
     with left:
         shown = embed(game.revealed(crowd(), name, view.round), f"A piece of a photo: {share} of it, the rest is black")
@@ -138,7 +138,7 @@ def _try(step: Callable[[], object]) -> None:
 
 
 def _ended(name: str, ended: Outcome) -> None:
-    left, right = st.columns([1.15, 1], gap="large")
+    left, right = st.columns([1, 1.35], gap="large")
     with left:
         st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
     with right:
