@@ -14,13 +14,14 @@ from planted import picture
 
 pytestmark = pytest.mark.browser
 
+SLOW = "py:sleepy:classifier"
 SERIOUS = {"serious", "critical"}
 PAGES = ("", "compare", "cases", "network", "studies", "train")
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("home"), models=TOY) as found:
+    with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW}") as found:
         yield found
 
 
@@ -81,6 +82,19 @@ def test_compare(page):
     page.get_by_role("img", name="probability by of the pixels").first.wait_for()
     page.get_by_role("heading", name="1. ").wait_for()
     assert not page.refusals
+
+
+def test_a_slow_job_is_stopped_and_begun_again(page):
+    opened(page, "network")
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="sleepy:classifier").click()
+    stop = page.get_by_role("button", name="Stop")
+    stop.click()
+    page.get_by_text("Stopped.").wait_for()
+    page.get_by_role("button", name="Start again").click()
+    stop.wait_for()
+    stop.click()
+    page.get_by_text("Stopped.").wait_for()
 
 
 NO_PHOTOS = {

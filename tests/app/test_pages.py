@@ -111,6 +111,13 @@ class TestExplain:
             assert words in page.error[0].value, name
 
 
+def test_a_model_that_cannot_be_loaded_is_told(start):
+    start(models="py:planted:nothing")
+    for title in ("Explain", "Compare", "Network"):
+        page = opened(AppTest.from_file(SCRIPT), title)
+        assert "nothing" in page.error[0].value
+
+
 class TestCompare:
     def test_methods_are_ranked(self, app):
         page = opened(app, "Compare")

@@ -96,11 +96,15 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
 
 
 def opened(model: str) -> Classifier:
-    """The classifier; waits while it is being loaded."""
-    if (ready := desk().shelf.loaded(model)) is not None:
-        return ready
-    with st.spinner("Loading the model"):
-        return desk().shelf.get(model)
+    """The classifier; waits while it is being loaded, and ends the page where it cannot be, which is told."""
+    try:
+        if (ready := desk().shelf.loaded(model)) is not None:
+            return ready
+        with st.spinner("Loading the model"):
+            return desk().shelf.get(model)
+    except SeewhyError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
 
 
 def file_stem(image: Image) -> str:
