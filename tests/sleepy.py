@@ -9,7 +9,7 @@ from torch import Tensor
 import planted
 from seewhy.models import Classifier, Preprocessing
 
-SECONDS = 0.3
+SECONDS = 2
 
 
 class Slow(planted.ColourFinder):

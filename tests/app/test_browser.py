@@ -85,7 +85,7 @@ def test_compare(page):
 
 
 def test_a_slow_job_is_stopped_and_begun_again(page):
-    opened(page, "network")
+    opened(page, "")
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name="sleepy:classifier").click()
     stop = page.get_by_role("button", name="Stop")
