@@ -67,6 +67,7 @@ def visit(browser, address):
 
 def settled(page):
     page.get_by_role("button", name="Guess").or_(page.locator("canvas[role=application]")).wait_for()
+    page.wait_for_function("localStorage.getItem('seewhy-player')")
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
 
 
@@ -79,6 +80,7 @@ def true_class(store, page) -> str:
 
 def guess(page, choice, words):
     page.get_by_role("radio", name=choice, exact=True).click()
+    page.get_by_role("radio", name=choice, exact=True, checked=True).wait_for()
     typed = page.get_by_role("textbox", name="What gave it away?")
     typed.fill(words)
     typed.press("Enter")
