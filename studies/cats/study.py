@@ -23,7 +23,7 @@ from seewhy.jobs import evaluate, save_evaluation, train
 from seewhy.jobs.prototypes import train_prototypes_on
 from seewhy.models import Classifier
 from seewhy.progress import Progress
-from seewhy.report import write_evaluate_report, write_train_report
+from seewhy.report import write_evaluate_report, write_prototypes_report, write_train_report
 from seewhy.report.judging import share_words
 from seewhy.report.words import counted
 from seewhy.study.statistics import bootstrap_interval
@@ -91,6 +91,7 @@ def _prototypes(given: argparse.Namespace, trained: Training, progress: Progress
         run = train_prototypes_on(given.cats, trained.model, given.out / "prototypes", progress=progress)
     except SeewhyError as error:
         return f"Prototypes: {error}\n"
+    write_prototypes_report(run)
     found = run.trained.model.diagnosis
     verdict = "usable" if found.usable else f"not usable: {'; '.join(found.reasons)}"
     return f"Prototypes: accuracy {found.accuracy:.1%} (the trunk's {found.trunk_accuracy:.1%}), {verdict}.\n"
