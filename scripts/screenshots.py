@@ -38,6 +38,8 @@ READY = {
     "cases": "iframe",
     "network": "iframe",
     "studies": ".sw-scores",
+    "play": "figure img",
+    "annotate": ".sw-scores",
 }
 
 
@@ -63,6 +65,11 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
     view.get_by_role("heading", level=1).wait_for()
     if page.path == "compare":
         view.get_by_role("button", name="Compare", exact=True).click()
+    if page.path in {"play", "annotate"}:
+        view.get_by_label("Your name").fill(f"Ada, {scheme} {width}")
+        view.get_by_label("Your name").press("Enter")
+    if page.path == "annotate":
+        _draw(view)
     if page.path in READY:
         view.locator(READY[page.path]).last.wait_for()
     view.wait_for_timeout(4000)
@@ -75,14 +82,22 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
     view.close()
 
 
+def _draw(view: Any) -> None:
+    """Mark some regions in the middle of the photo by keys, and save them."""
+    view.locator("canvas[role=application]").focus()
+    for key in ("r", "Space", *["Shift+ArrowLeft"] * 2, "Space", "Shift+ArrowUp", "Space", "Control+s"):
+        view.keyboard.press(key)
+
+
 def _furnish(home: Path) -> None:
-    """A case base and a study of the sample photos."""
+    """A case base, a study and rounds to play of the sample photos."""
     photos = home / "photos"
     photos.mkdir()
     for name, path in samples().items():
         shutil.copy(path, photos / f"{name}{path.suffix}")
     study = ["--methods", "grad-cam,eigen-cam,control:random", "--metrics", "insertion-minus-deletion,sparseness"]
     _seewhy(home, "cases", "build", str(photos), "--out", str(home / "cases/samples"))
+    _seewhy(home, "people", "rounds", str(photos), "--overlap", "9")
     _seewhy(home, "study", str(photos), *study, "--out", str(home / "studies/samples"))
 
 
