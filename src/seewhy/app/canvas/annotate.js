@@ -2,6 +2,7 @@
 // between two saves the drawing is kept in the browser, so that a reload loses nothing.
 
 const STOPS = [0.25, 0.5, 1, 2, 4, 8, 16]; // of the zoom buttons
+const ZOOMS = ["in", "out", "fit"];
 const SOON = 800; // milliseconds until a change is kept
 const KEYS = { b: "brush", e: "eraser", p: "polygon", r: "region", h: "hand" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -116,11 +117,15 @@ class Annotator {
     }
   }
 
-  #changed(box) {
-    this.view.update(box);
-    this.timer ??= setTimeout(() => this.#keep(), SOON);
+  #changed() {
+    this.view.update();
+    this.#soon();
     this.#tell();
     this.#draw();
+  }
+
+  #soon() {
+    this.timer ??= setTimeout(() => this.#keep(), SOON);
   }
 
   #tell(words) {
@@ -193,7 +198,12 @@ class Annotator {
   #do(name) {
     const { view, mask } = this;
     const nearest = (stops) => stops.find(Boolean) ?? view.zoom;
-    this.tool?.cancel();
+    if (name === "undo" && this.tool?.points?.length) {
+      this.tool.points.pop(); // the last corner comes first
+      this.#draw();
+      return;
+    }
+    if (!ZOOMS.includes(name)) this.tool?.cancel();
     if (name === "undo" || name === "redo") mask[name]() && this.#changed();
     if (name === "clear") {
       mask.begin();
@@ -250,9 +260,8 @@ class Annotator {
     this.fingers.set(event.pointerId, place);
     this.pan = event.button === 1 || !this.tool;
     if (this.fingers.size > 1) {
-      this.tool?.cancel();
-      this.view.update();
-      this.#draw();
+      this.tool?.interrupt(); // the first finger was not meant to draw
+      this.#changed();
     } else if (!this.pan && event.button === 0) this.#done(this.tool.press(this.view.point(place), this.view.zoom));
   }
 
@@ -295,7 +304,10 @@ class Annotator {
   #done(change) {
     if (change === true) this.#changed();
     else {
-      if (change) this.view.update(change);
+      if (change) {
+        this.view.update(change);
+        this.#soon();
+      }
       this.#draw();
     }
   }

@@ -31,6 +31,10 @@ class Pen {
     if (this.lift()) this.mask.undo();
   }
 
+  interrupt() {
+    this.cancel();
+  }
+
   draw() {}
 }
 
@@ -72,6 +76,10 @@ class Polygon {
     this.points = [];
   }
 
+  interrupt() {
+    this.points.pop();
+  }
+
   draw(pen, view) {
     if (!this.points.length) return;
     pen.beginPath();
@@ -100,7 +108,8 @@ class Region {
     if (point.x < 0 || point.y < 0 || point.x >= width || point.y >= height) return false;
     this.mask.begin();
     this.mask.region(this.regions, point);
-    return this.mask.end();
+    this.changed = this.mask.end();
+    return this.changed;
   }
 
   move() {
@@ -108,10 +117,15 @@ class Region {
   }
 
   lift() {
+    this.changed = false;
     return false;
   }
 
   cancel() {}
+
+  interrupt() {
+    if (this.changed) this.mask.undo();
+  }
 
   draw() {}
 }
