@@ -21,7 +21,7 @@ from seewhy.study.comparison import Comparison
 
 __all__ = ["PAGE"]
 
-# Of every kind, and done within a minute on two processors.
+# Of every kind, and among the quick ones.
 FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
 QUICK = ("insertion-minus-deletion", "infidelity", "sparseness")
 LIMITS = (
@@ -49,6 +49,7 @@ def show() -> None:
         wanted = (wish, image.sha256, image.name)
         if st.button("Compare", type="primary", icon=":material/balance:", disabled=len(wish.methods) < 2):
             st.session_state["compare-wanted"] = wanted
+        st.caption("Takes a minute or two without a graphics card; every test asks the model thousands of questions.")
     with left:
         st.html(photo_html(image))
     if st.session_state.get("compare-wanted") != wanted:
