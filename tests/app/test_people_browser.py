@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.path import Path as Outline
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from app.browsing import PATIENCE, chromium, server
@@ -173,9 +174,14 @@ def test_a_drawing_survives_a_reload_is_saved_without_loss_and_held_against_expl
     page.get_by_role("button", name="Region").click()
     draw(page, (60, 60))
     page.get_by_role("button", name="Polygon").click()
-    for corner in ((20, 200), (120, 200), (70, 280)):
+    for corner in ((20, 200), (120, 200), (70, 280), (10, 10)):
         draw(page, corner)
+    page.keyboard.press("Control+z")  # the last corner alone
+    page.keyboard.press("+")
+    page.keyboard.press("0")
     page.keyboard.press("Enter")
+    assert mask_of(page)[240, 70]
+    assert not mask_of(page)[140, 30]
     before = mask_of(page)
     page.wait_for_timeout(1500)
     page.reload()
@@ -217,6 +223,28 @@ def test_drawing_needs_no_mouse(visit):
     for key in ("Space", *["ArrowLeft"] * 4, "Space"):
         page.keyboard.press(key)
     assert not mask_of(page).any()
+
+
+def test_pixels_are_marked_whose_centres_lie_inside(visit):
+    page = visit("annotate", "geometry")
+    corners = [(20.3, 30.7), (200.2, 40.1), (120.6, 250.4), (90.5, 91.3)]
+    canvas_of(page).evaluate(
+        "(root, points) => root.annotator.mask.polygon(points, 1)", [{"x": x, "y": y} for x, y in corners]
+    )
+    found = mask_of(page)
+    x, y = np.meshgrid(np.arange(found.shape[1]) + 0.5, np.arange(found.shape[0]) + 0.5)
+    inside = Outline(corners).contains_points(np.column_stack([x.ravel(), y.ravel()])).reshape(found.shape)
+    assert np.array_equal(found, inside)
+
+    canvas_of(page).evaluate(
+        """root => {
+            root.annotator.mask.fill(0);
+            root.annotator.mask.stroke({ x: 50.2, y: 60.1 }, { x: 150.7, y: 90.3 }, 12.4, 1);
+        }"""
+    )
+    along = np.clip(((x - 50.2) * 100.5 + (y - 60.1) * 30.2) / (100.5**2 + 30.2**2), 0, 1)
+    near = np.hypot(x - 50.2 - along * 100.5, y - 60.1 - along * 30.2) <= 12.4
+    assert np.array_equal(mask_of(page), near)
 
 
 @pytest.mark.parametrize("path", ["play", "annotate"])

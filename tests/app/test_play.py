@@ -9,7 +9,8 @@ from app.test_pages import html, opened
 from people.samples import CLASSES, new_round, rounds
 from seewhy.app.crowd import crowd
 from seewhy.app.pages.play import words_of
-from seewhy.people.players import join
+from seewhy.app.shell.player import known_as
+from seewhy.people.players import LONGEST_NAME, join
 from seewhy.people.rounds import add_rounds, answers
 
 
@@ -99,3 +100,18 @@ def test_names_are_text_and_nothing_else(play):
 
 def test_words_are_told_apart_by_signs_not_by_spaces():
     assert words_of("two words, one;\n three ,,") == ["two words", "one", "three"]
+
+
+def test_without_rounds_some_are_made_of_the_samples(play):
+    page = joined(play)
+    assert "seewhy people rounds" in page.code[0].value
+    page = button(page, "Make rounds from the sample photos").click().run()
+    assert not page.exception
+    assert "A piece of a photo" in html(page)
+
+
+def test_who_has_signed_in_is_called_by_name_and_told_from_namesakes():
+    names = {known_as("Ann Lee", identity) for identity in ("google|1", "google|2", "google|1")}
+    assert len(names) == 2
+    assert all(name.startswith("Ann Lee · ") and "google" not in name for name in names)
+    assert len(known_as("x" * 200, "1")) <= LONGEST_NAME
