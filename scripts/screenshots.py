@@ -84,6 +84,7 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
 
 def _draw(view: Any) -> None:
     """Mark some regions in the middle of the photo by keys, and save them."""
+    view.get_by_text("nothing to save yet").wait_for()
     view.locator("canvas[role=application]").focus()
     for key in ("r", "Space", *["Shift+ArrowLeft"] * 2, "Space", "Shift+ArrowUp", "Space", "Control+s"):
         view.keyboard.press(key)
