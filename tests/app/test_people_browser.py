@@ -248,10 +248,12 @@ def test_pixels_are_marked_whose_centres_lie_inside(visit):
 
 
 @pytest.mark.parametrize("path", ["play", "annotate"])
-def test_nothing_stands_in_anybodys_way(visit, path):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_anybodys_way(visit, path, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    page = visit(path, f"axe {path}", viewport={"width": 390, "height": 800})
+    page = visit(path, f"{scheme} {path}", viewport={"width": 390, "height": 800}, color_scheme=scheme)
     found = Axe().run(page).response["violations"]
-    assert not [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
+    told = [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
+    assert not told
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
