@@ -45,6 +45,7 @@ def opened(page, path):
     page.goto(f"/{path}")
     page.get_by_role("heading", level=1).wait_for()
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    page.wait_for_timeout(1000)  # what is drawn fades in
     return page
 
 

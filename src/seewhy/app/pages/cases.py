@@ -65,7 +65,7 @@ def _folder(kind: Kind) -> Path | None:
     found = {path.parent.name: path.parent for path in sorted(where.glob(f"*/{kind.mark}"))}
     if not found:
         st.info("There is nothing to compare with yet. This command makes it:", icon=":material/photo_library:")
-        st.code(kind.command.format(where / "first"), language="shell", wrap_lines=True)
+        st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
         return None
     return found[st.selectbox("From", list(found), key=f"cases-from-{kind.mark}")]
 

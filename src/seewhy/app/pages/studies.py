@@ -29,7 +29,7 @@ def show() -> None:
     found = find_studies(folder)
     if not found:
         st.info("There are no studies yet. This command makes one:", icon=":material/science:")
-        st.code(COMMAND.format(folder / "first"), language="shell", wrap_lines=True)
+        st.code(COMMAND.format(folder / "first"), language=None, wrap_lines=True)
         return
     name = st.selectbox("Study", list(found), key="studies-name")
     try:
