@@ -120,9 +120,7 @@ def picture(people: People, who: Player, number: Number) -> Response:
     return Response(shown, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-@router.get(
-    "/rounds/{number}/whole.png", tags=["people"], summary="All, after the answer", response_class=Response
-)
+@router.get("/rounds/{number}/whole.png", tags=["people"], summary="All, after the answer", response_class=Response)
 def whole(people: People, who: Player, number: Number) -> Response:
     """The picture as a player may see it who has answered."""
     return Response(png_bytes(game.whole(people, who, number)), media_type="image/png")
