@@ -82,11 +82,11 @@ def test_a_picture_of_another_tool_is_found_by_its_file(empty, tmp_path):
     ("name", "content"),
     [
         ("gone.jsonl", None),
-        ("a.json", "["),
-        ("b.json", "[]"),
+        ("a.json", b"["),
+        ("b.json", b"[]"),
         ("c.json", b"\xff"),
         ("d.jsonl", b"\xff"),
-        ("e.jsonl", ""),
+        ("e.jsonl", b""),
     ],
 )
 def test_what_is_neither_is_refused(empty, tmp_path, name, content):
