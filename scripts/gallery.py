@@ -13,6 +13,7 @@ from seewhy.draw import fit
 from seewhy.explainers import MethodInfo, find_method, suitable_methods
 from seewhy.explainers.pictures import explanation_tile
 from seewhy.jobs import Request, explain_each
+from seewhy.report.words import counted
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PHOTO = "sample:cat"
@@ -27,7 +28,7 @@ Every method on the same photo, about the class that the default network gives i
 ROW = """
 <figure markdown>
 ![{alt}](img/gallery/{name}.webp){{ width={width} loading=lazy }}
-<figcaption markdown>[**{title}**](methods.md#{anchor}) · {forwards:,} forwards{backwards} · {seconds}</figcaption>
+<figcaption markdown>[**{title}**](methods.md#{anchor}) · {cost} · {seconds}</figcaption>
 </figure>
 """
 
@@ -50,14 +51,14 @@ def _row(classifier: seewhy.Classifier, info: MethodInfo) -> Iterator[str]:
     found = outcome.explanations[0]
     picture = explanation_tile(found).picture
     Image.fromarray(fit(picture, WIDTH)).save(DOCS / f"img/gallery/{info.name}.webp", quality=80, method=6)
+    passes = ((found.cost.forwards, "forward"), (found.cost.backwards, "backward"))
     yield ROW.format(
         alt=f"{info.title}: why “{found.target_label}”",
         name=info.name,
         title=info.title,
         anchor=info.name.replace("+", "p"),
         width=WIDTH,
-        forwards=found.cost.forwards,
-        backwards=f", {found.cost.backwards:,} backwards" if found.cost.backwards else "",
+        cost=", ".join(counted(count, noun) for count, noun in passes if count),
         seconds=f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s",
     )
 
