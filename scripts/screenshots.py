@@ -66,12 +66,12 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
     if page.path == "compare":
         view.get_by_role("button", name="Compare", exact=True).click()
     if page.path in {"play", "annotate"}:
-        view.get_by_label("Your name").fill(f"Ada, {scheme} {width}")
+        view.get_by_label("Your name").fill(f"Ada, {page.title}, {scheme} {width}")
         view.get_by_label("Your name").press("Enter")
     if page.path == "annotate":
         _draw(view)
     if page.path in READY:
-        view.locator(READY[page.path]).last.wait_for()
+        view.locator(f"{READY[page.path]}:visible").last.wait_for()
     view.wait_for_timeout(4000)
     tall = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     view.set_viewport_size({"width": WIDTHS[width], "height": min(tall, TALLEST)})
