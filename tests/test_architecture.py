@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src/seewhy"
 # From left to right: a room imports rooms to its left, never one beside it.
 ROOMS = (
     {"errors"},
-    {"progress", "home"},
+    {"progress", "home", "writing"},
     {"images"},
     {"draw"},
     {"models"},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from seewhy import __version__
 from seewhy.cases.neighbours import Neighbours, write_index
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
+from seewhy.writing import write_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -192,7 +192,7 @@ def write_base(
     table.write_parquet(fresh / TABLE)
     write_index(vectors, fresh / INDEX)
     counts = {"cases": len(table), "dimensions": vectors.shape[1], "classes": logits.shape[1]}
-    write_whole(fresh / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, "about": asdict(about), **counts})
+    write_json(fresh / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, "about": asdict(about), **counts})
     finish_writing(folder)
     return CaseBase.open(folder)
 
@@ -214,16 +214,6 @@ def _write_arrays(folder: Path, parts: Iterable[tuple[np.ndarray, np.ndarray]], 
     for file in files:
         file.flush()
     return files
-
-
-def write_whole(path: Path, content: Mapping[str, object]) -> None:
-    """JSON to `path`, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def finish_writing(folder: Path) -> None:

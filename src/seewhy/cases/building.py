@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_base, write_whole
+from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_base
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.prints import picture_print
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
 from seewhy.progress import Progress, silent
+from seewhy.writing import whole_file, write_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,7 +102,7 @@ def _known(out: Path, journal: Path, embedder: Embedder, about: About) -> list[P
     if not note.exists() or json.loads(note.read_text("utf-8")) != mine:
         shutil.rmtree(journal, ignore_errors=True)
         journal.mkdir()
-        write_whole(note, mine)
+        write_json(note, mine)
     return known + [_read_part(path) for path in sorted(journal.glob("*.npz"))]
 
 
@@ -167,10 +168,8 @@ def _part(folder: Folder, opened: dict[Entry, Image], embedder: Embedder) -> Par
 
 def _keep(part: Part, journal: Path) -> None:
     path = next(path for number in count() if not (path := journal / f"{number:06}.npz").exists())
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, **part._asdict())
-    unfinished.replace(path)
 
 
 def _read_part(path: Path) -> Part:

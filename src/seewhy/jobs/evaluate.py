@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,11 +16,12 @@ from seewhy.jobs.explain import DEFAULT_METHOD, Request, explain_each
 from seewhy.models import Categories, Classifier
 from seewhy.progress import Progress, silent
 from seewhy.study.judged import Judged, Mistake
-from seewhy.train.card import trained_pictures, write_whole
+from seewhy.train.card import trained_pictures
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part
+from seewhy.writing import write_json, write_whole
 
 __all__ = ["evaluate", "save_evaluation"]
 
@@ -87,8 +87,7 @@ def evaluate(
 def save_evaluation(found: Judged, out: Path) -> None:
     """Write `evaluation.json`, and `predictions.csv`, which no spreadsheet takes for formulas."""
     about = {"model": found.model, "fingerprint": found.classifier.fingerprint, "left_out_as_learned": found.learned}
-    text = json.dumps({**about, **found.evaluation.to_dict()}, indent=2, allow_nan=False, ensure_ascii=False)
-    write_whole(out / "evaluation.json", text.encode() + b"\n")
+    write_json(out / "evaluation.json", {**about, **found.evaluation.to_dict()})
     write_whole(out / "predictions.csv", _table(found).encode())
 
 

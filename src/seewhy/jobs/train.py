@@ -22,7 +22,6 @@ from seewhy.train.card import (
     architecture_of,
     picture_rows,
     save_classifier,
-    write_whole,
 )
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
@@ -30,6 +29,7 @@ from seewhy.train.finetune import Epoch, finetune, predict, with_new_head
 from seewhy.train.parts import Parts, open_parts
 from seewhy.train.recipe import Recipe
 from seewhy.train.training import Training
+from seewhy.writing import write_json, write_whole
 
 __all__ = ["train"]
 
@@ -162,14 +162,10 @@ def _save(training: Training, architecture: Architecture, seed: int) -> None:
         "sha256": _hash(rows),
         "metrics": {part: found.to_dict() for part, found in training.evaluations.items()},
     }
-    _write_json(out / PICTURES, rows)
-    _write_json(out / HISTORY, [asdict(epoch) for epoch in training.epochs])
+    write_json(out / PICTURES, rows)
+    write_json(out / HISTORY, [asdict(epoch) for epoch in training.epochs])
     save_classifier(out, training.classifier, architecture, about)
 
 
 def _hash(rows: Sequence[Mapping[str, str]]) -> str:
     return sha256(canonical(rows).encode()).hexdigest()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_whole(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")

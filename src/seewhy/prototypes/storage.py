@@ -20,7 +20,8 @@ from seewhy.models.weights import load_weights, read_weights
 from seewhy.prototypes.gate import Diagnosis
 from seewhy.prototypes.model import Prototype, PrototypeModel
 from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk
-from seewhy.train.card import Architecture, write_whole
+from seewhy.train.card import Architecture
+from seewhy.writing import write_json, write_whole
 
 __all__ = ["KIND", "PATCHES", "load_prototypes", "read_prototype_card", "save_prototypes"]
 
@@ -53,7 +54,7 @@ def save_prototypes(
         if prototype.picture:
             write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
     write_whole(folder / WEIGHTS, content)
-    write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+    write_json(folder / CARD, card)
 
 
 def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto") -> PrototypeModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seewhy.study.plan import Unit, canonical
 from seewhy.study.work import Result
+from seewhy.writing import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,8 +41,8 @@ def write(results: Sequence[Result], out: Path) -> None:
     """Write `RESULTS` and `FAILURES`, each whole or not at all."""
     buffer = BytesIO()
     table(results).write_parquet(buffer)
-    _write_whole(out / RESULTS, buffer.getvalue())
-    _write_whole(out / FAILURES, failure_lines(results).encode())
+    write_whole(out / RESULTS, buffer.getvalue())
+    write_whole(out / FAILURES, failure_lines(results).encode())
 
 
 def read(out: Path) -> pl.DataFrame:
@@ -50,12 +50,3 @@ def read(out: Path) -> pl.DataFrame:
     import polars as pl
 
     return pl.read_parquet(out / RESULTS)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

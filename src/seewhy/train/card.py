@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +18,7 @@ from seewhy.errors import ModelError
 from seewhy.models import Classifier
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, read_card
 from seewhy.train.parts import Parts
+from seewhy.writing import write_json, write_whole
 
 __all__ = [
     "PICTURES",
@@ -27,7 +27,6 @@ __all__ = [
     "picture_rows",
     "save_classifier",
     "trained_pictures",
-    "write_whole",
 ]
 
 PICTURES = "pictures.json"
@@ -76,7 +75,7 @@ def save_classifier(folder: Path, classifier: Classifier, architecture: Architec
         "training": about,
     }
     write_whole(folder / WEIGHTS, content)
-    write_whole(folder / CARD, json.dumps(card, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
+    write_json(folder / CARD, card)
 
 
 def picture_rows(parts: Parts) -> list[dict[str, str]]:
@@ -94,14 +93,3 @@ def trained_pictures(folder: Path) -> frozenset[str]:
     if not path.is_file():
         return frozenset()
     return frozenset(row["sha256"] for row in json.loads(path.read_text("utf-8")) if row["part"] == "train")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -6,7 +6,6 @@ weights, optimiser and step number are the whole state.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from seewhy.errors import ModelError, NonFinite
 from seewhy.progress import Progress, silent
+from seewhy.writing import whole_file
 
 __all__ = ["Batch", "Group", "Record", "Stage", "batch_norms", "fit", "seed_of"]
 
@@ -211,13 +211,8 @@ class _Run:
             "history": self.history,
             "best": self.best,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        with part.open("wb") as file:
+        with whole_file(path) as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
 
     def restore(self, path: Path) -> None:
         try:
