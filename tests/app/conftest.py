@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import planted
+from app.browsing import chromium
 from seewhy.app.crowd import close_store
 from seewhy.app.desk import Desk, desk
 from seewhy.app.settings import settings
@@ -56,3 +58,10 @@ def at(start: Callable[..., Desk]) -> Desk:
 def photo() -> Image:
     """A red square and a green one."""
     return planted.picture()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """For one module at a time: its event loop is in the way of others."""
+    with chromium() as found:
+        yield found

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import forge
-from app.browsing import PATIENCE, chromium, server
+from app.browsing import PATIENCE, server
 from app.conftest import TOY
 from planted import picture
 
@@ -22,12 +22,6 @@ PAGES = ("", "compare", "cases", "network", "studies", "train")
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
     with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW}") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
         yield found
 
 

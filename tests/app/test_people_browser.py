@@ -10,7 +10,7 @@ import pytest
 from matplotlib.path import Path as Outline
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from app.browsing import PATIENCE, chromium, server
+from app.browsing import PATIENCE, server
 from app.conftest import TOY
 from people.samples import CLASSES, new_round
 from seewhy.images import open_image
@@ -35,12 +35,6 @@ def store(tmp_path_factory) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def address(store) -> Iterator[str]:
     with server(Path(store.engine.url.database).parent, models=TOY) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
         yield found
 
 
