@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 import typer
+from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from seewhy.app.settings import Settings
@@ -68,13 +69,14 @@ def commands() -> str:
 def variables() -> str:
     """Every environment variable that the app reads."""
     rows = [
-        f"| `SEEWHY_{name.upper()}` | {_variable(field.default)} | {escape(field.description or '')} |"
+        f"| `SEEWHY_{name.upper()}` | {_variable(field)} | {escape(field.description or '')} |"
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
 
 
-def _variable(default: object) -> str:
+def _variable(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
     if default is None or default == ():
         return ""
     told = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()

@@ -32,8 +32,8 @@ def close_store() -> None:
 def enter(store: Store, name: str, *, trusted: bool) -> tuple[str, str]:
     """The player's name as it is kept, and the secret of a new session.
 
-    Where names are `trusted`, as in a classroom or after signing in, whoever gives a name plays under it; else a name
-    that is taken is its owner's alone.
+    Where names are `trusted`, as in a classroom, whoever gives a name plays under it; else a name that is taken is its
+    owner's alone.
 
     Raises:
         Conflict: the name is taken.

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 __all__ = ["BodyLimit", "PaceLimit", "SameOrigin", "SecureHeaders", "content_policy"]
 
@@ -152,18 +153,26 @@ class PaceLimit:
 
 
 class SameOrigin:
-    """Answers 403 to requests that change something and come from another site's page."""
+    """Refuses other sites' pages: 403 to requests that change something, and no WebSocket.
+
+    Browsers send the header Origin with each of both, and no page can change what it says.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] == "http" and scope["method"] not in SAFE:
-            headers = Headers(scope=scope)
-            origin = headers.get("origin")
-            if origin and urlsplit(origin).netloc != headers.get("host"):
-                refusal = JSONResponse({"detail": "Requests from other sites are refused."}, 403)
-                await refusal(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        refusal = _REFUSALS.get(scope["type"]) if scope.get("method") not in SAFE else None
+        await (refusal if refusal and _is_foreign(Headers(scope=scope)) else self.app)(scope, receive, send)
+
+
+_REFUSALS: dict[str, ASGIApp] = {
+    "http": JSONResponse({"detail": "Requests from other sites are refused."}, 403),
+    "websocket": WebSocketClose(1008),
+}
+
+
+def _is_foreign(headers: Headers) -> bool:
+    origin = headers.get("origin")
+    return bool(origin) and urlsplit(origin).netloc != headers.get("host")

@@ -17,6 +17,7 @@ from seewhy.app.guard import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, co
 from seewhy.app.rest.api import make_api
 from seewhy.app.settings import Settings, settings
 from seewhy.app.shell.look import THEME
+from seewhy.app.sign_in import sign_in_secrets
 
 __all__ = ["guards", "make_app", "serve"]
 
@@ -37,7 +38,11 @@ def guards(chosen: Settings) -> list[Middleware]:
 
 
 def make_app(chosen: Settings) -> Any:
-    """Pages at `/`, the REST interface at `/api`, as one ASGI application."""
+    """Pages at `/`, the REST interface at `/api`, as one ASGI application.
+
+    Raises:
+        UsageError: people have to sign in, and nobody said where.
+    """
     import streamlit as st
 
     @asynccontextmanager
@@ -53,6 +58,7 @@ def make_app(chosen: Settings) -> Any:
         SCRIPT,
         routes=[Mount("/api", app=make_api())],
         middleware=guards(chosen),
+        secrets=sign_in_secrets(chosen),
         lifespan=lifespan,  # pyright: ignore[reportArgumentType]
     )
 
@@ -71,6 +77,8 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.maxUploadSize": chosen.upload_mb if chosen.public else max(chosen.upload_mb, chosen.training_mb),
+        # The guard compares origins; Streamlit's own check wants a cookie that browsers keep from another site's frame.
+        "server.enableXsrfProtection": False,
         "server.allowedHosts": list(chosen.hosts),
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",

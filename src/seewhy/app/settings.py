@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from seewhy.app.space import space_address, space_frames, told_by_space
 from seewhy.errors import UsageError
 from seewhy.home import home
 from seewhy.models import DEFAULT_MODEL
@@ -16,10 +17,14 @@ from seewhy.models import DEFAULT_MODEL
 __all__ = ["Settings", "settings"]
 
 Names = Annotated[tuple[str, ...], NoDecode]
+Address = Annotated[str, StringConstraints(pattern="^https?://")]
 
 
 class Settings(BaseSettings):
-    """Settings of one installation; lists are written with commas, as in `SEEWHY_MODELS=bundled:…,timm:…`."""
+    """Settings of one installation; lists are written with commas, as in `SEEWHY_MODELS=bundled:…,timm:…`.
+
+    A Hugging Face Space tells its own address, the site that shows it, and its identity provider.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SEEWHY_", frozen=True, extra="ignore")
 
@@ -32,11 +37,32 @@ class Settings(BaseSettings):
     upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
     requests_a_minute: int = Field(240, ge=1, description="Requests that change something, by one address.")
     results: Literal["private", "public"] = Field("private", description="public: finished jobs are listed for all.")
-    sign_in: Literal["none", "names", "oidc"] = Field("none", description="names: people say who they are.")
+    sign_in: Literal["none", "names", "oidc"] = Field(
+        "none", description="names: people say who they are; oidc: they sign in."
+    )
+    address: Address | None = Field(
+        default_factory=space_address,
+        description="Where people reach the app, such as https://seewhy.example.org; to sign in.",
+    )
+    oidc_provider: Address | None = Field(
+        default_factory=partial(told_by_space, "OPENID_PROVIDER_URL"),
+        description="The identity provider's address, such as https://accounts.google.com.",
+    )
+    oidc_client_id: str | None = Field(
+        default_factory=partial(told_by_space, "OAUTH_CLIENT_ID"),
+        description="By what name the provider knows the app.",
+    )
+    oidc_client_secret: str | None = Field(
+        default_factory=partial(told_by_space, "OAUTH_CLIENT_SECRET"),
+        description="The secret that the provider gave the app.",
+        repr=False,
+    )
     api_keys: Names = Field((), description="With keys, the REST interface answers to their bearers alone.")
     public: bool = Field(False, description="Open to strangers: nothing can be trained.")
     hosts: Names = Field((), description="Names under which the app may be reached; any, if none is given.")
-    embedded_in: Names = Field((), description="Sites that may show the app in a frame, such as https://example.org.")
+    embedded_in: Names = Field(
+        default_factory=space_frames, description="Sites that may show the app in a frame, such as https://example.org."
+    )
     cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")

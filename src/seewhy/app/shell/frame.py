@@ -8,7 +8,7 @@ import streamlit as st
 
 from seewhy.app.desk import desk
 from seewhy.app.shell.page import list_pages
-from seewhy.app.shell.people import signed_in
+from seewhy.app.shell.people import account_menu, signed_in
 
 __all__ = ["run"]
 
@@ -24,10 +24,12 @@ def run() -> None:
     if not signed_in(chosen):
         return
     pages = [page for page in list_pages() if page.offered(chosen)]
-    st.navigation(
+    page = st.navigation(
         [
             st.Page(page.show, title=page.title, icon=page.icon, url_path=page.path, default=not place)
             for place, page in enumerate(pages)
         ],
         position="top",
-    ).run()
+    )
+    account_menu(chosen)
+    page.run()

@@ -9,8 +9,9 @@ import streamlit as st
 from seewhy.app.canvas.device import device_secret
 from seewhy.app.crowd import crowd, enter
 from seewhy.app.desk import desk
+from seewhy.app.shell.people import called
 from seewhy.errors import SeewhyError
-from seewhy.people.players import LONGEST_NAME, end_session, player_of
+from seewhy.people.players import LONGEST_NAME, end_session, join, player_of
 
 __all__ = ["known_as", "player_menu", "playing"]
 
@@ -70,9 +71,5 @@ def _leave() -> None:
 
 
 def _signed_in() -> str:
-    """The name of whom the installation's own sign-in knows."""
-    if NAME not in st.session_state:
-        user = {key: str(value) for key, value in st.user.to_dict().items()}
-        called = known_as(user.get("name") or "Somebody", user.get("sub") or user.get("email") or "")
-        st.session_state[NAME], _ = enter(crowd(), called, trusted=True)
-    return st.session_state[NAME]
+    """The name of whom the identity provider knows."""
+    return join(crowd(), known_as(called(), f"{st.user['iss']} {st.user['sub']}"))
