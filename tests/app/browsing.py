@@ -21,9 +21,9 @@ PATIENCE = 90  # seconds; a busy machine takes its time
 
 
 @contextmanager
-def server(home: Path, **settings: object) -> Generator[str]:
-    """Run the app with these settings; yields its address."""
-    port = free_port()
+def server(home: Path, port: int = 0, **settings: object) -> Generator[str]:
+    """Run the app with these settings, where no port is given on one that is free; yields its address."""
+    port = port or free_port()
     chosen = {"home": home, **settings}
     environment = {
         **os.environ,
@@ -60,6 +60,14 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
                 break
             time.sleep(0.3)
     pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")
+
+
+def upload(page: Any, name: str, content: bytes) -> None:
+    """Hand in a photo, on a page or in a frame of it."""
+    page.get_by_role("radio", name="Upload").click()
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import forge
-from app.browsing import PATIENCE, server
+from app.browsing import PATIENCE, server, upload
 from app.conftest import TOY
 from planted import picture
 
@@ -41,13 +41,6 @@ def opened(page, path):
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
     page.wait_for_timeout(1000)  # what is drawn fades in
     return page
-
-
-def upload(page, name, content):
-    page.get_by_role("radio", name="Upload").click()
-    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
-        {"name": name, "mimeType": "image/png", "buffer": content}
-    )
 
 
 def test_upload_explain_and_download(page, tmp_path):
