@@ -10,7 +10,9 @@ import pytest
 import forge
 from app.browsing import PATIENCE, server, upload
 from app.conftest import TOY
+from app.zips import two_classes
 from planted import picture
+from seewhy.models import DEFAULT_MODEL
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +23,7 @@ PAGES = ("", "compare", "cases", "network", "studies", "train")
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW}") as found:
+    with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW},{DEFAULT_MODEL}") as found:
         yield found
 
 
@@ -83,6 +85,34 @@ def test_a_slow_job_is_stopped_and_begun_again(page):
     stop.wait_for()
     stop.click()
     page.get_by_text("Stopped.").wait_for()
+
+
+def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(page, browser, address, tmp_path):
+    from playwright.sync_api import expect
+
+    opened(page, "train")
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
+        {"name": "pets.zip", "mimeType": "application/zip", "buffer": two_classes()}
+    )
+    page.get_by_text("1 left out").wait_for()
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="efficientnet-lite0").click()
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("offer “pets” now").wait_for()
+    page.frame_locator("iframe").get_by_role("heading", name="How good it is: validation pictures").wait_for()
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="The classifier, to keep").click()
+    kept.value.save_as(tmp_path / "pets.zip")
+    with zipfile.ZipFile(tmp_path / "pets.zip") as archive:
+        assert {"pets/card.json", "pets/model.safetensors", "pets/report.html"} <= set(archive.namelist())
+    page.get_by_role("link", name="Cases").click()
+    expect(page.get_by_role("combobox", name="From")).to_have_value("pets (of this visit)")
+    page.frame_locator("iframe").get_by_role("heading", name="The model says").wait_for()
+    assert not page.refusals
+    other = browser.new_page(base_url=address)
+    opened(other, "cases")
+    other.get_by_text("There is nothing to compare with yet").wait_for()
+    other.close()
 
 
 NO_PHOTOS = {

@@ -1,26 +1,16 @@
 from __future__ import annotations
 
-import io
-import zipfile
-
 import pytest
 
 import forge
 import zoo
+from app.zips import packed
 from seewhy.app import classes
-from seewhy.app.classes import members, unpack
+from seewhy.app.classes import members, safe_name, unpack
 from seewhy.errors import UsageError
 
 MB = 1 << 20
 PNGS = [forge.encoded(image.pixels, "PNG") for image in zoo.photos(4)]
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def unpacked(files, folder):
@@ -55,8 +45,8 @@ def test_no_name_leads_out_of_the_folder(tmp_path, bad):
 
 @pytest.mark.parametrize("name", ["<b>", "x" * 300, "..", "nul\0l", "ünïcode", "a/b"])
 def test_class_names_are_made_safe(name):
-    assert 0 < len(classes._safe(name)) <= 60
-    assert not set(classes._safe(name)) & set("/\\\0<>")
+    assert 0 < len(safe_name(name)) <= 60
+    assert not set(safe_name(name)) & set("/\\\0<>")
 
 
 def test_hidden_files_are_no_pictures_of_anything(tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import seewhy.app
+from app.zips import two_classes
 from seewhy.app.shell.page import list_pages
+from seewhy.models import DEFAULT_MODEL
 
 SCRIPT = Path(seewhy.app.__file__).parent / "shell/script.py"
 TIMEOUT = 60
@@ -167,21 +169,20 @@ def test_people_sign_in_where_they_have_to(start):
 
 
 class TestTrain:
-    def test_a_zip_becomes_a_classifier_that_other_pages_offer(self, at):
-        import forge
-        import zoo
-        from app.test_classes import packed
-
-        pictures = [forge.encoded(image.pixels, "PNG") for image in zoo.photos(12)]
-        files = {f"{'cat' if place % 2 else 'dog'}/{place}.png": data for place, data in enumerate(pictures)}
-        page = opened(AppTest.from_file(SCRIPT), "Train")
-        page.file_uploader(key="train-zip").set_value(("mine.zip", packed(files), "application/zip")).run()
+    def test_a_zip_becomes_a_classifier_that_other_pages_offer(self, start):
+        start(models=DEFAULT_MODEL)
+        app = AppTest.from_file(SCRIPT, default_timeout=TIMEOUT)
+        page = opened(app, "Train")
+        page.file_uploader(key="train-zip").set_value(("mine.zip", two_classes(), "application/zip")).run()
         assert {each.label: each.value for each in page.metric} == {"cat": "6", "dog": "6"}
+        page.slider(key="train-head").set_value(1)
         next(each for each in page.button if each.label == "Train").click().run()
         assert not page.exception
-        words = [*page.success, *page.error]
-        assert words
-        assert at.trainings.finished() or "trained" in words[0].value
+        assert not page.error
+        assert "“mine”" in page.success[0].value
+        assert page.get("iframe")
+        (found,) = page.session_state["visit"].taught
+        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(found.files())
 
     def test_public_installations_do_not_offer_it(self, start):
         from seewhy.app.pages.train import PAGE

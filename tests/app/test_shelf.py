@@ -45,6 +45,18 @@ def test_many_who_ask_at_once_share_one(loads):
     assert len(set(map(id, found))) == 1
 
 
+def test_few_models_of_visitors_stay_in_memory(loads, monkeypatch):
+    monkeypatch.setattr(home, "UNLISTED", 2)
+    shelf = Shelf(["a"])
+    for name in ("a", "b", "c", "d"):
+        if name != "a":
+            shelf.admit(name)
+        shelf.get(name)
+    assert [shelf.loaded(name) is not None for name in ("a", "b", "c", "d")] == [True, False, True, True]
+    assert shelf.get("b")
+    assert loads == ["a", "b", "c", "d", "b"]
+
+
 def test_one_that_is_not_loaded_yet_is_nobodys_to_wait_for(loads):
     shelf = Shelf(["a"])
     assert shelf.loaded("a") is None

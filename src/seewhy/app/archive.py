@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import TypeAlias
 
 from seewhy.app.work import Explained
 from seewhy.explainers import Outcome
+from seewhy.home import home
 from seewhy.jobs import save_comparison, save_each
 from seewhy.report import write_compare_report, write_explain_report
 from seewhy.study.comparison import Comparison
 
-__all__ = ["Files", "comparison_files", "explanation_files", "report_of", "written", "zipped"]
+__all__ = ["REPORT", "Files", "comparison_files", "explanation_files", "files_in", "report_of", "written", "zipped"]
 
 Files: TypeAlias = dict[str, bytes]
 
 REPORT = "report.html"
+TEXTS = (".html", ".json", ".csv", ".svg")
+TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
 
 def explanation_files(found: Explained) -> Files:
@@ -43,9 +47,9 @@ def comparison_files(found: Comparison) -> Files:
     return written(write)
 
 
-def report_of(files: Files) -> bytes:
+def report_of(files: Files, name: str = REPORT) -> bytes:
     """The page among them."""
-    return files[REPORT]
+    return files[name]
 
 
 def zipped(files: Files) -> bytes:
@@ -62,4 +66,11 @@ def written(write: Callable[[Path], None]) -> Files:
     with TemporaryDirectory(prefix="seewhy-") as name:
         folder = Path(name)
         write(folder)
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        return files_in(folder)
+
+
+def files_in(folder: Path) -> Files:
+    """What lies in a folder, if there is one; its texts do not tell where this machine keeps things."""
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    where = re.compile(re.escape(f"{home()}/".encode()) + TRAININGS)
+    return {name: where.sub(b"", content) if name.endswith(TEXTS) else content for name, content in found.items()}

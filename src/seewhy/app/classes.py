@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from seewhy.errors import BadImage, SeewhyError, UsageError
 from seewhy.images import Image, open_image
 
-__all__ = ["Unpacked", "members", "unpack"]
+__all__ = ["Unpacked", "members", "safe_name", "unpack"]
 
 MOST_FILES, MOST_BYTES = 5000, 1 << 30
 UNSAFE = re.compile(r"[^\w .()+-]+")
 LONGEST = 60  # letters of a class name
+DIGITS = 16  # of a picture's hash in its name
 HIDDEN = ("__MACOSX", ".")
 
 
@@ -55,7 +56,8 @@ def members(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
 def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max_pixels: int) -> Unpacked:
     """Check every picture, and keep it as `folder/CLASS/HASH.png`; its class is the folder that it lay in.
 
-    Names that people gave are shown and never used as paths; what is no picture is listed.
+    The hash is of the pixels, cut short; classes are named as people named them, without what no name holds. What is no
+    picture is listed.
 
     Raises:
         UsageError: there are too many files, or pictures of fewer than two classes.
@@ -68,13 +70,13 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
         path = PurePosixPath(name.replace("\\", "/"))
         if len(path.parts) < 2 or any(part.startswith(HIDDEN) for part in path.parts):
             continue
-        label = _safe(path.parts[-2])
+        label = safe_name(path.parts[-2])
         try:
             image = _checked(content, path.name, max_bytes, max_pixels)
         except BadImage as error:
             failures.append((name, error))
             continue
-        target = folder / label / f"{image.sha256}.png"
+        target = folder / label / f"{image.sha256[:DIGITS]}.png"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             image.to_pil().save(target, compress_level=1)
@@ -92,5 +94,6 @@ def _checked(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Imag
     return open_image(content, name=name, max_pixels=max_pixels)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """The name without what a path could not hold, or could mean something else by."""
     return UNSAFE.sub(" ", name).strip(" .")[:LONGEST] or "class"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import TypeVar
 
 from seewhy.app.interrupt import interruptible
@@ -11,6 +12,7 @@ from seewhy.app.memory import Memory
 from seewhy.app.queue import Job, Queue
 from seewhy.app.settings import Settings, settings
 from seewhy.app.shelf import Shelf
+from seewhy.app.teaching import forget_old
 from seewhy.app.uploads import Uploads
 from seewhy.app.work import Explained, Wish, compare_photo, explain_photo, is_known, predict_photo
 from seewhy.errors import UsageError
@@ -39,6 +41,11 @@ class Desk:
         self.shelf = Shelf(chosen.models, chosen.device)
         self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
         self.memory = Memory()
+
+    @property
+    def trainings_folder(self) -> Path:
+        """Where people's own classifiers lie for a day."""
+        return home() / "trainings"
 
     def predict(self, image: Image, model: str, top: int = 5) -> Job[tuple[Prediction, ...]]:
         """Ask what is in a photo."""
@@ -98,8 +105,9 @@ class Desk:
         self.trainings.close()
 
     def warm_up(self) -> None:
-        """Load the default model before anybody asks for it, and forget old photos."""
+        """Load the default model before anybody asks for it, and forget old photos and trainings."""
         self.uploads.forget_old()
+        forget_old(self.trainings_folder)
         self.submit(self.shelf.names[0], "loading the model", lambda classifier, _: classifier.default_layer)
 
 

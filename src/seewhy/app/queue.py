@@ -52,8 +52,9 @@ class Status:
 class Job(Generic[T]):
     """One piece of work. Its id is a secret of 32 random bytes."""
 
-    def __init__(self, work: Work[T], about: str, alone: str) -> None:
+    def __init__(self, queue: Queue, work: Work[T], about: str, alone: str = "") -> None:
         self.id = secrets.token_urlsafe(SECRET)
+        self._queue = queue
         self.about, self.alone = about, alone
         self.work: Work[T] | None = work
         self.state = State.WAITING
@@ -75,8 +76,17 @@ class Job(Generic[T]):
             raise Cancelled(f"{self.about} is {self.state}: there is no result")
         return self._value[0]
 
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return self._queue.status(self)
+
+    def cancel(self) -> None:
+        """Stop it: if it waits it never starts, if it runs it stops at its next sign of progress."""
+        self._queue.cancel(self)
+
     def stop(self) -> None:
-        """Ask it to stop, which it does at its next sign of progress; `Queue.cancel` is for everybody else."""
+        """Ask it to stop; for the queue alone."""
         self._stop.set()
 
     @property
@@ -129,7 +139,7 @@ class Queue:
         Raises:
             QueueFull: too many are waiting; it says when to come again.
         """
-        job = Job(work, about, alone)
+        job = Job(self, work, about, alone)
         with self._changed:
             self._drop_stopped()
             if len(self._waiting) + len(self._running) >= self.length:
@@ -141,7 +151,7 @@ class Queue:
 
     def settled(self, value: T, about: str) -> Job[T]:
         """A job that is done already, since its answer is known; it takes no place."""
-        job = Job[T](lambda _: value, about, "")
+        job = Job[T](self, lambda _: value, about)
         job.finish(State.DONE, value)
         with self._changed:
             self._remember(job)

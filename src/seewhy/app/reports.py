@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from seewhy.app.archive import Files, written
 from seewhy.app.crowd import crowd
 from seewhy.images import Image
 from seewhy.jobs import (
-    evaluate,
     explain_network,
     explain_prototypes,
     find_counterfactuals,
     find_twins,
     open_cases,
-    save_evaluation,
     save_prototype_explanations,
-    train,
 )
 from seewhy.jobs.saving_cases import save_counterfactuals, save_twins
 from seewhy.jobs.words import global_view, lexicon, naming_of
@@ -27,10 +23,8 @@ from seewhy.people.rounds import answers
 from seewhy.progress import Progress
 from seewhy.report import (
     write_counterfactual_report,
-    write_evaluate_report,
     write_network_report,
     write_prototype_explanations_report,
-    write_train_report,
     write_twins_report,
 )
 from seewhy.report.global_view import write_global_report
@@ -38,10 +32,8 @@ from seewhy.report.global_view import write_global_report
 __all__ = [
     "class_files",
     "counterfactual_files",
-    "evaluation_files",
     "network_files",
     "prototype_files",
-    "training_files",
     "twins_files",
 ]
 
@@ -111,26 +103,5 @@ def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     def write(folder: Path) -> None:
         save_prototype_explanations(found, folder)
         write_prototype_explanations_report(folder, found)
-
-    return written(write)
-
-
-def training_files(folder: Path, backbone: str, out: Path, settings: dict[str, Any], progress: Progress) -> Files:
-    """Train a classifier into `out`; its report, curves and card, but not its weights."""
-    from seewhy.train.recipe import find_recipe
-
-    found = train(folder, backbone, out, recipe=find_recipe("default", **settings), progress=progress)
-    write_train_report(found)
-    kept = (path for path in out.rglob("*") if path.is_file() and path.suffix != ".safetensors")
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in kept}
-
-
-def evaluation_files(classifier: Classifier, folder: Path, model: str, progress: Progress) -> Files:
-    """How good a classifier is on what it has not learned from, and where it errs."""
-    found = evaluate(folder, classifier, model, progress=progress)
-
-    def write(out: Path) -> None:
-        save_evaluation(found, out)
-        write_evaluate_report(out, found)
 
     return written(write)

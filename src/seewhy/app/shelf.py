@@ -12,12 +12,15 @@ from seewhy.models import Classifier, load
 __all__ = ["Shelf", "label"]
 
 
+UNLISTED = 8  # classifiers of visitors that are kept in memory; others are read again when they are wanted
+
+
 class Shelf:
-    """Classifiers by name. Only names that whoever runs the app has listed are ever loaded."""
+    """Classifiers by name. Only names that whoever runs the app has listed or admitted are ever loaded."""
 
     def __init__(self, names: Sequence[str], device: str = "auto") -> None:
         self._names, self._device = dict.fromkeys(names), device
-        self._unlisted: set[str] = set()
+        self._unlisted: dict[str, None] = {}
         self._loaded: dict[str, Classifier] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
@@ -29,7 +32,7 @@ class Shelf:
 
     def admit(self, name: str) -> None:
         """Let a model be used by whoever knows its name, without listing it for all."""
-        self._unlisted.add(name)
+        self._unlisted[name] = None
 
     def check(self, name: str) -> str:
         """The name itself.
@@ -58,7 +61,14 @@ class Shelf:
         with lock:
             if name not in self._loaded:
                 self._loaded[name] = _ready(load(name, device=self._device))
-        return self._loaded[name]
+            found = self._loaded[name]
+        self._drop_oldest()
+        return found
+
+    def _drop_oldest(self) -> None:
+        with self._lock:
+            for name in [each for each in self._unlisted if each in self._loaded][:-UNLISTED]:
+                self._loaded.pop(name, None)
 
 
 def _ready(classifier: Classifier) -> Classifier:

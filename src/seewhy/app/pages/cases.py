@@ -16,6 +16,8 @@ from seewhy.app.shell.figures import photo_html
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, show_report
 from seewhy.app.shell.questions import choose_photo, file_stem
+from seewhy.app.shell.visit import visit
+from seewhy.app.teaching import Taught
 from seewhy.home import home
 from seewhy.images import Image
 from seewhy.jobs import classifier_of_cases
@@ -23,14 +25,21 @@ from seewhy.jobs import classifier_of_cases
 __all__ = ["PAGE"]
 
 TOP = 5
+MINE = " (of this visit)"
+NOTHING = "There is nothing to compare with yet. This command makes it:"
+NOTHING_YET = "There is nothing to compare with yet. Teach it classes of your own on Train, or run this command:"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to explain by cases: what it asks lies in sub-folders of `folder` with a `mark`, made by `command`."""
+    """One way to explain by cases: what it asks lies in sub-folders of `folder` with a `mark`, made by `command`.
+
+    `mine` is where it lies for a classifier of this visit.
+    """
 
     about: str
     folder: Callable[[], Path]
+    mine: Callable[[Taught], Path]
     mark: str
     command: str
     ask: Callable[[Path, Image], Job[Files]]
@@ -62,12 +71,15 @@ def show() -> None:
 def _folder(kind: Kind) -> Path | None:
     """What is asked; tells how to make it where there is none."""
     where = kind.folder()
-    found = {path.parent.name: path.parent for path in sorted(where.glob(f"*/{kind.mark}"))}
+    mine = [path for each in reversed(visit().taught) if ((path := kind.mine(each)) / kind.mark).is_file()]
+    found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{kind.mark}")))]
     if not found:
-        st.info("There is nothing to compare with yet. This command makes it:", icon=":material/photo_library:")
+        st.info(NOTHING if desk().settings.public else NOTHING_YET, icon=":material/photo_library:")
         st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
         return None
-    return found[st.selectbox("From", list(found), key=f"cases-from-{kind.mark}")]
+    return st.selectbox(
+        "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{kind.mark}"
+    )
 
 
 def _model(cases: Path) -> str:
@@ -111,6 +123,7 @@ KINDS = {
     "Twins": Kind(
         "The pictures it knows that are most like this one to the network, and where they are alike.",
         _cases_folder,
+        lambda each: each.cases,
         "manifest.json",
         BUILD,
         _twins,
@@ -118,6 +131,7 @@ KINDS = {
     "What would turn it": Kind(
         "Another picture, parts of it, or less of this one: what makes the model say something else.",
         _cases_folder,
+        lambda each: each.cases,
         "manifest.json",
         BUILD,
         _turned,
@@ -125,6 +139,7 @@ KINDS = {
     "Prototypes": Kind(
         "Which places in the photo look like patches of training pictures, and what each counts.",
         _prototypes_folder,
+        lambda each: each.prototypes,
         "card.json",
         LEARN,
         _prototypes,

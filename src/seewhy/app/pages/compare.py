@@ -9,10 +9,8 @@ from seewhy.app.desk import desk
 from seewhy.app.shell.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits
-from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.app.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.app.work import Wish
-from seewhy.explainers import method_info, suitable_methods
-from seewhy.jobs.compare import chosen_methods
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
 from seewhy.report.compare import mean_curves, score_tables
@@ -62,15 +60,7 @@ def show() -> None:
 
 def _questions(classifier: Classifier, model: str) -> Wish:
     """What is compared."""
-    names = [info.name for info in suitable_methods(classifier)]
-    methods = st.multiselect(
-        "Methods",
-        names,
-        [name for name in FIRST if name in names] or chosen_methods(classifier),
-        format_func=lambda name: method_info(name).title,
-        placeholder="Choose two or more",
-        key="compare-methods",
-    )
+    methods = choose_methods("compare", classifier, FIRST, "Choose two or more")
     metrics = st.multiselect(
         "Tests",
         [info.name for info in list_metrics() if "mask" not in info.needs],
@@ -81,7 +71,7 @@ def _questions(classifier: Classifier, model: str) -> Wish:
     )
     with st.container(horizontal=True):
         target = choose_target("compare", classifier)
-    return Wish(model, tuple(methods), tuple(metrics), target)
+    return Wish(model, methods, tuple(metrics), target)
 
 
 def _results(found: Comparison, name: str) -> None:

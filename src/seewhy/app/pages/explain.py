@@ -11,7 +11,7 @@ from seewhy.app.desk import desk
 from seewhy.app.shell.figures import bars_html, figure_html, seen_html
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits
-from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.app.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.app.work import Explained, Wish
 from seewhy.draw import OPACITY
 from seewhy.explainers import method_info, suitable_methods
@@ -63,20 +63,12 @@ def show() -> None:
 
 def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colours]:
     """What is asked, and how the answer is drawn."""
-    names = [info.name for info in suitable_methods(classifier)]
-    methods = st.multiselect(
-        "Methods",
-        names,
-        [name for name in FIRST if name in names] or names[:1],
-        format_func=lambda name: method_info(name).title,
-        placeholder="Choose a method",
-        key="explain-methods",
-    )
+    methods = choose_methods("explain", classifier, FIRST, "Choose a method")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         target = choose_target("explain", classifier)
         colours = _colours()
-        _which(names)
-    return Wish(model, tuple(methods), target=target), colours
+        _which(classifier)
+    return Wish(model, methods, target=target), colours
 
 
 def _colours() -> Colours:
@@ -86,9 +78,9 @@ def _colours() -> Colours:
     return Colours(opacity, None if name == OURS else name)
 
 
-def _which(names: list[str]) -> None:
+def _which(classifier: Classifier) -> None:
     with st.popover("Which method?", icon=":material/help:"):
-        for info in map(method_info, names):
+        for info in suitable_methods(classifier):
             st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
 
 

@@ -1,43 +1,44 @@
-"""Train: a classifier of one's own classes, and how good it is."""
+"""Train: a classifier of one's own classes, how good it is, and what the other pages need to explain it."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
 
 import streamlit as st
 
-from seewhy.app.archive import Files
-from seewhy.app.classes import Unpacked, members, unpack
+from seewhy.app.classes import Unpacked, members, safe_name, unpack
 from seewhy.app.desk import desk
 from seewhy.app.queue import Job
-from seewhy.app.reports import training_files
 from seewhy.app.settings import Settings
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, show_report
 from seewhy.app.shell.questions import choose_model
+from seewhy.app.shell.visit import visit
+from seewhy.app.teaching import Lesson, Taught, new_folder, teach
 from seewhy.errors import SeewhyError
-from seewhy.home import home
 
 __all__ = ["PAGE"]
 
 ZIP, FOLDER = "A zip", "A folder"
-SECRET = 32  # random bytes of a folder's name: it is the right to use the model
 LAYOUT = (
     "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
+)
+DONE = (
+    "Explain, Compare, Cases and Network offer “{name}” now, during this visit. "
+    "It can be taken away: unpacked, `seewhy explain photo.jpg --model file:{name}` explains by it."
 )
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A classifier of this visit."""
+class Upload:
+    """Pictures as they came, in a zip or one by one; `key` is another for every upload."""
 
+    key: str
     name: str
-    files: Files
+    content: bytes | Sequence[tuple[str, bytes]]
 
 
 def show() -> None:
@@ -45,101 +46,100 @@ def show() -> None:
     heading("Teach it your own classes", "From folders of pictures to a classifier that every other page can explain.")
     left, right = st.columns([1, 2.1], gap="large")
     with left:
-        uploaded = _uploaded()
+        upload = _upload()
     with right:
-        if uploaded is None:
+        if upload is None:
             st.info(LAYOUT, icon=":material/folder:")
             return
-        pictures = _pictures(uploaded)
+        pictures = _pictures(upload)
         if pictures is None:
             return
         _told(pictures)
-        settings = _settings()
+        lesson = _lesson(upload, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
-            st.session_state["train-wanted"] = (uploaded[0], tuple(settings.items()))
-        if st.session_state.get("train-wanted") != (uploaded[0], tuple(settings.items())):
+            st.session_state["train-wanted"] = lesson
+        if st.session_state.get("train-wanted") != lesson:
             return
-        found = follow("train-job", st.session_state["train-wanted"], lambda: _train(pictures.folder, settings))
+        found = follow("train-job", lesson, lambda: _train(lesson))
+        if found:
+            _done(found)
     if found:
-        _admit(found)
-        show_report("train", "seewhy-classifier", found.files)
+        show_report("train-result", found.name, found.files(), found.report, everything="The classifier, to keep")
 
 
-def _uploaded() -> tuple[str, Sequence[tuple[str, bytes]] | bytes] | None:
-    """What was uploaded, after a name for it that changes with it."""
+def _upload() -> Upload | None:
     kind = st.segmented_control(
         "Pictures", [ZIP, FOLDER], default=ZIP, required=True, width="stretch", key="train-kind"
     )
     if kind == ZIP:
         given = st.file_uploader("Your zip", ["zip"], max_upload_size=desk().settings.training_mb, key="train-zip")
-        return (given.file_id, given.getvalue()) if given else None
+        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else None
     files = st.file_uploader("Your folder", accept_multiple_files="directory", key="train-folder")
     if not files:
         return None
-    name = sha256("".join(each.file_id for each in files).encode()).hexdigest()
-    return name, [(each.name, each.getvalue()) for each in files]
+    key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
+    return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
 
 
-def _pictures(uploaded: tuple[str, Sequence[tuple[str, bytes]] | bytes]) -> Unpacked | None:
+def _pictures(upload: Upload) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    name, given = uploaded
     kept: tuple[str, Unpacked] | None = st.session_state.get("train-pictures")
-    if kept and kept[0] == name:
+    if kept and kept[0] == upload.key:
         return kept[1]
     chosen = desk().settings
-    folder = home() / "trainings" / secrets.token_urlsafe(SECRET) / "pictures"
+    folder = new_folder(desk().trainings_folder) / "pictures"
     try:
         with st.spinner("Looking at the pictures"):
+            given = upload.content
             files = members(given, chosen.upload_bytes) if isinstance(given, bytes) else given
             found = unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
     except SeewhyError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    st.session_state["train-pictures"] = (name, found)
+    st.session_state["train-pictures"] = (upload.key, found)
     return found
 
 
 def _told(pictures: Unpacked) -> None:
-    for column, (name, count) in zip(st.columns(min(len(pictures.counts), 6)), pictures.counts.items(), strict=False):
-        column.metric(name, count)
+    with st.container(horizontal=True, gap="large"):
+        for name, count in pictures.counts.items():
+            st.metric(name, count, width="content")
     if pictures.failures:
         with st.expander(f"{len(pictures.failures)} left out"):
             for name, error in pictures.failures:
                 st.caption(f"{name}: {error}")
 
 
-def _settings() -> dict[str, Any]:
+def _lesson(upload: Upload, pictures: Path) -> Lesson:
     """How to train, with defaults that suit few pictures."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name", safe_name(upload.name), max_chars=40, width=240, key=f"train-name-{upload.key}")
         backbone = choose_model("train")
         with st.popover("Settings", icon=":material/tune:"):
             head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head")
             epochs = st.slider(
                 "Rounds of the whole network", 0, 30, 0, key="train-epochs", help="Minutes each on a processor."
             )
-    return {"backbone": backbone, "head_epochs": head, "epochs": epochs}
-
-
-def _train(pictures: Path, settings: dict[str, Any]) -> Job[Trained]:
-    out = pictures.parent / f"model-{secrets.token_hex(4)}"
-    recipe = {name: value for name, value in settings.items() if name != "backbone"}
-
-    def work(job: Job[Trained]) -> Trained:
-        files = training_files(pictures, settings["backbone"], out, recipe, job.tell)
-        return Trained(f"file:{out}", files)
-
-    return desk().trainings.submit(work, "the training")
-
-
-def _admit(found: Trained) -> None:
-    """From now on every page of this visit offers the classifier."""
-    desk().shelf.admit(found.name)
-    mine: list[str] = st.session_state.setdefault("models", [])
-    if found.name not in mine:
-        mine.append(found.name)
-    st.success(
-        "Done. Explain, Compare and Network now offer this classifier, during this visit.", icon=":material/school:"
+    prototypes = st.toggle(
+        "Learn prototypes, too",
+        key="train-prototypes",
+        help="Patches of pictures that a network decides by, for the page Cases. Takes minutes more.",
     )
+    return Lesson(safe_name(name), pictures, backbone, head, epochs, prototypes)
+
+
+def _train(lesson: Lesson) -> Job[Taught]:
+    folder = new_folder(desk().trainings_folder)
+    return desk().trainings.submit(lambda job: teach(lesson, folder, desk().shelf, job.tell), f"training {lesson.name}")
+
+
+def _done(found: Taught) -> None:
+    if found not in visit().taught:
+        visit().taught.append(found)
+    st.success(DONE.format(name=found.name), icon=":material/school:")
+    if found.objections:
+        reasons = "; ".join(found.objections)
+        st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
 
 
 def _offered(settings: Settings) -> bool:

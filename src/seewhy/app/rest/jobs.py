@@ -90,14 +90,14 @@ def upload(at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP
 @router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
 def predict(at: At, asked: Predict) -> Handed:
     """Hand in a prediction."""
-    return _handed(at, at.predict(photo(at, asked.image), _model(at, asked), asked.top))
+    return _handed(at.predict(photo(at, asked.image), _model(at, asked), asked.top))
 
 
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
 def explain(at: At, asked: Explain) -> Handed:
     """Hand in an explanation."""
     wish = Wish(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
-    return _handed(at, at.explain(photo(at, asked.image), wish))
+    return _handed(at.explain(photo(at, asked.image), wish))
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
@@ -105,7 +105,7 @@ def compare(at: At, asked: Compare) -> Handed:
     """Hand in a comparison."""
     methods, metrics = tuple(asked.methods), tuple(asked.metrics)
     wish = Wish(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
-    return _handed(at, at.compare(photo(at, asked.image), wish))
+    return _handed(at.compare(photo(at, asked.image), wish))
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -113,21 +113,21 @@ def listed(at: At) -> list[Handed]:
     """Jobs of everybody, newest first."""
     if at.settings.results != "public":
         raise UnknownName("results are private here: only the id of a job leads to it")
-    return [_handed(at, job) for job in at.queue.finished()]
+    return [_handed(job) for job in at.queue.finished()]
 
 
 @router.get("/jobs/{job}", tags=["jobs"], summary="Where a job stands")
 def status(at: At, job: str) -> Handed:
     """Where a job stands."""
-    return _handed(at, at.queue.find(job))
+    return _handed(at.queue.find(job))
 
 
 @router.delete("/jobs/{job}", tags=["jobs"], summary="Stop a job")
 def cancel(at: At, job: str) -> Handed:
     """Stop a job; one that is over stays as it is."""
     found = at.queue.find(job)
-    at.queue.cancel(found)
-    return _handed(at, found)
+    found.cancel()
+    return _handed(found)
 
 
 @router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
@@ -154,8 +154,8 @@ def _model(at: Desk, asked: Asked) -> str:
     return asked.model or at.shelf.names[0]
 
 
-def _handed(at: Desk, job: Job[Any]) -> Handed:
-    return Handed(id=job.id, **asdict(at.queue.status(job)))
+def _handed(job: Job[Any]) -> Handed:
+    return Handed(id=job.id, **asdict(job.status))
 
 
 def _result(at: Desk, name: str) -> Any:

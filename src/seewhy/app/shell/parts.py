@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from seewhy.app.archive import Files, report_of, zipped
-from seewhy.app.desk import desk
+from seewhy.app.archive import REPORT, Files, report_of, zipped
 from seewhy.app.queue import Job, State, Status
+from seewhy.app.shell.visit import visit
 from seewhy.errors import QueueFull, SeewhyError
 
-__all__ = ["columns_of", "downloads", "follow", "heading", "limits", "show_report"]
+__all__ = ["columns_of", "downloads", "follow", "heading", "limits", "plain", "show_report"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 INSIDE = "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }"
 POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
 MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+SIGNS = re.compile(r"[!-/:-@\[-`{-~]")  # of ASCII, which Markdown may read as its own
 
 GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
 
@@ -47,11 +49,11 @@ def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
 
 def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
     """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
-    kept: tuple[Hashable, Job[T]] | None = st.session_state.get(key)
+    kept = visit().asked.get(key)
     if kept and kept[0] == wanted:
         return kept[1]
     if kept:
-        desk().queue.cancel(kept[1])
+        kept[1].cancel()
     try:
         job = ask()
     except QueueFull as full:
@@ -62,7 +64,7 @@ def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | 
     except SeewhyError as error:
         st.error(str(error))
         return None
-    st.session_state[key] = (wanted, job)
+    visit().asked[key] = (wanted, job)
     return job
 
 
@@ -71,9 +73,9 @@ def _show(key: str, job: Job[Any]) -> None:
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, "Waiting")
-        st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=desk().queue.cancel, args=[job])
+        st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=job.cancel)
     while not job.wait(STEP):
-        bar.progress(*_words(desk().queue.status(job)))
+        bar.progress(*_words(job.status))
     place.empty()
 
 
@@ -90,9 +92,13 @@ def _outcome(key: str, job: Job[T]) -> T | None:
     if job.state is State.CANCELLED:
         st.info("Stopped.", icon=":material/stop_circle:")
     else:
-        st.error(desk().queue.status(job).error, icon=":material/error:")
-    st.button("Start again", key=f"{key}-again", on_click=st.session_state.pop, args=[key, None])
+        st.error(job.status.error, icon=":material/error:")
+    st.button("Start again", key=f"{key}-again", on_click=_forget, args=[key])
     return None
+
+
+def _forget(key: str) -> None:
+    visit().asked.pop(key, None)
 
 
 def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
@@ -101,12 +107,14 @@ def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
         yield from zip(st.columns(count, gap="medium"), many[start : start + count], strict=False)
 
 
-def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
-    """The report, and everything; made when somebody asks for it."""
+def downloads(
+    key: str, name: str, files: Callable[[], Files], report: str = REPORT, everything: str = "Pictures and raw maps"
+) -> None:
+    """The report, which is the file of that name, and everything; made when somebody asks for it."""
     with st.container(horizontal=True):
         st.download_button(
             "Report",
-            lambda: report_of(files()),
+            lambda: report_of(files(), report),
             f"{name}.html",
             "text/html",
             key=f"{key}-report",
@@ -114,7 +122,7 @@ def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
             on_click="ignore",
         )
         st.download_button(
-            "Pictures and raw maps",
+            everything,
             lambda: zipped(files()),
             f"{name}.zip",
             "application/zip",
@@ -124,11 +132,16 @@ def downloads(key: str, name: str, files: Callable[[], Files]) -> None:
         )
 
 
-def show_report(key: str, name: str, files: Files) -> None:
+def show_report(key: str, name: str, files: Files, report: str = REPORT, **labels: str) -> None:
     """A report inside the page, without its own heading, and its files to take away."""
-    downloads(key, name, lambda: files)
-    page = POLICY.sub(rf"\1{MEASURED}\2", report_of(files).decode(), count=1)
+    downloads(key, name, lambda: files, report, **labels)
+    page = POLICY.sub(rf"\1{MEASURED}\2", report_of(files, report).decode(), count=1)
     st.iframe(page.replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
+
+
+def plain(words: str) -> str:
+    """As Markdown that says just this, whatever signs are in it."""
+    return SIGNS.sub(r"\\\g<0>", words)
 
 
 def limits(sentences: Sequence[str]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import streamlit as st
 
 from seewhy.app.desk import desk
 from seewhy.app.shelf import label
+from seewhy.app.shell.visit import visit
 from seewhy.errors import SeewhyError
+from seewhy.explainers import method_info, suitable_methods
 from seewhy.images import Image, open_image, samples
+from seewhy.jobs.compare import chosen_methods
 from seewhy.models import Classifier
 
-__all__ = ["choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
+__all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 KINDS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
@@ -21,7 +25,13 @@ KINDS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
 def choose_photo(page: str) -> Image | None:
     """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told."""
     source = st.segmented_control(
-        "Photo", [SAMPLES, UPLOAD, CAMERA], default=SAMPLES, required=True, width="stretch", key=f"{page}-source"
+        "Photo",
+        [SAMPLES, UPLOAD, CAMERA],
+        default=SAMPLES,
+        required=True,
+        width="stretch",
+        key=f"{page}-source",
+        bind="query-params",
     )
     if source == UPLOAD:
         given = st.file_uploader("Your photo", KINDS, max_upload_size=desk().settings.upload_mb, key=f"{page}-upload")
@@ -37,6 +47,7 @@ def choose_photo(page: str) -> Image | None:
         format_func=str.capitalize,
         label_visibility="collapsed",
         key=f"{page}-sample",
+        bind="query-params",
     )
     return _sample(name)
 
@@ -62,11 +73,25 @@ def _checked(name: str, data: bytes, file_id: str) -> Image | None:
 
 def choose_model(page: str) -> str:
     """One of the models, or of those trained in this visit; no question where there is but one."""
-    mine: list[str] = st.session_state.get("models", [])
-    names = [*desk().shelf.names, *mine]
+    names = [*desk().shelf.names, *(each.model for each in visit().taught)]
     if len(names) == 1:
         return names[0]
     return st.selectbox("Model", names, format_func=label, key=f"{page}-model")
+
+
+def choose_methods(page: str, classifier: Classifier, first: Sequence[str], placeholder: str) -> tuple[str, ...]:
+    """Methods that suit the model; at the beginning those of `first`, or where none of them suits, as many others."""
+    names = [info.name for info in suitable_methods(classifier)]
+    return tuple(
+        st.multiselect(
+            "Methods",
+            names,
+            [name for name in first if name in names] or chosen_methods(classifier)[: len(first)],
+            format_func=lambda name: method_info(name).title,
+            placeholder=placeholder,
+            key=f"{page}-methods",
+        )
+    )
 
 
 def choose_target(page: str, classifier: Classifier) -> str | None:
@@ -107,7 +132,11 @@ def opened(model: str) -> Classifier:
         st.stop()
 
 
-def file_stem(image: Image) -> str:
-    """What to call files about a photo."""
-    letters = (letter if letter.isalnum() else "-" for letter in PurePath(image.name).stem)
-    return "".join(letters).strip("-")[:60] or "photo"
+def file_stem(image: Image, *more: str) -> str:
+    """What to call files about a photo, and about `more` than it."""
+    return "-".join(filter(None, map(_letters, (PurePath(image.name).stem, *more)))) or "photo"
+
+
+def _letters(words: str) -> str:
+    letters = (letter if letter.isalnum() else "-" for letter in words)
+    return "".join(letters).strip("-")[:60]

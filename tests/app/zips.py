@@ -1,0 +1,27 @@
+"""Zips as people upload them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+
+import forge
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def two_classes(each: int = 6) -> bytes:
+    """Reddish noise is a cat, bluish noise a dog; and something that is no picture."""
+    noise = np.random.default_rng(0).integers(0, 120, (2 * each, 64, 64, 3), np.uint8)
+    noise[:each, ..., 0] += 130
+    noise[each:, ..., 2] += 130
+    files = {f"mine/{'cat' if n < each else 'dog'}/{n}.png": forge.encoded(noise[n], "PNG") for n in range(2 * each)}
+    return packed({**files, "mine/cat/notes.txt": b"no picture"})
