@@ -61,11 +61,10 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Penultimate:
-    """What goes into the classifier's last layer."""
+class _LastLayer:
+    """An embedding by the classifier itself."""
 
     classifier: Classifier
-    name: str = "penultimate"
 
     @property
     def network(self) -> Classifier:
@@ -76,6 +75,13 @@ class Penultimate:
     def layer(self) -> str:
         """See `Embedder`."""
         return self.classifier.default_layer
+
+
+@dataclass(frozen=True, eq=False)
+class Penultimate(_LastLayer):
+    """What goes into the classifier's last layer."""
+
+    name: str = "penultimate"
 
     def __call__(self, images: Sequence[Image]) -> Embedded:
         """See `Embedder`."""
@@ -88,24 +94,13 @@ class Penultimate:
 
 
 @dataclass(frozen=True, eq=False)
-class Cole:
+class Cole(_LastLayer):
     """What each number that goes into the last layer adds to the score of the predicted class.
 
     Source: Kenny & Keane 2019, C-HP: each case by its own predicted class.
     """
 
-    classifier: Classifier
     name: str = "cole"
-
-    @property
-    def network(self) -> Classifier:
-        """See `Embedder`."""
-        return self.classifier
-
-    @property
-    def layer(self) -> str:
-        """See `Embedder`."""
-        return self.classifier.default_layer
 
     def __call__(self, images: Sequence[Image]) -> Embedded:
         """See `Embedder`."""

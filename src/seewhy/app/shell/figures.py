@@ -36,7 +36,6 @@ __all__ = [
 
 SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
-BORROWED = {"report": PackageLoader("seewhy.report")}
 SAID = re.compile(r'aria-label="([^"]*)"')
 BARS = 380
 

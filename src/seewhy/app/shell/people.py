@@ -17,7 +17,7 @@ def signed_in(chosen: Settings) -> bool:
     heading("See why", "Why an image classifier decided what it did, and how far to believe the explanation.")
     st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
     if chosen.embedded_in:
-        st.caption(f"Is this page shown inside another one? [Sign in in a window of its own]({chosen.address}).")
+        st.caption(f"Inside another site's page nobody can sign in: [open seewhy by itself]({chosen.address}).")
     return False
 
 
