@@ -6,6 +6,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from streamlit.config import set_option
 from streamlit.runtime import Runtime
 
 from seewhy.app.rest.api import make_api
@@ -39,6 +41,30 @@ def test_too_large_an_upload_is_refused_at_the_door(client):
     answer = client.post("/api/images", files={"file": ("a.png", bytes(3 << 20), "image/png")})
     assert answer.status_code == 413
     assert client.post("/api/images", headers={"origin": "http://evil.example"}).status_code == 403
+
+
+CHANGING = ("/_stcore/upload_file/session/file", "/_stcore/agent/interact", "/auth/logout", "/api/images", "/")
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:9", "http://testserver:9", "null"])
+def test_other_sites_pages_change_nothing_on_any_route(client, origin):
+    for path in CHANGING:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            answer = client.request(method, path, headers={"origin": origin})
+            assert (answer.status_code, answer.json()) == (403, {"detail": "Requests from other sites are refused."})
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_stcore/stream", headers={"origin": origin}):
+        pass
+
+
+def test_the_apps_own_pages_need_no_cookie_to_do_so(client):
+    own, option = {"origin": "http://testserver"}, "server.enableXsrfProtection"
+    set_option(option, configuration(Settings(), "127.0.0.1", 8501)[option])
+    try:
+        assert "Invalid session_id" in client.put(CHANGING[0], headers=own).text
+    finally:
+        set_option(option, True)
+    with client.websocket_connect("/_stcore/stream", headers=own):
+        pass
 
 
 def test_only_named_hosts_answer_where_some_are_named(start):
