@@ -9,14 +9,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from seewhy.people.masks import decode
+
 TESTS = Path(__file__).resolve().parents[1]
+SERIOUS = {"serious", "critical"}
 PATIENCE = 90  # seconds; a busy machine takes its time
 
 
@@ -68,6 +72,77 @@ def upload(page: Any, name: str, content: bytes) -> None:
     page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
         {"name": name, "mimeType": "image/png", "buffer": content}
     )
+
+
+@contextmanager
+def visitors(browser: Any, address: str) -> Generator[Callable[..., Any]]:
+    """Open a page in a browser of its own, under a name."""
+    contexts: list[Any] = []
+
+    def come(path: str, name: str, **options: Any) -> Any:
+        chosen = {"viewport": {"width": 1280, "height": 1000}, **options}
+        contexts.append(browser.new_context(base_url=address, **chosen))
+        contexts[-1].set_default_timeout(PATIENCE * 1000)
+        page = contexts[-1].new_page()
+        page.goto(f"/{path}")
+        page.get_by_label("Your name").fill(name)
+        page.get_by_label("Your name").press("Enter")
+        settled(page)
+        return page
+
+    yield come
+    for context in contexts:
+        context.close()
+
+
+def settled(page: Any) -> None:
+    """Wait until a page knows who is here, and is drawn."""
+    page.get_by_role("button", name="Guess").or_(page.locator("canvas[role=application]")).wait_for()
+    page.wait_for_function("localStorage.getItem('seewhy-player')")
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+
+
+def canvas_of(page: Any) -> Any:
+    """What is drawn on, with its tools."""
+    return page.locator(".annotate")
+
+
+def mask_of(page: Any) -> np.ndarray:
+    """What is marked, bool `(H, W)`."""
+    counts, height, width = canvas_of(page).evaluate(
+        "({ annotator: { mask } }) => [mask.counts, mask.height, mask.width]"
+    )
+    return decode(counts, height, width)
+
+
+def spot(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where on the page a point of the photo is seen."""
+    left, top = canvas_of(page).evaluate(
+        """(root, point) => {
+            const box = root.querySelector("canvas").getBoundingClientRect();
+            const { x, y } = root.annotator.view.spot(point);
+            return [box.left + x, box.top + y];
+        }""",
+        {"x": x, "y": y},
+    )
+    return left, top
+
+
+def draw(page: Any, *points: tuple[float, float]) -> None:
+    """Along these points of the photo, by the mouse."""
+    for number, point in enumerate(points):
+        page.mouse.move(*spot(page, *point))
+        if not number:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def obstacles(page: Any) -> list[str]:
+    """What stands in the way of some people, by axe."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,15 +14,17 @@ from streamlit.testing.v1 import AppTest
 
 import planted
 from app.test_pages import html, opened
-from seewhy.app.agreeing import agreement
+from seewhy.app.agreeing import agreement, nothing_to_compare
 from seewhy.app.canvas.annotate import Drawing, region_runs
 from seewhy.app.crowd import crowd
 from seewhy.errors import UsageError
-from seewhy.images import open_image
+from seewhy.images import Image, open_image
 from seewhy.jobs import explain
+from seewhy.models import Preprocessing
 from seewhy.people.masks import runs, save_mask
 from seewhy.people.players import join
 
+CROPPED = Preprocessing((64, 64), resize=64, mean=(0, 0, 0), std=(1, 1, 1))
 NOT_OURS = [
     None,
     {},
@@ -69,9 +74,43 @@ def test_explanations_are_held_against_the_mask_best_first(photo):
     assert agreed.chance == pytest.approx(1 / 31)
 
 
-def test_a_mask_of_nothing_is_held_against_nothing(photo):
-    classifier = planted.classifier()
-    assert agreement(classifier, photo, [explain(classifier, photo, "grad-cam")], np.zeros((64, 64), bool)) is None
+def test_what_lies_where_the_network_does_not_look_does_not_count():
+    wide = Image(np.concatenate([planted.picture().pixels] * 2, axis=1), "wide")
+    classifier = replace(planted.classifier(), preprocessing=CROPPED)
+    mask = np.zeros((64, 128), bool)
+    mask[:, 30:34] = True  # the network sees columns 32 to 96
+    agreed = agreement(classifier, wide, [explain(classifier, wide, "grad-cam")], mask)
+    assert agreed.outside == 0.5
+    assert agreed.share == 2 / 64
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        (slice(0), slice(0), "Nothing is marked"),
+        (slice(64), slice(30), "lies outside"),
+        (slice(1), slice(32, 33), ""),
+        (slice(64), slice(32, 96), "all that the network sees"),
+        (slice(64), slice(33, 96), ""),
+    ],
+)
+def test_why_nothing_can_agree(rows, columns, said):
+    wide = Image(np.concatenate([planted.picture().pixels] * 2, axis=1), "wide")
+    classifier = replace(planted.classifier(), preprocessing=CROPPED)
+    mask = np.zeros((64, 128), bool)
+    mask[rows, columns] = True
+    found = nothing_to_compare(classifier, wide, mask)
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_a_speck_is_lost_on_the_way_to_the_network():
+    mask = np.zeros((2000, 2000), bool)
+    mask[1000, 1000] = True
+    large = Image(np.zeros((2000, 2000, 3), np.uint8), "large")
+    assert "too small for the network, which sees the photo in 64 × 64" in nothing_to_compare(
+        planted.classifier(), large, mask
+    )
 
 
 def test_who_has_drawn_sees_which_explanations_agree(at):
@@ -88,6 +127,22 @@ def test_who_has_drawn_sees_which_explanations_agree(at):
     assert "By chance" in html(page)
     page.text_input(key="annotate-label").set_value("nose").run()
     assert not page.header  # nobody has drawn that
+
+
+@pytest.mark.parametrize("called", ["*b* :red[x] $c$ <i>a</i> -> [l](x)", "1. :material/home: `x`", "#\x00"])
+def test_a_label_is_shown_as_it_is(at, called):
+    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    mask = np.zeros((image.height, image.width), bool)
+    save_mask(crowd(), ann, image.name, image.sha256, called, mask, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    page.session_state["player"] = ann
+    page.session_state["annotate-label"] = called
+    page.run()
+    assert not page.exception
+    shown = page.header[0].value.split("“")[1].split("”")[0]
+    assert re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown) == called.replace("\x00", "�")
+    assert not re.search(r"(?<!\\)[*:$<`\[#]", re.sub(r"\\\\", "", shown))
+    assert "Nothing is marked" in page.info[0].value
 
 
 def test_nobody_sees_what_others_drew(at):

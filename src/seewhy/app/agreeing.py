@@ -15,7 +15,7 @@ from seewhy.models import Classifier
 from seewhy.people.records import BinaryMask
 from seewhy.study.scoring import seen_mask
 
-__all__ = ["Agreed", "Agreement", "agreement"]
+__all__ = ["Agreed", "Agreement", "agreement", "nothing_to_compare"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class Agreement:
     """Explanations held against a mask, best first.
 
     Attributes:
-        share: Of what the network saw, how much the mask covers, above 0 and up to 1.
+        share: Of what the network saw, how much the mask covers, between 0 and 1.
+        outside: Of the mask, how much lies where the network does not look, and does not count.
     """
 
     rows: tuple[Agreed, ...]
     share: float
+    outside: float
 
     @property
     def chance(self) -> float:
@@ -51,13 +53,26 @@ class Agreement:
         return self.share / (2 - self.share)
 
 
+def nothing_to_compare(classifier: Classifier, image: Image, mask: BinaryMask) -> str:
+    """Why no explanation can agree or disagree with `mask` bool `(H, W)`; empty where it can."""
+    seen = seen_mask(classifier, mask)
+    if not mask.any():
+        return "Nothing is marked in what you saved."
+    if not _looked_at(classifier, image, mask).any():
+        return "The network looks at the middle of the photo alone, and what you marked lies outside of it."
+    if not seen.any():
+        height, width = seen.shape
+        return f"What you marked is too small for the network, which sees the photo in {width} × {height} pixels."
+    if seen.all():
+        return "You marked all that the network sees, so every explanation would agree."
+    return ""
+
+
 def agreement(
     classifier: Classifier, image: Image, explanations: Sequence[Explanation], mask: BinaryMask, seed: int = 0
-) -> Agreement | None:
-    """Hold each explanation against `mask` bool `(H, W)`; None where nothing of it lies in what the network saw."""
+) -> Agreement:
+    """Hold each explanation against `mask` bool `(H, W)`, which covers something of what the network saw."""
     seen = seen_mask(classifier, mask)
-    if not seen.any():
-        return None
     subject, share = Subject(classifier, image, seen), float(seen.mean())
     columns = [
         metric(subject, explanations, generator=torch.Generator().manual_seed(seed))
@@ -65,4 +80,11 @@ def agreement(
     ]
     rows = [Agreed(*row) for row in zip(explanations, *columns, strict=True)]
     rows.sort(key=lambda row: -1.0 if row.iou.value is None else row.iou.value, reverse=True)
-    return Agreement(tuple(rows), share)
+    outside = 1 - float(_looked_at(classifier, image, mask).sum() / mask.sum())
+    return Agreement(tuple(rows), share, outside)
+
+
+def _looked_at(classifier: Classifier, image: Image, mask: BinaryMask) -> BinaryMask:
+    """The part of the mask that lies where the network looks."""
+    left, top, right, bottom = (max(0, round(edge)) for edge in classifier.preprocessing.view(image))
+    return mask[top:bottom, left:right]

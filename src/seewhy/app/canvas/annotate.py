@@ -21,7 +21,7 @@ from seewhy.people.records import BinaryMask, MaskRevision
 __all__ = ["Drawing", "annotate", "region_runs"]
 
 HERE = Path(__file__).parent
-PARTS = ("mask.js", "view.js", "tools.js", "annotate.js")  # one module, in this order
+PARTS = ("mask.js", "view.js", "tools.js", "saving.js", "input.js", "annotate.js")  # one module, in this order
 SHOWN, CUT = 1600, 384  # pixels of the longer side: of the photo as it is shown, and as it is cut into regions
 REGIONS = 160
 LONGEST_KEY = 64
@@ -61,11 +61,19 @@ class Drawing:
 
 
 def annotate(
-    key: str, identity: str, image: Image, saved: MaskRevision | None, save: Callable[[Drawing], None]
+    key: str,
+    identity: str,
+    image: Image,
+    label: str,
+    saved: MaskRevision | None,
+    save: Callable[[Drawing], None],
+    *,
+    refused: str | None = None,
 ) -> None:
-    """Let somebody draw on a photo, from the last state `saved` on; `save` is called with each that is to be kept.
+    """Let somebody mark `label` on a photo, from the last state `saved` on.
 
-    `identity` says whose drawing of what this is; the browser keeps drafts by it.
+    `save` is called with each state that is to be kept; `refused` is the key of one that could not be. `identity` says
+    whose drawing of what this is; the browser keeps drafts by it.
     """
 
     def told() -> None:
@@ -78,11 +86,13 @@ def annotate(
         data={
             "identity": identity,
             "name": image.name,
+            "label": label,
             "width": image.width,
             "height": image.height,
             "photo": _photo(image),
             "regions": _regions(image),
             "saved": saved and {"revision": saved.revision, "counts": runs(saved.mask)},
+            "refused": refused,
         },
         on_save_change=told,
     )

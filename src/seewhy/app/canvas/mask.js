@@ -11,9 +11,7 @@ class Mask {
 
   /** How many pixels are marked. */
   get area() {
-    let sum = 0;
-    for (const bit of this.bits) sum += bit;
-    return sum;
+    return this.counts.reduce((sum, length, turn) => (turn % 2 ? sum + length : sum), 0);
   }
 
   /** COCO's run lengths: unmarked, marked, unmarked … */
@@ -44,23 +42,25 @@ class Mask {
 
   /** End it; says whether anything has changed. */
   end() {
-    const [before, after] = [this.before, this.bits];
-    let first = 0, last = after.length;
-    while (first < last && before[first] === after[first]) first++;
-    while (last > first && before[last - 1] === after[last - 1]) last--;
-    if (first === last) return false;
-    this.done.push({ first, other: before.slice(first, last) });
+    const flips = this.#flips();
+    if (!flips.length) return false;
+    this.done.push(flips);
     if (this.done.length > STEPS) this.done.shift();
     this.undone = [];
     return true;
   }
 
+  /** Take back what was changed since the step began, as if it never had. */
+  revert() {
+    this.bits.set(this.before);
+  }
+
   undo() {
-    return this.#swap(this.done, this.undone);
+    return this.#again(this.done, this.undone);
   }
 
   redo() {
-    return this.#swap(this.undone, this.done);
+    return this.#again(this.undone, this.done);
   }
 
   /** Mark (1) or clear (0) what lies within `radius` of the line between two points. */
@@ -100,31 +100,48 @@ class Mask {
     }
   }
 
-  /** Mark the region under a point, or clear it where it is marked already. */
+  /** Mark the region under a point, or clear it where most of it is marked. */
   region(regions, point) {
+    const { width, height, bits } = this;
     const wanted = regions.at(point, this);
+    const rows = Int32Array.from({ length: height }, (_, y) => regions.row(y, this) * regions.width);
     const places = [];
     let marked = 0;
-    for (let x = 0; x < this.width; x++)
-      for (let y = 0; y < this.height; y++)
-        if (regions.at({ x, y }, this) === wanted) {
-          marked += this.bits[x * this.height + y];
-          places.push(x * this.height + y);
-        }
+    for (let x = 0; x < width; x++) {
+      const column = regions.column(x, this);
+      for (let y = 0; y < height; y++) {
+        if (regions.labels[rows[y] + column] !== wanted) continue;
+        marked += bits[x * height + y];
+        places.push(x * height + y);
+      }
+    }
     const value = marked * 2 > places.length ? 0 : 1;
-    for (const place of places) this.bits[place] = value;
+    for (const place of places) bits[place] = value;
   }
 
   fill(value) {
     this.bits.fill(value);
   }
 
-  #swap(from, to) {
-    const step = from.pop();
-    if (!step) return false;
-    const other = this.bits.slice(step.first, step.first + step.other.length);
-    this.bits.set(step.other, step.first);
-    to.push({ first: step.first, other });
+  /** What a step changed: start and stop of each run of pixels that are no longer what they were. */
+  #flips() {
+    const { before, bits } = this;
+    const flips = [];
+    for (let place = 0; place < bits.length; place++) {
+      if (before[place] === bits[place]) continue;
+      const start = place;
+      while (place < bits.length && before[place] !== bits[place]) place++;
+      flips.push([start, place]);
+    }
+    return flips;
+  }
+
+  /** Flip the pixels of the last step once more, which takes it back, or does it again. */
+  #again(from, to) {
+    const flips = from.pop();
+    if (!flips) return false;
+    for (const [start, stop] of flips) for (let place = start; place < stop; place++) this.bits[place] ^= 1;
+    to.push(flips);
     return true;
   }
 }
@@ -140,10 +157,16 @@ class Regions {
   }
 
   /** The region of a pixel of a mask. */
-  at(point, mask) {
-    const column = Math.min(this.width - 1, Math.floor(((Math.floor(point.x) + 0.5) * this.width) / mask.width));
-    const row = Math.min(this.height - 1, Math.floor(((Math.floor(point.y) + 0.5) * this.height) / mask.height));
-    return this.labels[row * this.width + column];
+  at({ x, y }, mask) {
+    return this.labels[this.row(Math.floor(y), mask) * this.width + this.column(Math.floor(x), mask)];
+  }
+
+  column(x, mask) {
+    return Math.min(this.width - 1, Math.floor(((x + 0.5) * this.width) / mask.width));
+  }
+
+  row(y, mask) {
+    return Math.min(this.height - 1, Math.floor(((y + 0.5) * this.height) / mask.height));
   }
 }
 

@@ -1,8 +1,7 @@
-// What pointers and keys do to the mask, tool by tool.
+// What a press, a move and a lift do to the mask, tool by tool. `lift` and `interrupt` say whether the mask has changed;
+// `interrupt` takes a press back: a second finger came, or another tool.
 
-const NEAR = 10; // pixels of the screen within which a polygon is closed
-
-/** Brush and eraser: from `press` to `lift` one step. */
+/** Brush and eraser: from press to lift one step. `move` says which box of pixels to draw anew. */
 class Pen {
   constructor(mask, value, radius) {
     Object.assign(this, { mask, value, radius });
@@ -27,29 +26,28 @@ class Pen {
     return this.mask.end();
   }
 
-  cancel() {
-    if (this.lift()) this.mask.undo();
-  }
-
   interrupt() {
-    this.cancel();
+    if (!this.last) return false;
+    this.last = null;
+    this.mask.revert();
+    return true;
   }
-
-  draw() {}
 }
 
-/** Corner after corner; closed by the first one again, a double click or Enter. */
+/** Corner after corner; closed by the first one again, a double click or Enter. Stays open under another tool. */
 class Polygon {
   constructor(mask) {
     this.mask = mask;
     this.points = [];
   }
 
-  press(point, zoom) {
-    const [first] = this.points;
-    if (first && this.points.length > 2 && Math.hypot(point.x - first.x, point.y - first.y) * zoom <= NEAR)
-      return this.close();
-    this.points.push(point);
+  get hint() {
+    return this.points.length > 2 ? "Set the first corner again, or press Enter, to close the polygon." : "";
+  }
+
+  /** `near` is how far from the first corner, in pixels of the picture, is still on it. */
+  press(point, near) {
+    Object.assign(this, { here: point, near, held: true });
     return null;
   }
 
@@ -58,32 +56,42 @@ class Polygon {
     return null;
   }
 
-  /** Mark the inside; says whether anything has changed. */
+  lift() {
+    if (!this.held) return false;
+    this.held = false;
+    const [first] = this.points;
+    if (first && this.points.length > 2 && Math.hypot(this.here.x - first.x, this.here.y - first.y) <= this.near)
+      return this.close();
+    this.points.push(this.here);
+    return false;
+  }
+
+  interrupt() {
+    this.held = false;
+    this.here = null;
+    return false;
+  }
+
+  /** Mark the inside. */
   close() {
     const points = this.points;
-    this.points = [];
+    this.forget();
     if (points.length < 3) return false;
     this.mask.begin();
     this.mask.polygon(points, 1);
     return this.mask.end();
   }
 
-  lift() {
-    return false;
-  }
-
-  cancel() {
+  forget() {
+    this.interrupt();
     this.points = [];
   }
 
-  interrupt() {
-    this.points.pop();
-  }
-
   draw(pen, view) {
-    if (!this.points.length) return;
+    const points = this.here ? [...this.points, this.here] : this.points;
+    if (!points.length || (!this.points.length && !this.held)) return;
     pen.beginPath();
-    for (const point of this.here ? [...this.points, this.here] : this.points) {
+    for (const point of points) {
       const { x, y } = view.spot(point);
       pen.lineTo(x, y);
     }
@@ -104,30 +112,28 @@ class Region {
   }
 
   press(point) {
-    const { width, height } = this.mask;
-    if (point.x < 0 || point.y < 0 || point.x >= width || point.y >= height) return false;
-    this.mask.begin();
-    this.mask.region(this.regions, point);
-    this.changed = this.mask.end();
-    return this.changed;
+    this.here = point;
+    return null;
   }
 
-  move() {
+  move(point) {
+    if (this.here) this.here = point;
     return null;
   }
 
   lift() {
-    this.changed = false;
-    return false;
+    const { here, mask } = this;
+    this.here = null;
+    if (!here || here.x < 0 || here.y < 0 || here.x >= mask.width || here.y >= mask.height) return false;
+    mask.begin();
+    mask.region(this.regions, here);
+    return mask.end();
   }
-
-  cancel() {}
 
   interrupt() {
-    if (this.changed) this.mask.undo();
+    this.here = null;
+    return false;
   }
-
-  draw() {}
 }
 
 /** A line that is seen on any picture. */

@@ -1,8 +1,9 @@
 // How the picture and the mask are seen: zoom, place, and the drawing of both on a canvas.
 
 const MOST = 1600; // pixels of the longer side of what is laid over the picture
-const [SMALLEST, LARGEST] = [0.1, 16]; // zoom
-const MARK = [255, 122, 26, 130]; // red, green, blue, opacity of what is marked
+const [SMALLEST, LARGEST] = [0.1, 16]; // zoom, unless all of the picture is seen at a smaller or a larger one
+// Red, green, blue and opacity of what is marked, and of its outline, which is seen on a photo of any colour.
+const [MARK, EDGE] = new Uint32Array(Uint8Array.of(255, 122, 26, 130, 255, 255, 255, 235).buffer);
 
 class View {
   constructor(canvas, mask) {
@@ -30,12 +31,12 @@ class View {
     return Math.min(width / this.mask.width, height / this.mask.height);
   }
 
-  /** Zoom so that what lies at a place of the canvas stays there, by default in its middle. */
-  magnify(zoom, fixed = { x: this.size.width / 2, y: this.size.height / 2 }) {
-    const point = this.point(fixed);
-    this.zoom = Math.min(LARGEST, Math.max(Math.min(SMALLEST, this.whole), zoom));
-    this.left = fixed.x - point.x * this.zoom;
-    this.top = fixed.y - point.y * this.zoom;
+  /** Zoom so that what lay at one place of the canvas comes to lie at another, by default in the middle as before. */
+  magnify(zoom, to = { x: this.size.width / 2, y: this.size.height / 2 }, from = to) {
+    const point = this.point(from);
+    this.zoom = Math.min(Math.max(LARGEST, this.whole), Math.max(Math.min(SMALLEST, this.whole), zoom));
+    this.left = to.x - point.x * this.zoom;
+    this.top = to.y - point.y * this.zoom;
     this.keep();
   }
 
@@ -68,16 +69,24 @@ class View {
   update(box) {
     const { mask, fine, layer } = this;
     const all = box ?? { left: 0, top: 0, right: mask.width - 1, bottom: mask.height - 1 };
-    const left = Math.max(0, Math.floor(all.left * fine) - 1), top = Math.max(0, Math.floor(all.top * fine) - 1);
-    const width = Math.min(layer.width, Math.ceil((all.right + 1) * fine) + 1) - left;
-    const height = Math.min(layer.height, Math.ceil((all.bottom + 1) * fine) + 1) - top;
+    const left = Math.max(0, Math.floor(all.left * fine) - 2), top = Math.max(0, Math.floor(all.top * fine) - 2);
+    const width = Math.min(layer.width, Math.ceil((all.right + 1) * fine) + 2) - left;
+    const height = Math.min(layer.height, Math.ceil((all.bottom + 1) * fine) + 2) - top;
     if (width <= 0 || height <= 0) return;
     const pixels = new ImageData(width, height);
-    for (let row = 0; row < height; row++)
-      for (let column = 0; column < width; column++) {
-        const x = Math.min(mask.width - 1, Math.floor((left + column + 0.5) / fine));
-        const y = Math.min(mask.height - 1, Math.floor((top + row + 0.5) / fine));
-        if (mask.bits[x * mask.height + y]) pixels.data.set(MARK, 4 * (row * width + column));
+    const colours = new Uint32Array(pixels.data.buffer);
+    const spread = (start, count, most) =>
+      Int32Array.from({ length: count + 2 }, (_, place) =>
+        Math.min(most - 1, Math.max(0, Math.floor((start + place - 0.5) / fine))),
+      );
+    const columns = spread(left, width, mask.width), rows = spread(top, height, mask.height);
+    const marked = (column, row) => mask.bits[columns[column] * mask.height + rows[row]];
+    for (let row = 1; row <= height; row++)
+      for (let column = 1; column <= width; column++) {
+        if (!marked(column, row)) continue;
+        const inner =
+          marked(column - 1, row) && marked(column + 1, row) && marked(column, row - 1) && marked(column, row + 1);
+        colours[(row - 1) * width + column - 1] = inner ? MARK : EDGE;
       }
     this.over.putImageData(pixels, left, top);
   }
