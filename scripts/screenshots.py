@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
@@ -20,11 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from seewhy.app.shell.page import Page, list_pages
-from seewhy.images import samples
+from seewhy.images import open_image, samples
 
 OUT = Path(__file__).resolve().parents[1] / "docs/img/app"
 WIDTHS = {"wide": 1280, "phone": 390}
@@ -40,7 +42,9 @@ READY = {
     "studies": ".sw-scores",
     "play": "figure img",
     "annotate": ".sw-scores",
+    "train": "iframe",
 }
+TAUGHT, CROPS, SIDE = ("cat", "coffee", "rocket"), 12, 160  # photos, cut-outs of each, and pixels of a cut-out
 
 
 def main(wanted: list[str]) -> None:
@@ -70,6 +74,8 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
         view.get_by_label("Your name").press("Enter")
     if page.path == "annotate":
         _draw(view)
+    if page.path == "train":
+        _teach(view)
     if page.path in READY:
         view.locator(f"{READY[page.path]}:visible").last.wait_for()
     view.wait_for_timeout(4000)
@@ -88,6 +94,23 @@ def _draw(view: Any) -> None:
     view.locator("canvas[role=application]").focus()
     for key in ("r", "Space", *["Shift+ArrowLeft"] * 2, "Space", "Shift+ArrowUp", "Space", "Control+s"):
         view.keyboard.press(key)
+
+
+def _teach(view: Any) -> None:
+    """Upload a zip of cut-outs of some samples, and train."""
+    random, buffer = np.random.default_rng(0), BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in TAUGHT:
+            photo = open_image(samples()[name]).to_pil()
+            for number in range(CROPS):
+                left, top = (int(random.integers(0, length - SIDE)) for length in photo.size)
+                cut = BytesIO()
+                photo.crop((left, top, left + SIDE, top + SIDE)).save(cut, "PNG")
+                archive.writestr(f"{name}/{number}.png", cut.getvalue())
+    view.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
+        {"name": "samples.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
+    )
+    view.get_by_role("button", name="Train", exact=True).click()
 
 
 def _furnish(home: Path) -> None:

@@ -20,6 +20,7 @@ from seewhy.people.reliability import Reliability, reliability
 from seewhy.people.rounds import answers, gold_rounds, option_counts
 from seewhy.people.spreadsheet import answers_csv
 from seewhy.people.store import Store
+from seewhy.writing import write_json
 
 __all__ = ["Agreement", "agreement", "export_people", "import_people"]
 
@@ -63,11 +64,11 @@ def export_people(store: Store, out: Path) -> dict[str, int]:
     with (out / LINES).open("w", encoding="utf-8", newline="\n") as file:
         lines = sum(file.write(line) > 0 for line in export_lines(store))
     masks, given = drawn(store), answers(store)
-    _write_json(out / MASKS, export_coco(masks))
+    write_json(out / MASKS, export_coco(masks))
     (out / ANSWERS).write_text(answers_csv(given), "utf-8", newline="")
     counts = {LINES: lines, MASKS: len(masks), ANSWERS: len(given)}
     simulated = sum(each.simulated for each in given)
-    _write_json(out / MANIFEST, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
+    write_json(out / MANIFEST, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
     return counts
 
 
@@ -107,7 +108,3 @@ def _hashes(document: Mapping[str, Any], folder: Path) -> dict[str, str]:
         except BadImage:
             continue  # its masks will be refused by name
     return found
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
