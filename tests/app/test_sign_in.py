@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import streamlit as st
 
 from seewhy.app.server import make_app
 from seewhy.app.settings import Settings
@@ -21,12 +20,10 @@ PROVIDER = {
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch, tmp_path):
-    """A working folder and a home of one's own, and secrets that nobody has read."""
+    """A working folder and a home of one's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    st.secrets._reset()
-    yield tmp_path
-    st.secrets._reset()
+    return tmp_path
 
 
 def test_the_settings_are_enough():
@@ -60,10 +57,13 @@ def test_streamlits_own_file_does_as_well(nowhere, folder):
     assert sign_in_secrets(Settings(sign_in="oidc")) == {}
 
 
-def test_a_file_of_other_secrets_does_not(nowhere):
+@pytest.mark.parametrize(
+    ("content", "words"), [("[database]\npassword = 'x'", "SEEWHY_ADDRESS"), ("[auth", "secrets.toml cannot be read")]
+)
+def test_a_file_that_does_not_say_it_does_not(nowhere, content, words):
     (nowhere / ".streamlit").mkdir()
-    (nowhere / ".streamlit/secrets.toml").write_text("[database]\npassword = 'x'\n")
-    with pytest.raises(UsageError):
+    (nowhere / ".streamlit/secrets.toml").write_text(content)
+    with pytest.raises(UsageError, match=words):
         sign_in_secrets(Settings(sign_in="oidc"))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import tomllib
+from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from seewhy.app.settings import Settings
 from seewhy.errors import UsageError
@@ -13,6 +13,7 @@ from seewhy.errors import UsageError
 __all__ = ["sign_in_secrets"]
 
 NEEDED = ("address", "oidc_provider", "oidc_client_id", "oidc_client_secret")
+FILE = ".streamlit/secrets.toml"  # Streamlit's own, in the working folder or at home
 METADATA = "/.well-known/openid-configuration"
 
 
@@ -44,4 +45,12 @@ def sign_in_secrets(chosen: Settings) -> dict[str, Any]:
 
 
 def _in_file() -> bool:
-    return st.secrets.load_if_toml_exists() and "auth" in st.secrets
+    """Whether the file has the section; to ask Streamlit would settle its settings too early."""
+    return any("auth" in _read(folder / FILE) for folder in (Path.cwd(), Path.home()))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
