@@ -105,6 +105,7 @@ class Annotator {
       on(button, "click", () => this.take(button.dataset.tool));
     for (const button of this.root.querySelectorAll("[data-do]")) on(button, "click", () => this.do(button.dataset.do));
     for (const kind of ["pagehide", "visibilitychange"]) on(globalThis, kind, () => this.saving?.keep());
+    on(globalThis, "storage", (event) => this.saving?.keepAgain(event));
     this.watch = new ResizeObserver(() => this.#resized());
     this.watch.observe(this.canvas);
   }

@@ -39,6 +39,13 @@ class Saving {
     else if (!this.draft.keep(this.base, this.mask.counts)) this.#troubled(FORGETFUL);
   }
 
+  /** Another window has saved and kept nothing any longer: what is drawn in this one is all there is of it. */
+  keepAgain({ key, newValue }) {
+    if (key !== this.draft.place || newValue !== null || this.fresh) return;
+    this.touched = true;
+    this.keep();
+  }
+
   save(send) {
     if (this.waiting || this.fresh) return;
     const bytes = crypto.getRandomValues(new Uint8Array(16));
