@@ -103,7 +103,7 @@ class View {
     pen.imageSmoothingEnabled = this.zoom < 3;
     const area = [this.left, this.top, this.mask.width * this.zoom, this.mask.height * this.zoom];
     if (photo.complete) pen.drawImage(photo, ...area);
-    pen.imageSmoothingEnabled = false;
+    pen.imageSmoothingEnabled = this.zoom < this.fine; // or the outline would have gaps
     pen.drawImage(this.layer, ...area);
     tools(pen, this);
   }

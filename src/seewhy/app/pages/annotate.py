@@ -117,10 +117,9 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     agreed = agreement(classifier, image, found.explanations, saved.mask)
     rows = [_row(each) for each in agreed.rows]
     st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=_percent(agreed.share)))
-    if agreed.outside:
-        st.caption(
-            f"{_percent(agreed.outside)} of what you marked lies where the network does not look, and does not count."
-        )
+    if agreed.outside >= 0.01:
+        cut = _percent(agreed.outside)
+        st.caption(f"Of what you marked, {cut} lies where the network does not look, and does not count.")
     for column, each in columns_of(agreed.rows, 3):
         column.html(figure_html(each.explanation))
     limits(LIMITS)
