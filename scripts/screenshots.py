@@ -1,6 +1,6 @@
 """Makes screenshots of every page of the app, light and dark, wide and phone-narrow, in `docs/img/app/`.
 
-With the default model and the sample photos; a small case base and a small study of the same photos are made first.
+With the default model and the sample photos; a small case base and a small study of them are made first.
 Needs Chromium (`make browser`).
 """
 
@@ -79,6 +79,7 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
     if page.path in READY:
         view.locator(f"{READY[page.path]}:visible").last.wait_for()
     view.wait_for_timeout(4000)
+    view.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     tall = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     view.set_viewport_size({"width": WIDTHS[width], "height": min(tall, TALLEST)})
     view.wait_for_timeout(1000)
@@ -97,30 +98,40 @@ def _draw(view: Any) -> None:
 
 
 def _teach(view: Any) -> None:
-    """Upload a zip of cut-outs of some samples, and train."""
-    random, buffer = np.random.default_rng(0), BytesIO()
+    """Upload a zip of cut-outs, and train."""
+    buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name in TAUGHT:
-            photo = open_image(samples()[name]).to_pil()
-            for number in range(CROPS):
-                left, top = (int(random.integers(0, length - SIDE)) for length in photo.size)
-                cut = BytesIO()
-                photo.crop((left, top, left + SIDE, top + SIDE)).save(cut, "PNG")
-                archive.writestr(f"{name}/{number}.png", cut.getvalue())
+        for name, content in _cut_outs():
+            archive.writestr(name, content)
     view.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
         {"name": "samples.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
     )
     view.get_by_role("button", name="Train", exact=True).click()
 
 
+def _cut_outs() -> Generator[tuple[str, bytes]]:
+    """Pictures of some classes, by path, cut out of the samples."""
+    random = np.random.default_rng(0)
+    for name in TAUGHT:
+        photo = open_image(samples()[name]).to_pil()
+        for number in range(CROPS):
+            left, top = (int(random.integers(0, length - SIDE)) for length in photo.size)
+            cut = BytesIO()
+            photo.crop((left, top, left + SIDE, top + SIDE)).save(cut, "PNG")
+            yield f"{name}/{number}.png", cut.getvalue()
+
+
 def _furnish(home: Path) -> None:
-    """A case base, a study and rounds to play of the sample photos."""
+    """A case base of cut-outs, a study and rounds to play of the sample photos."""
     photos = home / "photos"
     photos.mkdir()
     for name, path in samples().items():
         shutil.copy(path, photos / f"{name}{path.suffix}")
+    for name, content in _cut_outs():
+        (home / "cuts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "cuts" / name).write_bytes(content)
     study = ["--methods", "grad-cam,eigen-cam,control:random", "--metrics", "insertion-minus-deletion,sparseness"]
-    _seewhy(home, "cases", "build", str(photos), "--out", str(home / "cases/samples"))
+    _seewhy(home, "cases", "build", str(home / "cuts"), "--out", str(home / "cases/samples"))
     _seewhy(home, "people", "rounds", str(photos), "--overlap", "9")
     _seewhy(home, "study", str(photos), *study, "--out", str(home / "studies/samples"))
 

@@ -59,6 +59,15 @@ def test_twins_are_told_drawn_and_saved(built, seewhy, tmp_path):
     assert page.count("data:image/jpeg") == 1 + 3 + 2 * 3
 
 
+def test_where_its_class_has_one_case_the_neighbours_are_still_counted(built, seewhy, tmp_path):
+    for name in ("1", "2", "3"):
+        (tmp_path / f"squares/red/{name}.png").unlink()
+    assert seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases").code == 0
+    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--top", "3")
+    assert len(run.rows) == 1
+    assert "The 3 nearest cases, whatever" in (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+
+
 def test_two_encoders_are_shown_side_by_side(built, seewhy, tmp_path):
     seewhy("cases", "build", "squares", "--model", MODEL, "--embedding", "cole", "--out", "cole")
     run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--beside", "cole", "--json")

@@ -47,6 +47,7 @@ class Section:
     bars: Markup
     matches: Sequence[Match]
     same_class: bool
+    voters: str
     vote: str
     agrees: bool
     trust: float | None
@@ -104,6 +105,7 @@ def _section(twins: Twins) -> Section:
         bars=_bars(twins.predictions),
         matches=[_match(twins.image, twin) for twin in twins.twins],
         same_class=twins.same_class,
+        voters=counted(sum(vote.cases for vote in twins.vote), "nearest case"),
         vote=listed([f"{vote.cases} {vote.name}" for vote in twins.vote]),
         agrees=twins.vote[0].name == best.name,
         trust=twins.trust,
