@@ -22,12 +22,13 @@ from seewhy.app.sign_in import sign_in_secrets
 __all__ = ["guards", "make_app", "serve"]
 
 SCRIPT = Path(__file__).parent / "shell/script.py"
+LOOPBACK = "127.0.0.1"
 SPARE = 1 << 20  # bytes of a request beside the photo in it
 
 
 def guards(chosen: Settings) -> list[Middleware]:
     """What every request passes, outermost first."""
-    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(chosen.hosts))] if chosen.hosts else []
+    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(chosen))] if chosen.hosts else []
     return [
         Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),
         *hosts,
@@ -79,9 +80,14 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.maxUploadSize": chosen.upload_mb if chosen.public else max(chosen.upload_mb, chosen.training_mb),
         # The guard compares origins; Streamlit's own check wants a cookie that browsers keep from another site's frame.
         "server.enableXsrfProtection": False,
-        "server.allowedHosts": list(chosen.hosts),
+        "server.allowedHosts": _hosts(chosen),
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none" if chosen.public else "full",
         **THEME,
     }
+
+
+def _hosts(chosen: Settings) -> list[str]:
+    """Those that are named, and this machine itself, whose health check asks; any, where none is named."""
+    return [*chosen.hosts, LOOPBACK] if chosen.hosts else []
