@@ -68,6 +68,10 @@ class Fingers:
     def up(self, *rest):
         self._tell("touchEnd", rest)
 
+    def lose(self):
+        """The device takes the touch back: it was a palm."""
+        self._tell("touchCancel", ())
+
 
 def test_a_mask_is_the_same_at_every_zoom_and_on_every_screen(visit):
     masks = {}
@@ -99,6 +103,11 @@ def test_drawing_needs_no_mouse(visit):
     assert not mask_of(page).any()
     page.keyboard.press("Control+y")
     assert mask_of(page).sum() == marked
+    cross = canvas_of(page).evaluate("({ annotator: { input } }) => [input.cross.x, input.cross.y]")
+    before = spot(page, *cross)
+    page.keyboard.press("+")
+    assert spot(page, *cross) == pytest.approx(before, abs=0.1)
+    page.keyboard.press("0")
     page.keyboard.press("e")
     for key in ("Space", *["ArrowLeft"] * 4, "Space"):
         page.keyboard.press(key)
@@ -166,9 +175,10 @@ def test_one_finger_draws_and_two_zoom_and_move_and_leave_nothing_behind(visit):
     fingers.up()
     assert not np.array_equal(mask_of(page), before)  # one finger fills the region
     page.get_by_role("button", name="Brush").click()
-    fingers.down((x, y))
-    fingers.move((x + 50, y))
-    fingers.up()
+    for end in (fingers.up, fingers.lose):
+        fingers.down((x, y))
+        fingers.move((x + 50, y))
+        end()
     assert steps_of(page) == (3, 0)
 
 
@@ -235,6 +245,11 @@ def test_a_polygon_waits_while_the_photo_is_moved(visit):
     assert mask_of(page)[60, 140]
     assert not mask_of(page)[140, 60]
     assert steps_of(page) == (1, 0)
+    for corner in ((250, 50), (350, 50)):
+        draw(page, corner)
+    page.mouse.dblclick(*spot(page, 350, 150))
+    assert mask_of(page)[60, 340]
+    assert steps_of(page) == (2, 0)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 320)])

@@ -27,6 +27,11 @@ class Input {
     this.stop.abort();
   }
 
+  /** Where in the canvas the cross is, while it is steered. */
+  get place() {
+    return this.byKeys ? this.annotator.view.spot(this.cross) : undefined;
+  }
+
   draw(pen, view) {
     const { tool, radius } = this.annotator;
     if (this.byKeys) this.#drawCross(pen, view);

@@ -1,7 +1,7 @@
 // Where a drawing stands: saved by the server, on the way to it, or kept in this browser alone.
 
 const SOON = 800; // milliseconds until a change is kept
-const PATIENCE = 15000; // milliseconds that a server may take to answer
+const PATIENCE = 10000; // milliseconds that a server may take to answer
 const UNANSWERED = "The server does not answer. Your drawing is kept in this browser: save again in a while.";
 const REFUSED = "It could not be saved; below is why.";
 const FORGETFUL = "This browser keeps no drafts: save before you leave.";
@@ -13,7 +13,8 @@ class Saving {
     this.#take(data.saved ?? { revision: 0, counts: mask.counts });
     this.draft = new Draft(data.identity);
     const kept = this.draft.find();
-    this.recalled = Boolean(kept && JSON.stringify(kept.counts) !== this.saved);
+    const whole = kept?.counts?.reduce((sum, length) => sum + length, 0) === mask.bits.length;
+    this.recalled = whole && JSON.stringify(kept.counts) !== this.saved;
     if (!this.recalled) return;
     mask.load(kept.counts);
     this.base = kept.base;
