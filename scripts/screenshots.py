@@ -90,11 +90,21 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
 
 
 def _draw(view: Any) -> None:
-    """Mark some regions in the middle of the photo by keys, and save them."""
-    view.get_by_text("nothing to save yet").wait_for()
-    view.locator("canvas[role=application]").focus()
-    for key in ("r", "Space", *["Shift+ArrowLeft"] * 2, "Space", "Shift+ArrowUp", "Space", "Control+s"):
-        view.keyboard.press(key)
+    """Mark an eye of the cat, and save it."""
+    view.get_by_label("What do you mark?").fill("eye")
+    view.get_by_label("What do you mark?").press("Enter")
+    view.get_by_label("“eye” on the photo").focus()
+    for _ in range(5):
+        view.keyboard.press("]")  # a brush as large as the eye
+    left, top = view.locator(".annotate").evaluate(
+        """root => {
+            const box = root.querySelector("canvas").getBoundingClientRect();
+            const { x, y } = root.annotator.view.spot({ x: 173, y: 112 });
+            return [box.left + x, box.top + y];
+        }"""
+    )
+    view.mouse.click(left, top)
+    view.keyboard.press("Control+s")
 
 
 def _teach(view: Any) -> None:

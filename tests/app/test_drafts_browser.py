@@ -131,7 +131,7 @@ def test_each_photo_and_label_keeps_its_own_drawing(visit):
     cat = mask_of(page)
     page.get_by_role("radio", name="Coffee").click()
     on_photo(page, "coffee")
-    page.get_by_text("Your drawing of “object” on cat is kept.").wait_for()
+    page.get_by_text("Your drawing of “object” on cat is kept in this browser").wait_for()
     assert not mask_of(page).any()
     draw(page, (300, 200), (340, 260))
     coffee = mask_of(page)

@@ -64,7 +64,8 @@ class Annotator {
     if (!this.saving) return "";
     this.tool?.interrupt();
     this.saving.close();
-    return this.saving.fresh ? "" : `Your drawing of “${this.data.label}” on ${this.data.name} is kept. `;
+    if (this.saving.fresh) return "";
+    return `Your drawing of “${this.data.label}” on ${this.data.name} is kept in this browser, not saved. `;
   }
 
   // What is told and drawn.
