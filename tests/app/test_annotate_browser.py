@@ -136,6 +136,30 @@ def test_pixels_are_marked_whose_centres_lie_inside(visit):
     assert np.array_equal(mask_of(page), near)
 
 
+def test_the_region_that_will_be_marked_is_outlined(visit):
+    page = visit("outliner")
+    page.get_by_role("button", name="Region").click()
+    page.mouse.move(*spot(page, 225, 230))
+    outlined, width, height = canvas_of(page).evaluate(
+        """async ({ annotator }) => {
+            await new Promise(requestAnimationFrame);
+            const { border, regions: { width, height } } = annotator.tools.region;
+            const pen = new OffscreenCanvas(1, 1).getContext("2d");
+            pen.lineWidth = 0.1;
+            const edges = [];
+            for (let y = 0; y < height; y += 3)
+                for (let x = 1; x < width; x++) edges.push(pen.isPointInStroke(border, x, y + 0.5));
+            return [edges, width, height];
+        }"""
+    )
+    draw(page, (225, 230))
+    columns, rows = (np.arange(width) + 0.5) / width, (np.arange(0, height, 3) + 0.5) / height
+    mask = mask_of(page)
+    cells = mask[np.ix_((rows * mask.shape[0]).astype(int), (columns * mask.shape[1]).astype(int))]
+    assert cells.any()
+    assert np.array_equal(np.reshape(outlined, (len(rows), width - 1)), cells[:, 1:] != cells[:, :-1])
+
+
 def test_one_finger_draws_and_two_zoom_and_move_and_leave_nothing_behind(visit):
     page = visit("fingers", viewport={"width": 390, "height": 1300}, has_touch=True)
     fingers = Fingers(page)

@@ -91,6 +91,7 @@ class Annotator {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() =>
       this.view.draw(this.photo, (pen, view) => {
+        this.tools.region.draw(pen, view);
         this.tools.polygon.draw(pen, view);
         this.input.draw(pen, view);
       }),

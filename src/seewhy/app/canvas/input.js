@@ -82,7 +82,7 @@ class Input {
 
   #point(place) {
     this.hover = place;
-    if (!place && !this.byKeys) this.annotator.tools.polygon.here = null;
+    if (!place && !this.byKeys) this.annotator.tool?.leave?.();
     this.annotator.draw();
   }
 
@@ -216,6 +216,7 @@ class Input {
   #left() {
     this.#hold(false);
     if (this.byKeys && this.annotator.tool instanceof Pen) this.annotator.finish(this.annotator.tool.lift());
+    this.annotator.tool?.leave?.();
     this.#steered(false);
   }
 }

@@ -35,6 +35,10 @@ class Mask {
     this.undone = [];
   }
 
+  has({ x, y }) {
+    return x >= 0 && y >= 0 && x < this.width && y < this.height;
+  }
+
   /** Begin a step that can be undone as a whole. */
   begin() {
     this.before = this.bits.slice();
@@ -159,6 +163,20 @@ class Regions {
   /** The region of a pixel of a mask. */
   at({ x, y }, mask) {
     return this.labels[this.row(Math.floor(y), mask) * this.width + this.column(Math.floor(x), mask)];
+  }
+
+  /** The border of a region, in cells of the grid. */
+  border(region) {
+    const { width, height, labels } = this;
+    const path = new Path2D();
+    const within = (x, y) => x >= 0 && y >= 0 && x < width && y < height && labels[y * width + x] === region;
+    for (let y = 0; y <= height; y++)
+      for (let x = 0; x <= width; x++) {
+        const here = within(x, y);
+        if (here !== within(x - 1, y)) path.rect(x, y, 0, 1);
+        if (here !== within(x, y - 1)) path.rect(x, y, 1, 0);
+      }
+    return path;
   }
 
   column(x, mask) {

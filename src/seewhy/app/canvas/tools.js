@@ -68,8 +68,12 @@ class Polygon {
 
   interrupt() {
     this.held = false;
-    this.here = null;
+    this.leave();
     return false;
+  }
+
+  leave() {
+    this.here = null;
   }
 
   /** Mark the inside. */
@@ -105,43 +109,59 @@ class Polygon {
   }
 }
 
-/** One region of the picture at a time, marked or cleared. */
+/** One region of the picture at a time, which is seen before it is marked or cleared. */
 class Region {
   constructor(mask, regions) {
     Object.assign(this, { mask, regions });
   }
 
   press(point) {
-    this.here = point;
-    return null;
+    this.held = true;
+    return this.move(point);
   }
 
   move(point) {
-    if (this.here) this.here = point;
+    this.here = this.mask.has(point) ? point : null;
     return null;
   }
 
   lift() {
-    const { here, mask } = this;
-    this.here = null;
-    if (!here || here.x < 0 || here.y < 0 || here.x >= mask.width || here.y >= mask.height) return false;
+    const { held, here, mask } = this;
+    this.held = false;
+    if (!held || !here) return false;
     mask.begin();
     mask.region(this.regions, here);
     return mask.end();
   }
 
   interrupt() {
-    this.here = null;
+    this.held = false;
+    this.leave();
     return false;
+  }
+
+  leave() {
+    this.here = null;
+  }
+
+  draw(pen, view) {
+    if (!this.here) return;
+    const { mask, regions } = this;
+    const region = regions.at(this.here, mask);
+    if (region !== this.seen) [this.seen, this.border] = [region, regions.border(region)];
+    const [across, down] = [(view.zoom * mask.width) / regions.width, (view.zoom * mask.height) / regions.height];
+    const path = new Path2D();
+    path.addPath(this.border, { a: across, d: down, e: view.left, f: view.top });
+    outlined(pen, path);
   }
 }
 
-/** A line that is seen on any picture. */
-function outlined(pen) {
+/** A line that is seen on any picture: a path, or the one that was begun last. */
+function outlined(pen, ...path) {
   pen.lineJoin = "round";
   for (const [colour, width] of [["#000c", 4], ["#fff", 2]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
-    pen.stroke();
+    pen.stroke(...path);
   }
 }
