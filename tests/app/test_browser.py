@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import forge
-from app.browsing import PATIENCE, server, upload
+from app.browsing import PATIENCE, obstacles, server, upload
 from app.conftest import TOY
 from app.zips import two_classes
 from planted import picture
@@ -17,7 +17,6 @@ from seewhy.models import DEFAULT_MODEL
 pytestmark = pytest.mark.browser
 
 SLOW = "py:sleepy:classifier"
-SERIOUS = {"serious", "critical"}
 PAGES = ("", "compare", "cases", "network", "studies", "train")
 
 
@@ -72,6 +71,7 @@ def test_compare(page):
     page.get_by_role("img", name="probability by of the pixels").first.wait_for()
     page.get_by_role("heading", name="1. ").wait_for()
     assert not page.refusals
+    assert not obstacles(page)
 
 
 def test_a_slow_job_is_stopped_and_begun_again(page):
@@ -109,6 +109,7 @@ def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(pa
     expect(page.get_by_role("combobox", name="From")).to_have_value("pets (of this visit)")
     page.frame_locator("iframe").get_by_role("heading", name="The model says").wait_for()
     assert not page.refusals
+    assert not obstacles(page)
     other = browser.new_page(base_url=address)
     opened(other, "cases")
     other.get_by_text("There is nothing to compare with yet").wait_for()
@@ -133,11 +134,9 @@ def test_what_is_no_photo_is_refused_with_its_reason(page):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path or "explain")
 def test_nothing_stands_in_anybodys_way(page, path):
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(opened(page, path)).response["violations"]
-    told = [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
-    assert not told
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert not obstacles(opened(page, path)), scheme
     assert not page.refusals
 
 

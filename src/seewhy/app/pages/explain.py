@@ -102,7 +102,7 @@ def _photo(found: Explained) -> None:
         return
     one = found.explanations[0]
     st.html(seen_html(one))
-    st.subheader(f"It says {one.predictions[0].name}", anchor=False)
+    st.header(f"It says {one.predictions[0].name}", anchor=False)
     st.html(bars_html(one.predictions, one.target.index))
 
 

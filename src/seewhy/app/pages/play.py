@@ -47,7 +47,7 @@ def show() -> None:
     heading("What did the network see?", "You see a piece of a photo. Guess the rest, and say what gave it away.")
     name = playing("play", "Play")
     if name is None:
-        st.subheader("How to play", anchor=False)
+        st.header("How to play", anchor=False)
         st.markdown(RULES)
         return
     with st.container(horizontal=True, horizontal_alignment="right"):
@@ -200,7 +200,7 @@ def _why_none(made: list[RoundsMade]) -> str:
 def _scores(name: str) -> None:
     mine = standing(name, answers(crowd(), name))
     if mine.played:
-        st.subheader("Your score", anchor=False)
+        st.header("Your score", anchor=False)
         with st.container(horizontal=True):
             st.metric("Points", mine.points)
             st.metric("Won", mine.won)
@@ -212,7 +212,7 @@ def _scores(name: str) -> None:
     everybody = _leaders(crowd())
     board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
     if board:
-        st.subheader("Leaderboard", anchor=False)
+        st.header("Leaderboard", anchor=False)
         st.html(render("leaderboard.html", leaders=board, me=name))
 
 

@@ -37,6 +37,7 @@ def show() -> None:
     except SeewhyError as error:
         st.warning(str(error), icon=":material/error:")
         return
+    st.header("The verdict", anchor=False)
     st.markdown(study_verdict(result))
     scores, photos = st.tabs(["Scores", "Photo by photo"])
     with scores:
