@@ -73,7 +73,7 @@ class Annotator {
   /** How things stand, or other `words`. */
   #tell(words = "") {
     const { mask, saving, tool } = this;
-    const stands = tool?.hint || `${portion(mask)} of the photo is marked; ${saving.words}.`;
+    const stands = tool?.hint || `${portion(mask)} of the photo is marked; ${saving.words}`;
     this.root.querySelector(".state").textContent = words || `${stands} ${saving.trouble}`;
     this.root.querySelector(".conflict").hidden = !saving.conflict;
     this.#button("undo").disabled = !mask.done.length && !tool?.points?.length;

@@ -99,8 +99,8 @@ class Saving {
   }
 
   get words() {
-    const saved = this.base ? `saved, revision ${this.base}` : "nothing to save yet";
-    return this.waiting ? "saving …" : this.fresh ? saved : "not saved yet";
+    const saved = this.base ? `saved, revision ${this.base}.` : "nothing to save yet.";
+    return this.waiting ? "saving …" : this.fresh ? saved : "not saved yet.";
   }
 
   #take({ revision, counts }) {
