@@ -5,7 +5,7 @@ EXTRAS := dev,openvino,diffusers
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types format browser bench constraints docs clean
+.PHONY: help demo app test test-all lint types format browser bench constraints docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ help: ## Show this list
 demo: .venv/.core ## Explain two sample photos
 	@$(BIN)/seewhy explain sample:cat sample:coffee --out out/demo
 	@echo "Open $(CURDIR)/out/demo/report.html"
+
+app: .venv/.app ## Install what the app needs, too, and start it on port 8501
+	@$(BIN)/seewhy app
 
 test: lint types ## Check style and types, then run the tests, all but the heavy ones
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not heavy"
@@ -68,7 +71,12 @@ $(BIN)/pip:
 	@$(PIP) install -c constraints.txt -e .
 	@touch $@
 
+.venv/.app: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing the app into .venv: minutes the first time." >&2
+	@$(PIP) install -c constraints.txt -e '.[app,words]'
+	@touch $@ .venv/.core
+
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing seewhy and its development tools into .venv: minutes the first time." >&2
 	@$(PIP) install -c constraints.txt -e '.[dev]'
-	@touch $@ .venv/.core
+	@touch $@ .venv/.core .venv/.app

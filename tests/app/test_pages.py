@@ -35,6 +35,10 @@ def opened(app: AppTest, title: str) -> AppTest:
     return found
 
 
+def headers(app: AppTest) -> list[str]:
+    return [each.value for each in app.header]
+
+
 def html(app: AppTest) -> str:
     return "\n".join(each.proto.body for each in app.get("html"))
 
@@ -68,9 +72,9 @@ class TestExplain:
     def test_another_class_and_a_contrast_can_be_asked_for(self, app):
         page = opened(app, "Explain")
         page.selectbox(key="explain-class").select(1).run()
-        assert page.header[0].value == "Why green?"
+        assert "Why green?" in headers(page)
         page.selectbox(key="explain-against").select(2).run()
-        assert page.header[0].value == "Why green rather than blue?"
+        assert "Why green rather than blue?" in headers(page)
 
     def test_without_a_method_nothing_is_asked(self, app):
         page = opened(app, "Explain")
