@@ -63,6 +63,23 @@ def test_upload_explain_and_download(page, tmp_path):
     assert not page.refusals
 
 
+def test_what_was_brought_and_chosen_is_there_on_other_pages_and_afterwards(page):
+    opened(page, "")
+    upload(page, "squares.jfif", forge.encoded(picture().pixels, "JPEG"))
+    page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
+    page.get_by_role("button", name="Remove Layer-wise relevance propagation").click()
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("img", name="The photo squares.jfif").wait_for()
+    page.get_by_role("link", name="Explain").click()
+    page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
+    page.get_by_text("Still squares.jfif").wait_for()
+    assert not page.get_by_role("img", name="Layer-wise relevance propagation").count()
+    upload(page, "other.png", forge.encoded(picture().pixels, "PNG"))
+    page.get_by_role("img", name="Grad-CAM on other.png").wait_for()
+    page.get_by_role("button", name="Remove other.png").click()
+    page.get_by_text("Choose a photo to begin").wait_for()
+
+
 def test_compare(page):
     opened(page, "compare")
     page.get_by_role("button", name="Compare", exact=True).click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -56,6 +57,11 @@ def test_names_that_people_gave_are_text(explanation):
 def test_colours_and_opacity_change_the_picture(explanation):
     drawn = {figure_html(explanation, cmap=cmap, opacity=opacity) for cmap in (None, "jet") for opacity in (0.5, 1.0)}
     assert len(drawn) == 4
+
+
+def test_words_about_colours_know_whose_colours_they_are(explanation):
+    assert "seewhy's own" in unescape(figure_html(explanation, cmap="jet"))
+    assert "seewhy's own" not in unescape(figure_html(explanation))
 
 
 def test_a_map_that_shows_nothing_says_that_this_is_an_answer(explanation):

@@ -66,10 +66,10 @@ def test_a_wrong_guess_and_giving_up_tell_the_class(play):
     true = {number: CLASSES[number - 1] for number in (1, 2)}
     number = int(next(each.key for each in page.text_input).removeprefix("play-words-"))
     page = guessed(page, "owl", "feathers")
-    assert f"It is {true[number]}" in page.error[0].value
+    assert f"The network says {true[number]}" in page.error[0].value
     page = button(page, "Next photo").click().run()
     page = button(page, "Give up").click().run()
-    assert f"It is {true[3 - number]}" in page.info[0].value
+    assert f"The network says {true[3 - number]}" in page.info[0].value
 
 
 def test_a_guess_without_words_is_asked_for_again_and_keeps_the_round(play):

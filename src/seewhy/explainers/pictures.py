@@ -37,6 +37,7 @@ __all__ = [
     "class_tile",
     "explanation_panel",
     "explanation_tile",
+    "is_blurred",
     "is_speckled",
     "shared_limit",
 ]
@@ -198,6 +199,11 @@ def is_speckled(values: np.ndarray) -> bool:
     return bool(steps / 2 > SPECKLED * np.abs(values).mean())
 
 
+def is_blurred(explanation: Explanation) -> bool:
+    """Whether what is drawn are not the values themselves."""
+    return explanation.regions is None and is_speckled(explanation.values)
+
+
 def shared_limit(explanations: Sequence[Explanation]) -> float | None:
     """One end for the colours of several maps, so that they can be compared; None where none finds anything."""
     return max((_limit(each) for each in explanations if each.regions is None), default=0.0) or None
@@ -223,6 +229,6 @@ def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
         method_info(explanation.method).title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]
-    if explanation.regions is None and is_speckled(explanation.values):
+    if is_blurred(explanation):
         facts.append(SMOOTHED)
     return " · ".join([*facts, HOW_TO_READ] if has_intervals else facts)

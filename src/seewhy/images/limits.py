@@ -21,8 +21,7 @@ def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width * height > max_pixels:
         raise BadImage(
             "too_large",
-            f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}. "
-            "Make it smaller, or raise max_pixels.",
+            f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}. Make it smaller.",
         )
 
 
@@ -36,7 +35,7 @@ def check_bytes(count: int, max_pixels: int, name: str) -> None:
     if count > byte_limit(max_pixels):
         raise BadImage(
             "too_large",
-            f"{name} is larger than {byte_limit(max_pixels) >> 20} MiB. Save it as PNG or JPEG, or raise max_pixels.",
+            f"{name} is larger than {byte_limit(max_pixels) >> 20} MiB. Save it as PNG or JPEG, or smaller.",
         )
 
 

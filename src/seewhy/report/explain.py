@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from seewhy.draw import Legend, Weight, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, Outcome
-from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile, is_speckled, shared_limit
+from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
 from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
@@ -192,7 +192,7 @@ def _finding(explanation: Explanation, *, limit: float | None, is_first: bool) -
         intervals=any(weight.margin for weight in tile.weights),
         found=bool(explanation.rule or tile.legend),
         signed=explanation.signed,
-        blurred=explanation.regions is None and is_speckled(explanation.values),
+        blurred=is_blurred(explanation),
         is_first=is_first,
         facts=facts(explanation),
     )

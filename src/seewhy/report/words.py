@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.explainers import Cost, Explanation, MethodInfo
+from seewhy.explainers.pictures import is_blurred
 from seewhy.explainers.ranking import sure
 
 __all__ = [
@@ -93,7 +94,7 @@ def facts(explanation: Explanation) -> dict[str, str]:
         "Settings": _settings(explanation.parameters),
         "Cost": cost_words(explanation.cost),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
-        "Largest value": f"{np.abs(explanation.values).max():.3g}",
+        "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * is_blurred(explanation),
         "Seed": None if explanation.seed is None else str(explanation.seed),
     }
     return {term: text for term, text in found.items() if text}

@@ -118,7 +118,9 @@ def test_photos_are_known_by_their_ids_and_nothing_else(ask, image, status):
     assert explain(ask, image).status_code == status
 
 
-@pytest.mark.parametrize("more", [{"methods": []}, {"methods": ["a"] * 61}, {"seed": "x"}])
+@pytest.mark.parametrize(
+    "more", [{"methods": []}, {"methods": ["a"] * 61}, {"seed": "x"}, {"seed": 2**63}, {"method": "lrp"}]
+)
 def test_what_makes_no_sense_is_refused(ask, more):
     assert explain(ask, "sample:cat", **more).status_code == 422
 

@@ -122,6 +122,7 @@ def test_nobody_plays_anothers_round(ask):
         {"key": "k", "guess": "elk", "labels": ["eyes"]},
         {"key": "k", "guess": "owl", "labels": ["x"] * 21},
         {"key": "k" * 201, "guess": "owl", "labels": ["eyes"]},
+        {"key": "k", "gues": "owl", "labels": ["eyes"]},  # is not to give up
     ],
 )
 def test_an_answer_that_is_none_is_refused(ask, end):

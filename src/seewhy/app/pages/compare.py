@@ -68,6 +68,8 @@ def _questions(classifier: Classifier, model: str) -> Wish:
         format_func=lambda name: metric_info(name).title,
         placeholder="Choose a test",
         key="compare-metrics",
+        wrap=True,
+        persist_state="session",
     )
     with st.container(horizontal=True):
         target = choose_target("compare", classifier)

@@ -73,8 +73,17 @@ def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colours]:
 
 def _colours() -> Colours:
     with st.popover("Colours", icon=":material/palette:"):
-        opacity = st.slider("Opacity of the strongest evidence", 0.2, 1.0, OPACITY, 0.05, key="explain-opacity")
-        name = st.selectbox("Colour map", COLOURS, key="explain-cmap")
+        opacity = st.slider(
+            "Opacity of the strongest evidence",
+            0.2,
+            1.0,
+            OPACITY,
+            0.05,
+            key="explain-opacity",
+            persist_state="session",
+        )
+        name = st.selectbox("Colour map", COLOURS, key="explain-cmap", persist_state="session")
+        st.caption("Report and pictures to take away keep seewhy's own colours.")
     return Colours(opacity, None if name == OURS else name)
 
 

@@ -143,12 +143,12 @@ def _ended(name: str, ended: Outcome) -> None:
         st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
     with right:
         if ended.outcome == "won":
-            st.success(f"**Right! {ended.points} points.** It is {ended.true_class}.", icon=":material/celebration:")
+            st.success(f"**Right! {ended.points} points.** The network says {ended.true_class}.", icon=":material/celebration:")
         elif ended.outcome == "lost":
-            st.error(f"**Not this time.** It is {ended.true_class}.", icon=":material/close:")
+            st.error(f"**Not this time.** The network says {ended.true_class}.", icon=":material/close:")
         else:
-            st.info(f"**You gave up.** It is {ended.true_class}.", icon=":material/flag:")
-        st.caption("That is what the network makes of the photo; networks err, too.")
+            st.info(f"**You gave up.** The network says {ended.true_class}.", icon=":material/flag:")
+        st.caption("Networks err, too.")
         st.button(
             "Next photo",
             type="primary",

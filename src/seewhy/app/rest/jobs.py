@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from seewhy.app.archive import Files, comparison_files, explanation_files, report_of, zipped
 from seewhy.app.desk import Desk, desk
@@ -20,7 +20,7 @@ from seewhy.models import DEFAULT_MODEL, Prediction
 from seewhy.report.verdict import verdict
 from seewhy.study.comparison import Comparison
 
-__all__ = ["photo", "router"]
+__all__ = ["Sent", "photo", "router"]
 
 MOST = 60  # methods or metrics of one request
 
@@ -34,7 +34,13 @@ class Photo(BaseModel):
     notes: list[str] = Field(description="What was done to it on the way in.")
 
 
-class Asked(BaseModel):
+class Sent(BaseModel):
+    """What comes in. A field that is not known is refused: it is a wish, misspelt, that nobody would hear."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Asked(Sent):
     """What every request about a photo says."""
 
     image: str = Field(description="The id of an uploaded photo, or sample:cat.")
@@ -52,7 +58,7 @@ class Explain(Asked):
 
     methods: list[str] = Field(["grad-cam"], min_length=1, max_length=MOST, description="Names of /methods.")
     target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
-    seed: int = Field(0, description="Of all randomness.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
 
 
 class Compare(Asked):
@@ -61,7 +67,7 @@ class Compare(Asked):
     methods: list[str] = Field([], max_length=MOST, description="Two or more of /methods; by default eight fast ones.")
     metrics: list[str] = Field([], max_length=MOST, description="Names of /metrics; by default four.")
     target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
-    seed: int = Field(0, description="Of all randomness.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
 
 
 class Handed(BaseModel):

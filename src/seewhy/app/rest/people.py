@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from seewhy.app.crowd import crowd, enter
 from seewhy.app.desk import Desk, desk
-from seewhy.app.rest.jobs import photo
+from seewhy.app.rest.jobs import Sent, photo
 from seewhy.draw import png_bytes
 from seewhy.people import game
 from seewhy.people.masks import decode, drawn, encode, save_mask
@@ -33,7 +33,7 @@ Key = Annotated[
 ]
 
 
-class Name(BaseModel):
+class Name(Sent):
     """Who wants to play."""
 
     name: str = Field(description="What others see on the leaderboard.")
@@ -46,13 +46,13 @@ class Joined(BaseModel):
     token: str
 
 
-class Deeper(BaseModel):
+class Deeper(Sent):
     """Show more."""
 
     stage: int = Field(ge=0, description="The stage that is shown now; asked twice, it is done once.")
 
 
-class Guess(BaseModel):
+class Guess(Sent):
     """The end of a round: a class and words, or neither, to resign."""
 
     key: Key
@@ -61,7 +61,7 @@ class Guess(BaseModel):
     language: str = Field("en", description="Of the words, as a tag.")
 
 
-class Drawing(BaseModel):
+class Drawing(Sent):
     """A new state of a mask."""
 
     key: Key

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from seewhy.draw import OPACITY, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, method_info
-from seewhy.explainers.pictures import explanation_tile, is_speckled
+from seewhy.explainers.pictures import explanation_tile, is_blurred
 from seewhy.images import Image
 from seewhy.models import Prediction
 from seewhy.report.compare import Table
@@ -38,6 +38,7 @@ SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
 SAID = re.compile(r'aria-label="([^"]*)"')
 BARS = 380
+OTHER_COLOURS = " Colours named here are seewhy's own; those that you chose are explained by the bar."
 
 
 def photo_html(image: Image) -> str:
@@ -87,7 +88,7 @@ def figure_html(explanation: Explanation, *, title: str = "", opacity: float = O
         scale=scale_bar(tile.legend) if tile.legend else "",
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
-        remark=_remark(explanation, info, found=bool(tile.legend or explanation.rule)),
+        remark=_remark(explanation, info, found=bool(tile.legend or explanation.rule)) + OTHER_COLOURS * bool(cmap),
         facts=_facts(explanation, info),
     )
 
@@ -106,8 +107,7 @@ def _remark(explanation: Explanation, info: MethodInfo, *, found: bool) -> str:
     """How to read the picture; of one that shows nothing, that this is an answer."""
     if not found:
         return "Nothing in the photo stands out to this method. That is an answer, not a failure; another may see more."
-    blurred = explanation.regions is None and is_speckled(explanation.values)
-    return info.reading + (" Single pixels are drawn a little blurred." if blurred else "")
+    return info.reading + " Single pixels are drawn a little blurred." * is_blurred(explanation)
 
 
 def _facts(explanation: Explanation, info: MethodInfo) -> Mapping[str, str]:

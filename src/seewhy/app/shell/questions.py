@@ -9,6 +9,7 @@ import streamlit as st
 
 from seewhy.app.desk import desk
 from seewhy.app.shelf import label
+from seewhy.app.shell.parts import plain
 from seewhy.app.shell.visit import visit
 from seewhy.errors import SeewhyError
 from seewhy.explainers import method_info, suitable_methods
@@ -19,26 +20,31 @@ from seewhy.models import Classifier
 __all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
-KINDS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"]
+PHOTO = "photo"  # what was brought last in this visit
+KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
 
 def choose_photo(page: str) -> Image | None:
-    """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told."""
+    """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told.
+
+    What somebody brings to one page is there on the others, too.
+    """
     source = st.segmented_control(
         "Photo",
         [SAMPLES, UPLOAD, CAMERA],
-        default=SAMPLES,
+        default=UPLOAD if PHOTO in st.session_state else SAMPLES,
         required=True,
         width="stretch",
         key=f"{page}-source",
         bind="query-params",
     )
     if source == UPLOAD:
-        given = st.file_uploader("Your photo", KINDS, max_upload_size=desk().settings.upload_mb, key=f"{page}-upload")
-        return _checked(given.name, given.getvalue(), given.file_id) if given else None
+        limit = desk().settings.upload_mb
+        given = st.file_uploader("Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=_forget)
+        return _checked(given.name, given.getvalue(), given.file_id) if given else _brought()
     if source == CAMERA:
-        given = st.camera_input("Take a photo", key=f"{page}-camera")
-        return _checked("snapshot", given.getvalue(), given.file_id) if given else None
+        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=_forget)
+        return _checked("snapshot", given.getvalue(), given.file_id) if given else _brought()
     name = st.pills(
         "Sample",
         list(samples()),
@@ -59,7 +65,7 @@ def _sample(name: str) -> Image:
 
 def _checked(name: str, data: bytes, file_id: str) -> Image | None:
     """The photo, opened once for each upload and kept in this visit alone."""
-    kept: tuple[str, Image] | None = st.session_state.get("photo")
+    kept: tuple[str, Image] | None = st.session_state.get(PHOTO)
     if kept and kept[0] == file_id:
         return kept[1]
     try:
@@ -67,8 +73,22 @@ def _checked(name: str, data: bytes, file_id: str) -> Image | None:
     except SeewhyError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    st.session_state["photo"] = (file_id, image)
+    st.session_state[PHOTO] = (file_id, image)
     return image
+
+
+def _brought() -> Image | None:
+    """The photo that was brought before: a page that is left forgets its upload."""
+    kept: tuple[str, Image] | None = st.session_state.get(PHOTO)
+    if kept is None:
+        return None
+    st.caption(f"Still {plain(kept[1].name)}. Another takes its place.")
+    return kept[1]
+
+
+def _forget() -> None:
+    """Somebody brings another photo, or takes one away."""
+    st.session_state.pop(PHOTO, None)
 
 
 def choose_model(page: str) -> str:
@@ -76,7 +96,7 @@ def choose_model(page: str) -> str:
     names = [*desk().shelf.names, *(each.model for each in visit().taught)]
     if len(names) == 1:
         return names[0]
-    return st.selectbox("Model", names, format_func=label, key=f"{page}-model")
+    return st.selectbox("Model", names, format_func=label, key=f"{page}-model", persist_state="session")
 
 
 def choose_methods(page: str, classifier: Classifier, first: Sequence[str], placeholder: str) -> tuple[str, ...]:
@@ -90,6 +110,8 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
             format_func=lambda name: method_info(name).title,
             placeholder=placeholder,
             key=f"{page}-methods",
+            wrap=True,
+            persist_state="session",
         )
     )
 
@@ -105,6 +127,7 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
         placeholder="the likeliest class",
         width=240,
         key=f"{page}-class",
+        persist_state="session",
     )
     if index is None:
         return None
@@ -116,6 +139,7 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
         placeholder="any other",
         width=240,
         key=f"{page}-against",
+        persist_state="session",
     )
     return str(index) if against is None else f"{index} vs {against}"
 
