@@ -10,7 +10,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from seewhy.people.reveal import SHARES, STAGES, ranks, reveal, shown, smoothed
+from seewhy.people.reveal import SHARES, STAGES, reveal, shown, smoothed
+
+
+def ranks(values, height, width):
+    """The place of each pixel, all of them sorted: by its cell, between the cells, by what is around."""
+    rows, columns = ((np.arange(side) + 0.5) for side in (height, width))
+    cells = np.ix_((rows * values.shape[0] / height).astype(int), (columns * values.shape[1] / width).astype(int))
+    around = gaussian_filter(values.astype(np.float64), [side / 4 for side in values.shape])
+    keys = (between(around, height, width), between(values, height, width), values[cells])  # the last decides first
+    return np.argsort(np.lexsort([-key.ravel() for key in keys])).reshape(height, width)
+
+
+def between(values, height, width):
+    weights = [np.zeros((side, cells)) for side, cells in zip((height, width), values.shape, strict=True)]
+    for table in weights:
+        side, cells = table.shape
+        for pixel in range(side):
+            place = np.clip((pixel + 0.5) * cells / side - 0.5, 0, cells - 1)
+            table[pixel] = np.maximum(0, 1 - np.abs(place - np.arange(cells)))
+    return weights[0] @ values @ weights[1].T
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(5, 60), st.integers(5, 60), st.integers(1, 4))
+def test_it_shows_the_first_of_all_pixels_sorted(rows, columns, height, width, levels):
+    values = np.random.default_rng(rows * columns).integers(0, levels, (rows, columns)).astype(np.float32)
+    for stage, share in enumerate(SHARES):
+        first = ranks(values, height, width) < max(1, round(share * height * width))
+        assert np.array_equal(shown(values, height, width, stage), first)
 
 
 def test_the_shares_are_those_of_the_source():

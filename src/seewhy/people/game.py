@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from seewhy.people import leases
 from seewhy.people.players import find_player
 from seewhy.people.records import Outcome, RoundView
 from seewhy.people.reveal import STAGES, reveal
-from seewhy.people.rounds import find_round, map_of
+from seewhy.people.rounds import find_round, map_in
 from seewhy.people.scoring import points
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, LabelRow, PlayerRow, SeatRow
@@ -86,8 +87,16 @@ def revealed(store: Store, player: str, number: int) -> NDArray[np.uint8]:
     """
     with store.reading() as session:
         seat = _held(session, find_player(session, player), number)
-        content, values, stage = seat.round.picture.content, map_of(seat.round), seat.stage
-    return reveal(open_image(content).pixels, values, stage)
+        row, content, stage = seat.round, seat.round.picture.content, seat.stage
+        return _revealed(content, row.map, (row.rows, row.columns), stage)
+
+
+@lru_cache(maxsize=64)
+def _revealed(content: bytes, values: bytes, grid: tuple[int, int], stage: int) -> NDArray[np.uint8]:
+    """Kept, read-only, for the others who see the same: a class of 20 asks for little else."""
+    found = reveal(open_image(content).pixels, map_in(values, grid), stage)
+    found.setflags(write=False)
+    return found
 
 
 def whole(store: Store, player: str, number: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seewhy.people.records import BinaryMask
 
-__all__ = ["SHARES", "STAGES", "ranks", "reveal", "shown", "smoothed"]
+__all__ = ["SHARES", "STAGES", "reveal", "shown", "smoothed"]
 
 SHARES = (0.02, 0.045, 0.08, 0.13, 0.2, 0.3)
 STAGES = len(SHARES)
@@ -24,23 +24,23 @@ _SIGMAS = (3, 6, 12, 16, 24)
 _TRUNCATE = 1.5
 
 
-def ranks(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.intp]:
-    """The place of each pixel, `(height, width)`, strongest first from 0, for a map `(h, w)` laid over the picture."""
+def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> BinaryMask:
+    """Bool `(height, width)`: the strongest `SHARES[stage]` of the pixels, to the nearest whole one, at least 1.
+
+    A map `(h, w)` is laid over the picture as it is, cell by cell.
+    """
     from scipy.ndimage import gaussian_filter
 
-    rows, columns = _cells(values.shape[0], height), _cells(values.shape[1], width)
-    tiled = values[np.ix_(rows, columns)]
+    left = max(1, round(SHARES[stage] * height * width))
+    tiled = values[np.ix_(_cells(values.shape[0], height), _cells(values.shape[1], width))]
+    last = np.partition(tiled, -left, axis=None)[-left]  # the weakest value that is still shown
+    seen = tiled > last
+    ties = np.nonzero(tiled == last)
     around = gaussian_filter(values.astype(np.float64), [side / 4 for side in values.shape])
-    keys = (_between(around, height, width), _between(values, height, width), tiled)  # the last decides first
-    order = np.lexsort([-key.ravel() for key in keys])
-    found = np.empty(height * width, dtype=np.intp)
-    found[order] = np.arange(height * width)
-    return found.reshape(height, width)
-
-
-def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> BinaryMask:
-    """Bool `(height, width)`: the strongest `SHARES[stage]` of the pixels, to the nearest whole one, at least 1."""
-    return ranks(values, height, width) < max(1, round(SHARES[stage] * height * width))
+    keys = [-_between(each, height, width)[ties] for each in (around, values)]  # the last decides first
+    first = np.lexsort(keys)[: left - np.count_nonzero(seen)]
+    seen[tuple(places[first] for places in ties)] = True
+    return seen
 
 
 def smoothed(mask: BinaryMask, grid: tuple[int, int]) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ __all__ = [
     "answers",
     "find_round",
     "gold_rounds",
+    "map_in",
     "map_of",
     "open_seats",
     "option_counts",
@@ -89,7 +90,12 @@ def find_round(session: Session, number: int) -> RoundRow:
 
 def map_of(row: RoundRow) -> NDArray[np.float32]:
     """The cluster's map `(h, w)`."""
-    return np.frombuffer(row.map, dtype="<f4").reshape(row.rows, row.columns).astype(np.float32)
+    return map_in(row.map, (row.rows, row.columns))
+
+
+def map_in(content: bytes, grid: tuple[int, int]) -> NDArray[np.float32]:
+    """The map `(h, w)` in the bytes that the store keeps of it."""
+    return np.frombuffer(content, dtype="<f4").reshape(grid).astype(np.float32)
 
 
 def answers(
