@@ -131,6 +131,9 @@ def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(pa
     opened(other, "cases")
     other.get_by_text("There is nothing to compare with yet").wait_for()
     other.close()
+    page.get_by_role("link", name="Train").click()
+    page.get_by_text("Still pets").wait_for()
+    page.get_by_text("offer “pets” now").wait_for()
 
 
 NO_PHOTOS = {

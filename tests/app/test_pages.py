@@ -147,6 +147,13 @@ class TestStudies:
         page = opened(app, "Studies")
         assert "seewhy study" in page.code[0].value
 
+    def test_strangers_are_not_told_where_things_lie(self, start):
+        start(public=True)
+        for title in ("Studies", "Cases"):
+            page = opened(AppTest.from_file(SCRIPT), title)
+            assert "here yet" in page.info[0].value
+            assert not page.code
+
     def test_a_study_is_browsed_down_to_a_photo(self, at):
         from jobs.test_studies import PLAN, rows
         from seewhy.study import Result

@@ -26,7 +26,7 @@ __all__ = ["PAGE"]
 
 TOP = 5
 MINE = " (of this visit)"
-NOTHING = "There is nothing to compare with yet. This command makes it:"
+NOTHING = "There is nothing to compare with here yet."  # strangers give this machine no commands
 NOTHING_YET = "There is nothing to compare with yet. Teach it classes of your own on Train, or run this command:"
 
 
@@ -74,8 +74,10 @@ def _folder(kind: Kind) -> Path | None:
     mine = [path for each in reversed(visit().taught) if ((path := kind.mine(each)) / kind.mark).is_file()]
     found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{kind.mark}")))]
     if not found:
-        st.info(NOTHING if desk().settings.public else NOTHING_YET, icon=":material/photo_library:")
-        st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
+        public = desk().settings.public
+        st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
+        if not public:
+            st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
         return None
     return st.selectbox(
         "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{kind.mark}"

@@ -143,7 +143,9 @@ def _ended(name: str, ended: Outcome) -> None:
         st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
     with right:
         if ended.outcome == "won":
-            st.success(f"**Right! {ended.points} points.** The network says {ended.true_class}.", icon=":material/celebration:")
+            st.success(
+                f"**Right! {ended.points} points.** The network says {ended.true_class}.", icon=":material/celebration:"
+            )
         elif ended.outcome == "lost":
             st.error(f"**Not this time.** The network says {ended.true_class}.", icon=":material/close:")
         else:

@@ -28,8 +28,7 @@ def show() -> None:
     folder = desk().settings.studies_folder
     found = find_studies(folder)
     if not found:
-        st.info("There are no studies yet. This command makes one:", icon=":material/science:")
-        st.code(COMMAND.format(folder / "first"), language=None, wrap_lines=True)
+        _nothing(folder)
         return
     name = st.selectbox("Study", list(found), key="studies-name")
     try:
@@ -45,6 +44,14 @@ def show() -> None:
     with photos:
         _photos(result)
     _report(found[name])
+
+
+def _nothing(folder: Path) -> None:
+    if desk().settings.public:  # strangers give this machine no commands
+        st.info("There are no studies here yet.", icon=":material/science:")
+        return
+    st.info("There are no studies yet. This command makes one:", icon=":material/science:")
+    st.code(COMMAND.format(folder / "first"), language=None, wrap_lines=True)
 
 
 @st.cache_resource(show_spinner="Opening the study", max_entries=4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePath
 
@@ -15,7 +15,7 @@ from seewhy.app.queue import Job
 from seewhy.app.settings import Settings
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, show_report
-from seewhy.app.shell.questions import choose_model
+from seewhy.app.shell.questions import choose_model, still
 from seewhy.app.shell.visit import visit
 from seewhy.app.teaching import Lesson, Taught, new_folder, teach
 from seewhy.errors import SeewhyError
@@ -23,6 +23,7 @@ from seewhy.errors import SeewhyError
 __all__ = ["PAGE"]
 
 ZIP, FOLDER = "A zip", "A folder"
+PICTURES = "train-pictures"  # what was brought last, and its pictures
 LAYOUT = (
     "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
 )
@@ -69,22 +70,43 @@ def show() -> None:
 
 def _upload() -> Upload | None:
     kind = st.segmented_control(
-        "Pictures", [ZIP, FOLDER], default=ZIP, required=True, width="stretch", key="train-kind"
+        "Pictures",
+        [ZIP, FOLDER],
+        default=ZIP,
+        required=True,
+        width="stretch",
+        key="train-kind",
+        persist_state="session",
     )
     if kind == ZIP:
-        given = st.file_uploader("Your zip", ["zip"], max_upload_size=desk().settings.training_mb, key="train-zip")
-        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else None
-    files = st.file_uploader("Your folder", accept_multiple_files="directory", key="train-folder")
+        limit = desk().settings.training_mb
+        given = st.file_uploader("Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=_forget)
+        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _brought()
+    files = st.file_uploader("Your folder", accept_multiple_files="directory", key="train-folder", on_change=_forget)
     if not files:
-        return None
+        return _brought()
     key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
     return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
 
 
+def _brought() -> Upload | None:
+    """What was brought before, of which the pictures are kept."""
+    kept: tuple[Upload, Unpacked] | None = st.session_state.get(PICTURES)
+    if kept is None:
+        return None
+    still(kept[0].name)
+    return kept[0]
+
+
+def _forget() -> None:
+    """Somebody brings other pictures, or takes them away."""
+    st.session_state.pop(PICTURES, None)
+
+
 def _pictures(upload: Upload) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    kept: tuple[str, Unpacked] | None = st.session_state.get("train-pictures")
-    if kept and kept[0] == upload.key:
+    kept: tuple[Upload, Unpacked] | None = st.session_state.get(PICTURES)
+    if kept and kept[0].key == upload.key:
         return kept[1]
     chosen = desk().settings
     folder = new_folder(desk().trainings_folder) / "pictures"
@@ -96,7 +118,7 @@ def _pictures(upload: Upload) -> Unpacked | None:
     except SeewhyError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    st.session_state["train-pictures"] = (upload.key, found)
+    st.session_state[PICTURES] = (replace(upload, content=()), found)
     return found
 
 
@@ -113,16 +135,30 @@ def _told(pictures: Unpacked) -> None:
 def _lesson(upload: Upload, pictures: Path) -> Lesson:
     """How to train, with defaults that suit few pictures."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", safe_name(upload.name), max_chars=40, width=240, key=f"train-name-{upload.key}")
+        name = st.text_input(
+            "Name",
+            safe_name(upload.name),
+            max_chars=40,
+            width=240,
+            key=f"train-name-{upload.key}",
+            persist_state="session",
+        )
         backbone = choose_model("train")
         with st.popover("Settings", icon=":material/tune:"):
-            head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head")
+            head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head", persist_state="session")
             epochs = st.slider(
-                "Rounds of the whole network", 0, 30, 0, key="train-epochs", help="Minutes each on a processor."
+                "Rounds of the whole network",
+                0,
+                30,
+                0,
+                key="train-epochs",
+                help="Minutes each on a processor.",
+                persist_state="session",
             )
     prototypes = st.toggle(
         "Learn prototypes, too",
         key="train-prototypes",
+        persist_state="session",
         help="Patches of pictures that a network decides by, for the page Cases. Takes minutes more.",
     )
     return Lesson(safe_name(name), pictures, backbone, head, epochs, prototypes)

@@ -17,7 +17,7 @@ from seewhy.images import Image, open_image, samples
 from seewhy.jobs.compare import chosen_methods
 from seewhy.models import Classifier
 
-__all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
+__all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened", "still"]
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # what was brought last in this visit
@@ -78,12 +78,17 @@ def _checked(name: str, data: bytes, file_id: str) -> Image | None:
 
 
 def _brought() -> Image | None:
-    """The photo that was brought before: a page that is left forgets its upload."""
+    """The photo that was brought before."""
     kept: tuple[str, Image] | None = st.session_state.get(PHOTO)
     if kept is None:
         return None
-    st.caption(f"Still {plain(kept[1].name)}. Another takes its place.")
+    still(kept[1].name)
     return kept[1]
+
+
+def still(name: str) -> None:
+    """Tell that what was brought before is still here: a page that is left forgets its upload."""
+    st.caption(f"Still {plain(name)}. Another takes its place.")
 
 
 def _forget() -> None:
