@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from seewhy.people.masks import decode
+from seewhy.people.store import Store
 
 TESTS = Path(__file__).resolve().parents[1]
 SERIOUS = {"serious", "critical"}
@@ -45,6 +46,11 @@ def server(home: Path, port: int = 0, **settings: object) -> Generator[str]:
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def home_of(store: Store) -> Path:
+    """The folder of a store of files."""
+    return Path(str(store.engine.url.database)).parent
 
 
 def free_port() -> int:

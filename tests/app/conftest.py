@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 import planted
-from app.browsing import chromium
+from app.browsing import chromium, home_of, server
 from seewhy.app.crowd import close_store
 from seewhy.app.desk import Desk, desk
 from seewhy.app.settings import settings
 from seewhy.images import Image
+from seewhy.people.rounds import add_rounds
+from seewhy.people.store import Store, open_store
 
 TOY = "py:planted:classifier"
 
@@ -64,4 +66,19 @@ def photo() -> Image:
 def browser() -> Iterator[Any]:
     """For one module at a time: its event loop is in the way of others."""
     with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """What people do, in a home of its own, with the module's `ROUNDS` to play."""
+    with open_store(f"sqlite:///{tmp_path_factory.mktemp('home') / 'people.sqlite'}") as found:
+        add_rounds(found, getattr(request.module, "ROUNDS", ()))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(store: Store) -> Iterator[str]:
+    """A server with the toy model and what people do."""
+    with server(home_of(store), models=TOY) as found:
         yield found

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,24 +14,12 @@ import forge
 from app.browsing import canvas_of, draw, free_port, mask_of, server, settled, upload, visitors
 from app.conftest import TOY
 from seewhy.people.masks import drawn
-from seewhy.people.store import Store, open_store
+from seewhy.people.store import open_store
 
 pytestmark = pytest.mark.browser
 
 KEPT = 1500  # milliseconds after which a drawing is kept
 ODD = "a *b* $c$ <i>/ü"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path_factory.mktemp('home') / 'people.sqlite'}") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(store) -> Iterator[str]:
-    with server(Path(store.engine.url.database).parent, models=TOY) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from app.browsing import obstacles, server, settled, visitors
-from app.conftest import TOY
+from app.browsing import obstacles, settled, visitors
 from people.samples import CLASSES, new_round
-from seewhy.people.rounds import add_rounds, answers
-from seewhy.people.store import Store, open_store
+from seewhy.people.rounds import answers
 
 pytestmark = pytest.mark.browser
 
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[Store]:
-    home = tmp_path_factory.mktemp("home")
-    with open_store(f"sqlite:///{home / 'people.sqlite'}") as found:
-        add_rounds(found, [new_round(number, overlap=9) for number in range(6)])
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(store) -> Iterator[str]:
-    with server(Path(store.engine.url.database).parent, models=TOY) as found:
-        yield found
+ROUNDS = [new_round(number, overlap=9) for number in range(6)]
 
 
 @pytest.fixture

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from app.browsing import PATIENCE, free_port, server
+from app.browsing import PATIENCE, free_port, home_of, server
 from app.conftest import TOY
 from people.samples import new_round
 from seewhy.app.shell.page import list_pages
 from seewhy.app.shell.player import known_as
 from seewhy.images import open_image
 from seewhy.people.masks import drawn
-from seewhy.people.rounds import add_rounds, answers
-from seewhy.people.store import Store, open_store
+from seewhy.people.rounds import answers
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # the provider's own
+
+ROUNDS = [new_round(number, overlap=9) for number in range(2)]
 
 SERIOUS = {"serious", "critical"}
 NAMESAKES = ("first", "second")  # as the provider tells them apart
@@ -33,14 +33,6 @@ def provider() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[Store]:
-    home = tmp_path_factory.mktemp("home")
-    with open_store(f"sqlite:///{home / 'people.sqlite'}") as found:
-        add_rounds(found, [new_round(number, overlap=9) for number in range(2)])
-        yield found
-
-
-@pytest.fixture(scope="module")
 def address(store, provider) -> Iterator[str]:
     port = free_port()
     settings = {
@@ -50,7 +42,7 @@ def address(store, provider) -> Iterator[str]:
         "oidc_client_secret": "of the client",
         "api_keys": "key",
     }
-    with server(Path(store.engine.url.database).parent, port, models=TOY, sign_in="oidc", **settings) as found:
+    with server(home_of(store), port, models=TOY, sign_in="oidc", **settings) as found:
         yield found
 
 

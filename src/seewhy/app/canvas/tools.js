@@ -34,9 +34,23 @@ class Pen {
   }
 }
 
+/** What acts when the mouse or the finger lifts, and forgets about it where it leaves or a second finger comes. */
+class Pointer {
+  interrupt() {
+    this.held = false;
+    this.leave();
+    return false;
+  }
+
+  leave() {
+    this.here = null;
+  }
+}
+
 /** Corner after corner; closed by the first one again, a double click or Enter. Stays open under another tool. */
-class Polygon {
+class Polygon extends Pointer {
   constructor(mask) {
+    super();
     this.mask = mask;
     this.points = [];
   }
@@ -64,16 +78,6 @@ class Polygon {
       return this.close();
     this.points.push(this.here);
     return false;
-  }
-
-  interrupt() {
-    this.held = false;
-    this.leave();
-    return false;
-  }
-
-  leave() {
-    this.here = null;
   }
 
   /** Mark the inside. */
@@ -110,8 +114,9 @@ class Polygon {
 }
 
 /** One region of the picture at a time, which is seen before it is marked or cleared. */
-class Region {
+class Region extends Pointer {
   constructor(mask, regions) {
+    super();
     Object.assign(this, { mask, regions });
   }
 
@@ -132,16 +137,6 @@ class Region {
     mask.begin();
     mask.region(this.regions, here);
     return mask.end();
-  }
-
-  interrupt() {
-    this.held = false;
-    this.leave();
-    return false;
-  }
-
-  leave() {
-    this.here = null;
   }
 
   draw(pen, view) {
