@@ -69,6 +69,7 @@ def _questions(classifier: Classifier, model: str) -> Wish:
         placeholder="Choose a test",
         key="compare-metrics",
         wrap=True,
+        select_all=False,
         persist_state="session",
     )
     with st.container(horizontal=True):

@@ -93,7 +93,9 @@ Player = Annotated[str, Depends(player)]
 Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
 
 
-@router.post("/players", status_code=201, tags=["people"], summary="Join the game")
+@router.post(
+    "/players", status_code=201, tags=["people"], summary="Join; the token goes along from then on, as X-Player"
+)
 def begin(people: People, at: At, who: Name) -> Joined:
     """Begin a session under a new name, or where names are trusted under any."""
     name, token = enter(people, who.name, trusted=at.settings.sign_in == "names")

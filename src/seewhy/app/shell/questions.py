@@ -116,6 +116,7 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
             placeholder=placeholder,
             key=f"{page}-methods",
             wrap=True,
+            select_all=False,
             persist_state="session",
         )
     )
