@@ -34,6 +34,13 @@ def test_equal_pictures_of_a_class_count_once(tmp_path):
     assert found.counts == {"cat": 1, "dog": 1}
 
 
+def test_people_find_their_pictures_by_their_names(tmp_path):
+    files = {"cat/Mimi at 3.jpg": PNGS[0], "cat/Mimi at 3.png": PNGS[1], "dog/<é>?.png": PNGS[2]}
+    unpacked(files, tmp_path)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert [name[: -len(" 01234567.png")] for name in names] == ["cat/Mimi at 3", "cat/Mimi at 3", "dog/é"]
+
+
 @pytest.mark.parametrize(
     "bad", ["../../evil/x.png", "/etc/x.png", "..\\..\\evil\\x.png", "C:\\evil\\x.png", "a/../b/x.png"]
 )

@@ -17,8 +17,8 @@ __all__ = ["Unpacked", "members", "safe_name", "unpack"]
 
 MOST_FILES, MOST_BYTES = 5000, 1 << 30
 UNSAFE = re.compile(r"[^\w .()+-]+")
-LONGEST = 60  # letters of a class name
-DIGITS = 16  # of a picture's hash in its name
+LONGEST = 60  # letters of a name
+DIGITS = 8  # of a picture's hash in its name
 HIDDEN = ("__MACOSX", ".")
 
 
@@ -54,15 +54,15 @@ def members(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
 
 
 def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max_pixels: int) -> Unpacked:
-    """Check every picture, and keep it as `folder/CLASS/HASH.png`; its class is the folder that it lay in.
+    """Check every picture, and keep it as `folder/CLASS/NAME HASH.png`; its class is the folder that it lay in.
 
-    The hash is of the pixels, cut short; classes are named as people named them, without what no name holds. What is no
-    picture is listed.
+    Classes and pictures are named as people named them, without what no name holds; the hash is of the pixels, cut
+    short, and the same picture counts once in a class. What is no picture is listed.
 
     Raises:
         UsageError: there are too many files, or pictures of fewer than two classes.
     """
-    counts: Counter[str] = Counter()
+    kept: set[tuple[str, str]] = set()
     failures: list[tuple[str, SeewhyError]] = []
     for number, (name, content) in enumerate(files):
         if number >= MOST_FILES:
@@ -76,11 +76,12 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
         except BadImage as error:
             failures.append((name, error))
             continue
-        target = folder / label / f"{image.sha256[:DIGITS]}.png"
-        if not target.exists():
+        if (label, image.sha256) not in kept:
+            target = folder / label / f"{safe_name(path.stem)} {image.sha256[:DIGITS]}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             image.to_pil().save(target, compress_level=1)
-            counts[label] += 1
+            kept.add((label, image.sha256))
+    counts = Counter(label for label, _ in kept)
     if len(counts) < 2:
         raise UsageError(
             "there are pictures of fewer than two classes; put those of each class into a folder of its own"
@@ -96,4 +97,4 @@ def _checked(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Imag
 
 def safe_name(name: str) -> str:
     """The name without what a path could not hold, or could mean something else by."""
-    return UNSAFE.sub(" ", name).strip(" .")[:LONGEST] or "class"
+    return UNSAFE.sub(" ", name).strip(" .")[:LONGEST].strip() or "unnamed"

@@ -37,7 +37,8 @@ def verdict(comparison: Comparison) -> str:
     )
     if hopeless:
         names = listed([title_of(each) for each in hopeless])
-        words += f" {names} {'does' if len(hopeless) == 1 else 'do'} no better than chance here."
+        where = "here" if tests == 1 else "over all tests together"
+        words += f" {names} {'does' if len(hopeless) == 1 else 'do'} no better than chance {where}."
     return words
 
 
