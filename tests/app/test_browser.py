@@ -68,6 +68,7 @@ def test_what_was_brought_and_chosen_is_there_on_other_pages_and_afterwards(page
     upload(page, "squares.jfif", forge.encoded(picture().pixels, "JPEG"))
     page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
     page.get_by_role("button", name="Remove Layer-wise relevance propagation").click()
+    page.get_by_role("img", name="Layer-wise relevance propagation").wait_for(state="detached")
     page.get_by_role("link", name="Compare").click()
     page.get_by_role("img", name="The photo squares.jfif").wait_for()
     page.get_by_role("link", name="Explain").click()

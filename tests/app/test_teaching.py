@@ -52,7 +52,7 @@ def test_a_lesson_leaves_a_classifier_and_cases_that_fit_it(pictures, photo, tmp
     assert not taught.prototypes.exists()
     for path in away.rglob("*"):
         assert path.is_dir() or str(tmp_path).encode() not in path.read_bytes(), path
-    assert b"--model file:mine" in taught.files()[taught.report]
+    assert b"--model file:mine" in taught.page()
 
 
 @pytest.mark.heavy

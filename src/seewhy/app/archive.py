@@ -17,7 +17,17 @@ from seewhy.jobs import save_comparison, save_each
 from seewhy.report import write_compare_report, write_explain_report
 from seewhy.study.comparison import Comparison
 
-__all__ = ["REPORT", "Files", "comparison_files", "explanation_files", "files_in", "report_of", "written", "zipped"]
+__all__ = [
+    "REPORT",
+    "Files",
+    "comparison_files",
+    "explanation_files",
+    "file_in",
+    "files_in",
+    "report_of",
+    "written",
+    "zipped",
+]
 
 Files: TypeAlias = dict[str, bytes]
 
@@ -47,9 +57,9 @@ def comparison_files(found: Comparison) -> Files:
     return written(write)
 
 
-def report_of(files: Files, name: str = REPORT) -> bytes:
+def report_of(files: Files) -> bytes:
     """The page among them."""
-    return files[name]
+    return files[REPORT]
 
 
 def zipped(files: Files) -> bytes:
@@ -71,6 +81,11 @@ def written(write: Callable[[Path], None]) -> Files:
 
 def files_in(folder: Path) -> Files:
     """What lies in a folder, if there is one; its texts do not tell where this machine keeps things."""
-    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    where = re.compile(re.escape(f"{home()}/".encode()) + TRAININGS)
-    return {name: where.sub(b"", content) if name.endswith(TEXTS) else content for name, content in found.items()}
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return {name: file_in(folder, name) for name in names}
+
+
+def file_in(folder: Path, name: str) -> bytes:
+    """One file of a folder, as `files_in` gives it."""
+    content = (folder / name).read_bytes()
+    return re.sub(re.escape(f"{home()}/".encode()) + TRAININGS, b"", content) if name.endswith(TEXTS) else content

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seewhy.app.archive import Files, files_in
+from seewhy.app.archive import REPORT, Files, file_in, files_in
+from seewhy.app.forgetting import forget_stale
 from seewhy.app.shelf import Shelf
 from seewhy.jobs import build_cases, train, train_prototypes_on
 from seewhy.progress import Progress
@@ -18,7 +17,6 @@ from seewhy.report import write_prototypes_report, write_train_report
 __all__ = ["Lesson", "Taught", "forget_old", "new_folder", "teach"]
 
 SECRET = 32  # random bytes of a folder's name: to know it is the right to what is in it
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,9 @@ class Taught:
         """The name by which the classifier is loaded."""
         return f"file:{self.classifier}"
 
-    @property
-    def report(self) -> str:
-        """Which of the files is the page about the classifier."""
-        return f"{self.classifier.name}/report.html"
+    def page(self) -> bytes:
+        """The report about the classifier."""
+        return file_in(self.classifier, REPORT)
 
     def files(self) -> Files:
         """Classifier and prototypes, each in its folder, with their reports."""
@@ -98,10 +95,6 @@ def new_folder(trainings: Path) -> Path:
     return trainings / secrets.token_urlsafe(SECRET)
 
 
-def forget_old(trainings: Path, seconds: float = DAY) -> None:
-    """Delete what was begun longer ago."""
-    latest = time.time() - seconds
-    for folder in trainings.glob("*/"):
-        with suppress(OSError):
-            if folder.stat().st_mtime < latest:
-                shutil.rmtree(folder)
+def forget_old(trainings: Path) -> None:
+    """Delete what was begun a day ago or more."""
+    forget_stale(trainings.glob("*/"), shutil.rmtree)

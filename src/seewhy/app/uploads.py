@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from seewhy.app.forgetting import forget_stale
 from seewhy.errors import BadImage, UnknownName
 from seewhy.images import Image, open_image
 
@@ -17,7 +15,6 @@ __all__ = ["Uploads"]
 
 SECRET = 32  # random bytes
 KNOWN = 10_000  # secrets that are remembered
-DAY = 86_400
 
 
 class Uploads:
@@ -68,16 +65,9 @@ class Uploads:
             raise UnknownName("there is no such photo; photos are forgotten after a day, so upload it again")
         return open_image(self._path(found[0]), name=found[1], max_pixels=self.max_pixels)
 
-    def forget_old(self, seconds: float = DAY) -> None:
-        """Delete photos that were stored longer ago."""
-        latest = time.time() - seconds
-        for path in self._stored():
-            with suppress(OSError):
-                if path.stat().st_mtime < latest:
-                    path.unlink()
-
-    def _stored(self) -> Iterator[Path]:
-        yield from self.folder.glob("??/*.p*")
+    def forget_old(self) -> None:
+        """Delete photos that were stored a day ago or more."""
+        forget_stale(self.folder.glob("??/*.p*"), Path.unlink)
 
     def _path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / f"{sha256}.png"

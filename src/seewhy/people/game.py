@@ -87,8 +87,9 @@ def revealed(store: Store, player: str, number: int) -> NDArray[np.uint8]:
     """
     with store.reading() as session:
         seat = _held(session, find_player(session, player), number)
-        row, content, stage = seat.round, seat.round.picture.content, seat.stage
-        return _revealed(content, row.map, (row.rows, row.columns), stage)
+        row = seat.round
+        asked = (row.picture.content, row.map, (row.rows, row.columns), seat.stage)
+    return _revealed(*asked)
 
 
 @lru_cache(maxsize=64)

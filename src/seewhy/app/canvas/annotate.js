@@ -73,12 +73,13 @@ class Annotator {
   /** How things stand, or other `words`. */
   #tell(words = "") {
     const { mask, saving, tool } = this;
-    const stands = tool?.hint || `${portion(mask)} of the photo is marked; ${saving.words}`;
+    const { fresh } = saving; // asked once: it is a look at every pixel
+    const stands = tool?.hint || `${portion(mask)} of the photo is marked; ${saving.words(fresh)}`;
     this.root.querySelector(".state").textContent = words || `${stands} ${saving.trouble}`;
     this.root.querySelector(".conflict").hidden = !saving.conflict;
     this.#button("undo").disabled = !mask.done.length && !tool?.points?.length;
     this.#button("redo").disabled = !mask.undone.length;
-    this.#button("save").disabled = saving.fresh || Boolean(saving.waiting);
+    this.#button("save").disabled = fresh || Boolean(saving.waiting);
   }
 
   #button(name) {

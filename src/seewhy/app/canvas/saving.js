@@ -98,9 +98,9 @@ class Saving {
     this.#settle();
   }
 
-  get words() {
+  words(fresh) {
     const saved = this.base ? `saved, revision ${this.base}.` : "nothing to save yet.";
-    return this.waiting ? "saving …" : this.fresh ? saved : "not saved yet.";
+    return this.waiting ? "saving …" : fresh ? saved : "not saved yet.";
   }
 
   #take({ revision, counts }) {

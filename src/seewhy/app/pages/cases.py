@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.app.archive import Files
+from seewhy.app.archive import Files, report_of
 from seewhy.app.desk import desk
 from seewhy.app.queue import Job
 from seewhy.app.reports import counterfactual_files, prototype_files, twins_files
@@ -65,7 +65,7 @@ def show() -> None:
         wanted = (chosen, str(folder), image.sha256, image.name)
         files = follow("cases-job", wanted, lambda: kind.ask(folder, image))
     if files:
-        show_report("cases", f"seewhy-{file_stem(image)}-cases", files)
+        show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
 
 
 def _folder(kind: Kind) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.app.archive import Files
+from seewhy.app.archive import Files, report_of
 from seewhy.app.desk import desk
 from seewhy.app.reports import class_files, network_files
 from seewhy.app.shell.figures import photo_html
@@ -53,7 +53,7 @@ def _photo() -> None:
         )
     left.html(photo_html(image))
     if files:
-        show_report("network", f"seewhy-{file_stem(image)}-network", files)
+        show_report("network", f"seewhy-{file_stem(image)}-network", report_of(files), lambda: files)
 
 
 def _class() -> None:
@@ -75,7 +75,7 @@ def _class() -> None:
         ),
     )
     if files:
-        show_report("network-class", "seewhy-class", files)
+        show_report("network-class", "seewhy-class", report_of(files), lambda: files)
 
 
 def _pictures() -> list[Path]:

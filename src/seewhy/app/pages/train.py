@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
 
@@ -13,12 +13,12 @@ from seewhy.app.classes import Unpacked, members, safe_name, unpack
 from seewhy.app.desk import desk
 from seewhy.app.queue import Job
 from seewhy.app.settings import Settings
+from seewhy.app.shell.brought import Brought, bring, brought_before, forget
 from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, show_report
-from seewhy.app.shell.questions import choose_model, still
+from seewhy.app.shell.questions import choose_model
 from seewhy.app.shell.visit import visit
 from seewhy.app.teaching import Lesson, Taught, new_folder, teach
-from seewhy.errors import SeewhyError
 
 __all__ = ["PAGE"]
 
@@ -65,7 +65,7 @@ def show() -> None:
         if found:
             _done(found)
     if found:
-        show_report("train-result", found.name, found.files(), found.report, everything="The classifier, to keep")
+        show_report("train-result", found.name, found.page(), found.files, everything="The classifier, to keep")
 
 
 def _upload() -> Upload | None:
@@ -80,46 +80,37 @@ def _upload() -> Upload | None:
     )
     if kind == ZIP:
         limit = desk().settings.training_mb
-        given = st.file_uploader("Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=_forget)
-        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _brought()
-    files = st.file_uploader("Your folder", accept_multiple_files="directory", key="train-folder", on_change=_forget)
+        given = st.file_uploader(
+            "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget, args=[PICTURES]
+        )
+        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _before()
+    files = st.file_uploader(
+        "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget, args=[PICTURES]
+    )
     if not files:
-        return _brought()
+        return _before()
     key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
     return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
 
 
-def _brought() -> Upload | None:
+def _before() -> Upload | None:
     """What was brought before, of which the pictures are kept."""
-    kept: tuple[Upload, Unpacked] | None = st.session_state.get(PICTURES)
-    if kept is None:
-        return None
-    still(kept[0].name)
-    return kept[0]
-
-
-def _forget() -> None:
-    """Somebody brings other pictures, or takes them away."""
-    st.session_state.pop(PICTURES, None)
+    kept: Brought[Unpacked] | None = brought_before(PICTURES)
+    return kept and Upload(kept.key, kept.name, ())
 
 
 def _pictures(upload: Upload) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    kept: tuple[Upload, Unpacked] | None = st.session_state.get(PICTURES)
-    if kept and kept[0].key == upload.key:
-        return kept[1]
     chosen = desk().settings
-    folder = new_folder(desk().trainings_folder) / "pictures"
-    try:
+
+    def check() -> Unpacked:
+        folder = new_folder(desk().trainings_folder) / "pictures"
+        given = upload.content
         with st.spinner("Looking at the pictures"):
-            given = upload.content
             files = members(given, chosen.upload_bytes) if isinstance(given, bytes) else given
-            found = unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
-    except SeewhyError as error:
-        st.error(str(error), icon=":material/broken_image:")
-        return None
-    st.session_state[PICTURES] = (replace(upload, content=()), found)
-    return found
+            return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
+
+    return bring(PICTURES, upload.key, upload.name, check)
 
 
 def _told(pictures: Unpacked) -> None:

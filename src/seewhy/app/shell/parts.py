@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from seewhy.app.archive import REPORT, Files, report_of, zipped
+from seewhy.app.archive import Files, report_of, zipped
 from seewhy.app.queue import Job, State, Status
 from seewhy.app.shell.visit import visit
 from seewhy.errors import QueueFull, SeewhyError
@@ -108,13 +108,17 @@ def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
 
 
 def downloads(
-    key: str, name: str, files: Callable[[], Files], report: str = REPORT, everything: str = "Pictures and raw maps"
+    key: str,
+    name: str,
+    files: Callable[[], Files],
+    page: Callable[[], bytes] | None = None,
+    everything: str = "Pictures and raw maps",
 ) -> None:
-    """The report, which is the file of that name, and everything; made when somebody asks for it."""
+    """The report, which is the `page` or among the files, and everything; made when somebody asks for it."""
     with st.container(horizontal=True):
         st.download_button(
             "Report",
-            lambda: report_of(files(), report),
+            page or (lambda: report_of(files())),
             f"{name}.html",
             "text/html",
             key=f"{key}-report",
@@ -132,11 +136,11 @@ def downloads(
         )
 
 
-def show_report(key: str, name: str, files: Files, report: str = REPORT, **labels: str) -> None:
+def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
     """A report inside the page, without its own heading, and its files to take away."""
-    downloads(key, name, lambda: files, report, **labels)
-    page = POLICY.sub(rf"\1{MEASURED}\2", report_of(files, report).decode(), count=1)
-    st.iframe(page.replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
+    downloads(key, name, files, lambda: page, **labels)
+    shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
+    st.iframe(shown.replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
 
 
 def plain(words: str) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from seewhy.app.desk import desk
 from seewhy.app.shelf import label
-from seewhy.app.shell.parts import plain
+from seewhy.app.shell.brought import Brought, bring, brought_before, forget
 from seewhy.app.shell.visit import visit
 from seewhy.errors import SeewhyError
 from seewhy.explainers import method_info, suitable_methods
@@ -17,7 +17,7 @@ from seewhy.images import Image, open_image, samples
 from seewhy.jobs.compare import chosen_methods
 from seewhy.models import Classifier
 
-__all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened", "still"]
+__all__ = ["choose_methods", "choose_model", "choose_photo", "choose_target", "file_stem", "opened"]
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # what was brought last in this visit
@@ -40,11 +40,13 @@ def choose_photo(page: str) -> Image | None:
     )
     if source == UPLOAD:
         limit = desk().settings.upload_mb
-        given = st.file_uploader("Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=_forget)
-        return _checked(given.name, given.getvalue(), given.file_id) if given else _brought()
+        given = st.file_uploader(
+            "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget, args=[PHOTO]
+        )
+        return _checked(given.name, given.getvalue(), given.file_id) if given else _before()
     if source == CAMERA:
-        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=_forget)
-        return _checked("snapshot", given.getvalue(), given.file_id) if given else _brought()
+        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget, args=[PHOTO])
+        return _checked("snapshot", given.getvalue(), given.file_id) if given else _before()
     name = st.pills(
         "Sample",
         list(samples()),
@@ -64,36 +66,12 @@ def _sample(name: str) -> Image:
 
 
 def _checked(name: str, data: bytes, file_id: str) -> Image | None:
-    """The photo, opened once for each upload and kept in this visit alone."""
-    kept: tuple[str, Image] | None = st.session_state.get(PHOTO)
-    if kept and kept[0] == file_id:
-        return kept[1]
-    try:
-        image = desk().uploads.open(data, name)
-    except SeewhyError as error:
-        st.error(str(error), icon=":material/broken_image:")
-        return None
-    st.session_state[PHOTO] = (file_id, image)
-    return image
+    return bring(PHOTO, file_id, name, lambda: desk().uploads.open(data, name))
 
 
-def _brought() -> Image | None:
-    """The photo that was brought before."""
-    kept: tuple[str, Image] | None = st.session_state.get(PHOTO)
-    if kept is None:
-        return None
-    still(kept[1].name)
-    return kept[1]
-
-
-def still(name: str) -> None:
-    """Tell that what was brought before is still here: a page that is left forgets its upload."""
-    st.caption(f"Still {plain(name)}. Another takes its place.")
-
-
-def _forget() -> None:
-    """Somebody brings another photo, or takes one away."""
-    st.session_state.pop(PHOTO, None)
+def _before() -> Image | None:
+    kept: Brought[Image] | None = brought_before(PHOTO)
+    return kept and kept.content
 
 
 def choose_model(page: str) -> str:
