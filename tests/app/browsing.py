@@ -105,7 +105,12 @@ def settled(page: Any) -> None:
     """Wait until a page knows who is here, and is drawn."""
     page.get_by_role("button", name="Guess").or_(page.locator("canvas[role=application]")).wait_for()
     page.wait_for_function("localStorage.getItem('seewhy-player')")
-    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    at_rest(page)
+
+
+def at_rest(page: Any) -> None:
+    """Wait until the page is drawn to its end; until then, what it showed before is there, too."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def canvas_of(page: Any) -> Any:

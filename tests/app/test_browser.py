@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import forge
-from app.browsing import PATIENCE, obstacles, server, upload
+from app.browsing import PATIENCE, at_rest, obstacles, server, upload
 from app.conftest import TOY
 from app.zips import two_classes
 from planted import picture
@@ -39,7 +39,7 @@ def page(browser, address):
 def opened(page, path):
     page.goto(f"/{path}")
     page.get_by_role("heading", level=1).wait_for()
-    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    at_rest(page)
     page.wait_for_timeout(1000)  # what is drawn fades in
     return page
 

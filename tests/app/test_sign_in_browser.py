@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.browsing import PATIENCE, free_port, home_of, server
+from app.browsing import PATIENCE, at_rest, free_port, home_of, server
 from app.conftest import TOY
 from people.samples import new_round
 from seewhy.app.shell.page import list_pages
@@ -92,7 +92,7 @@ def sign_out(page):
 def asks_to_sign_in(page):
     """Whether this is all that the page shows."""
     page.get_by_role("button", name="Sign in").wait_for()
-    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    at_rest(page)
     found = [page.get_by_role(role).all_inner_texts() for role in ("heading", "link")]
     return found == [["See why"], ["Skip to main content"]] and page.get_by_role("button").count() == 1
 
