@@ -25,9 +25,8 @@ import torch
 from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import seen_pixels
-from seewhy.explainers.regions import segment
+from seewhy.masking import MaskedForward, segment
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "out" / "alibi"

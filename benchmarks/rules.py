@@ -10,9 +10,8 @@ from benchmarks._networks import MODELS, classifier_of
 from benchmarks._timing import machine, take_turns, write_section
 from torch import Tensor
 
-from seewhy.explainers.deeplift_rules import DEEPLIFT
-from seewhy.explainers.lrp_rules import composite, epsilon, z_plus
-from seewhy.explainers.rules import RuleSet, applying, frozen
+from seewhy.backward import DEEPLIFT, RuleSet, applying, frozen
+from seewhy.backward.lrp_rules import composite, epsilon, z_plus
 from seewhy.models import Classifier
 from seewhy.models.inference import exact_copy
 from seewhy.models.memory import keep_large_blocks

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from seewhy import Classifier, Explanation, Image, Target, find_method, open_image
 from seewhy.explainers import Method
-from seewhy.explainers.fills import find_fill
 from seewhy.explainers.region_method import seen_pixels
-from seewhy.explainers.regions import segment
+from seewhy.masking import find_fill, segment
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
 EVALUATIONS = {KERNEL: 200, PARTITION: 200}

@@ -16,9 +16,9 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from seewhy.app.settings import Settings
+from seewhy.catalogue import Entry
 from seewhy.cli.app import app
 from seewhy.explainers import MethodInfo, list_methods
-from seewhy.explainers.catalogue import Entry
 from seewhy.metrics import MetricInfo, list_metrics
 
 __all__ = ["commands", "methods", "metrics", "on_page_markdown", "variables"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 # Interpreted is quicker than compiled for what the oracles compute here; it has to be said before they are imported.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
@@ -45,3 +46,12 @@ def real_resnet50(shared_data: Callable[[str], Path], tmp_path_factory: pytest.T
     page = (ROOT / "docs/models.md").read_text("utf-8")
     (folder / "card.json").write_text(page.partition("```json")[2].partition("```")[0])
     return load(f"file:{folder}", device="cpu")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small pictures are not worth threads, which wait for each other where tests run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

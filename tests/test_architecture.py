@@ -19,10 +19,11 @@ PACKAGE = ROOT / "src/seewhy"
 # From left to right: a room imports rooms to its left, never one beside it.
 ROOMS = (
     {"errors"},
-    {"progress", "home", "writing"},
+    {"progress", "home", "writing", "catalogue"},
     {"images"},
     {"draw"},
     {"models"},
+    {"masking", "backward"},
     {"explainers"},
     {"metrics"},
     {"people", "train", "words"},

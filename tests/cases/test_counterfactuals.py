@@ -12,7 +12,7 @@ from seewhy.cases import counterfactuals, find_counterfactuals, find_embedder
 from seewhy.cases.removal import least_removal
 from seewhy.cases.swaps import greedy_pairs, swap_cells
 from seewhy.errors import UsageError
-from seewhy.explainers.fills import find_fill
+from seewhy.masking import find_fill
 from seewhy.models import black_box
 from seewhy.models.tail import tail
 

@@ -8,9 +8,9 @@ import seewhy
 from seewhy.cli import options
 from seewhy.cli.explain import explain
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.explainers.fills import FILLS, Images
 from seewhy.explainers.registry import list_methods
 from seewhy.jobs import Request
+from seewhy.masking import FILLS, Images
 
 
 def names(background):

@@ -14,8 +14,8 @@ from torch.nn.functional import avg_pool2d
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, find_method
 from seewhy.explainers.anchors import Anchors, lead
-from seewhy.explainers.fills import Images
 from seewhy.images import Image
+from seewhy.masking import Images
 from seewhy.models import Categories, Classifier, Preprocessing, Target
 
 SIDE = 30

@@ -9,7 +9,7 @@ import numpy as np
 import zoo
 from seewhy.explainers import find_method
 from seewhy.explainers.assemble import describe
-from seewhy.explainers.fills import Blur, Images
+from seewhy.masking import Blur, Images
 
 
 def test_fills_and_label_maps_are_described_by_what_makes_them():

@@ -14,8 +14,7 @@ from torch import Tensor
 from explainers.seeing import checkers, seeing
 from seewhy.explainers import auto_regions, find_method
 from seewhy.explainers.auto_regions import ASKED, best_engine, explained
-from seewhy.explainers.masking import MaskedForward
-from seewhy.explainers.regions import SEGMENTERS
+from seewhy.masking import SEGMENTERS, MaskedForward
 from seewhy.models import Target
 
 SIDE = 28
@@ -41,7 +40,7 @@ def choices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def offer(**labels: np.ndarray) -> None:
         made = {name: lambda pixels, labels=labels, name=name: labels[name] for name in labels}
-        monkeypatch.setattr("seewhy.explainers.regions.SEGMENTERS", made)
+        monkeypatch.setattr("seewhy.masking.regions.SEGMENTERS", made)
         monkeypatch.setattr(auto_regions, "SEGMENTERS", made)
 
     return offer

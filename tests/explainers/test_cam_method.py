@@ -11,8 +11,8 @@ import torch
 import zoo
 from seewhy.errors import ExplainError
 from seewhy.explainers import find_method
-from seewhy.explainers.cam_method import BATCH, enlarge, folded
-from seewhy.models import Classifier, Grid, Preprocessing, Target
+from seewhy.explainers.cam_method import BATCH, enlarge
+from seewhy.models import Classifier, Grid, Preprocessing, Target, folded
 
 
 def test_more_images_than_a_batch_holds():

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from seewhy.backward import DEEPLIFT, Differentiable, applying, frozen
 from seewhy.errors import ExplainError
 from seewhy.explainers.deep_lift import rescale
-from seewhy.explainers.deeplift_rules import DEEPLIFT
-from seewhy.explainers.differentiable import Differentiable
-from seewhy.explainers.rules import applying, frozen
 from seewhy.models import Classifier, Target
 from seewhy.models.from_torchvision import build
 

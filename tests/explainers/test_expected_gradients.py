@@ -11,7 +11,7 @@ import zoo
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, find_method
 from seewhy.explainers.expected_gradients import relative_error, sampling_plan, standard_errors
-from seewhy.explainers.fills import Images
+from seewhy.masking import Images
 from seewhy.models import Classifier, Preprocessing, Target
 
 PLAIN = Preprocessing(zoo.SIZE, mean=(0, 0, 0), std=(1, 1, 1))

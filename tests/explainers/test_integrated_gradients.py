@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from seewhy.backward import Differentiable
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, find_method
-from seewhy.explainers.differentiable import Differentiable
 from seewhy.explainers.integrated_gradients import path_integral
 from seewhy.models import Classifier, Preprocessing, Target
 

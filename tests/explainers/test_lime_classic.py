@@ -15,8 +15,8 @@ from explainers.seeing import SIXTEEN, checkers, seeing
 from seewhy.errors import UsageError
 from seewhy.explainers import find_method
 from seewhy.explainers.lime_classic import classic_coalitions, proximity
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.surrogate import fit
+from seewhy.masking import MaskedForward
 from seewhy.models import Target
 
 SAMPLES = 300

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
+from seewhy.backward import Rule, RuleSet, applying, frozen
+from seewhy.backward.lrp_rules import box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, find_method
-from seewhy.explainers.lrp_rules import box, composite, constant_attention, epsilon, flat, gamma, z_plus
-from seewhy.explainers.rules import Rule, RuleSet, applying, frozen
 from seewhy.models import Classifier, Preprocessing, Target
 
 EPSILON, GAMMA = 0.1, 0.25

@@ -15,9 +15,9 @@ import planted
 import zoo
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, find_method
-from seewhy.explainers.fills import find_fill
 from seewhy.explainers.occlusion import covered_mean, patches
 from seewhy.images import Image
+from seewhy.masking import find_fill
 from seewhy.models import Classifier, Preprocessing, Target
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 import zoo
+from seewhy.backward import Differentiable, FromLayer
 from seewhy.explainers import Explanation, method_info
-from seewhy.explainers.differentiable import Differentiable, FromLayer
-from seewhy.explainers.fills import Constant, Images, Noise
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
+from seewhy.masking import Constant, Images, Noise
 from seewhy.models import Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -17,8 +17,8 @@ from explainers.seeing import SIXTEEN, checkers, seeing
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation, method_info
 from seewhy.explainers.evidence import Rule
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import Finding, RegionMethod, seen_pixels
+from seewhy.masking import MaskedForward
 from seewhy.models import Classifier, Preprocessing, Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")

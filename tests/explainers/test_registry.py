@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 
 import zoo
+from seewhy import catalogue
 from seewhy.errors import UnknownName, UsageError
 from seewhy.explainers import (
     MethodInfo,
-    catalogue,
     find_method,
     list_methods,
     method_info,

@@ -10,9 +10,9 @@ import seewhy
 import zoo
 from seewhy.errors import BadImage, Cancelled, NonFinite, UnknownName, UsageError
 from seewhy.explainers import find_method
-from seewhy.explainers.fills import Constant
 from seewhy.jobs import Request, explain, explain_each
 from seewhy.jobs.explain import CHUNK
+from seewhy.masking import Constant
 from seewhy.models import Target
 from seewhy.models.black_box import black_box
 

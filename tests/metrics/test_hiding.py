@@ -8,8 +8,8 @@ import torch
 
 import zoo
 from metrics.samples import explanation, seeded
-from seewhy.explainers.fills import find_fill
 from seewhy.explainers.map_method import probability
+from seewhy.masking import find_fill
 from seewhy.metrics import Subject
 from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
 from seewhy.models import Target

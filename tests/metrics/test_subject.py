@@ -9,7 +9,7 @@ import torch
 import zoo
 from metrics.samples import seeded
 from seewhy.errors import NonFinite, UsageError
-from seewhy.explainers.fills import Blur
+from seewhy.masking import Blur
 from seewhy.metrics import Score, Subject
 from seewhy.models import Classifier, Preprocessing
 from seewhy.progress import silent

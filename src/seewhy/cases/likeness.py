@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from seewhy.cases.embedders import Embedder
-from seewhy.explainers.cam_method import folded, grid_of
 from seewhy.explainers.fam import fam
 from seewhy.images import Image
-from seewhy.models import Box, capture
+from seewhy.models import Box, capture, folded, grid_of
 
 __all__ = ["Likeness", "likenesses"]
 

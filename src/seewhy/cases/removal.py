@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.explainers.fills import find_fill
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import seen_pixels
-from seewhy.explainers.regions import segment
+from seewhy.masking import MaskedForward, find_fill, segment
 from seewhy.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from seewhy.explainers.cam_method import grid_of
-from seewhy.models import Box, Grid, Prediction, capture
+from seewhy.models import Box, Grid, Prediction, capture, grid_of
 from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:

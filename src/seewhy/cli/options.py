@@ -51,8 +51,8 @@ def split(text: str) -> list[str]:
 
 def parse_background(text: str) -> object:
     """The name of a fill as it is; else the pictures of a folder, or one picture."""
-    from seewhy.explainers.fills import FILLS, Images
     from seewhy.images import find_images, open_image
+    from seewhy.masking import FILLS, Images
 
     if text in FILLS:
         return text

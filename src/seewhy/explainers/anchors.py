@@ -16,11 +16,10 @@ from seewhy.explainers.anchor_search import Anchor, BanditGrower, Grower, Linear
 from seewhy.explainers.anchor_variations import Variations
 from seewhy.explainers.anchor_words import best_found, nothing_to_keep, rule_found
 from seewhy.explainers.evidence import Rule
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import Finding, RegionMethod, seen_pixels
-from seewhy.explainers.regions import segment
 from seewhy.explainers.registry import register
 from seewhy.images import Image
+from seewhy.masking import MaskedForward, segment
 from seewhy.models import Classifier, Target
 
 __all__ = ["AnchorMethod", "Anchors", "LimeAnchors", "lead"]

@@ -7,9 +7,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from seewhy.explainers.masking import MaskedForward
-from seewhy.explainers.regions import SEGMENTERS, segment
 from seewhy.explainers.surrogate import deal, fit, hands_of
+from seewhy.masking import SEGMENTERS, MaskedForward, segment
 
 __all__ = ["AUTO", "best_engine", "explained"]
 

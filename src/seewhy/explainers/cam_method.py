@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from seewhy.errors import ExplainError
 from seewhy.explainers.assemble import assemble
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
-from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture, find_layer
+from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture, folded, grid_of
 from seewhy.progress import Progress, silent
 
-__all__ = ["CamMethod", "enlarge", "folded", "grid_of"]
+__all__ = ["CamMethod", "enlarge"]
 
 BATCH = 16
 
@@ -116,28 +115,6 @@ class CamMethod:
             layer: self.cam(folded(grid, seen[layer]), folded(grid, slopes[layer])) for layer, grid in grids.items()
         }
         return maps if self.signed else {layer: coarse.clamp(min=0) for layer, coarse in maps.items()}
-
-
-def folded(grid: Grid, tensor: Tensor) -> Tensor:
-    """`tensor` as detached maps `(N, C, h, w)`, in float32 at least: sums over a map overflow in half precision."""
-    return grid.fold(tensor.detach()).to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def grid_of(classifier: Classifier, layer: str) -> Grid:
-    """How `layer` covers the picture.
-
-    Raises:
-        ExplainError: it does not, so there is nothing to draw.
-        UnknownName: there is no such layer.
-    """
-    find_layer(classifier.module, layer)
-    grid = classifier.grid(layer)
-    if grid is None:
-        raise ExplainError(
-            f"layer '{layer}' keeps no grid over the picture, so there is no map to draw; "
-            f"try '{classifier.default_layer}' (`seewhy list layers` shows all)"
-        )
-    return grid
 
 
 def enlarge(maps: Tensor, classifier: Classifier) -> Tensor:

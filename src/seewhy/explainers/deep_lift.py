@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.explainers.deeplift_rules import DEEPLIFT
-from seewhy.explainers.differentiable import Differentiable
-from seewhy.explainers.fills import Fill
+from seewhy.backward import DEEPLIFT, Differentiable
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
+from seewhy.masking import Fill
 from seewhy.models import Target
 
 __all__ = ["DeepLift", "DeepShap", "rescale"]

@@ -10,9 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.fills import Fill
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
+from seewhy.masking import Fill
 
 __all__ = ["ExpectedGradients", "relative_error", "sampling_plan", "standard_errors"]
 

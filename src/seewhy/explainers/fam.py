@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from seewhy.explainers.assemble import assemble
-from seewhy.explainers.cam_method import enlarge, folded, grid_of
+from seewhy.explainers.cam_method import enlarge
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo, register
 from seewhy.images import Image
-from seewhy.models import Classifier, Target, capture
+from seewhy.models import Classifier, Target, capture, folded, grid_of
 from seewhy.progress import Progress, silent
 
 __all__ = ["FAM", "fam"]

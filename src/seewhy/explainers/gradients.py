@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.backward import Call, RuleSet
 from seewhy.errors import UsageError
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query
 from seewhy.explainers.registry import register
-from seewhy.explainers.rules import Call, RuleSet
 
 __all__ = ["GUIDED", "Gradient", "GuidedBackpropagation", "InputXGradient", "SmoothGrad"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.backward import Differentiable
 from seewhy.explainers.cam import GradCAM
-from seewhy.explainers.differentiable import Differentiable
 from seewhy.explainers.gradients import GUIDED
 from seewhy.explainers.map_method import Heat, MapMethod, Maps
 from seewhy.explainers.registry import register

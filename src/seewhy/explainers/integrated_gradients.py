@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.backward import Differentiable
 from seewhy.errors import UsageError
-from seewhy.explainers.differentiable import Differentiable
-from seewhy.explainers.fills import Fill
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query, completeness_gap
 from seewhy.explainers.registry import register
+from seewhy.masking import Fill
 from seewhy.models import Target
 
 __all__ = ["IntegratedGradients", "path_integral"]

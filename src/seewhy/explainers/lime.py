@@ -10,11 +10,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.ranking import STRONGEST
 from seewhy.explainers.region_method import Finding, RegionMethod
 from seewhy.explainers.registry import register
 from seewhy.explainers.surrogate import Surrogate, deal, fit, hands_of
+from seewhy.masking import MaskedForward
 from seewhy.models import Target
 
 __all__ = ["Lime", "answers", "local_surrogate", "settled"]

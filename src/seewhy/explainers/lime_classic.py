@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.explainers.lime import answers
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.region_method import Finding, RegionMethod
 from seewhy.explainers.registry import register
 from seewhy.explainers.surrogate import fit
+from seewhy.masking import MaskedForward
 from seewhy.models import Target
 
 __all__ = ["LimeClassic", "classic_coalitions", "proximity"]

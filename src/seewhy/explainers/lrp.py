@@ -9,12 +9,11 @@ from typing import Any, Literal
 import torch
 from typing_extensions import override
 
+from seewhy.backward import FromLayer, RuleSet
+from seewhy.backward.lrp_rules import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
-from seewhy.explainers.differentiable import FromLayer
-from seewhy.explainers.lrp_rules import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.explainers.pixel_method import Attribution, PixelMethod, Query
 from seewhy.explainers.registry import register
-from seewhy.explainers.rules import RuleSet
 
 __all__ = ["LRP", "AttnLRP"]
 

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from seewhy.explainers.assemble import assemble
 from seewhy.explainers.explanation import Cost, Explanation
-from seewhy.explainers.fills import Fill
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
+from seewhy.masking import Fill, MaskedForward
 from seewhy.models import Classifier, Target
 from seewhy.models.inference import Precision
 from seewhy.progress import Progress, silent

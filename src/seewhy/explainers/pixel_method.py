@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.backward import Differentiable, FromLayer
 from seewhy.explainers.assemble import assemble
 from seewhy.explainers.cam_method import enlarge
-from seewhy.explainers.differentiable import Differentiable, FromLayer
 from seewhy.explainers.explanation import Cost, Explanation
-from seewhy.explainers.fills import Fill, find_fill
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
+from seewhy.masking import Fill, find_fill
 from seewhy.models import Classifier, Target
 from seewhy.progress import Progress, silent
 

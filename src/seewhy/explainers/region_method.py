@@ -17,11 +17,9 @@ from seewhy.explainers.assemble import assemble
 from seewhy.explainers.auto_regions import AUTO, best_engine
 from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.explainers.explanation import Cost, Explanation
-from seewhy.explainers.fills import Fill
-from seewhy.explainers.masking import MaskedForward
-from seewhy.explainers.regions import segment
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
+from seewhy.masking import Fill, MaskedForward, segment
 from seewhy.models import Classifier, Target
 from seewhy.models.inference import Precision
 from seewhy.progress import Progress, silent

@@ -12,12 +12,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.cam_method import enlarge, folded, grid_of
+from seewhy.explainers.cam_method import enlarge
 from seewhy.explainers.map_method import Heat, MapMethod, Maps, MaskMethod, in_chunks, probability, unit, varied
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.registry import register
 from seewhy.images import Image
-from seewhy.models import Classifier, Grid, Target, capture
+from seewhy.masking import MaskedForward
+from seewhy.models import Classifier, Grid, Target, capture, folded, grid_of
 from seewhy.models.batches import BatchSize, in_batches
 from seewhy.models.tail import Tail, tail
 from seewhy.progress import Progress

@@ -17,14 +17,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.fills import Fill, RegionMean, find_fill
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.owen import Block, agglomerate, owen_values
 from seewhy.explainers.region_method import Finding, RegionMethod, seen_pixels
 from seewhy.explainers.registry import register
 from seewhy.explainers.shapley_kernel import kernel_shapley
 from seewhy.explainers.shapley_values import Game, Shares, permutation_shapley
 from seewhy.images import Image
+from seewhy.masking import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.models import Classifier, Target
 
 __all__ = ["KernelSHAP", "PartitionSHAP", "PermutationSHAP", "ShapleyMethod"]

@@ -14,12 +14,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers.cam_method import enlarge, folded, grid_of
+from seewhy.explainers.cam_method import enlarge
 from seewhy.explainers.map_method import Heat, Maps, MaskMethod, in_chunks, probability, unit, varied
-from seewhy.explainers.masking import MaskedForward
 from seewhy.explainers.registry import register
 from seewhy.images import Image
-from seewhy.models import Classifier, Grid, Layer, Target, capture
+from seewhy.masking import MaskedForward
+from seewhy.models import Classifier, Grid, Layer, Target, capture, folded, grid_of
 from seewhy.progress import Progress
 
 __all__ = ["SISE", "AdaSISE", "fused", "otsu", "stage_layers"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
+from seewhy.masking import Fill
 from seewhy.metrics.complexity import MeanArea
 from seewhy.metrics.confidence import AverageDrop
 from seewhy.metrics.registry import register_metric

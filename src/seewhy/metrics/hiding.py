@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
 from seewhy.explainers.map_method import in_chunks, probability
-from seewhy.explainers.masking import MaskedForward
 from seewhy.images import Image
+from seewhy.masking import Fill, MaskedForward
 from seewhy.metrics.ordering import Hiding, draw_ties, keep_of, pixel_ranks
 from seewhy.models import Classifier
 from seewhy.progress import Progress

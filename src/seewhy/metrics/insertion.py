@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
+from seewhy.masking import Fill
 from seewhy.metrics.ordering import Hiding
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject

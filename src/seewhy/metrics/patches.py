@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
+from seewhy.masking import Fill
 from seewhy.metrics.cells import cell_labels
 from seewhy.metrics.correlation import is_flat, spearman
 from seewhy.metrics.registry import register_metric

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from seewhy.explainers.catalogue import Catalogue, Entry
+from seewhy.catalogue import Catalogue, Entry
 from seewhy.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
+from seewhy.masking import Fill
 from seewhy.metrics.hiding import Hider
 from seewhy.metrics.ordering import NOTHING, End, Hiding
 from seewhy.metrics.registry import register_metric

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.explainers import Explanation
-from seewhy.explainers.fills import Fill
+from seewhy.masking import Fill
 from seewhy.metrics.correlation import pearson, spearman
 from seewhy.metrics.one_by_one import Repeat, Repeating
 from seewhy.metrics.ordering import soft_mask

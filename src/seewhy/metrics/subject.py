@@ -12,8 +12,8 @@ from torch import Tensor
 
 from seewhy.errors import NonFinite, UsageError
 from seewhy.explainers import Explanation, Method
-from seewhy.explainers.fills import Fill, find_fill
 from seewhy.images import Image
+from seewhy.masking import Fill, find_fill
 from seewhy.metrics.hiding import Hider
 from seewhy.models import Classifier
 from seewhy.progress import Progress

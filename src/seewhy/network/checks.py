@@ -11,8 +11,8 @@ from torch import Tensor
 
 from seewhy.explainers.cam_method import enlarge
 from seewhy.explainers.map_method import probability, unit
-from seewhy.explainers.masking import MaskedForward
 from seewhy.images import Image
+from seewhy.masking import MaskedForward
 from seewhy.models import Classifier, Target
 from seewhy.progress import Progress
 

@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.errors import UsageError
-from seewhy.explainers.cam_method import folded, grid_of
 from seewhy.images import Image
-from seewhy.models import Classifier, Target, capture
+from seewhy.models import Classifier, Target, capture, folded, grid_of
 from seewhy.progress import Progress, silent
 
 __all__ = ["ConceptTest", "concept_direction", "features", "judge", "slopes", "steepness", "tcav", "tcav_score"]

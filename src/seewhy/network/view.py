@@ -13,10 +13,9 @@ from torch import Tensor
 
 from seewhy.errors import NonFinite, UsageError
 from seewhy.explainers import Cost
-from seewhy.explainers.cam_method import folded, grid_of
 from seewhy.explainers.map_method import probability
 from seewhy.images import Image
-from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture
+from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded, grid_of
 from seewhy.network.checks import Effect, effects
 from seewhy.network.clustering import Clustering, WardClustering, stability
 from seewhy.network.layers import default_layers

@@ -13,8 +13,8 @@ from streamlit.components.v2 import component
 
 from seewhy.draw import fit, photo_uri
 from seewhy.errors import UsageError
-from seewhy.explainers.regions import segment
 from seewhy.images import Image
+from seewhy.masking import segment
 from seewhy.people.masks import decode, runs
 from seewhy.people.records import BinaryMask, MaskRevision
 

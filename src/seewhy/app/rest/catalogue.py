@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from seewhy.app.desk import Desk, desk
+from seewhy.catalogue import Entry
 from seewhy.explainers import list_methods
-from seewhy.explainers.catalogue import Entry
 from seewhy.images import samples
 from seewhy.metrics import list_metrics
 

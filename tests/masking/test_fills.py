@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from seewhy.errors import UnknownName, UsageError
-from seewhy.explainers.fills import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
-from seewhy.explainers.imputation import linear_imputation
 from seewhy.images import Image
+from seewhy.masking import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
+from seewhy.masking.imputation import linear_imputation
 from seewhy.models.preprocessing import IMAGENET_MEAN
 
 pytestmark = pytest.mark.usefixtures("one_thread")

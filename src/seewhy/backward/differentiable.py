@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.explainers.cam_method import grid_of
-from seewhy.explainers.rules import RuleSet, applying, frozen
-from seewhy.models import Classifier, Target, capture
+from seewhy.backward.rules import RuleSet, applying, frozen
+from seewhy.models import Classifier, Target, capture, grid_of
 from seewhy.models.inference import exact_copy
 from seewhy.models.memory import keep_large_blocks
 from seewhy.models.outputs import find_logits

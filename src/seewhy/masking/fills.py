@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 from seewhy.errors import UnknownName, UsageError
-from seewhy.explainers.imputation import linear_imputation
 from seewhy.images import Image, open_image, samples
+from seewhy.masking.imputation import linear_imputation
 from seewhy.models.preprocessing import IMAGENET_MEAN
 
 __all__ = ["FILLS", "Blur", "Constant", "Fill", "Filler", "Images", "Linear", "Noise", "RegionMean", "find_fill"]

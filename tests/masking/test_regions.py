@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seewhy.errors import UnknownName, UsageError
-from seewhy.explainers.regions import SEGMENTERS, segment
 from seewhy.images import open_image, samples
+from seewhy.masking import SEGMENTERS, segment
 from seewhy.models import Preprocessing
 
 SEEDED = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seewhy.backward import Call, RuleSet, applying, decompositions, frozen, surrogate
 from seewhy.errors import ExplainError
-from seewhy.explainers import decompositions
-from seewhy.explainers.rules import Call, RuleSet, applying, frozen, surrogate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

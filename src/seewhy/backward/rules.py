@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
+from seewhy.backward.operations import KINDS, Kind, inplace_position, operation_name, out_of_place
 from seewhy.errors import ExplainError
-from seewhy.explainers.operations import KINDS, Kind, inplace_position, operation_name, out_of_place
 
 __all__ = ["Call", "Rule", "RuleSet", "applying", "frozen", "surrogate", "with_slope"]
 

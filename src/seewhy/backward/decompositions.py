@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seewhy.backward.rules import Call
 from seewhy.errors import ExplainError
-from seewhy.explainers.rules import Call
 
 __all__ = ["attention", "group_norm", "layer_norm", "multi_head_attention", "normalize"]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seewhy.errors import NonFinite, UsageError
-from seewhy.explainers.fills import Fill, find_fill
 from seewhy.images import Image
+from seewhy.masking.fills import Fill, find_fill
 from seewhy.models import Classifier
 from seewhy.models.batches import BatchSize, in_batches
 from seewhy.models.inference import Inference, Precision, fast_precision, inference_copy

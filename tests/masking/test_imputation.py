@@ -15,8 +15,8 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from seewhy.errors import UsageError
-from seewhy.explainers.imputation import impute, linear_imputation
 from seewhy.images import open_image, samples
+from seewhy.masking.imputation import impute, linear_imputation
 from seewhy.models import Preprocessing
 from seewhy.models.shim import ready_torchvision
 

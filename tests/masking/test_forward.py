@@ -15,10 +15,8 @@ from torch import Tensor, nn
 import zoo
 from explainers.seeing import SIXTEEN, checkers, seeing
 from seewhy.errors import Cancelled, ExplainError, NonFinite, UsageError
-from seewhy.explainers import masking
-from seewhy.explainers.fills import Constant, Fill, Images, Linear, Noise, RegionMean
-from seewhy.explainers.masking import MaskedForward
 from seewhy.images import Image
+from seewhy.masking import Constant, Fill, Images, Linear, MaskedForward, Noise, RegionMean, forward
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.black_box import black_box
 
@@ -287,7 +285,7 @@ def made(make: Callable[[], nn.Module], seed: int = 0) -> Classifier:
 @pytest.fixture(params=["float16", "bfloat16"])
 def half(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The half precision that this machine is said to be fast at."""
-    monkeypatch.setattr(masking, "fast_precision", lambda device: request.param)
+    monkeypatch.setattr(forward, "fast_precision", lambda device: request.param)
     return request.param
 
 
@@ -296,7 +294,7 @@ def test_half_precision_that_agrees_is_taken_and_the_gap_told(half):
     ours = engine(classifier, precision="auto")
     assert ours.network.dtype == getattr(torch, half)
     assert ours.checks["precision_bits"] == 16
-    assert 0 < ours.checks["precision_gap"] <= masking.ROUNDING
+    assert 0 < ours.checks["precision_gap"] <= forward.ROUNDING
     exact, found = engine(classifier)(POOL), ours(POOL)
     assert (found - exact).abs().max() < 0.1 * exact.std(0).max()
     assert found.dtype == torch.float32
@@ -307,7 +305,7 @@ def test_half_precision_that_does_not_agree_is_refused(make, half):
     ours = engine(made(make), precision="auto")
     assert ours.network.dtype == torch.float32
     assert ours.checks["precision_bits"] == 32
-    assert masking.ROUNDING < ours.checks["precision_gap"] <= 1
+    assert forward.ROUNDING < ours.checks["precision_gap"] <= 1
     assert torch.equal(ours(POOL), engine(ours.classifier)(POOL))
 
 
@@ -327,7 +325,7 @@ def test_how_the_trial_falls_out_hangs_on_nothing_but_the_seed(half):
 
 
 def test_forwards_of_the_trial_count(half):
-    assert engine("residual", precision="auto").forwards == 1 + 2 * masking.TRIALS
+    assert engine("residual", precision="auto").forwards == 1 + 2 * forward.TRIALS
 
 
 @pytest.mark.parametrize(("precision", "bits"), [("float64", 64), ("float32", 32), ("bfloat16", 16), ("float16", 16)])

@@ -12,9 +12,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from seewhy.explainers import decompositions
-from seewhy.explainers.operations import Kind
-from seewhy.explainers.rules import Call, Rule, RuleSet, surrogate, with_slope
+from seewhy.backward import decompositions
+from seewhy.backward.operations import Kind
+from seewhy.backward.rules import Call, Rule, RuleSet, surrogate, with_slope
 
 __all__ = ["box", "composite", "constant_attention", "epsilon", "flat", "gamma", "z_plus"]
 

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
+from seewhy.backward import DEEPLIFT, Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
+from seewhy.backward.lrp_rules import composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import ExplainError
-from seewhy.explainers.deeplift_rules import DEEPLIFT
 from seewhy.explainers.gradients import GUIDED
-from seewhy.explainers.lrp_rules import composite, constant_attention, epsilon, flat, gamma, z_plus
-from seewhy.explainers.rules import Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
 from seewhy.models.outputs import find_logits
 
 pytestmark = pytest.mark.usefixtures("one_thread")

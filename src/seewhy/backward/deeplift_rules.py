@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seewhy.backward import decompositions
+from seewhy.backward.rules import Call, RuleSet, surrogate, with_slope
 from seewhy.errors import ExplainError
-from seewhy.explainers import decompositions
-from seewhy.explainers.rules import Call, RuleSet, surrogate, with_slope
 
 __all__ = ["DEEPLIFT"]
 

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 import zoo
+from seewhy.backward import Call, Differentiable, FromLayer, RuleSet, surrogate
 from seewhy.errors import ExplainError, UnknownName
-from seewhy.explainers.differentiable import Differentiable, FromLayer
-from seewhy.explainers.rules import Call, RuleSet, surrogate
 from seewhy.models import Classifier, Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
