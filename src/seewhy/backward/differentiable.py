@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.backward.rules import RuleSet, applying, frozen
-from seewhy.models import Classifier, Target, capture, grid_of
+from seewhy.models import Classifier, Target, capture
 from seewhy.models.inference import exact_copy
 from seewhy.models.memory import keep_large_blocks
 from seewhy.models.outputs import find_logits
@@ -94,7 +94,7 @@ class FromLayer(Differentiable):
     def __init__(self, classifier: Classifier, layer: str, pixels: Tensor) -> None:
         super().__init__(classifier)
         self.layer = layer
-        self._grid = grid_of(classifier, layer)
+        self._grid = classifier.require_grid(layer)
         self._module, self._dtype = classifier.module, classifier.dtype  # the copy's layers may be folded together
         x = super().points(pixels[None])
         with evaluating(self._module):

@@ -12,7 +12,7 @@ from torch import Tensor
 from seewhy.cases.embedders import Embedder
 from seewhy.explainers.fam import fam
 from seewhy.images import Image
-from seewhy.models import Box, capture, folded, grid_of
+from seewhy.models import Box, capture, folded
 
 __all__ = ["Likeness", "likenesses"]
 
@@ -48,7 +48,7 @@ def likenesses(embedder: Embedder, image: Image, others: Sequence[Image]) -> lis
     if not others:
         return []
     network, layer = embedder.network, embedder.layer
-    grid = grid_of(network, layer)
+    grid = network.require_grid(layer)
     with capture(network.module, [layer], gradients=False) as seen:
         logits = network.logits(network.preprocess([image, *others]))
     maps = _weighted(folded(grid, seen[layer]), embedder.channel_weights(logits.argmax(1)))

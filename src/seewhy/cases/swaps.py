@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from seewhy.models import Box, Grid, Prediction, capture, grid_of
+from seewhy.models import Box, Grid, Prediction, capture
 from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def swap_cells(classifier: Classifier, image: Image, other: Image, own: int, goa
         ExplainError: no layer of the network covers the picture.
     """
     layer = classifier.default_layer
-    grid = grid_of(classifier, layer)
+    grid = classifier.require_grid(layer)
     with capture(classifier.module, [layer], gradients=False) as seen:
         classifier.logits(classifier.preprocess([other]))
     end = tail(classifier.module, layer, classifier.logits, classifier.preprocess([image]))

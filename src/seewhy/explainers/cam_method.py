@@ -16,7 +16,7 @@ from seewhy.explainers.assemble import assemble
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo
 from seewhy.images import Image
-from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture, folded, grid_of
+from seewhy.models import Captured, Categories, Classifier, Grid, Target, capture, folded
 from seewhy.progress import Progress, silent
 
 __all__ = ["CamMethod", "enlarge"]
@@ -57,7 +57,7 @@ class CamMethod:
         progress: Progress = silent,
     ) -> list[Explanation]:
         """One explanation per image × target × layer, in that order."""
-        grids = {layer: grid_of(classifier, layer) for layer in self.layers or (classifier.default_layer,)}
+        grids = {layer: classifier.require_grid(layer) for layer in self.layers or (classifier.default_layer,)}
         found: list[Explanation] = []
         for start in range(0, len(images), BATCH):
             part = slice(start, start + BATCH)

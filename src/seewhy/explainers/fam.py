@@ -15,7 +15,7 @@ from seewhy.explainers.cam_method import enlarge
 from seewhy.explainers.explanation import Cost, Explanation
 from seewhy.explainers.registry import MethodInfo, register
 from seewhy.images import Image
-from seewhy.models import Classifier, Target, capture, folded, grid_of
+from seewhy.models import Classifier, Target, capture, folded
 from seewhy.progress import Progress, silent
 
 __all__ = ["FAM", "fam"]
@@ -93,7 +93,7 @@ class FAM:
     def _compare(
         self, classifier: Classifier, image: Image, layers: Sequence[str]
     ) -> tuple[dict[str, Tensor], dict[str, float], Tensor]:
-        grids = {layer: grid_of(classifier, layer) for layer in layers}
+        grids = {layer: classifier.require_grid(layer) for layer in layers}
         with capture(classifier.module, list(layers), gradients=False) as seen:
             logits = classifier.logits(classifier.preprocess([image, self.reference]))
         maps: dict[str, Tensor] = {}

@@ -17,7 +17,7 @@ from seewhy.explainers.map_method import Heat, MapMethod, Maps, MaskMethod, in_c
 from seewhy.explainers.registry import register
 from seewhy.images import Image
 from seewhy.masking import MaskedForward
-from seewhy.models import Classifier, Grid, Target, capture, folded, grid_of
+from seewhy.models import Classifier, Grid, Target, capture, folded
 from seewhy.models.batches import BatchSize, in_batches
 from seewhy.models.tail import Tail, tail
 from seewhy.progress import Progress
@@ -71,7 +71,7 @@ class ScoreCAM(MaskMethod):
         progress: Progress,
     ) -> Maps:
         names = self.layers or (classifier.default_layer,)
-        grids = {layer: grid_of(classifier, layer) for layer in names}
+        grids = {layer: classifier.require_grid(layer) for layer in names}
         engine = self.engine(classifier, image, generator, progress)
         with capture(classifier.module, names, gradients=False) as seen:
             classifier.logits(classifier.preprocess([image]))
@@ -165,7 +165,7 @@ class AblationCAM(MapMethod):
         progress: Progress,
     ) -> Maps:
         names = self.layers or (classifier.default_layer,)
-        grids = {layer: grid_of(classifier, layer) for layer in names}
+        grids = {layer: classifier.require_grid(layer) for layer in names}
         size = BatchSize(classifier.device, self.batch_size)
         x = classifier.preprocess([image])
         ends = {layer: tail(classifier.module, layer, classifier.logits, x) for layer in names}

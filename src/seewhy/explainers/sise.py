@@ -19,7 +19,7 @@ from seewhy.explainers.map_method import Heat, Maps, MaskMethod, in_chunks, prob
 from seewhy.explainers.registry import register
 from seewhy.images import Image
 from seewhy.masking import MaskedForward
-from seewhy.models import Classifier, Grid, Layer, Target, capture, folded, grid_of
+from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
 from seewhy.progress import Progress
 
 __all__ = ["SISE", "AdaSISE", "fused", "otsu", "stage_layers"]
@@ -120,7 +120,7 @@ class SISE(MaskMethod):
         generator: torch.Generator,
         progress: Progress,
     ) -> Maps:
-        grids = {layer: grid_of(classifier, layer) for layer in self.stages or stage_layers(classifier)}
+        grids = {layer: classifier.require_grid(layer) for layer in self.stages or stage_layers(classifier)}
         engine = self.engine(classifier, image, generator, progress)
         stages = [self._stage(*each) for each in _features(classifier, image, targets, grids)]
         engine.expected = engine.forwards + sum(int(stage.kept.any(0).sum()) for stage in stages)

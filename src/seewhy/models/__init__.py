@@ -4,7 +4,7 @@ from seewhy.models.black_box import black_box
 from seewhy.models.capture import Captured, capture, find_layer
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier, Prediction
-from seewhy.models.grids import Grid, folded, grid_of
+from seewhy.models.grids import Grid, folded
 from seewhy.models.layers import Layer
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
 from seewhy.models.preprocessing import Box, Preprocessing
@@ -25,7 +25,6 @@ __all__ = [
     "capture",
     "find_layer",
     "folded",
-    "grid_of",
     "imagenet",
     "list_models",
     "load",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
-from seewhy.models.capture import capture
+from seewhy.models.capture import capture, find_layer
 from seewhy.models.categories import Categories
 from seewhy.models.grids import Grid
 from seewhy.models.layers import Layer, default_layer, head_layer, trace_layers
@@ -148,6 +148,22 @@ class Classifier:
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""
         return next((known.grid for known in reversed(self.layers) if known.name == layer), None)
+
+    def require_grid(self, layer: str) -> Grid:
+        """How `layer` covers the picture.
+
+        Raises:
+            ExplainError: it does not, so there is nothing to draw.
+            UnknownName: there is no such layer.
+        """
+        find_layer(self.module, layer)
+        grid = self.grid(layer)
+        if grid is None:
+            raise ExplainError(
+                f"layer '{layer}' keeps no grid over the picture, so there is no map to draw; "
+                f"try '{self.default_layer}' (`seewhy list layers` shows all)"
+            )
+        return grid
 
     @property
     def fingerprint(self) -> str:

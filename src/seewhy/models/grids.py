@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from seewhy.errors import ExplainError
-from seewhy.models.capture import find_layer
-
-if TYPE_CHECKING:
-    from seewhy.models.classifier import Classifier
-
-__all__ = ["Grid", "find_grid", "folded", "grid_of"]
+__all__ = ["Grid", "find_grid", "folded"]
 
 MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
 MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
@@ -88,20 +82,3 @@ def _grid_of_tokens(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid
 def folded(grid: Grid, tensor: Tensor) -> Tensor:
     """`tensor` as detached maps `(N, C, h, w)`, in float32 at least: sums over a map overflow in half precision."""
     return grid.fold(tensor.detach()).to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def grid_of(classifier: Classifier, layer: str) -> Grid:
-    """How `layer` covers the picture.
-
-    Raises:
-        ExplainError: it does not, so there is nothing to draw.
-        UnknownName: there is no such layer.
-    """
-    find_layer(classifier.module, layer)
-    grid = classifier.grid(layer)
-    if grid is None:
-        raise ExplainError(
-            f"layer '{layer}' keeps no grid over the picture, so there is no map to draw; "
-            f"try '{classifier.default_layer}' (`seewhy list layers` shows all)"
-        )
-    return grid

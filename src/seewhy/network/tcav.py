@@ -25,7 +25,7 @@ from torch import Tensor
 
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.models import Classifier, Target, capture, folded, grid_of
+from seewhy.models import Classifier, Target, capture, folded
 from seewhy.progress import Progress, silent
 
 __all__ = ["ConceptTest", "concept_direction", "features", "judge", "slopes", "steepness", "tcav", "tcav_score"]
@@ -170,7 +170,7 @@ def features(
     classifier: Classifier, images: Sequence[Image], layers: Sequence[str], progress: Progress = silent
 ) -> dict[str, Rows]:
     """Activations of each layer, averaged over its grid, `(n, C)`."""
-    grids = {layer: grid_of(classifier, layer) for layer in layers}
+    grids = {layer: classifier.require_grid(layer) for layer in layers}
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for start in range(0, len(images), BATCH):
         progress(start, len(images), "pictures")
@@ -188,7 +188,7 @@ def slopes(
     progress: Progress = silent,
 ) -> dict[str, Rows]:
     """How each picture's score changes when a layer's features change everywhere alike: gradients `(n, C)`, summed."""
-    grids = {layer: grid_of(classifier, layer) for layer in layers}
+    grids = {layer: classifier.require_grid(layer) for layer in layers}
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for start in range(0, len(pictures), BATCH):
         progress(start, len(pictures), "pictures of the class")

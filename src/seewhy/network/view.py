@@ -15,7 +15,7 @@ from seewhy.errors import NonFinite, UsageError
 from seewhy.explainers import Cost
 from seewhy.explainers.map_method import probability
 from seewhy.images import Image
-from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded, grid_of
+from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.network.checks import Effect, effects
 from seewhy.network.clustering import Clustering, WardClustering, stability
 from seewhy.network.layers import default_layers
@@ -140,7 +140,7 @@ def look(
     if lacking := {"layers", "gradients"} - classifier.offers:
         raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so nobody can look inside")
     names = _in_order(classifier, layers) if layers else list(default_layers(classifier))
-    grids = {name: grid_of(classifier, name) for name in names}
+    grids = {name: classifier.require_grid(name) for name in names}
     given = None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
         logits = classifier.logits(classifier.preprocess([image]))[0]
