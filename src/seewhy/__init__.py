@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
     from seewhy.explainers import Explanation, find_method, list_methods, register
     from seewhy.images import Image, open_image
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Classifier",
+    "Colors",
     "Explanation",
     "Image",
     "Prediction",
@@ -37,6 +39,7 @@ __all__ = [
 # Loaded on first use, so that `import seewhy` and `seewhy --help` do not wait for PyTorch.
 _HOMES = {
     "Classifier": "models",
+    "Colors": "draw",
     "Explanation": "explainers",
     "Image": "images",
     "Prediction": "models",

@@ -7,6 +7,7 @@ import numpy as np
 
 from seewhy.app.archive import comparison_files, explanation_files, report_of, zipped
 from seewhy.app.work import Wish
+from seewhy.draw import Colors
 
 from .conftest import TOY
 
@@ -24,6 +25,13 @@ def test_an_explanation_leaves_what_the_command_line_writes(at, photo):
     values = np.load(io.BytesIO(files["squares/grad-cam/values.npy"]))
     assert np.array_equal(values, found.explanations[0].values)
     assert b"squares, fam" in report_of(files)  # which failed, and is listed
+
+
+def test_what_is_taken_away_has_the_chosen_colours(at, photo):
+    found = explained(at, photo, "grad-cam")
+    own, other = explanation_files(found), explanation_files(found, Colors(cmap="viridis"))
+    changed = {name for name in own if own[name] != other[name]}
+    assert changed == {"report.html", "squares/grad-cam/picture.png"}
 
 
 def test_a_comparison_too(at, photo):

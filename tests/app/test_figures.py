@@ -13,7 +13,7 @@ import pytest
 
 import planted
 from seewhy.app.shell.figures import bars_html, figure_html, photo_html, seen_html, svg_html
-from seewhy.draw import Dot, intervals_svg
+from seewhy.draw import Colors, Dot, intervals_svg
 from seewhy.jobs import explain
 from seewhy.models import Prediction
 
@@ -55,12 +55,12 @@ def test_names_that_people_gave_are_text(explanation):
 
 
 def test_colours_and_opacity_change_the_picture(explanation):
-    drawn = {figure_html(explanation, cmap=cmap, opacity=opacity) for cmap in (None, "jet") for opacity in (0.5, 1.0)}
+    drawn = {figure_html(explanation, Colors(opacity, cmap)) for cmap in (None, "jet") for opacity in (0.5, 1.0)}
     assert len(drawn) == 4
 
 
 def test_words_about_colours_know_whose_colours_they_are(explanation):
-    assert "seewhy's own" in unescape(figure_html(explanation, cmap="jet"))
+    assert "seewhy's own" in unescape(figure_html(explanation, Colors(cmap="jet")))
     assert "seewhy's own" not in unescape(figure_html(explanation))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_a_row_for_each_picture_a_report_and_the_files(seewhy, photos, tmp_path)
     assert names_in(tmp_path / "seewhy-out/a/grad-cam") == {"values.npy", "image.png", "picture.png", "manifest.json"}
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("a.png", "b.png", "goldfish", "espresso", "Grad-CAM", 'href="a/"'))
+
+
+def test_pictures_and_report_are_drawn_in_the_chosen_colours(seewhy, photos, tmp_path):
+    chosen = {"own": [], "same": ["--opacity", "0.8"], "weak": ["--opacity", "0.4"], "jet": ["--cmap", "jet"]}
+    for out, arguments in chosen.items():
+        assert seewhy("explain", photos / "a.png", "--model", TOY, "--out", out, *arguments).code == 0
+    own, same, weak, jet = ((tmp_path / out / "a/grad-cam/picture.png").read_bytes() for out in chosen)
+    assert own == same
+    assert len({own, weak, jet}) == 3
+    pages = [(tmp_path / out / "report.html").read_text("utf-8") for out in chosen]
+    assert len({re.search(r"<img[^>]*Grad-CAM[^>]*>", page)[0] for page in pages}) == 3
+    assert ["that you chose are explained by the bar" in page for page in pages] == [False, False, False, True]
 
 
 def test_json_is_the_manifests_and_nothing_else(seewhy, photos, broken, tmp_path):
@@ -220,6 +233,8 @@ def test_top_explains_the_likeliest_of_each_picture(seewhy, photos, tmp_path):
         (["--reference", "photos/b.png"], 2, "grad-cam has no parameter reference"),
         (["--background", "blurr", "--method", "lime"], 2, "region-mean, black, grey"),
         (["--background", "black"], 2, "grad-cam has no parameter background"),
+        (["--cmap", "virdis"], 2, "viridis"),
+        (["--opacity", "0"], 2, "opacity is 0.0"),
         (["--device", "cuda:99"], 1, "use --device cpu"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import rgb2lab
 
-from seewhy.draw.colors import colorize, peak, scale
+from seewhy.draw.colors import Colors, colorize, peak, scale
 from seewhy.errors import ExplainError, UnknownName, UsageError
 
 MAPS = hnp.arrays(
@@ -114,6 +114,20 @@ def test_any_matplotlib_palette_by_name():
     assert colorize(np.array([[0.0, 1.0]]), signed=False, cmap="jet").tolist() == [[[0, 0, 127], [127, 0, 0]]]
     with pytest.raises(UnknownName, match="viridis"):
         colorize(np.zeros((1, 1)), signed=False, cmap="virdis")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"opacity": 0}, UsageError, "opacity is 0, but must be above 0"),
+        ({"opacity": 1.5}, UsageError, "at most 1"),
+        ({"opacity": float("nan")}, UsageError, "opacity is nan"),
+        ({"cmap": "virdis"}, UnknownName, "viridis"),
+    ],
+)
+def test_colours_that_nobody_could_draw_are_refused_at_once(wrong, error, words):
+    with pytest.raises(error, match=words):
+        Colors(**wrong)
 
 
 def test_matplotlib_keeps_its_state_and_torch_stays_away():

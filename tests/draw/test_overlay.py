@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from seewhy.draw.colors import Colors
 from seewhy.draw.overlay import blank, blend, fit, overlay, photo, resample
 from seewhy.errors import BadImage, ExplainError, UsageError
 
@@ -104,8 +105,8 @@ def test_the_photo_keeps_every_pixel_inside_its_frame(pixels):
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_the_photo_shows_where_there_is_no_evidence(pixels, signed):
-    bare = blend(pixels, np.zeros((HEIGHT, WIDTH)), signed=signed, cmap="jet").astype(float)
-    full = blend(pixels, np.ones((HEIGHT, WIDTH)), signed=signed, opacity=1).astype(float)
+    bare = blend(pixels, np.zeros((HEIGHT, WIDTH)), signed=signed, colors=Colors(cmap="jet")).astype(float)
+    full = blend(pixels, np.ones((HEIGHT, WIDTH)), signed=signed, colors=Colors(opacity=1)).astype(float)
     luma = pixels @ [0.299, 0.587, 0.114]
     assert np.corrcoef(bare.mean(-1).ravel(), luma.ravel())[0, 1] > 0.97
     assert full.std(axis=(0, 1)).max() < bare.std(axis=(0, 1)).max()
@@ -181,7 +182,5 @@ def test_nonsense_is_refused(pixels):
     for view in [(0, 0, 0, 10), (700, 0, 800, 100), (0, 0, np.nan, 10), (30, 30, 20, 40)]:
         with pytest.raises(UsageError, match="view"):
             overlay(pixels, np.ones((3, 3)), view)
-    with pytest.raises(UsageError, match="opacity"):
-        overlay(pixels, np.ones((3, 3)), WHOLE, opacity=0)
     with pytest.raises(BadImage, match="uint8"):
         overlay(pixels / 255, np.ones((3, 3)), WHOLE)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seewhy.draw import Legend, Tile, panel, png_bytes, tile
+from seewhy.draw import Colors, Legend, Tile, panel, png_bytes, tile
 from seewhy.draw.panel import MARGIN, NARROWEST
 from seewhy.draw.text import font
 from seewhy.errors import ExplainError, UsageError
@@ -66,8 +66,8 @@ def test_the_legend_follows_the_map():
     pixels, values = photo(), np.array([[0.5, -2.0]])
     assert tile(pixels, values, whole(pixels), "x", signed=True).legend == Legend(True, 2.0, 2.0)
     assert tile(pixels, values, whole(pixels), "x").legend == Legend(False, 0.5, 0.5)
-    cut = tile(pixels, values, whole(pixels), "x", signed=True, limit=1, cmap="PuOr", opacity=0.5)
-    assert cut.legend == Legend(True, 1.0, 2.0, "PuOr", 0.5)
+    cut = tile(pixels, values, whole(pixels), "x", signed=True, limit=1, colors=Colors(0.5, "PuOr"))
+    assert cut.legend == Legend(True, 1.0, 2.0, Colors(0.5, "PuOr"))
 
 
 def test_the_same_panel_has_the_same_bytes():

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import resize
 
 from report.samples import explanation, photo
-from seewhy.draw import Weight, blank, fit, kept_overlay, overlay, peak, png_bytes
+from seewhy.draw import Colors, Weight, blank, fit, kept_overlay, overlay, peak, png_bytes
 from seewhy.errors import UsageError
 from seewhy.explainers import RegionWeights, Rule
 from seewhy.explainers.pictures import (
@@ -46,8 +46,8 @@ def test_regions_come_with_legend_and_ranked_weights():
 
 
 def test_several_region_pictures_can_share_a_scale():
-    tile = explanation_tile(of_regions(2.0, -1.0, 0.25, 0.0), "LIME", limit=4.0, opacity=0.5)
-    assert (tile.legend.limit, tile.legend.peak, tile.legend.opacity, tile.caption) == (4.0, 2.0, 0.5, "LIME")
+    tile = explanation_tile(of_regions(2.0, -1.0, 0.25, 0.0), "LIME", limit=4.0, colors=Colors(opacity=0.5))
+    assert (tile.legend.limit, tile.legend.peak, tile.legend.colors.opacity, tile.caption) == (4.0, 2.0, 0.5, "LIME")
 
 
 def test_what_may_be_chance_has_no_colour_but_its_bar():

@@ -152,7 +152,7 @@ def test_a_damaged_photo_is_a_bad_image(saved):
 
 def test_a_save_that_fails_leaves_nothing_that_looks_whole(saved, monkeypatch):
     shutil.rmtree(saved)
-    monkeypatch.setattr(Explanation, "picture", lambda self: 1 / 0)
+    monkeypatch.setattr(Explanation, "picture", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         explained().save(saved)
     with pytest.raises(UsageError, match="holds no explanation"):

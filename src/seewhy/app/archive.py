@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from seewhy.app.work import Explained
+from seewhy.draw import OURS, Colors
 from seewhy.explainers import Outcome
 from seewhy.home import home
 from seewhy.jobs import save_comparison, save_each
@@ -36,13 +37,14 @@ TEXTS = (".html", ".json", ".csv", ".svg")
 TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
 
-def explanation_files(found: Explained) -> Files:
+def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     """Report, pictures, raw maps and manifests of one photo, by their names."""
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
 
     def write(folder: Path) -> None:
-        write_explain_report(folder, [*save_each([outcome], folder), *((each, None) for each in failures)])
+        saved = save_each([outcome], folder, colors)
+        write_explain_report(folder, [*saved, *((each, None) for each in failures)], colors)
 
     return written(write)
 

@@ -54,6 +54,10 @@ def explain(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
     ] = None,
+    cmap: Annotated[
+        str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.", show_default=False)
+    ] = None,
+    opacity: Annotated[float, typer.Option(help="Of the strongest evidence, above 0 and at most 1.")] = 0.8,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     out: options.Out = Path("seewhy-out"),
@@ -62,12 +66,14 @@ def explain(
     json: options.Json = False,
 ) -> None:
     """Show where the model looked, and write a report with the pictures and the raw maps."""
+    from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
     from seewhy.jobs import BEST, Request, best_method, explain_each, save_each
     from seewhy.models import load
     from seewhy.report import write_explain_report
 
     sources = find_images(images)
+    colors = Colors(opacity, cmap)
     given = options.parse_settings(settings or [])
     if reference:
         given["reference"] = open_image(reference)
@@ -94,14 +100,14 @@ def explain(
     failures: list[tuple[str, SeewhyError]] = []
 
     def saved(progress: Progress) -> Iterator[tuple[Outcome, Path]]:
-        for outcome, folder in save_each(explain_each(classifier, sources, request, progress), out):
+        for outcome, folder in save_each(explain_each(classifier, sources, request, progress), out, colors):
             if outcome.error:
                 failures.append((outcome.source, outcome.error))
             manifests.extend(each.manifest() for each in outcome.explanations)
             yield outcome, folder
 
     with progress_bar() as progress:
-        report = write_explain_report(out, saved(progress))
+        report = write_explain_report(out, saved(progress), colors)
     if json:
         print_json(manifests)
     else:

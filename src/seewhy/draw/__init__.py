@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.boxes import boxed
-from seewhy.draw.colors import colorize, peak, scale
+from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
 from seewhy.draw.curves import curves_svg
 from seewhy.draw.encode import data_uri, photo_uri, png_bytes
 from seewhy.draw.epochs import epochs_svg
 from seewhy.draw.intervals import Dot, intervals_svg
 from seewhy.draw.judging import Confidence, confusion_svg, reliability_svg
 from seewhy.draw.legend import Legend
-from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
+from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
 from seewhy.draw.panel import Tile, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
 from seewhy.draw.spotlight import cut, spotlight
@@ -19,7 +19,8 @@ from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 
 __all__ = [
     "NOTHING",
-    "OPACITY",
+    "OURS",
+    "Colors",
     "Confidence",
     "Dot",
     "Legend",

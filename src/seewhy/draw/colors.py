@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from math import isfinite
@@ -14,13 +15,31 @@ from numpy.typing import NDArray
 
 from seewhy.errors import ExplainError, UnknownName, UsageError
 
-__all__ = ["Map", "Pixels", "colorize", "grey", "peak", "scale"]
+__all__ = ["OURS", "Colors", "Map", "Pixels", "colorize", "grey", "peak", "scale"]
 
 Map: TypeAlias = NDArray[np.floating[Any]]
 Pixels: TypeAlias = NDArray[np.uint8]
 
 AGAINST_FOR = ("#1464c2", "#4593dd", "#b0d3f1", "#ffffff", "#f9c9a2", "#db762b", "#b34000")
+OPACITY = 0.8
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True)
+class Colors:
+    """How evidence is coloured.
+
+    `opacity`, above 0 and at most 1, is that of the strongest evidence; `cmap` is any name that Matplotlib knows, and
+    None our own. Raises `UsageError` and `UnknownName`.
+    """
+
+    opacity: float = OPACITY
+    cmap: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.opacity <= 1:
+            raise UsageError(f"opacity is {self.opacity}, but must be above 0 and at most 1")
+        palette(self.cmap, signed=False)
 
 
 def peak(*maps: Map, signed: bool, percentile: float = 100.0) -> float:
@@ -77,6 +96,9 @@ def palette(name: str | None, *, signed: bool) -> Colormap:
         near = ", ".join(get_close_matches(name, mpl.colormaps, n=4)) or "inferno, viridis, jet, RdBu_r"
         raise UnknownName(f"no colour map is called {name!r}; Matplotlib has {near}")
     return mpl.colormaps[name]
+
+
+OURS = Colors()
 
 
 def _evidence(values: Map, signed: bool) -> NDArray[np.float64]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from seewhy.draw.overlay import OPACITY, blend
+from seewhy.draw.colors import OURS, Colors
+from seewhy.draw.overlay import blend
 from seewhy.draw.text import FAINT, INK, PAPER, font
 
 __all__ = ["Legend"]
@@ -23,8 +24,7 @@ class Legend:
     signed: bool
     limit: float
     peak: float
-    cmap: str | None = None
-    opacity: float = OPACITY
+    colors: Colors = OURS
 
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
@@ -43,7 +43,7 @@ class Legend:
     def _bar(self, width: int) -> Image.Image:
         ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
         under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
-        bar = blend(under, ramp, signed=self.signed, opacity=self.opacity, cmap=self.cmap)
+        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
         return Image.fromarray(bar)
 
     @property

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.sparse import csr_array
 
-from seewhy.draw.colors import Map, Pixels, colorize, grey, scale
+from seewhy.draw.colors import OURS, Colors, Map, Pixels, colorize, grey, scale
 from seewhy.draw.text import label
 from seewhy.errors import BadImage, UsageError
 
-__all__ = ["NOTHING", "OPACITY", "View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
+__all__ = ["NOTHING", "View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
 
 View: TypeAlias = tuple[float, float, float, float]
 LONGEST = 900
-OPACITY = 0.8
 NOTHING = "no evidence found"
 
 
@@ -28,22 +27,21 @@ def overlay(
     view: View,
     *,
     signed: bool = False,
-    opacity: float = OPACITY,
-    cmap: str | None = None,
+    colors: Colors = OURS,
     limit: float | None = None,
     longest: int = LONGEST,
 ) -> Pixels:
     """Map `values` `(h, w)` in colour over the upright RGB photo `(H, W, 3)`, at display size (see `fit`).
 
     `view` is (left, top, right, bottom) in photo pixels: what the model saw, over which the map is spread.
-    `opacity` is that of the strongest evidence; no evidence is clear. A map without evidence gives `blank`.
+    No evidence is clear, and a map without any gives `blank`.
     """
     scaled, _ = scale(values, signed=signed, limit=limit)
     if not scaled.any():
         return blank(pixels, view, longest=longest)
     shown, box = displayed(pixels, view, longest)
     spread = resample(scaled, box, shown.shape[:2])
-    return frame(blend(shown, spread, signed=signed, opacity=opacity, cmap=cmap), shown, box)
+    return frame(blend(shown, spread, signed=signed, colors=colors), shown, box)
 
 
 def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
@@ -82,18 +80,16 @@ def resample(values: Map, box: View, shape: tuple[int, int]) -> NDArray[np.float
     return (across @ (down @ values).T).T.astype(np.float32)
 
 
-def blend(pixels: Pixels, scaled: Map, *, signed: bool, opacity: float = OPACITY, cmap: str | None = None) -> Pixels:
+def blend(pixels: Pixels, scaled: Map, *, signed: bool, colors: Colors = OURS) -> Pixels:
     """A scaled map over pixels of the same size: the opacity grows with the value, from clear at zero."""
-    if not 0 < opacity <= 1:
-        raise UsageError(f"opacity is {opacity}, but must be above 0 and at most 1")
-    colour = colorize(scaled, signed=signed, cmap=cmap).astype(np.float32)
+    colour = colorize(scaled, signed=signed, cmap=colors.cmap).astype(np.float32)
     # The roots lift weak evidence to where an eye can see it; legends are blended alike and stay true.
     strength = np.abs(scaled)[..., None]
     if signed:
         # Inked, not painted over: white, the middle of the palette, leaves no ring where the sign changes.
-        under, alpha = pale(pixels), opacity * strength**0.4
+        under, alpha = pale(pixels), colors.opacity * strength**0.4
         return _bytes(under + alpha * under * (colour / 255 - 1))
-    under, alpha = _muted(pixels), opacity * strength**0.7
+    under, alpha = _muted(pixels), colors.opacity * strength**0.7
     return _bytes(under + alpha * (colour - under))
 
 

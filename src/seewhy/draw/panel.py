@@ -9,9 +9,9 @@ from math import ceil
 import numpy as np
 from PIL import Image, ImageOps
 
-from seewhy.draw.colors import Map, Pixels, peak, scale
+from seewhy.draw.colors import OURS, Colors, Map, Pixels, peak, scale
 from seewhy.draw.legend import Legend
-from seewhy.draw.overlay import NOTHING, OPACITY, View, blank, fit, overlay, photo
+from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
 from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
 from seewhy.draw.weights import Weight, weight_bars
 from seewhy.errors import UsageError
@@ -42,8 +42,7 @@ def tile(
     caption: str,
     *,
     signed: bool = False,
-    opacity: float = OPACITY,
-    cmap: str | None = None,
+    colors: Colors = OURS,
     limit: float | None = None,
     words: str = NOTHING,
 ) -> Tile:
@@ -51,8 +50,8 @@ def tile(
     scaled, limit = scale(values, signed=signed, limit=limit)
     if not scaled.any():
         return Tile(blank(pixels, view, words, longest=LARGE), caption)
-    picture = overlay(pixels, values, view, signed=signed, opacity=opacity, cmap=cmap, limit=limit, longest=LARGE)
-    return Tile(picture, caption, Legend(signed, limit, peak(values, signed=signed), cmap, opacity))
+    picture = overlay(pixels, values, view, signed=signed, colors=colors, limit=limit, longest=LARGE)
+    return Tile(picture, caption, Legend(signed, limit, peak(values, signed=signed), colors))
 
 
 def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, caption: str = "") -> Image.Image:

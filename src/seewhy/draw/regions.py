@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
 
-from seewhy.draw.colors import Pixels, scale
-from seewhy.draw.overlay import LONGEST, OPACITY, View, blank, blend, displayed, frame, pale, resample
+from seewhy.draw.colors import OURS, Colors, Pixels, scale
+from seewhy.draw.overlay import LONGEST, View, blank, blend, displayed, frame, pale, resample
 from seewhy.draw.text import INK, font
 
 __all__ = ["Labels", "kept_overlay", "region_overlay"]
@@ -34,8 +34,7 @@ def region_overlay(
     *,
     names: Mapping[int, str] | None = None,
     signed: bool = True,
-    opacity: float = OPACITY,
-    cmap: str | None = None,
+    colors: Colors = OURS,
     limit: float | None = None,
     longest: int = LONGEST,
 ) -> Pixels:
@@ -50,7 +49,7 @@ def region_overlay(
     names = names or {}
     shown, box = displayed(pixels, view, longest)
     regions = spread(labels, box, shown.shape[:2])
-    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, opacity=opacity, cmap=cmap)
+    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, colors=colors)
     picture = _lined(picture, regions, THIN, WHITE, 0.6)
     picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
     return frame(_named(picture, regions, names), shown, box)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.draw import OPACITY
+from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, NonFinite
 from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.images import Image
@@ -80,21 +80,21 @@ class Explanation:
         """The probability of the explained class."""
         return next(each.probability for each in self.predictions if each.index == self.target.index)
 
-    def picture(self, *, opacity: float = OPACITY, cmap: str | None = None) -> Picture:
+    def picture(self, colors: Colors = OURS) -> Picture:
         """Original and overlay side by side, with legend."""
         from seewhy.explainers.pictures import explanation_panel
 
-        return explanation_panel(self, opacity=opacity, cmap=cmap)
+        return explanation_panel(self, colors)
 
     def show(self) -> None:
         """Open the picture in a window, or display it in a notebook."""
         self.picture().show(title=self.image.name)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, colors: Colors = OURS) -> Path:
         """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`; returns the folder."""
         from seewhy.explainers.storage import save
 
-        return save(self, Path(folder))
+        return save(self, Path(folder), colors)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:

@@ -9,7 +9,8 @@ import numpy as np
 
 from seewhy.draw import (
     NOTHING,
-    OPACITY,
+    OURS,
+    Colors,
     Legend,
     Tile,
     View,
@@ -57,9 +58,9 @@ NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
 NOTHING_FOR = "no region surely speaks for it"
 
 
-def explanation_panel(explanation: Explanation, *, opacity: float = OPACITY, cmap: str | None = None) -> Picture:
+def explanation_panel(explanation: Explanation, colors: Colors = OURS) -> Picture:
     """The photo, and beside it what the method found."""
-    tile = explanation_tile(explanation, opacity=opacity, cmap=cmap)
+    tile = explanation_tile(explanation, colors=colors)
     return panel(
         explanation.image.pixels,
         explanation.view,
@@ -99,8 +100,7 @@ def explanation_tile(
     explanation: Explanation,
     caption: str | None = None,
     *,
-    opacity: float = OPACITY,
-    cmap: str | None = None,
+    colors: Colors = OURS,
     limit: float | None = None,
 ) -> Tile:
     """The picture alone, with its legend and weights; a rule is its own caption. `limit` puts several on one scale."""
@@ -113,14 +113,13 @@ def explanation_tile(
             explanation.view,
             caption,
             signed=explanation.signed,
-            opacity=opacity,
-            cmap=cmap,
+            colors=colors,
             limit=limit or shared_limit([explanation]),
         )
     if rule:
         keep = _needed(regions, rule)
         return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, _nothing(rule)), caption)
-    return _region_tile(explanation, regions, caption, opacity, cmap, limit)
+    return _region_tile(explanation, regions, caption, colors, limit)
 
 
 def class_tile(explanation: Explanation) -> Tile:
@@ -137,12 +136,7 @@ def class_tile(explanation: Explanation) -> Tile:
 
 
 def _region_tile(
-    explanation: Explanation,
-    regions: RegionWeights,
-    caption: str,
-    opacity: float,
-    cmap: str | None,
-    limit: float | None,
+    explanation: Explanation, regions: RegionWeights, caption: str, colors: Colors, limit: float | None
 ) -> Tile:
     """Only what is surely not zero gets a colour; the strongest get their ranks and bars in any case."""
     pixels, view, signed = explanation.image.pixels, explanation.view, explanation.signed
@@ -159,12 +153,11 @@ def _region_tile(
         view,
         names={region: weight.name for region, weight in ranked.items()},
         signed=signed,
-        opacity=opacity,
-        cmap=cmap,
+        colors=colors,
         limit=limit,
         longest=LARGE,
     )
-    legend = Legend(signed, limit or strongest, strongest, cmap, opacity)
+    legend = Legend(signed, limit or strongest, strongest, colors)
     return Tile(picture, caption, legend, weights=tuple(ranked.values()))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seewhy import __version__
+from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, UsageError
 from seewhy.explainers.evidence import RegionWeights, Rule
 from seewhy.explainers.explanation import Cost, Explanation
@@ -24,7 +25,7 @@ PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
 ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 
-def save(explanation: Explanation, folder: Path) -> Path:
+def save(explanation: Explanation, folder: Path, colors: Colors = OURS) -> Path:
     """Write everything about `explanation` into `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / VALUES, explanation.values, allow_pickle=False)
@@ -33,7 +34,7 @@ def save(explanation: Explanation, folder: Path) -> Path:
     if explanation.regions is not None:
         np.save(folder / REGIONS, explanation.regions.labels.astype(np.int32), allow_pickle=False)
     explanation.image.to_pil().save(folder / PHOTO)
-    explanation.picture().save(folder / PICTURE)
+    explanation.picture(colors).save(folder / PICTURE)
     text = json.dumps(manifest(explanation), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", "utf-8")
     return folder

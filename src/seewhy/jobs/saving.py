@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 
+from seewhy.draw import OURS, Colors
 from seewhy.explainers import Explanation, Outcome
 from seewhy.explainers.pictures import by_classes, class_grid
 
@@ -20,13 +21,13 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 
 
-def save_each(outcomes: Iterable[Outcome], out: Path) -> Iterator[tuple[Outcome, Path]]:
+def save_each(outcomes: Iterable[Outcome], out: Path, colors: Colors = OURS) -> Iterator[tuple[Outcome, Path]]:
     """Save the explanations of each outcome as it comes; yields it with its folder."""
     taken: set[str] = set()
     for outcome in outcomes:
         folder = out / _free(_safe(Path(outcome.source).stem.removeprefix("sample:")), taken)
         for name, explanation in zip(folder_names(outcome.explanations), outcome.explanations, strict=True):
-            explanation.save(folder / name)
+            explanation.save(folder / name, colors)
         for method, about in by_classes(outcome.explanations).items():
             class_grid(about).save(folder / f"{_safe(method)}--classes.png")
         yield outcome, folder

@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from seewhy.draw import Legend, Weight, bars_svg, fit, weight_bars_svg
+from seewhy.draw import OURS, Colors, Legend, Weight, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, Outcome
 from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
 from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
-from seewhy.report.words import alternative, asked_classes, counted, facts, kept_words, listed
+from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, counted, facts, kept_words, listed
 
 __all__ = ["write_explain_report"]
 
@@ -79,7 +79,7 @@ class Section:
     link: str | None
 
 
-def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | None]]) -> Path:
+def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | None]], colors: Colors = OURS) -> Path:
     """Write `folder/report.html` from outcomes, each with the folder it was saved in, if it was; returns its path.
 
     Outcomes are taken one by one, and only small pictures of them are kept.
@@ -90,7 +90,7 @@ def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | N
         if outcome.error:
             failures.append(outcome)
         elif outcome.explanations:
-            sections.append(_section(outcome.explanations, _link(saved, folder) if saved else None))
+            sections.append(_section(outcome.explanations, _link(saved, folder) if saved else None, colors))
     return write_page(
         folder / "report.html",
         "explain.html",
@@ -98,6 +98,7 @@ def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | N
         lead=_lead(sections, len(failures)),
         sections=sections,
         failures=failures,
+        other_colors=OTHER_COLORS,
     )
 
 
@@ -116,7 +117,7 @@ def _lead(sections: Sequence[Section], failed: int) -> str:
     return asked + (f" {counted(failed, 'photo')} could not be explained: see the end." if failed else "")
 
 
-def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
+def _section(explanations: Sequence[Explanation], link: str | None, colors: Colors) -> Section:
     one = explanations[0]
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
@@ -137,6 +138,7 @@ def _section(explanations: Sequence[Explanation], link: str | None) -> Section:
         findings=[
             _finding(
                 each,
+                colors,
                 limit=limits[each.method, each.layer],
                 is_first=each.method not in {earlier.method for earlier in explanations[:place]},
             )
@@ -178,9 +180,9 @@ def _limits(explanations: Sequence[Explanation]) -> dict[tuple[str, str | None],
     return {key: shared_limit(same) for key, same in asked.items()}
 
 
-def _finding(explanation: Explanation, *, limit: float | None, is_first: bool) -> Finding:
+def _finding(explanation: Explanation, colors: Colors, *, limit: float | None, is_first: bool) -> Finding:
     info = method_info(explanation.method)
-    tile = explanation_tile(explanation, limit=limit)
+    tile = explanation_tile(explanation, colors=colors, limit=limit)
     return Finding(
         info=info,
         about=explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),

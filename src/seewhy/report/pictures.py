@@ -49,7 +49,5 @@ def scale_bar(legend: Legend) -> str:
     """The colours of a legend from end to end, over middle grey, as a `data:` address."""
     ramp = np.linspace(-1.0 if legend.signed else 0.0, 1.0, 256)[None]
     under = np.full((8, 256, 3), MIDDLE_GREY, np.uint8)
-    bar = overlay(
-        under, ramp, (0, 0, 256, 8), signed=legend.signed, opacity=legend.opacity, cmap=legend.cmap, longest=256
-    )
+    bar = overlay(under, ramp, (0, 0, 256, 8), signed=legend.signed, colors=legend.colors, longest=256)
     return data_uri(bar)

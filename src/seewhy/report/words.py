@@ -12,6 +12,7 @@ from seewhy.explainers.pictures import is_blurred
 from seewhy.explainers.ranking import sure
 
 __all__ = [
+    "OTHER_COLORS",
     "alternative",
     "asked_classes",
     "check_words",
@@ -32,6 +33,7 @@ CHECKS = {
     "precision_bits": "The network reckoned with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
 }
+OTHER_COLORS = "Colours named here are seewhy's own; those that you chose are explained by the bar."
 FEW = 4
 ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from seewhy.app.archive import explanation_files
@@ -13,28 +11,20 @@ from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits
 from seewhy.app.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.app.work import Explained, Wish
-from seewhy.draw import OPACITY
+from seewhy.draw import OURS, Colors
 from seewhy.explainers import method_info, suitable_methods
 from seewhy.models import Classifier
 
 __all__ = ["PAGE"]
 
 FIRST = ("grad-cam", "lrp")
-OURS = "seewhy"
-COLOURS = (OURS, "viridis", "cividis", "magma", "turbo", "jet", "coolwarm", "PuOr_r")
+OWN = "seewhy"
+COLOURS = (OWN, "viridis", "cividis", "magma", "turbo", "jet", "coolwarm", "PuOr_r")
 LIMITS = (
     "A map shows where the model looked, not why that was reason enough, and not whether the reason is a good one.",
     "The picture of one method is no proof. Compare says which of several to believe for this photo.",
     "Each method has its own scale: compare where methods look, not how bright they are.",
 )
-
-
-@dataclass(frozen=True)
-class Colours:
-    """How overlays are drawn."""
-
-    opacity: float = OPACITY
-    cmap: str | None = None
 
 
 def show() -> None:
@@ -49,42 +39,41 @@ def show() -> None:
         if image is None:
             st.info("Choose a photo to begin.", icon=":material/image:")
             return
-        wish, colours = _questions(opened(model), model)
+        wish, colors = _questions(opened(model), model)
         if not wish.methods:
             st.info("Choose a method.", icon=":material/checklist:")
             return
         found = follow("explain-job", (wish, image.sha256, image.name), lambda: desk().explain(image, wish))
         if found is None:
             return
-        _results(found, colours)
+        _results(found, colors)
     with photo:
         _photo(found)
 
 
-def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colours]:
+def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colors]:
     """What is asked, and how the answer is drawn."""
     methods = choose_methods("explain", classifier, FIRST, "Choose a method")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         target = choose_target("explain", classifier)
-        colours = _colours()
+        colors = _colors()
         _which(classifier)
-    return Wish(model, methods, target=target), colours
+    return Wish(model, methods, target=target), colors
 
 
-def _colours() -> Colours:
+def _colors() -> Colors:
     with st.popover("Colours", icon=":material/palette:"):
         opacity = st.slider(
             "Opacity of the strongest evidence",
             0.2,
             1.0,
-            OPACITY,
+            OURS.opacity,
             0.05,
             key="explain-opacity",
             persist_state="session",
         )
         name = st.selectbox("Colour map", COLOURS, key="explain-cmap", persist_state="session")
-        st.caption("Report and pictures to take away keep seewhy's own colours.")
-    return Colours(opacity, None if name == OURS else name)
+    return Colors(opacity, None if name == OWN else name)
 
 
 def _which(classifier: Classifier) -> None:
@@ -93,15 +82,15 @@ def _which(classifier: Classifier) -> None:
             st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
 
 
-def _results(found: Explained, colours: Colours) -> None:
+def _results(found: Explained, colors: Colors) -> None:
     for method, error in found.failures.items():
         st.warning(f"{method_info(method).title}: {error}", icon=":material/error:")
     if not found.explanations:
         return
     st.header(f"Why {found.explanations[0].target_label}?", anchor=False)
     for column, explanation in columns_of(found.explanations):
-        column.html(figure_html(explanation, opacity=colours.opacity, cmap=colours.cmap))
-    downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found))
+        column.html(figure_html(explanation, colors))
+    downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found, colors))
     limits(LIMITS)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
-from seewhy.draw import OPACITY, bars_svg, fit, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
 from seewhy.explainers import Explanation, MethodInfo, method_info
 from seewhy.explainers.pictures import explanation_tile, is_blurred
 from seewhy.images import Image
@@ -20,7 +20,7 @@ from seewhy.models import Prediction
 from seewhy.report.compare import Table
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
 from seewhy.report.study_photos import Photo
-from seewhy.report.words import alternative, facts
+from seewhy.report.words import OTHER_COLORS, alternative, facts
 
 __all__ = [
     "bars_html",
@@ -38,7 +38,6 @@ SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
 SAID = re.compile(r'aria-label="([^"]*)"')
 BARS = 380
-OTHER_COLOURS = " Colours named here are seewhy's own; those that you chose are explained by the bar."
 
 
 def photo_html(image: Image) -> str:
@@ -73,10 +72,10 @@ def svg_html(drawn: str) -> str:
     return render("svg.html", uri=uri, alt=unescape(said[1]) if said else "")
 
 
-def figure_html(explanation: Explanation, *, title: str = "", opacity: float = OPACITY, cmap: str | None = None) -> str:
+def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str = "") -> str:
     """What one method found: picture, legend, how to read it, cost and checks."""
     info = method_info(explanation.method)
-    tile = explanation_tile(explanation, opacity=opacity, cmap=cmap)
+    tile = explanation_tile(explanation, colors=colors)
     bars = svg_html(weight_bars_svg(tile.weights, width=BARS)) if tile.weights else ""
     return render(
         "figure.html",
@@ -88,7 +87,7 @@ def figure_html(explanation: Explanation, *, title: str = "", opacity: float = O
         scale=scale_bar(tile.legend) if tile.legend else "",
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
-        remark=_remark(explanation, info, found=bool(tile.legend or explanation.rule)) + OTHER_COLOURS * bool(cmap),
+        remark=_remark(explanation, info, tile),
         facts=_facts(explanation, info),
     )
 
@@ -103,11 +102,13 @@ def study_photo_html(photo: Photo, titles: Sequence[str]) -> str:
     return render("study_photo.html", photo=photo, titles=titles)
 
 
-def _remark(explanation: Explanation, info: MethodInfo, *, found: bool) -> str:
+def _remark(explanation: Explanation, info: MethodInfo, tile: Tile) -> str:
     """How to read the picture; of one that shows nothing, that this is an answer."""
-    if not found:
+    if not (tile.legend or explanation.rule):
         return "Nothing in the photo stands out to this method. That is an answer, not a failure; another may see more."
-    return info.reading + " Single pixels are drawn a little blurred." * is_blurred(explanation)
+    blurred = "Single pixels are drawn a little blurred." if is_blurred(explanation) else ""
+    chosen = OTHER_COLORS if tile.legend and tile.legend.colors.cmap else ""
+    return " ".join(filter(None, [info.reading, blurred, chosen]))
 
 
 def _facts(explanation: Explanation, info: MethodInfo) -> Mapping[str, str]:
