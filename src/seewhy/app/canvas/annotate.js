@@ -68,6 +68,17 @@ class Annotator {
     return `Your drawing of “${this.data.label}” on ${this.data.name} is kept in this browser, not saved. `;
   }
 
+  /** Whether a field was changed that says what is drawn, so that another drawing is about to come. */
+  get outdated() {
+    const shown = (key) => document.querySelector(`.st-key-${key} input`)?.value;
+    return Object.entries(this.data.fields).some(([key, value]) => (shown(key) ?? value) !== value);
+  }
+
+  /** Draw nothing on a drawing that is about to go. */
+  wait() {
+    this.#tell("One moment: you have named something else, and its own drawing is on the way. Draw then.");
+  }
+
   // What is told and drawn.
 
   /** How things stand, or other `words`. */

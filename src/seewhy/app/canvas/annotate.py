@@ -68,12 +68,14 @@ def annotate(
     saved: MaskRevision | None,
     save: Callable[[Drawing], None],
     *,
+    fields: Mapping[str, str],
     refused: str | None = None,
 ) -> None:
     """Let somebody mark `label` on a photo, from the last state `saved` on.
 
     `save` is called with each state that is to be kept; `refused` is the key of one that could not be. `identity` says
-    whose drawing of what this is; the browser keeps drafts by it.
+    whose drawing of what this is; the browser keeps drafts by it. `fields` are text inputs of the page that go into it,
+    by their keys: while one holds something else than it did, nothing is drawn, since another drawing is on its way.
     """
 
     def told() -> None:
@@ -93,6 +95,7 @@ def annotate(
             "regions": _regions(image),
             "saved": saved and {"revision": saved.revision, "counts": runs(saved.mask)},
             "refused": refused,
+            "fields": dict(fields),
         },
         on_save_change=told,
     )

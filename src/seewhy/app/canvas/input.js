@@ -93,6 +93,10 @@ class Input {
     canvas.focus({ preventScroll: true, focusVisible: false });
     if (this.byKeys) annotator.finish(tool?.lift());
     this.byKeys = false;
+    if (annotator.outdated) {
+      annotator.wait();
+      return;
+    }
     canvas.setPointerCapture(event.pointerId);
     const place = this.#at(event);
     this.fingers.set(event.pointerId, place);
@@ -196,7 +200,8 @@ class Input {
     const { annotator } = this;
     const { tool, view } = annotator;
     if (!tool) return;
-    if (tool instanceof Pen && !tool.last) annotator.done(tool.press(this.cross));
+    if (annotator.outdated) annotator.wait();
+    else if (tool instanceof Pen && !tool.last) annotator.done(tool.press(this.cross));
     else {
       if (!(tool instanceof Pen)) tool.press(this.cross, NEAR.mouse / view.zoom);
       annotator.finish(tool.lift());

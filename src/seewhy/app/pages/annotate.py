@@ -28,7 +28,7 @@ from seewhy.people.store import storable
 __all__ = ["PAGE"]
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
-SAID = "annotate-said"
+SAID, LABEL = "annotate-said", "annotate-label"
 LONGEST = 64  # characters of a label
 AGAIN = {  # after a reload
     UPLOAD: "If you had begun to draw on one, upload the same photo again, and your drawing is back.",
@@ -54,22 +54,20 @@ def show() -> None:
         image = choose_photo("annotate")
         for note in image.notes if image else ():
             st.caption(f"Note: {note}.")
-        called = st.text_input(
-            "What do you mark?", "object", max_chars=LONGEST, key="annotate-label", bind="query-params"
-        )
+        called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
         label = storable(called).strip()[:LONGEST]
     with right:
         if image is None or not label:
             again = AGAIN.get(st.session_state["annotate-source"], "") if image is None else ""
             st.info(f"Choose a photo, and say what you mark. {again}", icon=":material/draw:")
             return
-        _canvas(name, image, label)
+        _canvas(name, image, label, called)
         saved = _saved(name, image, label)
     if saved:
         _agreement(image, saved)
 
 
-def _canvas(name: str, image: Image, label: str) -> None:
+def _canvas(name: str, image: Image, label: str, typed: str) -> None:
     """The drawing, and what went wrong with the last attempt to save it."""
 
     def save(drawing: Drawing) -> None:
@@ -82,7 +80,8 @@ def _canvas(name: str, image: Image, label: str) -> None:
 
     refused, why = st.session_state.pop(SAID, (None, ""))
     identity = sha256(f"{name}\n{image.sha256}\n{label}".encode()).hexdigest()
-    annotate("annotate-canvas", identity, image, label, _saved(name, image, label), save, refused=refused)
+    saved = _saved(name, image, label)
+    annotate("annotate-canvas", identity, image, label, saved, save, fields={LABEL: typed}, refused=refused)
     if refused:
         st.error(why, icon=":material/error:")
 
