@@ -79,7 +79,15 @@ def test_what_makes_no_sense_is_refused_before_it_waits(at, photo, wish, error):
         at.explain(photo, wish)
 
 
-def test_an_unknown_class_ends_the_job_with_its_words(at, photo):
+def test_an_unknown_class_is_refused_by_a_model_that_is_there(at, photo):
+    at.shelf.get(TOY)
+    wish = replace(WISH, target="purple")
+    for ask in (at.explain, at.compare):
+        with pytest.raises(UnknownName, match="purple"):
+            ask(photo, wish)
+
+
+def test_an_unknown_class_ends_the_job_of_a_model_that_is_not_there_yet(at, photo):
     job = at.explain(photo, replace(WISH, target="purple"))
     job.wait(SOON)
     assert job.state is State.FAILED

@@ -57,15 +57,13 @@ class Desk:
         """Ask why; what was asked before is answered at once.
 
         Raises:
-            UnknownName: there is no such model or method here.
+            UnknownName: there is no such model, method or class here.
             QueueFull: too many are waiting.
         """
         if not wish.methods:
             raise UsageError("name at least one method")
-        for name in wish.methods:
-            method_info(name)
+        ready = self._check(wish)
         about = f"explaining {image.name}"
-        ready = self.shelf.loaded(wish.model)
         if ready and is_known(ready, image, wish, self.memory):
             return self.queue.settled(explain_photo(ready, image, wish, self.memory, silent), about)
         return self.submit(
@@ -76,18 +74,26 @@ class Desk:
         """Ask which explanation to believe.
 
         Raises:
-            UnknownName: there is no such model, method or metric here.
+            UnknownName: there is no such model, method, metric or class here.
             QueueFull: too many are waiting.
         """
-        for name in wish.methods:
-            method_info(name)
-        for name in wish.metrics:
-            metric_info(name)
+        self._check(wish)
         return self.submit(
             wish.model,
             f"comparing explanations of {image.name}",
             lambda classifier, tell: compare_photo(classifier, image, wish, self.memory, tell),
         )
+
+    def _check(self, wish: Wish) -> Classifier | None:
+        """Refuse at once what could never be done; the classifier, if it is loaded already: only then it is asked."""
+        for name in wish.methods:
+            method_info(name)
+        for name in wish.metrics:
+            metric_info(name)
+        ready = self.shelf.loaded(wish.model)
+        if ready and wish.target is not None:
+            ready.target(wish.target)
+        return ready
 
     def submit(self, model: str, about: str, work: Callable[[Classifier, Progress], T]) -> Job[T]:
         """Queue work on one of the models; it stops soon when it is cancelled.

@@ -125,7 +125,15 @@ def test_what_makes_no_sense_is_refused(ask, more):
     assert explain(ask, "sample:cat", **more).status_code == 422
 
 
-def test_a_job_that_failed_says_why(ask):
+def test_an_unknown_class_is_refused(ask):
+    over(ask, ask.post("/predict", json={"image": "sample:cat"}).json())
+    answer = explain(ask, "sample:cat", target="purple")
+    assert answer.status_code == 404
+    assert "purple" in answer.json()["detail"]
+
+
+def test_a_job_that_failed_says_why(ask, at, monkeypatch):
+    monkeypatch.setattr(at.shelf, "loaded", lambda _: None)
     job = over(ask, explain(ask, "sample:cat", target="purple").json())
     assert job["state"] == "failed"
     answer = ask.get(f"/jobs/{job['id']}/result")
