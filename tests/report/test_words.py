@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from report.samples import explanation
+from report.samples import explanation, photo
 from seewhy.explainers import Cost
 from seewhy.explainers.registry import method_info
-from seewhy.models import Target
-from seewhy.report.words import alternative, asked_classes, check_words, cost_words, counted, facts, listed
+from seewhy.images import Image
+from seewhy.models import Box, Prediction, Target
+from seewhy.report.words import alternative, asked_classes, cautions, check_words, cost_words, counted, facts, listed
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,28 @@ def test_numbers_agree_with_their_nouns():
 )
 def test_time_is_told_as_exactly_as_anyone_wants(seconds, text):
     assert cost_words(Cost(1000, 1, seconds)) == f"1,000 forwards, 1 backward, {text}\N{NO-BREAK SPACE}s"
+
+
+def test_nothing_is_said_against_a_plain_photo():
+    assert cautions(explanation()) == ()
+
+
+def test_a_photo_of_one_colour_says_nothing():
+    grey = Image(np.full((60, 90, 3), 128, np.uint8), "grey.png")
+    assert [each[:27] for each in cautions(explanation(image=grey))] == ["the photo is of one colour,"]
+
+
+@pytest.mark.parametrize(("side", "said"), [(55, True), (56, False)])
+def test_a_photo_that_was_much_enlarged_is_called_small(side, said):
+    seen = explanation(values=np.ones((224, 224), np.float32), image=photo(height=side), view=Box(0, 0, side, side))
+    assert [f"90 × {side} pixels" in each for each in cautions(seen)] == [True] * said
+
+
+def test_a_guess_is_called_one():
+    unsure = tuple(Prediction(each.index, each.name, each.probability / 7) for each in explanation().predictions)
+    assert cautions(explanation(predictions=unsure)) == (
+        "the model as good as guesses: its likeliest class, tiger cat, has 8.6%",
+    )
 
 
 def test_checks_are_sentences_and_unknown_ones_keep_their_number():

@@ -17,7 +17,7 @@ from seewhy.explainers.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
-from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, counted, facts, kept_words, listed
+from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 __all__ = ["write_explain_report"]
 
@@ -127,7 +127,7 @@ def _section(explanations: Sequence[Explanation], link: str | None, colors: Colo
     limits = _limits(explanations)
     return Section(
         name=one.image.name,
-        notes=one.image.notes,
+        notes=(*one.image.notes, *cautions(one)),
         photo=photo,
         whole=whole,
         thumbnail=thumbnail(one.image),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.draw import percent
 from seewhy.explainers import Cost, Explanation, MethodInfo
 from seewhy.explainers.pictures import is_blurred
 from seewhy.explainers.ranking import sure
@@ -15,6 +16,7 @@ __all__ = [
     "OTHER_COLORS",
     "alternative",
     "asked_classes",
+    "cautions",
     "check_words",
     "cost_words",
     "counted",
@@ -35,6 +37,8 @@ CHECKS = {
 }
 OTHER_COLORS = "Colours named here are seewhy's own; those that you chose are explained by the bar."
 FEW = 4
+ENLARGED = 4  # times, from which on most of what the model sees was made up in between
+GUESS = 0.1  # probability of the likeliest class below which the model as good as guesses
 ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
 
 
@@ -61,6 +65,24 @@ def asked_classes(explanations: Sequence[Explanation]) -> str:
     if predicted:
         return f"the {len(predicted)} classes it finds likeliest"
     return listed(list(dict.fromkeys(f"“{_class_name(each)}”" for each in explanations)))
+
+
+def cautions(explanation: Explanation) -> tuple[str, ...]:
+    """Why this very photo can say little, whatever the method; begun in small letters, as an image's notes are."""
+    left, top, right, bottom = explanation.view
+    image, (height, width) = explanation.image, explanation.values.shape
+    best = explanation.predictions[0]
+    found = {
+        "the photo is of one colour, so that whatever the model says, it says of nothing": not np.ptp(
+            image.pixels.reshape(-1, 3), axis=0
+        ).any(),
+        f"the photo is small, {image.width} × {image.height} pixels, and was much enlarged for the model, which has "
+        "rarely seen such photos": min((bottom - top) * ENLARGED / height, (right - left) * ENLARGED / width) < 1,
+        f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}": (
+            best.probability < GUESS
+        ),
+    }
+    return tuple(words for words, holds in found.items() if holds)
 
 
 def alternative(explanation: Explanation, info: MethodInfo) -> str:

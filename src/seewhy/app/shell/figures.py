@@ -20,7 +20,7 @@ from seewhy.models import Prediction
 from seewhy.report.compare import Table
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
 from seewhy.report.study_photos import Photo
-from seewhy.report.words import OTHER_COLORS, alternative, facts
+from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
 __all__ = [
     "bars_html",
@@ -49,7 +49,7 @@ def seen_html(explanation: Explanation) -> str:
     """The photo, with a frame round what the model saw where that is not all of it."""
     shown, whole = embed_photo(explanation)
     frame = () if whole else ("the frame marks what the model saw",)
-    return picture_html(shown, notes=(*frame, *explanation.image.notes))
+    return picture_html(shown, notes=(*frame, *explanation.image.notes, *cautions(explanation)))
 
 
 def picture_html(shown: Picture, title: str = "", notes: Sequence[str] = ()) -> str:
