@@ -54,6 +54,7 @@ def choose_photo(page: str) -> Image | None:
         required=True,
         format_func=str.capitalize,
         label_visibility="collapsed",
+        wrap=True,
         key=f"{page}-sample",
         bind="query-params",
     )
