@@ -156,6 +156,18 @@ def obstacles(page: Any) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]
 
 
+def misshapen(page: Any) -> list[str]:
+    """Pictures, also those of frames, that are drawn wider or higher than they are; bars of colours are meant to be."""
+    ask = """() => [...document.images]
+        .filter((each) => getComputedStyle(each).objectFit === "fill" && each.clientHeight > 10)
+        .filter((each) => {
+            const [shown, own] = [each.clientWidth / each.clientHeight, each.naturalWidth / each.naturalHeight];
+            return Math.abs(shown / own - 1) > 0.03;
+        })
+        .map((each) => `${each.alt}: ${each.clientWidth} × ${each.clientHeight}`)"""
+    return [found for frame in page.frames for found in frame.evaluate(ask)]
+
+
 @contextmanager
 def chromium() -> Generator[Any]:
     """A browser; the test is skipped where there is none."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import forge
-from app.browsing import PATIENCE, at_rest, obstacles, server, upload
+from app.browsing import PATIENCE, at_rest, misshapen, obstacles, server, upload
 from app.conftest import TOY
 from app.zips import two_classes
 from planted import picture
@@ -90,6 +90,7 @@ def test_compare(page):
     page.get_by_role("heading", name="1. ").wait_for()
     assert not page.refusals
     assert not obstacles(page)
+    assert not misshapen(page)
 
 
 def test_a_slow_job_is_stopped_and_begun_again(page):
@@ -128,6 +129,7 @@ def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(pa
     page.frame_locator("iframe").get_by_role("heading", name="The model says").wait_for()
     assert not page.refusals
     assert not obstacles(page)
+    assert not misshapen(page)
     other = browser.new_page(base_url=address)
     opened(other, "cases")
     other.get_by_text("There is nothing to compare with yet").wait_for()
@@ -158,6 +160,7 @@ def test_nothing_stands_in_anybodys_way(page, path):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert not obstacles(opened(page, path)), scheme
+        assert not misshapen(page), path
     assert not page.refusals
 
 

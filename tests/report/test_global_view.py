@@ -7,6 +7,7 @@ import json
 import pytest
 
 import planted
+from app.browsing import chromium, misshapen
 from network.test_labels import words
 from seewhy.network.concepts import Seen, sum_up
 from seewhy.network.tcav import ConceptTest
@@ -45,6 +46,17 @@ def test_the_manifest_holds_what_the_page_shows(view, tmp_path):
     assert {trend["label"]: trend["slope"] for trend in found["trends"]} == pytest.approx(
         {"wheel": 4.0, "<b>edge</b>": -2.0}
     )
+
+
+@pytest.mark.browser
+def test_its_pictures_keep_their_proportions(view, tmp_path):
+    written = write_global_report(tmp_path, "red", view, "toy")
+    with chromium() as browser:
+        for width in (1280, 390):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.goto(written.as_uri())
+            assert page.locator(".examples img").count()
+            assert not misshapen(page)
 
 
 def test_what_tcav_found_is_told_with_its_chance(view, tmp_path):
