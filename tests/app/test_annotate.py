@@ -125,8 +125,10 @@ def test_who_has_drawn_sees_which_explanations_agree(at):
     assert not page.exception
     assert "your “object”" in page.header[0].value
     assert "By chance" in html(page)
+    assert not any("here, too" in each.value for each in page.caption)
     page.text_input(key="annotate-label").set_value("nose").run()
     assert not page.header  # nobody has drawn that
+    assert any("You have drawn “object” here, too." in each.value for each in page.caption)
 
 
 @pytest.mark.parametrize("called", ["*b* :red[x] $c$ <i>a</i> -> [l](x)", "1. :material/home: `x`", "#\x00"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -42,6 +43,16 @@ def opened(page, path):
     at_rest(page)
     page.wait_for_timeout(1000)  # what is drawn fades in
     return page
+
+
+def as_high_as_its_report(page):
+    """Wait until the frame of a report is neither shorter nor longer than the report."""
+    deadline = time.monotonic() + PATIENCE
+    _, report = page.frames
+    frame, high = report.frame_element(), "document.body.getBoundingClientRect().height"
+    while abs(frame.bounding_box()["height"] - report.evaluate(high)) > 3:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(200)
 
 
 def test_upload_explain_and_download(page, tmp_path):
@@ -127,6 +138,9 @@ def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(pa
     page.get_by_role("link", name="Cases").click()
     expect(page.get_by_role("combobox", name="From")).to_have_value("pets (of this visit)")
     page.frame_locator("iframe").get_by_role("heading", name="The model says").wait_for()
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        as_high_as_its_report(page)
     assert not page.refusals
     assert not obstacles(page)
     assert not misshapen(page)

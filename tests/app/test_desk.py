@@ -94,6 +94,19 @@ def test_an_unknown_class_ends_the_job_of_a_model_that_is_not_there_yet(at, phot
     assert "purple" in at.queue.status(job).error
 
 
+@pytest.mark.parametrize(
+    ("methods", "metrics", "words"),
+    [
+        (("grad-cam",), (), "two methods at least"),
+        (("lrp", "lrp"), (), "two methods at least"),
+        (("grad-cam", "lrp"), ("pointing-game", "sparseness"), "pointing-game cannot do without a mask"),
+    ],
+)
+def test_a_comparison_that_could_not_be_made_is_refused_at_once(at, photo, methods, metrics, words):
+    with pytest.raises(UsageError, match=words):
+        at.compare(photo, Wish(TOY, methods, metrics))
+
+
 def test_a_comparison_is_made_and_remembered(at, photo):
     wish = Wish(TOY, ("grad-cam", "occlusion"), ("sparseness",))
     found = done(at.compare(photo, wish))

@@ -65,7 +65,7 @@ def test_pictures_and_report_are_drawn_in_the_chosen_colours(seewhy, photos, tmp
     assert len({own, weak, jet}) == 3
     pages = [(tmp_path / out / "report.html").read_text("utf-8") for out in chosen]
     assert len({re.search(r"<img[^>]*Grad-CAM[^>]*>", page)[0] for page in pages}) == 3
-    assert ["that you chose are explained by the bar" in page for page in pages] == [False, False, False, True]
+    assert ["yours are explained by the scale" in page for page in pages] == [False, False, False, True]
 
 
 def test_json_is_the_manifests_and_nothing_else(seewhy, photos, broken, tmp_path):

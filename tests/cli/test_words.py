@@ -73,7 +73,7 @@ def test_what_simulated_players_say_is_marked_so(seewhy, red, tmp_path):
     asked = ("network", "global", "--class", "red", "--images", red, "--model", TOY, "--out", tmp_path / "out")
     refused = seewhy(*asked)
     assert refused.code == 2
-    assert "people said nothing yet" in refused.err
+    assert "nobody has said anything yet" in refused.err
     run = seewhy(*asked, "--simulated")
     assert run.code == 0
     assert "simulated: no person said these words" in run.err

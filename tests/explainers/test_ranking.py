@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,16 +29,16 @@ def test_strength_counts_for_or_against():
 
 
 def test_what_the_errors_cannot_tell_apart_shares_a_rank():
-    assert names([5.0, 1.0, -1.1, 3.0], [0.1] * 4) == {0: "1", 3: "2", 2: "3=", 1: "3="}
+    assert names([5.0, 1.0, -1.1, 3.0], [0.1] * 4) == {0: "1", 3: "2", 2: "3a", 1: "3b"}
     assert names([5.0, 1.0, -1.1, 3.0], [0.01] * 4) == {0: "1", 3: "2", 2: "3", 1: "4"}
 
 
 def test_a_chain_of_ties_breaks_at_the_first_that_differs_from_its_leader():
-    assert names([10.0, 8.5, 7.0, 5.5], [0.7] * 4) == {0: "1=", 1: "1=", 2: "3=", 3: "3="}
+    assert names([10.0, 8.5, 7.0, 5.5], [0.7] * 4) == {0: "1a", 1: "1b", 2: "3a", 3: "3b"}
 
 
 def test_a_tie_with_one_that_is_not_shown_is_told():
-    assert names([5.0, 1.0, 1.01], [0.1] * 3, most=2) == {0: "1", 2: "2="}
+    assert names([5.0, 1.0, 1.01], [0.1] * 3, most=2) == {0: "1", 2: "2a"}
 
 
 def test_regions_without_weight_have_no_rank():
@@ -60,8 +62,9 @@ def test_chance_supports_nothing():
 def test_ranks_are_in_order_and_equal_only_where_marked(pairs):
     weights, errors = zip(*pairs, strict=True)
     ranked = [*ranking(regions(weights, errors), len(pairs)).values()]
-    ranks = [int(each.name.rstrip("=")) for each in ranked]
+    ranks = [int(each.name.rstrip(ascii_lowercase)) for each in ranked]
     assert ranks == sorted(ranks)
-    assert [each.name.endswith("=") for each in ranked] == [ranks.count(rank) > 1 for rank in ranks]
+    assert len({each.name for each in ranked}) == len(ranked)
+    assert [each.name[-1].isalpha() for each in ranked] == [ranks.count(rank) > 1 for rank in ranks]
     assert all(rank == ranks.index(rank) + 1 for rank in ranks)
     assert sorted((abs(each.value) for each in ranked), reverse=True) == [abs(each.value) for each in ranked]

@@ -101,7 +101,7 @@ def test_a_class_in_words(home, classifier, photos, tmp_path):
     paths = sorted(photos.iterdir())
     with open_store() as store:
         make_rounds(classifier, paths, store, RoundsWanted(overlap=1))
-        with pytest.raises(UsageError, match="people said nothing yet"):
+        with pytest.raises(UsageError, match="said anything yet about these pictures seen as"):
             global_view(classifier, paths, [0], lexicon(store, classifier))
         play(store, "ann", HOSTILE_TEXT)
         known = lexicon(store, classifier)

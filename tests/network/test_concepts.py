@@ -6,7 +6,7 @@ import pytest
 import planted
 from network.test_labels import words
 from seewhy.images import Image
-from seewhy.network.concepts import Seen, sum_up
+from seewhy.network.concepts import GlobalView, Seen, _trend, sum_up
 from seewhy.network.view import look
 
 
@@ -48,7 +48,7 @@ def test_five_labels_and_three_examples_at_most():
     assert [each.score for each in first.concepts[0].examples] == [28, 21, 14]
 
 
-def test_early_and_late_by_the_slope_over_depth():
+def test_slopes_are_those_of_mean_scores():
     found = sum_up(
         [
             seen(1, {("first", 0): words(("edge", 3.0), ("ear", 1.0)), ("second", 0): words(("ear", 4.0))}),
@@ -59,15 +59,28 @@ def test_early_and_late_by_the_slope_over_depth():
     assert trends["edge"].curve == (2.0, 1.0)  # the mean over the clusters that have it
     assert trends["edge"].slope == pytest.approx(-1)
     assert trends["ear"].curve == (1.0, 3.0)
-    assert [trend.name for trend in found.late()] == ["ear"]
-    assert [trend.name for trend in found.early()] == ["edge"]
+    assert found.late() == found.early() == ()  # two layers are no trend
 
 
 def test_a_slope_is_that_of_least_squares():
-    from seewhy.network.concepts import _trend
 
     layers = ["a", "b", "c", "d"]
     trend = _trend("ear", {"a": [1.0], "c": [2.0, 4.0], "d": [2.0]}, layers)
     assert trend.curve == (1, 0, 3, 2)
     assert trend.slope == pytest.approx(((-1.5 * 1) + (-0.5 * 0) + (0.5 * 3) + (1.5 * 2)) / 5)
-    assert _trend("ear", {"a": [1.0]}, ["a"]).slope == 0
+    for level in (_trend("ear", {"a": [1.0]}, ["a"]), _trend("ear", {layer: [2.0] for layer in "abc"}, "abc")):
+        assert (level.slope, level.p) == (0, 1)
+
+
+def test_early_and_late_are_labels_that_can_be_told_from_chance():
+
+    layers = "abcdefgh"
+    rising = {layer: [number + 0.5 * (number % 2)] for number, layer in enumerate(layers)}
+    fading = {layer: [9.0 - number] for number, layer in enumerate(layers)}
+    given_once = {"g": [5.0]}
+    found = GlobalView(
+        (), tuple(_trend(*each, layers) for each in (("ear", rising), ("fur", given_once), ("edge", fading))), (), False
+    )
+    assert [trend.name for trend in found.late()] == ["ear"]
+    assert [trend.name for trend in found.early()] == ["edge"]
+    assert found.trends[1].slope > 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import planted
 from app.browsing import chromium, misshapen
 from network.test_labels import words
-from seewhy.network.concepts import Seen, sum_up
+from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
 from seewhy.report.global_view import write_global_report
@@ -22,7 +23,9 @@ def view():
         ("first", 0): words(("<b>edge</b>", 3.0)),
         ("second", 0): words(("wheel", 4.0), ("<b>edge</b>", 1.0)),
     }
-    return sum_up([Seen(found, said)])
+    summed = sum_up([Seen(found, said)])
+    trends = (Trend("wheel", (0.0, 4.0), 4.0, 0.01), Trend("<b>edge</b>", (3.0, 1.0), -2.0, 0.01))
+    return replace(summed, trends=trends)
 
 
 def test_the_page_says_what_comes_when_and_escapes_words(view, tmp_path):

@@ -48,6 +48,13 @@ def page_of(training: Training) -> Page:
     return Page(write_train_report(training).read_text("utf-8"))
 
 
+def test_a_command_can_be_copied_though_its_folder_has_a_space(training):
+    spaced = training.out.with_name("my pets")
+    training.out.rename(spaced)
+    page = page_of(replace(training, out=spaced))
+    assert f"--model 'file:{spaced}'" in page.text
+
+
 def test_the_page_says_how_good_it_is_and_how_it_learned(training):
     page = page_of(training)
     assert "A classifier of blue and red" in page.text

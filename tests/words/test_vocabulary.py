@@ -52,6 +52,11 @@ def test_a_class_is_dropped_from_its_own_phrases_under_each_of_its_names():
     assert [label.name for label in found.labels] == ["grey"]
 
 
+def test_words_of_the_class_name_and_single_letters_name_nothing_that_others_can():
+    phrases = [Phrase(text, "tiger cat") for text in ("tiger's fur", "<b>x</b>", "cat ears", "tiger", "x")]
+    assert names(phrases, encode=apart) == ["fur", None, "ears", "tiger", None]
+
+
 def test_a_word_has_one_form_in_all_classes():
     phrases = [Phrase("ears", "dog")] * 3 + [Phrase("ear", "cat")]
     assert set(names(phrases, encode=apart)) == {"ears"}

@@ -75,9 +75,14 @@ class Desk:
 
         Raises:
             UnknownName: there is no such model, method, metric or class here.
+            UsageError: it is one method, or a metric wants a mask.
             QueueFull: too many are waiting.
         """
         self._check(wish)
+        if len(set(wish.methods)) == 1:
+            raise UsageError("to compare takes two methods at least, or none for eight fast ones")
+        if masked := [name for name in wish.metrics if "mask" in metric_info(name).needs]:
+            raise UsageError(f"{', '.join(masked)} cannot do without a mask; Annotate holds maps to yours")
         return self.submit(
             wish.model,
             f"comparing explanations of {image.name}",

@@ -15,7 +15,7 @@ __all__ = ["PALETTE", "curves_svg"]
 # Okabe & Ito's colours, which most kinds of colour blindness leave apart; dashes double them.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7a7a7a", "#000000")
 DASHES = ("", "6 3", "2 3")
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 44, 20, 10, 40
 ROW, KEY = 20, 26
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

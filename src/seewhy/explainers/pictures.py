@@ -50,7 +50,7 @@ BLUR = 0.008  # of the shorter side: what people see of single pixels is where t
 SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
 HOW_TO_READ = (
     "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
-    "ranks that the lines cannot tell apart are marked “=”."
+    "regions that share a number, such as 2a and 2b, cannot be told apart."
 )
 SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
 NOTHING_SURE = "no region stands out from chance"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
+from string import ascii_lowercase
 
 import numpy as np
 
@@ -19,8 +20,8 @@ STRONGEST = 5
 def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
     """The strongest regions for or against, in order, each with its weight, its 95 % margin, and its rank as name.
 
-    A region whose strength the errors cannot tell from that of the first in its group shares its rank, "2=".
-    Regions of weight zero have none.
+    A region whose strength the errors cannot tell from that of the first in its group shares its rank, and has a
+    letter of its own: "2a", "2b". Regions of weight zero have none.
     """
     strengths = replace(regions, weights=np.abs(regions.weights))
     order = [int(region) for region in np.argsort(-strengths.weights, kind="stable") if regions.weights[region]]
@@ -29,12 +30,18 @@ def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
         shared = bool(ranks) and strengths.tied(order[ranks[-1] - 1], region)
         ranks.append(ranks[-1] if shared else place)
     sizes = Counter(ranks)
-    names = (f"{rank}{'=' if sizes[rank] > 1 else ''}" for rank in ranks)
+    names = (f"{rank}{_letter(place - rank) if sizes[rank] > 1 else ''}" for place, rank in enumerate(ranks, start=1))
     margins = _margins(regions)
     return {
         region: Weight(name, float(regions.weights[region]), None if margins is None else float(margins[region]))
         for region, name in islice(zip(order, names, strict=True), most)
     }
+
+
+def _letter(place: int) -> str:
+    """A to z, and then aa, bb and so on."""
+    rounds, letter = divmod(place, len(ascii_lowercase))
+    return ascii_lowercase[letter] * (rounds + 1)
 
 
 def sure(regions: RegionWeights) -> np.ndarray:

@@ -152,9 +152,10 @@ def global_view(
         view = look(classifier, image, index, checked=False)
         seen.append(Seen(view, known.on(view)))
     if not any(each.words for each in seen):
-        who = "simulated players" if known.simulated else "people"
+        who = "simulated players have said nothing" if known.simulated and known.answers else "nobody has said anything"
+        names = ", ".join(classifier.categories[index] for index in classes)
         raise UsageError(
-            f"{who} said nothing yet about these pictures as one of these classes and this model: "
+            f"{who} yet about these pictures seen as {names} by this model: "
             "`seewhy people rounds` makes rounds, the app lets people play them"
         )
     return sum_up(seen), failures

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import pearsonr
 
 from seewhy.images import Image
 from seewhy.models import Target
@@ -16,6 +17,8 @@ from seewhy.network.view import NetworkView
 __all__ = ["Concept", "Example", "GlobalView", "LayerConcepts", "Seen", "Trend", "sum_up"]
 
 TOP, EXAMPLES = 5, 3
+SURE = 0.05  # p below which a trend is told from chance
+FEWEST = 3  # layers through which a line says anything
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +64,15 @@ class LayerConcepts:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a label's mean score moves with depth: one number for each layer, and the slope per layer."""
+    """How a label's mean score moves with depth: one number for each layer, and the slope per layer.
+
+    `p` is how often a curve without a trend would rise or fall as steadily.
+    """
 
     name: str
     curve: tuple[float, ...]
     slope: float
+    p: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +93,12 @@ class GlobalView:
         return len(self.asked)
 
     def late(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that grow most with depth, the steepest first."""
-        return tuple(trend for trend in self.trends[:top] if trend.slope > 0)
+        """The labels that surely grow with depth, the steepest first."""
+        return tuple(trend for trend in self.trends if trend.slope > 0 and trend.p < SURE)[:top]
 
     def early(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that fade most with depth, the steepest first."""
-        return tuple(trend for trend in self.trends[::-1][:top] if trend.slope < 0)
+        """The labels that surely fade with depth, the steepest first."""
+        return tuple(trend for trend in self.trends[::-1] if trend.slope < 0 and trend.p < SURE)[:top]
 
 
 def sum_up(seen: Sequence[Seen]) -> GlobalView:
@@ -99,7 +106,7 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
 
     In each layer the scores of best labels are summed by label over all pictures, five labels are kept, and each is
     shown by the three pictures where it fits best. A label's trend is the slope of its mean score over the layers,
-    by least squares. Source: Bianchi et al. 2024, global explanations.
+    by least squares. Source: Bianchi et al. 2024, global explanations; we add whether it can be told from chance.
     """
     names = list(dict.fromkeys(layer.name for each in seen for layer in each.view.layers))
     trends = _trends(names, [each.words for each in seen])
@@ -154,5 +161,9 @@ def _trends(layers: Sequence[str], words: Iterable[Said]) -> tuple[Trend, ...]:
 
 def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[str]) -> Trend:
     curve = [float(np.mean(by_layer[layer])) if by_layer.get(layer) else 0.0 for layer in layers]
-    slope = float(np.polyfit(np.arange(len(curve)), curve, 1)[0]) if len(curve) > 1 else 0.0
-    return Trend(name, tuple(curve), slope)
+    if len(curve) < FEWEST or len(set(curve)) == 1:  # too short, or level
+        return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
+    depths = np.arange(len(curve))
+    slope = float(np.polyfit(depths, curve, 1)[0])
+    _, p = pearsonr(depths, curve)
+    return Trend(name, tuple(curve), slope, float(p))

@@ -121,7 +121,9 @@ def global_manifest(
             }
             for layer in view.layers
         ],
-        "trends": [{"label": trend.name, "curve": trend.curve, "slope": trend.slope} for trend in view.trends],
+        "trends": [
+            {"label": trend.name, "curve": trend.curve, "slope": trend.slope, "p": trend.p} for trend in view.trends
+        ],
         "tests": [
             {
                 "concept": concept,
@@ -187,7 +189,7 @@ def _face(label: str, example: Example) -> Picture:
 def _line(trend: Trend, layers: int) -> Line:
     spoken = f"{trend.name}: " + ", ".join(f"{value:.1f}" for value in trend.curve)
     moved = number(trend.slope * (layers - 1), 1)
-    return Line(trend.name, Markup(spark_svg(trend.curve, spoken)), f"{moved} over the layers")  # noqa: S704 - escaped
+    return Line(trend.name, Markup(spark_svg(trend.curve, spoken)), f"{moved} from the first layer to the last")  # noqa: S704 - escaped
 
 
 def _tested(concept: str, test: ConceptTest) -> Tested:

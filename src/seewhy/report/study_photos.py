@@ -55,7 +55,7 @@ def photos_of(result: StudyResult, metrics: Sequence[MetricInfo]) -> list[Photo]
             [
                 _scored(units[model, method, entry.path], metrics)
                 for model in result.plan.models
-                for method in result.plan.methods
+                for method in sorted(result.plan.methods, key=lambda each: each.startswith("control:"))
                 if (model, method, entry.path) in units
             ],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from markupsafe import Markup
 
@@ -50,8 +51,8 @@ def write_train_report(training: Training) -> Path:
         samples=[(name, _samples(parts.train, name)) for name in parts.classes[:SAMPLED_CLASSES]],
         recipe=_recipe(training.backbone, recipe),
         failures=[Outcome(path, error=error) for path, error in training.failures],
-        folder=training.parts.folder,
-        model=training.model,
+        folder=quote(str(training.parts.folder)),
+        model=quote(training.model),
         chosen=recipe.patience is not None,
         tested="test" in training.evaluations,
     )

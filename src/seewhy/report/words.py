@@ -35,7 +35,10 @@ CHECKS = {
     "precision_bits": "The network reckoned with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
 }
-OTHER_COLORS = "Colours named here are seewhy's own; those that you chose are explained by the bar."
+OTHER_COLORS = (
+    "Colours named here are seewhy's own, as are those of bars of weights; "
+    "yours are explained by the scale below the picture."
+)
 FEW = 4
 ENLARGED = 4  # times, from which on most of what the model sees was made up in between
 GUESS = 0.1  # probability of the likeliest class below which the model as good as guesses

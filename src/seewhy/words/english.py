@@ -35,7 +35,7 @@ def understand(texts: Counter[str], names: Sequence[str], encode: Encoder, group
     judge = offence(own)
     offensive = frozenset(text for text in texts if judge(text) or judge(normalise(text)))
     decent = Counter({text: count for text, count in texts.items() if text not in offensive})
-    words = _words(_corrected(decent, names, own))
+    words = _words(_corrected(decent, names, own), own)
     typed: Counter[str] = Counter()
     for text, found in words.items():
         for word in found:
@@ -50,11 +50,13 @@ def _corrected(texts: Counter[str], names: Sequence[str], own: Iterable[str]) ->
     return {text: without_names(" ".join(map(correct, words)), names) for text, words in typed.items()}
 
 
-def _words(phrases: Mapping[str, str]) -> dict[str, list[Word]]:
-    """The words with meaning of each phrase that has one."""
+def _words(phrases: Mapping[str, str], own: Iterable[str]) -> dict[str, list[Word]]:
+    """The words with meaning of each phrase that has one; those of the class's name only where it has no other."""
     found = zip(phrases, analyse(list(phrases.values())), strict=True)
     meant = {text: [word for word in words if not word.filler] for text, words in found}
-    return {text: words for text, words in meant.items() if words}
+    own = set(own)
+    telling = {text: [word for word in words if not {word.text, word.lemma} & own] for text, words in meant.items()}
+    return {text: telling[text] or words for text, words in meant.items() if words}
 
 
 def _central(

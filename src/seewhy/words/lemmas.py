@@ -44,7 +44,8 @@ def analyse(phrases: Sequence[str]) -> list[tuple[Word, ...]]:
 
 def _word(token: Any) -> Word:
     text = str(token.text)
-    filler = bool(token.is_stop) or text in FILLERS or not any(map(str.isalpha, text))
+    # A letter alone is a slip, or what is left of a formula.
+    filler = bool(token.is_stop) or text in FILLERS or sum(map(str.isalpha, text)) < 2
     return Word(text, str(token.lemma_), filler, token.pos_ in {"NOUN", "PROPN"})
 
 

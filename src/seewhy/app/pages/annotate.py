@@ -24,6 +24,7 @@ from seewhy.images import Image
 from seewhy.people.masks import drawn, save_mask
 from seewhy.people.records import MaskRevision
 from seewhy.people.store import storable
+from seewhy.report.words import listed
 
 __all__ = ["PAGE"]
 
@@ -56,6 +57,7 @@ def show() -> None:
             st.caption(f"Note: {note}.")
         called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
         label = storable(called).strip()[:LONGEST]
+        _others(name, image, label)
     with right:
         if image is None or not label:
             again = AGAIN.get(st.session_state["annotate-source"], "") if image is None else ""
@@ -86,6 +88,13 @@ def _canvas(name: str, image: Image, label: str, typed: str) -> None:
         st.error(why, icon=":material/error:")
 
 
+def _others(name: str, image: Image | None, label: str) -> None:
+    """What else this player has drawn on the photo."""
+    known = [each.label for each in drawn(crowd(), name, image.sha256)] if image else []
+    if others := [f"“{plain(each)}”" for each in known if each != label]:
+        st.caption(f"You have drawn {listed(others)} here, too.")
+
+
 def _saved(name: str, image: Image, label: str) -> MaskRevision | None:
     return next((each for each in drawn(crowd(), name, image.sha256) if each.label == label), None)
 
@@ -113,6 +122,8 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     found = follow("annotate-job", (wish, image.sha256, image.name), lambda: desk().explain(image, wish))
     if found is None or not found.explanations:
         return
+    one = found.explanations[0]
+    st.markdown(f"Why **{plain(one.target_label)}** ({one.probability:.1%}), which the model finds likeliest?")
     agreed = agreement(classifier, image, found.explanations, saved.mask)
     rows = [_row(each) for each in agreed.rows]
     st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=_percent(agreed.share)))

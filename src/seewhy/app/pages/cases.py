@@ -123,7 +123,7 @@ BUILD = "seewhy cases build photos/ --out {}"
 LEARN = "seewhy prototypes train photos/ --trunk file:my-model --out {}"
 KINDS = {
     "Twins": Kind(
-        "The pictures it knows that are most like this one to the network, and where they are alike.",
+        "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",
         _cases_folder,
         lambda each: each.cases,
         "manifest.json",

@@ -8,7 +8,7 @@ from seewhy.app.archive import comparison_files
 from seewhy.app.desk import desk
 from seewhy.app.shell.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.app.shell.page import Page
-from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits
+from seewhy.app.shell.parts import columns_of, downloads, follow, heading, limits, plain
 from seewhy.app.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.app.work import Wish
 from seewhy.metrics import list_metrics, metric_info
@@ -78,13 +78,16 @@ def _questions(classifier: Classifier, model: str) -> Wish:
 
 
 def _results(found: Comparison, name: str) -> None:
+    trial = found.trials[0]
+    one = trial.explanations[found.methods[0]]
+    st.header(f"Why {one.target_label}?", anchor=False)
+    st.caption(f"{one.image.name}: {plain(one.target_label)} at {one.probability:.1%}, says {plain(one.classifier)}.")
     st.header("The verdict", anchor=False)
     st.markdown(verdict(found))
     for table in score_tables(found):
         st.html(scores_html(table))
     _curves(found)
     st.header("What each method sees, best first", anchor=False)
-    trial = found.trials[0]
     for column, (place, method) in columns_of(list(enumerate(found.ranks, start=1)), 3):
         column.html(figure_html(trial.explanations[method], title=f"{place}. {title_of(method)}"))
     downloads("compare", f"seewhy-{name}-compared", lambda: comparison_files(found))
@@ -98,7 +101,7 @@ def _curves(found: Comparison) -> None:
     st.header("Bit by bit", anchor=False)
     for column, (title, words, chart) in columns_of(charts):
         column.subheader(title, anchor=False)
-        column.caption(f"{words[:1].upper()}{words[1:]}.")
+        column.caption(f"Probability of the class by the share {words}.")
         column.html(svg_html(chart))
 
 

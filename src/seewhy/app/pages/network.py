@@ -7,13 +7,15 @@ from pathlib import Path
 import streamlit as st
 
 from seewhy.app.archive import Files, report_of
+from seewhy.app.crowd import crowd
 from seewhy.app.desk import desk
 from seewhy.app.reports import class_files, network_files
 from seewhy.app.shell.figures import photo_html
 from seewhy.app.shell.page import Page
-from seewhy.app.shell.parts import follow, heading, show_report
+from seewhy.app.shell.parts import follow, heading, plain, show_report
 from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.images import find_images, samples
+from seewhy.people.rounds import answers
 
 __all__ = ["PAGE"]
 
@@ -59,11 +61,26 @@ def _photo() -> None:
 def _class() -> None:
     st.caption(ABOUT_CLASS)
     model = choose_model("network")
-    categories = opened(model).categories
+    classifier = opened(model)
+    categories = classifier.categories
+    played = {answer.true_class for answer in answers(crowd(), model=classifier.fingerprint)}
     index = st.selectbox(
-        "Class", range(len(categories)), None, format_func=categories.__getitem__, key="network-whole", width=320
+        "Class",
+        sorted(range(len(categories)), key=lambda each: categories[each] not in played),
+        None,
+        format_func=categories.__getitem__,
+        placeholder="those with words come first" if played else "nobody has played yet",
+        key="network-whole",
+        width=320,
     )
     if index is None:
+        return
+    if categories[index] not in played:
+        st.info(
+            f"Nobody has played with a photo of the class {plain(categories[index])} yet, so there are no words. "
+            "They come from the page Play.",
+            icon=":material/extension:",
+        )
         return
     files: Files | None = follow(
         "network-class-job",
@@ -75,7 +92,7 @@ def _class() -> None:
         ),
     )
     if files:
-        show_report("network-class", "seewhy-class", report_of(files), lambda: files)
+        show_report("network-class", f"seewhy-{file_stem(categories[index])}", report_of(files), lambda: files)
 
 
 def _pictures() -> list[Path]:

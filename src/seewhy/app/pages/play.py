@@ -28,7 +28,7 @@ __all__ = ["PAGE", "words_of"]
 
 RULES = """
 1. You see a small piece of a photo. It is the piece that told the computer most.
-2. **What is in the photo?** Choose. You cannot tell? Press **Show more**.
+2. **What does the computer say it is?** Choose. Mostly it is right. You cannot tell? Press **Show more**.
 3. Say in a few words what gave it away, such as *pointed ears, whiskers*.
 4. The less you needed to see, the more points you get: 60 at first, 10 less each time.
 
@@ -85,9 +85,11 @@ def _round(name: str, view: RoundView) -> None:
             args=[lambda: game.show_more(crowd(), name, view.round, view.stage)],
         )
     with right:
-        st.progress((view.stage + 1) / STAGES, f"You see {share}. A right guess is worth **{view.points} points** now.")
+        look = f"Look {view.stage + 1} of {STAGES}: you see {share}"
+        st.progress((view.stage + 1) / STAGES, f"{look}. A right guess is worth **{view.points} points** now.")
         with st.form(f"play-guess-{view.round}", border=False):
-            st.pills("What is in the photo?", view.options, key=f"play-choice-{view.round}")
+            options = sorted(view.options, key=str.casefold)
+            st.pills("What does the network say it is?", options, key=f"play-choice-{view.round}")
             st.text_input(
                 "What gave it away?",
                 placeholder="pointed ears, whiskers",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
+from shlex import quote
 
 import streamlit as st
 
@@ -29,7 +30,7 @@ LAYOUT = (
 )
 DONE = (
     "Explain, Compare, Cases and Network offer “{name}” now, during this visit. "
-    "It can be taken away: unpacked, `seewhy explain photo.jpg --model file:{name}` explains by it."
+    "It can be taken away: unpacked, `seewhy explain photo.jpg --model {model}` explains by it."
 )
 
 
@@ -163,7 +164,7 @@ def _train(lesson: Lesson) -> Job[Taught]:
 def _done(found: Taught) -> None:
     if found not in visit().taught:
         visit().taught.append(found)
-    st.success(DONE.format(name=found.name), icon=":material/school:")
+    st.success(DONE.format(name=found.name, model=quote(f"file:{found.name}")), icon=":material/school:")
     if found.objections:
         reasons = "; ".join(found.objections)
         st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")

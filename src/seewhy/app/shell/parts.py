@@ -19,7 +19,22 @@ __all__ = ["columns_of", "downloads", "follow", "heading", "limits", "plain", "s
 T = TypeVar("T")
 
 # A page within the page needs no second heading; and Streamlit adds a script that measures how high it is.
-INSIDE = "<style>header.page, footer.page { display: none } body { padding: 0 } section:first-child { margin: 0 }"
+# That script never finds a page shorter than its frame; the last word on its height is ours.
+INSIDE = """<style>
+header.page, footer.page { display: none }
+body { display: flow-root; padding: 0 }
+section:first-child { margin: 0 }
+</style>
+<script>
+addEventListener("load", () => {
+  const tell = () => {
+    const { width, height } = document.body.getBoundingClientRect();
+    parent.postMessage({ type: "streamlit:iframe:setSize", width, height: Math.ceil(height) }, "*");
+  };
+  new ResizeObserver(tell).observe(document.body);
+});
+</script>
+"""
 POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
 MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -140,7 +155,7 @@ def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **
     """A report inside the page, without its own heading, and its files to take away."""
     downloads(key, name, files, lambda: page, **labels)
     shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
-    st.iframe(shown.replace("</head>", f"{INSIDE}</style></head>", 1), alt="The report")
+    st.iframe(shown.replace("</head>", f"{INSIDE}</head>", 1), alt="The report")
 
 
 def plain(words: str) -> str:

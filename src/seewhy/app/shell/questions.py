@@ -114,9 +114,10 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
         key=f"{page}-class",
         persist_state="session",
     )
+    place = st.empty()  # its own, so that what follows stays where it is
     if index is None:
         return None
-    against = st.selectbox(
+    against = place.selectbox(
         "rather than",
         [each for each in indices if each != index],
         None,
@@ -141,9 +142,10 @@ def opened(model: str) -> Classifier:
         st.stop()
 
 
-def file_stem(image: Image, *more: str) -> str:
-    """What to call files about a photo, and about `more` than it."""
-    return "-".join(filter(None, map(_letters, (PurePath(image.name).stem, *more)))) or "photo"
+def file_stem(about: Image | str, *more: str) -> str:
+    """What to call files about a photo, or about what has this name, and about `more` than it."""
+    name = about if isinstance(about, str) else PurePath(about.name).stem
+    return "-".join(filter(None, map(_letters, (name, *more)))) or "photo"
 
 
 def _letters(words: str) -> str:
