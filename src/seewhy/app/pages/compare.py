@@ -81,7 +81,7 @@ def _results(found: Comparison, name: str) -> None:
     trial = found.trials[0]
     one = trial.explanations[found.methods[0]]
     st.header(f"Why {one.target_label}?", anchor=False)
-    st.caption(f"{one.image.name}: {plain(one.target_label)} at {one.probability:.1%}, says {plain(one.classifier)}.")
+    st.caption(f"To {plain(one.classifier)} it is {one.probability:.1%} likely.")
     st.header("The verdict", anchor=False)
     st.markdown(verdict(found))
     for table in score_tables(found):
