@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import pearsonr
@@ -165,5 +166,5 @@ def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[
         return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
     depths = np.arange(len(curve))
     slope = float(np.polyfit(depths, curve, 1)[0])
-    _, p = pearsonr(depths, curve)
-    return Trend(name, tuple(curve), slope, float(p))
+    found: Any = pearsonr(depths, curve)  # its stubs know no fields
+    return Trend(name, tuple(curve), slope, float(found.pvalue))
