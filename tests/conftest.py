@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 # Interpreted is quicker than compiled for what the oracles compute here; it has to be said before they are imported.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 from seewhy.models import Classifier, load
+
+# No test is timed: machines are busy, and what is slow is seen in benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -157,7 +157,7 @@ def test_attention(options):
 
 
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_attention_of_any_shape(batch, queries, keys, width, values):
     inputs = (random(batch, queries, width), random(batch, keys, width, seed=1), random(batch, keys, values, seed=2))
     assert_equals_its_own(F.scaled_dot_product_attention, *inputs)

@@ -56,7 +56,7 @@ def test_resampling_into_any_box_agrees_with_the_definition(left, top, wide, hig
         assert spread[y, x] == pytest.approx(literal(values, box, y, x), abs=1e-5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 6), st.integers(0, 6), st.floats(0, 200), st.floats(0, 150), st.floats(210, 320))
 def test_a_hot_cell_lands_where_the_view_puts_it(row, column, left, top, side):
     values = np.zeros((7, 7))

@@ -47,7 +47,7 @@ def patchwork(size=24, count=40, seed=0):
     return np.unique(labels, return_inverse=True)[1].reshape(size, size)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-30, 60), st.floats(-30, 60), st.floats(50, 150), st.floats(50, 150), st.integers(4, 16))
 def test_a_straight_border_lies_where_the_view_puts_it(left, top, wide, high, cut):
     labels = np.zeros((20, 20), int)

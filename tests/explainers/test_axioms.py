@@ -84,7 +84,7 @@ class Functions(Weights):
 
 @methods
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_two_ways_to_write_a_network_give_one_map(name, seed):
     close(explain(name, Functions(seed)).values, explain(name, Modules(seed)).values)
 
@@ -102,7 +102,7 @@ class Sum(nn.Module):
 
 @pytest.mark.parametrize("name", LINEAR)
 @given(seed=seeds, a=st.floats(-2, 2), b=st.floats(-2, 2))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_map_of_a_sum_is_the_sum_of_maps(name, seed, a, b):
     first, second = Modules(seed), Functions(seed + 1)
     one, other = explain(name, first).values, explain(name, second).values
@@ -124,7 +124,7 @@ class LeftHalf(nn.Module):
 
 @methods
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_pixel_that_plays_no_part_gets_nothing(name, seed):
     found = explain(name, LeftHalf(Modules(seed))).values
     assert not found[:, 4:].any()
@@ -132,7 +132,7 @@ def test_a_pixel_that_plays_no_part_gets_nothing(name, seed):
 
 @pytest.mark.parametrize("name", ["integrated-gradients", "deep-lift", "deep-shap", "expected-gradients"])
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_contrast_is_the_difference_of_two(name, seed):
     network = Modules(seed)
     one, other = (explain(name, network, Target(index)).values for index in (1, 0))
@@ -141,6 +141,6 @@ def test_a_contrast_is_the_difference_of_two(name, seed):
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_deep_lift_adds_up_whatever_the_weights(seed):
     assert explain("deep-lift", Modules(seed)).checks["completeness_gap"] < 1e-9

@@ -122,7 +122,7 @@ def far_from_poles(a: np.ndarray, g: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("function", TWINS, ids=lambda function: function.__name__)
 @given(maps())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_map_is_what_its_formula_says(function, pair):
     a, g = pair
     assume(far_from_poles(a, g))
@@ -133,7 +133,7 @@ def test_a_map_is_what_its_formula_says(function, pair):
 
 @pytest.mark.parametrize("function", [eigen_cam, eigen_grad_cam])
 @given(maps())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_principal_map_is_the_projection_on_the_first_singular_vector(function, pair):
     a, g = pair
     features = g * a if function is eigen_grad_cam else a

@@ -22,7 +22,7 @@ def cosine(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
 
 
 @given(features, features)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_map_averages_to_the_cosine_similarity(one, two):
     found = fam(one[None], two).mean()
     if one.mean((1, 2)).any() and two.mean((1, 2)).any():
@@ -34,7 +34,7 @@ def test_the_map_averages_to_the_cosine_similarity(one, two):
 
 
 @given(features, features)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_map_is_what_its_formula_says(one, two):
     f, r = ([sum(channel.flatten().tolist()) / channel.numel() for channel in maps] for maps in (one, two))
     norm = (sum(value**2 for value in f) * sum(value**2 for value in r)) ** 0.5

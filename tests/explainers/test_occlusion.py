@@ -37,7 +37,7 @@ def hidden(classifier: Classifier, image: Image) -> Tensor:
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_patches_are_whole_and_leave_no_pixel_out(height, width, data):
     size = data.draw(st.integers(1, min(height, width)))
     stride = data.draw(st.integers(1, size))

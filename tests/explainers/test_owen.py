@@ -38,7 +38,7 @@ def test_a_block_is_halved_across_its_longer_side_rows_first():
 
 
 @given(st.integers(1, 9), st.integers(1, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_halves_have_the_members_of_the_whole(height, width):
     groups = [grid(height, width)]
     while groups:
@@ -76,7 +76,7 @@ def test_of_two_players_they_are_shapley_values():
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(4, 300), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_all_is_shared_out_however_few_are_asked(height, width, samples, seed):
     weights = torch.randn(height * width, height * width, generator=torch.Generator().manual_seed(seed)).double()
     asked = 0

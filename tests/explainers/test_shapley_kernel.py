@@ -32,7 +32,7 @@ def test_it_is_exact_where_all_coalitions_can_be_asked(players):
 
 
 @given(st.integers(6, 40), st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_is_exact_on_additive_games(players, seed):
     weights = torch.randn(players, generator=seeded(seed), dtype=torch.float64)
     found = kernel_shapley(lambda coalitions: coalitions.double() @ weights, players, 4 * players, seeded(seed))
@@ -42,7 +42,7 @@ def test_it_is_exact_on_additive_games(players, seed):
 
 
 @given(st.integers(0, 10**6), st.integers(36, 500))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_all_is_shared_out_and_linearly(seed, samples):
     one, other = games.noise(9, seed), games.noise(9, seed + 1)
     first, second, both = (
@@ -88,7 +88,7 @@ def test_r2_is_that_of_the_fit():
 
 
 @given(st.integers(2, 14), st.integers(15, 600), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_design_asks_every_pair_once_and_weighs_it_as_the_kernel(players, pairs, seed):
     coalitions, weights, drawn = kernel_design(players, pairs, seeded(seed))
     assert len(coalitions) == len(weights) <= pairs
@@ -120,7 +120,7 @@ def test_sizes_are_drawn_in_proportion():
 
 
 @given(st.integers(5, 12), st.integers(0, 500))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_more_is_asked_than_allowed(players, extra):
     game, samples = games.Table(games.noise(players)), 4 * players + extra
     kernel_shapley(game, players, samples, seeded())

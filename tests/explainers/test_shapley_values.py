@@ -33,7 +33,7 @@ def test_exact_is_worked_by_hand():
 
 
 @given(st.integers(1, 7), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_axioms(players, seed):
     worth, other = games.noise(players, seed), games.noise(players, seed + 1)
     values = exact_shapley(games.Table(worth), players).values
@@ -44,7 +44,7 @@ def test_axioms(players, seed):
 
 
 @given(st.integers(2, 7), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_dummies_get_nothing_and_equals_the_same(players, seed):
     codes = torch.arange(2**players)
     without_first = games.Table(games.noise(players, seed)[codes & ~1])
@@ -67,7 +67,7 @@ def test_orders_are_exact_where_all_coalitions_can_be_asked():
 
 
 @given(st.integers(6, 40), st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_orders_are_exact_on_additive_games(players, seed):
     weights = torch.randn(players, generator=seeded(seed), dtype=torch.float64)
     found = permutation_shapley(lambda coalitions: coalitions.double() @ weights, players, 4 * players, seeded(seed))
@@ -76,7 +76,7 @@ def test_orders_are_exact_on_additive_games(players, seed):
 
 
 @given(st.integers(0, 10**6), st.integers(40, 200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_orders_share_out_all_and_give_dummies_nothing(seed, samples):
     game = games.Table(games.noise(9, seed)[torch.arange(512) & ~1])
     found = permutation_shapley(game, 9, samples, seeded(seed))
@@ -105,7 +105,7 @@ def test_orders_are_unbiased_and_their_errors_cover():
 
 
 @given(st.integers(5, 12), st.integers(0, 500))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_more_is_asked_than_allowed(players, extra):
     game, samples = games.Table(games.noise(players)), 4 * players + extra
     permutation_shapley(game, players, samples, seeded())

@@ -181,7 +181,7 @@ def test_a_split_is_the_same_again_and_another_with_another_seed(tmp_path):
     assert folder.split([0.5, 0.5], seed=1) != folder.split([0.5, 0.5], seed=2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), shares=st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_equal_pictures_never_straddle_and_none_is_lost(tmp_path_factory, seed, shares):
     root = tmp_path_factory.getbasetemp() / "twins"

@@ -126,7 +126,7 @@ def test_an_unknown_colour_is_refused(pixels):
 
 
 @given(st.integers(4, 40), st.integers(4, 40), st.floats(0.02, 0.2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_blur_is_a_gaussian_that_mirrors_the_border(height, width, sigma):
     pixels = torch.rand((3, height, width), generator=seeded(), dtype=torch.float64)
     spread = sigma * min(height, width)

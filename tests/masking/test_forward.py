@@ -132,7 +132,7 @@ rows = st.lists(st.integers(0, len(POOL) - 1), min_size=1, max_size=60)
 
 @pytest.mark.parametrize("network", ["residual", "tiny-vit"])
 @given(asked=rows, batch_size=st.integers(1, 40), alternatives=st.integers(1, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_an_answer_hangs_neither_on_batch_size_nor_order_nor_duplicates(network, asked, batch_size, alternatives):
     fill = Noise(draws=alternatives)
     which = torch.tensor(asked) % alternatives

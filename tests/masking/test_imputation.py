@@ -70,7 +70,7 @@ def pictures_with_holes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(pictures_with_holes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_hole_is_filled_as_the_equations_say(case):
     picture, kept = case
     np.testing.assert_allclose(exactly(picture, kept), literal(picture, kept), atol=1e-7)
@@ -125,7 +125,7 @@ def test_grad_cam_fills_alike(percentile):
 
 
 @given(pictures_with_holes(), st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_one_colour_stays_one_colour(case, shade):
     kept = torch.tensor(case[1])[None]
     flat = torch.full((3, *kept.shape[1:]), shade)
@@ -155,7 +155,7 @@ def test_a_slope_goes_on_through_a_hole():
 
 
 @given(pictures_with_holes())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_nothing_is_brighter_or_darker_than_what_is_known(case):
     picture, kept = case
     filled, known = exactly(picture, kept), picture[:, kept]

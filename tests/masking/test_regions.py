@@ -68,7 +68,7 @@ def test_quickshift_cuts_a_photo_as_lime_does(photo):
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_grid_has_all_its_cells_in_reading_order_and_nearly_of_one_size(height, width, data):
     cells = data.draw(st.integers(1, min(height, width)))
     labels = segment(np.zeros((height, width, 3), np.uint8), "grid", cells=cells)

@@ -16,7 +16,7 @@ MAPS = SIDES.flatmap(lambda size: arrays.arrays(np.float32, size, elements=st.sa
 
 
 @given(MAPS, st.integers(0, 9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ranks_are_an_order_that_respects_the_values(values, seed):
     ranks = pixel_ranks(values, draw_ties(values.shape, seed))
     assert sorted(ranks.ravel()) == list(range(values.size))
@@ -24,7 +24,7 @@ def test_ranks_are_an_order_that_respects_the_values(values, seed):
 
 
 @given(MAPS, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_exactly_so_many_pixels_are_hidden_from_the_right_end(values, data):
     count = data.draw(st.integers(0, values.size))
     ranks = pixel_ranks(values, draw_ties(values.shape, 0))
@@ -56,7 +56,7 @@ def test_a_map_of_zeros_all_but_five_percent_gives_the_asked_area():
 
 
 @given(MAPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_soft_mask_is_the_evidence_from_0_to_1(values):
     mask = soft_mask(values)
     positive = evidence(values)

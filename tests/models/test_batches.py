@@ -149,7 +149,7 @@ def test_other_errors_are_not_its_business(error):
 
 
 @given(count=st.integers(0, 200), fixed=st.none() | st.integers(1, 300), room=st.integers(1, 300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_image_is_answered_once_and_in_order(count, fixed, room):
     machine = Machine(room, SHORT_OF_MEMORY["linux"])
     assert found(count, machine, BatchSize(CPU, fixed)) == [number**2 for number in range(count)]

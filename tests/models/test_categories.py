@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
@@ -57,7 +57,6 @@ def test_imagenet_stands_in_the_order_of_the_world(shared_data):
     assert [ids[0] for ids in imagenet().synonyms] == [index[str(number)][0] for number in range(1000)]
 
 
-@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=8, unique_by=str.casefold))
 def test_every_name_finds_its_own_index(names):
     categories = Categories(tuple(names))

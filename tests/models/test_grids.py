@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.models import Grid
@@ -49,13 +49,11 @@ def test_what_does_not_cover_the_picture_has_no_grid(shape):
     assert find_grid(shape, SQUARE) is None
 
 
-@settings(deadline=None)
 @given(st.integers(5, 40), st.integers(0, 9), st.integers(1, 3))
 def test_the_class_token_and_its_like_are_told_from_patches(side, prefix, channels):
     assert find_grid((1, prefix + side * side, channels), SQUARE) == Grid("tokens", channels, side, side, prefix)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 3))
 def test_folding_puts_each_cell_in_its_place(height, width, prefix):
     tokens = torch.arange(2 * (prefix + height * width) * 3).view(2, -1, 3)

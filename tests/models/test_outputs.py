@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nan
 
@@ -38,7 +38,6 @@ def test_a_wrapped_answer_is_the_plain_one(name):
     assert torch.equal(wrapped.logits(zoo.inputs()), wrapped.module.body(zoo.inputs()))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(2, 9))
 def test_any_count_of_images_and_classes_passes(count, classes):
     logits = torch.arange(count * classes, dtype=torch.float32).view(count, classes)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -100,7 +100,6 @@ def test_a_crop_of_a_wide_photo_leaves_the_sides_out():
     assert view == (144, 16, 368, 240)
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(0, 30), st.tuples(st.integers(1, 300), st.integers(1, 300)))
 def test_the_view_lies_inside_the_photo_about_its_middle(size, margin, shape):
     image = Image(np.zeros((*shape, 3), np.uint8), "black")

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.errors import UnknownName, UsageError
@@ -40,7 +40,6 @@ def test_what_has_no_meaning_is_refused(text, error, words):
         parse_target(text, PETS)
 
 
-@settings(deadline=None)
 @given(st.lists(floats, min_size=2, max_size=6), st.data())
 def test_a_contrast_is_the_difference_of_two_logits(row, data):
     first, second = (data.draw(st.integers(0, len(row) - 1)) for _ in range(2))

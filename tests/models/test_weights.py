@@ -144,7 +144,7 @@ def whole(suffix):
 WHOLE = {suffix: whole(suffix) for suffix in (".safetensors", ".pth")}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(suffix=st.sampled_from(list(WHOLE)), data=st.data())
 def test_a_file_with_a_few_bytes_changed_or_cut_off_is_read_or_refused(tmp_path, suffix, data):
     content = bytearray(WHOLE[suffix])

@@ -23,7 +23,7 @@ def stripes(height: int, width: int, step: int) -> np.ndarray:
     return np.add.outer(np.arange(height), np.arange(width)) % step == 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrays(bool, st.tuples(st.integers(1, 64), st.integers(1, 64)), elements=st.booleans()))
 def test_run_lengths_lose_nothing_and_are_those_of_coco(mask):
     counts = encode(mask)

@@ -32,7 +32,7 @@ def between(values, height, width):
     return weights[0] @ values @ weights[1].T
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(5, 60), st.integers(5, 60), st.integers(1, 4))
 def test_it_shows_the_first_of_all_pixels_sorted(rows, columns, height, width, levels):
     values = np.random.default_rng(rows * columns).integers(0, levels, (rows, columns)).astype(np.float32)
@@ -45,7 +45,7 @@ def test_the_shares_are_those_of_the_source():
     assert SHARES == (0.02, 0.045, 0.08, 0.13, 0.2, 0.3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 9), st.integers(1, 9), st.integers(1, 60), st.integers(1, 60), st.integers(0, 5), st.integers(1, 4)
 )

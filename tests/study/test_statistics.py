@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -141,7 +141,6 @@ def test_agreement_of_rows_by_hand():
     assert kendall_w([[1, 1, 1], [2, 2, 2]]) == 0
 
 
-@settings(deadline=None)
 @given(few_levels)
 def test_agreement_of_rows_is_friedmans_statistic_also_with_ties(scores):
     n, m = scores.shape
@@ -158,7 +157,6 @@ def test_metrics_that_order_alike_agree_whatever_their_direction():
     assert rank_agreement(scores, [True, True, True])[0, 1] == pytest.approx(-1)
 
 
-@settings(deadline=None)
 @given(few_levels)
 def test_agreement_of_metrics_is_scipys_tau(scores):
     found = rank_agreement(scores, [True] * len(scores))

@@ -40,7 +40,7 @@ def test_a_case_by_hand():
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_scikit_learn_says_the_same(pairs):
     from sklearn import metrics
@@ -59,7 +59,6 @@ def test_scikit_learn_says_the_same(pairs):
         assert (mine.f1 or 0) == pytest.approx(f1[place])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_scipy_gives_the_same_interval(case):
     from scipy import stats
