@@ -15,7 +15,7 @@ from seewhy.people.leases import LEASE
 from seewhy.people.players import join
 from seewhy.people.records import Outcome, RoundView
 from seewhy.people.reveal import reveal
-from seewhy.people.rounds import add_rounds, answers, open_seats
+from seewhy.people.rounds import add_rounds, answers, open_seats, played_classes
 
 ODD_TEXTS = {
     "emoji": "🦊👩‍👩‍👧" * 800,
@@ -131,6 +131,18 @@ def play_all(store, player):
         resign(store, player, view.round, key=f"{player}-{view.round}")
         numbers.append(view.round)
     return numbers
+
+
+def test_the_classes_that_were_played_are_those_of_the_answers(store, ann):
+    add_rounds(store, map(new_round, range(3)))
+    model = new_round(0).model
+    assert played_classes(store, model) == set()
+    resign(store, ann, next_round(store, ann).round, key="1")
+    assert len(played_classes(store, model)) == 1
+    while view := next_round(store, ann):
+        resign(store, ann, view.round, key=str(view.round))
+    assert played_classes(store, model) == {each.true_class for each in answers(store)}
+    assert played_classes(store, "another") == set()
 
 
 def test_a_player_meets_new_pictures_first(store, ann):

@@ -39,7 +39,11 @@ class Colors:
     def __post_init__(self) -> None:
         if not 0 < self.opacity <= 1:
             raise UsageError(f"opacity is {self.opacity}, but must be above 0 and at most 1")
-        palette(self.cmap, signed=False)
+        if self.cmap is not None:
+            palette(self.cmap, signed=False)
+
+
+OURS = Colors()
 
 
 def peak(*maps: Map, signed: bool, percentile: float = 100.0) -> float:
@@ -96,9 +100,6 @@ def palette(name: str | None, *, signed: bool) -> Colormap:
         near = ", ".join(get_close_matches(name, mpl.colormaps, n=4)) or "inferno, viridis, jet, RdBu_r"
         raise UnknownName(f"no colour map is called {name!r}; Matplotlib has {near}")
     return mpl.colormaps[name]
-
-
-OURS = Colors()
 
 
 def _evidence(values: Map, signed: bool) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import pearsonr
+from scipy.stats import linregress
 
 from seewhy.images import Image
 from seewhy.models import Target
@@ -164,7 +164,5 @@ def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[
     curve = [float(np.mean(by_layer[layer])) if by_layer.get(layer) else 0.0 for layer in layers]
     if len(curve) < FEWEST or len(set(curve)) == 1:  # too short, or level
         return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
-    depths = np.arange(len(curve))
-    slope = float(np.polyfit(depths, curve, 1)[0])
-    found: Any = pearsonr(depths, curve)  # its stubs know no fields
-    return Trend(name, tuple(curve), slope, float(found.pvalue))
+    line: Any = linregress(np.arange(len(curve)), curve)  # its stubs know no fields
+    return Trend(name, tuple(curve), float(line.slope), float(line.pvalue))

@@ -25,6 +25,7 @@ __all__ = [
     "map_of",
     "open_seats",
     "option_counts",
+    "played_classes",
     "put_round",
     "round_weights",
 ]
@@ -150,6 +151,13 @@ def gold_rounds(store: Store) -> set[int]:
     """The numbers of the rounds that everybody plays as a check."""
     with store.reading() as session:
         return set(session.scalars(select(RoundRow.id).where(RoundRow.gold)))
+
+
+def played_classes(store: Store, model: str) -> set[str]:
+    """The true classes of the rounds that somebody answered, about the classifier of this fingerprint."""
+    wanted = select(RoundRow.true_class).join(AnswerRow, AnswerRow.round_id == RoundRow.id).distinct()
+    with store.reading() as session:
+        return set(session.scalars(wanted.where(RoundRow.model == model)))
 
 
 def option_counts(store: Store) -> dict[int, int]:

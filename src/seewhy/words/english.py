@@ -50,11 +50,10 @@ def _corrected(texts: Counter[str], names: Sequence[str], own: Iterable[str]) ->
     return {text: without_names(" ".join(map(correct, words)), names) for text, words in typed.items()}
 
 
-def _words(phrases: Mapping[str, str], own: Iterable[str]) -> dict[str, list[Word]]:
+def _words(phrases: Mapping[str, str], own: frozenset[str]) -> dict[str, list[Word]]:
     """The words with meaning of each phrase that has one; those of the class's name only where it has no other."""
     found = zip(phrases, analyse(list(phrases.values())), strict=True)
     meant = {text: [word for word in words if not word.filler] for text, words in found}
-    own = set(own)
     telling = {text: [word for word in words if not {word.text, word.lemma} & own] for text, words in meant.items()}
     return {text: telling[text] or words for text, words in meant.items() if words}
 

@@ -57,19 +57,20 @@ def show() -> None:
             st.caption(f"Note: {note}.")
         called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
         label = storable(called).strip()[:LONGEST]
-        _others(name, image, label)
+        kept = {each.label: each for each in drawn(crowd(), name, image.sha256)} if image else {}
+        if others := [f"“{plain(each)}”" for each in kept if each != label]:
+            st.caption(f"You have drawn {listed(others)} here, too.")
     with right:
         if image is None or not label:
             again = AGAIN.get(st.session_state["annotate-source"], "") if image is None else ""
             st.info(f"Choose a photo, and say what you mark. {again}", icon=":material/draw:")
             return
-        _canvas(name, image, label, called)
-        saved = _saved(name, image, label)
-    if saved:
-        _agreement(image, saved)
+        _canvas(name, image, label, called, kept.get(label))
+    if label in kept:
+        _agreement(image, kept[label])
 
 
-def _canvas(name: str, image: Image, label: str, typed: str) -> None:
+def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision | None) -> None:
     """The drawing, and what went wrong with the last attempt to save it."""
 
     def save(drawing: Drawing) -> None:
@@ -82,21 +83,9 @@ def _canvas(name: str, image: Image, label: str, typed: str) -> None:
 
     refused, why = st.session_state.pop(SAID, (None, ""))
     identity = sha256(f"{name}\n{image.sha256}\n{label}".encode()).hexdigest()
-    saved = _saved(name, image, label)
     annotate("annotate-canvas", identity, image, label, saved, save, fields={LABEL: typed}, refused=refused)
     if refused:
         st.error(why, icon=":material/error:")
-
-
-def _others(name: str, image: Image | None, label: str) -> None:
-    """What else this player has drawn on the photo."""
-    known = [each.label for each in drawn(crowd(), name, image.sha256)] if image else []
-    if others := [f"“{plain(each)}”" for each in known if each != label]:
-        st.caption(f"You have drawn {listed(others)} here, too.")
-
-
-def _saved(name: str, image: Image, label: str) -> MaskRevision | None:
-    return next((each for each in drawn(crowd(), name, image.sha256) if each.label == label), None)
 
 
 def _agreement(image: Image, saved: MaskRevision) -> None:

@@ -15,7 +15,7 @@ from seewhy.app.shell.page import Page
 from seewhy.app.shell.parts import follow, heading, plain, show_report
 from seewhy.app.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
 from seewhy.images import find_images, samples
-from seewhy.people.rounds import answers
+from seewhy.people.rounds import played_classes
 
 __all__ = ["PAGE"]
 
@@ -63,7 +63,7 @@ def _class() -> None:
     model = choose_model("network")
     classifier = opened(model)
     categories = classifier.categories
-    played = {answer.true_class for answer in answers(crowd(), model=classifier.fingerprint)}
+    played = played_classes(crowd(), classifier.fingerprint)
     index = st.selectbox(
         "Class",
         sorted(range(len(categories)), key=lambda each: categories[each] not in played),
