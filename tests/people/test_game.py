@@ -137,7 +137,7 @@ def test_the_classes_that_were_played_are_those_of_the_answers(store, ann):
     add_rounds(store, map(new_round, range(3)))
     model = new_round(0).model
     assert played_classes(store, model) == set()
-    resign(store, ann, next_round(store, ann).round, key="1")
+    resign(store, ann, next_round(store, ann).round, key="first")
     assert len(played_classes(store, model)) == 1
     while view := next_round(store, ann):
         resign(store, ann, view.round, key=str(view.round))
