@@ -25,8 +25,8 @@ import torch
 from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
-from seewhy.explainers.region_method import seen_pixels
-from seewhy.masking import MaskedForward, segment
+from seewhy.engines import MaskedForward, segment
+from seewhy.methods.region_method import seen_pixels
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "out" / "alibi"

@@ -12,8 +12,8 @@ from benchmarks._timing import machine, write_section
 from torch import Tensor
 
 from seewhy import Classifier, open_image
-from seewhy.explainers.region_method import seen_pixels
-from seewhy.masking import MaskedForward, segment
+from seewhy.engines import MaskedForward, segment
+from seewhy.methods.region_method import seen_pixels
 
 PHOTO, COALITIONS, KEPT = "sample:coffee", 192, 0.7
 OURS, BARE, LOOP_8, LOOP_32 = "engine", "its network, bare", "plain loop, 8", "plain loop, 32"

@@ -10,7 +10,7 @@ from benchmarks._networks import DEFAULT, classifier_of
 from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, open_image
-from seewhy.masking import Images
+from seewhy.engines import Images
 
 PHOTOS = ("sample:coffee", "sample:cat", "sample:astronaut")
 OTHERS = ("sample:rocket", "sample:coffee", "sample:cat", "sample:astronaut")

@@ -12,8 +12,8 @@ from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._timing import Timing, machine, write_section
 
 from seewhy import Classifier, Explanation, Target, find_method, open_image
-from seewhy.masking import Linear
-from seewhy.masking.imputation import linear_imputation
+from seewhy.engines import Linear
+from seewhy.engines.imputation import linear_imputation
 from seewhy.metrics import Subject, find_metric
 from seewhy.models.shim import ready_torchvision
 

@@ -10,8 +10,8 @@ from benchmarks._networks import MODELS, classifier_of
 from benchmarks._timing import machine, take_turns, write_section
 from torch import Tensor
 
-from seewhy.backward import DEEPLIFT, RuleSet, applying, frozen
-from seewhy.backward.lrp_rules import composite, epsilon, z_plus
+from seewhy.engines import DEEPLIFT, RuleSet, applying, frozen
+from seewhy.engines.lrp_rules import composite, epsilon, z_plus
 from seewhy.models import Classifier
 from seewhy.models.inference import exact_copy
 from seewhy.models.memory import keep_large_blocks

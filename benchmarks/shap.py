@@ -13,9 +13,9 @@ from benchmarks._timing import Timing, machine, write_section
 from torch import Tensor
 
 from seewhy import Classifier, Explanation, Image, Target, find_method, open_image
-from seewhy.explainers import Method
-from seewhy.explainers.region_method import seen_pixels
-from seewhy.masking import find_fill, segment
+from seewhy.engines import find_fill, segment
+from seewhy.methods import Method
+from seewhy.methods.region_method import seen_pixels
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
 EVALUATIONS = {KERNEL: 200, PARTITION: 200}

@@ -10,10 +10,10 @@ from PIL import Image
 
 import seewhy
 from seewhy.draw import fit
-from seewhy.explainers import MethodInfo, find_method, suitable_methods
-from seewhy.explainers.pictures import explanation_tile
-from seewhy.jobs import Request, explain_each
+from seewhy.methods import MethodInfo, find_method, suitable_methods
+from seewhy.methods.pictures import explanation_tile
 from seewhy.report.words import counted
+from seewhy.verbs import Request, explain_each
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PHOTO = "sample:cat"

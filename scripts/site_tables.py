@@ -15,11 +15,11 @@ import typer
 from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from seewhy.app.settings import Settings
-from seewhy.catalogue import Entry
 from seewhy.cli.app import app
-from seewhy.explainers import MethodInfo, list_methods
+from seewhy.core.catalogue import Entry
+from seewhy.methods import MethodInfo, list_methods
 from seewhy.metrics import MetricInfo, list_metrics
+from seewhy.web.settings import Settings
 
 __all__ = ["commands", "methods", "metrics", "on_page_markdown", "variables"]
 

@@ -19,19 +19,19 @@ PACKAGE = ROOT / "src/seewhy"
 # From left to right: a room imports rooms to its left, never one beside it.
 ROOMS = (
     {"errors"},
-    {"progress", "home", "writing", "catalogue"},
+    {"core"},
     {"images"},
     {"draw"},
     {"models"},
-    {"masking", "backward"},
-    {"explainers"},
+    {"engines"},
+    {"methods"},
     {"metrics"},
     {"people", "train", "words"},
     {"cases", "prototypes", "network"},
     {"study"},
     {"report"},
-    {"jobs"},
-    {"app"},
+    {"verbs"},
+    {"web"},
     {"cli"},
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
@@ -83,16 +83,16 @@ def test_a_module_imports_only_rooms_to_its_left(path):
     [
         ("import seewhy.models.load", {"models"}),
         ("from seewhy import draw, errors", {"draw", "errors"}),
-        ("from seewhy.jobs.explain import run", {"jobs"}),
+        ("from seewhy.verbs.explain import run", {"verbs"}),
         ("from ..report import html", {"report"}),
-        ("from . import masking", {"explainers"}),
-        ("from .masking import Masked", {"explainers"}),
+        ("from . import masking", {"methods"}),
+        ("from .masking import Masked", {"methods"}),
         ("def late():\n    import seewhy", {""}),
         ("import torch, seewhylike.models", set()),
     ],
 )
 def test_every_form_of_import_is_seen(source, rooms):
-    assert rooms_entered(source, ["explainers"]) == rooms
+    assert rooms_entered(source, ["methods"]) == rooms
 
 
 @modules
@@ -103,10 +103,10 @@ def test_errors_are_raised_not_asserted(path):
 
 @modules
 def test_a_module_fits_in_the_head(path):
-    assert len(path.read_text("utf-8").splitlines()) <= 300
+    assert len(path.read_text("utf-8").splitlines()) <= 500
 
 
-@pytest.mark.parametrize("name", ["seewhy", "seewhy.errors", "seewhy.progress"])
+@pytest.mark.parametrize("name", ["seewhy", "seewhy.errors", "seewhy.core.progress"])
 def test_an_import_loads_nothing_heavy(name):
     assert not HEAVY & set(fresh_python(f"import sys, {name}; print(*sys.modules)").split())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.writing import whole_file, write_json, write_whole
+from seewhy.core.writing import whole_file, write_json, write_whole
 
 
 def test_a_file_is_written_into_a_folder_that_is_made(tmp_path):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
-    from seewhy.explainers import Explanation, find_method, list_methods, register
     from seewhy.images import Image, open_image
-    from seewhy.jobs import explain
+    from seewhy.methods import Explanation, find_method, list_methods, register
     from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
+    from seewhy.verbs import explain
 
 __version__ = "0.1.0"
 
@@ -40,19 +40,19 @@ __all__ = [
 _HOMES = {
     "Classifier": "models",
     "Colors": "draw",
-    "Explanation": "explainers",
+    "Explanation": "methods",
     "Image": "images",
     "Prediction": "models",
     "Preprocessing": "models",
     "SeewhyError": "errors",
     "Target": "models",
     "black_box": "models",
-    "explain": "jobs",
-    "find_method": "explainers",
-    "list_methods": "explainers",
+    "explain": "verbs",
+    "find_method": "methods",
+    "list_methods": "methods",
     "load": "models",
     "open_image": "images",
-    "register": "explainers",
+    "register": "methods",
 }
 
 

@@ -2,21 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "AmbiguousClass",
-    "BadImage",
-    "Cancelled",
-    "Conflict",
-    "ExplainError",
-    "ModelError",
-    "NonFinite",
-    "QueueFull",
-    "SeewhyError",
-    "StoreError",
-    "UnknownName",
-    "UsageError",
-]
-
 
 class SeewhyError(Exception):
     """Root of every error that seewhy raises on purpose."""

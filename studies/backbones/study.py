@@ -19,10 +19,10 @@ from pathlib import Path
 from seewhy import find_method, load
 from seewhy.cli.console import progress_bar
 from seewhy.errors import ModelError
-from seewhy.jobs import study
 from seewhy.report import write_study_report
 from seewhy.report.study_tables import grids, markdown
 from seewhy.study.summary import ModelScores, StudyResult, mean_rank, means_of
+from seewhy.verbs import study
 
 BACKBONES = ("torchvision:vgg16", "torchvision:resnet50", "torchvision:densenet121")
 CONTROLS = ("control:random", "control:gaussian")

@@ -13,10 +13,10 @@ from itertools import combinations
 from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
-from seewhy.jobs import Request, explain_each, save_each
 from seewhy.metrics.cells import cell_means
 from seewhy.metrics.correlation import spearman
 from seewhy.report import write_explain_report
+from seewhy.verbs import Request, explain_each, save_each
 
 METHODS = ("lime", "anchors", "expected-gradients", "deep-shap")
 MAPS = ("lime", "expected-gradients", "deep-shap")

@@ -18,11 +18,9 @@ import numpy as np
 
 from seewhy import load
 from seewhy.cli.console import progress_bar
+from seewhy.core.progress import Progress
 from seewhy.errors import SeewhyError
-from seewhy.jobs import evaluate, save_evaluation, train
-from seewhy.jobs.prototypes import train_prototypes_on
 from seewhy.models import Classifier
-from seewhy.progress import Progress
 from seewhy.report import write_evaluate_report, write_prototypes_report, write_train_report
 from seewhy.report.judging import share_words
 from seewhy.report.words import counted
@@ -31,6 +29,8 @@ from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe, find_recipe
 from seewhy.train.training import Training
+from seewhy.verbs import evaluate, save_evaluation, train
+from seewhy.verbs.prototypes import train_prototypes_on
 
 BATCH = 16
 

@@ -18,11 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import Classifier, Image, load
-from seewhy.explainers import Outcome
+from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
-from seewhy.jobs import NetworkRequest, Request, explain_each, explain_network_each, save_each
-from seewhy.jobs.rounds import RoundsWanted, make_rounds
-from seewhy.jobs.words import Lexicon, global_view, lexicon
+from seewhy.methods import Outcome
 from seewhy.metrics.cells import cell_means
 from seewhy.metrics.correlation import spearman
 from seewhy.models import Target
@@ -32,9 +30,11 @@ from seewhy.network.labels import words_of
 from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
-from seewhy.progress import Progress
 from seewhy.report import write_explain_report, write_network_report
 from seewhy.report.global_view import write_global_report
+from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, save_each
+from seewhy.verbs.rounds import RoundsWanted, make_rounds
+from seewhy.verbs.words import Lexicon, global_view, lexicon
 
 GROUPS = (
     "terrier",

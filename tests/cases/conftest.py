@@ -7,9 +7,9 @@ import pytest
 
 from cases.squares import classifier, folder_of
 from seewhy.cases import About, Built, Embedder, build, find_embedder
+from seewhy.core.progress import Progress, silent
 from seewhy.images import Folder
 from seewhy.models import Classifier
-from seewhy.progress import Progress, silent
 
 Builds = Callable[..., Built]
 

@@ -11,8 +11,8 @@ from cases.squares import COLOURS, square
 from seewhy.cases import counterfactuals, find_counterfactuals, find_embedder
 from seewhy.cases.removal import least_removal
 from seewhy.cases.swaps import greedy_pairs, swap_cells
+from seewhy.engines import find_fill
 from seewhy.errors import UsageError
-from seewhy.masking import find_fill
 from seewhy.models import black_box
 from seewhy.models.tail import tail
 

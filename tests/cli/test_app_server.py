@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import seewhy.app.server as home
+import seewhy.web.server as home
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_port_that_is_none_is_refused(seewhy, served):
 
 
 def test_without_the_extra_it_says_what_to_install(seewhy, monkeypatch):
-    monkeypatch.setitem(sys.modules, "seewhy.app.server", None)
+    monkeypatch.setitem(sys.modules, "seewhy.web.server", None)
     run = seewhy("app")
     assert run.code == 2
     assert "pip install 'seewhy[app]'" in run.err

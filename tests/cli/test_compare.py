@@ -7,10 +7,10 @@ import pytest
 
 from cli import nets
 from cli.nets import TOY
-from seewhy.explainers import Explanation
 from seewhy.images import Image, open_image
-from seewhy.jobs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST
+from seewhy.methods import Explanation
 from seewhy.report.verdict import title_of
+from seewhy.verbs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST
 
 FEW = ("--method", "grad-cam,rise", "--metric", "insertion-minus-deletion,sparseness")
 CONTROLS = ["Random map", "Centred Gaussian", "Sobel edges", "Empty map"]

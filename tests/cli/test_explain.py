@@ -9,8 +9,8 @@ import pytest
 from cli import nets
 from cli.nets import TOY
 from seewhy import models
-from seewhy.explainers import Explanation
 from seewhy.images import open_image
+from seewhy.methods import Explanation
 
 LIKELIEST = {
     "a.png": ["goldfish", "espresso", "tiger cat"],

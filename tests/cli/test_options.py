@@ -7,10 +7,10 @@ import pytest
 import seewhy
 from seewhy.cli import options
 from seewhy.cli.explain import explain
+from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.explainers.registry import list_methods
-from seewhy.jobs import Request
-from seewhy.masking import FILLS, Images
+from seewhy.methods.registry import list_methods
+from seewhy.verbs import Request
 
 
 def names(background):

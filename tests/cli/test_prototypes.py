@@ -22,7 +22,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(place):
-    from seewhy.jobs import train_prototypes_on
+    from seewhy.verbs import train_prototypes_on
 
     train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=trunks.QUICK)
     return place / "model"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import planted
-from seewhy.explainers import Explanation
 from seewhy.images import Image
+from seewhy.methods import Explanation
 from seewhy.metrics import Score, Subject, find_metric
 from seewhy.models import Classifier, Prediction, Preprocessing, Target
 

@@ -7,7 +7,7 @@ import pytest
 
 import zoo
 from metrics.samples import explanation, seeded
-from seewhy.explainers import find_method
+from seewhy.methods import find_method
 from seewhy.metrics import Subject, find_metric
 from seewhy.models import Target
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import zoo
-from explainers.test_conformance import leaving_no_trace
+from methods.test_conformance import leaving_no_trace
 from metrics.samples import seeded
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, UnknownName, UsageError
-from seewhy.explainers import Explanation, find_method
+from seewhy.methods import Explanation, find_method
 from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric, list_metrics, metric_info
 from seewhy.models import Target
 from seewhy.models.black_box import black_box
-from seewhy.progress import Progress, silent
 
 NAMES = [info.name for info in list_metrics()]
 FAMILIES = {"faithfulness", "localisation", "robustness", "complexity", "sanity"}

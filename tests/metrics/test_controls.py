@@ -9,7 +9,7 @@ from skimage.filters import sobel
 import zoo
 from metrics.samples import noisy, seeded
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation, Method, list_methods
+from seewhy.methods import Explanation, Method, list_methods
 from seewhy.metrics import CONTROLS
 from seewhy.metrics.controls import CentredGaussian, RandomMap
 from seewhy.models import Classifier, Preprocessing, Target

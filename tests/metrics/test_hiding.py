@@ -8,12 +8,12 @@ import torch
 
 import zoo
 from metrics.samples import explanation, seeded
-from seewhy.explainers.map_method import probability
-from seewhy.masking import find_fill
+from seewhy.core.progress import silent
+from seewhy.engines import find_fill
+from seewhy.methods.map_method import probability
 from seewhy.metrics import Subject
 from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
 from seewhy.models import Target
-from seewhy.progress import silent
 
 HIDINGS = [Hiding("highest", 100), Hiding("lowest", 700), Hiding("highest", 0), Hiding("lowest", 1024)]
 TARGETS = [Target(0), Target(3), Target(1, against=2)]

@@ -18,10 +18,10 @@ from metrics.samples import (
     values,
     white,
 )
+from seewhy.core.progress import silent
 from seewhy.errors import UsageError
 from seewhy.metrics import Subject, find_metric
 from seewhy.metrics.insertion import area_under
-from seewhy.progress import silent
 
 WEIGHTS = np.arange(1, 17).reshape(4, 4) / 170
 

@@ -13,7 +13,7 @@ import planted
 import zoo
 from metrics.samples import RED, seeded
 from seewhy.errors import UsageError
-from seewhy.explainers import Method, find_method
+from seewhy.methods import Method, find_method
 from seewhy.metrics import CONTROLS, Score, Subject, find_metric
 from seewhy.metrics.randomisation import in_stages, layers_of_weights, shuffle
 from seewhy.models import Classifier, Target

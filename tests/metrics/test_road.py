@@ -7,9 +7,9 @@ import pytest
 
 import planted
 from metrics.samples import noisy, perfect_map, planted_subject, random_map, scores, summing, values, white
+from seewhy.engines import Linear
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.masking import Linear
 from seewhy.metrics import Subject
 from seewhy.metrics.road import combined
 from seewhy.models.shim import ready_torchvision

@@ -13,7 +13,7 @@ from torch import Tensor
 import zoo
 from metrics.samples import seeded
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation, Method, find_method
+from seewhy.methods import Explanation, Method, find_method
 from seewhy.metrics import CONTROLS, Score, Subject, find_metric
 from seewhy.metrics.ordering import soft_mask
 from seewhy.metrics.robustness import max_sensitivity, stability

@@ -8,11 +8,11 @@ import torch
 
 import zoo
 from metrics.samples import seeded
+from seewhy.core.progress import silent
+from seewhy.engines import Blur
 from seewhy.errors import NonFinite, UsageError
-from seewhy.masking import Blur
 from seewhy.metrics import Score, Subject
 from seewhy.models import Classifier, Preprocessing
-from seewhy.progress import silent
 
 PREPROCESSINGS = [
     Preprocessing((32, 32)),

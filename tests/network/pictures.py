@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from seewhy.explainers import Cost
 from seewhy.images import Image
+from seewhy.methods import Cost
 from seewhy.models import Box, Grid, Prediction, Target
 from seewhy.network import Cluster, Effect, LayerView, NetworkView
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from seewhy.explainers import Cost, Explanation
 from seewhy.images import Image
+from seewhy.methods import Cost, Explanation
 from seewhy.models import Box, Prediction, Target
 
 CLASSES = ("tiger cat", "Egyptian cat", "tabby", "lynx", "<script>alert(1)</script>")

@@ -10,11 +10,11 @@ import pytest
 
 from report.samples import photo
 from report.test_explain import Page, failure
-from seewhy.jobs.compare import FAST, MOST
 from seewhy.metrics import metric_info
 from seewhy.report import write_compare_report
 from seewhy.report.compare import SHOWN
 from seewhy.report.verdict import verdict
+from seewhy.verbs.compare import FAST, MOST
 from study.contests import METHODS, UP, comparison, contest, trial
 
 CONTROL_TITLES = ["Random map", "Centred Gaussian", "Sobel edges", "Empty map"]

@@ -11,9 +11,9 @@ import pytest
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
 from seewhy.draw.bars import EXPLAINED
 from seewhy.errors import BadImage
-from seewhy.explainers import Outcome, RegionWeights, Rule
-from seewhy.explainers.registry import method_info
 from seewhy.images import Image
+from seewhy.methods import Outcome, RegionWeights, Rule
+from seewhy.methods.registry import method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report import write_explain_report
 

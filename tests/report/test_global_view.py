@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 import planted
-from app.browsing import chromium, misshapen
 from network.test_labels import words
 from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
 from seewhy.report.global_view import write_global_report
+from web.browsing import chromium, misshapen
 
 
 @pytest.fixture(scope="module")

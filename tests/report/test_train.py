@@ -12,7 +12,6 @@ import pytest
 import planted
 from report.test_explain import Page
 from seewhy.errors import BadImage
-from seewhy.jobs import evaluate
 from seewhy.report import write_evaluate_report, write_train_report
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.train.evaluate import Evaluation
@@ -20,6 +19,7 @@ from seewhy.train.finetune import Epoch
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import RECIPES, Recipe
 from seewhy.train.training import Training
+from seewhy.verbs import evaluate
 from tints import write_tints
 
 EVIL = "<script>alert(1)</script>"

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from report.samples import explanation, photo
-from seewhy.explainers import Cost
-from seewhy.explainers.registry import method_info
 from seewhy.images import Image
+from seewhy.methods import Cost
+from seewhy.methods.registry import method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report.words import alternative, asked_classes, cautions, check_words, cost_words, counted, facts, listed
 

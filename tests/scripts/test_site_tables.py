@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.app.settings import Settings
-from seewhy.explainers import list_methods
+from seewhy.methods import list_methods
 from seewhy.metrics import list_metrics
+from seewhy.web.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 site = runpy.run_path(str(ROOT / "scripts/site_tables.py"))

@@ -14,8 +14,8 @@ import zoo
 from cli import nets
 from cli.nets import TOY
 from seewhy.errors import BadImage, UsageError
-from seewhy.explainers import find_method
 from seewhy.images import Folder, open_image
+from seewhy.methods import find_method
 from seewhy.metrics import CONTROLS, Subject, find_metric
 from seewhy.metrics.cells import in_cells
 from seewhy.models import Classifier, Preprocessing, Target

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from seewhy.cases.embedders import Embedder
     from seewhy.images import Image
 
-__all__ = ["jaccard", "twins_beside"]
-
 
 def jaccard(one: Collection[str], other: Collection[str]) -> float:
     """What two sets have in common, as a share of what either has."""

@@ -14,16 +14,14 @@ import numpy as np
 
 from seewhy import __version__
 from seewhy.cases.neighbours import Neighbours, write_index
+from seewhy.core.writing import write_json
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
-from seewhy.writing import write_json
 
 if TYPE_CHECKING:
     import polars as pl
 
     from seewhy.cases.embedders import Embedder
-
-__all__ = ["About", "CaseBase", "finish_writing", "write_base"]
 
 SCHEMA = 1
 VECTORS, LOGITS, TABLE, INDEX = "embeddings.npy", "logits.npy", "cases.parquet", "index.faiss"

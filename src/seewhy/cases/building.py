@@ -21,15 +21,13 @@ import numpy as np
 from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_base
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.prints import picture_print
+from seewhy.core.progress import Progress, silent
+from seewhy.core.writing import whole_file, write_json
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
-from seewhy.progress import Progress, silent
-from seewhy.writing import whole_file, write_json
 
 if TYPE_CHECKING:
     import polars as pl
-
-__all__ = ["Built", "build"]
 
 JOURNAL, ABOUT, LOCK = "building", "about.json", ".lock.sqlite"
 BATCH = 16  # always full, since from here on convolutions of one picture do not depend on its neighbours

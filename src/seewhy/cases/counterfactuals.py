@@ -13,16 +13,14 @@ from seewhy.cases.queries import Copy, Query, case_of, copies, nearest
 from seewhy.cases.removal import Removal, least_removal
 from seewhy.cases.swaps import Swap, swap_cells
 from seewhy.cases.twins import Twin
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
-from seewhy.progress import Progress, silent
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
     from seewhy.cases.embedders import Embedder
     from seewhy.images import Image
     from seewhy.models import Classifier, Prediction
-
-__all__ = ["Counterfactuals", "find_counterfactuals"]
 
 NEIGHBOURHOOD = 20  # nearest like cases, among which the semi-factual is looked for
 ASKED_AGAIN = 10  # nearest unlike cases that the classifier is asked about once more

@@ -16,8 +16,6 @@ from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.models.encoders import Encoder, load_encoder
 
-__all__ = ["EMBEDDINGS", "Cole", "Embedded", "Embedder", "Encoded", "Penultimate", "contributions", "find_embedder"]
-
 LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
 
 

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from seewhy.cases.embedders import Embedder
-from seewhy.explainers.fam import fam
 from seewhy.images import Image
+from seewhy.methods.fam import fam
 from seewhy.models import Box, capture, folded
-
-__all__ = ["Likeness", "likenesses"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class Likeness:
 def likenesses(embedder: Embedder, image: Image, others: Sequence[Image]) -> list[Likeness]:
     """Where `image` and each of `others` are alike, from one forward.
 
-    Source: Liao 2023 (see `explainers.fam`), with the channels of COLE weighted as its vectors are.
+    Source: Liao 2023 (see `methods.fam`), with the channels of COLE weighted as its vectors are.
 
     Raises:
         ExplainError: no layer of the network covers the picture.

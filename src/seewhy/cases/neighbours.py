@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["EXACT", "Found", "Neighbours", "write_index"]
-
 EXACT = 50_000  # vectors: so many are compared one by one in some milliseconds
 LISTS_PER_ROOT = 4  # lists, as multiples of √n; what FAISS recommends
 LEARNT_FROM = 64  # vectors for each list

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from seewhy.draw import View
     from seewhy.images import Image
 
-__all__ = ["likeness_pictures", "removal_picture", "seen_picture", "swap_pictures", "twins_panel"]
-
 LONGEST = 640
 
 

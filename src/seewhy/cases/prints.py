@@ -7,8 +7,6 @@ from PIL import Image as Pillow
 
 from seewhy.images import Image
 
-__all__ = ["differing_bits", "picture_print"]
-
 SIDE = 8
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from seewhy.cases.embedders import Embedder
     from seewhy.images import Image
 
-__all__ = ["Case", "Copy", "Query", "case_of", "copies", "nearest"]
-
 # Of 64 bits. Between the 124,750 pairs of 500 photos no two differ in fewer than 7; after saving as JPEG again, scaling
 # to half or brightening by a fifth a photo differs from itself in 7 at most, mostly in one.
 SAME_PRINT, LIKE_PRINT = 4, 16

@@ -9,15 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.explainers.region_method import seen_pixels
-from seewhy.masking import MaskedForward, find_fill, segment
-from seewhy.progress import Progress, silent
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import MaskedForward, find_fill, segment
+from seewhy.methods.region_method import seen_pixels
 
 if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Box, Classifier, Prediction
-
-__all__ = ["Removal", "least_removal"]
 
 REGIONS, FILL = "slic", "blur"
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Classifier
 
-__all__ = ["Cell", "Pair", "Swap", "greedy_pairs", "swap_cells"]
-
 TRIED = 64  # pairs of a step that are put to the network, those of the largest first-order gain
 BATCH = 16
 

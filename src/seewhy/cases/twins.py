@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Prediction
 
-__all__ = ["Beside", "Twin", "Twins", "Vote", "case_classes", "find_twins", "trust_score"]
-
 
 @dataclass(frozen=True, eq=False)
 class Twin:

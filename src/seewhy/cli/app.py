@@ -24,8 +24,6 @@ from seewhy.cli import (
 from seewhy.cli.console import complain
 from seewhy.errors import SeewhyError, UsageError
 
-__all__ = ["FAILED", "SOME_FAILED", "WRONG_USAGE", "app", "main"]
-
 FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
 
 app = typer.Typer(

@@ -9,8 +9,6 @@ import typer
 from seewhy.cli.console import note
 from seewhy.errors import UsageError
 
-__all__ = ["app_server"]
-
 
 def app_server(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8501,
@@ -20,7 +18,7 @@ def app_server(
 ) -> None:
     """Start the app in a browser, with the REST interface at `/api/docs`; `SEEWHY_…` variables are its settings."""
     try:
-        from seewhy.app.server import serve
+        from seewhy.web.server import serve
     except ModuleNotFoundError as error:
         raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
     note(f"http://{host}:{port} (Ctrl-C to stop), REST interface at http://{host}:{port}/api/docs")

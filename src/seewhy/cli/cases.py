@@ -13,9 +13,7 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 if TYPE_CHECKING:
     from seewhy.cases import Counterfactuals, Twins
     from seewhy.cases.twins import Beside
-    from seewhy.jobs import Cases
-
-__all__ = ["app", "build", "counterfactual", "twins"]
+    from seewhy.verbs import Cases
 
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
 
@@ -42,8 +40,8 @@ def build(
     json: options.Json = False,
 ) -> None:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
-    from seewhy.jobs import build_cases
     from seewhy.models import load
+    from seewhy.verbs import build_cases
 
     with waiting(f"loading {model}"):
         classifier = load(model, weights, device)
@@ -90,8 +88,8 @@ def twins(
 ) -> None:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.images import find_images
-    from seewhy.jobs import ask_each, find_twins, open_each, save_twins, twins_values
     from seewhy.report import write_twins_report
+    from seewhy.verbs import ask_each, find_twins, open_each, save_twins, twins_values
 
     opened, failures = open_each(find_images(images))
     first = _open(cases, model, weights, device)
@@ -125,8 +123,8 @@ def counterfactual(
 ) -> None:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.images import find_images
-    from seewhy.jobs import ask_each, counterfactual_values, find_counterfactuals, open_each, save_counterfactuals
     from seewhy.report import write_counterfactual_report
+    from seewhy.verbs import ask_each, counterfactual_values, find_counterfactuals, open_each, save_counterfactuals
 
     opened, failures = open_each(find_images(images))
     base = _open(cases, model, weights, device)
@@ -147,8 +145,8 @@ def counterfactual(
 
 
 def _open(folder: Path, model: str | None, weights: Path | None, device: str) -> Cases:
-    from seewhy.jobs import classifier_of_cases, open_cases
     from seewhy.models import load
+    from seewhy.verbs import classifier_of_cases, open_cases
 
     stored, stored_weights = classifier_of_cases(folder)
     with waiting(f"loading {model or stored}"):
@@ -157,7 +155,7 @@ def _open(folder: Path, model: str | None, weights: Path | None, device: str) ->
 
 
 def _open_beside(folder: Path | None, first: Cases, device: str) -> Cases | None:
-    from seewhy.jobs import open_cases
+    from seewhy.verbs import open_cases
 
     return open_cases(folder, first.embedder.classifier, device) if folder else None
 

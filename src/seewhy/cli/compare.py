@@ -13,8 +13,6 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 if TYPE_CHECKING:
     from seewhy.study.comparison import Comparison
 
-__all__ = ["compare"]
-
 
 def compare(
     images: options.Images,
@@ -44,9 +42,9 @@ def compare(
 ) -> None:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
-    from seewhy.jobs import Contest, compare, open_each, save_comparison, view_masks
     from seewhy.models import load
     from seewhy.report import write_compare_report
+    from seewhy.verbs import Contest, compare, open_each, save_comparison, view_masks
 
     opened, failures = open_each(find_images(images))
     with waiting(f"loading {model}"):
@@ -72,8 +70,8 @@ def compare(
 
 
 def _tell(found: Comparison, *, json: bool) -> None:
-    from seewhy.jobs import comparison_rows
     from seewhy.report.verdict import cell_words, title_of, verdict
+    from seewhy.verbs import comparison_rows
 
     if json:
         print_json({"best": found.best, "verdict": verdict(found), "scores": comparison_rows(found)})

@@ -12,9 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from seewhy.progress import Progress
-
-__all__ = ["complain", "finish", "note", "print_json", "print_table", "progress_bar", "progress_table", "waiting"]
+from seewhy.core.progress import Progress
 
 FAILED, SOME_FAILED = 1, 3
 NARROWEST = 7  # of a column

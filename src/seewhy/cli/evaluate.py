@@ -10,8 +10,6 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     folder: Annotated[
@@ -28,10 +26,10 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
-    from seewhy.jobs import evaluate, save_evaluation
     from seewhy.models import load
     from seewhy.report import write_evaluate_report
     from seewhy.report.judging import accuracy_words
+    from seewhy.verbs import evaluate, save_evaluation
 
     with waiting(f"loading {model}"):
         classifier = load(model, weights, device)

@@ -13,10 +13,8 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 from seewhy.errors import SeewhyError
 
 if TYPE_CHECKING:
-    from seewhy.explainers import Outcome
-    from seewhy.progress import Progress
-
-__all__ = ["explain"]
+    from seewhy.core.progress import Progress
+    from seewhy.methods import Outcome
 
 
 def explain(
@@ -68,9 +66,9 @@ def explain(
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
-    from seewhy.jobs import BEST, Request, best_method, explain_each, save_each
     from seewhy.models import load
     from seewhy.report import write_explain_report
+    from seewhy.verbs import BEST, Request, best_method, explain_each, save_each
 
     sources = find_images(images)
     colors = Colors(opacity, cmap)

@@ -9,8 +9,6 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import print_json, print_table, waiting
 
-__all__ = ["app"]
-
 app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 
 Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such as resnet.")]
@@ -62,7 +60,7 @@ def layers(
 @app.command()
 def methods(pattern: Pattern = "", json: options.Json = False) -> None:
     """Every method, with the question it answers and what it costs."""
-    from seewhy.explainers import list_methods
+    from seewhy.methods import list_methods
 
     found = [info for info in list_methods() if pattern in info.name or pattern in info.family]
     if json:

@@ -13,11 +13,9 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
+    from seewhy.core.progress import Progress
     from seewhy.errors import SeewhyError
     from seewhy.network import NetworkPicture, NetworkView
-    from seewhy.progress import Progress
-
-__all__ = ["app"]
 
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)
 
@@ -51,11 +49,11 @@ def explain(
 ) -> None:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
-    from seewhy.jobs import NetworkRequest, explain_network_each, photo_folders
-    from seewhy.jobs.words import naming_of
     from seewhy.models import load
     from seewhy.network.storage import manifest
     from seewhy.report import write_network_report
+    from seewhy.verbs import NetworkRequest, explain_network_each, photo_folders
+    from seewhy.verbs.words import naming_of
 
     sources = find_images(images)
     with waiting(f"loading {model}"):
@@ -121,11 +119,11 @@ def global_(
 ) -> None:
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
-    from seewhy.jobs.words import concept_tests, global_view, lexicon
     from seewhy.models import load
     from seewhy.network.groups import find_classes, read_groups
     from seewhy.people.store import open_store
     from seewhy.report.global_view import global_manifest, write_global_report
+    from seewhy.verbs.words import concept_tests, global_view, lexicon
 
     if bool(concept) != bool(random):
         raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")

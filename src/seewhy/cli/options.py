@@ -9,8 +9,6 @@ import typer
 
 from seewhy.errors import UnknownName, UsageError
 
-__all__ = ["Device", "Images", "Json", "Model", "Out", "Seed", "Weights", "parse_background", "parse_settings", "split"]
-
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 
 Images = Annotated[
@@ -51,8 +49,8 @@ def split(text: str) -> list[str]:
 
 def parse_background(text: str) -> object:
     """The name of a fill as it is; else the pictures of a folder, or one picture."""
+    from seewhy.engines import FILLS, Images
     from seewhy.images import find_images, open_image
-    from seewhy.masking import FILLS, Images
 
     if text in FILLS:
         return text

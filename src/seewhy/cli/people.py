@@ -11,8 +11,6 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "
     "PostgreSQL database that SEEWHY_DATABASE_URL names.",
@@ -46,9 +44,9 @@ def rounds(
 ) -> None:
     """Make a round for each cluster that the network finds in each picture."""
     from seewhy.images import find_images
-    from seewhy.jobs.rounds import RoundsWanted, make_rounds
     from seewhy.models import load
     from seewhy.people.store import open_store
+    from seewhy.verbs.rounds import RoundsWanted, make_rounds
 
     sources = find_images(images)
     with waiting(f"loading {model}"):
@@ -74,8 +72,8 @@ def export(
     json: options.Json = False,
 ) -> None:
     """Write everything that people did into files that other programs read."""
-    from seewhy.jobs.people import export_people
     from seewhy.people.store import open_store
+    from seewhy.verbs.people import export_people
 
     with open_store() as store, waiting("writing"):
         counts = export_people(store, out)
@@ -95,8 +93,8 @@ def import_(
     json: options.Json = False,
 ) -> None:
     """Add what a file holds and the store does not; what the two know differently is refused."""
-    from seewhy.jobs.people import import_people
     from seewhy.people.store import open_store
+    from seewhy.verbs.people import import_people
 
     with open_store() as store, waiting(f"reading {source}"):
         new = import_people(store, source, images, player)
@@ -109,8 +107,8 @@ def import_(
 @app.command()
 def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
     """Say how far people agree on classes and areas, and how far to rely on each."""
-    from seewhy.jobs.people import agreement
     from seewhy.people.store import open_store
+    from seewhy.verbs.people import agreement
 
     with open_store() as store:
         found = agreement(store, simulated=simulated)
@@ -193,9 +191,9 @@ def words(
     json: options.Json = False,
 ) -> None:
     """Clean and group the words that people typed, and say what each group is called."""
-    from seewhy.jobs.words import lexicon
     from seewhy.models import load
     from seewhy.people.store import open_store
+    from seewhy.verbs.words import lexicon
     from seewhy.words import group_by_distance, group_by_silhouette
 
     with waiting("reading words"), open_store() as store:

@@ -10,8 +10,6 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import finish, print_json, print_table, progress_bar, waiting
 
-__all__ = ["predict"]
-
 
 def predict(
     images: options.Images,
@@ -23,8 +21,8 @@ def predict(
 ) -> None:
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images
-    from seewhy.jobs import predict_each
     from seewhy.models import load
+    from seewhy.verbs import predict_each
 
     sources = find_images(images)
     with waiting(f"loading {model}"):

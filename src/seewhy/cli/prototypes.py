@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from seewhy.prototypes.explaining import PrototypeExplanation
     from seewhy.prototypes.training import PrototypeRun
 
-__all__ = ["app"]
-
 FAILED = 1
 
 app = typer.Typer(
@@ -55,9 +53,9 @@ def train(
     json: options.Json = False,
 ) -> None:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
-    from seewhy.jobs import train_prototypes_on
     from seewhy.prototypes.recipe import find_recipe
     from seewhy.report import write_prototypes_report
+    from seewhy.verbs import train_prototypes_on
 
     chosen = find_recipe(
         recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, learning_rate=lr, copies=copies
@@ -87,8 +85,8 @@ def explain(
 ) -> None:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
-    from seewhy.jobs import explain_prototypes, open_each, prototype_rows, save_prototype_explanations
     from seewhy.report import write_prototype_explanations_report
+    from seewhy.verbs import explain_prototypes, open_each, prototype_rows, save_prototype_explanations
 
     opened, failures = open_each(find_images(images))
     if opened:

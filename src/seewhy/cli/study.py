@@ -14,8 +14,6 @@ from seewhy.errors import SeewhyError, UsageError
 if TYPE_CHECKING:
     from seewhy.study.summary import StudyResult
 
-__all__ = ["study"]
-
 
 def study(
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
@@ -79,8 +77,8 @@ def study(
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.jobs import STUDY_METHODS, study
     from seewhy.report import write_study_report
+    from seewhy.verbs import STUDY_METHODS, study
 
     named = options.split(models)
     with progress_bar() as progress:

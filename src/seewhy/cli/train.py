@@ -14,8 +14,6 @@ from seewhy.errors import UsageError
 if TYPE_CHECKING:
     from seewhy.train.training import Training
 
-__all__ = ["train"]
-
 
 def train(
     folder: Annotated[
@@ -62,10 +60,10 @@ def train(
     json: options.Json = False,
 ) -> None:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
-    from seewhy.jobs import train
     from seewhy.report import write_train_report
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
     from seewhy.train.recipe import find_recipe
+    from seewhy.verbs import train
 
     chosen = find_recipe(
         recipe,

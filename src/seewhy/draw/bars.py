@@ -11,8 +11,6 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from seewhy.draw.text import INK, LEAN, PAPER, font, wrap
 from seewhy.errors import UsageError
 
-__all__ = ["bars", "bars_svg", "percent", "svg"]
-
 SIZE, PITCH, BAR, GAP = 15, 19, 14, 14
 MARGIN = 16
 EXPLAINED, OTHER = "#d2641a", "#a3abb5"

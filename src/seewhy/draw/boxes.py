@@ -8,8 +8,6 @@ from PIL import Image, ImageDraw
 from seewhy.draw.colors import Pixels
 from seewhy.draw.overlay import LONGEST, View, fit
 
-__all__ = ["boxed"]
-
 THIN, SHARE = 2, 80  # the line in pixels at least, and in parts of the picture's shorter side
 
 

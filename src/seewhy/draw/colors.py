@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from seewhy.errors import ExplainError, UnknownName, UsageError
 
-__all__ = ["OURS", "Colors", "Map", "Pixels", "colorize", "grey", "peak", "scale"]
-
 Map: TypeAlias = NDArray[np.floating[Any]]
 Pixels: TypeAlias = NDArray[np.uint8]
 

@@ -10,8 +10,6 @@ import numpy as np
 from seewhy.draw.bars import percent, svg
 from seewhy.errors import UsageError
 
-__all__ = ["PALETTE", "curves_svg"]
-
 # Okabe & Ito's colours, which most kinds of colour blindness leave apart; dashes double them.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7a7a7a", "#000000")
 DASHES = ("", "6 3", "2 3")

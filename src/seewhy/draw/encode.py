@@ -10,8 +10,6 @@ from PIL import Image
 
 from seewhy.draw.colors import Pixels
 
-__all__ = ["data_uri", "photo_uri", "png_bytes"]
-
 QUALITY = 85
 
 

@@ -11,8 +11,6 @@ from seewhy.draw.curves import GRID, PALETTE
 from seewhy.draw.text import font
 from seewhy.errors import UsageError
 
-__all__ = ["epochs_svg"]
-
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 22, 40
 ROW, KEY = 20, 22
 STEPS, LABELS = 4, 8  # of the scale up, and about so many across

@@ -15,8 +15,6 @@ from seewhy.draw.curves import GRID, PALETTE
 from seewhy.draw.text import font, wrap
 from seewhy.errors import UsageError
 
-__all__ = ["Dot", "intervals_svg"]
-
 SIZE = 13
 NAMES, RIGHT, TOP, BOTTOM = 190, 16, 4, 34
 PITCH, GAP, KEY, LINE = 16, 16, 22, 15

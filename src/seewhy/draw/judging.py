@@ -14,8 +14,6 @@ from seewhy.draw.curves import GRID, PALETTE
 from seewhy.draw.text import ellipsize, font
 from seewhy.errors import UsageError
 
-__all__ = ["Confidence", "confusion_svg", "reliability_svg"]
-
 SIZE = 13
 NAMES, HEAD, CELL = 150, 90, 64
 SMALL_CELL, MANY = 34, 8  # classes from which on cells are small

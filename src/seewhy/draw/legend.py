@@ -11,8 +11,6 @@ from seewhy.draw.colors import OURS, Colors
 from seewhy.draw.overlay import blend
 from seewhy.draw.text import FAINT, INK, PAPER, font
 
-__all__ = ["Legend"]
-
 BAR = 12
 MIDDLE_GREY = 128
 

@@ -14,8 +14,6 @@ from seewhy.draw.colors import OURS, Colors, Map, Pixels, colorize, grey, scale
 from seewhy.draw.text import label
 from seewhy.errors import BadImage, UsageError
 
-__all__ = ["NOTHING", "View", "blank", "blend", "fit", "overlay", "pale", "photo", "resample"]
-
 View: TypeAlias = tuple[float, float, float, float]
 LONGEST = 900
 NOTHING = "no evidence found"

@@ -16,8 +16,6 @@ from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
 from seewhy.draw.weights import Weight, weight_bars
 from seewhy.errors import UsageError
 
-__all__ = ["Tile", "panel", "tile"]
-
 ROW = 4
 LARGE, SMALL = 640, 360
 NARROWEST = 320

@@ -14,8 +14,6 @@ from seewhy.draw.colors import OURS, Colors, Pixels, scale
 from seewhy.draw.overlay import LONGEST, View, blank, blend, displayed, frame, pale, resample
 from seewhy.draw.text import INK, font
 
-__all__ = ["Labels", "kept_overlay", "region_overlay"]
-
 Labels: TypeAlias = NDArray[np.integer[Any]]
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 FINE = 2  # label maps are spread twice as fine as the picture, so that borders are smooth

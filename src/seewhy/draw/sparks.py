@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from seewhy.draw.bars import EXPLAINED, svg
 
-__all__ = ["spark_svg"]
-
 MARGIN = 4
 
 

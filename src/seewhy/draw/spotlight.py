@@ -9,8 +9,6 @@ from seewhy.draw.colors import Map, Pixels
 from seewhy.draw.overlay import View, pale, resample
 from seewhy.errors import ExplainError
 
-__all__ = ["cut", "spotlight"]
-
 DUSK, DAWN = 0.25, 0.8  # of the map's range: all pale below, fully lit above
 
 

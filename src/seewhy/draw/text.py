@@ -12,8 +12,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from seewhy.draw.colors import Pixels
 
-__all__ = ["beside", "ellipsize", "font", "label", "stack", "text_block", "wrap"]
-
 PAPER = "#ffffff"
 INK = "#1b1f24"
 FAINT = "#5b6470"

@@ -15,8 +15,6 @@ from seewhy.draw.colors import AGAINST_FOR
 from seewhy.draw.text import FAINT, INK, LEAN, PAPER, font
 from seewhy.errors import UsageError
 
-__all__ = ["Weight", "weight_bars", "weight_bars_svg"]
-
 AGAINST, FOR = AGAINST_FOR[1], AGAINST_FOR[5]
 PITCH, BAR, GAP, CAP = 26, 14, 14, 3
 UNSURE = 0.4  # opacity of a bar whose interval reaches zero

@@ -12,8 +12,6 @@ from PIL.Image import Image as Picture
 from seewhy.errors import BadImage
 from seewhy.images.image import Pixels
 
-__all__ = ["Colour", "high_byte", "on_background", "stretch", "values_to_rgb", "with_channels"]
-
 Colour: TypeAlias = tuple[int, int, int]
 
 _CHANNELS = (1, 3, 4)

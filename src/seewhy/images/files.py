@@ -22,8 +22,6 @@ from seewhy.images.limits import PatientFile, check_bytes, check_size
 from seewhy.images.pictures import picture_to_rgb
 from seewhy.images.structure import check_jpeg, check_tiff, count_tiff_pages
 
-__all__ = ["from_bytes", "from_picture"]
-
 # Seconds of computing allowed for a header, for the pixels beside so many a pixel, and for counting frames.
 _HEADER_SECONDS = 1.0
 _PIXEL_SECONDS = 1e-7

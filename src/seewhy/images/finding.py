@@ -11,8 +11,6 @@ from pathlib import Path
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images.kinds import picture_suffixes
 
-__all__ = ["find_images", "locate", "samples"]
-
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {
     "astronaut": "astronaut.png",

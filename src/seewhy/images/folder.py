@@ -18,8 +18,6 @@ from seewhy.images.finding import find_images
 from seewhy.images.image import Image
 from seewhy.images.opening import open_image
 
-__all__ = ["Entry", "Folder", "Mask"]
-
 Mask: TypeAlias = NDArray[np.bool_]
 
 _UNREADABLE = "unreadable"

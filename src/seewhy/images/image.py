@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from seewhy.errors import BadImage
 
-__all__ = ["Image", "Pixels"]
-
 Pixels: TypeAlias = NDArray[np.uint8]
 
 

@@ -12,8 +12,6 @@ from PIL.ImageFile import ImageFile
 
 from seewhy.errors import BadImage
 
-__all__ = ["Kind", "kind_of", "picture_suffixes"]
-
 
 class Kind(NamedTuple):
     """A format that is read: how its files begin, what they are called, and Pillow's reader for it."""

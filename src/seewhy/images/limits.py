@@ -7,8 +7,6 @@ import time
 
 from seewhy.errors import BadImage
 
-__all__ = ["MAX_PIXELS", "PatientFile", "byte_limit", "check_bytes", "check_size", "stalling"]
-
 MAX_PIXELS = 50_000_000
 
 _SPARE_BYTES = 16 << 20  # for profiles, thumbnails and the later frames of small pictures

@@ -18,8 +18,6 @@ from seewhy.images.finding import locate
 from seewhy.images.image import Image
 from seewhy.images.limits import MAX_PIXELS, byte_limit, check_size
 
-__all__ = ["open_image"]
-
 _NAME_LENGTH = 200
 _WHITE: Colour = (255, 255, 255)
 

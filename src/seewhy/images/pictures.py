@@ -28,8 +28,6 @@ from seewhy.errors import BadImage
 from seewhy.images.arrays import Colour, high_byte, on_background, stretch
 from seewhy.images.image import Pixels
 
-__all__ = ["picture_to_rgb"]
-
 _Notes: TypeAlias = tuple[str, ...]
 _Convert: TypeAlias = Callable[[Picture], Pixels]
 

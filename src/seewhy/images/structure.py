@@ -12,8 +12,6 @@ from typing import Literal, NamedTuple
 
 from seewhy.images.limits import stalling
 
-__all__ = ["check_jpeg", "check_tiff", "count_tiff_pages"]
-
 _JPEG_SEGMENTS = 10_000
 _JPEG_SCANS = 32  # encoders write about ten; each further one costs a pass over all pixels
 _JPEG_EXIFS = 16  # Pillow joins them with ever longer copies

@@ -9,16 +9,14 @@ from statistics import harmonic_mean
 import numpy as np
 import torch
 
-from seewhy.explainers import Explanation
-from seewhy.masking import Fill
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import Fill
+from seewhy.methods import Explanation
 from seewhy.metrics.complexity import MeanArea
 from seewhy.metrics.confidence import AverageDrop
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.robustness import Coherency
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress, silent
-
-__all__ = ["ADCC"]
 
 
 @register_metric(

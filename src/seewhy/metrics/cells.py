@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from seewhy.explainers import Explanation
+from seewhy.methods import Explanation
 from seewhy.metrics.registry import Metric
-
-__all__ = ["cell_labels", "cell_means", "in_cells", "reduced", "sees_cells"]
 
 
 def cell_labels(size: tuple[int, ...], cells: int) -> np.ndarray:

@@ -9,15 +9,13 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.core.progress import Progress
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
+from seewhy.methods import Explanation
 from seewhy.metrics.one_by_one import OneByOne
 from seewhy.metrics.ordering import soft_mask
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress
-
-__all__ = ["effective_complexity", "entropy", "mean_area", "sparseness"]
 
 
 def sparseness(values: np.ndarray) -> float:

@@ -15,16 +15,14 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
-from seewhy.masking import Fill
+from seewhy.methods import Explanation
 from seewhy.metrics.hiding import Hider
 from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress, silent
-
-__all__ = ["absolute_drop", "increase", "relative_drop"]
 
 GRAD_CAM_PLUS_PLUS = "Chattopadhay et al. 2018"
 ARXIV = "1710.11063"

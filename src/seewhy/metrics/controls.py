@@ -16,14 +16,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from typing_extensions import override
 
+from seewhy.core.progress import Progress
 from seewhy.errors import UsageError
-from seewhy.explainers import Method, MethodInfo
-from seewhy.explainers.map_method import Heat, MapMethod, Maps
 from seewhy.images import Image
+from seewhy.methods import Method, MethodInfo
+from seewhy.methods.map_method import Heat, MapMethod, Maps
 from seewhy.models import Classifier, Target
-from seewhy.progress import Progress
-
-__all__ = ["CONTROLS", "CentredGaussian", "EmptyMap", "RandomMap", "SobelEdges"]
 
 C = TypeVar("C", bound=type)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["is_flat", "pearson", "spearman"]
-
 
 def is_flat(values: np.ndarray) -> bool:
     """Whether all values are the same, so that there is nothing to compare."""

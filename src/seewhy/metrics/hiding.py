@@ -9,16 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.explainers import Explanation
-from seewhy.explainers.map_method import in_chunks, probability
+from seewhy.core.progress import Progress
+from seewhy.engines import Fill, MaskedForward
 from seewhy.images import Image
-from seewhy.masking import Fill, MaskedForward
+from seewhy.methods import Explanation
+from seewhy.methods.map_method import in_chunks, probability
 from seewhy.metrics.ordering import Hiding, draw_ties, keep_of, pixel_ranks
 from seewhy.models import Classifier
-from seewhy.progress import Progress
-
-__all__ = ["Hider"]
-
 
 Question = tuple[Explanation | None, Hiding]  # of no explanation where it is the same for all
 

@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
-from seewhy.masking import Fill
+from seewhy.methods import Explanation
 from seewhy.metrics.ordering import Hiding
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress, silent
-
-__all__ = ["Deletion", "Insertion", "InsertionMinusDeletion", "area_under"]
 
 PETSIUK = "Petsiuk et al. 2018"
 

@@ -12,15 +12,13 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.core.progress import Progress
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
+from seewhy.methods import Explanation
 from seewhy.metrics.one_by_one import OneByOne
 from seewhy.metrics.ordering import draw_ties, evidence, soft_mask, top_area
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress
-
-__all__ = ["average_precision", "energy_in_mask", "fraction_of_maximum", "iou", "otsu_area", "pointing_game"]
 
 IOU_READING = (
     "1 means that both areas are the same, 0 that they do not touch. It says how plausible a map looks, not whether "
@@ -41,7 +39,7 @@ def fraction_of_maximum(values: np.ndarray, fraction: float) -> np.ndarray:
 
 def otsu_area(values: np.ndarray) -> np.ndarray:
     """Bool `(h, w)`: the evidence above Otsu's threshold, found on 256 levels."""
-    from seewhy.explainers.sise import otsu
+    from seewhy.methods.sise import otsu
 
     return otsu(torch.from_numpy(soft_mask(values))).numpy()
 

@@ -14,8 +14,6 @@ from seewhy.metrics.localisation import energy_in_mask
 from seewhy.metrics.patches import grid
 from seewhy.models import Preprocessing
 
-__all__ = ["cell_masks", "grid_pointing_game", "mosaic"]
-
 
 def mosaic(images: Sequence[Image], size: tuple[int, int] = (448, 448)) -> Image:
     """k² pictures, each scaled whole into a cell of k × k, row by row, as one picture of `size` (height, width)."""

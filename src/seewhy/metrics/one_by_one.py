@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from typing_extensions import override
 
-from seewhy.explainers import Explanation, Method
+from seewhy.core.progress import Progress, silent
 from seewhy.images import Image
+from seewhy.methods import Explanation, Method
 from seewhy.metrics.correlation import is_flat
 from seewhy.metrics.subject import Score, Subject
 from seewhy.models import Classifier, Target
-from seewhy.progress import Progress, silent
-
-__all__ = ["OneByOne", "Repeat", "Repeating"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["NOTHING", "End", "Hiding", "draw_ties", "evidence", "keep_of", "pixel_ranks", "soft_mask", "top_area"]
-
-
 End = Literal["highest", "lowest"]
 
 

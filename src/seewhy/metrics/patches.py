@@ -13,16 +13,14 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
-from seewhy.masking import Fill
+from seewhy.methods import Explanation
 from seewhy.metrics.cells import cell_labels
 from seewhy.metrics.correlation import is_flat, spearman
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-from seewhy.progress import Progress, silent
-
-__all__ = ["IDSDS", "Infidelity", "grid", "infidelity", "squares"]
 
 
 def infidelity(predicted: np.ndarray, actual: np.ndarray, *, scaled: bool) -> float:

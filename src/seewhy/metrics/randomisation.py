@@ -13,14 +13,12 @@ from torch import nn
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
+from seewhy.methods import Explanation
 from seewhy.metrics.correlation import spearman
 from seewhy.metrics.one_by_one import Repeat, Repeating
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
 from seewhy.models import Classifier, Target
-
-__all__ = ["ParameterRandomisation", "RandomLogit", "in_stages", "layers_of_weights", "shuffle"]
 
 
 def layers_of_weights(classifier: Classifier) -> list[list[nn.Parameter]]:

@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from seewhy.catalogue import Catalogue, Entry
-from seewhy.progress import Progress, silent
+from seewhy.core.catalogue import Catalogue, Entry
+from seewhy.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
 
-    from seewhy.explainers import Explanation
+    from seewhy.methods import Explanation
     from seewhy.metrics.subject import Score, Subject
-
-__all__ = ["Metric", "MetricInfo", "find_metric", "list_metrics", "metric_info", "register_metric"]
 
 
 @dataclass(frozen=True, kw_only=True)

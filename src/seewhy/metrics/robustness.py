@@ -9,16 +9,14 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.explainers import Explanation
-from seewhy.masking import Fill
+from seewhy.methods import Explanation
 from seewhy.metrics.correlation import pearson, spearman
 from seewhy.metrics.one_by_one import Repeat, Repeating
 from seewhy.metrics.ordering import soft_mask
 from seewhy.metrics.registry import register_metric
 from seewhy.metrics.subject import Score, Subject
-
-__all__ = ["Coherency", "MaxSensitivity", "Stability", "max_sensitivity", "stability"]
 
 
 def max_sensitivity(values: np.ndarray, perturbed: np.ndarray) -> float:

@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.core.progress import Progress
+from seewhy.engines import Fill, find_fill
 from seewhy.errors import NonFinite, UsageError
-from seewhy.explainers import Explanation, Method
 from seewhy.images import Image
-from seewhy.masking import Fill, find_fill
+from seewhy.methods import Explanation, Method
 from seewhy.metrics.hiding import Hider
 from seewhy.models import Classifier
-from seewhy.progress import Progress
-
-__all__ = ["Score", "Subject"]
 
 
 @dataclass(frozen=True, eq=False)

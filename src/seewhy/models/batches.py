@@ -10,8 +10,6 @@ from torch import Tensor
 
 from seewhy.errors import ExplainError, UsageError
 
-__all__ = ["BatchSize", "in_batches"]
-
 FIRST = {"cpu": 16}  # from 16 on, float32 convolutions of one image do not depend on their neighbours
 LARGEST = {"cpu": 64}
 FIRST_ON_GPU, LARGEST_ON_GPU = 32, 1024

@@ -14,8 +14,6 @@ from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
 
-__all__ = ["black_box"]
-
 Scorer = Callable[[np.ndarray], Any]
 
 

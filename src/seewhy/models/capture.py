@@ -17,18 +17,6 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, UnknownName
 
-__all__ = [
-    "Captured",
-    "Identity",
-    "Visit",
-    "capture",
-    "find_layer",
-    "gradients_of",
-    "leading_tensor",
-    "watch",
-    "with_leading_tensor",
-]
-
 Side = Literal["output", "input"]
 Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
 

@@ -11,8 +11,6 @@ from importlib.resources import files
 
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
 
-__all__ = ["Categories", "imagenet"]
-
 
 @dataclass(frozen=True)
 class Categories:

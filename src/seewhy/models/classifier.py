@@ -26,8 +26,6 @@ from seewhy.models.target import Target, parse_target
 if TYPE_CHECKING:
     from seewhy.images import Image
 
-__all__ = ["Classifier", "Prediction"]
-
 
 @dataclass(frozen=True)
 class Prediction:

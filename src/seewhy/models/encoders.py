@@ -23,8 +23,6 @@ from seewhy.models.shim import ready_torchvision
 if TYPE_CHECKING:
     from seewhy.images import Image
 
-__all__ = ["Encoder", "load_encoder"]
-
 
 @dataclass(frozen=True, eq=False)
 class Encoder:

@@ -12,8 +12,6 @@ from seewhy.models.hubs import build_for, categories_for, check_known
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["EfficientNetLite0", "build", "load", "names"]
-
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
 

@@ -17,8 +17,6 @@ from seewhy.models.hubs import check_known
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["CARD", "SCHEMA", "WEIGHTS", "build", "load", "names", "read_card"]
-
 CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
 IMAGENET = "imagenet-1k"
 REQUIRED: dict[str, Any] = {"schema": int, "architecture": str, "preprocessing": dict, "categories": (list, str)}

@@ -17,8 +17,6 @@ from seewhy.models.hubs import downloading, hub_or_cache
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 
-__all__ = ["from_transformers", "is_timm", "load", "names", "preprocessing_of", "timm_network"]
-
 CONVNEXT_UNCROPPED = 384
 
 

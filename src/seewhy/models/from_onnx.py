@@ -15,8 +15,6 @@ from seewhy.models.classifier import Classifier
 from seewhy.models.hubs import categories_for
 from seewhy.models.preprocessing import Preprocessing
 
-__all__ = ["load", "names"]
-
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """Open the file `name`; a `.json` of the same name beside it may give `preprocessing` and `categories`.

@@ -16,8 +16,6 @@ from seewhy.errors import ModelError
 from seewhy.models.classifier import Classifier
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["load", "names"]
-
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """Call `factory()` of `module`, looked up from the working folder as Python does."""

@@ -15,8 +15,6 @@ from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["build", "classifier_of", "load", "names"]
-
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """A timm classifier `arch` or `arch.tag`: its published weights, or those of the file `weights`."""

@@ -15,8 +15,6 @@ from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.weights import load_weights, read_weights
 
-__all__ = ["OPTIONS", "build", "load", "names", "preprocessing_of"]
-
 OPTIONS = ("stride_in", "bn_eps")  # of `variant`
 
 

@@ -9,8 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Grid", "find_grid", "folded"]
-
 MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
 MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
 MOST_TOKEN_DISTORTION = 0.1

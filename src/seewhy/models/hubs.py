@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from seewhy.errors import ModelError, SeewhyError, UnknownName
 from seewhy.models.categories import Categories, imagenet
 
-__all__ = ["build_for", "categories_for", "check_known", "downloading", "hub_or_cache"]
-
 HUB_PATIENCE = 5.0  # seconds
 
 

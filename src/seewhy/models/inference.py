@@ -22,8 +22,6 @@ from seewhy.models.classifier import Classifier
 from seewhy.models.outputs import find_logits
 from seewhy.models.state import evaluating
 
-__all__ = ["Inference", "Precision", "exact_copy", "fast_precision", "inference_copy"]
-
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
 

@@ -13,8 +13,6 @@ from seewhy.errors import ExplainError
 from seewhy.models.capture import Identity, capture, gradients_of, watch
 from seewhy.models.grids import Grid, find_grid
 
-__all__ = ["Layer", "default_layer", "head_layer", "trace_layers"]
-
 # Layers that pass on, shrink or reshape what another computed: their maps say nothing new.
 PASSIVE = (
     "Pool",

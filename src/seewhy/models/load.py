@@ -11,8 +11,6 @@ import torch
 from seewhy.errors import ModelError, UnknownName
 from seewhy.models.classifier import Classifier
 
-__all__ = ["DEFAULT_MODEL", "SOURCES", "find_device", "list_models", "load"]
-
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 
 # Each source is a module with `load(name, weights) -> Classifier` and `names() -> list[str]`.

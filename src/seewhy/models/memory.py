@@ -12,8 +12,6 @@ import os
 import platform
 from functools import cache
 
-__all__ = ["keep_large_blocks"]
-
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 NEVER = 2**31 - 1
 

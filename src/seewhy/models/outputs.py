@@ -10,8 +10,6 @@ from torch import Tensor
 
 from seewhy.errors import ModelError, NonFinite
 
-__all__ = ["find_logits"]
-
 
 def find_logits(output: Any) -> Tensor:
     """The `(N, K)` tensor of class scores in a tensor, tuple, dict or Hugging Face output.

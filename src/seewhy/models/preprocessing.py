@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from seewhy.images import Image
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Box", "Preprocessing"]
-
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LONGEST = 16384  # pixels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["ready_torchvision"]
-
 SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",

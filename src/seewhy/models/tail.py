@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from seewhy.errors import ExplainError, SeewhyError
 from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
 
-__all__ = ["Tail", "tail"]
-
 Forward = Callable[[Tensor], Tensor]
 Lend = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
 Answer = Callable[[], Any] | None  # to one call of a module; None is its own

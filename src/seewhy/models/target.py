@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from seewhy.models.categories import Categories
 
-__all__ = ["Target", "parse_target"]
-
 CONTRAST = re.compile(r"\s+(?:vs\.?|versus|rather than)\s+", re.IGNORECASE)
 
 

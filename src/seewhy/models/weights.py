@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from seewhy.errors import ModelError
 
-__all__ = ["load_weights", "read_weights"]
-
 TENSOR_FILES = {".safetensors"}
 PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
 NESTINGS = ("state_dict", "model", "model_state_dict", "weights")

@@ -10,8 +10,6 @@ from seewhy.draw.colors import Pixels
 from seewhy.network.layout import Layout
 from seewhy.network.view import Cluster, NetworkView
 
-__all__ = ["PHOTO", "Faces", "draw_faces", "face"]
-
 PHOTO = "photo"
 Faces: TypeAlias = Mapping[str, Pixels]  # by the keys of the cards; the photo itself by PHOTO
 SHARPNESS = 2.5  # pixels of a picture to a pixel of the layout: screens are fine, and people zoom

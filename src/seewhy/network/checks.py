@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.explainers.cam_method import enlarge
-from seewhy.explainers.map_method import probability, unit
+from seewhy.core.progress import Progress
+from seewhy.engines import MaskedForward
 from seewhy.images import Image
-from seewhy.masking import MaskedForward
+from seewhy.methods.cam_method import enlarge
+from seewhy.methods.map_method import probability, unit
 from seewhy.models import Classifier, Target
-from seewhy.progress import Progress
-
-__all__ = ["Effect", "effects"]
 
 FILL = "mean"  # as the CAMs have that hide parts of a picture
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from seewhy.errors import UnknownName
 
-__all__ = ["CLUSTERINGS", "ClassicClustering", "Clustering", "WardClustering", "find_clustering", "stability"]
-
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
 

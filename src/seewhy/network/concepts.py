@@ -15,8 +15,6 @@ from seewhy.models import Target
 from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
 
-__all__ = ["Concept", "Example", "GlobalView", "LayerConcepts", "Seen", "Trend", "sum_up"]
-
 TOP, EXAMPLES = 5, 3
 SURE = 0.05  # p below which a trend is told from chance
 FEWEST = 3  # layers through which a line says anything

@@ -12,8 +12,6 @@ from typing import Any
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Categories
 
-__all__ = ["Groups", "find_classes", "read_groups"]
-
 Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
 
 

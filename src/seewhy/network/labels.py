@@ -13,19 +13,6 @@ from seewhy.network.view import Cluster, LayerView, Words
 from seewhy.people.records import Answer
 from seewhy.words import Phrase, Vocabulary
 
-__all__ = [
-    "ClusterWords",
-    "Said",
-    "ScoredLabel",
-    "United",
-    "label_score",
-    "phrases_of",
-    "scores_of",
-    "unite",
-    "unite_all",
-    "words_of",
-]
-
 LAST_STAGE = 5
 SIMULATED = " (simulated)"
 NEAR = 0.5  # of the best score; what few said is in the records, not on the picture

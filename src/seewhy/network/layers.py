@@ -16,8 +16,6 @@ from seewhy.models import Classifier, Grid, capture
 from seewhy.models.capture import Visit, watch
 from seewhy.models.grids import find_grid
 
-__all__ = ["bottlenecks", "default_layers", "stages"]
-
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
 

@@ -14,8 +14,6 @@ from seewhy.models import Prediction
 from seewhy.network.links import Link, links
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
-__all__ = ["Box", "Card", "ClassRow", "Column", "Layout", "Ribbon", "lay_out"]
-
 MARGIN = 28
 PITCH = 152  # from column to column
 LARGEST = 116  # side of the heaviest card

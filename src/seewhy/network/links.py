@@ -12,8 +12,6 @@ from torch.nn.functional import interpolate
 
 from seewhy.network.view import NetworkView
 
-__all__ = ["Link", "links", "overlap", "top_area"]
-
 SHARE = 0.2  # of the picture: a cluster's own area
 LEAST = 0.3  # two random areas of this size overlap by 0.11
 CELLS = 56  # a side, on which areas of all layers are compared

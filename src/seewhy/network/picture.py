@@ -17,8 +17,6 @@ from seewhy.network.view import NetworkView, Words
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["NetworkPicture"]
-
 
 def _no_words() -> Words:
     return {}

@@ -11,8 +11,6 @@ from seewhy.network.cards import PHOTO, Faces
 from seewhy.network.layout import Box, Card, ClassRow, Column, Layout, Ribbon
 from seewhy.network.svg import AGAINST, SMALL, TITLE, frame_width, ribbon_look
 
-__all__ = ["network_raster"]
-
 SCALE = 1.5  # pixels to one of the layout
 FINE = 2  # lines are drawn so much finer and averaged
 STEPS = 40  # of a curve

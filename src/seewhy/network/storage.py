@@ -12,8 +12,6 @@ import numpy as np
 from seewhy import __version__
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
-__all__ = ["SCHEMA", "manifest", "save"]
-
 SCHEMA = 1
 PHOTO, MAPS, MANIFEST = "image.png", "maps.npz", "manifest.json"
 

@@ -10,17 +10,6 @@ from seewhy.draw.colors import AGAINST_FOR
 from seewhy.network.cards import PHOTO, Faces
 from seewhy.network.layout import Box, Card, ClassRow, Column, Layout, Ribbon
 
-__all__ = [
-    "AGAINST",
-    "SMALL",
-    "TITLE",
-    "face_definitions",
-    "frame_width",
-    "network_svg",
-    "ribbon_look",
-    "spoken_card",
-]
-
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, PAPER = "#1b1f24", "#ffffff"
 AGAINST = AGAINST_FOR[1]

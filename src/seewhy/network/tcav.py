@@ -23,12 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier, Target, capture, folded
-from seewhy.progress import Progress, silent
-
-__all__ = ["ConceptTest", "concept_direction", "features", "judge", "slopes", "steepness", "tcav", "tcav_score"]
 
 Rows = NDArray[np.float64]
 

@@ -11,18 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
-from seewhy.explainers import Cost
-from seewhy.explainers.map_method import probability
 from seewhy.images import Image
+from seewhy.methods import Cost
+from seewhy.methods.map_method import probability
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.network.checks import Effect, effects
 from seewhy.network.clustering import Clustering, WardClustering, stability
 from seewhy.network.layers import default_layers
 from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
-from seewhy.progress import Progress, silent
-
-__all__ = ["Cluster", "Effect", "LayerView", "NetworkView", "Words", "look"]
 
 # What people call a cluster: by layer and index its labels with their scores, best first.
 Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["guided_weights", "heavy", "merged_map", "signed_weights", "threshold"]
-
 # The share of the mean weight, 100 / n, that a map must have: wide layers, and those of fewer than 64 maps.
 SHARE, NARROW_SHARE, NARROW = 0.896, 0.768, 64
 

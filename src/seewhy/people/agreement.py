@@ -11,8 +11,6 @@ import numpy as np
 
 from seewhy.people.records import Answer, BinaryMask, MaskRevision
 
-__all__ = ["AreaAgreement", "area_agreement", "guess_agreement", "krippendorff_alpha", "overlap"]
-
 
 def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     """Nominal α of what several coders called each unit, coders that said nothing left out.

@@ -15,8 +15,6 @@ from seewhy.people.players import join
 from seewhy.people.records import BinaryMask, MaskRevision
 from seewhy.people.store import Store
 
-__all__ = ["export_coco", "import_coco"]
-
 
 def export_coco(masks: Sequence[MaskRevision]) -> dict[str, Any]:
     """A COCO data set: a category for each label, an annotation for each player's mask, its last state."""

@@ -26,18 +26,6 @@ from seewhy.people.scoring import points
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, LabelRow, PlayerRow, SeatRow
 
-__all__ = [
-    "GOLD_EVERY",
-    "LONGEST_LABEL",
-    "MOST_LABELS",
-    "guess",
-    "next_round",
-    "resign",
-    "revealed",
-    "show_more",
-    "whole",
-]
-
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
 MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
 LAST_STAGE = STAGES - 1

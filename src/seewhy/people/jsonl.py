@@ -27,8 +27,6 @@ from seewhy.people.rounds import find_round, map_of, put_round
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, LabelRow, MaskRow, PictureRow, PlayerRow, RevisionRow, RoundRow, SeatRow
 
-__all__ = ["VERSION", "export_lines", "import_lines"]
-
 VERSION = 1
 Record: TypeAlias = dict[str, Any]
 

@@ -13,8 +13,6 @@ from sqlalchemy.orm import Session, aliased
 
 from seewhy.people.tables import PlayerRow, RoundRow, SeatRow
 
-__all__ = ["LEASE", "answered", "deepen", "resume", "take_free", "take_gold"]
-
 LEASE = timedelta(minutes=15)
 
 # Scatter rounds, from another start for each player, by multiplying in a prime field that stays below 2^31.

@@ -15,8 +15,6 @@ from seewhy.people.records import BinaryMask, MaskRevision
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import MaskRow, PlayerRow, RevisionRow
 
-__all__ = ["decode", "drawn", "encode", "history", "revision_of", "runs", "save_mask"]
-
 
 def encode(mask: BinaryMask) -> str:
     """Bool `(H, W)` as COCO's compressed run lengths."""

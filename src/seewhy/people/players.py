@@ -14,8 +14,6 @@ from seewhy.errors import Conflict, UnknownName, UsageError
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import PlayerRow, SessionRow
 
-__all__ = ["LONGEST_NAME", "begin_session", "end_session", "find_player", "join", "player_of"]
-
 LONGEST_NAME = 64  # characters
 
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no oftener

@@ -9,8 +9,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answer", "BinaryMask", "MaskRevision", "NewRound", "Outcome", "Picture", "RoundView"]
-
 BinaryMask: TypeAlias = NDArray[np.bool_]
 
 

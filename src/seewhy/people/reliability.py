@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from seewhy.people.records import Answer
 
-__all__ = ["Reliability", "reliability"]
-
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0
 _ROUNDS, _SETTLED = 100, 1e-8
 

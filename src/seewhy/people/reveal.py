@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from seewhy.people.records import BinaryMask
 
-__all__ = ["SHARES", "STAGES", "reveal", "shown", "smoothed"]
-
 SHARES = (0.02, 0.045, 0.08, 0.13, 0.2, 0.3)
 STAGES = len(SHARES)
 

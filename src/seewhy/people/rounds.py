@@ -15,21 +15,6 @@ from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import Store, storable
 from seewhy.people.tables import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow
 
-__all__ = [
-    "add_rounds",
-    "answer_of",
-    "answers",
-    "find_round",
-    "gold_rounds",
-    "map_in",
-    "map_of",
-    "open_seats",
-    "option_counts",
-    "played_classes",
-    "put_round",
-    "round_weights",
-]
-
 _FEWEST_OPTIONS = 2
 
 

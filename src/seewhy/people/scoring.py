@@ -11,8 +11,6 @@ import numpy as np
 from seewhy.people.records import Answer
 from seewhy.people.reveal import STAGES
 
-__all__ = ["Standing", "leaderboard", "points", "standing"]
-
 _STEP = 10
 
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import select
 
+from seewhy.core.progress import Progress, silent
 from seewhy.people.game import LAST_STAGE, guess, next_round, resign, show_more
 from seewhy.people.players import join
 from seewhy.people.records import RoundView
 from seewhy.people.store import Store
 from seewhy.people.tables import RoundRow
 from seewhy.people.vocabulary import CONCEPTS, Concept, concept_of, misspelt
-from seewhy.progress import Progress, silent
-
-__all__ = ["Crowd", "concepts_of_rounds", "simulate"]
 
 _TYPO = 0.1  # of an honest word
 _KNOWS = (0.35, 0.5, 0.65, 0.75, 0.85, 0.9)  # an honest player recognises the class at each stage, if at all

@@ -9,8 +9,6 @@ from io import StringIO
 from seewhy.people.records import Answer
 from seewhy.people.scoring import points
 
-__all__ = ["answers_csv", "safe_cell"]
-
 _COLUMNS = (
     *("round", "player", "simulated", "image", "layer", "cluster"),
     *("true_class", "guess", "outcome", "stage", "points", "language", "labels"),

@@ -15,10 +15,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from seewhy.core.home import home
 from seewhy.errors import StoreError, UsageError
-from seewhy.home import home
-
-__all__ = ["DATABASE", "HEAD", "Store", "is_there", "open_store", "storable", "utc_now"]
 
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions

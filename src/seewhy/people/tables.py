@@ -7,19 +7,6 @@ from datetime import datetime
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-__all__ = [
-    "AnswerRow",
-    "Base",
-    "LabelRow",
-    "MaskRow",
-    "PictureRow",
-    "PlayerRow",
-    "RevisionRow",
-    "RoundRow",
-    "SeatRow",
-    "SessionRow",
-]
-
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",

@@ -7,8 +7,6 @@ from hashlib import sha256
 
 import numpy as np
 
-__all__ = ["CONCEPTS", "Concept", "concept_of", "misspelt"]
-
 _SHORTEST_MISSPELT = 5
 
 

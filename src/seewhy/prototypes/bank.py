@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seewhy.progress import Progress, silent
+from seewhy.core.progress import Progress, silent
 from seewhy.prototypes.network import Trunk
 from seewhy.train.data import Pictures, Stream
 from seewhy.train.loop import Batch
-
-__all__ = ["FeatureBank", "features_of", "filled_bank"]
 
 BATCH = 16
 KEPT_BYTES = 3 << 30

@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from seewhy.models import Box
 
-__all__ = ["on_picture", "peak_box"]
-
 TOP = 0.95  # of all pixels, those above this share
 
 

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seewhy.core.progress import Progress, silent
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
-from seewhy.progress import Progress, silent
 from seewhy.prototypes.boxes import on_picture, peak_box
 from seewhy.prototypes.model import Prototype, PrototypeModel
-
-__all__ = ["Match", "PrototypeExplanation", "explain_by_prototypes"]
 
 Numbers = NDArray[np.float32]
 

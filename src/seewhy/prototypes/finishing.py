@@ -15,8 +15,6 @@ from seewhy.prototypes.network import PrototypeHead, own_class
 from seewhy.prototypes.pruning import pure_enough, purity
 from seewhy.prototypes.push import Patch, assign_patches
 
-__all__ = ["Costs", "costs_of", "nearest_of", "prune", "push", "shared_patches", "solve"]
-
 BATCH = 64
 
 

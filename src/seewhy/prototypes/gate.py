@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST_LOST", "WORST_RECALL", "Diagnosis"]
-
 MOST_LOST = 0.05  # of the trunk's accuracy
 WORST_RECALL = 0.5
 

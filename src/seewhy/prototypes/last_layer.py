@@ -19,8 +19,6 @@ from torch.nn import functional
 
 from seewhy.errors import ExplainError
 
-__all__ = ["LastLayer", "objective", "solve_last_layer"]
-
 L1, L2 = 1e-3, 1e-3
 TOLERANCE, MOST_STEPS = 1e-6, 50_000
 

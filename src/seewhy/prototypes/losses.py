@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["cluster_cost", "diversity_cost", "separation_cost"]
-
 
 def cluster_cost(nearest: Tensor, labels: Tensor, owners: Tensor) -> Tensor:
     """Mean distance of a picture to the nearest prototype of its own class.

@@ -10,8 +10,6 @@ from seewhy.models import Box, Categories, Classifier, Preprocessing
 from seewhy.prototypes.gate import Diagnosis
 from seewhy.prototypes.network import PrototypeNetwork
 
-__all__ = ["Prototype", "PrototypeModel"]
-
 
 @dataclass(frozen=True)
 class Prototype:

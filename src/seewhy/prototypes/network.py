@@ -17,8 +17,6 @@ from seewhy.errors import ModelError
 from seewhy.models import Classifier, Grid, find_layer
 from seewhy.models.capture import leading_tensor
 
-__all__ = ["Likeness", "PrototypeHead", "PrototypeNetwork", "Trunk", "own_class"]
-
 Likeness: TypeAlias = Literal["cosine", "log-distance"]
 
 EPSILON = 1e-4  # of the logarithm: the largest similarity is log(1 / EPSILON) = 9.2

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from seewhy.images.image import Pixels
 
-__all__ = ["explanation_panel", "match_words", "place_picture", "prototype_picture"]
-
 SIDE = 320
 SHOWN = 6
 GAP = 6

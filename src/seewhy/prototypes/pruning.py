@@ -12,8 +12,6 @@ from torch import Tensor
 
 from seewhy.prototypes.network import own_class
 
-__all__ = ["pure_enough", "purity"]
-
 NEIGHBOURS = 6
 
 

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Patch", "assign_patches"]
-
 REACH = 1  # cells: the layers before it have mixed what lies side by side
 
 

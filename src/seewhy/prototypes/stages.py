@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.progress import Progress
+from seewhy.core.progress import Progress
 from seewhy.prototypes.bank import FeatureBank, features_of
 from seewhy.prototypes.losses import cluster_cost, diversity_cost, separation_cost
 from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork
@@ -17,8 +17,6 @@ from seewhy.prototypes.recipe import Recipe
 from seewhy.prototypes.starting import Probe, starting_points
 from seewhy.train.data import Pictures, Stream
 from seewhy.train.loop import Batch, Group, Record, Stage, fit, seed_of
-
-__all__ = ["Learning"]
 
 ADD_ON_DECAY = 1e-3  # Chen et al.'s weight decay
 LOOKS = 10  # at the validation pictures in each stage

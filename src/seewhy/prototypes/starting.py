@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from seewhy.prototypes.network import PrototypeHead
 
-__all__ = ["Probe", "starting_points"]
-
 
 class Probe(nn.Module):
     """The add-on layers under a plain head, the mean over patches and a linear layer, to warm them up."""

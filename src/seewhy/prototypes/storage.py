@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors.torch import save as packed
 
+from seewhy.core.writing import write_json, write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
@@ -21,9 +22,6 @@ from seewhy.prototypes.gate import Diagnosis
 from seewhy.prototypes.model import Prototype, PrototypeModel
 from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk
 from seewhy.train.card import Architecture
-from seewhy.writing import write_json, write_whole
-
-__all__ = ["KIND", "PATCHES", "load_prototypes", "read_prototype_card", "save_prototypes"]
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.progress import Progress, silent
 from seewhy.prototypes.bank import features_of, filled_bank
 from seewhy.prototypes.boxes import peak_box
 from seewhy.prototypes.finishing import costs_of, nearest_of, prune, push, shared_patches, solve
@@ -27,8 +27,6 @@ from seewhy.prototypes.stages import Learning
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.finetune import predict
 from seewhy.train.loop import Record, seed_of
-
-__all__ = ["PrototypeRun", "Trained", "train_prototypes"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,14 +14,12 @@ from seewhy.cases.pictures import likeness_pictures, removal_picture, seen_pictu
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Beside, Twin, Twins
 from seewhy.draw import bars_svg, fit
-from seewhy.explainers import Outcome
 from seewhy.images import Image
+from seewhy.methods import Outcome
 from seewhy.models import Box, Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
 from seewhy.report.words import counted, listed
-
-__all__ = ["write_counterfactual_report", "write_twins_report"]
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380
 

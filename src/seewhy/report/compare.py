@@ -10,16 +10,14 @@ import numpy as np
 from markupsafe import Markup
 
 from seewhy.draw import curves_svg, fit
-from seewhy.explainers import Explanation, Outcome, method_info
-from seewhy.explainers.pictures import explanation_tile
+from seewhy.methods import Explanation, Outcome, method_info
+from seewhy.methods.pictures import explanation_tile
 from seewhy.metrics import MetricInfo
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed, embed_photo
 from seewhy.report.verdict import cell_words, title_of, verdict
 from seewhy.report.words import alternative, counted
 from seewhy.study.comparison import Cell, Comparison, Trial, agreement
-
-__all__ = ["mean_curves", "score_tables", "write_compare_report"]
 
 CELL = 360
 SHOWN = 12  # photos with pictures; tables count all

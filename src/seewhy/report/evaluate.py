@@ -8,16 +8,14 @@ from pathlib import Path
 
 from seewhy.cases import Twin, Twins
 from seewhy.draw import fit
-from seewhy.explainers import Explanation, Outcome, method_info
-from seewhy.explainers.pictures import explanation_tile
 from seewhy.images import Image
+from seewhy.methods import Explanation, Outcome, method_info
+from seewhy.methods.pictures import explanation_tile
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
 from seewhy.report.words import alternative, counted
 from seewhy.study.judged import Judged, Mistake
-
-__all__ = ["write_evaluate_report"]
 
 CELL = 360
 

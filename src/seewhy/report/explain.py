@@ -11,15 +11,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from seewhy.draw import OURS, Colors, Legend, Weight, bars_svg, fit, weight_bars_svg
-from seewhy.explainers import Explanation, MethodInfo, Outcome
-from seewhy.explainers.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
-from seewhy.explainers.registry import method_info
+from seewhy.methods import Explanation, MethodInfo, Outcome
+from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
+from seewhy.methods.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
-
-__all__ = ["write_explain_report"]
 
 BARS_WIDTH, CELL = 380, 360
 

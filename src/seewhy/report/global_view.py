@@ -13,14 +13,12 @@ from markupsafe import Markup
 from seewhy import __version__
 from seewhy.draw import cut, spotlight
 from seewhy.draw.sparks import spark_svg
-from seewhy.explainers import Outcome
+from seewhy.methods import Outcome
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
 from seewhy.report.words import counted, listed, number
-
-__all__ = ["write_global_report"]
 
 FACE = 240
 MANIFEST = "global.json"

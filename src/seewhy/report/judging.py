@@ -11,8 +11,6 @@ from seewhy.draw import Confidence, confusion_svg, reliability_svg
 from seewhy.report.words import counted
 from seewhy.train.evaluate import ClassScore, Evaluation, Share
 
-__all__ = ["Judgement", "accuracy_words", "judgement", "share_words"]
-
 MOST_CLASSES = 25  # of a confusion matrix; of more the commonest confusions are listed
 CONFUSIONS = 10
 

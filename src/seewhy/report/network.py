@@ -23,8 +23,6 @@ from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
 from seewhy.report.words import counted, number
 
-__all__ = ["write_network_report"]
-
 FACE = 260
 ENOUGH = 6  # groups, to say whether weights and effects agree
 

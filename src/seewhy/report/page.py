@@ -13,8 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from seewhy import __version__
 from seewhy.draw import percent
 
-__all__ = ["render", "write_page"]
-
 
 def render(template: str, **fields: Any) -> str:
     """The page that `template` makes of `fields`; text in them is escaped, a field that is missing is an error.

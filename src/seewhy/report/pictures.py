@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seewhy.draw import Legend, data_uri, fit, overlay, photo, photo_uri
-from seewhy.explainers import Explanation
 from seewhy.images import Image
-
-__all__ = ["Picture", "embed", "embed_photo", "scale_bar", "thumbnail"]
+from seewhy.methods import Explanation
 
 LARGE, SMALL = 640, 240
 MIDDLE_GREY = 128

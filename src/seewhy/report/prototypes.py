@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from seewhy.draw import confusion_svg, epochs_svg, photo
-from seewhy.explainers import Outcome
+from seewhy.methods import Outcome
 from seewhy.prototypes.explaining import Match, PrototypeExplanation
 from seewhy.prototypes.gate import MOST_LOST, WORST_RECALL, Diagnosis
 from seewhy.prototypes.model import PrototypeModel
@@ -19,8 +19,6 @@ from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
 from seewhy.report.words import counted, listed, number
-
-__all__ = ["write_prototype_explanations_report", "write_prototypes_report"]
 
 FEW_CLASSES = 25
 SHOWN_MATCHES, SHOWN_CLASSES = 6, 5

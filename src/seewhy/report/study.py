@@ -32,8 +32,6 @@ from seewhy.study.summary import (
     photo_concordance,
 )
 
-__all__ = ["Family", "families", "study_verdict", "write_study_report"]
-
 PAGE, MARKDOWN, LATEX = "report.html", "tables.md", "tables.tex"
 
 

@@ -18,8 +18,6 @@ from seewhy.study.summary import StudyResult
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["SHOWN", "Photo", "Scored", "photos_of"]
-
 SHOWN = 300  # photos; a page of more would be slow to open
 THUMBNAIL = 120
 

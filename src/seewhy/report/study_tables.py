@@ -14,8 +14,6 @@ from seewhy.metrics import MetricInfo
 from seewhy.report.verdict import title_of
 from seewhy.study.summary import Mean, ModelScores
 
-__all__ = ["Grid", "Means", "grids", "latex", "markdown"]
-
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method
 LOCALISATION = "localisation"
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
-from seewhy.explainers import Outcome
 from seewhy.images.folder import Folder
+from seewhy.methods import Outcome
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, thumbnail
@@ -19,8 +19,6 @@ from seewhy.report.words import counted, listed
 from seewhy.train.finetune import Epoch
 from seewhy.train.recipe import Recipe
 from seewhy.train.training import Training
-
-__all__ = ["EPOCH_COLUMNS", "curves", "epoch_row", "write_train_report"]
 
 STAGES = {"head": "new head alone", "all": "whole network"}
 EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from seewhy.explainers import method_info
+from seewhy.methods import method_info
 from seewhy.metrics import CONTROLS
 from seewhy.report.words import counted, listed, number
 from seewhy.study.comparison import Cell, Comparison
-
-__all__ = ["cell_words", "title_of", "verdict"]
 
 
 def title_of(method: str) -> str:

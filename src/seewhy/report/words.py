@@ -8,23 +8,9 @@ from typing import Any
 import numpy as np
 
 from seewhy.draw import percent
-from seewhy.explainers import Cost, Explanation, MethodInfo
-from seewhy.explainers.pictures import is_blurred
-from seewhy.explainers.ranking import sure
-
-__all__ = [
-    "OTHER_COLORS",
-    "alternative",
-    "asked_classes",
-    "cautions",
-    "check_words",
-    "cost_words",
-    "counted",
-    "facts",
-    "kept_words",
-    "listed",
-    "number",
-]
+from seewhy.methods import Cost, Explanation, MethodInfo
+from seewhy.methods.pictures import is_blurred
+from seewhy.methods.ranking import sure
 
 CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",

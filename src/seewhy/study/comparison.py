@@ -9,12 +9,10 @@ from itertools import combinations
 
 import numpy as np
 
-from seewhy.explainers import Explanation, Outcome
+from seewhy.methods import Explanation, Outcome
 from seewhy.metrics import MetricInfo, Score
 from seewhy.metrics.cells import cell_means
 from seewhy.study.statistics import bootstrap_interval, mean_ranks
-
-__all__ = ["Cell", "Comparison", "Trial", "agreement"]
 
 LEVEL = 0.05
 CELLS = 14  # maps are alike in these cells, whatever their own grain

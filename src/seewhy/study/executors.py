@@ -11,8 +11,6 @@ from seewhy.errors import SeewhyError
 from seewhy.study.plan import Unit
 from seewhy.study.work import Failure, Result, Work
 
-__all__ = ["ATTEMPTS", "LOST", "Crew", "Executor", "Lost", "Worker", "deal"]
-
 ATTEMPTS = 3  # workers that a unit may cost, and that may die one after another before they are ready
 LOST = "WorkerLost"
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from seewhy.cases import Twins
 from seewhy.errors import SeewhyError
-from seewhy.explainers import Explanation
+from seewhy.methods import Explanation
 from seewhy.models import Classifier
 from seewhy.train.data import Pictures
 from seewhy.train.evaluate import Evaluation
-
-__all__ = ["Judged", "Mistake"]
 
 
 @dataclass(frozen=True, eq=False)

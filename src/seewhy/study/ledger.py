@@ -12,8 +12,6 @@ from seewhy.errors import UsageError
 from seewhy.study.plan import Plan, Unit, canonical, difference
 from seewhy.study.work import Failure, Result
 
-__all__ = ["LEDGER", "Ledger", "open_ledger", "read_plan"]
-
 LEDGER = "ledger.sqlite"
 
 # A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.

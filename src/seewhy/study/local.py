@@ -14,8 +14,6 @@ from seewhy.study.executors import Lost, deal
 from seewhy.study.plan import Unit
 from seewhy.study.work import Bench, Result, Work
 
-__all__ = ["Local"]
-
 Line: TypeAlias = "connection.Connection[Any, Any] | connection.PipeConnection[Any, Any]"
 
 

@@ -9,8 +9,6 @@ from hashlib import sha256
 from itertools import product
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Unit", "canonical", "difference"]
-
 _LISTED = 3  # names shown of many
 _DIGEST = 64  # letters of a SHA-256, which tell people nothing
 

@@ -16,8 +16,6 @@ from seewhy.study.executors import Lost, deal
 from seewhy.study.plan import Unit
 from seewhy.study.work import Bench, Result, Work
 
-__all__ = ["Ray"]
-
 OBJECT_STORE = 100 << 20  # bytes; units and rows are small
 CONNECT_SECONDS = 5
 

@@ -6,14 +6,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from seewhy.progress import Progress, silent
+from seewhy.core.progress import Progress, silent
 from seewhy.study.executors import Executor
 from seewhy.study.ledger import Ledger, open_ledger
 from seewhy.study.plan import Plan
 from seewhy.study.tables import write
 from seewhy.study.work import Result, Work
-
-__all__ = ["run"]
 
 
 def run(plan: Plan, work: Work[Any], executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:

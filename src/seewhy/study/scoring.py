@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.explainers import Explanation, Method
-from seewhy.explainers.assemble import describe
 from seewhy.images import Entry, Folder, Image
 from seewhy.images.folder import Mask
+from seewhy.methods import Explanation, Method
+from seewhy.methods.assemble import describe
 from seewhy.metrics import Metric, Score, Subject
 from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.models import Classifier, Target, load
@@ -23,8 +23,6 @@ from seewhy.models.batches import BatchSize
 from seewhy.models.inference import inference_copy
 from seewhy.study.plan import Plan, Unit, canonical
 from seewhy.study.work import Row, Work
-
-__all__ = ["Scoring", "pinned", "seen_mask", "unit_seed"]
 
 PRECISION = "float32"  # half precision is not the same on every machine
 WHITE = np.uint8(255)

@@ -14,18 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import UsageError
 
-__all__ = [
-    "Interval",
-    "against_control",
-    "bootstrap_interval",
-    "holm",
-    "kendall_w",
-    "mean_ranks",
-    "pairwise_wilcoxon",
-    "rank_agreement",
-    "wilcoxon",
-]
-
 Array: TypeAlias = NDArray[np.float64]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 

@@ -32,22 +32,6 @@ from seewhy.study.work import Result
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "CHANCE",
-    "LEVEL",
-    "Mean",
-    "ModelScores",
-    "StudyResult",
-    "beats_chance",
-    "mean_rank",
-    "means_of",
-    "metric_agreement",
-    "metric_concordance",
-    "pairwise",
-    "photo_concordance",
-    "scores_of",
-]
-
 CHANCE = "control:random"
 LEVEL = 0.05
 

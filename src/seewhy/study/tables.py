@@ -7,14 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seewhy.core.writing import write_whole
 from seewhy.study.plan import Unit, canonical
 from seewhy.study.work import Result
-from seewhy.writing import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
-
-__all__ = ["FAILURES", "RESULTS", "failure_lines", "read", "table", "write"]
 
 RESULTS, FAILURES = "results.parquet", "failures.jsonl"
 

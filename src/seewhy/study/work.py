@@ -11,8 +11,6 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from seewhy.study.plan import Unit, canonical
 
-__all__ = ["Bench", "Failure", "Result", "Row", "Work"]
-
 Row: TypeAlias = Mapping[str, str | float | int | bool | None]
 M = TypeVar("M")
 

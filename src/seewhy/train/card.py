@@ -14,20 +14,11 @@ from typing import Any, NamedTuple
 from safetensors.torch import save
 from torch import nn
 
+from seewhy.core.writing import write_json, write_whole
 from seewhy.errors import ModelError
 from seewhy.models import Classifier
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, read_card
 from seewhy.train.parts import Parts
-from seewhy.writing import write_json, write_whole
-
-__all__ = [
-    "PICTURES",
-    "Architecture",
-    "architecture_of",
-    "picture_rows",
-    "save_classifier",
-    "trained_pictures",
-]
 
 PICTURES = "pictures.json"
 OWN_NAMES = {"bundled", "torchvision", "timm"}

@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Entry, Folder
 from seewhy.models import Preprocessing
-from seewhy.progress import Progress, silent
 from seewhy.train.loop import Batch, seed_of
-
-__all__ = ["Augmentation", "Pictures", "Stream", "open_pictures"]
 
 KEPT_BYTES = 4 << 30  # of pictures in memory; more are opened again each time
 

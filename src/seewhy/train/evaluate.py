@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import UsageError
 
-__all__ = ["Bin", "ClassScore", "Evaluation", "Share", "wilson"]
-
 Z95 = 1.959963984540054
 BINS = 10
 

@@ -16,18 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.from_file import build
 from seewhy.models.layers import head_layer
 from seewhy.models.outputs import find_logits
-from seewhy.progress import Progress, silent
 from seewhy.train.card import Architecture
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
 from seewhy.train.recipe import Recipe
-
-__all__ = ["Epoch", "finetune", "predict", "with_new_head"]
 
 PREDICT_BATCH = 16
 

@@ -16,11 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.progress import Progress, silent
+from seewhy.core.writing import whole_file
 from seewhy.errors import ModelError, NonFinite
-from seewhy.progress import Progress, silent
-from seewhy.writing import whole_file
-
-__all__ = ["Batch", "Group", "Record", "Stage", "batch_norms", "fit", "seed_of"]
 
 Record: TypeAlias = dict[str, float]  # "step", the means of what the objective gave, and what the look found
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)

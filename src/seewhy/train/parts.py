@@ -10,8 +10,6 @@ from pathlib import Path
 from seewhy.errors import UsageError
 from seewhy.images.folder import Folder
 
-__all__ = ["Parts", "judged_part", "open_parts"]
-
 PARTS = {
     "train": {"train", "training"},
     "validation": {"val", "valid", "validation", "dev"},

@@ -9,8 +9,6 @@ from typing import Any
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Preprocessing
 
-__all__ = ["RECIPES", "Recipe", "find_recipe"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

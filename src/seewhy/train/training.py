@@ -13,8 +13,6 @@ from seewhy.train.finetune import Epoch
 from seewhy.train.parts import Parts
 from seewhy.train.recipe import Recipe
 
-__all__ = ["Training"]
-
 
 @dataclass(frozen=True)
 class Training:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from seewhy.errors import ModelError
 from seewhy.words.extra import needs_extra
 
-__all__ = ["DEFAULT_ENCODER", "Encoder", "Points", "sentence_encoder"]
-
 Points: TypeAlias = NDArray[np.float32]
 Encoder: TypeAlias = Callable[[Sequence[str]], Points]
 

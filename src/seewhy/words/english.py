@@ -14,8 +14,6 @@ from seewhy.words.normalise import class_words, normalise, without_names
 from seewhy.words.offensive import offence
 from seewhy.words.spelling import spell
 
-__all__ = ["Understood", "understand"]
-
 
 @dataclass(frozen=True)
 class Understood:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 from seewhy.errors import UsageError
 
-__all__ = ["needs_extra"]
-
 
 @contextmanager
 def needs_extra() -> Generator[None]:

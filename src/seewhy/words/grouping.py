@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from seewhy.words.embed import Points
 
-__all__ = ["THRESHOLD", "Grouping", "group_by_distance", "group_by_silhouette"]
-
 Grouping: TypeAlias = Callable[[Points], NDArray[np.intp]]
 
 THRESHOLD = 0.45

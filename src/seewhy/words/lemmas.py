@@ -9,8 +9,6 @@ from typing import Any
 
 from seewhy.words.extra import needs_extra
 
-__all__ = ["Word", "analyse"]
-
 # Beside the stop words of the language, what players say of where and how much.
 # Source: Bianchi et al. 2024, the list of their label analysis.
 # fmt: off

@@ -10,8 +10,6 @@ import numpy as np
 from seewhy.words.embed import Encoder
 from seewhy.words.lemmas import Word
 
-__all__ = ["central_word", "one_form"]
-
 
 def central_word(group: Mapping[str, int], candidates: Collection[Word], encode: Encoder) -> Word:
     """The candidate nearest to all phrases of a group, the alphabet's first of equals; a noun where there is one.

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["class_words", "normalise", "without_names"]
-
 KEPT = "LMN"  # letters, the marks on them, numbers
 APOSTROPHES = re.compile("[\u2018\u2019\u02bc\uff07`\u00b4]")
 LOOSE = re.compile(r"(?<!\w)'|'(?!\w)")

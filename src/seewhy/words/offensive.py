@@ -8,8 +8,6 @@ from typing import TypeAlias
 
 from seewhy.words.extra import needs_extra
 
-__all__ = ["Offence", "offence"]
-
 Offence: TypeAlias = Callable[[str], bool]
 
 # On the list of the library, but in a game about pictures mostly what the picture shows.

@@ -13,8 +13,6 @@ from seewhy.words.extra import needs_extra
 if TYPE_CHECKING:
     from symspellpy import SymSpell
 
-__all__ = ["Speller", "spell"]
-
 # Letters; in a shorter word one letter makes another word too easily. What others typed is likelier meant.
 SHORTEST, SHORTEST_HEARD = 5, 4
 

@@ -13,8 +13,6 @@ from seewhy.words.grouping import Grouping, group_by_distance
 from seewhy.words.naming import one_form
 from seewhy.words.normalise import normalise, without_names
 
-__all__ = ["EMPTY", "OFFENSIVE", "TOO_LONG", "Label", "Phrase", "Vocabulary", "find_labels"]
-
 LONGEST = 80  # characters; what is longer is no label
 OFFENSIVE, TOO_LONG, EMPTY = "offensive", "too long", "nothing but the class, filler words or signs"
 

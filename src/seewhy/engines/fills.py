@@ -1,0 +1,203 @@
+"""What hidden parts of a picture are replaced with. All of it is in pixels, [0, 1], before normalising.
+
+A fill is a frozen dataclass of its settings; prepared for one picture it becomes a `Filler`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, interpolate, pad
+
+from seewhy.engines.imputation import linear_imputation
+from seewhy.errors import UnknownName, UsageError
+from seewhy.images import Image, open_image, samples
+from seewhy.models.preprocessing import IMAGENET_MEAN
+
+Colour = tuple[float, float, float]
+COLOURS: dict[str, Colour] = {
+    "black": (0.0, 0.0, 0.0),
+    "grey": (0.5, 0.5, 0.5),
+    "white": (1.0, 1.0, 1.0),
+    "mean": IMAGENET_MEAN,
+}
+
+
+class Filler(Protocol):
+    """A fill, ready for one picture."""
+
+    @property
+    def alternatives(self) -> int:
+        """How many different fills there are to draw from."""
+        ...
+
+    def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
+        """The fill `(n, 3, h, w)`, or `(1, 3, h, w)` for all, of masks `(n, h, w)`, 1 or true where kept.
+
+        `which` int64 `(n,)` picks each one's alternative.
+        """
+        ...
+
+
+class Fill(Protocol):
+    """What hidden parts are replaced with, before it knows the picture."""
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """Make ready for one picture, `pixels` `(3, h, w)`, and its regions, int64 `(h, w)`, if it has any."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The same whatever is hidden: one of some pictures `(m, 3, h, w)`."""
+
+    pictures: Tensor
+
+    @property
+    def alternatives(self) -> int:
+        return len(self.pictures)
+
+    def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
+        return self.pictures if len(self.pictures) == 1 else self.pictures[which]
+
+
+@dataclass(frozen=True)
+class RegionMean:
+    """Each region's own mean colour; without regions the mean colour of the picture."""
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        if labels is None:
+            labels = torch.zeros(pixels.shape[1:], dtype=torch.int64, device=pixels.device)
+        places = labels.flatten()
+        counts = torch.bincount(places).clamp(min=1)
+        sums = pixels.new_zeros((len(pixels), len(counts))).index_add_(1, places, pixels.flatten(1))
+        return _Pictures((sums / counts)[:, labels][None])
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One colour: black, grey, white, mean (ImageNet's), or red, green and blue in [0, 1]."""
+
+    colour: str | Colour = "grey"
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        rgb = COLOURS.get(self.colour) if isinstance(self.colour, str) else self.colour
+        if rgb is None:
+            raise UsageError(f"there is no colour '{self.colour}'; there are {', '.join(COLOURS)}, or three numbers")
+        return _Pictures(pixels.new_tensor(rgb).view(1, 3, 1, 1).expand(1, *pixels.shape))
+
+
+@dataclass(frozen=True)
+class Blur:
+    """The picture itself, blurred by a Gaussian whose σ is `sigma` times the shorter side."""
+
+    sigma: float = 0.05
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        if self.sigma <= 0:
+            raise UsageError(f"the blur's sigma is a share of the shorter side, above 0, not {self.sigma}")
+        sigma = self.sigma * min(pixels.shape[1:])
+        radius = min(round(3 * sigma), min(pixels.shape[1:]) - 1)
+        offsets = torch.arange(-radius, radius + 1, device=pixels.device, dtype=pixels.dtype)
+        bell = torch.exp(-((offsets / sigma) ** 2) / 2)
+        bell = (bell / bell.sum()).view(1, 1, -1)
+        padded = pad(pixels[:, None], (radius,) * 4, mode="reflect")
+        return _Pictures(conv2d(conv2d(padded, bell[..., None]), bell[:, :, None])[:, 0][None])
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Independent uniform colours, in `draws` alternatives."""
+
+    draws: int = 8
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        if self.draws < 1:
+            raise UsageError(f"noise wants at least one draw, not {self.draws}")
+        return _Pictures(torch.rand((self.draws, *pixels.shape), generator=generator).to(pixels))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Other pictures, each scaled to the view; `None` stands for the photos that come with scikit-image."""
+
+    images: Sequence[Image] | None = None
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        images = [open_image(path) for path in samples().values()] if self.images is None else self.images
+        if not images:
+            raise UsageError("a fill of other images needs at least one")
+        return _Pictures(torch.stack([_scaled(image, pixels) for image in images]))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """ROAD's noisy linear imputation: every hidden pixel the weighted mean of its neighbours, and a little noise."""
+
+    noise: float = 0.01
+
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        """See `Fill`."""
+        noise = torch.randn(pixels.shape, generator=generator).to(pixels)
+        return _Imputed(pixels, self.noise * noise)
+
+
+@dataclass(frozen=True)
+class _Imputed:
+    """One noise `(3, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
+
+    pixels: Tensor
+    noise: Tensor
+
+    @property
+    def alternatives(self) -> int:
+        return 1
+
+    def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
+        kept = masks > 0.5
+        filled = linear_imputation(self.pixels, kept)
+        return torch.where(kept[:, None], filled, filled + self.noise).clamp(0, 1)
+
+
+FILLS: dict[str, Callable[[], Fill]] = {
+    "region-mean": RegionMean,
+    "black": lambda: Constant("black"),
+    "grey": lambda: Constant("grey"),
+    "white": lambda: Constant("white"),
+    "mean": lambda: Constant("mean"),
+    "blur": Blur,
+    "noise": Noise,
+    "linear": Linear,
+    "samples": Images,
+}
+
+
+def find_fill(fill: str | Fill) -> Fill:
+    """A fill by name, or the fill itself.
+
+    Raises:
+        UnknownName: no such fill; the nearest names are listed.
+    """
+    if not isinstance(fill, str):
+        return fill
+    if fill not in FILLS:
+        near = get_close_matches(fill, FILLS, n=3, cutoff=0.4) or list(FILLS)
+        raise UnknownName(f"there is no fill '{fill}'; nearest: {', '.join(near)}")
+    return FILLS[fill]()
+
+
+def _scaled(image: Image, pixels: Tensor) -> Tensor:
+    """A picture `(3, h, w)` in [0, 1], scaled whole to the size of `pixels`."""
+    whole = torch.tensor(image.pixels).to(pixels).permute(2, 0, 1)[None] / 255
+    size = (pixels.shape[1], pixels.shape[2])
+    return interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)

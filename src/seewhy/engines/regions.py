@@ -1,0 +1,89 @@
+"""Cut what the network saw into regions that people recognise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from seewhy.errors import UnknownName, UsageError
+
+
+def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options: Any) -> np.ndarray:
+    """The region of each pixel, int32 `(h, w)`, numbered from 0 without gaps.
+
+    Args:
+        pixels: `(h, w, 3)`, uint8 or float in [0, 1].
+        how: a segmenter's name, or a label map `(h, w)` of one's own with any integers.
+        options: of the named segmenter, such as `n_segments` for slic or `cells` for grid.
+
+    Raises:
+        UnknownName: no such segmenter; the nearest names are listed.
+        UsageError: the label map has another size than the pixels, or the segmenter refuses an option.
+    """
+    if isinstance(how, np.ndarray):
+        if how.shape != pixels.shape[:2] or not np.issubdtype(how.dtype, np.integer):
+            raise UsageError(f"a label map holds integers of shape {pixels.shape[:2]}, not {how.dtype} {how.shape}")
+        return _numbered(how)
+    if how not in SEGMENTERS:
+        near = get_close_matches(how, SEGMENTERS, n=3, cutoff=0.4) or list(SEGMENTERS)
+        raise UnknownName(f"there is no segmentation '{how}'; nearest: {', '.join(near)}")
+    floats = pixels / 255 if pixels.dtype == np.uint8 else pixels
+    try:
+        return _numbered(SEGMENTERS[how](np.ascontiguousarray(floats, dtype=np.float64), **options))
+    except (TypeError, ValueError) as error:  # how scikit-image refuses an option
+        raise UsageError(f"{how} cannot cut a picture like that: {error}") from error
+
+
+def _quickshift(pixels: np.ndarray, **options: Any) -> np.ndarray:
+    from skimage.segmentation import quickshift
+
+    # LIME's settings; ties are broken at random, so the seed is part of the segmentation.
+    settings: dict[str, Any] = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0, **options}
+    return quickshift(pixels, **settings)
+
+
+def _slic(pixels: np.ndarray, **options: Any) -> np.ndarray:
+    from skimage.segmentation import slic
+
+    settings: dict[str, Any] = {"n_segments": 50, "compactness": 10, "sigma": 0.5, "start_label": 0, **options}
+    return slic(pixels, **settings)
+
+
+def _felzenszwalb(pixels: np.ndarray, **options: Any) -> np.ndarray:
+    from skimage.segmentation import felzenszwalb
+
+    settings: dict[str, Any] = {"scale": 200, "sigma": 0.8, "min_size": 300, **options}
+    return felzenszwalb(pixels, **settings)
+
+
+def _watershed(pixels: np.ndarray, **options: Any) -> np.ndarray:
+    from skimage.color import rgb2gray
+    from skimage.filters import sobel
+    from skimage.segmentation import watershed
+
+    settings: dict[str, Any] = {"markers": 50, "compactness": 0.001, **options}
+    return watershed(sobel(rgb2gray(pixels)), **settings)
+
+
+def _grid(pixels: np.ndarray, cells: int = 7) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    if not 1 <= cells <= min(height, width):
+        raise UsageError(f"a grid of {cells} × {cells} cells does not fit into {height} × {width} pixels")
+    rows, columns = (np.arange(side) * cells // side for side in (height, width))
+    return rows[:, None] * cells + columns
+
+
+SEGMENTERS: dict[str, Callable[..., np.ndarray]] = {
+    "quickshift": _quickshift,
+    "slic": _slic,
+    "felzenszwalb": _felzenszwalb,
+    "watershed": _watershed,
+    "grid": _grid,
+}
+
+
+def _numbered(labels: np.ndarray) -> np.ndarray:
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)

@@ -1,0 +1,235 @@
+"""The backward-rule engine: the network as it is, with another derivative for its non-linear operations.
+
+A `TorchFunctionMode` sees every operation of one forward, whoever calls it: modules, functions, operators, in place
+or not, the same activation any number of times. Operations that are linear in the data are left to autograd, which is
+exact for them; the others go to the rule that a rule set names for their kind. Nothing is hooked, nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from typing_extensions import override
+
+from seewhy.engines.operations import KINDS, Kind, inplace_position, operation_name, out_of_place
+from seewhy.errors import ExplainError
+
+LAYERS = {"convolution", "dense"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of the forward, out of place: its kind, the function, and what it was called with.
+
+    A rule written in operations that have rules of their own runs them inside `with call.rules:`.
+    """
+
+    kind: Kind
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    rules: AbstractContextManager[Any]
+    in_place: bool  # the result will be written over the first argument
+
+    def plain(self) -> Any:
+        """The operation with its own gradient."""
+        if self.in_place:  # autograd may keep the first argument, which must not change then
+            return self.on(self.args[0].clone())
+        return self.function(*self.args, **self.kwargs)
+
+    def on(self, u: Tensor) -> Tensor:
+        """The operation on another first argument."""
+        return self.function(u, *self.args[1:], **self.kwargs)
+
+
+Rule = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A rule per kind of operation; kinds without one keep their own gradient.
+
+    A rule takes a `Call` and returns the operation's value with another gradient. `first` is for the first convolution
+    or dense layer, instead of the rule for its kind. A `strict` set refuses operations of no known kind; otherwise
+    they keep their own gradient too.
+    """
+
+    name: str
+    rules: Mapping[Kind, Rule] = field(default_factory=dict)
+    first: Rule | None = None
+    strict: bool = True
+
+
+@contextmanager
+def applying(rule_set: RuleSet) -> Generator[None]:
+    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
+    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set):
+        yield
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Generator[None]:
+    """Take the parameters out of autograd, so that what requires a gradient is what depends on the input."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """`y = value(u)` with the gradient `slope(u, y)`; a slope for half the batch serves both halves."""
+    return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
+
+
+def surrogate(linear: Tensor, value: Callable[[], Tensor]) -> Tensor:
+    """`value()`, a fresh tensor, with the gradient of `linear`."""
+    return _Surrogate.apply(linear, value)  # pyright: ignore[reportReturnType]
+
+
+class _RuleMode(TorchFunctionMode):
+    def __init__(self, rule_set: RuleSet) -> None:
+        super().__init__()
+        self.rule_set = rule_set
+        self._layers = 0
+
+    @override
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = operation_name(func)
+        kind = _known_kind(name, args, kwargs)
+        if kind == "linear" or not _depends((*args, *kwargs.values())):
+            return func(*args, **kwargs)
+        if kind is None:
+            return self._unknown(name, func(*args, **kwargs))
+        args, kwargs = _positional(args, kwargs)
+        rule = self._rule(_narrowed(kind, args))
+        if rule is None:
+            return func(*args, **kwargs)
+        plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
+        result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
+        return _Overwrite.apply(args[0], result) if in_place else result
+
+    def _rule(self, kind: Kind) -> Rule | None:
+        if kind in LAYERS:
+            self._layers += 1
+            if self._layers == 1 and self.rule_set.first:
+                return self.rule_set.first
+        return self.rule_set.rules.get(kind)
+
+    def _unknown(self, name: str, result: Any) -> Any:
+        if self.rule_set.strict and _depends((result,)):
+            raise ExplainError(
+                f"the {self.rule_set.name} rules have none for the operation '{name}', so the result would not add up; "
+                "use integrated-gradients, or pass strict=false to let the operation's own gradient stand"
+            )
+        return result
+
+
+class _Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        u = u.detach()
+        y = value(u)
+        ctx.save_for_backward(slope(u, y))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (slope,), gradient = ctx.saved_tensors, gradients[0]
+        # Into memory laid out as the operation's own: a gradient that comes otherwise would slow down all before it.
+        layout = torch.channels_last if _is_channels_last(slope) else torch.preserve_format
+        found = torch.empty_like(gradient, memory_format=layout)
+        for part, of in zip(found.split(len(slope)), gradient.split(len(slope)), strict=True):
+            torch.mul(of, slope, out=part)
+        return found, None, None
+
+
+class _Surrogate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, linear: Tensor, value: Callable[[], Tensor]) -> Tensor:  # noqa: ARG004
+        return value()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
+        return gradients[0], None
+
+
+class _Overwrite(torch.autograd.Function):
+    """What `tensor.copy_(result)` does, at no cost on the way back: none of the gradient belongs to what was there."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, result: Tensor) -> Tensor:
+        ctx.mark_dirty(tensor)
+        ctx.is_view = tensor._is_view()  # noqa: SLF001
+        return tensor.copy_(result)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
+        return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def _depends(values: tuple[Any, ...]) -> bool:
+    """Whether a tensor among `values`, at any depth of lists, depends on the input."""
+    return any(
+        value.requires_grad if isinstance(value, Tensor) else isinstance(value, tuple | list) and _depends(tuple(value))
+        for value in values
+    )
+
+
+def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
+    """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
+    kind = KINDS.get(name)
+    if name == "batch_norm" and (kwargs.get("training") or any(each is True for each in args[5:6])):
+        return None
+    others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
+    if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
+        return None
+    return kind
+
+
+def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
+    """A product with a constant is linear, and so is a division by one."""
+    if kind == "product" and sum(_depends((value,)) for value in args) < 2:
+        return "linear"
+    if kind == "division" and not _depends(args[1:]):
+        return "linear"
+    return kind
+
+
+def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments with the tensors of the operation in their places, where rules look for them."""
+    named = [name for name in ("input", "other") if name in kwargs]
+    rest = {key: value for key, value in kwargs.items() if key not in named}
+    return (*args, *(kwargs[name] for name in named)), rest
+
+
+def _out_of_place(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], bool]:
+    """The same call without work in place, and whether it was to work in place."""
+    plain = out_of_place(func)
+    if plain is not func:
+        return plain, args, kwargs, True
+    position = inplace_position(func)
+    asked = bool(kwargs.get("inplace", position is not None and len(args) > position and args[position]))
+    rest = {key: value for key, value in kwargs.items() if key != "inplace"}
+    return func, args if position is None else args[:position], rest, asked

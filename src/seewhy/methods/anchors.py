@@ -1,0 +1,193 @@
+"""Anchors: regions that are enough for the model's answer, however the others are hidden."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from seewhy.engines import MaskedForward, segment
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.methods.anchor_search import Anchor, BanditGrower, Grower, LinearGrower, Search
+from seewhy.methods.anchor_variations import Variations
+from seewhy.methods.anchor_words import best_found, nothing_to_keep, rule_found
+from seewhy.methods.evidence import Rule
+from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
+from seewhy.methods.registry import register
+from seewhy.models import Classifier, Target
+
+LARGEST = 10  # half of all variations lack any one region: samples of larger rules are needles in a haystack
+QUESTION = "Which parts of the picture are enough for this answer?"
+READING = (
+    "While the marked regions stay, the model keeps its answer as often as the sentence says, whichever others are "
+    "hidden. If nothing is marked, either no region is needed or the model does not give this answer at all; the "
+    "sentence says which. It holds for this picture, these regions and this way of hiding them, not for other pictures."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorMethod(RegionMethod):
+    """A rule: the fewest regions that keep the class on top when each other region is hidden by the toss of a coin.
+
+    A rule must keep it in `threshold` of the cases; what is said about it is wrong with probability `delta` at most.
+    `batch` cases are asked at once; rules have `largest` regions at most, and grow no more after `budget` cases.
+    `segments` is about how many regions slic cuts. For "A rather than B", A has to stay before B. A tie does not keep
+    the class.
+    """
+
+    regions: str | np.ndarray = "slic"
+    segments: int = 20
+    threshold: float = 0.95
+    delta: float = 0.1
+    batch: int = 100
+    largest: int = 6
+    budget: int = 4000
+
+    def __post_init__(self) -> None:
+        if not (0 < self.threshold <= 1 and 0 < self.delta < 1):
+            raise UsageError(
+                f"threshold and delta are probabilities, as 0.95 and 0.1, not {self.threshold} and {self.delta}"
+            )
+        if not 1 <= self.largest <= LARGEST:
+            raise UsageError(f"a rule may have 1 to {LARGEST} regions (largest), not {self.largest}")
+        if self.batch < 2:
+            raise UsageError(f"at least 2 variations are asked at once (batch), not {self.batch}")
+
+    @property
+    @abstractmethod
+    def grower(self) -> Grower:
+        """How rules grow."""
+
+    @property
+    def search(self) -> Search:
+        """The search for one rule."""
+        return Search(
+            threshold=self.threshold,
+            delta=self.delta,
+            batch=self.batch,
+            largest=self.largest,
+            budget=self.budget,
+            grower=self.grower,
+        )
+
+    @override
+    def labels(self, classifier: Classifier, image: Image) -> np.ndarray:
+        if isinstance(self.regions, str) and self.regions == "slic":
+            return segment(seen_pixels(classifier, image), "slic", n_segments=self.segments)
+        return super().labels(classifier, image)
+
+    @override
+    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+        """Every target starts from the same seed, so that it finds its variations answered already."""
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return [self._find(engine, target, np.random.default_rng(seed)) for target in targets]
+
+    def _find(self, engine: MaskedForward, target: Target, rng: np.random.Generator) -> Finding:
+        if lead(engine.logits, target)[0] <= 0:
+            return _nothing(engine, target, self.threshold)
+
+        def keeps(shown: np.ndarray, which: np.ndarray) -> np.ndarray:
+            ahead, _ = lead(engine(torch.from_numpy(shown), torch.from_numpy(which)), target)
+            return (ahead > 0).numpy()
+
+        anchor = self.search(Variations(keeps, engine.regions, rng, engine.alternatives))
+        weights = np.zeros(engine.regions)
+        weights[list(anchor.regions)] = 1.0
+        checks = {"precision_low": anchor.low, "precision_high": anchor.high}
+        return Finding(weights, rule=self._rule(engine, target, anchor), checks=checks)
+
+    def _rule(self, engine: MaskedForward, target: Target, anchor: Anchor) -> Rule:
+        categories = engine.classifier.categories
+        if self.search.holds(anchor):
+            sentence = rule_found(anchor, engine.regions, target, categories, self.delta)
+        else:
+            sentence = best_found(anchor, self.threshold, target, categories, self.delta)
+        return Rule(
+            regions=anchor.regions,
+            precision=anchor.precision,
+            low=anchor.low,
+            high=anchor.high,
+            coverage=0.5 ** len(anchor.regions),
+            area=float(np.isin(engine.label_map, anchor.regions).mean()),
+            variations=anchor.asked,
+            threshold=self.threshold,
+            sentence=sentence,
+        )
+
+
+def lead(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    """By how much the target leads its closest rival, and which class that is; `(...)` for logits `(..., K)`."""
+    if target.against is not None:
+        return target.score(logits), torch.full(logits.shape[:-1], target.against)
+    others = logits.clone()
+    others[..., target.index] = -torch.inf
+    best = others.max(-1)
+    return logits[..., target.index] - best.values, best.indices
+
+
+def _nothing(engine: MaskedForward, target: Target, threshold: float) -> Finding:
+    """The model does not give this answer on the whole picture, so there is nothing to keep."""
+    margin, rival = lead(engine.logits, target)
+    sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories)
+    rule = Rule((), 0.0, 0.0, 0.0, coverage=0.0, area=0.0, variations=0, threshold=threshold, sentence=sentence)
+    return Finding(np.zeros(engine.regions), rule=rule)
+
+
+@register(
+    "anchors",
+    title="Anchors",
+    family="regions",
+    paper="Ribeiro et al. 2018",
+    arxiv=None,
+    needs=("scores",),
+    question=QUESTION,
+    reading=READING,
+    cost="a few hundred to about 4,000 forwards",
+)
+@dataclass(frozen=True, kw_only=True)
+class Anchors(AnchorMethod):
+    """Every region is tried at every step; the `beam` best rules go on, the best to within `tau`.
+
+    Source: Ribeiro et al. 2018. We ask no case twice, share all answers among rules, know how many cases there are,
+    and our bounds hold for the rule chosen, where the paper's hold for each rule by itself.
+    """
+
+    tau: float = 0.15
+    beam: int = 1
+
+    @property
+    @override
+    def grower(self) -> Grower:
+        return BanditGrower(self.tau, self.beam)
+
+
+@register(
+    "anchors-lime",
+    title="Anchors in LIME's order",
+    family="regions",
+    paper="Ribeiro et al. 2018 and 2016",
+    arxiv="1602.04938",
+    needs=("scores",),
+    question=QUESTION,
+    reading=READING,
+    cost="a few hundred forwards",
+)
+@dataclass(frozen=True, kw_only=True)
+class LimeAnchors(AnchorMethod):
+    """Only the region that LIME finds weightiest is tried at each step: cheaper, and held to the same proof.
+
+    LIME's linear model is fitted to `samples` cases under the rule so far: one fit for all steps finds worse rules.
+    """
+
+    samples: int = 200
+
+    @property
+    @override
+    def grower(self) -> Grower:
+        return LinearGrower(self.samples)

@@ -1,0 +1,280 @@
+"""Class activation maps: a layer's feature maps, weighted by what each contributes to the target.
+
+All of them take one forward, and one backward to the chosen layers, for a whole batch and several layers at once.
+A is the activation `(N, C, h, w)` and g = ∂ score / ∂ A its gradient; each function returns the map `(N, h, w)`
+before the final ReLU. The score is made of logits, never of probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+from typing_extensions import override
+
+from seewhy.methods.cam_method import CamMethod
+from seewhy.methods.registry import register
+from seewhy.models import Categories, Target
+
+CHEAP = "one forward, one backward"
+WHERE = "Bright areas raised the score of the class; dark areas did not matter or spoke against it. "
+COARSE = "The map is as coarse as the layer's grid, so read areas, not outlines."
+
+
+def grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k mean_ij(g_k) · A_k. Source: Selvaraju 2017, eq. 1-2."""
+    return torch.einsum("nk,nkhw->nhw", gradients.mean((2, 3)), activations)
+
+
+def grad_cam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k (Σ_ij a_ij ReLU(g_k)) · A_k with a = g² / (2g² + S_k g³). Source: Chattopadhay 2018, eq. 19.
+
+    Like every library we take the gradient of the logit where the paper derives it for exp(logit).
+    """
+    squares = gradients.square()
+    sums = activations.sum((2, 3), keepdim=True)
+    shares = squares / (2 * squares + sums * squares * gradients + 1e-6)
+    weights = torch.where(gradients > 0, shares * gradients, 0).sum((2, 3))  # elsewhere a share may be 0 / 0
+    return torch.einsum("nk,nkhw->nhw", weights, activations)
+
+
+def hires_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k g_k ⊙ A_k: sums to logit minus bias where one linear layer follows. Source: Draelos 2020, eq. 4."""
+    return (gradients * activations).sum(1)
+
+
+def x_grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k (Σ_ij g_k A_k / S_k) · A_k, S_k = Σ_ij A_k. Source: Fu 2020, eq. 7-8."""
+    sums = activations.sum((2, 3))
+    weights = (gradients * activations).sum((2, 3)) / (sums + 1e-7)
+    return torch.einsum("nk,nkhw->nhw", weights, activations)
+
+
+def layer_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k ReLU(g_k) ⊙ A_k. Source: Jiang 2021, eq. 4-5."""
+    return (relu(gradients) * activations).sum(1)
+
+
+def element_wise_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k ReLU(g_k ⊙ A_k). Source: pytorch-grad-cam's GradCAMElementWise; no paper of its own."""
+    return relu(gradients * activations).sum(1)
+
+
+def eigen_cam(activations: Tensor, _gradients: Tensor) -> Tensor:
+    """The first principal component of A over positions. Source: Muhammad & Yeasin 2020, eq. 3-4."""
+    return principal_map(activations)
+
+
+def eigen_grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """The first principal component of g ⊙ A. Source: pytorch-grad-cam's EigenGradCAM, after Muhammad & Yeasin."""
+    return principal_map(gradients * activations)
+
+
+def principal_map(features: Tensor) -> Tensor:
+    """`(N, C, h, w)` projected on its first principal component over positions, `(N, h, w)`.
+
+    The sign of a singular vector is arbitrary; the larger extreme is made positive (Chung & Ying 2025, eq. 13).
+    """
+    count, channels, height, width = features.shape
+    rows = features.flatten(2).transpose(1, 2).cpu().double()  # not every device has float64
+    rows = rows - rows.mean(1, keepdim=True)
+    if height * width <= channels:
+        values, vectors = torch.linalg.eigh(rows @ rows.mT)
+        projected = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
+    else:
+        vectors = torch.linalg.eigh(rows.mT @ rows).eigenvectors
+        projected = (rows @ vectors[..., -1:]).squeeze(-1)
+    flipped = projected.amin(1).abs() > projected.amax(1).abs()
+    signed = torch.where(flipped[:, None], -projected, projected)
+    return signed.view(count, height, width).to(features)
+
+
+@register(
+    "grad-cam",
+    title="Grad-CAM",
+    family="cam",
+    paper="Selvaraju et al. 2017",
+    arxiv="1610.02391",
+    needs=("layers", "gradients"),
+    question="Which areas raised the score of this class?",
+    reading=WHERE + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class GradCAM(CamMethod):
+    """Every feature map weighted by its mean gradient."""
+
+    cam = staticmethod(grad_cam)
+
+
+@register(
+    "grad-cam++",
+    title="Grad-CAM++",
+    family="cam",
+    paper="Chattopadhay et al. 2018",
+    arxiv="1710.11063",
+    needs=("layers", "gradients"),
+    question="Which areas raised the score of this class, when it shows several times?",
+    reading=WHERE + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class GradCAMPlusPlus(CamMethod):
+    """Grad-CAM that gives every occurrence of an object its due."""
+
+    cam = staticmethod(grad_cam_plus_plus)
+
+
+@register(
+    "hires-cam",
+    title="HiResCAM",
+    family="cam",
+    paper="Draelos & Carin 2020",
+    arxiv="2011.08891",
+    needs=("layers", "gradients"),
+    question="Which areas did the score of this class come from, exactly?",
+    reading=WHERE + "Where one linear layer follows, the areas add up to the score itself. " + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class HiResCAM(CamMethod):
+    """Every cell weighted by its own gradient: exact where a linear head follows."""
+
+    cam = staticmethod(hires_cam)
+
+
+@register(
+    "xgrad-cam",
+    title="XGrad-CAM",
+    family="cam",
+    paper="Fu et al. 2020",
+    arxiv="2008.02312",
+    needs=("layers", "gradients"),
+    question="Which areas raised the score of this class?",
+    reading=WHERE + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class XGradCAM(CamMethod):
+    """Grad-CAM with weights that come nearest to its own axioms."""
+
+    cam = staticmethod(x_grad_cam)
+
+
+@register(
+    "layer-cam",
+    title="LayerCAM",
+    family="cam",
+    paper="Jiang et al. 2021",
+    arxiv=None,
+    needs=("layers", "gradients"),
+    question="Which areas raised the score of this class, in early layers too?",
+    reading=WHERE + "On early layers it shows fine detail; on the last it is as coarse as the layer's grid.",
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class LayerCAM(CamMethod):
+    """Positive gradients cell by cell: the best of the cheap ones on early layers."""
+
+    cam = staticmethod(layer_cam)
+
+
+@register(
+    "element-wise-cam",
+    title="Element-wise Grad-CAM",
+    family="cam",
+    paper="pytorch-grad-cam",
+    arxiv=None,
+    needs=("layers", "gradients"),
+    question="Which cells of which maps raised the score of this class?",
+    reading=WHERE + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class ElementWiseCAM(CamMethod):
+    """Positive contributions cell by cell and map by map."""
+
+    cam = staticmethod(element_wise_cam)
+
+
+@register(
+    "eigen-cam",
+    title="Eigen-CAM",
+    family="cam",
+    paper="Muhammad & Yeasin 2020",
+    arxiv="2008.00299",
+    needs=("layers",),
+    question="What stands out in this picture to the network, whatever the class?",
+    reading="Bright areas are what the layer responds to most. The class plays no part in it, so it is the same map "
+    "for every class: it does not say why the network chose this one. " + COARSE,
+    cost="one forward",
+)
+@dataclass(frozen=True)
+class EigenCAM(CamMethod):
+    """The layer's first principal component: the same for every class."""
+
+    cam = staticmethod(eigen_cam)
+
+
+@register(
+    "eigen-grad-cam",
+    title="EigenGrad-CAM",
+    family="cam",
+    paper="Muhammad & Yeasin 2020, with gradients",
+    arxiv="2008.00299",
+    needs=("layers", "gradients"),
+    question="What is the main pattern in what raised the score of this class?",
+    reading=WHERE + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class EigenGradCAM(CamMethod):
+    """The first principal component of gradient × activation."""
+
+    cam = staticmethod(eigen_grad_cam)
+
+
+@register(
+    "finer-cam",
+    title="FinerCAM",
+    family="cam",
+    paper="Zhang et al. 2025",
+    arxiv="2501.11309",
+    needs=("layers", "gradients"),
+    question="What tells this class from the ones most like it?",
+    reading="Bright areas tell the class from the named look-alikes; what they share stays dark. " + COARSE,
+    cost=CHEAP,
+)
+@dataclass(frozen=True)
+class FinerCAM(CamMethod):
+    """Grad-CAM of the class less `strength` times its `comparisons` nearest classes, weighted by probability.
+
+    Asked "A rather than B", B alone is compared. Source: Zhang 2025, eq. 5, with the weights of its reference code.
+    """
+
+    comparisons: int = 3
+    strength: float = 1.0
+
+    cam = staticmethod(grad_cam)
+
+    @override
+    def score(self, logits: Tensor, target: Target) -> Tensor:
+        own = logits[target.index]
+        if target.against is not None:
+            return own - self.strength * logits[target.against]
+        rivals = logits[self._rivals(logits, target)]
+        return own - self.strength * (rivals.softmax(0) * rivals).sum()
+
+    @override
+    def label(self, logits: Tensor, target: Target, categories: Categories) -> str:
+        if target.against is not None:
+            return target.label(categories)
+        names = [categories[int(index)] for index in self._rivals(logits, target)]
+        return f"{categories[target.index]} rather than {' or '.join(names)}"
+
+    def _rivals(self, logits: Tensor, target: Target) -> Tensor:
+        distance = (logits - logits[target.index]).abs().detach()
+        distance[target.index] = torch.inf
+        return distance.topk(min(self.comparisons, len(logits) - 1), largest=False).indices

@@ -1,0 +1,183 @@
+"""SHAP over regions: the score of a class is shared out fairly among the parts of the picture.
+
+The parts are players of a game whose worth is the network's score when all others are hidden. Shapley values are the
+only way to share it out that sums to the whole, treats equals alike and gives nothing to who adds nothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.methods.owen import Block, agglomerate, owen_values
+from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
+from seewhy.methods.registry import register
+from seewhy.methods.shapley_kernel import kernel_shapley
+from seewhy.methods.shapley_values import Game, Shares, permutation_shapley
+from seewhy.models import Classifier, Target
+
+Of = Literal["logit", "probability"]
+
+PIXELS = "pixels"
+ROUNDING = 1e-3  # of a score: differences below it may be arithmetic, and are no measure of a gap
+READING = (
+    "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
+    "the score of the picture and its score when everything is hidden. "
+)
+HIDDEN = "What hidden areas are replaced with is part of the question: another fill can give another answer. "
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapleyMethod(RegionMethod):
+    """A share of the score per region, from at most `samples` variations of the picture.
+
+    `of` is the score shared out: the class's logit or its probability; for "A rather than B" the difference of two.
+    Of a fill with alternatives a coalition's worth is the mean over all of them, each of which is a variation.
+    """
+
+    samples: int = 2000
+    of: Of = "logit"
+
+    def __post_init__(self) -> None:
+        if self.of not in get_args(Of):
+            raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
+
+    @abstractmethod
+    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        """What each region of the label map `(h, w)` adds."""
+
+    @override
+    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+        """Every target starts from the same random state, so that it finds its coalitions answered already."""
+        state = generator.get_state()
+        return [self._find(engine, target, generator.set_state(state)) for target in targets]
+
+    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Finding:
+        def score(logits: Tensor) -> Tensor:
+            """Float64 `(...)` for logits `(..., K)`."""
+            outputs = logits.double()
+            return target.score(outputs.softmax(-1) if self.of == "probability" else outputs)
+
+        def worth(coalitions: Tensor) -> Tensor:
+            filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
+            return torch.stack([score(engine(coalitions, which)) for which in filled]).mean(0)
+
+        engine.expected = engine.forwards + min(self.samples, engine.alternatives * 2**engine.regions)
+        method = replace(self, samples=self.samples // engine.alternatives)
+        shares = method.shares(worth, engine.label_map, generator)
+        checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
+        if shares.r2 is not None:
+            checks["r2"] = shares.r2
+        return Finding(shares.values.numpy(), None if shares.errors is None else shares.errors.numpy(), checks=checks)
+
+
+def completeness_gap(shares: Shares, whole: float) -> float:
+    """How far the shares are from summing to `whole` − empty, relative to that or to the largest share.
+
+    `whole` is the network's own answer, so that the gap also shows what its fast copy rounded away.
+    """
+    difference = whole - shares.empty
+    gap = abs(float(shares.values.sum()) - difference)
+    scale = max(abs(difference), float(shares.values.abs().max()), ROUNDING * abs(whole))
+    return gap / scale if scale > 0 else 0.0
+
+
+@register(
+    "permutation-shap",
+    title="Permutation SHAP",
+    family="regions",
+    paper="Castro et al. 2009; Mitchell et al. 2022",
+    arxiv="2104.12199",
+    needs=("scores",),
+    signed=True,
+    question="How much does each part of the picture add to the score, whatever other parts are there?",
+    reading=READING + HIDDEN,
+    cost="up to 2,000 forwards; stops once the shares have settled",
+)
+@dataclass(frozen=True, kw_only=True)
+class PermutationSHAP(ShapleyMethod):
+    """Shapley values from random orders of the regions, each also played backwards.
+
+    Stops when no standard error exceeds `tolerance` of the largest share.
+    """
+
+    tolerance: float = 0.1
+
+    @override
+    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        return permutation_shapley(game, int(labels.max()) + 1, self.samples, generator, self.tolerance)
+
+
+@register(
+    "kernel-shap",
+    title="Kernel SHAP",
+    family="regions",
+    paper="Lundberg & Lee 2017",
+    arxiv="1705.07874",
+    needs=("scores",),
+    signed=True,
+    question="How much does each part of the picture add to the score, whatever other parts are there?",
+    reading=READING + HIDDEN,
+    cost="2,000 forwards",
+)
+@dataclass(frozen=True, kw_only=True)
+class KernelSHAP(ShapleyMethod):
+    """Shapley values by weighted least squares, from the smallest and the largest coalitions inwards."""
+
+    @override
+    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        return kernel_shapley(game, int(labels.max()) + 1, self.samples, generator)
+
+
+@register(
+    "partition-shap",
+    title="Partition SHAP",
+    family="regions",
+    paper="Owen 1977; Lundberg & Lee 2017",
+    arxiv="1705.07874",
+    needs=("scores",),
+    signed=True,
+    question="How much does each block of the picture add to the score?",
+    reading=READING + "Blocks are halved again and again where they matter most, so detail is fine there and coarse "
+    "elsewhere; how the picture is halved shapes the answer. " + HIDDEN,
+    cost="500 forwards",
+)
+@dataclass(frozen=True, kw_only=True)
+class PartitionSHAP(ShapleyMethod):
+    """Owen values of the picture halved down to pixels, or of `regions` joined by where they lie."""
+
+    regions: str | np.ndarray = PIXELS
+    fill: str | Fill = "blur"
+    samples: int = 500
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self._by_pixels and isinstance(find_fill(self.fill), RegionMean):
+            raise UsageError("the mean of a pixel is the pixel: partition-shap over pixels needs another fill, as blur")
+
+    @property
+    def _by_pixels(self) -> bool:
+        return isinstance(self.regions, str) and self.regions == PIXELS
+
+    @override
+    def labels(self, classifier: Classifier, image: Image) -> np.ndarray:
+        if not self._by_pixels:
+            return super().labels(classifier, image)
+        height, width = seen_pixels(classifier, image).shape[:2]
+        return np.arange(height * width).reshape(height, width)
+
+    @override
+    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        root = Block(torch.from_numpy(labels).long()) if self._by_pixels else agglomerate(labels)
+        return owen_values(game, root, self.samples)

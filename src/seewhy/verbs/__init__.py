@@ -1,0 +1,73 @@
+"""One function per verb: what the command line, the app and Python all call."""
+
+from seewhy.verbs.best import BEST, best_method
+from seewhy.verbs.cases import (
+    Cases,
+    ask_each,
+    build_cases,
+    classifier_of_cases,
+    find_counterfactuals,
+    find_twins,
+    open_cases,
+)
+from seewhy.verbs.compare import Contest, compare
+from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
+from seewhy.verbs.evaluate import evaluate, save_evaluation
+from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.predict import Answer, predict_each
+from seewhy.verbs.prototypes import (
+    explain_prototypes,
+    prototype_rows,
+    save_prototype_explanations,
+    train_prototypes_on,
+)
+from seewhy.verbs.saving import photo_folders, save_each
+from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
+from seewhy.verbs.studies import find_studies, open_study
+from seewhy.verbs.study import STUDY_METHODS, study
+from seewhy.verbs.train import train
+
+__all__ = [
+    "BEST",
+    "STUDY_METHODS",
+    "Answer",
+    "Cases",
+    "Contest",
+    "NetworkOutcome",
+    "NetworkRequest",
+    "Request",
+    "ask_each",
+    "best_method",
+    "build_cases",
+    "classifier_of_cases",
+    "compare",
+    "comparison_rows",
+    "counterfactual_values",
+    "evaluate",
+    "explain",
+    "explain_each",
+    "explain_network",
+    "explain_network_each",
+    "explain_prototypes",
+    "find_counterfactuals",
+    "find_studies",
+    "find_twins",
+    "open_cases",
+    "open_each",
+    "open_study",
+    "photo_folders",
+    "predict_each",
+    "prototype_rows",
+    "save_comparison",
+    "save_counterfactuals",
+    "save_each",
+    "save_evaluation",
+    "save_prototype_explanations",
+    "save_twins",
+    "study",
+    "train",
+    "train_prototypes_on",
+    "twins_values",
+    "view_masks",
+]

@@ -1,0 +1,80 @@
+"""The method that explains this classifier best, as far as tests can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seewhy.core.home import cache_folder
+from seewhy.core.progress import Progress, silent
+from seewhy.errors import ExplainError, UnknownName, UsageError
+from seewhy.images import Image, find_images
+from seewhy.methods import method_info
+from seewhy.models import Classifier
+from seewhy.verbs.compare import Contest, chosen_methods, compare
+from seewhy.verbs.comparing import open_each
+from seewhy.verbs.explain import DEFAULT_METHOD
+
+BEST = "best"
+METRICS = ("road", "insertion-minus-deletion", "infidelity")
+MOST = 16  # pictures
+
+
+def best_method(classifier: Classifier, folder: Path | None = None, progress: Progress = silent) -> tuple[str, str]:
+    """The name of the method, and in a sentence why it.
+
+    With a folder of pictures by `calibrate`, whose answer is kept for this classifier; without one by an answer that
+    was kept. With neither it is Grad-CAM, or the first method that suits a classifier without gradients.
+    """
+    if folder:
+        images = list(open_each(find_images([folder])[:MOST])[0].values())
+        if not images:
+            raise UsageError(f"none of the pictures in {folder} can be opened, so there is nothing to calibrate on")
+        _keep(classifier, calibrate(classifier, images, progress))
+    if kept := _kept(classifier):
+        title = method_info(kept["method"]).title
+        return kept["method"], (
+            f"{title}: the best mean rank over ROAD, insertion − deletion and infidelity on {kept['images']} pictures"
+        )
+    suitable = chosen_methods(classifier)
+    name = DEFAULT_METHOD if DEFAULT_METHOD in suitable else suitable[0]
+    return name, (
+        f"{method_info(name).title}, untested: nothing is known of this model yet; --calibrate FOLDER tests eight "
+        "methods on up to 16 of its pictures"
+    )
+
+
+def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progress = silent) -> dict[str, Any]:
+    """The method with the best mean rank on these pictures, with all ranks, as plain JSON values.
+
+    Raises:
+        SeewhyError: none of the pictures could be explained; it is the first one's.
+    """
+    contest = replace(Contest.of(classifier, metrics=METRICS), random_maps=0, redraws=1)
+    found = compare(classifier, images, contest, progress=progress)
+    if not found.trials:
+        raise found.failures[0].error or ExplainError("none of the pictures could be explained; try others")
+    return {"method": found.best, "images": len(found.trials), "ranks": found.ranks}
+
+
+def _file(classifier: Classifier) -> Path:
+    return cache_folder() / "best" / f"{classifier.fingerprint}.json"
+
+
+def _keep(classifier: Classifier, found: dict[str, Any]) -> None:
+    path = _file(classifier)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+def _kept(classifier: Classifier) -> dict[str, Any] | None:
+    """What was kept; nothing if it is damaged, or names a method that is gone."""
+    try:
+        kept = json.loads(_file(classifier).read_text("utf-8"))
+        method_info(kept["method"])
+    except (OSError, ValueError, KeyError, TypeError, UnknownName):
+        return None
+    return kept

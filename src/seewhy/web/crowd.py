@@ -1,0 +1,41 @@
+"""The one store of people's work that pages and routes share."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cache
+
+from seewhy.people.players import begin_session, join
+from seewhy.people.store import Store, open_store
+
+_open = ExitStack()
+
+
+@cache
+def crowd() -> Store:
+    """The store of this process, opened when it is first needed.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    return _open.enter_context(open_store())
+
+
+def close_store() -> None:
+    """Close it; the next who needs it opens it again."""
+    _open.close()
+    crowd.cache_clear()
+
+
+def enter(store: Store, name: str, *, trusted: bool) -> tuple[str, str]:
+    """The player's name as it is kept, and the secret of a new session.
+
+    Where names are `trusted`, as in a classroom, whoever gives a name plays under it; else a name that is taken is its
+    owner's alone.
+
+    Raises:
+        Conflict: the name is taken.
+        UsageError: it is empty or too long.
+    """
+    player = join(store, name, fresh=not trusted)
+    return player, begin_session(store, player)

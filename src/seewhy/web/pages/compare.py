@@ -1,0 +1,106 @@
+"""Compare: which of several explanations of a photo to believe."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from seewhy.metrics import list_metrics, metric_info
+from seewhy.models import Classifier
+from seewhy.report.compare import mean_curves, score_tables
+from seewhy.report.verdict import title_of, verdict
+from seewhy.study.comparison import Comparison
+from seewhy.web.archive import comparison_files
+from seewhy.web.desk import desk
+from seewhy.web.shell.figures import figure_html, photo_html, scores_html, svg_html
+from seewhy.web.shell.page import Page
+from seewhy.web.shell.parts import columns_of, downloads, follow, heading, limits, plain
+from seewhy.web.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.web.work import Wish
+
+# Of every kind, and among the quick ones.
+FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
+QUICK = ("insertion-minus-deletion", "infidelity", "sparseness")
+LIMITS = (
+    "The tests hide parts of the photo, and photos with holes are unlike any that the network has seen.",
+    "A method that ranks first for one photo may not for another. The command line compares whole folders.",
+    "A faithful map shows what the network used. Whether that is a good reason is for people to say.",
+)
+
+
+def show() -> None:
+    """Draw the page."""
+    heading(
+        "Which explanation is to be believed?",
+        "Each method is tested: hide what it points at, and see what the model says.",
+    )
+    left, right = st.columns([1, 2.1], gap="large")
+    with left:
+        image = choose_photo("compare")
+        model = choose_model("compare")
+    with right:
+        if image is None:
+            st.info("Choose a photo to begin.", icon=":material/image:")
+            return
+        wish = _questions(opened(model), model)
+        wanted = (wish, image.sha256, image.name)
+        if st.button("Compare", type="primary", icon=":material/balance:", disabled=len(wish.methods) < 2):
+            st.session_state["compare-wanted"] = wanted
+        st.caption("Takes a minute or two without a graphics card; every test asks the model thousands of questions.")
+    with left:
+        st.html(photo_html(image))
+    if st.session_state.get("compare-wanted") != wanted:
+        return
+    with right:
+        found = follow("compare-job", wanted, lambda: desk().compare(image, wish))
+    if found:
+        _results(found, file_stem(image))
+
+
+def _questions(classifier: Classifier, model: str) -> Wish:
+    """What is compared."""
+    methods = choose_methods("compare", classifier, FIRST, "Choose two or more")
+    metrics = st.multiselect(
+        "Tests",
+        [info.name for info in list_metrics() if "mask" not in info.needs],
+        QUICK,
+        format_func=lambda name: metric_info(name).title,
+        placeholder="Choose a test",
+        key="compare-metrics",
+        wrap=True,
+        select_all=False,
+        persist_state="session",
+    )
+    with st.container(horizontal=True):
+        target = choose_target("compare", classifier)
+    return Wish(model, methods, tuple(metrics), target)
+
+
+def _results(found: Comparison, name: str) -> None:
+    trial = found.trials[0]
+    one = trial.explanations[found.methods[0]]
+    st.header(f"Why {one.target_label}?", anchor=False)
+    st.caption(f"To {plain(one.classifier)} it is {one.probability:.1%} likely.")
+    st.header("The verdict", anchor=False)
+    st.markdown(verdict(found))
+    for table in score_tables(found):
+        st.html(scores_html(table))
+    _curves(found)
+    st.header("What each method sees, best first", anchor=False)
+    for column, (place, method) in columns_of(list(enumerate(found.ranks, start=1)), 3):
+        column.html(figure_html(trial.explanations[method], title=f"{place}. {title_of(method)}"))
+    downloads("compare", f"seewhy-{name}-compared", lambda: comparison_files(found))
+    limits(LIMITS)
+
+
+def _curves(found: Comparison) -> None:
+    charts = mean_curves(found)
+    if not charts:
+        return
+    st.header("Bit by bit", anchor=False)
+    for column, (title, words, chart) in columns_of(charts):
+        column.subheader(title, anchor=False)
+        column.caption(f"Probability of the class by the share {words}.")
+        column.html(svg_html(chart))
+
+
+PAGE = Page("Compare", ":material/balance:", "compare", 20, show)

@@ -1,0 +1,102 @@
+"""Network: what each layer found in a photo or goes by for a whole class, in people's words where there are some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from seewhy.images import find_images, samples
+from seewhy.people.rounds import played_classes
+from seewhy.web.archive import Files, report_of
+from seewhy.web.crowd import crowd
+from seewhy.web.desk import desk
+from seewhy.web.reports import class_files, network_files
+from seewhy.web.shell.figures import photo_html
+from seewhy.web.shell.page import Page
+from seewhy.web.shell.parts import follow, heading, plain, show_report
+from seewhy.web.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+
+PHOTO, CLASS = "One photo", "A whole class"
+ABOUT_CLASS = "What the layers go by, in the words of people who played with photos of the class."
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("What does each layer see?", "From edges to things: what the layers found, and what each find weighs.")
+    kind = st.segmented_control("About", [PHOTO, CLASS], default=PHOTO, required=True, key="network-kind")
+    if kind == PHOTO:
+        _photo()
+    else:
+        _class()
+
+
+def _photo() -> None:
+    left, right = st.columns([1, 2.1], gap="large")
+    with left:
+        image = choose_photo("network")
+    with right:
+        model = choose_model("network")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            target = choose_target("network", opened(model))
+        if image is None:
+            st.info("Choose a photo to begin.", icon=":material/image:")
+            return
+        wanted = (model, target, image.sha256, image.name)
+        about = f"looking into the network at {image.name}"
+        files = follow(
+            "network-job",
+            wanted,
+            lambda: desk().submit(
+                model, about, lambda classifier, tell: network_files(classifier, image, target, tell)
+            ),
+        )
+    left.html(photo_html(image))
+    if files:
+        show_report("network", f"seewhy-{file_stem(image)}-network", report_of(files), lambda: files)
+
+
+def _class() -> None:
+    st.caption(ABOUT_CLASS)
+    model = choose_model("network")
+    classifier = opened(model)
+    categories = classifier.categories
+    played = played_classes(crowd(), classifier.fingerprint)
+    index = st.selectbox(
+        "Class",
+        sorted(range(len(categories)), key=lambda each: categories[each] not in played),
+        None,
+        format_func=categories.__getitem__,
+        placeholder="those with words come first" if played else "nobody has played yet",
+        key="network-whole",
+        width=320,
+    )
+    if index is None:
+        return
+    if categories[index] not in played:
+        st.info(
+            f"Nobody has played with a photo of the class {plain(categories[index])} yet, so there are no words. "
+            "They come from the page Play.",
+            icon=":material/extension:",
+        )
+        return
+    files: Files | None = follow(
+        "network-class-job",
+        (model, index),
+        lambda: desk().submit(
+            model,
+            f"summing up {categories[index]}",
+            lambda classifier, tell: class_files(classifier, _pictures(), index, tell),
+        ),
+    )
+    if files:
+        show_report("network-class", f"seewhy-{file_stem(categories[index])}", report_of(files), lambda: files)
+
+
+def _pictures() -> list[Path]:
+    """What people played with: a folder, or the samples that the page Play begins with."""
+    folder = desk().settings.photos
+    return find_images([folder]) if folder else list(samples().values())
+
+
+PAGE = Page("Network", ":material/account_tree:", "network", 40, show)

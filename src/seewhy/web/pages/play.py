@@ -1,0 +1,226 @@
+"""Play: Deep Reveal. People guess what a network saw, and say what gave it away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+from seewhy.errors import SeewhyError
+from seewhy.images import samples
+from seewhy.people import game
+from seewhy.people.records import Outcome, RoundView
+from seewhy.people.reveal import SHARES, STAGES
+from seewhy.people.rounds import answers
+from seewhy.people.scoring import Standing, leaderboard, standing
+from seewhy.people.store import Store
+from seewhy.report.pictures import embed
+from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
+from seewhy.web.crowd import crowd
+from seewhy.web.desk import desk
+from seewhy.web.shell.figures import picture_html, render
+from seewhy.web.shell.page import Page
+from seewhy.web.shell.parts import follow, heading
+from seewhy.web.shell.player import player_menu, playing
+
+RULES = """
+1. You see a small piece of a photo. It is the piece that told the computer most.
+2. **What does the computer say it is?** Choose. Mostly it is right. You cannot tell? Press **Show more**.
+3. Say in a few words what gave it away, such as *pointed ears, whiskers*.
+4. The less you needed to see, the more points you get: 60 at first, 10 less each time.
+
+No idea? Press **Give up**, and you see the whole photo.
+"""
+COMMAND = "seewhy people rounds photos/"
+OVERLAP = 20  # players that answer a round of the samples
+LEADERS, SECONDS = 10, 5  # on the board; that it may be old
+LONGEST = 300  # characters of all words together
+BETWEEN = re.compile(r"[,;\n]+")
+ENDED, SAID = "play-ended", "play-said"
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("What did the network see?", "You see a piece of a photo. Guess the rest, and say what gave it away.")
+    name = playing("play", "Play")
+    if name is None:
+        st.header("How to play", anchor=False)
+        st.markdown(RULES)
+        return
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        with st.popover("How to play", icon=":material/help:", type="tertiary"):
+            st.markdown(RULES)
+        player_menu(name)
+    if said := st.session_state.pop(SAID, None):
+        st.warning(said, icon=":material/error:")
+    ended: Outcome | None = st.session_state.get(ENDED)
+    if ended:
+        _ended(name, ended)
+    elif view := game.next_round(crowd(), name):
+        _round(name, view)
+    else:
+        _nothing_left(name)
+    _scores(name)
+
+
+def words_of(typed: str) -> list[str]:
+    """What was typed, as single labels: commas, semicolons and new lines are between them."""
+    return [word.strip() for word in BETWEEN.split(typed) if word.strip()]
+
+
+def _round(name: str, view: RoundView) -> None:
+    left, right = st.columns([1, 1.35], gap="large")
+    share = f"{SHARES[view.stage]:.1%}".replace(".0%", "%").replace("%", " %")
+    with left:
+        shown = embed(game.revealed(crowd(), name, view.round), f"A piece of a photo: {share} of it, the rest is black")
+        st.html(picture_html(shown))
+        st.button(
+            "Show more",
+            icon=":material/visibility:",
+            disabled=view.stage == STAGES - 1,
+            on_click=_try,
+            args=[lambda: game.show_more(crowd(), name, view.round, view.stage)],
+        )
+    with right:
+        look = f"Look {view.stage + 1} of {STAGES}: you see {share}"
+        st.progress((view.stage + 1) / STAGES, f"{look}. A right guess is worth **{view.points} points** now.")
+        with st.form(f"play-guess-{view.round}", border=False):
+            options = sorted(view.options, key=str.casefold)
+            st.pills("What does the network say it is?", options, key=f"play-choice-{view.round}")
+            st.text_input(
+                "What gave it away?",
+                placeholder="pointed ears, whiskers",
+                max_chars=LONGEST,
+                key=f"play-words-{view.round}",
+                help="A few words. Put commas between several things.",
+            )
+            st.form_submit_button(
+                "Guess", type="primary", icon=":material/check:", on_click=_guess, args=[name, view.round]
+            )
+        st.button(
+            "Give up",
+            type="tertiary",
+            icon=":material/flag:",
+            on_click=_end,
+            args=[lambda: game.resign(crowd(), name, view.round, key=_key(view.round))],
+        )
+
+
+def _guess(name: str, number: int) -> None:
+    choice: str | None = st.session_state[f"play-choice-{number}"]
+    labels = words_of(st.session_state[f"play-words-{number}"] or "")
+    if choice is None or not labels:
+        st.session_state[SAID] = "Choose what is in the photo, and say in a few words what gave it away."
+        return
+    _end(lambda: game.guess(crowd(), name, number, choice, labels, key=_key(number)))
+
+
+def _key(number: int) -> str:
+    """A player answers a round once, so that a second click is the same answer sent again."""
+    return f"page-{number}"
+
+
+def _end(answer: Callable[[], Outcome]) -> None:
+    def keep() -> None:
+        st.session_state[ENDED] = answer()
+        _leaders.clear()
+
+    _try(keep)
+
+
+def _try(step: Callable[[], object]) -> None:
+    """Do it, or tell why it could not be done."""
+    try:
+        step()
+    except SeewhyError as error:
+        st.session_state[SAID] = str(error)
+
+
+def _ended(name: str, ended: Outcome) -> None:
+    left, right = st.columns([1, 1.35], gap="large")
+    with left:
+        st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
+    with right:
+        if ended.outcome == "won":
+            st.success(
+                f"**Right! {ended.points} points.** The network says {ended.true_class}.", icon=":material/celebration:"
+            )
+        elif ended.outcome == "lost":
+            st.error(f"**Not this time.** The network says {ended.true_class}.", icon=":material/close:")
+        else:
+            st.info(f"**You gave up.** The network says {ended.true_class}.", icon=":material/flag:")
+        st.caption("Networks err, too.")
+        st.button(
+            "Next photo",
+            type="primary",
+            icon=":material/arrow_forward:",
+            on_click=st.session_state.pop,
+            args=[ENDED, None],
+        )
+
+
+def _nothing_left(name: str) -> None:
+    """Nobody has made rounds yet, or this player has played them all."""
+    if answers(crowd(), name):
+        st.success("You have played everything there is. Thank you!", icon=":material/celebration:")
+        return
+    st.info("There is nothing to play yet.", icon=":material/extension:")
+    if st.button("Make rounds from the sample photos", type="primary", icon=":material/auto_awesome:"):
+        st.session_state["play-make"] = True
+    if st.session_state.get("play-make"):
+        _make()
+    st.caption("Or make rounds from photos of your own:")
+    st.code(COMMAND, language="shell")
+
+
+def _make() -> None:
+    model = desk().shelf.names[0]
+    made = follow(
+        "play-rounds",
+        model,
+        lambda: desk().submit(
+            model,
+            "making rounds from the sample photos",
+            lambda classifier, tell: make_rounds(
+                classifier, list(samples().values()), crowd(), RoundsWanted(overlap=OVERLAP), tell
+            ),
+        ),
+    )
+    if made is None:
+        return
+    st.session_state.pop("play-make")
+    if any(each.rounds for each in made):
+        st.rerun()
+    st.error(_why_none(made), icon=":material/error:")
+
+
+def _why_none(made: list[RoundsMade]) -> str:
+    return next((str(each.error) for each in made if each.error), "The network shows nothing that could be played.")
+
+
+def _scores(name: str) -> None:
+    mine = standing(name, answers(crowd(), name))
+    if mine.played:
+        st.header("Your score", anchor=False)
+        with st.container(horizontal=True):
+            st.metric("Points", mine.points)
+            st.metric("Won", mine.won)
+            st.metric("Lost", mine.lost)
+            st.metric("Given up", mine.resigned)
+            if mine.mean_stage is not None:
+                st.metric("Looks to win", f"{mine.mean_stage + 1:.1f}", help="How often you looked, of the rounds won.")
+            st.metric("Words given", mine.labels)
+    everybody = _leaders(crowd())
+    board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
+    if board:
+        st.header("Leaderboard", anchor=False)
+        st.html(render("leaderboard.html", leaders=board, me=name))
+
+
+@st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})
+def _leaders(store: Store) -> list[Standing]:
+    return leaderboard(answers(store, simulated=False))
+
+
+PAGE = Page("Play", ":material/extension:", "play", 50, show)

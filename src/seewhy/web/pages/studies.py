@@ -1,0 +1,106 @@
+"""Studies: what `seewhy study` found, down to the single photo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from seewhy.errors import SeewhyError
+from seewhy.report.study import Family, families, study_verdict
+from seewhy.report.study_photos import photos_of
+from seewhy.study.summary import StudyResult
+from seewhy.verbs import find_studies, open_study
+from seewhy.web.desk import desk
+from seewhy.web.shell.figures import picture_html, scores_html, study_photo_html, svg_html
+from seewhy.web.shell.page import Page
+from seewhy.web.shell.parts import columns_of, heading
+
+COMMAND = "seewhy study photos/ --methods grad-cam,lrp,control:random --out {}"
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Which explanation to believe, over many photos", "Models, methods and tests of whole folders.")
+    folder = desk().settings.studies_folder
+    found = find_studies(folder)
+    if not found:
+        _nothing(folder)
+        return
+    name = st.selectbox("Study", list(found), key="studies-name")
+    try:
+        result = _opened(found[name], found[name].joinpath("results.parquet").stat().st_mtime)
+    except SeewhyError as error:
+        st.warning(str(error), icon=":material/error:")
+        return
+    st.header("The verdict", anchor=False)
+    st.markdown(study_verdict(result))
+    scores, photos = st.tabs(["Scores", "Photo by photo"])
+    with scores:
+        _scores(result)
+    with photos:
+        _photos(result)
+    _report(found[name])
+
+
+def _nothing(folder: Path) -> None:
+    if desk().settings.public:  # strangers give this machine no commands
+        st.info("There are no studies here yet.", icon=":material/science:")
+        return
+    st.info("There are no studies yet. This command makes one:", icon=":material/science:")
+    st.code(COMMAND.format(folder / "first"), language=None, wrap_lines=True)
+
+
+@st.cache_resource(show_spinner="Opening the study", max_entries=4)
+def _opened(folder: Path, _changed: float) -> StudyResult:
+    return open_study(folder)
+
+
+@st.cache_resource(show_spinner="Adding up", max_entries=4, hash_funcs={StudyResult: id})
+def _families(result: StudyResult) -> list[Family]:
+    return families(result)
+
+
+def _scores(result: StudyResult) -> None:
+    for family in _families(result):
+        for model, table in family.tables:
+            st.html(scores_html(table, model))
+        for column, (metric, chart) in columns_of(family.charts):
+            column.subheader(metric.title, anchor=False)
+            column.html(svg_html(chart))
+            column.caption(metric.reading)
+
+
+def _photos(result: StudyResult) -> None:
+    """One photo, and how every explanation of it scores."""
+    scored = set(result.table["image"].unique())
+    entries = [entry for entry in result.folder.entries if entry.path in scored]
+    if not entries:
+        st.info("No photo could be scored.")
+        return
+    entry = st.selectbox("Photo", entries, format_func=lambda each: each.path, key="studies-photo")
+    one = replace(result, folder=replace(result.folder, entries=(entry,)))
+    left, right = st.columns([1, 3], gap="large")
+    for photo in photos_of(one, result.metrics):
+        if photo.picture:
+            left.html(picture_html(replace(photo.picture, alt=f"The photo {photo.name}")))
+        else:
+            left.caption("The photo is no longer where it was.")
+        right.html(study_photo_html(photo, [metric.title for metric in result.metrics]))
+
+
+def _report(folder: Path) -> None:
+    report = folder / "report.html"
+    if report.is_file():
+        st.download_button(
+            "Report",
+            report.read_bytes,
+            f"{folder.name}.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+        )
+
+
+PAGE = Page("Studies", ":material/science:", "studies", 70, show)

@@ -1,0 +1,175 @@
+"""Train: a classifier of one's own classes, how good it is, and what the other pages need to explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePath
+from shlex import quote
+
+import streamlit as st
+
+from seewhy.web.classes import Unpacked, members, safe_name, unpack
+from seewhy.web.desk import desk
+from seewhy.web.queue import Job
+from seewhy.web.settings import Settings
+from seewhy.web.shell.brought import Brought, bring, brought_before, forget
+from seewhy.web.shell.page import Page
+from seewhy.web.shell.parts import follow, heading, show_report
+from seewhy.web.shell.questions import choose_model
+from seewhy.web.shell.visit import visit
+from seewhy.web.teaching import Lesson, Taught, new_folder, teach
+
+ZIP, FOLDER = "A zip", "A folder"
+PICTURES = "train-pictures"  # what was brought last, and its pictures
+LAYOUT = (
+    "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
+)
+DONE = (
+    "Explain, Compare, Cases and Network offer “{name}” now, during this visit. "
+    "It can be taken away: unpacked, `seewhy explain photo.jpg --model {model}` explains by it."
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Pictures as they came, in a zip or one by one; `key` is another for every upload."""
+
+    key: str
+    name: str
+    content: bytes | Sequence[tuple[str, bytes]]
+
+
+def show() -> None:
+    """Draw the page."""
+    heading("Teach it your own classes", "From folders of pictures to a classifier that every other page can explain.")
+    left, right = st.columns([1, 2.1], gap="large")
+    with left:
+        upload = _upload()
+    with right:
+        if upload is None:
+            st.info(LAYOUT, icon=":material/folder:")
+            return
+        pictures = _pictures(upload)
+        if pictures is None:
+            return
+        _told(pictures)
+        lesson = _lesson(upload, pictures.folder)
+        if st.button("Train", type="primary", icon=":material/school:"):
+            st.session_state["train-wanted"] = lesson
+        if st.session_state.get("train-wanted") != lesson:
+            return
+        found = follow("train-job", lesson, lambda: _train(lesson))
+        if found:
+            _done(found)
+    if found:
+        show_report("train-result", found.name, found.page(), found.files, everything="The classifier, to keep")
+
+
+def _upload() -> Upload | None:
+    kind = st.segmented_control(
+        "Pictures",
+        [ZIP, FOLDER],
+        default=ZIP,
+        required=True,
+        width="stretch",
+        key="train-kind",
+        persist_state="session",
+    )
+    if kind == ZIP:
+        limit = desk().settings.training_mb
+        given = st.file_uploader(
+            "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget, args=[PICTURES]
+        )
+        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _before()
+    files = st.file_uploader(
+        "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget, args=[PICTURES]
+    )
+    if not files:
+        return _before()
+    key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
+    return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
+
+
+def _before() -> Upload | None:
+    """What was brought before, of which the pictures are kept."""
+    kept: Brought[Unpacked] | None = brought_before(PICTURES)
+    return kept and Upload(kept.key, kept.name, ())
+
+
+def _pictures(upload: Upload) -> Unpacked | None:
+    """The pictures, checked once for each upload; None where they cannot be used, which is told."""
+    chosen = desk().settings
+
+    def check() -> Unpacked:
+        folder = new_folder(desk().trainings_folder) / "pictures"
+        given = upload.content
+        with st.spinner("Looking at the pictures"):
+            files = members(given, chosen.upload_bytes) if isinstance(given, bytes) else given
+            return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
+
+    return bring(PICTURES, upload.key, upload.name, check)
+
+
+def _told(pictures: Unpacked) -> None:
+    with st.container(horizontal=True, gap="large"):
+        for name, count in pictures.counts.items():
+            st.metric(name, count, width="content")
+    if pictures.failures:
+        with st.expander(f"{len(pictures.failures)} left out"):
+            for name, error in pictures.failures:
+                st.caption(f"{name}: {error}")
+
+
+def _lesson(upload: Upload, pictures: Path) -> Lesson:
+    """How to train, with defaults that suit few pictures."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            "Name",
+            safe_name(upload.name),
+            max_chars=40,
+            width=240,
+            key=f"train-name-{upload.key}",
+            persist_state="session",
+        )
+        backbone = choose_model("train")
+        with st.popover("Settings", icon=":material/tune:"):
+            head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head", persist_state="session")
+            epochs = st.slider(
+                "Rounds of the whole network",
+                0,
+                30,
+                0,
+                key="train-epochs",
+                help="Minutes each on a processor.",
+                persist_state="session",
+            )
+    prototypes = st.toggle(
+        "Learn prototypes, too",
+        key="train-prototypes",
+        persist_state="session",
+        help="Patches of pictures that a network decides by, for the page Cases. Takes minutes more.",
+    )
+    return Lesson(safe_name(name), pictures, backbone, head, epochs, prototypes)
+
+
+def _train(lesson: Lesson) -> Job[Taught]:
+    folder = new_folder(desk().trainings_folder)
+    return desk().trainings.submit(lambda job: teach(lesson, folder, desk().shelf, job.tell), f"training {lesson.name}")
+
+
+def _done(found: Taught) -> None:
+    if found not in visit().taught:
+        visit().taught.append(found)
+    st.success(DONE.format(name=found.name, model=quote(f"file:{found.name}")), icon=":material/school:")
+    if found.objections:
+        reasons = "; ".join(found.objections)
+        st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
+
+
+def _offered(settings: Settings) -> bool:
+    return not settings.public
+
+
+PAGE = Page("Train", ":material/school:", "train", 80, show, _offered)

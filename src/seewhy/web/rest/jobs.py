@@ -1,0 +1,190 @@
+"""Photos in, jobs handed in, followed, stopped, and their results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from seewhy.errors import UnknownName
+from seewhy.images import Image, open_image
+from seewhy.models import DEFAULT_MODEL, Prediction
+from seewhy.report.verdict import verdict
+from seewhy.study.comparison import Comparison
+from seewhy.verbs import comparison_rows
+from seewhy.web.archive import Files, comparison_files, explanation_files, report_of, zipped
+from seewhy.web.desk import Desk, desk
+from seewhy.web.queue import Job, State
+from seewhy.web.work import Explained, Wish
+
+MOST = 60  # methods or metrics of one request
+
+
+class Photo(BaseModel):
+    """A photo that was taken in."""
+
+    image: str = Field(description="Its id, a secret; for the requests that follow.")
+    width: int
+    height: int
+    notes: list[str] = Field(description="What was done to it on the way in.")
+
+
+class Sent(BaseModel):
+    """What comes in. A field that is not known is refused: it is a wish, misspelt, that nobody would hear."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Asked(Sent):
+    """What every request about a photo says."""
+
+    image: str = Field(description="The id of an uploaded photo, or sample:cat.")
+    model: str | None = Field(None, description=f"One of /models, such as {DEFAULT_MODEL}; by default the first.")
+
+
+class Predict(Asked):
+    """What is in the photo?"""
+
+    top: int = Field(5, ge=1, le=100, description="How many classes.")
+
+
+class Explain(Asked):
+    """Why?"""
+
+    methods: list[str] = Field(["grad-cam"], min_length=1, max_length=MOST, description="Names of /methods.")
+    target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
+    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
+
+
+class Compare(Asked):
+    """Which explanation is to be believed?"""
+
+    methods: list[str] = Field([], max_length=MOST, description="Two or more of /methods; by default eight fast ones.")
+    metrics: list[str] = Field([], max_length=MOST, description="Names of /metrics; by default four.")
+    target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
+    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
+
+
+class Handed(BaseModel):
+    """A job: `done` of `total` units are finished, `ahead` other jobs come first."""
+
+    id: str = Field(description="Its id, a secret.")
+    state: State
+    ahead: int
+    done: int
+    total: int | None
+    message: str
+    error: str
+
+
+router = APIRouter()
+At = Annotated[Desk, Depends(desk)]
+
+
+@router.post("/images", status_code=201, tags=["photos"], summary="Upload a photo")
+def upload(at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF.")]) -> Photo:
+    """Take in a photo; its id leads to it for a day."""
+    image = at.uploads.open(file.file.read(at.uploads.max_bytes + 1), file.filename or "photo")
+    return Photo(image=at.uploads.keep(image), width=image.width, height=image.height, notes=list(image.notes))
+
+
+@router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
+def predict(at: At, asked: Predict) -> Handed:
+    """Hand in a prediction."""
+    return _handed(at.predict(photo(at, asked.image), _model(at, asked), asked.top))
+
+
+@router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
+def explain(at: At, asked: Explain) -> Handed:
+    """Hand in an explanation."""
+    wish = Wish(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
+    return _handed(at.explain(photo(at, asked.image), wish))
+
+
+@router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
+def compare(at: At, asked: Compare) -> Handed:
+    """Hand in a comparison."""
+    methods, metrics = tuple(asked.methods), tuple(asked.metrics)
+    wish = Wish(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
+    return _handed(at.compare(photo(at, asked.image), wish))
+
+
+@router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
+def listed(at: At) -> list[Handed]:
+    """Jobs of everybody, newest first."""
+    if at.settings.results != "public":
+        raise UnknownName("results are private here: only the id of a job leads to it")
+    return [_handed(job) for job in at.queue.finished()]
+
+
+@router.get("/jobs/{job}", tags=["jobs"], summary="Where a job stands")
+def status(at: At, job: str) -> Handed:
+    """Where a job stands."""
+    return _handed(at.queue.find(job))
+
+
+@router.delete("/jobs/{job}", tags=["jobs"], summary="Stop a job")
+def cancel(at: At, job: str) -> Handed:
+    """Stop a job; one that is over stays as it is."""
+    found = at.queue.find(job)
+    found.cancel()
+    return _handed(found)
+
+
+@router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
+def result(at: At, job: str) -> Any:
+    """What came of a job."""
+    return _plain(_result(at, job))
+
+
+@router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
+def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
+    """What the command line would have written."""
+    found = _files(_result(at, job))
+    if kind == "report.html":
+        return Response(report_of(found), media_type="text/html")
+    return Response(zipped(found), media_type="application/zip")
+
+
+def photo(at: Desk, name: str) -> Image:
+    """The photo that somebody names: an upload by its secret, or a sample."""
+    return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
+
+
+def _model(at: Desk, asked: Asked) -> str:
+    return asked.model or at.shelf.names[0]
+
+
+def _handed(job: Job[Any]) -> Handed:
+    return Handed(id=job.id, **asdict(job.status))
+
+
+def _result(at: Desk, name: str) -> Any:
+    job = at.queue.find(name)
+    if not job.state.is_over:
+        raise HTTPException(409, f"the job is {job.state}; ask again when it is done")
+    return job.result
+
+
+def _words(target: str | int | None) -> str | None:
+    return None if target is None else str(target)
+
+
+def _plain(found: object) -> Any:
+    if isinstance(found, Explained):
+        failures = {method: str(error) for method, error in found.failures.items()}
+        return {"explanations": [each.manifest() for each in found.explanations], "failures": failures}
+    if isinstance(found, Comparison):
+        return {"best": found.best, "verdict": verdict(found), "scores": comparison_rows(found)}
+    return {"predictions": [asdict(each) for each in cast("tuple[Prediction, ...]", found)]}
+
+
+def _files(found: object) -> Files:
+    if isinstance(found, Explained):
+        return explanation_files(found)
+    if isinstance(found, Comparison):
+        return comparison_files(found)
+    raise UnknownName("this job left no files; its result says all there is")

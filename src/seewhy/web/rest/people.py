@@ -1,0 +1,166 @@
+"""Deep Reveal and masks for programs and crowds: who plays, rounds, guesses, drawings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Path
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from seewhy.draw import png_bytes
+from seewhy.people import game
+from seewhy.people.masks import decode, drawn, encode, save_mask
+from seewhy.people.players import end_session, player_of
+from seewhy.people.records import MaskRevision
+from seewhy.people.rounds import answers
+from seewhy.people.scoring import leaderboard
+from seewhy.people.store import Store
+from seewhy.web.crowd import crowd, enter
+from seewhy.web.desk import Desk, desk
+from seewhy.web.rest.jobs import Sent, photo
+
+LONGEST_KEY, LONGEST_RUNS = 200, 2_000_000
+
+router = APIRouter()
+People = Annotated[Store, Depends(crowd)]
+At = Annotated[Desk, Depends(desk)]
+Key = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_KEY, description="Yours, new for each; sent again, it counts once.")
+]
+
+
+class Name(Sent):
+    """Who wants to play."""
+
+    name: str = Field(description="What others see on the leaderboard.")
+
+
+class Joined(BaseModel):
+    """A player's session: `token` goes along with every request as the header X-Player."""
+
+    player: str
+    token: str
+
+
+class Deeper(Sent):
+    """Show more."""
+
+    stage: int = Field(ge=0, description="The stage that is shown now; asked twice, it is done once.")
+
+
+class Guess(Sent):
+    """The end of a round: a class and words, or neither, to resign."""
+
+    key: Key
+    guess: str | None = Field(None, description="One of the options; without, the round is given up.")
+    labels: list[str] = Field([], max_length=game.MOST_LABELS, description="Words on what led to the guess.")
+    language: str = Field("en", description="Of the words, as a tag.")
+
+
+class Drawing(Sent):
+    """A new state of a mask."""
+
+    key: Key
+    image: str = Field(description="The id of an uploaded photo, or sample:cat.")
+    label: str = Field(description="What was drawn.")
+    counts: str = Field(max_length=LONGEST_RUNS, description="The mask in the photo's own pixels, as COCO run lengths.")
+    base: int = Field(ge=0, description="The revision that this goes on from; 0 for the first.")
+
+
+class Drawn(BaseModel):
+    """A state of a mask that is kept."""
+
+    label: str
+    revision: int
+    width: int
+    height: int
+    counts: str = Field(description="COCO run lengths.")
+
+
+def player(people: People, x_player: Annotated[str, Header(description="The token of a session.")] = "") -> str:
+    """Who is asking."""
+    found = player_of(people, x_player) if x_player else None
+    if found is None:
+        raise HTTPException(401, "Join first, and send the token along: X-Player: TOKEN")
+    return found
+
+
+Player = Annotated[str, Depends(player)]
+Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
+
+
+@router.post(
+    "/players", status_code=201, tags=["people"], summary="Join; the token goes along from then on, as X-Player"
+)
+def begin(people: People, at: At, who: Name) -> Joined:
+    """Begin a session under a new name, or where names are trusted under any."""
+    name, token = enter(people, who.name, trusted=at.settings.sign_in == "names")
+    return Joined(player=name, token=token)
+
+
+@router.delete("/players/me", status_code=204, tags=["people"], summary="End the session")
+def end(people: People, x_player: Annotated[str, Header()] = "") -> None:
+    """Forget this device."""
+    end_session(people, x_player)
+
+
+@router.post("/rounds/next", tags=["people"], summary="The round to play now; null when none is left")
+def next_round(people: People, who: Player) -> dict[str, Any] | None:
+    """Take a round, or go on with the one that was begun."""
+    found = game.next_round(people, who)
+    return found and asdict(found)
+
+
+@router.get("/rounds/{number}/picture.png", tags=["people"], summary="What is revealed", response_class=Response)
+def picture(people: People, who: Player, number: Number) -> Response:
+    """The picture as far as this player may see it."""
+    shown = png_bytes(game.revealed(people, who, number))
+    return Response(shown, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/rounds/{number}/whole.png", tags=["people"], summary="All, after the answer", response_class=Response)
+def whole(people: People, who: Player, number: Number) -> Response:
+    """The picture as a player may see it who has answered."""
+    return Response(png_bytes(game.whole(people, who, number)), media_type="image/png")
+
+
+@router.post("/rounds/{number}/more", tags=["people"], summary="Show more")
+def more(people: People, who: Player, number: Number, wanted: Deeper) -> dict[str, Any]:
+    """Go on to the next stage."""
+    return asdict(game.show_more(people, who, number, wanted.stage))
+
+
+@router.post("/rounds/{number}/answer", tags=["people"], summary="Guess, or give up")
+def answer(people: People, who: Player, number: Number, given: Guess) -> dict[str, Any]:
+    """End a round; only now is its class told."""
+    if given.guess is None:
+        return asdict(game.resign(people, who, number, key=given.key))
+    return asdict(game.guess(people, who, number, given.guess, given.labels, key=given.key, language=given.language))
+
+
+@router.get("/leaderboard", tags=["people"], summary="Who has how many points")
+def board(people: People) -> list[dict[str, Any]]:
+    """All players, most points first; simulated ones apart from people."""
+    return [asdict(each) for each in leaderboard(answers(people, simulated=False))]
+
+
+@router.post("/masks", status_code=201, tags=["people"], summary="Save a drawing")
+def save(people: People, who: Player, at: At, given: Drawing) -> Drawn:
+    """Add a state of a mask."""
+    image = photo(at, given.image)
+    mask = decode(given.counts, image.height, image.width)
+    kept = save_mask(people, who, image.name, image.sha256, given.label, mask, base=given.base, key=given.key)
+    return _plain(kept)
+
+
+@router.get("/masks", tags=["people"], summary="One's own drawings on a photo")
+def masks(people: People, who: Player, at: At, image: str) -> list[Drawn]:
+    """The last state of each."""
+    return [_plain(each) for each in drawn(people, who, photo(at, image).sha256)]
+
+
+def _plain(kept: MaskRevision) -> Drawn:
+    height, width = kept.mask.shape
+    return Drawn(label=kept.label, revision=kept.revision, width=width, height=height, counts=encode(kept.mask))

@@ -1,0 +1,112 @@
+"""What whoever runs the app decides, by environment variables that begin with SEEWHY_."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from seewhy.core.home import home
+from seewhy.errors import UsageError
+from seewhy.models import DEFAULT_MODEL
+from seewhy.web.space import space_address, space_frames, told_by_space
+
+Names = Annotated[tuple[str, ...], NoDecode]
+Address = Annotated[str, StringConstraints(pattern="^https?://")]
+
+
+class Settings(BaseSettings):
+    """Settings of one installation; lists are written with commas, as in `SEEWHY_MODELS=bundled:…,timm:…`.
+
+    A Hugging Face Space tells its own address, the site that shows it, and its identity provider.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SEEWHY_", frozen=True, extra="ignore")
+
+    models: Names = Field((DEFAULT_MODEL,), description="The models that people may choose from.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    workers: int = Field(1, ge=1, description="Jobs done at once, each on a model of its own.")
+    queue_length: int = Field(30, ge=1, description="Jobs that wait or run; the next one is asked to come again.")
+    upload_mb: int = Field(20, ge=1, description="Megabytes of one upload.")
+    training_mb: int = Field(200, ge=1, description="Megabytes of the pictures that somebody teaches it by.")
+    upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
+    requests_a_minute: int = Field(240, ge=1, description="Requests that change something, by one address.")
+    results: Literal["private", "public"] = Field("private", description="public: finished jobs are listed for all.")
+    sign_in: Literal["none", "names", "oidc"] = Field(
+        "none", description="names: people say who they are; oidc: they sign in."
+    )
+    address: Address | None = Field(
+        default_factory=space_address,
+        description="Where people reach the app, such as https://seewhy.example.org; to sign in.",
+    )
+    oidc_provider: Address | None = Field(
+        default_factory=partial(told_by_space, "OPENID_PROVIDER_URL"),
+        description="The identity provider's address, such as https://accounts.google.com.",
+    )
+    oidc_client_id: str | None = Field(
+        default_factory=partial(told_by_space, "OAUTH_CLIENT_ID"),
+        description="By what name the provider knows the app.",
+    )
+    oidc_client_secret: str | None = Field(
+        default_factory=partial(told_by_space, "OAUTH_CLIENT_SECRET"),
+        description="The secret that the provider gave the app.",
+        repr=False,
+    )
+    api_keys: Names = Field((), description="With keys, the REST interface answers to their bearers alone.")
+    public: bool = Field(False, description="Open to strangers: nothing can be trained.")
+    hosts: Names = Field((), description="Names under which the app may be reached; any, if none is given.")
+    embedded_in: Names = Field(
+        default_factory=space_frames, description="Sites that may show the app in a frame, such as https://example.org."
+    )
+    cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
+    photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
+    studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
+
+    @field_validator("models", "api_keys", "hosts", "embedded_in", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @field_validator("models")
+    @classmethod
+    def _any(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("names no model; leave it out to offer the default one")
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes of one upload."""
+        return self.upload_mb << 20
+
+    @property
+    def upload_pixels(self) -> int:
+        """Pixels of one photo."""
+        return self.upload_megapixels * 1_000_000
+
+    @property
+    def studies_folder(self) -> Path:
+        """Where studies lie."""
+        return self.studies or home() / "studies"
+
+    @property
+    def cases_folder(self) -> Path:
+        """Where case bases lie."""
+        return self.cases or home() / "cases"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        UsageError: a variable holds what it cannot mean.
+    """
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        wrong = "; ".join(f"SEEWHY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
+        raise UsageError(f"the settings cannot be understood: {wrong}") from error

@@ -1,0 +1,71 @@
+"""Photos that people bring: checked, stored under the hash of their pixels, and known by a secret."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+
+from seewhy.errors import BadImage, UnknownName
+from seewhy.images import Image, open_image
+from seewhy.web.forgetting import forget_stale
+
+SECRET = 32  # random bytes
+KNOWN = 10_000  # secrets that are remembered
+
+
+class Uploads:
+    """Photos in `folder`, each once. What people call them is shown and never used as a path."""
+
+    def __init__(self, folder: Path, max_bytes: int, max_pixels: int) -> None:
+        self.folder, self.max_bytes, self.max_pixels = folder, max_bytes, max_pixels
+        self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()  # secret: hash and name
+        self._lock = Lock()
+
+    def open(self, data: bytes, name: str) -> Image:
+        """The photo in these bytes.
+
+        Raises:
+            BadImage: it is no photo, or too large.
+        """
+        if len(data) > self.max_bytes:
+            raise BadImage(
+                "too_large", f"{name} has {len(data) / 2**20:.1f} MB; {self.max_bytes >> 20} MB is the most."
+            )
+        return open_image(data, name=name, max_pixels=self.max_pixels)
+
+    def keep(self, image: Image) -> str:
+        """Store a photo as plain pixels, without whatever else its file held; returns the secret that finds it."""
+        path = self._path(image.sha256)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{secrets.token_hex(8)}.part")
+            image.to_pil().save(part, "PNG", compress_level=1)
+            part.replace(path)
+        path.touch()
+        secret = secrets.token_urlsafe(SECRET)
+        with self._lock:
+            self._known[secret] = (image.sha256, image.name)
+            while len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return secret
+
+    def find(self, secret: str) -> Image:
+        """The photo that `keep` gave this secret for.
+
+        Raises:
+            UnknownName: there is none, or it was forgotten.
+        """
+        with self._lock:
+            found = self._known.get(secret)
+        if not (found and self._path(found[0]).is_file()):
+            raise UnknownName("there is no such photo; photos are forgotten after a day, so upload it again")
+        return open_image(self._path(found[0]), name=found[1], max_pixels=self.max_pixels)
+
+    def forget_old(self) -> None:
+        """Delete photos that were stored a day ago or more."""
+        forget_stale(self.folder.glob("??/*.p*"), Path.unlink)
+
+    def _path(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / f"{sha256}.png"

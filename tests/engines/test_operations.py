@@ -1,0 +1,224 @@
+"""What PyTorch's operations are said to be, against what they do, and how the engine comes to know them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from seewhy.engines.operations import KINDS, inplace_position, operation_name, out_of_place
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+LEFT = torch.randn((2, 4, 6, 6), generator=torch.Generator().manual_seed(0)).double()
+RIGHT = torch.randn((2, 4, 6, 6), generator=torch.Generator().manual_seed(1)).double()
+MASK = LEFT > RIGHT
+LINEAR: dict[str, Callable[[Tensor], Tensor]] = {
+    "add": lambda x: x + 3,
+    "__radd__": lambda x: 3 + x,
+    "add, in place": lambda x: x.clone().add_(x, alpha=2),
+    "sub": lambda x: x - RIGHT,
+    "__rsub__": lambda x: RIGHT - x,
+    "neg": lambda x: -x,
+    "mean": lambda x: x.mean((2, 3)),
+    "sum": lambda x: x.sum(1, keepdim=True),
+    "cumsum": lambda x: x.cumsum(1),
+    "cat": lambda x: torch.cat([x, RIGHT, 2 + x], 1),
+    "stack": lambda x: torch.stack([x, x], 1),
+    "flatten": lambda x: x.flatten(1),
+    "unflatten": lambda x: x.unflatten(1, (2, 2)),
+    "reshape": lambda x: x.reshape(2, -1),
+    "view": lambda x: x.view(2, 2, -1),
+    "permute": lambda x: x.permute(0, 2, 3, 1),
+    "transpose": lambda x: x.transpose(1, 2),
+    "squeeze": lambda x: x[:, :1].squeeze(1),
+    "expand": lambda x: x[:, None].expand(-1, 3, -1, -1, -1),
+    "repeat": lambda x: x.repeat(1, 2, 1, 1),
+    "chunk": lambda x: x.chunk(2, 1)[1],
+    "split": lambda x: x.split([1, 3], 1)[1],
+    "unbind": lambda x: x.unbind(1)[2],
+    "getitem": lambda x: x[:, [3, 0], ::2],
+    "index_select": lambda x: x.index_select(1, torch.tensor([2, 2])),
+    "gather": lambda x: x.gather(1, MASK.long()),
+    "masked_fill": lambda x: x.masked_fill(MASK, 7.0),
+    "where": lambda x: torch.where(MASK, x, RIGHT),
+    "roll": lambda x: x.roll((1, 2), (2, 3)),
+    "flip": lambda x: x.flip(3),
+    "pad": lambda x: F.pad(x, (1, 2, 0, 1), mode="reflect"),
+    "unfold": lambda x: F.unfold(x, 2),
+    "avg_pool2d": lambda x: F.avg_pool2d(x, 3, 2, padding=1),
+    "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, 4),
+    "batch_norm": lambda x: F.batch_norm(x, RIGHT[0, :, 0, 0], RIGHT[0, :, 1, 1].abs(), RIGHT[0, :, 2, 2]),
+    "dropout": lambda x: F.dropout(x, training=False),
+    "interpolate": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "tril": lambda x: x.tril(),
+    "diagonal": lambda x: x.diagonal(0, 2, 3),
+    "clone": lambda x: x.contiguous().clone().to(torch.float64),
+    "setitem": lambda x: (y := RIGHT.clone(), operator.setitem(y, (slice(None), 0), x[:, 1]))[0],
+    "copy": lambda x: torch.zeros_like(x).copy_(x),
+}
+ARGUMENTS: dict[str, tuple[float, ...]] = {
+    "threshold": (0.2, 0.1),
+    "pow": (2,),
+    "__pow__": (2,),
+    "__rpow__": (2,),
+    "__rdiv__": (2,),
+    "__rtruediv__": (2,),
+    "clamp": (-0.5, 0.5),
+    "clip": (-0.5, 0.5),
+    "clamp_min": (0.1,),
+    "clamp_max": (0.1,),
+}
+
+
+class Recording(TorchFunctionMode):
+    """Notes the name of every operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.names.append(operation_name(func))
+        return func(*args, **(kwargs or {}))
+
+
+def found(name: str) -> Callable[..., Any]:
+    """The function called `name`, wherever PyTorch keeps it."""
+    return next(getattr(home, name) for home in (F, torch, Tensor) if hasattr(home, name))
+
+
+# --- Kinds --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_what_is_linear_maps_lines_to_lines(name):
+    call = LINEAR[name]
+    middle = call(0.25 * LEFT + 0.75 * RIGHT)
+    torch.testing.assert_close(middle, 0.25 * call(LEFT.clone()) + 0.75 * call(RIGHT.clone()), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_what_is_linear_is_known_to_be(name):
+    with Recording() as seen:
+        LINEAR[name](LEFT.clone())
+    unknown = [each for each in seen.names if KINDS.get(each) != "linear"]
+    assert set(unknown) <= {"long", "abs", "zeros_like", "tensor"}, "which the data do not go through"
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind == "activation"])
+def test_an_activation_works_on_each_number_by_itself(name):
+    def call(x: Tensor) -> Tensor:
+        return found(name)(x, *ARGUMENTS.get(name, ()))
+
+    x = LEFT.abs() + 0.01
+    order = torch.randperm(x.numel(), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(call(x).flatten()[order], call(x.flatten()[order]))
+    slopes = torch.autograd.functional.jacobian(call, x[0, 0, 0])
+    assert torch.equal(slopes, slopes.diag().diag())
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind == "activation"])
+def test_an_activation_is_not_linear(name):
+    x = torch.linspace(0.01, 9, 50).double()
+    x = torch.cat([-x.flip(0), x]) if name not in {"log", "log1p", "sqrt", "rsqrt"} else x
+    y = found(name)(x, *ARGUMENTS.get(name, ()))
+    bends = (y[2:] - 2 * y[1:-1] + y[:-2]).abs()
+    assert bends.max() > 1e-3
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_name_is_one_that_pytorch_has(name):
+    homes = (Tensor, torch, F)
+    assert any(hasattr(home, each) for home in homes for each in (name, f"{name}_", f"__{name}__"))
+
+
+# --- Names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "plain"),
+    [
+        (torch.relu, "relu", torch.relu),
+        (torch.relu_, "relu", Tensor.relu),
+        (F.relu_, "relu", Tensor.relu),
+        (Tensor.relu_, "relu", Tensor.relu),
+        (F.relu, "relu", F.relu),
+        (Tensor.add_, "add", Tensor.add),
+        (Tensor.__iadd__, "__add__", Tensor.__add__),
+        (Tensor.__imul__, "__mul__", Tensor.__mul__),
+        (Tensor.div_, "div", Tensor.div),
+        (Tensor.__mul__, "__mul__", Tensor.__mul__),
+        (Tensor.__rmul__, "__rmul__", Tensor.__rmul__),
+        (Tensor.__invert__, "__invert__", Tensor.__invert__),
+        (F.max_pool2d, "max_pool2d", F.max_pool2d),
+        (F.adaptive_max_pool2d, "adaptive_max_pool2d", F.adaptive_max_pool2d),
+        (F.scaled_dot_product_attention, "scaled_dot_product_attention", F.scaled_dot_product_attention),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",  # a function's own text may hold its address
+)
+def test_an_operation_is_named_and_found_without_work_in_place(function, name, plain):
+    assert operation_name(function) == name
+    assert out_of_place(function) is plain
+
+
+@pytest.mark.parametrize(
+    ("function", "position"),
+    [(F.relu, 1), (F.hardtanh, 3), (F.elu, 2), (F.silu, 1), (F.threshold, 3), (F.gelu, None), (F.dropout, 3)],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_where_the_flag_stands(function, position):
+    assert inplace_position(function) == position
+
+
+def test_operations_without_a_signature_have_no_flag():
+    assert inplace_position(torch.relu) is None
+    assert inplace_position(Tensor.add_) is None
+
+
+IN_PLACE = [name for name, kind in KINDS.items() if kind == "activation" and hasattr(Tensor, f"{name}_")]
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_work_in_place_and_not_are_one_operation(name):
+    in_place = getattr(Tensor, f"{name}_")
+    assert KINDS[operation_name(in_place)] == "activation"
+    x, arguments = LEFT.abs() + 0.01, ARGUMENTS.get(name, ())
+    assert torch.equal(out_of_place(in_place)(x, *arguments), in_place(x.clone(), *arguments))
+
+
+CALLS: dict[str, Callable[[Tensor], Any]] = {
+    "relu": lambda x: torch.nn.ReLU(inplace=True)(x.clone()),
+    "mul": lambda x: 2 * x,
+    "div": lambda x: operator.itruediv(x.clone(), 2),
+    "__rdiv__": lambda x: 2 / x,
+    "__rpow__": lambda x: 2**x,
+    "max_pool2d": lambda x: F.max_pool2d(x, 2),
+    "adaptive_max_pool2d": lambda x: F.adaptive_max_pool2d(x, 2),
+    "softmax": lambda x: (x.softmax(1), F.softmax(x, 1), torch.softmax(x, 1)),
+    "matmul": lambda x: x @ x,
+    "einsum": lambda x: torch.einsum("nchw,nchv->nhwv", x, x),
+    "conv2d": lambda x: torch.nn.Conv2d(4, 3, 3).double()(x),
+    "linear": lambda x: torch.nn.Linear(6, 3).double()(x),
+    "layer_norm": lambda x: torch.nn.LayerNorm(6).double()(x),
+    "group_norm": lambda x: torch.nn.GroupNorm(2, 4).double()(x),
+    "normalize": lambda x: F.normalize(x),
+    "scaled_dot_product_attention": lambda x: F.scaled_dot_product_attention(x, x, x),
+    "multi_head_attention_forward": lambda x: torch.nn.MultiheadAttention(6, 2).double()(x[0], x[0], x[0]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_modules_and_operators_call_is_seen_by_its_name(name):
+    with Recording() as seen:
+        CALLS[name](LEFT)
+    assert name in seen.names

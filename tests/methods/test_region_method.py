@@ -1,0 +1,157 @@
+"""What methods over regions share: which engine they get, and what becomes of what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+import zoo
+from methods.seeing import SIXTEEN, checkers, seeing
+from seewhy.engines import MaskedForward
+from seewhy.errors import UsageError
+from seewhy.methods import Explanation, method_info
+from seewhy.methods.evidence import Rule
+from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
+from seewhy.models import Classifier, Preprocessing, Target
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RULE = Rule((1, 2), 0.97, 0.95, 0.99, 0.4, 0.1, 500, 0.95, "while these stay")
+
+
+def draws(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+    """Random weights, the same for every target, after one forward of every region alone."""
+    engine(torch.eye(engine.regions, dtype=torch.bool))
+    weights = torch.randn(engine.regions, generator=generator).numpy()
+    return [
+        Finding(weights + target.index, 0.1 * np.abs(weights), checks={"index": target.index}) for target in targets
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(RegionMethod):
+    """Finds what `finds` says, and keeps the engines that it is given."""
+
+    info = method_info("lime")
+
+    finds: Callable[[MaskedForward, Sequence[Target], torch.Generator], list[Finding]] = draws
+    engines: list[MaskedForward] = field(default_factory=list)
+
+    @override
+    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+        self.engines.append(engine)
+        return self.finds(engine, targets, generator)
+
+
+def additive(visible: Tensor) -> Tensor:
+    return torch.stack([visible.sum(1), -visible.sum(1)], 1)
+
+
+def explain(method: RegionMethod, *targets: int, classifier: Classifier | None = None, images: Any = None,
+            seed: int = 0) -> list[Explanation]:  # fmt: skip
+    images = images or [checkers()]
+    asked = [[Target(index) for index in targets or (0,)]] * len(images)
+    generator = torch.Generator().manual_seed(seed)
+    return method(classifier or seeing(SIXTEEN, additive), images, asked, generator=generator)
+
+
+def test_weights_are_painted_on_their_regions():
+    (found,) = explain(Toy(regions=SIXTEEN), 1)
+    assert found.regions is not None
+    assert np.array_equal(found.regions.labels, SIXTEEN)
+    np.testing.assert_allclose(found.values, found.regions.weights[SIXTEEN], rtol=1e-6)
+    np.testing.assert_allclose(found.regions.errors, np.abs(found.regions.weights - 1) / 10, rtol=1e-5)
+
+
+def test_of_single_pixels_the_map_says_it_all():
+    labels = np.arange(256).reshape(16, 16)
+    (found,) = explain(Toy(regions=labels))
+    assert found.regions is None
+    assert len(np.unique(found.values)) == 256
+
+
+def test_checks_of_the_engine_and_of_the_finding_are_told_and_the_rule_kept():
+    def rule(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+        return [Finding(np.ones(16), rule=RULE, checks={"coverage": 0.4})]
+
+    (found,) = explain(Toy(regions=SIXTEEN, precision="float32", finds=rule))
+    assert found.checks == {"precision_bits": 32, "coverage": 0.4}
+    assert found.rule == RULE
+
+
+def test_all_targets_share_the_forwards_and_the_seconds():
+    first, second = explain(Toy(regions=SIXTEEN, precision="float32"), 0, 1)
+    assert first.cost == second.cost
+    assert first.cost.forwards == 1 + 16
+    assert first.cost.backwards == 0
+    np.testing.assert_allclose(second.values - first.values, 1, rtol=1e-5)
+
+
+def test_every_image_starts_from_the_seed_again():
+    first, second = explain(Toy(regions=SIXTEEN), images=[checkers(), checkers()], seed=4)
+    assert first.values.tobytes() == second.values.tobytes()
+    assert first.seed == second.seed == 4
+    assert first.values.tobytes() != explain(Toy(regions=SIXTEEN), seed=5)[0].values.tobytes()
+
+
+def test_the_settings_reach_the_engine():
+    toy = Toy(regions=SIXTEEN, fill="black", precision="bfloat16", batch_size=3)
+    told: list[int] = []
+    (image,) = images = [checkers()]
+    toy(seeing(SIXTEEN, additive), images, [[Target(0)]], generator=torch.Generator(),
+        progress=lambda done, total, message: told.append(done))  # fmt: skip
+    (engine,) = toy.engines
+    assert engine.network.dtype == torch.bfloat16
+    assert np.diff(told[-6:]).tolist() == [3, 3, 3, 3, 1]
+    black = torch.where(torch.from_numpy(SIXTEEN == 2), torch.tensor(image.pixels[..., 0]) / 255, 0)
+    whole = engine.classifier.logits(engine.classifier.preprocessing.normalize(black.expand(1, 3, 16, 16)))
+    alone = engine(torch.eye(16, dtype=torch.bool))[2]
+    torch.testing.assert_close(alone, whole[0], rtol=2**-6, atol=2**-6)
+
+
+def test_settings_are_told():
+    (found,) = explain(Toy(regions=SIXTEEN, fill="black", batch_size=3))
+    assert found.parameters["fill"] == "black"
+    assert found.parameters["batch_size"] == 3
+    assert found.parameters["regions"]["shape"] == [16, 16]
+
+
+@pytest.mark.parametrize("name", ["quickshift", "grid", "slic"])
+def test_regions_are_cut_from_what_the_network_saw(name):
+    classifier = Classifier.from_module(zoo.network("residual"), Preprocessing((24, 40)))
+    (image,) = zoo.photos(1, 60, 50)
+    toy = Toy(regions=name)
+    (found,) = explain(toy, classifier=classifier, images=[image])
+    labels = toy.labels(classifier, image)
+    assert found.regions is not None
+    assert np.array_equal(found.regions.labels, labels)
+    assert labels.shape == (24, 40)
+    assert set(np.unique(labels)) == set(range(labels.max() + 1))
+
+
+def test_what_the_network_saw_is_the_picture_before_normalising():
+    classifier = zoo.classifier("residual")
+    seen = seen_pixels(classifier, zoo.photos(1)[0])
+    assert seen.shape == (*zoo.SIZE, 3)
+    assert seen.dtype == np.float32
+    assert 0 <= seen.min() < seen.max() <= 1
+    normal = classifier.preprocessing.normalize(torch.from_numpy(seen).permute(2, 0, 1)[None])
+    torch.testing.assert_close(normal, classifier.preprocess(zoo.photos(1)))
+
+
+def test_regions_of_another_size_are_refused():
+    with pytest.raises(UsageError):
+        explain(Toy(regions=SIXTEEN[:8]))
+
+
+def test_no_images_and_no_targets_are_no_explanations():
+    toy = Toy(regions=SIXTEEN)
+    assert toy(seeing(SIXTEEN, additive), [], [], generator=torch.Generator()) == []
+    assert toy(seeing(SIXTEEN, additive), [checkers()], [[]], generator=torch.Generator()) == []

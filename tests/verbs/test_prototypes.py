@@ -1,0 +1,93 @@
+"""Prototypes from a folder to a folder: the split of the trunk, what is written, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from prototypes import squares, trunks
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.prototypes.recipe import Recipe
+from seewhy.train.card import PICTURES
+from seewhy.verbs import explain_prototypes, prototype_rows, save_prototype_explanations, train_prototypes_on
+
+LITTLE = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prototypes")
+    trunks.trunk_folder(trunks.picture_folder(root / "pictures"), root / "trunk")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(place):
+    return train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=trunks.QUICK)
+
+
+def test_the_run_is_written_and_opened(run, place):
+    assert run.pictures == {"train": 22, "validation": 10}
+    card = json.loads((place / "model" / "card.json").read_text())
+    assert card["usable"] is run.trained.model.diagnosis.usable
+    assert card["training"]["recipe"]["per_class"] == 2
+    (found,) = explain_prototypes(place / "model", [Image(squares.pixels("red", 7), "red")], refused=True)
+    (same,) = explain_prototypes(f"file:{place / 'model'}", [found.image], refused=True)
+    assert np.array_equal(found.maps, same.maps)
+
+
+def test_what_was_found_is_written(run, place, tmp_path):
+    images = [Image(squares.pixels(label, 7), "a/photo.png") for label in trunks.CLASSES]
+    found = explain_prototypes(place / "model", images, refused=True)
+    save_prototype_explanations(found, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo", "photo-2"]
+    rows = json.loads((tmp_path / "photo" / "manifest.json").read_text())
+    assert rows == json.loads(json.dumps(prototype_rows(found[0])))
+    for each in rows["classes"]:
+        total = each["start"] + sum(row["points"] for row in each["prototypes"])
+        assert total == pytest.approx(each["score"], abs=1e-4)
+    assert np.array_equal(np.load(tmp_path / "photo" / "maps.npy"), found[0].maps)
+    assert (tmp_path / "photo" / "picture.png").stat().st_size > 1000
+
+
+def test_a_folder_that_holds_a_model_is_left_alone(run, place):
+    with pytest.raises(UsageError, match="holds a model already"):
+        train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=LITTLE)
+
+
+def test_what_the_trunk_has_learned_from_validates_nothing(place, tmp_path):
+    rows = [
+        {"path": path.name, "class": path.parent.name, "part": "train", "sha256": digest}
+        for path, digest in hashes(place / "pictures").items()
+        if path.name >= "0004"
+    ]
+    (place / "trunk" / PICTURES).write_text(json.dumps(rows))
+    try:
+        found = train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+    finally:
+        (place / "trunk" / PICTURES).unlink()
+    assert found.pictures["validation"] < 10
+    assert "the trunk has learned from them" in found.notes[-1]
+
+
+def test_a_trunk_of_other_classes_is_refused(place, tmp_path):
+    other = squares.write_folder(tmp_path / "other", 4, classes=("blue", "red"))
+    with pytest.raises(UsageError, match="knows other classes"):
+        train_prototypes_on(other, f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):
+    folder = trunks.picture_folder(tmp_path / "pictures", 8)
+    (folder / "red" / "broken.png").write_bytes(b"\x89PNG nothing")
+    found = train_prototypes_on(folder, f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+    assert [path for path, _ in found.failures] == ["red/broken.png"]
+
+
+def hashes(folder):
+    from seewhy.images import Folder
+
+    return {folder / path: digest for path, digest in Folder.open(folder).hashes.items()}

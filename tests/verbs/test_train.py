@@ -1,0 +1,172 @@
+"""Training from a folder to a classifier that every other job opens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from planted_shapes import write_folder
+from seewhy import explain
+from seewhy.errors import Cancelled, UsageError
+from seewhy.models import Preprocessing, load
+from seewhy.models.weights import read_weights
+from seewhy.train.card import trained_pictures
+from seewhy.train.recipe import Recipe
+from seewhy.verbs import train
+from tints import write_tints, write_weights
+
+BACKBONE = "timm:test_efficientnet"
+RECIPE = Recipe(epochs=3, head_epochs=2, batch_size=4, learning_rate=1e-3)
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def ground(tmp_path):
+    """A folder of two classes, and weights."""
+    write_weights(tmp_path / "weights.safetensors")
+    return write_tints(tmp_path / "tints", red=8, blue=8)
+
+
+def run(root: Path, out: str = "out", **settings):
+    given = {"recipe": RECIPE, "weights": root.parent / "weights.safetensors", "device": "cpu"} | settings
+    return train(root, BACKBONE, root.parent / out, **given)
+
+
+def test_a_trained_classifier_is_opened_and_explained_by_its_name(ground):
+    told = []
+    found = run(ground, tell=told.append)
+    assert told == found.epochs
+    opened = load(found.model, device="cpu")
+    assert opened.fingerprint == found.classifier.fingerprint
+    assert list(opened.categories) == ["blue", "red"]
+    assert opened.default_layer == found.classifier.default_layer
+    explanation = explain(opened, ground / "red" / "00.png", "grad-cam", target="red")
+    assert explanation.target_label == "red"
+    assert not (found.out / "checkpoints").exists()
+    card = json.loads((found.out / "card.json").read_text("utf-8"))
+    assert card["architecture"] == BACKBONE
+    assert card["training"]["metrics"]["validation"] == found.evaluations["validation"].to_dict()
+    assert card["training"]["pictures"] == {"train": 12, "validation": 4}
+    assert trained_pictures(found.out) == set(found.parts.train.hashes.values())
+
+
+def test_equal_runs_give_equal_bytes_and_other_seeds_others(ground):
+    one, two, other = run(ground, "one"), run(ground, "two"), run(ground, "other", seed=1)
+    for name in ("model.safetensors", "card.json", "history.json", "pictures.json"):
+        assert (one.out / name).read_bytes() == (two.out / name).read_bytes()
+    assert (one.out / "model.safetensors").read_bytes() != (other.out / "model.safetensors").read_bytes()
+
+
+def test_killed_and_stopped_it_ends_with_the_weights_of_an_undisturbed_run(ground):
+    calm = run(ground, "calm")
+    out = ground.parent / "rough"
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\n"
+        "from verbs.test_train import run\n"
+        "import torch; torch.set_num_threads(int(sys.argv[3]))\n"
+        "run(Path(sys.argv[1]), 'rough', progress=lambda *now: time.sleep(0.05))\n"
+    )
+    arguments = [str(ground), str(TESTS), str(torch.get_num_threads())]
+    child = subprocess.Popen([sys.executable, "-c", code, *arguments])
+    deadline = time.monotonic() + 240
+    while not (out / "checkpoints" / "all.pt").exists() and child.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (out / "card.json").exists()
+
+    def stop(done: int, total: int | None, message: str) -> None:
+        if message == "training steps" and done >= 7:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(ground, "rough", progress=stop)
+    found = run(ground, "rough")
+    assert found.epochs == calm.epochs
+    for name in ("model.safetensors", "card.json", "history.json"):
+        assert (out / name).read_bytes() == (calm.out / name).read_bytes()
+
+
+def test_a_run_that_ended_only_gives_its_results(ground):
+    first = run(ground)
+    steps = []
+    again = run(ground, progress=lambda done, total, message: steps.append(message))
+    assert "training steps" not in steps
+    assert again.epochs == first.epochs
+    assert again.evaluations["validation"].to_dict() == first.evaluations["validation"].to_dict()
+
+
+def test_another_run_in_its_folder_is_refused_with_the_difference(ground):
+    run(ground)
+    with pytest.raises(UsageError, match="seed: was 0, now 5"):
+        run(ground, seed=5)
+    with pytest.raises(UsageError, match=r"recipe\.epochs: was 3, now 4"):
+        run(ground, recipe=Recipe(epochs=4, head_epochs=2, batch_size=4, learning_rate=1e-3))
+    (ground / "red" / "00.png").write_bytes((ground / "red" / "01.png").read_bytes())
+    with pytest.raises(UsageError, match="other"):
+        run(ground)
+
+
+def test_a_folder_with_somebody_elses_classifier_is_left_alone(ground):
+    found = run(ground)
+    (found.out / "run.json").unlink()
+    with pytest.raises(UsageError, match="holds a classifier already"):
+        run(ground)
+
+
+def test_what_cannot_be_opened_is_listed_and_does_not_stop_it(ground):
+    (ground / "red" / "broken.png").write_bytes(b"no picture")
+    found = run(ground)
+    assert [path for path, _ in found.failures] == ["red/broken.png"]
+    assert found.evaluations["validation"].accuracy.value >= 0
+
+
+def test_a_run_that_never_began_holds_nobody_up(ground):
+    kept = {path: path.read_bytes() for path in (ground / "red").iterdir()}
+    for path in kept:
+        path.write_bytes(b"no picture, " + path.name.encode())
+    with pytest.raises(UsageError, match="no picture of red can be opened"):
+        run(ground)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert run(ground).failures == []
+
+
+def test_a_folder_for_results_among_the_classes_is_refused(ground):
+    with pytest.raises(UsageError, match="outside"):
+        run(ground, "tints/model")
+    assert not (ground / "model").exists()
+
+
+def test_what_gives_no_gradients_is_refused(ground):
+    with pytest.raises(UsageError, match="no gradients"):
+        train(ground, "py:cli.nets:service", ground.parent / "out", device="cpu")
+
+
+def test_a_trained_classifier_can_be_trained_further(ground):
+    first = run(ground)
+    again = train(ground, first.model, ground.parent / "again", recipe=RECIPE, device="cpu")
+    assert json.loads((again.out / "card.json").read_text("utf-8"))["architecture"] == BACKBONE
+    assert again.epochs[-1].validation_loss < first.epochs[-1].validation_loss
+    before, after = (read_weights(each.out / "model.safetensors") for each in (first, again))
+    assert before.keys() == after.keys()
+
+
+@pytest.mark.heavy
+def test_a_small_shape_in_a_random_place_is_found(tmp_path):
+    write_folder(tmp_path / "shapes" / "train", 60)
+    write_folder(tmp_path / "shapes" / "val", 100, first=1000)
+    scale = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+    recipe = Recipe(epochs=2, preprocessing=Preprocessing((96, 96), interpolation="bicubic", **scale))
+    found = train(tmp_path / "shapes", "bundled:efficientnet-lite0", tmp_path / "out", recipe=recipe, device="cpu")
+    assert [each.stage for each in found.epochs[-2:]] == ["all", "all"]
+    assert found.evaluations["validation"].accuracy.value >= 0.98

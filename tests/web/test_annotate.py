@@ -1,0 +1,157 @@
+"""The page Annotate and what stands behind its canvas, without a browser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from streamlit.testing.v1 import AppTest
+
+import planted
+from seewhy.errors import UsageError
+from seewhy.images import Image, open_image
+from seewhy.models import Preprocessing
+from seewhy.people.masks import runs, save_mask
+from seewhy.people.players import join
+from seewhy.verbs import explain
+from seewhy.web.agreeing import agreement, nothing_to_compare
+from seewhy.web.canvas.annotate import Drawing, region_runs
+from seewhy.web.crowd import crowd
+from web.test_pages import html, opened
+
+CROPPED = Preprocessing((64, 64), resize=64, mean=(0, 0, 0), std=(1, 1, 1))
+NOT_OURS = [
+    None,
+    {},
+    {"counts": "04", "base": 0, "key": "k"},
+    {"counts": [4096.0], "base": 0, "key": "k"},
+    {"counts": [True, 4095], "base": 0, "key": "k"},
+    {"counts": [4095], "base": 0, "key": "k"},
+    {"counts": [-1, 4097], "base": 0, "key": "k"},
+    {"counts": [4096], "base": -1, "key": "k"},
+    {"counts": [4096], "base": 0, "key": ""},
+    {"counts": [4096], "base": 0, "key": "k" * 65},
+]
+
+
+@given(arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3)))
+def test_regions_survive_the_way_to_the_browser(labels):
+    found = np.array(region_runs(labels)).reshape(-1, 2)
+    assert np.array_equal(np.repeat(found[:, 0], found[:, 1]).reshape(labels.shape), labels)
+    assert (found[1:, 0] != found[:-1, 0]).all()
+
+
+def test_a_drawing_is_taken_as_it_was_sent(photo):
+    mask = np.zeros((photo.height, photo.width), bool)
+    mask[planted.ROWS, planted.COLUMNS] = True
+    found = Drawing.of({"counts": runs(mask), "base": 2, "key": "k", "identity": "i"}, photo)
+    assert np.array_equal(found.mask, mask)
+    assert (found.base, found.key) == (2, "k")
+
+
+@pytest.mark.parametrize("sent", NOT_OURS, ids=str)
+def test_what_our_canvas_does_not_send_is_refused(photo, sent):
+    with pytest.raises(UsageError):
+        Drawing.of(sent, photo)
+
+
+def test_explanations_are_held_against_the_mask_best_first(photo):
+    classifier = planted.classifier()
+    found = [explain(classifier, photo, "grad-cam", target) for target in ("green", "red")]
+    mask = np.zeros((photo.height, photo.width), bool)
+    mask[planted.ROWS, planted.COLUMNS] = True
+    agreed = agreement(classifier, photo, found, mask)
+    assert [each.explanation.target_label for each in agreed.rows] == ["red", "green"]
+    best = agreed.rows[0]
+    assert best.iou.value > 0.8
+    assert best.pointing.value == 1
+    assert agreed.share == mask.mean() == 1 / 16
+    assert agreed.chance == pytest.approx(1 / 31)
+
+
+def test_what_lies_where_the_network_does_not_look_does_not_count():
+    wide = Image(np.concatenate([planted.picture().pixels] * 2, axis=1), "wide")
+    classifier = replace(planted.classifier(), preprocessing=CROPPED)
+    mask = np.zeros((64, 128), bool)
+    mask[:, 30:34] = True  # the network sees columns 32 to 96
+    agreed = agreement(classifier, wide, [explain(classifier, wide, "grad-cam")], mask)
+    assert agreed.outside == 0.5
+    assert agreed.share == 2 / 64
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        (slice(0), slice(0), "Nothing is marked"),
+        (slice(64), slice(30), "lies outside"),
+        (slice(1), slice(32, 33), ""),
+        (slice(64), slice(32, 96), "all that the network sees"),
+        (slice(64), slice(33, 96), ""),
+    ],
+)
+def test_why_nothing_can_agree(rows, columns, said):
+    wide = Image(np.concatenate([planted.picture().pixels] * 2, axis=1), "wide")
+    classifier = replace(planted.classifier(), preprocessing=CROPPED)
+    mask = np.zeros((64, 128), bool)
+    mask[rows, columns] = True
+    found = nothing_to_compare(classifier, wide, mask)
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_a_speck_is_lost_on_the_way_to_the_network():
+    mask = np.zeros((2000, 2000), bool)
+    mask[1000, 1000] = True
+    large = Image(np.zeros((2000, 2000, 3), np.uint8), "large")
+    assert "too small for the network, which sees the photo in 64 × 64" in nothing_to_compare(
+        planted.classifier(), large, mask
+    )
+
+
+def test_who_has_drawn_sees_which_explanations_agree(at):
+    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    mask = np.zeros((image.height, image.width), bool)
+    mask[100:200, 150:300] = True
+    save_mask(crowd(), ann, image.name, image.sha256, "object", mask, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    assert not page.header
+    page.session_state["player"] = ann
+    page.run()
+    assert not page.exception
+    assert "your “object”" in page.header[0].value
+    assert "By chance" in html(page)
+    assert not any("here, too" in each.value for each in page.caption)
+    page.text_input(key="annotate-label").set_value("nose").run()
+    assert not page.header  # nobody has drawn that
+    assert any("You have drawn “object” here, too." in each.value for each in page.caption)
+
+
+@pytest.mark.parametrize("called", ["*b* :red[x] $c$ <i>a</i> -> [l](x)", "1. :material/home: `x`", "#\x00"])
+def test_a_label_is_shown_as_it_is(at, called):
+    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    mask = np.zeros((image.height, image.width), bool)
+    save_mask(crowd(), ann, image.name, image.sha256, called, mask, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    page.session_state["player"] = ann
+    page.session_state["annotate-label"] = called
+    page.run()
+    assert not page.exception
+    shown = page.header[0].value.split("“")[1].split("”")[0]
+    assert re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown) == called.replace("\x00", "�")
+    assert not re.search(r"(?<!\\)[*:$<`\[#]", re.sub(r"\\\\", "", shown))
+    assert "Nothing is marked" in page.info[0].value
+
+
+def test_nobody_sees_what_others_drew(at):
+    image = open_image("sample:cat")
+    everything = np.ones((image.height, image.width), bool)
+    save_mask(crowd(), join(crowd(), "ann"), "cat", image.sha256, "object", everything, base=0, key="k")
+    page = opened(AppTest.from_string(""), "Annotate")
+    page.session_state["player"] = join(crowd(), "bob")
+    page.run()
+    assert not page.header

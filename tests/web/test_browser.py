@@ -1,0 +1,185 @@
+"""The app as people meet it, in a real browser."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+import forge
+from planted import picture
+from seewhy.models import DEFAULT_MODEL
+from web.browsing import PATIENCE, at_rest, misshapen, obstacles, server, upload
+from web.conftest import TOY
+from web.zips import two_classes
+
+pytestmark = pytest.mark.browser
+
+SLOW = "py:sleepy:classifier"
+PAGES = ("", "compare", "cases", "network", "studies", "train")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW},{DEFAULT_MODEL}") as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, address):
+    found = browser.new_page(viewport={"width": 1280, "height": 900}, base_url=address)
+    found.set_default_timeout(PATIENCE * 1000)
+    found.refusals = []  # what the content policy kept from running
+    found.on("console", lambda said: "Content Security" in said.text and found.refusals.append(said.text))
+    yield found
+    found.close()
+
+
+def opened(page, path):
+    page.goto(f"/{path}")
+    page.get_by_role("heading", level=1).wait_for()
+    at_rest(page)
+    page.wait_for_timeout(1000)  # what is drawn fades in
+    return page
+
+
+def as_high_as_its_report(page):
+    """Wait until the frame of a report is neither shorter nor longer than the report."""
+    deadline = time.monotonic() + PATIENCE
+    _, report = page.frames
+    frame, high = report.frame_element(), "document.body.getBoundingClientRect().height"
+    while abs(frame.bounding_box()["height"] - report.evaluate(high)) > 3:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(200)
+
+
+def test_upload_explain_and_download(page, tmp_path):
+    opened(page, "")
+    upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
+    shown = page.get_by_role("img", name="Grad-CAM on squares.png")
+    shown.wait_for()
+    assert shown.evaluate("image => image.naturalWidth") > 0
+    page.get_by_role("heading", name="Why red").wait_for()
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report").click()
+    report.value.save_as(tmp_path / "report.html")
+    assert "squares.png" in (tmp_path / "report.html").read_text("utf-8")
+    with page.expect_download() as everything:
+        page.get_by_role("button", name="Pictures and raw maps").click()
+    everything.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert "squares/grad-cam/values.npy" in archive.namelist()
+    assert not page.refusals
+
+
+def test_what_was_brought_and_chosen_is_there_on_other_pages_and_afterwards(page):
+    opened(page, "")
+    upload(page, "squares.jfif", forge.encoded(picture().pixels, "JPEG"))
+    page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
+    page.get_by_role("button", name="Remove Layer-wise relevance propagation").click()
+    page.get_by_role("img", name="Layer-wise relevance propagation").wait_for(state="detached")
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("img", name="The photo squares.jfif").wait_for()
+    page.get_by_role("link", name="Explain").click()
+    page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
+    page.get_by_text("Still squares.jfif").wait_for()
+    assert not page.get_by_role("img", name="Layer-wise relevance propagation").count()
+    upload(page, "other.png", forge.encoded(picture().pixels, "PNG"))
+    page.get_by_role("img", name="Grad-CAM on other.png").wait_for()
+    page.get_by_role("button", name="Remove other.png").click()
+    page.get_by_text("Choose a photo to begin").wait_for()
+
+
+def test_compare(page):
+    opened(page, "compare")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="The verdict").wait_for()
+    page.get_by_role("row", name="Random map").first.wait_for()
+    page.get_by_role("img", name="probability by of the pixels").first.wait_for()
+    page.get_by_role("heading", name="1. ").wait_for()
+    assert not page.refusals
+    assert not obstacles(page)
+    assert not misshapen(page)
+
+
+def test_a_slow_job_is_stopped_and_begun_again(page):
+    opened(page, "")
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="sleepy:classifier").click()
+    stop = page.get_by_role("button", name="Stop")
+    stop.click()
+    page.get_by_text("Stopped.").wait_for()
+    page.get_by_role("button", name="Start again").click()
+    stop.wait_for()
+    stop.click()
+    page.get_by_text("Stopped.").wait_for()
+
+
+def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(page, browser, address, tmp_path):
+    from playwright.sync_api import expect
+
+    opened(page, "train")
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
+        {"name": "pets.zip", "mimeType": "application/zip", "buffer": two_classes()}
+    )
+    page.get_by_text("1 left out").wait_for()
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="efficientnet-lite0").click()
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("offer “pets” now").wait_for()
+    page.frame_locator("iframe").get_by_role("heading", name="How good it is: validation pictures").wait_for()
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="The classifier, to keep").click()
+    kept.value.save_as(tmp_path / "pets.zip")
+    with zipfile.ZipFile(tmp_path / "pets.zip") as archive:
+        assert {"pets/card.json", "pets/model.safetensors", "pets/report.html"} <= set(archive.namelist())
+    page.get_by_role("link", name="Cases").click()
+    expect(page.get_by_role("combobox", name="From")).to_have_value("pets (of this visit)")
+    page.frame_locator("iframe").get_by_role("heading", name="The model says").wait_for()
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        as_high_as_its_report(page)
+    assert not page.refusals
+    assert not obstacles(page)
+    assert not misshapen(page)
+    other = browser.new_page(base_url=address)
+    opened(other, "cases")
+    other.get_by_text("There is nothing to compare with yet").wait_for()
+    other.close()
+    page.get_by_role("link", name="Train").click()
+    page.get_by_text("Still pets").wait_for()
+    page.get_by_text("offer “pets” now").wait_for()
+
+
+NO_PHOTOS = {
+    "bomb.png": (forge.one_bit_png(9000), "81,000,000 pixels"),
+    "drawing.png": (forge.SVG, "SVG"),
+    "renamed.jpg": (forge.zip_of_a_text(), "renamed.jpg"),
+    "empty.png": (b"", "holds no bytes"),
+}
+
+
+def test_what_is_no_photo_is_refused_with_its_reason(page):
+    opened(page, "")
+    for name, (content, words) in NO_PHOTOS.items():
+        upload(page, name, content)
+        page.locator("[data-testid=stAlert]").filter(has_text=words).wait_for()
+        assert not page.get_by_role("img", name="Grad-CAM on").is_visible()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path or "explain")
+def test_nothing_stands_in_anybodys_way(page, path):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert not obstacles(opened(page, path)), scheme
+        assert not misshapen(page), path
+    assert not page.refusals
+
+
+def test_on_a_phone_nothing_sticks_out(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in PAGES:
+        opened(page, path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

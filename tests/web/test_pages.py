@@ -1,0 +1,251 @@
+"""Every page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import seewhy.web
+from seewhy.models import DEFAULT_MODEL
+from seewhy.web.shell.page import list_pages
+from web.zips import two_classes
+
+SCRIPT = Path(seewhy.web.__file__).parent / "shell/script.py"
+TIMEOUT = 60
+
+
+@pytest.fixture
+def app(at) -> AppTest:
+    return AppTest.from_file(SCRIPT, default_timeout=TIMEOUT)
+
+
+def opened(app: AppTest, title: str) -> AppTest:
+    """The app at one of its pages."""
+    page = next(each for each in list_pages() if each.title == title)
+
+    def script(title: str) -> None:
+        from seewhy.web.shell.page import list_pages
+
+        next(each for each in list_pages() if each.title == title).show()
+
+    found = AppTest.from_function(script, default_timeout=TIMEOUT, args=(page.title,)).run()
+    assert not found.exception
+    return found
+
+
+def headers(app: AppTest) -> list[str]:
+    return [each.value for each in app.header]
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(each.proto.body for each in app.get("html"))
+
+
+def test_the_first_page_explains_a_sample_by_itself(app):
+    app.run()
+    assert not app.exception
+    assert app.title[0].value == "Why did the model decide that?"
+    assert "<figure" in html(app)
+
+
+@pytest.mark.parametrize("title", [page.title for page in list_pages()])
+def test_every_page_opens(app, title):
+    found = opened(app, title)
+    assert len(found.title) == 1
+
+
+def test_pages_have_addresses_and_titles_of_their_own():
+    pages = list_pages()
+    assert len({page.path for page in pages}) == len({page.title for page in pages}) == len(pages)
+    assert pages[0].title == "Explain"
+
+
+class TestExplain:
+    def test_the_photo_and_each_method_are_shown_with_words(self, app):
+        found = html(opened(app, "Explain"))
+        assert found.count('alt="') >= 3
+        assert "Grad-CAM on cat: evidence for" in found
+        assert "How to read this" in found
+
+    def test_another_class_and_a_contrast_can_be_asked_for(self, app):
+        page = opened(app, "Explain")
+        page.selectbox(key="explain-class").select(1).run()
+        assert "Why green?" in headers(page)
+        page.selectbox(key="explain-against").select(2).run()
+        assert "Why green rather than blue?" in headers(page)
+
+    def test_without_a_method_nothing_is_asked(self, app):
+        page = opened(app, "Explain")
+        page.multiselect(key="explain-methods").set_value([]).run()
+        assert page.info[0].value == "Choose a method."
+
+    def test_the_colours_are_those_chosen(self, app):
+        page = opened(app, "Explain")
+        before = html(page)
+        page.selectbox(key="explain-cmap").select("viridis").run()
+        assert not page.exception
+        assert html(page) != before
+
+    def test_another_photo_is_explained_anew(self, app):
+        page = opened(app, "Explain")
+        page.button_group(key="explain-sample").set_value("coffee").run()
+        assert "Grad-CAM on coffee" in html(page)
+
+    def test_a_full_queue_is_told_kindly(self, start):
+        import threading
+
+        from web.conftest import TOY
+
+        gate, at = threading.Event(), start(queue_length=1)
+        at.shelf.get(TOY)
+        at.submit(TOY, "the first of all", lambda *_: gate.wait(TIMEOUT))
+        page = opened(AppTest.from_file(SCRIPT), "Explain")
+        assert "Many people are asking right now" in page.warning[0].value
+        gate.set()
+
+    def test_photos_that_are_none_are_refused_with_the_reason(self, app):
+        page = opened(app, "Explain")
+        page.button_group(key="explain-source").set_value("Upload").run()
+        for name, content, words in [
+            ("empty.png", b"", "no bytes"),
+            ("page.png", b"<svg></svg>", "SVG"),
+            ("text.jpg", b"This is no picture." * 9, "text.jpg"),
+        ]:
+            page.file_uploader(key="explain-upload").set_value((name, content, "image/png")).run()
+            assert words in page.error[0].value, name
+
+
+def test_a_model_that_cannot_be_loaded_is_told(start):
+    start(models="py:planted:nothing")
+    for title in ("Explain", "Compare", "Network"):
+        page = opened(AppTest.from_file(SCRIPT), title)
+        assert "nothing" in page.error[0].value
+
+
+class TestCompare:
+    def test_methods_are_ranked(self, app):
+        page = opened(app, "Compare")
+        page.multiselect(key="compare-methods").set_value(["grad-cam", "occlusion"])
+        page.multiselect(key="compare-metrics").set_value(["insertion-minus-deletion"]).run()
+        next(each for each in page.button if each.label == "Compare").click().run()
+        assert not page.exception
+        assert [each.value for each in page.header[:2]] == ["Why red?", "The verdict"]
+        found = html(page)
+        assert "Is it true to the network?" in found
+        assert "1. " in found
+
+    def test_one_method_is_nothing_to_compare(self, app):
+        page = opened(app, "Compare")
+        page.multiselect(key="compare-methods").set_value(["grad-cam"]).run()
+        assert next(each for each in page.button if each.label == "Compare").disabled
+
+
+class TestStudies:
+    def test_without_any_the_command_is_shown(self, app):
+        page = opened(app, "Studies")
+        assert "seewhy study" in page.code[0].value
+
+    def test_strangers_are_not_told_where_things_lie(self, start):
+        start(public=True)
+        for title in ("Studies", "Cases"):
+            page = opened(AppTest.from_file(SCRIPT), title)
+            assert "here yet" in page.info[0].value
+            assert not page.code
+
+    def test_a_study_is_browsed_down_to_a_photo(self, at):
+        from seewhy.study import Result
+        from seewhy.study.ledger import open_ledger
+        from seewhy.study.tables import write
+        from verbs.test_studies import PLAN, rows
+
+        out = at.settings.studies_folder / "first"
+        with open_ledger(out, PLAN) as ledger:
+            for place, unit in enumerate(PLAN.units):
+                ledger.record(Result(unit, rows(place / 10)))
+            write(list(ledger.results()), out)
+        page = opened(AppTest.from_file(SCRIPT), "Studies")
+        assert page.selectbox(key="studies-photo").options == ["a.png", "b.png"]
+        found = html(page)
+        assert "Sparseness" in found
+        assert "cat (50.0%)" in found
+
+
+def test_people_sign_in_where_they_have_to(start):
+    start(sign_in="oidc")
+    app = AppTest.from_file(SCRIPT, default_timeout=TIMEOUT).run()
+    assert [each.label for each in app.button] == ["Sign in"]
+    assert "<figure" not in html(app)
+
+
+class TestTrain:
+    def test_a_zip_becomes_a_classifier_that_other_pages_offer(self, start):
+        start(models=DEFAULT_MODEL)
+        app = AppTest.from_file(SCRIPT, default_timeout=TIMEOUT)
+        page = opened(app, "Train")
+        page.file_uploader(key="train-zip").set_value(("mine.zip", two_classes(), "application/zip")).run()
+        assert {each.label: each.value for each in page.metric} == {"cat": "6", "dog": "6"}
+        page.slider(key="train-head").set_value(1)
+        next(each for each in page.button if each.label == "Train").click().run()
+        assert not page.exception
+        assert not page.error
+        assert "“mine”" in page.success[0].value
+        assert page.get("iframe")
+        (found,) = page.session_state["visit"].taught
+        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(found.files())
+
+    def test_public_installations_do_not_offer_it(self, start):
+        from seewhy.web.pages.train import PAGE
+
+        assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
+
+
+class TestNetwork:
+    def test_the_report_stands_in_the_page(self, app):
+        page = opened(app, "Network")
+        assert page.get("iframe")
+
+
+class TestCases:
+    def test_without_a_base_the_command_is_shown(self, app):
+        page = opened(app, "Cases")
+        assert "seewhy cases build" in page.code[0].value
+
+    def test_twins_come_out_of_a_base(self, at, tmp_path):
+        import zoo
+        from seewhy.verbs import build_cases
+        from web.conftest import TOY
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(6):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        base = at.settings.cases_folder / "first"
+        build_cases(tmp_path / "photos", at.shelf.get(TOY), base, model=TOY)
+        page = opened(AppTest.from_file(SCRIPT), "Cases")
+        assert page.get("iframe")
+        page.button_group(key="cases-kind").set_value("What would turn it").run()
+        assert page.get("iframe")
+
+    def test_cases_of_a_model_that_is_not_offered_are_refused(self, at, tmp_path):
+        import zoo
+        from seewhy.verbs import build_cases
+        from web.conftest import TOY
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(3):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        build_cases(tmp_path / "photos", at.shelf.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
+        page = opened(AppTest.from_file(SCRIPT), "Cases")
+        assert "there is no model" in page.error[0].value
+
+
+class TestWholeClass:
+    def page(self):
+        found = opened(AppTest.from_file(SCRIPT), "Network")
+        found.button_group(key="network-kind").set_value("A whole class").run()
+        found.selectbox(key="network-whole").select(0).run()
+        return found
+
+    def test_where_nobody_played_it_says_what_to_do(self, at):
+        assert "Nobody has played with a photo" in self.page().info[0].value
