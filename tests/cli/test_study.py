@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.nets import TOY
+from seewhy import verbs
 from seewhy.errors import Cancelled
 
 QUICK = ("--models", TOY, "--methods", "grad-cam,control:random", "--metrics", "average-drop-hard,sparseness")
