@@ -5,6 +5,16 @@ from __future__ import annotations
 from seewhy.images.finding import find_images, samples
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Image
-from seewhy.images.opening import open_image
+from seewhy.images.opening import OnePicture, Pictures, open_image, open_images
 
-__all__ = ["Entry", "Folder", "Image", "find_images", "open_image", "samples"]
+__all__ = [
+    "Entry",
+    "Folder",
+    "Image",
+    "OnePicture",
+    "Pictures",
+    "find_images",
+    "open_image",
+    "open_images",
+    "samples",
+]
