@@ -14,7 +14,7 @@ import numpy as np
 
 from seewhy import __version__
 from seewhy.cases.neighbours import Neighbours, write_index
-from seewhy.core.writing import write_json
+from seewhy.core.files import write_json
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 

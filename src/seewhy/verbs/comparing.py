@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, find_images, open_image
 from seewhy.images.folder import as_mask
-from seewhy.methods import Outcome
 from seewhy.models import Classifier
 from seewhy.study.comparison import Cell, Comparison
 from seewhy.study.scoring import seen_mask
