@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.images import Image
 from seewhy.verbs import classifier_of_cases
 from seewhy.web.archive import Files, report_of
