@@ -147,9 +147,7 @@ def _read(path: Path, name: str, most: int) -> bytes:
         raise BadImage("not_found", f"{name} cannot be read ({error}). Check the path and its permissions.") from error
 
 
-def _from_array(
-    array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False
-) -> Image:
+def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
     values = with_channels(array, name, first=first)
     check_size(values.shape[1], values.shape[0], max_pixels, name)
     return Image(values_to_rgb(values, background, name), name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class Classifier:
     @overload
     def predict(self, pictures: OnePicture, top: int = 5) -> list[Prediction]: ...
     @overload
-    def predict(self, pictures: list[OnePicture] | tuple[OnePicture, ...], top: int = 5) -> list[list[Prediction]]: ...
+    def predict(self, pictures: list[Any] | tuple[Any, ...], top: int = 5) -> list[list[Prediction]]: ...
     @overload
     def predict(self, pictures: Pictures, top: int = 5) -> list[Prediction] | list[list[Prediction]]: ...
     def predict(self, pictures: Pictures, top: int = 5) -> list[Prediction] | list[list[Prediction]]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from seewhy.core.files import photo_folders, whole_folder
+from seewhy.core.files import write_json
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
-from seewhy.verbs.saving import folder_names
+from seewhy.report import write_explain_report
+from seewhy.verbs.result import VALUES, Result
+from seewhy.verbs.saving import save_each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +27,11 @@ DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
 SIDE = 320
 
 
-class Explanations(Sequence[Explanation]):
+class Explanations(Result, Sequence[Explanation]):
     """Explanations in the order asked: picture by picture, method by method, target by target, layer by layer.
 
     It cannot be changed. In a notebook it is a grid: a row for each picture and class, a column for each method and
-    layer.
+    layer. `save(folder)` writes each into a folder of its own, with a report: all of them, or after a failure none.
     """
 
     def __init__(self, explanations: Iterable[Explanation] = ()) -> None:
@@ -89,6 +93,24 @@ class Explanations(Sequence[Explanation]):
         """All but the arrays, as plain JSON values."""
         return {"explanations": [each.manifest() for each in self._all]}
 
+    def page(self) -> str:
+        """The report: photo by photo, how to read each picture."""
+        with TemporaryDirectory() as folder:
+            results = [(Outcome(explanations[0].image.name, explanations), None) for explanations in self._by_picture()]
+            return write_explain_report(Path(folder), results).read_text("utf-8")
+
+    def write(self, folder: Path) -> None:
+        """Write `<picture>/<method>`, which `seewhy.Explanation.load` reads back, with `result.json` and the report."""
+        write_json(folder / VALUES, self.to_dict())
+        outcomes = [Outcome(explanations[0].image.name, explanations) for explanations in self._by_picture()]
+        write_explain_report(folder, save_each(outcomes, folder))
+
+    def _by_picture(self) -> list[tuple[Explanation, ...]]:
+        pictures: dict[tuple[str, str], list[Explanation]] = {}
+        for each in self._all:
+            pictures.setdefault((each.image.name, each.image.sha256), []).append(each)
+        return [tuple(explanations) for explanations in pictures.values()]
+
     def picture(self, colors: Colors = OURS) -> Picture:
         """The grid as one picture."""
         return grid_picture(*_grid(self._all, colors))
@@ -96,21 +118,6 @@ class Explanations(Sequence[Explanation]):
     def show(self) -> None:
         """Show the grid in the notebook, or open a window."""
         display(self.picture(), "these explanations", self)
-
-    def save(self, folder: str | Path, colors: Colors = OURS) -> Path:
-        """Save each in a folder of its own, `folder/<picture>/<method>`: all of them, or after a failure none.
-
-        `seewhy.Explanation.load` reads one back.
-        """
-        about: dict[tuple[str, str], list[Explanation]] = {}
-        for each in self._all:
-            about.setdefault((each.image.name, each.image.sha256), []).append(each)
-        with whole_folder(Path(folder)) as part:
-            places = photo_folders((name for name, _ in about), part)
-            for place, explanations in zip(places, about.values(), strict=True):
-                for name, each in zip(folder_names(explanations), explanations, strict=True):
-                    each.save(place / name, colors)
-        return Path(folder)
 
     def __repr__(self) -> str:
         methods = ", ".join(dict.fromkeys(each.method for each in self._all))
