@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from people.samples import Clock, answer, new_round, rounds
 from people.test_game import ODD_TEXTS
 from people.test_masks import stripes
+from seewhy.core.files import guard_cell
 from seewhy.errors import Conflict, UsageError
 from seewhy.people.coco import export_coco, import_coco
 from seewhy.people.game import guess, next_round, resign
@@ -20,7 +21,7 @@ from seewhy.people.jsonl import export_lines, import_lines
 from seewhy.people.masks import drawn, history, save_mask
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers, open_seats
-from seewhy.people.spreadsheet import answers_csv, safe_cell
+from seewhy.people.spreadsheet import answers_csv
 from seewhy.people.store import open_store
 
 PHOTO = ("cat.jpg", "ab" * 32)
@@ -187,7 +188,7 @@ def test_what_is_no_coco_is_refused(empty, document):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1+1", "\uff1d1+1", "\n=1"])
 def test_a_formula_is_no_formula_in_a_spreadsheet(text):
-    assert safe_cell(text) == "'" + text
+    assert guard_cell(text) == "'" + text
     (row,) = csv.DictReader(StringIO(answers_csv([answer(labels=(text, "x"))])))
     assert row["labels"].startswith("'")
 

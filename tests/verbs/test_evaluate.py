@@ -15,7 +15,7 @@ from seewhy.images import Image
 from seewhy.models import Categories, imagenet
 from seewhy.train.recipe import Recipe
 from seewhy.verbs import evaluate, save_evaluation, train
-from seewhy.verbs.evaluate import _cell, _class_index
+from seewhy.verbs.evaluate import _class_index
 from tints import write_tints, write_weights
 
 CLASSIFIER = planted.classifier()  # its classes are "there is red", "green", "blue"
@@ -125,12 +125,6 @@ def test_files_say_what_was_found_and_no_spreadsheet_runs_them(folder):
     told = json.loads((folder.parent / "out" / "evaluation.json").read_text("utf-8"))
     assert told["accuracy"]["value"] == 1
     assert told["confusion"] == [[4, 0, 0], [0, 3, 0], [0, 0, 3]]
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
-def test_formulas_are_text(text):
-    assert _cell(text) == f'"\'{text}"'
-    assert _cell(f"a{text}") == f'"a{text}"'
 
 
 def test_without_mistakes_there_is_nothing_to_explain(folder):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seewhy.cases import About, Penultimate, Twins, build, find_twins
+from seewhy.core.files import write_csv, write_json
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import write_json, write_whole
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Folder
@@ -25,7 +25,7 @@ from seewhy.verbs.explain import DEFAULT_METHOD, Request, explain_each
 
 TWINS = 3
 WNID = re.compile(r"n\d{8}")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+COLUMNS = ("picture", "class", "predicted", "right", "confidence", "probability_of_class")
 
 
 def evaluate(
@@ -86,29 +86,21 @@ def save_evaluation(found: Judged, out: Path) -> None:
     """Write `evaluation.json`, and `predictions.csv`, which no spreadsheet takes for formulas."""
     about = {"model": found.model, "fingerprint": found.classifier.fingerprint, "left_out_as_learned": found.learned}
     write_json(out / "evaluation.json", {**about, **found.evaluation.to_dict()})
-    write_whole(out / "predictions.csv", _table(found).encode())
+    write_csv(out / "predictions.csv", COLUMNS, _rows(found))
 
 
-def _table(found: Judged) -> str:
+def _rows(found: Judged) -> Iterator[tuple[str, ...]]:
     names, evaluation = found.evaluation.names, found.evaluation
-    rows = [["picture", "class", "predicted", "right", "confidence", "probability_of_class"]]
     for number, entry in enumerate(found.pictures.entries):
         true, said = int(evaluation.truth[number]), int(evaluation.predicted[number])
-        rows.append([
+        yield (
             entry.path,
             names[true],
             names[said],
             "yes" if true == said else "no",
             f"{evaluation.confidence[number]:.6f}",
             f"{evaluation.probabilities[number, true]:.6f}",
-        ])  # fmt: skip
-    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows)
-
-
-def _cell(text: str) -> str:
-    """One field of a CSV file: quoted, and with an apostrophe before what a spreadsheet would take for a formula."""
-    safe = f"'{text}" if text.startswith(FORMULA) else text
-    return '"' + safe.replace('"', '""') + '"'
+        )
 
 
 def _known(folder: Folder, categories: Categories) -> tuple[Folder, list[tuple[str, SeewhyError]]]:
@@ -143,7 +135,7 @@ def _explained(
     images = [pictures.image(index) for index in wrong]
     twins = _twins(classifier, images, like, progress)
     return [
-        Mistake(pictures.entries[index].path, index, next(iter(outcome.explanations), None), each)
+        Mistake(pictures.entries[index].path, index, next(iter(outcome.value or ()), None), each)
         for index, outcome, each in zip(wrong, outcomes, twins, strict=True)
     ]
 

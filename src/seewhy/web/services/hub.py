@@ -8,16 +8,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from seewhy.core.home import home
+from seewhy.core.files import home
+from seewhy.core.outcome import attempt
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import Cancelled, SeewhyError, UsageError
+from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
 from seewhy.study.comparison import Comparison
 from seewhy.verbs import Contest, compare, explain
-from seewhy.verbs.explain import naming
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.queue import Job, Queue, interruptible
@@ -190,12 +190,11 @@ def _explain(
             one = explain(classifier, image, method, target, seed=request.seed, progress=share)
             return one[0] if isinstance(one, list) else one
 
-        try:
-            found.append(answers.recall(_key(classifier, image, request, method), make))
-        except Cancelled:
-            raise
-        except (SeewhyError, RuntimeError) as error:
-            failures[method] = naming(error, image)
+        outcome = attempt(image.name, partial(answers.recall, _key(classifier, image, request, method), make))
+        if outcome.error:
+            failures[method] = outcome.error
+        elif outcome.value:
+            found.append(outcome.value)
     return Explained(image, tuple(found), failures)
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from seewhy.core.home import home
+from seewhy.core.files import home
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
-from seewhy.methods import Outcome
 from seewhy.models import Classifier
 from seewhy.people.rounds import answers
 from seewhy.report import (
