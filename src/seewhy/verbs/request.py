@@ -48,15 +48,15 @@ class Request:
         layers: Sequence[OneLayer] = (),
         top: int = 1,
         seed: int = 0,
-        **settings: Any,
+        **parameters: Any,
     ) -> Request:
-        """Resolve names; `layers` and `settings` go to every method named that has them, and one must.
+        """Resolve names; `layers` and `parameters` go to every method named that has them, and one must.
 
         Raises:
             UsageError: something is of a wrong type, out of range, or nothing that the methods take.
             UnknownName: there is no such method, class or layer; the nearest are named.
         """
-        asked = untargeted(classifier, methods, layers, top, seed, settings)
+        asked = untargeted(classifier, methods, layers, top, seed, parameters)
         return with_targets(asked, classifier, targets)
 
 
