@@ -12,12 +12,12 @@ import zoo
 from people.samples import new_round, rounds
 from seewhy.errors import UsageError
 from seewhy.images import open_image
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import guess, next_round
-from seewhy.people.jsonl import export_lines
 from seewhy.people.masks import drawn, save_mask
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
-from seewhy.people.simulate import Crowd, simulate
+from seewhy.people.simulate import simulate
 from seewhy.people.store import open_store
 from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, agreement, export_people, import_people
 
@@ -39,7 +39,7 @@ def store(tmp_path):
             mask = np.zeros((10, 10), bool)
             mask[:, :width] = True
             save_mask(opened, player, "a.png", "ab" * 32, "cat", mask, base=0, key="1")
-        simulate(opened, Crowd(players=3))
+        simulate(opened, players=3)
         yield opened
 
 

@@ -13,8 +13,8 @@ from seewhy.errors import UsageError
 from seewhy.images import open_image
 from seewhy.models import Box, Preprocessing
 from seewhy.network.view import look
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import next_round, revealed
-from seewhy.people.jsonl import export_lines
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, open_seats
 from seewhy.people.store import open_store

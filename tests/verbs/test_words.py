@@ -12,7 +12,7 @@ from seewhy.network.view import look
 from seewhy.people.game import guess, next_round
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
-from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
+from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import open_store
 from seewhy.report.global_view import write_global_report
 from seewhy.verbs.rounds import RoundsWanted, make_rounds
@@ -52,7 +52,7 @@ def test_the_word_that_simulated_players_know_comes_first(tmp_path):
     """With 20 % careless and 10 % hostile players among them, for nine clusters of ten at least."""
     with open_store(f"sqlite:///{tmp_path / 'people.sqlite'}") as store:
         add_rounds(store, (new_round(number, cluster, simulated=True) for number in range(20) for cluster in range(4)))
-        simulate(store, Crowd(players=20, careless=0.2, hostile=0.1, seed=3))
+        simulate(store, players=20, careless=0.2, hostile=0.1, seed=3)
         concepts = concepts_of_rounds(store, 3)
         known = lexicon(store, simulated=True)
     right = 0
@@ -60,7 +60,7 @@ def test_the_word_that_simulated_players_know_comes_first(tmp_path):
         played = [each for each in known.answers if each.round == number]
         (words,) = words_of(played, known.vocabulary, known.trust).values()
         assert words.simulated
-        right += bool(words.labels) and words.labels[0].name in concept.words
+        right += bool(words.labels) and words.labels[0].name in CONCEPTS[concept]
     assert len(concepts) == 80
     assert right / len(concepts) >= 0.9
 
@@ -87,7 +87,7 @@ def test_words_reach_the_picture_of_their_model_and_class_alone(home, classifier
 def test_simulated_words_are_told_from_peoples(home, classifier, photos):
     with open_store() as store:
         make_rounds(classifier, [photos / "red.png"], store, RoundsWanted(simulated=True, layers=("second",)))
-        simulate(store, Crowd(players=4, seed=1))
+        simulate(store, players=4, seed=1)
         assert lexicon(store, classifier).answers == ()
     naming = naming_of(classifier)
     assert naming is not None

@@ -133,8 +133,8 @@ def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
 @app.command()
 def leaderboard(simulated: Simulated = False, json: options.Json = False) -> None:
     """Say who has how many points."""
+    from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
-    from seewhy.people.scoring import leaderboard
     from seewhy.people.store import open_store
 
     with open_store() as store:
@@ -161,11 +161,11 @@ def simulate(
     json: options.Json = False,
 ) -> None:
     """Let simulated players answer the rounds that `rounds --simulated` made; people's rounds stay untouched."""
-    from seewhy.people.simulate import Crowd, simulate
+    from seewhy.people.simulate import simulate
     from seewhy.people.store import open_store
 
     with open_store() as store, progress_bar() as progress:
-        given = simulate(store, Crowd(players, careless, hostile, seed), progress)
+        given = simulate(store, players, careless, hostile, seed, progress)
     if json:
         print_json({"simulated_answers": given})
     else:

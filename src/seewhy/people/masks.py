@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session, contains_eager
 from seewhy.errors import Conflict, UsageError
 from seewhy.people.players import find_player
 from seewhy.people.records import BinaryMask, MaskRevision
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import MaskRow, PlayerRow, RevisionRow
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
 
 
 def encode(mask: BinaryMask) -> str:
@@ -85,11 +84,6 @@ def drawn(store: Store, player: str | None = None, image_hash: str | None = None
     )
     newest = (RevisionRow.mask_id == last.c.mask_id) & (RevisionRow.revision == last.c.revision)
     return _found(store, _revisions(player, image_hash).join(last, newest))
-
-
-def history(store: Store, player: str, image_hash: str, label: str) -> list[MaskRevision]:
-    """Every state of one mask, first to last."""
-    return _found(store, _revisions(player, image_hash).where(MaskRow.label == storable(label).strip()))
 
 
 def revision_of(row: RevisionRow) -> MaskRevision:

@@ -48,6 +48,11 @@ class Answer:
         """Whether the guess was right."""
         return self.guess == self.true_class
 
+    @property
+    def outcome(self) -> str:
+        """How the round ended: `won`, `lost` or `resigned`."""
+        return "resigned" if self.guess is None else "won" if self.won else "lost"
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -110,7 +115,7 @@ class RoundView:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RoundResult:
     """How a round ended for a player: `won`, `lost` or `resigned`, and now its true class may be told."""
 
     round: int

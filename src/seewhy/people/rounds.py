@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session, contains_eager, selectinload
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.people.records import Answer, NewRound, Picture
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow
+from seewhy.people.store import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow, Store, storable
 
 _FEWEST_OPTIONS = 2
 

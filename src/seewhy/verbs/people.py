@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,47 +12,12 @@ from seewhy import __version__
 from seewhy.core.writing import write_json
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import open_image
-from seewhy.people.agreement import AreaAgreement, area_agreement, guess_agreement
-from seewhy.people.coco import export_coco, import_coco
-from seewhy.people.jsonl import export_lines, import_lines
+from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
 from seewhy.people.masks import drawn
-from seewhy.people.reliability import Reliability, reliability
-from seewhy.people.rounds import answers, gold_rounds, option_counts
-from seewhy.people.spreadsheet import answers_csv
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 
 LINES, MASKS, ANSWERS, MANIFEST = "people.jsonl", "masks.json", "answers.csv", "manifest.json"
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far people agree.
-
-    Attributes:
-        answers: How many there are.
-        alpha: Krippendorff's α of their guesses; None where no two people guessed in one round.
-        layers: The same for each layer.
-        areas: Of each picture and label that several people drew.
-    """
-
-    answers: int
-    alpha: float | None
-    layers: Mapping[str, float | None]
-    areas: tuple[AreaAgreement, ...]
-    players: tuple[Reliability, ...]
-
-
-def agreement(store: Store, *, simulated: bool = False) -> Agreement:
-    """Of people, or of simulated players; never of both together."""
-    given = answers(store, simulated=simulated)
-    layers = dict.fromkeys(answer.layer for answer in given)
-    return Agreement(
-        len(given),
-        guess_agreement(given),
-        {layer: guess_agreement(each for each in given if each.layer == layer) for layer in layers},
-        tuple(area_agreement(each for each in drawn(store) if each.simulated == simulated)),
-        tuple(reliability(given, gold_rounds(store), option_counts(store))),
-    )
 
 
 def export_people(store: Store, out: Path) -> dict[str, int]:

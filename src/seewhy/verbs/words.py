@@ -19,8 +19,8 @@ from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Said, phrases_of, scores_of, words_of
 from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.network.view import NetworkView, Words, look
+from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
-from seewhy.people.reliability import reliability
 from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.verbs.comparing import open_each

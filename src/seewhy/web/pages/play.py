@@ -10,10 +10,10 @@ import streamlit as st
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
-from seewhy.people.records import Outcome, RoundView
+from seewhy.people.players import Standing, leaderboard, standing
+from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
-from seewhy.people.scoring import Standing, leaderboard, standing
 from seewhy.people.store import Store
 from seewhy.report.pictures import embed
 from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
@@ -54,7 +54,7 @@ def show() -> None:
         player_menu(name)
     if said := st.session_state.pop(SAID, None):
         st.warning(said, icon=":material/error:")
-    ended: Outcome | None = st.session_state.get(ENDED)
+    ended: RoundResult | None = st.session_state.get(ENDED)
     if ended:
         _ended(name, ended)
     elif view := game.next_round(crowd(), name):
@@ -121,7 +121,7 @@ def _key(number: int) -> str:
     return f"page-{number}"
 
 
-def _end(answer: Callable[[], Outcome]) -> None:
+def _end(answer: Callable[[], RoundResult]) -> None:
     def keep() -> None:
         st.session_state[ENDED] = answer()
         _leaders.clear()
@@ -137,7 +137,7 @@ def _try(step: Callable[[], object]) -> None:
         st.session_state[SAID] = str(error)
 
 
-def _ended(name: str, ended: Outcome) -> None:
+def _ended(name: str, ended: RoundResult) -> None:
     left, right = st.columns([1, 1.35], gap="large")
     with left:
         st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
