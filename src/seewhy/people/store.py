@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.errors import StoreError, UsageError
 
 DATABASE = "people.sqlite"

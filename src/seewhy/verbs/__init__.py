@@ -22,7 +22,8 @@ from seewhy.verbs.prototypes import (
     save_prototype_explanations,
     train_prototypes_on,
 )
-from seewhy.verbs.saving import photo_folders, save_each
+from seewhy.verbs.result import Result
+from seewhy.verbs.saving import save_each
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
@@ -37,6 +38,7 @@ __all__ = [
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
+    "Result",
     "ask_each",
     "best_method",
     "build_cases",
@@ -56,7 +58,6 @@ __all__ = [
     "open_cases",
     "open_each",
     "open_study",
-    "photo_folders",
     "predict_each",
     "prototype_rows",
     "save_comparison",

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seewhy import __version__
-from seewhy.core.writing import write_json
+from seewhy.core.files import write_json
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import open_image
 from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines

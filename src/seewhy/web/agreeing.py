@@ -13,7 +13,6 @@ from seewhy.metrics import Score, Subject
 from seewhy.metrics.localisation import EnergyInMask, IoUTopArea, PointingGame
 from seewhy.models import Classifier
 from seewhy.people.records import BinaryMask
-from seewhy.study.scoring import seen_mask
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Agreement:
 
 def nothing_to_compare(classifier: Classifier, image: Image, mask: BinaryMask) -> str:
     """Why no explanation can agree or disagree with `mask` bool `(H, W)`; empty where it can."""
-    seen = seen_mask(classifier, mask)
+    seen = classifier.preprocessing.mask(mask)
     if not mask.any():
         return "Nothing is marked in what you saved."
     if not _looked_at(classifier, image, mask).any():
@@ -70,7 +69,7 @@ def agreement(
     classifier: Classifier, image: Image, explanations: Sequence[Explanation], mask: BinaryMask, seed: int = 0
 ) -> Agreement:
     """Hold each explanation against `mask` bool `(H, W)`, which covers something of what the network saw."""
-    seen = seen_mask(classifier, mask)
+    seen = classifier.preprocessing.mask(mask)
     subject, share = Subject(classifier, image, seen), float(seen.mean())
     columns = [
         metric(subject, explanations, generator=torch.Generator().manual_seed(seed))

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
-from seewhy.core.home import home
+from seewhy.core.files import home
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors
-from seewhy.methods import Outcome
 from seewhy.report import write_compare_report, write_explain_report
 from seewhy.study.comparison import Comparison
 from seewhy.verbs import save_comparison, save_each

@@ -7,7 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Image

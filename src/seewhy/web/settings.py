@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.errors import UsageError
 from seewhy.models import DEFAULT_MODEL
 from seewhy.web.space import space_address, space_frames, told_by_space

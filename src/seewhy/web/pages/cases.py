@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.images import Image
 from seewhy.verbs import classifier_of_cases
 from seewhy.web.archive import Files, report_of
@@ -118,7 +118,7 @@ def _prototypes_folder() -> Path:
 
 
 BUILD = "seewhy cases build photos/ --out {}"
-LEARN = "seewhy prototypes train photos/ --trunk file:my-model --out {}"
+LEARN = "seewhy prototypes train photos/ --backbone file:my-model --out {}"
 KINDS = {
     "Twins": Kind(
         "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",

@@ -9,7 +9,7 @@ import torch
 from prototypes import squares
 from seewhy.models import Categories, Classifier, Preprocessing
 from seewhy.models.from_file import build
-from seewhy.prototypes.recipe import Recipe
+from seewhy.prototypes.learning import Recipe
 from seewhy.train.card import Architecture, save_classifier
 from seewhy.train.data import open_pictures
 from seewhy.train.finetune import finetune
@@ -39,6 +39,6 @@ def trained_classifier(folder: Path) -> Classifier:
     return classifier
 
 
-def trunk_folder(folder: Path, out: Path) -> Path:
+def backbone_folder(folder: Path, out: Path) -> Path:
     save_classifier(out, trained_classifier(folder), TINY, {"recipe": {"split": [0.7, 0.3]}, "seed": 0})
     return out

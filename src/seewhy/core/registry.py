@@ -1,0 +1,122 @@
+"""What has a name and declares what it is: methods here, metrics in the next room.
+
+A class declares itself by class attributes, as `name` and `question`; its annotated attributes are its parameters.
+Who subclasses `Declared` writes no decorator: the class becomes a frozen dataclass and is known by its name from then
+on. What is built in is found by importing every module of one package, what an installed package adds by its entry
+points.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+
+from seewhy.errors import UnknownName, UsageError
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Declared:
+    """Something with a name: enough to list it, call it and read it.
+
+    `question` is what it answers and `reading` how to read its answer, both for people who never heard of it; `paper`
+    and `arxiv` say where it comes from, `needs` what it asks of the classifier or its user. Annotated attributes are
+    parameters, keyword-only. A subclass without a `name` of its own is a base, and is not listed.
+    """
+
+    registry: ClassVar[Registry[Any]]
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    family: ClassVar[str] = "other"
+    paper: ClassVar[str] = ""
+    arxiv: ClassVar[str | None] = None
+    needs: ClassVar[frozenset[str] | tuple[str, ...]] = frozenset()
+    question: ClassVar[str] = ""
+    reading: ClassVar[str] = ""
+    # Both follow from the annotations.
+    parameters: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        dataclass(frozen=True, kw_only=True)(cls)
+        kept = fields(cls)  # pyright: ignore[reportArgumentType]
+        cls.parameters = tuple(entry.name for entry in kept)
+        cls.required = tuple(
+            entry.name for entry in kept if entry.default is MISSING and entry.default_factory is MISSING
+        )
+        cls.needs = frozenset(cls.needs)
+        if cls.__dict__.get("name"):
+            cls.title = cls.__dict__.get("title") or cls.name
+            cls.registry.add(cls)
+
+
+D = TypeVar("D", bound=Declared)
+PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
+
+
+class Registry(Generic[D]):
+    """Classes of one kind, `method` or `metric`, by name; `package` holds those that are built in."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self.entries: dict[str, type[D]] = {}
+
+    def add(self, entry: type[D]) -> None:
+        """Make a class known under its name."""
+        self.entries[entry.name] = entry
+
+    def all(self) -> list[type[D]]:
+        """Every class, built in or added by an installed package, by family and name."""
+        import_all(self.package, f"seewhy.{self.kind}s")
+        return sorted(self.entries.values(), key=lambda entry: (entry.family, entry.name))
+
+    def find(self, name: str) -> type[D]:
+        """The class called `name`; raises `UnknownName` with the nearest names."""
+        import_all(self.package, f"seewhy.{self.kind}s")
+        if name not in self.entries:
+            near = get_close_matches(name.lower().replace("_", "-"), self.entries, n=4, cutoff=0.3)
+            known = ", ".join(near) or f"see `seewhy list {self.kind}s`"
+            raise UnknownName(f"there is no {self.kind} '{name}'; nearest: {known}")
+        return self.entries[name]
+
+    def make(self, name: str, parameters: Mapping[str, Any]) -> D:
+        """What is called `name`, with these parameters; raises `UsageError` where they do not fit."""
+        entry = self.find(name)
+        if unknown := sorted(set(parameters) - set(entry.parameters)):
+            known = ", ".join(entry.parameters) or "none"
+            raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {known}")
+        if missing := [each for each in entry.required if each not in parameters]:
+            ways = " and ".join(f"{each}=… (--{each})" for each in missing)
+            raise UsageError(f"{name} cannot do without {ways}")
+        hints = get_type_hints(entry) if parameters else {}
+        for parameter, value in parameters.items():
+            _check_type(name, parameter, value, hints[parameter])
+        return entry(**parameters)
+
+
+def _check_type(name: str, parameter: str, value: Any, hint: Any) -> None:
+    """Refuse a value that is of none of the plain types it may be; what else there may be is left to the entry."""
+    kinds = [*get_args(hint)] if get_origin(hint) in {Union, UnionType} else [hint]
+    if any(kind not in PLAIN for kind in kinds):
+        return
+    numeric = float in kinds and isinstance(value, int) and not isinstance(value, bool)
+    if numeric or any(type(value) is kind for kind in kinds):
+        return
+    wanted = " or ".join(PLAIN[kind] for kind in kinds)
+    raise UsageError(f"{name} wants {wanted} for {parameter}, not {value!r}")
+
+
+@cache
+def import_all(package: str, group: str) -> None:
+    """Import every module of `package` and every entry point of `group`, once."""
+    for module in pkgutil.iter_modules(import_module(package).__path__):
+        import_module(f"{package}.{module.name}")
+    for point in entry_points(group=group):
+        point.load()
