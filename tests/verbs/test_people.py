@@ -12,6 +12,7 @@ import zoo
 from people.samples import new_round, rounds
 from seewhy.errors import UsageError
 from seewhy.images import open_image
+from seewhy.people.agreement import agreement
 from seewhy.people.exchange import export_lines
 from seewhy.people.game import guess, next_round
 from seewhy.people.masks import drawn, save_mask
@@ -19,7 +20,7 @@ from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
 from seewhy.people.simulate import simulate
 from seewhy.people.store import open_store
-from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, agreement, export_people, import_people
+from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, export_people, import_people
 
 
 @pytest.fixture

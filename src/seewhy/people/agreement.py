@@ -14,8 +14,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.images import Mask, iou
 from seewhy.people.masks import drawn
-from seewhy.people.records import Answer, BinaryMask, MaskRevision
+from seewhy.people.records import Answer, MaskRevision
 from seewhy.people.rounds import answers, gold_rounds, option_counts
 from seewhy.people.store import Store
 
@@ -100,16 +101,10 @@ def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
     for each in drawn:
         groups[each.image_hash, each.label].append(each)
     return [
-        AreaAgreement(group[0].image, group[0].label, len(group), _mean_overlap([each.mask for each in group]))
+        AreaAgreement(group[0].image, group[0].label, len(group), _mean_iou([each.mask for each in group]))
         for group in groups.values()
         if len(group) > 1
     ]
-
-
-def overlap(one: BinaryMask, other: BinaryMask) -> float:
-    """Intersection over union of two masks of one picture; two empty ones agree, which is 1."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
 
 
 @dataclass(frozen=True)
@@ -151,8 +146,8 @@ def reliability(answers: Sequence[Answer], gold: Collection[int], options: Mappi
     return found
 
 
-def _mean_overlap(masks: Sequence[BinaryMask]) -> float:
-    return float(np.mean([overlap(one, other) for one, other in combinations(masks, 2)]))
+def _mean_iou(masks: Sequence[Mask]) -> float:
+    return float(np.mean([iou(one, other) for one, other in combinations(masks, 2)]))
 
 
 def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> dict[str, float]:

@@ -22,10 +22,10 @@ from sqlalchemy.orm import Session
 
 from seewhy.core.files import csv_text
 from seewhy.errors import BadImage, Conflict, SeewhyError, UsageError
-from seewhy.images import open_image
+from seewhy.images import Mask, open_image
 from seewhy.people.masks import decode, drawn, encode, save_mask
 from seewhy.people.players import find_player, join, points
-from seewhy.people.records import Answer, BinaryMask, MaskRevision, NewRound, Picture
+from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
 from seewhy.people.rounds import find_round, map_of, put_round
 from seewhy.people.store import (
     AnswerRow,
@@ -337,10 +337,10 @@ def _line(record: Record) -> str:
 
 def _areas(
     document: Mapping[str, Any], player: str, hashes: Mapping[str, str]
-) -> dict[tuple[str, bool, str, str, str], BinaryMask]:
+) -> dict[tuple[str, bool, str, str, str], Mask]:
     images = {each["id"]: each for each in document["images"]}
     labels = {each["id"]: each["name"] for each in document["categories"]}
-    found: defaultdict[tuple[str, bool, str, str, str], list[BinaryMask]] = defaultdict(list)
+    found: defaultdict[tuple[str, bool, str, str, str], list[Mask]] = defaultdict(list)
     for each in document["annotations"]:
         image = images[each["image_id"]]
         name, height, width = str(image["file_name"]), int(image["height"]), int(image["width"])
@@ -353,7 +353,7 @@ def _areas(
     return {key: np.logical_or.reduce(masks) for key, masks in found.items()}
 
 
-def _pixels(segmentation: Any, height: int, width: int) -> BinaryMask:
+def _pixels(segmentation: Any, height: int, width: int) -> Mask:
     """Run lengths, compressed or not, or a list of polygons."""
     if isinstance(segmentation, Mapping):
         if list(segmentation["size"]) != [height, width]:
@@ -365,7 +365,7 @@ def _pixels(segmentation: Any, height: int, width: int) -> BinaryMask:
     return np.asarray(coco.decode(merged), dtype=bool)
 
 
-def _bounds(mask: BinaryMask) -> list[int]:
+def _bounds(mask: Mask) -> list[int]:
     """Left, top, width, height; zeros for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:

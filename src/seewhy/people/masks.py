@@ -10,12 +10,13 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
+from seewhy.images import Mask
 from seewhy.people.players import find_player
-from seewhy.people.records import BinaryMask, MaskRevision
+from seewhy.people.records import MaskRevision
 from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
 
 
-def encode(mask: BinaryMask) -> str:
+def encode(mask: Mask) -> str:
     """Bool `(H, W)` as COCO's compressed run lengths."""
     from pycocotools import mask as coco
 
@@ -23,7 +24,7 @@ def encode(mask: BinaryMask) -> str:
     return found["counts"].decode("ascii")
 
 
-def runs(mask: BinaryMask) -> list[int]:
+def runs(mask: Mask) -> list[int]:
     """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -31,7 +32,7 @@ def runs(mask: BinaryMask) -> list[int]:
     return [0, *lengths] if flat[0] else lengths
 
 
-def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
+def decode(counts: str | Sequence[int], height: int, width: int) -> Mask:
     """Bool `(height, width)` from COCO's run lengths, compressed or as a list.
 
     Raises:
@@ -45,7 +46,7 @@ def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
 
 
 def save_mask(
-    store: Store, player: str, image: str, image_hash: str, label: str, mask: BinaryMask, *, base: int, key: str
+    store: Store, player: str, image: str, image_hash: str, label: str, mask: Mask, *, base: int, key: str
 ) -> MaskRevision:
     """Add a state after revision `base` (0: nothing was drawn yet); sent again with the same key, it counts once.
 

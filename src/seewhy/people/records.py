@@ -9,7 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-BinaryMask: TypeAlias = NDArray[np.bool_]
+from seewhy.images import Mask
+
+BinaryMask: TypeAlias = Mask
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,6 @@ class MaskRevision:
     player: str
     label: str
     revision: int
-    mask: BinaryMask
+    mask: Mask
     drawn: datetime
     simulated: bool = False
