@@ -20,6 +20,7 @@ from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
 from seewhy.people.simulate import simulate
 from seewhy.people.store import open_store
+from seewhy.verbs import people
 from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, export_people, import_people
 
 
@@ -53,6 +54,17 @@ def test_three_files_for_three_kinds_of_readers(store, tmp_path):
     assert [row["simulated"] for row in rows] == ["person"] * 4 + ["simulated"] * 3
     assert rows[0]["labels"] == "'=wheel"
     assert json.loads((tmp_path / "out" / MANIFEST).read_text())["simulated_answers"] == 3
+
+
+def test_an_export_that_fails_leaves_the_one_before(store, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    export_people(store, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    join(store, "cy")
+    monkeypatch.setattr(people, "answers_csv", lambda given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export_people(store, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_what_was_exported_is_imported_by_either_file(store, empty, tmp_path):

@@ -7,16 +7,16 @@ import pytest
 import planted
 from people.samples import new_round
 from seewhy.errors import UsageError
-from seewhy.network.labels import words_of
 from seewhy.network.view import look
+from seewhy.network.words import lexicon, naming_of, words_of
 from seewhy.people.game import guess, next_round
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import open_store
 from seewhy.report.global_view import write_global_report
-from seewhy.verbs.rounds import RoundsWanted, make_rounds
-from seewhy.verbs.words import concept_tests, global_view, lexicon, naming_of
+from seewhy.verbs.network import concept_tests, global_view
+from seewhy.verbs.people import make_rounds
 
 HOSTILE_TEXT = "<script>alert(1)</script> wheel"
 
@@ -69,7 +69,7 @@ def test_words_reach_the_picture_of_their_model_and_class_alone(home, classifier
     assert naming_of(classifier) is None
     assert not home.exists()  # who only looks makes no store
     with open_store() as store:
-        make_rounds(classifier, [photos / "red.png"], store, RoundsWanted(overlap=2, layers=("second",)))
+        make_rounds(classifier, [photos / "red.png"], store, overlap=2, layers=("second",))
         play(store, "ann", "Wheel!", HOSTILE_TEXT)
         play(store, "bob", "wheels")
     naming = naming_of(classifier)
@@ -86,7 +86,7 @@ def test_words_reach_the_picture_of_their_model_and_class_alone(home, classifier
 
 def test_simulated_words_are_told_from_peoples(home, classifier, photos):
     with open_store() as store:
-        make_rounds(classifier, [photos / "red.png"], store, RoundsWanted(simulated=True, layers=("second",)))
+        make_rounds(classifier, [photos / "red.png"], store, simulated=True, layers=("second",))
         simulate(store, players=4, seed=1)
         assert lexicon(store, classifier).answers == ()
     naming = naming_of(classifier)
@@ -100,7 +100,7 @@ def test_a_class_in_words(home, classifier, photos, tmp_path):
     (photos / "broken.png").write_bytes(b"no picture")
     paths = sorted(photos.iterdir())
     with open_store() as store:
-        make_rounds(classifier, paths, store, RoundsWanted(overlap=1))
+        make_rounds(classifier, paths, store, overlap=1)
         with pytest.raises(UsageError, match="said anything yet about these pictures seen as"):
             global_view(classifier, paths, [0], lexicon(store, classifier))
         play(store, "ann", HOSTILE_TEXT)

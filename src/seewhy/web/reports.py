@@ -8,6 +8,7 @@ from pathlib import Path
 from seewhy.core.progress import Progress
 from seewhy.images import Image
 from seewhy.models import Classifier
+from seewhy.network.words import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_counterfactual_report,
@@ -24,8 +25,8 @@ from seewhy.verbs import (
     open_cases,
     save_prototype_explanations,
 )
+from seewhy.verbs.network import global_view
 from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
-from seewhy.verbs.words import global_view, lexicon, naming_of
 from seewhy.web.archive import Files, written
 from seewhy.web.crowd import crowd
 

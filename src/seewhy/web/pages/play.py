@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
@@ -16,7 +17,7 @@ from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 from seewhy.report.pictures import embed
-from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
+from seewhy.verbs.people import RoundsMade, make_rounds
 from seewhy.web.crowd import crowd
 from seewhy.web.desk import desk
 from seewhy.web.shell.figures import picture_html, render
@@ -183,19 +184,19 @@ def _make() -> None:
             model,
             "making rounds from the sample photos",
             lambda classifier, tell: make_rounds(
-                classifier, list(samples().values()), crowd(), RoundsWanted(overlap=OVERLAP), tell
+                classifier, list(samples().values()), crowd(), overlap=OVERLAP, progress=tell
             ),
         ),
     )
     if made is None:
         return
     st.session_state.pop("play-make")
-    if any(each.rounds for each in made):
+    if any(each.value and each.value.rounds for each in made):
         st.rerun()
     st.error(_why_none(made), icon=":material/error:")
 
 
-def _why_none(made: list[RoundsMade]) -> str:
+def _why_none(made: list[Outcome[RoundsMade]]) -> str:
     return next((str(each.error) for each in made if each.error), "The network shows nothing that could be played.")
 
 
