@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.images import Mask
-
-BinaryMask: TypeAlias = Mask
 
 
 @dataclass(frozen=True)

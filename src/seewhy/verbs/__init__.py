@@ -15,7 +15,7 @@ from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, 
 from seewhy.verbs.evaluate import evaluate, save_evaluation
 from seewhy.verbs.explain import Request, explain, explain_each
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
-from seewhy.verbs.predict import Answer, predict_each
+from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
     prototype_rows,
@@ -32,7 +32,6 @@ from seewhy.verbs.train import train
 __all__ = [
     "BEST",
     "STUDY_METHODS",
-    "Answer",
     "Cases",
     "Contest",
     "NetworkOutcome",

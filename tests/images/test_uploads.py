@@ -5,8 +5,8 @@ import pytest
 import forge
 import zoo
 from seewhy.errors import UsageError
-from seewhy.web import classes
-from seewhy.web.classes import members, safe_name, unpack
+from seewhy.images import uploads
+from seewhy.images.uploads import members, safe_name, unpack
 from web.zips import packed
 
 MB = 1 << 20
@@ -83,13 +83,13 @@ def test_a_picture_that_is_a_bomb_is_left_out(tmp_path):
 
 
 def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(classes, "MOST_BYTES", 3 * MB)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 3 * MB)
     with pytest.raises(UsageError, match="unpacks to more than 3 MB"):
         unpacked({f"cat/{number}.png": bytes(MB) for number in range(5)}, tmp_path)
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(classes, "MOST_FILES", 3)
+    monkeypatch.setattr(uploads, "MOST_FILES", 3)
     with pytest.raises(UsageError, match="more than 3 files"):
         unpacked({f"cat/{number}.png": b"" for number in range(5)}, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Work that waits its turn: a bounded queue, few workers, and one job at a time on each model."""
+"""Work that waits its turn: a bounded queue, few workers, one job at a time on each model, and jobs that stop soon."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from seewhy.errors import Cancelled, QueueFull, SeewhyError, UnknownName
 
@@ -18,6 +22,8 @@ Work: TypeAlias = "Callable[[Job[T]], T]"
 
 KEPT = 64  # finished jobs that can still be asked for
 SECRET = 32  # random bytes of an id: to know it is the right to read the job
+
+_mine = threading.local()  # the check of the job that runs in this thread
 
 
 class State(StrEnum):
@@ -141,7 +147,8 @@ class Queue:
         with self._changed:
             self._drop_stopped()
             if len(self._waiting) + len(self._running) >= self.length:
-                raise QueueFull(f"{self.length} requests are waiting already; try again soon", self._wait_for_place())
+                soon = max(1, round(self._seconds))
+                raise QueueFull(f"{self.length} requests are waiting already; try again soon", soon)
             self._waiting.append(job)
             self._remember(job)
             self._changed.notify_all()
@@ -230,10 +237,6 @@ class Queue:
         for forgotten in over[: max(len(over) - KEPT, 0)]:
             del self._jobs[forgotten.id]
 
-    def _wait_for_place(self) -> int:
-        """Seconds after which one of the jobs should be done."""
-        return max(1, round(self._seconds))
-
 
 def _do(job: Job[T]) -> tuple[State, T | None, SeewhyError | None]:
     """Run it to one of its ends; a worker survives whatever happens."""
@@ -247,3 +250,29 @@ def _do(job: Job[T]) -> tuple[State, T | None, SeewhyError | None]:
         return State.FAILED, None, error
     except Exception as error:  # noqa: BLE001 - what a network raises is anybody's guess
         return State.FAILED, None, SeewhyError(f"{job.about} failed: {error or type(error).__name__}")
+
+
+@contextmanager
+def interruptible(check: Callable[[], None]) -> Generator[None]:
+    """Call `check` before every module that runs in this thread; what it raises ends the work.
+
+    A slow network may take seconds between two signs of progress, and whoever cancels should not wait for them.
+    """
+    _install()
+    _mine.check = check
+    try:
+        yield
+    finally:
+        del _mine.check
+
+
+@cache
+def _install() -> None:
+    """Once and for good: PyTorch reads its list of hooks while other threads would change it."""
+    register_module_forward_pre_hook(_ask)
+
+
+def _ask(_module: Any, _inputs: Any) -> None:
+    check: Callable[[], None] | None = getattr(_mine, "check", None)
+    if check:
+        check()

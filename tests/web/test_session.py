@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from seewhy.web.queue import Queue, State
-from seewhy.web.shell import visit
-from seewhy.web.shell.visit import Visit
+from seewhy.web.parts import session
+from seewhy.web.parts.session import Session
+from seewhy.web.services.queue import Queue, State
 
 SOON = 10
 
@@ -20,9 +20,9 @@ def queue():
     made.close()
 
 
-def begun(queue) -> Visit:
-    """A visit whose only job goes on until it is stopped."""
-    found, running = Visit(), threading.Event()
+def begun(queue) -> Session:
+    """A session whose only job goes on until it is stopped."""
+    found, running = Session(), threading.Event()
 
     def work(job):
         running.set()
@@ -30,24 +30,24 @@ def begun(queue) -> Visit:
             threading.Event().wait(0.01)
         job.check()
 
-    found.asked["key"] = ("anything", queue.submit(work, "counting sheep"))
+    found.jobs["key"] = ("anything", queue.submit(work, "counting sheep"))
     assert running.wait(SOON)
     return found
 
 
 def test_work_stops_when_nobody_comes_back(queue, monkeypatch):
-    monkeypatch.setattr(visit, "GRACE", 0.05)
+    monkeypatch.setattr(session, "GRACE", 0.05)
     found = begun(queue)
     found.leave()
-    _, job = found.asked["key"]
+    _, job = found.jobs["key"]
     assert job.wait(SOON)
     assert job.state is State.CANCELLED
 
 
 def test_work_goes_on_where_somebody_comes_back_in_time(queue, monkeypatch):
-    monkeypatch.setattr(visit, "GRACE", 0.3)
+    monkeypatch.setattr(session, "GRACE", 0.3)
     found = begun(queue)
-    _, job = found.asked["key"]
+    _, job = found.jobs["key"]
     found.leave()
     found.stay()
     assert not job.wait(0.8)

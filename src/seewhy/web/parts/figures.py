@@ -112,7 +112,7 @@ def render(template: str, **fields: Any) -> str:
 def _environment() -> Environment:
     return Environment(
         loader=ChoiceLoader(
-            [PackageLoader("seewhy.web.shell"), PrefixLoader({"report": PackageLoader("seewhy.report")})]
+            [PackageLoader("seewhy.web.parts"), PrefixLoader({"report": PackageLoader("seewhy.report")})]
         ),
         autoescape=True,
         undefined=StrictUndefined,

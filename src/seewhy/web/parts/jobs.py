@@ -1,20 +1,21 @@
-"""What several pages are made of: a heading, a job under way, things to take away, and what they cannot tell."""
+"""A job under way on a page, and its result to see and to take away."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from html import escape
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from seewhy.errors import QueueFull, SeewhyError
-from seewhy.web.archive import Files, report_of, zipped
-from seewhy.web.queue import Job, State, Status
-from seewhy.web.shell.visit import visit
+from seewhy.web.parts.session import session
+from seewhy.web.services.queue import Job, State, Status
+from seewhy.web.services.reports import Files, report_of, zipped
 
 T = TypeVar("T")
+
+GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
 
 # A page within the page needs no second heading; and Streamlit adds a script that measures how high it is.
 # That script never finds a page shorter than its frame; the last word on its height is ours.
@@ -36,21 +37,11 @@ addEventListener("load", () => {
 POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
 MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
-SIGNS = re.compile(r"[!-/:-@\[-`{-~]")  # of ASCII, which Markdown may read as its own
-
-GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
-
-
-def heading(title: str, lead: str) -> None:
-    """What the page is about."""
-    st.title(title, anchor=False)
-    st.html(f'<p class="sw-lead">{escape(lead)}</p>')
-
 
 def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
     """The result of the job that `ask` hands in for what is `wanted`; shows its progress, and a way to stop it.
 
-    None while there is no result, which is told. Another wish takes the place of the one before.
+    None while there is no result, which is told. Another request takes the place of the one before.
     """
     job = _current(key, wanted, ask)
     if job is None:
@@ -60,9 +51,43 @@ def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
     return _outcome(key, job)
 
 
+def downloads(
+    key: str,
+    name: str,
+    files: Callable[[], Files],
+    page: Callable[[], bytes] | None = None,
+    everything: str = "Pictures and raw maps",
+) -> None:
+    """The report, which is the `page` or among the files, and everything; made when somebody asks for it."""
+    with st.container(horizontal=True):
+        download_report(page or (lambda: report_of(files())), name, f"{key}-report")
+        st.download_button(
+            everything,
+            lambda: zipped(files()),
+            f"{name}.zip",
+            "application/zip",
+            key=f"{key}-zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+        )
+
+
+def download_report(page: Callable[[], bytes], name: str, key: str) -> None:
+    """A button for one report, made when somebody asks for it."""
+    icon = ":material/description:"
+    st.download_button("Report", page, f"{name}.html", "text/html", key=key, icon=icon, on_click="ignore")
+
+
+def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
+    """A report inside the page, without its own heading, and its files to take away."""
+    downloads(key, name, files, lambda: page, **labels)
+    shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
+    st.iframe(shown.replace("</head>", f"{INSIDE}</head>", 1), alt="The report")
+
+
 def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
     """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
-    kept = visit().asked.get(key)
+    kept = session().jobs.get(key)
     if kept and kept[0] == wanted:
         return kept[1]
     if kept:
@@ -77,7 +102,7 @@ def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | 
     except SeewhyError as error:
         st.error(str(error))
         return None
-    visit().asked[key] = (wanted, job)
+    session().jobs[key] = (wanted, job)
     return job
 
 
@@ -111,57 +136,4 @@ def _outcome(key: str, job: Job[T]) -> T | None:
 
 
 def _forget(key: str) -> None:
-    visit().asked.pop(key, None)
-
-
-def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
-    """Each of them with the column of the page that it goes in, so many side by side."""
-    for start in range(0, len(many), count):
-        yield from zip(st.columns(count, gap="medium"), many[start : start + count], strict=False)
-
-
-def downloads(
-    key: str,
-    name: str,
-    files: Callable[[], Files],
-    page: Callable[[], bytes] | None = None,
-    everything: str = "Pictures and raw maps",
-) -> None:
-    """The report, which is the `page` or among the files, and everything; made when somebody asks for it."""
-    with st.container(horizontal=True):
-        st.download_button(
-            "Report",
-            page or (lambda: report_of(files())),
-            f"{name}.html",
-            "text/html",
-            key=f"{key}-report",
-            icon=":material/description:",
-            on_click="ignore",
-        )
-        st.download_button(
-            everything,
-            lambda: zipped(files()),
-            f"{name}.zip",
-            "application/zip",
-            key=f"{key}-zip",
-            icon=":material/folder_zip:",
-            on_click="ignore",
-        )
-
-
-def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
-    """A report inside the page, without its own heading, and its files to take away."""
-    downloads(key, name, files, lambda: page, **labels)
-    shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
-    st.iframe(shown.replace("</head>", f"{INSIDE}</head>", 1), alt="The report")
-
-
-def plain(words: str) -> str:
-    """As Markdown that says just this, whatever signs are in it."""
-    return SIGNS.sub(r"\\\g<0>", words)
-
-
-def limits(sentences: Sequence[str]) -> None:
-    """What the page cannot tell."""
-    items = "".join(f"<li>{escape(each)}</li>" for each in sentences)
-    st.html(f'<ul class="sw-limits">{items}</ul>')
+    session().jobs.pop(key, None)

@@ -1,18 +1,22 @@
-"""The models that people may choose from, each loaded when it is first needed."""
+"""What is kept in memory: models, each loaded when it is first needed, and answers that were given before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any, TypeVar, cast
 
 from seewhy.errors import UnknownName
 from seewhy.models import Classifier, load
 
+T = TypeVar("T")
+
 UNLISTED = 8  # classifiers of visitors that are kept in memory; others are read again when they are wanted
 
 
-class Shelf:
+class ModelCache:
     """Classifiers by name. Only names that whoever runs the app has listed or admitted are ever loaded."""
 
     def __init__(self, names: Sequence[str], device: str = "auto") -> None:
@@ -68,14 +72,40 @@ class Shelf:
                 self._loaded.pop(name, None)
 
 
+def model_label(name: str) -> str:
+    """What people call a model: `file:` folders go by their own name."""
+    prefix, _, rest = name.partition(":")
+    return Path(rest).name if prefix == "file" else rest
+
+
+class AnswerCache:
+    """The `most` answers that were used last, by what was asked: contents by their hashes."""
+
+    def __init__(self, most: int = 128) -> None:
+        self.most = most
+        self._answers: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The answer to `key`, made if it is not known; what `make` raises is not kept."""
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return cast("T", self._answers[key])
+        answer = make()
+        with self._lock:
+            self._answers[key] = answer
+            while len(self._answers) > self.most:
+                self._answers.popitem(last=False)
+        return answer
+
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._answers
+
+
 def _ready(classifier: Classifier) -> Classifier:
     """With everything worked out that pages may ask for while a worker is using the network."""
     for known in ("categories", "fingerprint", *(("default_layer",) if "layers" in classifier.offers else ())):
         getattr(classifier, known)
     return classifier
-
-
-def label(name: str) -> str:
-    """What people call a model: `file:` folders go by their own name."""
-    prefix, _, rest = name.partition(":")
-    return Path(rest).name if prefix == "file" else rest

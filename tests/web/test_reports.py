@@ -6,14 +6,14 @@ import zipfile
 import numpy as np
 
 from seewhy.draw import Colors
-from seewhy.web.archive import comparison_files, explanation_files, report_of, zipped
-from seewhy.web.work import Wish
+from seewhy.web.services.hub import Request
+from seewhy.web.services.reports import comparison_files, explanation_files, report_of, zipped
 
 from .conftest import TOY
 
 
 def explained(at, photo, *methods):
-    job = at.explain(photo, Wish(TOY, methods))
+    job = at.explain(photo, Request(TOY, methods))
     assert job.wait(30)
     return job.result
 
@@ -35,7 +35,7 @@ def test_what_is_taken_away_has_the_chosen_colours(at, photo):
 
 
 def test_a_comparison_too(at, photo):
-    job = at.compare(photo, Wish(TOY, ("grad-cam", "occlusion"), ("sparseness",)))
+    job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)))
     assert job.wait(30)
     assert {"report.html", "scores.json", "squares/occlusion/picture.png"} <= comparison_files(job.result).keys()
 

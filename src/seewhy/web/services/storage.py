@@ -1,18 +1,27 @@
-"""Photos that people bring: checked, stored under the hash of their pixels, and known by a secret."""
+"""What is kept on disk: photos and trainings for a day, and the store of what people play and draw."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
+import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from seewhy.errors import BadImage, UnknownName
 from seewhy.images import Image, open_image
-from seewhy.web.forgetting import forget_stale
+from seewhy.people.players import begin_session, join
+from seewhy.people.store import Store, open_store
 
-SECRET = 32  # random bytes
+SECRET = 32  # random bytes: to know a secret is the right to what it names
 KNOWN = 10_000  # secrets that are remembered
+DAY = 86_400  # seconds
+
+_open = ExitStack()
 
 
 class Uploads:
@@ -63,9 +72,59 @@ class Uploads:
             raise UnknownName("there is no such photo; photos are forgotten after a day, so upload it again")
         return open_image(self._path(found[0]), name=found[1], max_pixels=self.max_pixels)
 
-    def forget_old(self) -> None:
+    def delete_old(self) -> None:
         """Delete photos that were stored a day ago or more."""
-        forget_stale(self.folder.glob("??/*.p*"), Path.unlink)
+        _delete_stale(self.folder.glob("??/*.p*"), Path.unlink)
 
     def _path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / f"{sha256}.png"
+
+
+def new_training_folder(trainings: Path) -> Path:
+    """A folder of a name that nobody guesses; trainings that were begun a day ago or more are deleted."""
+    delete_old_trainings(trainings)
+    return trainings / secrets.token_urlsafe(SECRET)
+
+
+def delete_old_trainings(trainings: Path) -> None:
+    """Delete what was begun a day ago or more."""
+    _delete_stale(trainings.glob("*/"), shutil.rmtree)
+
+
+@cache
+def people_store() -> Store:
+    """The store of this process, opened when it is first needed.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    return _open.enter_context(open_store())
+
+
+def close_store() -> None:
+    """Close it; the next who needs it opens it again."""
+    _open.close()
+    people_store.cache_clear()
+
+
+def enter(store: Store, name: str, *, trusted: bool) -> tuple[str, str]:
+    """The player's name as it is kept, and the secret of a new session.
+
+    Where names are `trusted`, as in a classroom, whoever gives a name plays under it; else a name that is taken is its
+    owner's alone.
+
+    Raises:
+        Conflict: the name is taken.
+        UsageError: it is empty or too long.
+    """
+    player = join(store, name, fresh=not trusted)
+    return player, begin_session(store, player)
+
+
+def _delete_stale(paths: Iterable[Path], delete: Callable[[Path], object]) -> None:
+    """Delete what was changed last a day ago or more; what cannot be deleted stays."""
+    latest = time.time() - DAY
+    for path in paths:
+        with suppress(OSError):
+            if path.stat().st_mtime < latest:
+                delete(path)

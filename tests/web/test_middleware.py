@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from seewhy.web import guard
-from seewhy.web.guard import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
+from seewhy.web import middleware
+from seewhy.web.middleware import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
 
 MOST = 1000
 
@@ -106,7 +106,7 @@ class TestPaceLimit:
 
     def test_the_bucket_fills_again(self, monkeypatch):
         now = [0.0]
-        monkeypatch.setattr(guard.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(middleware.time, "monotonic", lambda: now[0])
         pace = PaceLimit(echo, a_minute=2)
         assert [pace._wait("a") for _ in range(3)] == [0, 0, 30]
         now[0] = 30.0
@@ -118,7 +118,7 @@ class TestPaceLimit:
         assert pace._wait("a") > 0
 
     def test_many_addresses_fill_no_memory(self, monkeypatch):
-        monkeypatch.setattr(guard, "ADDRESSES", 5)
+        monkeypatch.setattr(middleware, "ADDRESSES", 5)
         pace = PaceLimit(echo, a_minute=1)
         start = time.monotonic()
         for number in range(100):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import streamlit as st
 
@@ -12,20 +11,19 @@ from seewhy.images import Image, open_image, samples
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.verbs.compare import chosen_methods
-from seewhy.web.desk import desk
-from seewhy.web.shelf import label
-from seewhy.web.shell.brought import Brought, bring, brought_before, forget
-from seewhy.web.shell.visit import visit
+from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
+from seewhy.web.services.caches import model_label
+from seewhy.web.services.hub import services
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
-PHOTO = "photo"  # what was brought last in this visit
+PHOTO = "photo"  # the upload of this session, whichever page it came by
 KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
 
 def choose_photo(page: str) -> Image | None:
     """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told.
 
-    What somebody brings to one page is there on the others, too.
+    What somebody uploads on one page is there on the others, too.
     """
     source = st.segmented_control(
         "Photo",
@@ -37,13 +35,13 @@ def choose_photo(page: str) -> Image | None:
         bind="query-params",
     )
     if source == UPLOAD:
-        limit = desk().settings.upload_mb
+        limit = services().settings.upload_mb
         given = st.file_uploader(
-            "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget, args=[PHOTO]
+            "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget_upload, args=[PHOTO]
         )
         return _checked(given.name, given.getvalue(), given.file_id) if given else _before()
     if source == CAMERA:
-        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget, args=[PHOTO])
+        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
         return _checked("snapshot", given.getvalue(), given.file_id) if given else _before()
     name = st.pills(
         "Sample",
@@ -65,20 +63,20 @@ def _sample(name: str) -> Image:
 
 
 def _checked(name: str, data: bytes, file_id: str) -> Image | None:
-    return bring(PHOTO, file_id, name, lambda: desk().uploads.open(data, name))
+    return keep_upload(PHOTO, file_id, name, lambda: services().uploads.open(data, name))
 
 
 def _before() -> Image | None:
-    kept: Brought[Image] | None = brought_before(PHOTO)
+    kept: Upload[Image] | None = last_upload(PHOTO)
     return kept and kept.content
 
 
 def choose_model(page: str) -> str:
-    """One of the models, or of those trained in this visit; no question where there is but one."""
-    names = [*desk().shelf.names, *(each.model for each in visit().taught)]
+    """One of the models, or of those trained in this session; no question where there is but one."""
+    names = [*services().models.names, *(each.model for each in session().trained)]
     if len(names) == 1:
         return names[0]
-    return st.selectbox("Model", names, format_func=label, key=f"{page}-model", persist_state="session")
+    return st.selectbox("Model", names, format_func=model_label, key=f"{page}-model", persist_state="session")
 
 
 def choose_methods(page: str, classifier: Classifier, first: Sequence[str], placeholder: str) -> tuple[str, ...]:
@@ -131,21 +129,10 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
 def opened(model: str) -> Classifier:
     """The classifier; waits while it is being loaded, and ends the page where it cannot be, which is told."""
     try:
-        if (ready := desk().shelf.loaded(model)) is not None:
+        if (ready := services().models.loaded(model)) is not None:
             return ready
         with st.spinner("Loading the model"):
-            return desk().shelf.get(model)
+            return services().models.get(model)
     except SeewhyError as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
-
-
-def file_stem(about: Image | str, *more: str) -> str:
-    """What to call files about a photo, or about what has this name, and about `more` than it."""
-    name = about if isinstance(about, str) else PurePath(about.name).stem
-    return "-".join(filter(None, map(_letters, (name, *more)))) or "photo"
-
-
-def _letters(words: str) -> str:
-    letters = (letter if letter.isalnum() else "-" for letter in words)
-    return "".join(letters).strip("-")[:60]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.web.desk import desk
-from seewhy.web.shell.page import list_pages
-from seewhy.web.shell.people import account_menu, signed_in
+from seewhy.web.parts.page import list_pages
+from seewhy.web.parts.players import account_menu, signed_in
+from seewhy.web.services.hub import services
 
 HERE = Path(__file__).parent
 
@@ -18,7 +18,7 @@ def run() -> None:
     st.set_page_config(page_title="seewhy", page_icon=str(HERE / "icon.svg"), layout="wide")
     st.html(HERE / "look.css")
     st.logo(str(HERE / "logo.svg"), size="large")
-    chosen = desk().settings
+    chosen = services().settings
     if not signed_in(chosen):
         return
     pages = [page for page in list_pages() if page.offered(chosen)]
@@ -31,3 +31,6 @@ def run() -> None:
     )
     account_menu(chosen)
     page.run()
+
+
+run()
