@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seewhy.core.writing import write_json, write_whole
+from seewhy.core.files import write_json, write_whole
 from seewhy.errors import ModelError
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.preprocessing import Preprocessing

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.writing import write_whole
+from seewhy.core.files import write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
