@@ -23,7 +23,7 @@ from seewhy.verbs.prototypes import (
     train_prototypes_on,
 )
 from seewhy.verbs.result import Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
@@ -34,6 +34,7 @@ __all__ = [
     "STUDY_METHODS",
     "Cases",
     "Contest",
+    "ExplanationWriter",
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
@@ -61,8 +62,8 @@ __all__ = [
     "prototype_rows",
     "save_comparison",
     "save_counterfactuals",
-    "save_each",
     "save_evaluation",
+    "save_explanations",
     "save_prototype_explanations",
     "save_twins",
     "study",
@@ -70,4 +71,5 @@ __all__ = [
     "train_prototypes_on",
     "twins_values",
     "view_masks",
+    "write_explanations",
 ]

@@ -15,7 +15,7 @@ from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.scoring import Standing, leaderboard, standing
 from seewhy.people.store import Store
-from seewhy.report.pictures import embed
+from seewhy.report.page import embed
 from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
