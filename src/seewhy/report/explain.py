@@ -50,9 +50,7 @@ class ExplainReport:
             link = saved and quote(Path(os.path.relpath(saved, self.path.parent)).as_posix()) + "/"
             section = _section(outcome.value, link, self._colors)
             self._count += 1
-            self._lead = (
-                self._lead or f"Asked of {section['classifier']}: why {section['asked']}? {section['answered']}"
-            )
+            self._lead = self._lead or section["lead"]
             self._contents.write(render_macro(PHOTO, "entry", section, self._count))
             self._photos.write(render_macro(PHOTO, "full", section, self._count))
 

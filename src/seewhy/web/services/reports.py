@@ -17,6 +17,7 @@ from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
+from seewhy.network.words import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
@@ -37,9 +38,9 @@ from seewhy.verbs import (
     save_prototype_explanations,
     write_explanations,
 )
+from seewhy.verbs.network import global_view
 from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
 from seewhy.verbs.teach import TeachResult
-from seewhy.verbs.words import global_view, lexicon, naming_of
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
 
