@@ -13,7 +13,8 @@ from seewhy.verbs.cases import (
 from seewhy.verbs.compare import Contest, compare
 from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
 from seewhy.verbs.evaluate import evaluate, save_evaluation
-from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.explain import explain, explain_each
+from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
@@ -22,6 +23,7 @@ from seewhy.verbs.prototypes import (
     save_prototype_explanations,
     train_prototypes_on,
 )
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
 from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
@@ -35,6 +37,7 @@ __all__ = [
     "Cases",
     "Contest",
     "ExplanationWriter",
+    "Explanations",
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
