@@ -17,7 +17,7 @@ from seewhy.methods import Explanation
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
 from seewhy.methods.registry import method_info
 from seewhy.models import Prediction
-from seewhy.report.page import Picture, embed, embed_photo, render_macro, scale_bar, thumbnail, write_page
+from seewhy.report.page import Picture, embed, embed_photo, render, render_macro, scale_bar, thumbnail, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
@@ -36,7 +36,7 @@ class ExplainReport:
     The sections wait in temporary files, so that memory holds one photo at a time.
     """
 
-    def __init__(self, folder: Path, colors: Colors = OURS) -> None:
+    def __init__(self, folder: Path = Path(), colors: Colors = OURS) -> None:
         self.path, self._colors = folder / "report.html", colors
         self._contents, self._photos = _waiting(), _waiting()
         self._count, self._lead = 0, ""
@@ -53,6 +53,10 @@ class ExplainReport:
             self._lead = self._lead or section["lead"]
             self._contents.write(render_macro(PHOTO, "entry", section, self._count))
             self._photos.write(render_macro(PHOTO, "full", section, self._count))
+
+    def page(self) -> str:
+        """The page, where it need not be a file."""
+        return render("explain.html", **self._fields())
 
     def close(self) -> Path:
         """Write the page, whole or not at all; returns its path."""
