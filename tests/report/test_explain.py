@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
-from seewhy.draw.bars import EXPLAINED
+from seewhy.draw.charts import EXPLAINED
 from seewhy.errors import BadImage
 from seewhy.images import Image
 from seewhy.methods import Outcome, RegionWeights, Rule

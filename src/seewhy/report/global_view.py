@@ -11,8 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy import __version__
-from seewhy.draw import cut, spotlight
-from seewhy.draw.sparks import spark_svg
+from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.methods import Outcome
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
