@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from hashlib import sha256
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import zoo
-from prototypes.trunks import TINY
+from prototypes.backbones import TINY
 from seewhy.errors import ModelError
 from seewhy.models import load
+from seewhy.models.load import architecture_of
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 
 
@@ -54,9 +58,37 @@ def test_what_the_gate_refused_is_never_written_as_usable(refused_model, tmp_pat
     assert not load_prototypes(tmp_path / "model", refused=True).diagnosis.usable
 
 
-def test_as_a_plain_classifier_it_is_not_opened(saved):
-    with pytest.raises(ModelError, match="seewhy prototypes explain"):
-        load(f"file:{saved}")
+def test_an_older_card_is_read(tiny_model, saved):
+    """Its keys and tensors had other names."""
+    card = json.loads((saved / "card.json").read_text())
+    card["trunk"], card["likeness"] = card.pop("backbone"), card.pop("measure")
+    card["diagnosis"]["trunk_accuracy"] = card["diagnosis"].pop("backbone_accuracy")
+    tensors = load_file(saved / "model.safetensors")
+    save_file({re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}, saved / "model.safetensors")
+    card["sha256"] = sha256((saved / "model.safetensors").read_bytes()).hexdigest()
+    (saved / "card.json").write_text(json.dumps(card))
+    found = load_prototypes(saved)
+    assert found.diagnosis == tiny_model.diagnosis
+    images = zoo.photos(2)
+    assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
+
+
+def test_a_folder_of_prototypes_opens_as_a_classifier(tiny_model, saved):
+    classifier = load(f"file:{saved}", device="cpu")
+    assert classifier.name == "file:model"
+    assert tuple(classifier.categories) == tiny_model.classes
+    images = zoo.photos(2)
+    assert torch.equal(classifier.probabilities(images), tiny_model.classifier.probabilities(images))
+    with pytest.raises(ModelError, match="leave --weights out"):
+        load(f"file:{saved}", saved / "model.safetensors")
+    with pytest.raises(ModelError, match="another kind of model, prototypes"):
+        architecture_of(f"file:{saved}", classifier)
+
+
+def test_as_a_classifier_only_usable_prototypes_open(refused_model, tmp_path):
+    save_prototypes(tmp_path, refused_model, TINY, {})
+    with pytest.raises(ModelError, match=r"not usable: .*--refused"):
+        load(f"file:{tmp_path}")
 
 
 def test_another_kind_of_folder_is_named(tmp_path):
@@ -75,7 +107,7 @@ def test_a_damaged_folder_is_told(saved):
 
 def test_other_weights_are_told(saved):
     (saved / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="not the file that the card was written for"):
+    with pytest.raises(ModelError, match="not the file its card was written for"):
         load_prototypes(saved)
 
 

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.models.encoders import Encoder, load_encoder
+from seewhy.models.load import Encoder, load_encoder
 
 LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
 
@@ -46,7 +46,7 @@ class Embedder(Protocol):
 
     @property
     def layer(self) -> str:
-        """Its last layer with a grid, which tells where the likeness of two pictures sits."""
+        """Its last layer with a grid, which tells where the similarity of two pictures sits."""
         ...
 
     def __call__(self, images: Sequence[Image]) -> Embedded:

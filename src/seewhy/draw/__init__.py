@@ -20,6 +20,8 @@ from seewhy.draw.charts import (
     weight_bars_svg,
 )
 from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
+from seewhy.draw.display import display
+from seewhy.draw.grid import GridRow, grid_html, grid_picture
 from seewhy.draw.overlay import NOTHING, View, blank, boxed, crop, cut, fit, overlay, photo, spotlight
 from seewhy.draw.panel import Legend, Tile, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
@@ -30,6 +32,7 @@ __all__ = [
     "Colors",
     "Confidence",
     "Dot",
+    "GridRow",
     "Legend",
     "Tile",
     "View",
@@ -44,8 +47,11 @@ __all__ = [
     "curves_svg",
     "cut",
     "data_uri",
+    "display",
     "epochs_svg",
     "fit",
+    "grid_html",
+    "grid_picture",
     "intervals_svg",
     "kept_overlay",
     "overlay",

@@ -6,35 +6,53 @@ same are numbered, as is `cat-2`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from seewhy.core.files import free_name, photo_name, safe_name, whole_folder
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors
-from seewhy.methods import Explanation, Outcome
+from seewhy.methods import Explanation
 from seewhy.methods.pictures import by_classes, class_grid
-
-UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
-LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
+from seewhy.report.explain import ExplainReport
 
 
-def save_each(outcomes: Iterable[Outcome], out: Path, colors: Colors = OURS) -> Iterator[tuple[Outcome, Path]]:
-    """Save the explanations of each outcome as it comes; yields it with its folder."""
-    taken: set[str] = set()
+class ExplanationWriter:
+    """Saves the explanations of photo after photo below `out`, with a report of all; holds one photo at a time."""
+
+    def __init__(self, out: Path, colors: Colors = OURS) -> None:
+        self.out, self._colors = out, colors
+        self._taken: set[str] = set()
+        self._report = ExplainReport(out, colors)
+
+    def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
+        """Save the explanations of a photo in a folder of its own, whole or not at all; returns the folder."""
+        folder = self.out / photo_name(outcome.source, self._taken)
+        if outcome.value:
+            save_explanations(outcome.value, folder, self._colors)
+        self._report.add(outcome, folder)
+        return folder
+
+    def close(self) -> Path:
+        """Write the report; returns its path."""
+        return self._report.close()
+
+
+def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
+    """Save outcome after outcome as it comes, and the report at the end; returns the report's path."""
+    writer = ExplanationWriter(out, colors)
     for outcome in outcomes:
-        folder = out / _free(_safe(Path(outcome.source).stem.removeprefix("sample:")), taken)
-        for name, explanation in zip(folder_names(outcome.explanations), outcome.explanations, strict=True):
-            explanation.save(folder / name, colors)
-        for method, about in by_classes(outcome.explanations).items():
-            class_grid(about).save(folder / f"{_safe(method)}--classes.png")
-        yield outcome, folder
+        writer.add(outcome)
+    return writer.close()
 
 
-def photo_folders(names: Iterable[str], out: Path) -> list[Path]:
-    """A folder of its own below `out` for each photo of these names."""
-    taken: set[str] = set()
-    return [out / _free(_safe(Path(name).stem.removeprefix("sample:")), taken) for name in names]
+def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> None:
+    """Save the explanations of one photo, each in a folder of its own below `folder`, whole or not at all."""
+    with whole_folder(folder) as part:
+        for name, explanation in zip(folder_names(explanations), explanations, strict=True):
+            explanation.save(part / name, colors)
+        for method, about in by_classes(explanations).items():
+            class_grid(about).save(part / f"{safe_name(method)}--classes.png")
 
 
 def folder_names(explanations: Sequence[Explanation]) -> list[str]:
@@ -44,7 +62,7 @@ def folder_names(explanations: Sequence[Explanation]) -> list[str]:
     several_layers = len(layers) > len({each.method for each in explanations})
     several_targets = len(targets) > len({each.method for each in explanations})
     taken: set[str] = set()
-    return [_free(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
+    return [free_name(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
 
 
 def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:
@@ -53,16 +71,4 @@ def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) 
         parts.append(explanation.layer)
     if with_target:
         parts.append(explanation.target_label)
-    return _safe("--".join(parts))
-
-
-def _safe(name: str) -> str:
-    return UNSAFE.sub("-", name)[:LONGEST].strip("-.") or "photo"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, numbered where it is taken; it is from now on. On some file systems Cat and cat are the same."""
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    free = next(each for each in names if each.casefold() not in taken)
-    taken.add(free.casefold())
-    return free
+    return "--".join(parts)
