@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from seewhy.core.files import home
 from seewhy.core.outcome import attempt
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
@@ -27,7 +27,6 @@ from seewhy.web.settings import Settings, settings
 T = TypeVar("T")
 
 TRAININGS = 3  # that wait or run
-STEPS = 1000  # of a progress bar
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,8 @@ def _explain(
     found: list[Explanation] = []
     failures: dict[str, SeewhyError] = {}
     for place, method in enumerate(request.methods):
-        share = _share(progress, place, len(request.methods), method_info(method).title)
+        share = within(progress, place, len(request.methods), method_info(method).title)
+        share(0, None, "")
 
         def make(method: str = method, share: Progress = share) -> Explanation:
             one = explain(classifier, image, method, target, seed=request.seed, progress=share)
@@ -201,14 +201,3 @@ def _explain(
 def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:
     # The name is part of it: what one person calls a photo is nothing to tell another.
     return (image.sha256, image.name, image.notes, classifier.fingerprint, request.target, request.seed, *what)
-
-
-def _share(progress: Progress, place: int, count: int, title: str) -> Progress:
-    """Progress of one method as a part of that of all."""
-
-    def tell(done: int, total: int | None, message: str) -> None:
-        part = min(done / total, 1.0) if total else 0.0
-        progress(round(STEPS * (place + part) / count), STEPS, f"{title} · {message}" if message else title)
-
-    tell(0, None, "")
-    return tell
