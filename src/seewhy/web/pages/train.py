@@ -89,7 +89,7 @@ def _pictures(upload: Upload[Any]) -> Unpacked | None:
     chosen = services().settings
 
     def check() -> Unpacked:
-        folder = new_training_folder(services().trainings_folder) / "pictures"
+        folder = new_training_folder() / "pictures"
         with st.spinner("Looking at the pictures"):
             zipped = isinstance(upload.content, bytes)
             files = members(upload.content, chosen.upload_bytes) if zipped else upload.content

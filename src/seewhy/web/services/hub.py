@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import TypeVar
 
 from seewhy.core.files import home
@@ -66,11 +65,6 @@ class Services:
         self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
         self.answers = AnswerCache()
 
-    @property
-    def trainings_folder(self) -> Path:
-        """Where people's own classifiers lie for a day."""
-        return home() / "trainings"
-
     def predict(self, image: Image, model: str, top: int = 5) -> Job[tuple[Prediction, ...]]:
         """Ask what is in a photo: the `top` likeliest classes."""
         return self.submit(
@@ -127,7 +121,7 @@ class Services:
         Raises:
             QueueFull: too many are being trained.
         """
-        folder = new_training_folder(self.trainings_folder)
+        folder = new_training_folder()
 
         def opened(model: str) -> Classifier:
             self.models.admit(model)
@@ -148,7 +142,7 @@ class Services:
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and delete old photos and trainings."""
         self.uploads.delete_old()
-        delete_old_trainings(self.trainings_folder)
+        delete_old_trainings()
         self.submit(self.models.names[0], "loading the model", lambda classifier, _: classifier.default_layer)
 
     def close(self) -> None:
