@@ -13,17 +13,19 @@ from seewhy.verbs.cases import (
 from seewhy.verbs.compare import Contest, compare
 from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
 from seewhy.verbs.evaluate import evaluate, save_evaluation
-from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.explain import explain, explain_each
+from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
-from seewhy.verbs.predict import Answer, predict_each
+from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
     prototype_rows,
     save_prototype_explanations,
     train_prototypes_on,
 )
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
@@ -32,9 +34,10 @@ from seewhy.verbs.train import train
 __all__ = [
     "BEST",
     "STUDY_METHODS",
-    "Answer",
     "Cases",
     "Contest",
+    "ExplanationWriter",
+    "Explanations",
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
@@ -62,8 +65,8 @@ __all__ = [
     "prototype_rows",
     "save_comparison",
     "save_counterfactuals",
-    "save_each",
     "save_evaluation",
+    "save_explanations",
     "save_prototype_explanations",
     "save_twins",
     "study",
@@ -71,4 +74,5 @@ __all__ = [
     "train_prototypes_on",
     "twins_values",
     "view_masks",
+    "write_explanations",
 ]

@@ -181,8 +181,7 @@ def _explain(
         share(0, None, "")
 
         def make(method: str = method, share: Progress = share) -> Explanation:
-            one = explain(classifier, image, method, target, seed=request.seed, progress=share)
-            return one[0] if isinstance(one, list) else one
+            return explain(classifier, image, method, target, seed=request.seed, progress=share)
 
         outcome = attempt(image.name, partial(answers.recall, _key(classifier, image, request, method), make))
         if outcome.error:
