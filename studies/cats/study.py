@@ -62,7 +62,6 @@ def _flow(given: argparse.Namespace, recipe: Recipe, classes: Sequence[str], pro
     """From a folder to a classifier, its mistakes and its prototypes."""
     trained = train(given.cats, given.backbone, given.out / "model", recipe=recipe, classes=classes, progress=progress)
     judged = evaluate(trained.classifier, given.cats, model=trained.model, classes=classes, progress=progress)
-    save_evaluation(judged, given.out / "mistakes")
     judged.save(given.out / "mistakes")
     found = judged.evaluation
     yield f"## {given.cats.name}\n"

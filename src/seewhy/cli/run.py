@@ -99,9 +99,8 @@ def cell_text(value: Any) -> str:
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
-    `defaults` are those of shared options that differ here.
-    Its first parameter is the `Run`. An option that it declares itself, such as an `out` of another default, counts
-    in the run, too.
+    Its first parameter is the `Run`. `defaults` are those of shared options that differ here; one whose help differs,
+    too, is declared by the function itself and counts in the run as well.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
