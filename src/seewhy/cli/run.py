@@ -99,8 +99,8 @@ def cell_text(value: Any) -> str:
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
-    A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help differs,
-    too, is declared by the function itself and counts in the run as well.
+    A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
+    differs, too, is declared by the function itself and counts in the run as well.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
