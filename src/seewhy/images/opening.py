@@ -96,8 +96,9 @@ def open_images(sources: Pictures) -> tuple[list[Image], bool]:
     """
     if isinstance(sources, list | tuple):
         return [_numbered(each, place) for place, each in enumerate(sources, start=1)], True
-    if (isinstance(sources, np.ndarray) or _is_tensor(sources)) and sources.ndim == 4:
-        return [_numbered(each, place) for place, each in enumerate(_unstacked(sources), start=1)], True
+    batch: Any = sources if isinstance(sources, np.ndarray) or _is_tensor(sources) else None
+    if batch is not None and batch.ndim == 4:
+        return [_numbered(each, place) for place, each in enumerate(_unstacked(batch), start=1)], True
     return [open_image(sources)], False
 
 
