@@ -16,7 +16,7 @@ from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
-from seewhy.report.pictures import embed
+from seewhy.report.page import embed
 from seewhy.verbs.people import RoundsMade, make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow

@@ -22,7 +22,6 @@ from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
     write_counterfactual_report,
-    write_explain_report,
     write_network_report,
     write_prototype_explanations_report,
     write_twins_report,
@@ -36,8 +35,8 @@ from seewhy.verbs import (
     find_twins,
     open_cases,
     save_comparison,
-    save_each,
     save_prototype_explanations,
+    write_explanations,
 )
 from seewhy.verbs.network import global_view
 from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
@@ -71,8 +70,7 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
     with _scratch() as folder:
-        saved = save_each([outcome], folder, colors)
-        write_explain_report(folder, [*saved, *((each, None) for each in failures)], colors)
+        write_explanations([outcome, *failures], folder, colors)
         return _files_in(folder)
 
 
