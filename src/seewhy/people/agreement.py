@@ -62,6 +62,9 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     all values are the same, since none of them disagree.
 
     Source: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section D.
+
+    >>> krippendorff_alpha([["cat", "cat"], ["dog", "dog"], ["cat", "dog"], ["owl"]])
+    0.4444444444444444
     """
     observed, totals = 0.0, Counter[Hashable]()
     for values in (list(unit) for unit in units if len(unit) > 1):

@@ -25,7 +25,11 @@ def encode(mask: Mask) -> str:
 
 
 def runs(mask: Mask) -> list[int]:
-    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
+    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first.
+
+    >>> runs(np.array([[False, True], [True, True]]))
+    [1, 3]
+    """
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     lengths: list[int] = np.diff(np.r_[0, edges, flat.size]).tolist()
@@ -116,7 +120,7 @@ def _mask_row(
 ) -> MaskRow:
     who, (height, width) = find_player(session, player), shape
     mine = select(MaskRow).filter_by(player_id=who.id, image_hash=image_hash, label=label)
-    row = session.scalar(mine.with_for_update())  # whoever saves the same mask at once waits here
+    row = session.scalar(mine.with_for_update())  # who saves the same mask at the same time waits here
     if row is None:
         row = MaskRow(image=storable(image), image_hash=image_hash, label=label, height=height, width=width, player=who)
         session.add(row)

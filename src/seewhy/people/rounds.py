@@ -72,6 +72,9 @@ def choices(true_class: str, pool: Sequence[str], image_hash: str) -> tuple[str,
 
     Raises:
         UsageError: there is no other class, or the true one is not in the pool.
+
+    >>> choices("cat", ["owl", "dog", "cat"], "ab")
+    ('cat', 'dog', 'owl')
     """
     if true_class not in pool:
         raise UsageError(f"{true_class!r} is not among the classes to choose from: {', '.join(pool)}")

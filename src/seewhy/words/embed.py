@@ -102,7 +102,7 @@ def _bundled() -> str:
 
 @contextmanager
 def _no_bars() -> Generator[None]:
-    """Whoever waits is told by our own progress; afterwards the library is as it was."""
+    """Our own progress is shown instead; afterwards the library is as it was."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
