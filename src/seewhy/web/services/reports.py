@@ -47,6 +47,7 @@ from seewhy.web.services.storage import people_store
 Files: TypeAlias = dict[str, bytes]
 
 REPORT = "report.html"
+TWINS = 5
 TEXTS = (".html", ".json", ".csv", ".svg")
 TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
@@ -107,25 +108,23 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
         return _files_in(folder)
 
 
-def twins_files(classifier: Classifier, cases: Path, image: Image, top: int, progress: Progress) -> Files:
-    """The pictures of a case base that are most like this one."""
+def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
+    """The pictures of a case base that are most like this one to the network."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
     progress(0, None, "looking for twins")
-    found = [find_twins(opened, image, top)]
+    found = [find_twins(opened, image, TWINS)]
     with _scratch() as folder:
         save_twins(found, opened.base.about, folder)
         write_twins_report(folder, found, opened.base.about)
         return _files_in(folder)
 
 
-def counterfactual_files(
-    classifier: Classifier, cases: Path, image: Image, target: str | None, progress: Progress
-) -> Files:
+def counterfactual_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
     """What would have turned the decision."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
-    found = [find_counterfactuals(opened, image, target, progress=progress)]
+    found = [find_counterfactuals(opened, image, progress=progress)]
     with _scratch() as folder:
         save_counterfactuals(found, opened.base.about, folder)
         write_counterfactual_report(folder, found, opened.base.about)
