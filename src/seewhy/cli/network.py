@@ -72,10 +72,10 @@ def explain(
         for outcome, folder in zip(outcomes, photo_folders(map(str, sources), out), strict=True):
             if outcome.error:
                 failures.append((outcome.source, outcome.error))
-            elif outcome.picture:
-                views.append(outcome.picture.view)
-                manifests.append(manifest(outcome.picture.view, outcome.picture.words))
-                yield outcome.picture, outcome.picture.save(folder / "network")
+            elif outcome.value:
+                views.append(outcome.value.view)
+                manifests.append(manifest(outcome.value.view, outcome.value.words))
+                yield outcome.value, outcome.value.save(folder / "network")
 
     with progress_bar() as progress:
         report = write_network_report(out, saved(progress), failures)
