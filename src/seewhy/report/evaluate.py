@@ -13,8 +13,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.report.judging import accuracy_words, judgement
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import alternative, counted
 from seewhy.study.judged import Judged, Mistake
 

@@ -13,8 +13,7 @@ from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
 from seewhy.report.judging import accuracy_words, judgement
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, thumbnail
+from seewhy.report.page import Picture, thumbnail, write_page
 from seewhy.report.words import counted, listed
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.recipe import Recipe

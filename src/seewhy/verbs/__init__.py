@@ -25,7 +25,7 @@ from seewhy.verbs.prototypes import (
 )
 from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
@@ -36,6 +36,7 @@ __all__ = [
     "STUDY_METHODS",
     "Cases",
     "Contest",
+    "ExplanationWriter",
     "Explanations",
     "NetworkOutcome",
     "NetworkRequest",
@@ -64,8 +65,8 @@ __all__ = [
     "prototype_rows",
     "save_comparison",
     "save_counterfactuals",
-    "save_each",
     "save_evaluation",
+    "save_explanations",
     "save_prototype_explanations",
     "save_twins",
     "study",
@@ -73,4 +74,5 @@ __all__ = [
     "train_prototypes_on",
     "twins_values",
     "view_masks",
+    "write_explanations",
 ]

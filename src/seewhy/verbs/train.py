@@ -14,13 +14,11 @@ from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.models import Classifier, load
-from seewhy.models.from_file import CARD, WEIGHTS
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
+from seewhy.models.load import architecture_of
 from seewhy.study.plan import canonical, difference
 from seewhy.train.card import (
     PICTURES,
-    Architecture,
-    architecture_of,
     picture_rows,
     save_classifier,
 )
@@ -81,7 +79,7 @@ def train(
     classifier = with_new_head(given, architecture, parts.classes, recipe, seed)
     opened, failures = _opened(parts, classifier, progress)
     if (out / CARD).is_file():
-        load_weights(classifier.module, read_weights(out / WEIGHTS), WEIGHTS)
+        load_weights(classifier.module, read_card(out).weights(), WEIGHTS)
         epochs = [Epoch(**row) for row in json.loads((out / HISTORY).read_text("utf-8"))]
     else:
         epochs = finetune(

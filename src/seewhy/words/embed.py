@@ -31,8 +31,8 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
         UsageError: the extra `words` is not installed.
         ModelError: the encoder could not be fetched.
     """
-    from seewhy.models.hubs import downloading, hub_or_cache
     from seewhy.models.shim import ready_torchvision
+    from seewhy.models.sources import downloading, hub_or_cache
 
     ready_torchvision()
     with needs_extra():

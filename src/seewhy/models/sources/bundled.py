@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
+from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import imagenet
 from seewhy.models.classifier import Classifier
-from seewhy.models.hubs import build_for, categories_for, check_known
 from seewhy.models.preprocessing import Preprocessing
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.sources import Source, categories_for, check_known
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
+
+
+class Bundled(Source):
+    """EfficientNet-Lite0."""
+
+    prefix, form, builds = "bundled", "bundled:…", True
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        check_known(name, self.names(), self.prefix)
+        preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
+        if weights is None:
+            return Classifier(_published(), preprocessing, imagenet(), f"bundled:{name}")
+        module, classes = self.built(name, read_weights(weights), weights.name)
+        return Classifier(module, preprocessing, categories_for(classes), f"bundled:{name}")
+
+    @override
+    def names(self) -> list[str]:
+        return ["efficientnet-lite0"]
+
+    @override
+    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
+        check_known(name, self.names(), self.prefix)
+        return EfficientNetLite0(_package_network(classes)).eval()
 
 
 class EfficientNetLite0(nn.Module):
@@ -31,28 +57,6 @@ class EfficientNetLite0(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, classes)` of `(N, 3, 224, 224)`."""
         return self.classifier(self.pool(self.head(self.blocks(self.stem(x)))))
-
-
-def build(classes: int = 1000) -> nn.Module:
-    """The bare architecture, in evaluation mode."""
-    return EfficientNetLite0(_package_network(classes)).eval()
-
-
-def load(name: str, weights: Path | None = None) -> Classifier:
-    """EfficientNet-Lite0 with ImageNet weights, or with those of `weights`."""
-    check_known(name, names(), "bundled")
-    preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
-    if weights is None:
-        return Classifier(_published(), preprocessing, imagenet(), f"bundled:{name}")
-    tensors = read_weights(weights)
-    module, classes = build_for(tensors, build)
-    load_weights(module, tensors, weights.name)
-    return Classifier(module, preprocessing, categories_for(classes), f"bundled:{name}")
-
-
-def names() -> list[str]:
-    """What is bundled."""
-    return ["efficientnet-lite0"]
 
 
 def _published() -> nn.Module:
