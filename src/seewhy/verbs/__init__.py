@@ -15,7 +15,7 @@ from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, 
 from seewhy.verbs.evaluate import evaluate, save_evaluation
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
@@ -38,7 +38,6 @@ __all__ = [
     "Contest",
     "ExplanationWriter",
     "Explanations",
-    "NetworkOutcome",
     "NetworkRequest",
     "Request",
     "Result",
