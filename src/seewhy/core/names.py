@@ -41,7 +41,7 @@ def canonical(name: str, known: Iterable[str], kind: str = "name", cure: str = "
 def nearest(name: str, known: Iterable[str], most: int = 4, cutoff: float = 0.3) -> list[str]:
     """The `most` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
 
-    >>> nearest("methd", ["method", "target"])
+    >>> nearest("methd", ["method", "top"])
     ['method']
     """
     return get_close_matches(name.lower().replace("_", "-"), [*known], n=most, cutoff=cutoff)

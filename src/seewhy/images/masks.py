@@ -81,7 +81,7 @@ def iou(one: Mask, other: Mask) -> float:
     0.3333333333333333
     """
     union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
 
 
 def top_area(values: NDArray[np.floating], share: float, ties: NDArray[np.integer] | None = None) -> Mask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def explain_network_each(
     progress: Progress = silent,
 ) -> Iterator[Outcome[NetworkPicture]]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
-    return (attempt(source, lambda: _explain(classifier, source, request, naming, progress)) for source in sources)  # noqa: B023
+    for source in sources:
+        yield attempt(source, partial(_explain, classifier, source, request, naming, progress))
 
 
 def global_view(
