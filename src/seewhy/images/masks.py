@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
-from seewhy.images.finding import find_images
 from seewhy.images.image import Image
-from seewhy.images.opening import open_image
+from seewhy.images.opening import find_images, open_image
 
 Mask: TypeAlias = NDArray[np.bool_]
 PathLike = TypeVar("PathLike", str, Path)
