@@ -26,7 +26,7 @@ from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "out" / "alibi"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seewhy import Classifier, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 PHOTO, COALITIONS, KEPT = "sample:coffee", 192, 0.7
 OURS, BARE, LOOP_8, LOOP_32 = "engine", "its network, bare", "plain loop, 8", "plain loop, 32"

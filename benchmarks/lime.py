@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 PHOTO, SAMPLES, FEW, TOP, SEEDS = "sample:cat", 1000, 200, 5, 5
 PACKAGE = "lime"

@@ -15,7 +15,7 @@ from torch import Tensor
 from seewhy import Classifier, Explanation, Image, Target, find_method, open_image
 from seewhy.engines import find_fill, segment
 from seewhy.methods import Method
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
 EVALUATIONS = {KERNEL: 200, PARTITION: 200}

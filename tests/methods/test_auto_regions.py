@@ -14,7 +14,7 @@ from torch import Tensor
 from methods.seeing import checkers, seeing
 from seewhy.engines import SEGMENTERS, MaskedForward
 from seewhy.methods import auto_regions, find_method
-from seewhy.methods.auto_regions import ASKED, best_engine, explained
+from seewhy.methods.lime import ASKED, best_engine, explained
 from seewhy.models import Target
 
 SIDE = 28

@@ -11,7 +11,7 @@ import torch
 import zoo
 from seewhy.errors import ExplainError
 from seewhy.methods import find_method
-from seewhy.methods.cam_method import BATCH, enlarge
+from seewhy.methods.cam import BATCH, enlarge
 from seewhy.models import Classifier, Grid, Preprocessing, Target, folded
 
 

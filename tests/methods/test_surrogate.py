@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from seewhy.errors import UsageError
-from seewhy.methods.surrogate import deal, fit, hands_of
+from seewhy.methods.lime import deal, fit, hands_of
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seewhy.cases.embedders import Embedder
 from seewhy.images import Image
-from seewhy.methods.fam import fam
+from seewhy.methods.similarity import fam
 from seewhy.models import Box, capture, folded
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill, segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 if TYPE_CHECKING:
     from seewhy.images import Image

@@ -20,7 +20,7 @@ from seewhy.core.progress import Progress
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Method, MethodInfo
-from seewhy.methods.map_method import Heat, MapMethod, Maps
+from seewhy.methods.masks import Heat, MapMethod, Maps
 from seewhy.models import Classifier, Target
 
 C = TypeVar("C", bound=type)

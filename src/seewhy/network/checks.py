@@ -12,8 +12,8 @@ from torch import Tensor
 from seewhy.core.progress import Progress
 from seewhy.engines import MaskedForward
 from seewhy.images import Image
-from seewhy.methods.cam_method import enlarge
-from seewhy.methods.map_method import probability, unit
+from seewhy.methods.cam import enlarge
+from seewhy.methods.masks import probability, unit
 from seewhy.models import Classifier, Target
 
 FILL = "mean"  # as the CAMs have that hide parts of a picture

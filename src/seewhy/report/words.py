@@ -9,8 +9,8 @@ import numpy as np
 
 from seewhy.draw import percent
 from seewhy.methods import Cost, Explanation, MethodInfo
+from seewhy.methods.evidence import sure
 from seewhy.methods.pictures import is_blurred
-from seewhy.methods.ranking import sure
 
 CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
