@@ -67,7 +67,7 @@ class Task:
     def of(cls, classifier: Classifier, photo: str, segments: int) -> Task:
         """Cut the photo as `anchors` does."""
         image = open_image(photo)
-        labels = segment(seen_pixels(classifier, image), "slic", n_segments=segments)
+        labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "slic", n_segments=segments)
         return cls(classifier, image, labels, int(classifier.logits(classifier.preprocess([image]))[0].argmax()))
 
 

@@ -101,7 +101,7 @@ class Task:
         """The likeliest class, and regions as LIME cuts them."""
         classifier, image = classifier_of(model, device), open_image(PHOTO)
         target = int(classifier.probabilities([image])[0].argmax())
-        return cls(classifier, image, target, segment(seen_pixels(classifier, image)))
+        return cls(classifier, image, target, segment(seen_pixels(classifier.preprocessing.pixels([image])[0])))
 
 
 def _seewhy(task: Task, method: str, samples: int, seed: int) -> dict[str, Any]:

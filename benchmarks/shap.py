@@ -55,7 +55,7 @@ class Task:
     def of(cls, what: str, model: str, device: torch.device) -> Task:
         """What `model` finds likeliest on the photo, its regions hidden as `what` hides them."""
         classifier, image = classifier_of(model, device), open_image(PHOTO)
-        labels = segment(seen_pixels(classifier, image), "quickshift")
+        labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift")
         pixels = classifier.preprocessing.pixels([image])[0].to(device)
         regions = torch.from_numpy(labels).to(device).long()
         filler = find_fill(FILLS[what]).prepare(pixels, regions, torch.Generator().manual_seed(0))

@@ -162,3 +162,13 @@ def test_json_and_back():
 def test_a_recipe_that_cannot_be_is_refused_at_once(fields, words):
     with pytest.raises(ModelError, match=words):
         Preprocessing.from_dict(fields)
+
+
+def test_a_mask_is_seen_as_the_network_sees_the_picture():
+    mask = np.zeros((40, 80), bool)
+    mask[:, :30] = True  # of which the middle of the picture, 20 to 60, holds a quarter
+    cropped = Preprocessing((32, 32), resize=32).mask(mask)
+    assert (cropped.dtype, cropped.shape) == (np.bool_, (32, 32))
+    assert cropped[:, :7].all()
+    assert not cropped[:, 9:].any()
+    assert Preprocessing((32, 32)).mask(mask).mean() == pytest.approx(30 / 80, abs=0.02)

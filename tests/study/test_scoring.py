@@ -18,11 +18,11 @@ from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
 from seewhy.metrics import CONTROLS, Subject, find_metric
 from seewhy.metrics.cells import in_cells
-from seewhy.models import Classifier, Preprocessing, Target
+from seewhy.models import Target
 from seewhy.models.batches import BatchSize
 from seewhy.models.inference import inference_copy
 from seewhy.study.plan import Unit, canonical
-from seewhy.study.scoring import Scoring, pinned, seen_mask, unit_seed
+from seewhy.study.scoring import Scoring, pinned, unit_seed
 
 METRICS = ("average-drop-hard-removed", "sparseness")
 LIME = find_method("lime", regions="grid", samples=120)
@@ -84,16 +84,6 @@ def test_metrics_that_explain_again_see_the_map_as_it_is(scoring):
     again = replace(scoring, metrics=(find_metric("coherency"),), cells=4)
     assert rows(again) == rows(replace(again, cells=0))
     assert rows(again)[0]["value"] is not None
-
-
-def test_masks_are_seen_as_the_network_sees_the_picture():
-    mask = np.zeros((40, 80), bool)
-    mask[:, :30] = True  # of which the middle of the picture, 20 to 60, holds a quarter
-    cropping = Classifier.from_module(zoo.network("gap-linear"), Preprocessing((32, 32), resize=32))
-    squeezing = Classifier.from_module(zoo.network("gap-linear"), Preprocessing((32, 32)))
-    assert seen_mask(cropping, mask)[:, :7].all()
-    assert not seen_mask(cropping, mask)[:, 9:].any()
-    assert seen_mask(squeezing, mask).mean() == pytest.approx(30 / 80, abs=0.02)
 
 
 def test_localisation_is_scored_where_there_is_a_mask(scoring):

@@ -64,7 +64,7 @@ def test_what_opens_is_told_from_what_does_not(files):
     assert [image.name for image in found.values()] == ["0a.png", "3b.png"]
     assert [each.source for each in failures] == [str(sources[1]), str(sources[2])]
     assert [each.error.code for each in failures] == ["not_an_image", "not_found"]
-    assert all(isinstance(each.error, BadImage) and not each.explanations for each in failures)
+    assert all(isinstance(each.error, BadImage) and not each.value for each in failures)
 
 
 def test_a_mask_is_seen_as_the_network_sees_its_picture(written, square):
@@ -112,11 +112,22 @@ def test_pictures_without_a_mask_go_without(written, square):
 def test_masks_that_fit_nothing_are_refused_with_the_cure(written, square, tmp_path):
     paths = written("photos", cat=blank())
     written("masks", dog=drawn())
-    with pytest.raises(UsageError, match=r"no mask in .*masks is named like a picture; cat.jpg takes cat.png"):
+    with pytest.raises(
+        UsageError, match=r"no mask in .*masks is named like a picture; the mask of cat.png would be called cat.png"
+    ):
         view_masks(square, opened(paths), tmp_path / "masks")
     written("masks", cat=blank(40, 47))
-    with pytest.raises(UsageError, match=r"cat.png is 47 × 40, its picture 48 × 40; a mask has the size"):
+    with pytest.raises(UsageError, match=r"cat.png is 47 × 40, its picture cat.png is 48 × 40; a mask has the size"):
         view_masks(square, opened(paths), tmp_path / "masks")
+
+
+def test_masks_in_sub_folders_fit_the_pictures_of_theirs(written, square, tmp_path):
+    paths = [*written("photos", a=blank()), *written("photos/a", x=blank()), *written("photos/b", x=drawn())][1:]
+    written("masks", a=drawn())
+    written("masks/a", x=drawn())
+    written("masks/b", x=drawn()[:, ::-1])
+    found = view_masks(square, opened(paths), tmp_path / "masks")
+    assert [mask[:, :16].any() for mask in found.values()] == [True, False]
 
 
 def test_two_masks_of_one_name_are_refused(written, square, tmp_path):
@@ -124,7 +135,7 @@ def test_two_masks_of_one_name_are_refused(written, square, tmp_path):
     (first,) = written("masks", cat=drawn())
     second = first.with_suffix(".bmp")
     Image(drawn(), second.name).to_pil().save(second)
-    with pytest.raises(UsageError, match=r"unclear whether .*cat\.(bmp|png) or .*cat\.(bmp|png) is the mask of .*cat"):
+    with pytest.raises(UsageError, match=r"unclear which mask in .* fits .*cat\.png: several .* masks share that name"):
         view_masks(square, opened(paths), tmp_path / "masks")
 
 

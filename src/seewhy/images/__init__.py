@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from seewhy.images.finding import find_images, samples
 from seewhy.images.folder import Entry, Folder
-from seewhy.images.image import Image
+from seewhy.images.image import Box, Image
+from seewhy.images.masks import Mask, iou, match_masks, open_mask, top_area
 from seewhy.images.opening import open_image
 
-__all__ = ["Entry", "Folder", "Image", "find_images", "open_image", "samples"]
+__all__ = [
+    "Box",
+    "Entry",
+    "Folder",
+    "Image",
+    "Mask",
+    "find_images",
+    "iou",
+    "match_masks",
+    "open_image",
+    "open_mask",
+    "samples",
+    "top_area",
+]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path, PurePath
-from typing import NamedTuple, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from seewhy.errors import UsageError
 from seewhy.images.finding import find_images
 from seewhy.images.image import Image
+from seewhy.images.masks import Mask, match_masks, open_mask
 from seewhy.images.opening import open_image
-
-Mask: TypeAlias = NDArray[np.bool_]
 
 _UNREADABLE = "unreadable"
 
@@ -44,9 +40,8 @@ class Folder:
         """The pictures below `path`, sorted; none is opened yet.
 
         Where all of them lie in sub-folders, the first sub-folder on the way is the class; one picture right in `path`
-        makes it a plain folder without classes. A mask belongs to the picture of the same relative path, endings
-        aside, or else of the same stem. Pictures without one and masks without one are no error; a folder of masks
-        inside `path` holds no pictures.
+        makes it a plain folder without classes. `match_masks` says which mask belongs to which picture; a folder of
+        masks inside `path` holds no pictures.
 
         Raises:
             UsageError: there is no such folder, it holds no pictures, no mask fits any, it is unclear which does, or
@@ -54,7 +49,7 @@ class Folder:
         """
         root, drawn = Path(path), Path(masks) if masks else None
         found = _relative_paths(root, drawn)
-        labels, fitting = _labels(found), _fitting_masks(found, drawn) if drawn else {}
+        labels, fitting = _labels(found), match_masks(found, drawn) if drawn else {}
         entries = tuple(Entry(name, label, fitting.get(name)) for name, label in zip(found, labels, strict=True))
         return cls(root, entries, tuple(sorted({label for label in labels if label is not None})))
 
@@ -73,15 +68,7 @@ class Folder:
             BadImage: the mask cannot be opened.
             UsageError: it has not the size of its picture.
         """
-        if entry.mask is None:
-            return None
-        picture, drawn = self.image(entry), open_image(entry.mask)
-        if drawn.pixels.shape != picture.pixels.shape:
-            raise UsageError(
-                f"the mask {entry.mask} is {drawn.width} × {drawn.height}, its picture {entry.path} is "
-                f"{picture.width} × {picture.height}; a mask has the size of its picture"
-            )
-        return as_mask(drawn)
+        return open_mask(entry.mask, self.image(entry)) if entry.mask else None
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -111,12 +98,6 @@ class Folder:
         return tuple(replace(self, entries=tuple(part)) for part in parts)
 
 
-def as_mask(drawn: Image) -> Mask:
-    """Bool `(H, W)`: brighter, in any channel, than half the brightest; so 0 and 1 mean what 0 and 255 do."""
-    levels = drawn.pixels.max(axis=2)
-    return levels > levels.max() / 2
-
-
 def _relative_paths(root: Path, masks: Path | None) -> list[str]:
     if not root.is_dir():
         raise UsageError(f"there is no folder {root}; give a folder of pictures, or of one sub-folder for each class")
@@ -137,42 +118,6 @@ def _text(path: Path) -> str:
 def _labels(paths: Sequence[str]) -> list[str | None]:
     parents = [PurePath(path).parts[:-1] for path in paths]
     return [parts[0] for parts in parents] if all(parents) else [None] * len(paths)
-
-
-def _fitting_masks(paths: Sequence[str], masks: Path) -> dict[str, Path]:
-    """The mask of each picture that has one."""
-    if not masks.is_dir():
-        raise UsageError(f"there is no folder {masks}; give the folder that holds the masks")
-    drawn = [path.relative_to(masks) for path in find_images([masks])]
-    by_path, by_stem = _grouped(drawn, _without_ending), _grouped(drawn, _stem)
-    fitting = {path: by_path.get(_without_ending(path)) or by_stem.get(_stem(path), []) for path in paths}
-    if not any(fitting.values()):
-        raise UsageError(
-            f"no mask in {masks} fits a picture; the mask of {paths[0]} would be called {_without_ending(paths[0])}.png"
-        )
-    found = {path: each[0] for path, each in fitting.items() if each}
-    taken = Counter(found.values())
-    if unclear := [path for path in found if len(fitting[path]) > 1 or taken[found[path]] > 1]:
-        raise UsageError(
-            f"it is unclear which mask in {masks} fits {unclear[0]}: several pictures or masks share that name; "
-            "give the masks the same sub-folders as the pictures, and keep one of each"
-        )
-    return {path: masks / mask for path, mask in found.items()}
-
-
-def _grouped(paths: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
-    found: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        found[key(path)].append(path)
-    return found
-
-
-def _without_ending(path: str | Path) -> str:
-    return PurePath(path).with_suffix("").as_posix()
-
-
-def _stem(path: str | Path) -> str:
-    return PurePath(path).stem
 
 
 def _hash(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -14,6 +14,25 @@ from numpy.typing import NDArray
 from seewhy.errors import BadImage
 
 Pixels: TypeAlias = NDArray[np.uint8]
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of a picture; fractions of a pixel are kept."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """From the left edge to the right one."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From the top edge to the bottom one."""
+        return self.bottom - self.top
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +75,12 @@ class Image:
         digest = sha256(f"{self.height}x{self.width}x3:".encode())
         digest.update(self.pixels.data)
         return digest.hexdigest()
+
+    def cut(self, view: Box) -> tuple[Pixels, Box]:
+        """The pixels in `view`, to the nearest pixel and at least one, and where `view` lies among them."""
+        left, top = max(round(view.left), 0), max(round(view.top), 0)
+        pixels = self.pixels[top : max(round(view.bottom), top + 1), left : max(round(view.right), left + 1)]
+        return pixels, Box(view.left - left, view.top - top, view.right - left, view.bottom - top)
 
     def to_pil(self) -> PIL.Image.Image:
         """The picture as a Pillow image of its own, mode RGB."""

@@ -5,7 +5,7 @@
 'grad-cam'
 """
 
-from seewhy.methods.anchors import Anchors, AnchorsLinear
+from seewhy.methods.anchors import Anchors, LimeAnchors
 from seewhy.methods.attribute import Attribution, attribute
 from seewhy.methods.cam import (
     CAM,
@@ -20,7 +20,7 @@ from seewhy.methods.cam import (
     ShapleyCAM,
     XGradCAM,
 )
-from seewhy.methods.check import check_method
+from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.methods.explanation import Cost, Explanation
 from seewhy.methods.gradients import (
@@ -42,7 +42,6 @@ from seewhy.methods.method import (
     method_info,
     suitable_methods,
 )
-from seewhy.methods.outcome import Outcome
 from seewhy.methods.regions import RegionMethod
 from seewhy.methods.relevance import LRP, AttnLRP, DeepLift, DeepShap
 from seewhy.methods.score_cam import SISE, AblationCAM, AdaSISE, ClusterCAM, ScoreCAM
@@ -59,16 +58,18 @@ __all__ = [
     "AblationCAM",
     "AdaSISE",
     "Anchors",
-    "AnchorsLinear",
     "AttnLRP",
     "Attribution",
+    "CentredGaussian",
     "ClusterCAM",
+    "Control",
     "Cost",
     "DeepLift",
     "DeepShap",
     "EigenCAM",
     "EigenGradCAM",
     "ElementWiseCAM",
+    "EmptyMap",
     "ExpectedGradients",
     "Explanation",
     "FinerCAM",
@@ -84,25 +85,26 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "Lime",
+    "LimeAnchors",
     "LimeClassic",
     "MaskMethod",
     "Method",
     "MethodInfo",
     "Occlusion",
-    "Outcome",
     "PartitionSHAP",
     "PermutationSHAP",
     "PixelMethod",
+    "RandomMap",
     "RegionMethod",
     "RegionWeights",
     "Rule",
     "ScoreCAM",
     "ShapleyCAM",
     "SmoothGrad",
+    "SobelEdges",
     "Task",
     "XGradCAM",
     "attribute",
-    "check_method",
     "find_method",
     "list_methods",
     "method_info",

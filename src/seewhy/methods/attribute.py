@@ -217,7 +217,10 @@ def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
         classifier = network if fits else replace(network, preprocessing=replace(preparing, size=size, resize=None))
     else:
         classifier = _Bare(network, _AsIs(size), name=type(network).__name__, example=x[:1].detach())
-    if any(True for _ in classifier.module.parameters()) and (x.device, x.dtype) != (classifier.device, classifier.dtype):
+    if any(True for _ in classifier.module.parameters()) and (x.device, x.dtype) != (
+        classifier.device,
+        classifier.dtype,
+    ):
         raise UsageError(
             f"x is {x.dtype} on {x.device}, the network {classifier.dtype} on {classifier.device}; "
             f"give x.to({str(classifier.device)!r}, {classifier.dtype})"
@@ -284,7 +287,7 @@ def _target(classifier: Classifier, target: Any) -> Target:
     if callable(target) and not isinstance(target, type):
         return Value(-1, function=target)
     raise UsageError(
-        f"target is a class index, a name, \"A vs B\" or a function of the logits, or one for each input, "
+        f'target is a class index, a name, "A vs B" or a function of the logits, or one for each input, '
         f"not {_kind(target)}"
     )
 

@@ -39,8 +39,8 @@ class Lime(RegionMethod):
     question = "Which regions does this decision hang on, if only a few are hidden at a time?"
     reading = (
         "Orange regions speak for the class: with one of them hidden the network finds it less likely. Blue "
-        "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the network "
-        "for pictures that lack a few regions; R² says how much of the network's answers it repeats."
+        "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the "
+        "network for pictures that lack a few regions; R² says how much of the network's answers it repeats."
     )
     cost = "a few hundred to 1,000 forwards"
 

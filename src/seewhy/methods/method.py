@@ -56,6 +56,11 @@ class Method(Declared, ABC):
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
 
+    @property
+    def info(self) -> type[Method]:
+        """What the method declares about itself."""
+        return type(self)
+
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
         """What the method finds, picture by picture, target by target, layer by layer."""
@@ -184,7 +189,8 @@ def list_methods(kind: Kind = "method") -> list[type[Method]]:
 
 def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
     """The methods that need no more than the classifier offers and can be called without further input."""
-    return [method for method in list_methods(kind) if frozenset(method.needs) <= classifier.offers and not method.required]
+    found = list_methods(kind)
+    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
 
 
 def method_info(name: str) -> type[Method]:

@@ -1,5 +1,6 @@
 """Classifiers: networks with their preprocessing, class names, layers and embedding."""
 
+from seewhy.images import Box
 from seewhy.models.black_box import black_box
 from seewhy.models.capture import Captured, capture, find_layer
 from seewhy.models.categories import Categories, imagenet
@@ -7,7 +8,7 @@ from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.grids import Grid, folded
 from seewhy.models.layers import Layer
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
-from seewhy.models.preprocessing import Box, Preprocessing
+from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.target import Target
 
 __all__ = [

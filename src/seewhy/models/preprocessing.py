@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from seewhy.errors import ModelError
+from seewhy.images import Box, Image, Mask
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
     from torch import Tensor
 
-    from seewhy.images import Image
-
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LONGEST = 16384  # pixels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-
-
-class Box(NamedTuple):
-    """A rectangle in pixels of the upright picture; fractions of a pixel are kept."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 @dataclass(frozen=True)
@@ -93,11 +83,22 @@ class Preprocessing:
         seen = np.stack([np.asarray(self._seen(image)) for image in images])
         return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
+    def mask(self, mask: Mask) -> Mask:
+        """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
+        drawn = Image(np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2), "mask")
+        return np.asarray(self._seen(drawn))[..., 0] > 127
+
     def normalize(self, pixels: Tensor) -> Tensor:
         """`(N, 3, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
         mean = pixels.new_tensor(self.mean).view(1, 3, 1, 1)
         std = pixels.new_tensor(self.std).view(1, 3, 1, 1)
         return (pixels - mean) / std
+
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        """Network input `(N, 3, h, w)` back to [0, 1]: the reverse of `normalize`."""
+        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
+        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        return inputs * std + mean
 
     def _problems(self) -> Iterator[str]:
         if not _are(self.size, int, 2) or min(self.size) < 1:

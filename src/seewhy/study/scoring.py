@@ -9,13 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from seewhy.images import Entry, Folder, Image
-from seewhy.images.folder import Mask
+from seewhy.images import Entry, Folder, Image, Mask
 from seewhy.methods import Explanation, Method
-from seewhy.methods.assemble import describe
+from seewhy.methods.method import describe
 from seewhy.metrics import Metric, Score, Subject
 from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.models import Classifier, Target, load
@@ -25,7 +23,6 @@ from seewhy.study.plan import Plan, Unit, canonical
 from seewhy.study.work import Row, Work
 
 PRECISION = "float32"  # half precision is not the same on every machine
-WHITE = np.uint8(255)
 
 
 @dataclass(frozen=True)
@@ -81,12 +78,6 @@ def pinned(method: Any, batch_size: int) -> Method:
     return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.info.parameters)})
 
 
-def seen_mask(classifier: Classifier, mask: Mask) -> Mask:
-    """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
-    drawn = Image(np.where(mask[..., None], WHITE, np.uint8(0)).repeat(3, axis=2), "mask")
-    return (classifier.preprocessing.pixels([drawn])[0, 0] > 0.5).numpy()
-
-
 def unit_seed(seed: int, image: str) -> int:
     """The seed for a picture: the same for every method, so that all of them face the same draws."""
     return int.from_bytes(sha256(f"{seed}:{image}".encode()).digest()[:6])
@@ -128,7 +119,7 @@ def _explain(classifier: Classifier, image: Image, method: Method, seed: int) ->
 
 def _mask(folder: Folder, entry: Entry, classifier: Classifier) -> Mask | None:
     mask = folder.mask(entry)
-    return None if mask is None else seen_mask(classifier, mask)
+    return None if mask is None else classifier.preprocessing.mask(mask)
 
 
 def _row(metric: Metric, score: Score) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import SeewhyError, UsageError
-from seewhy.images import Image, find_images, open_image
-from seewhy.images.folder import as_mask
-from seewhy.methods import Outcome
+from seewhy.core.outcome import Outcome
+from seewhy.errors import SeewhyError
+from seewhy.images import Image, match_masks, open_image, open_mask
 from seewhy.models import Classifier
 from seewhy.study.comparison import Cell, Comparison
-from seewhy.study.scoring import seen_mask
 
 SCORES = "scores.json"
 UNDEFINED = dict.fromkeys(each.name for each in fields(Cell))
@@ -36,38 +33,17 @@ def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome]
 
 
 def view_masks(classifier: Classifier, images: Mapping[Path, Image], folder: Path) -> dict[str, np.ndarray]:
-    """Where the object is in what the network sees, bool `(h, w)` by the picture's SHA-256; masks by stem.
+    """Where the object is in what the network sees, bool `(h, w)` by the picture's SHA-256.
 
     Raises:
+        BadImage: a mask cannot be opened.
         UsageError: no mask fits any picture, several fit one, or one has another size than its picture.
     """
-    drawn: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in find_images([folder]):
-        drawn[path.stem].append(path)
-    fitting = {path: _only(drawn[path.stem], path) for path in images if path.stem in drawn}
-    found = {
-        images[path].sha256: _seen(classifier, images[path], open_image(mask), mask) for path, mask in fitting.items()
+    fitting = match_masks(list(images), folder)
+    return {
+        images[path].sha256: classifier.preprocessing.mask(open_mask(mask, images[path]))
+        for path, mask in fitting.items()
     }
-    if not found:
-        raise UsageError(f"no mask in {folder} is named like a picture; cat.jpg takes cat.png")
-    return found
-
-
-def _only(masks: Sequence[Path], picture: Path) -> Path:
-    if len(masks) > 1:
-        raise UsageError(
-            f"it is unclear whether {masks[0]} or {masks[1]} is the mask of {picture}; keep one of each name"
-        )
-    return masks[0]
-
-
-def _seen(classifier: Classifier, image: Image, drawn: Image, path: Path) -> np.ndarray:
-    if drawn.pixels.shape != image.pixels.shape:
-        raise UsageError(
-            f"the mask {path} is {drawn.width} × {drawn.height}, its picture {image.width} × {image.height}; "
-            "a mask has the size of its picture"
-        )
-    return seen_mask(classifier, as_mask(drawn))
 
 
 def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
