@@ -92,7 +92,11 @@ def _loop(batch: int) -> Callable[[Classifier], Callable[[int], float]]:
     def contestant(classifier: Classifier) -> Callable[[int], float]:
         image = open_image(PHOTO)
         x = classifier.preprocess([image])
-        labels = torch.from_numpy(segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift")).to(x.device).long()
+        labels = (
+            torch.from_numpy(segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift"))
+            .to(x.device)
+            .long()
+        )
         regions = int(labels.max()) + 1
         means = torch.stack([x[0][:, labels == region].mean(1) for region in range(regions)], 1)
         fill = means[:, labels]

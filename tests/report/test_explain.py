@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from seewhy.methods.registry import method_info
 
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
 from seewhy.core.outcome import Outcome
@@ -14,7 +15,6 @@ from seewhy.draw.bars import EXPLAINED
 from seewhy.errors import BadImage
 from seewhy.images import Image
 from seewhy.methods import RegionWeights, Rule
-from seewhy.methods.registry import method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report import write_explain_report
 

@@ -52,6 +52,7 @@ class Declared:
             entry.name for entry in kept if entry.default is MISSING and entry.default_factory is MISSING
         )
         cls.needs = frozenset(cls.needs)
+        cls.reading = cls.reading.strip()
         if cls.__dict__.get("name"):
             cls.title = cls.__dict__.get("title") or cls.name
             cls.registry.add(cls)

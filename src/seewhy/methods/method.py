@@ -94,8 +94,7 @@ class Method(Declared, ABC):
             task = Task(classifier, pixels, asked, generator=generator, progress=progress, top=top)
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
-            if self.batched or len(images) > 1:
-                progress(min(start + size, len(images)), len(images), "images")
+            progress(min(start + size, len(images)), len(images), "images")
         return found
 
 

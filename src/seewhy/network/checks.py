@@ -13,7 +13,7 @@ from seewhy.core.progress import Progress
 from seewhy.engines import MaskedForward
 from seewhy.images import Image
 from seewhy.methods.cam import enlarge
-from seewhy.methods.masks import probability, unit
+from seewhy.methods.task import probability, unit
 from seewhy.models import Classifier, Target
 
 FILL = "mean"  # as the CAMs have that hide parts of a picture

@@ -15,7 +15,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.masks import probability
+from seewhy.methods.task import probability
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.network.checks import Effect, effects
 from seewhy.network.clustering import Clustering, WardClustering, stability
