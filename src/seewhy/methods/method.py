@@ -24,7 +24,7 @@ from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import Cost, Explanation
 from seewhy.methods.task import Found, Task
-from seewhy.models import Classifier, Prediction, Target
+from seewhy.models import Classifier, Target
 
 SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
@@ -132,7 +132,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             view=classifier.preprocessing.view(images[row]),
             target=target,
             target_label=(found.label or target.label)(classifier.categories),
-            predictions=predictions_of(classifier, logits[row], target),
+            predictions=tuple(classifier.ranked(logits[row].softmax(0), SHOWN, target)),
             method=method.name,
             signed=method.signed if found.signed is None else found.signed,
             classifier=classifier.name,
@@ -148,16 +148,6 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
         )
         for row, target, found in solved
     ]
-
-
-def predictions_of(classifier: Classifier, logits: Tensor, target: Target) -> tuple[Prediction, ...]:
-    """The likeliest classes by one row of logits `(K,)`, and those that the target names if they are not among them."""
-    probabilities = logits.softmax(0)
-    ranked = classifier.ranked(probabilities, SHOWN)
-    asked = {each for each in (target.index, target.against) if each is not None and each >= 0}
-    asked -= {each.index for each in ranked}
-    rest = [Prediction(index, classifier.categories[index], float(probabilities[index])) for index in asked]
-    return (*ranked, *sorted(rest, key=lambda each: -each.probability))
 
 
 def describe(declared: Declared) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task, enlarge, in_chunks, probability, unit, varied
 from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
-from seewhy.models.batches import BatchSize, in_batches
+from seewhy.models.inference import BatchSize, in_batches
 from seewhy.models.tail import Tail, tail
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
+from seewhy.images import Mask
 from seewhy.people.players import find_player
-from seewhy.people.records import BinaryMask, MaskRevision
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import MaskRow, PlayerRow, RevisionRow
+from seewhy.people.records import MaskRevision
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
 
 
-def encode(mask: BinaryMask) -> str:
+def encode(mask: Mask) -> str:
     """Bool `(H, W)` as COCO's compressed run lengths."""
     from pycocotools import mask as coco
 
@@ -24,15 +24,19 @@ def encode(mask: BinaryMask) -> str:
     return found["counts"].decode("ascii")
 
 
-def runs(mask: BinaryMask) -> list[int]:
-    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
+def runs(mask: Mask) -> list[int]:
+    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first.
+
+    >>> runs(np.array([[False, True], [True, True]]))
+    [1, 3]
+    """
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     lengths: list[int] = np.diff(np.r_[0, edges, flat.size]).tolist()
     return [0, *lengths] if flat[0] else lengths
 
 
-def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
+def decode(counts: str | Sequence[int], height: int, width: int) -> Mask:
     """Bool `(height, width)` from COCO's run lengths, compressed or as a list.
 
     Raises:
@@ -46,7 +50,7 @@ def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
 
 
 def save_mask(
-    store: Store, player: str, image: str, image_hash: str, label: str, mask: BinaryMask, *, base: int, key: str
+    store: Store, player: str, image: str, image_hash: str, label: str, mask: Mask, *, base: int, key: str
 ) -> MaskRevision:
     """Add a state after revision `base` (0: nothing was drawn yet); sent again with the same key, it counts once.
 
@@ -78,18 +82,21 @@ def save_mask(
 
 def drawn(store: Store, player: str | None = None, image_hash: str | None = None) -> list[MaskRevision]:
     """The last state of every mask, of all players or one, on all pictures or one."""
-    last = (
-        select(RevisionRow.mask_id, func.max(RevisionRow.revision).label("revision"))
-        .group_by(RevisionRow.mask_id)
-        .subquery()
+    last = select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == MaskRow.id).scalar_subquery()
+    wanted = (
+        select(RevisionRow)
+        .join(RevisionRow.mask)
+        .join(MaskRow.player)
+        .where(RevisionRow.revision == last.correlate(MaskRow))
+        .options(contains_eager(RevisionRow.mask).contains_eager(MaskRow.player))
+        .order_by(RevisionRow.mask_id)
     )
-    newest = (RevisionRow.mask_id == last.c.mask_id) & (RevisionRow.revision == last.c.revision)
-    return _found(store, _revisions(player, image_hash).join(last, newest))
-
-
-def history(store: Store, player: str, image_hash: str, label: str) -> list[MaskRevision]:
-    """Every state of one mask, first to last."""
-    return _found(store, _revisions(player, image_hash).where(MaskRow.label == storable(label).strip()))
+    if player is not None:
+        wanted = wanted.where(PlayerRow.name == storable(player))
+    if image_hash is not None:
+        wanted = wanted.where(MaskRow.image_hash == image_hash)
+    with store.reading() as session:
+        return [revision_of(row) for row in session.scalars(wanted)]
 
 
 def revision_of(row: RevisionRow) -> MaskRevision:
@@ -108,30 +115,12 @@ def revision_of(row: RevisionRow) -> MaskRevision:
     )
 
 
-def _revisions(player: str | None, image_hash: str | None) -> Select[RevisionRow]:
-    wanted = (
-        select(RevisionRow)
-        .join(RevisionRow.mask)
-        .join(MaskRow.player)
-        .options(contains_eager(RevisionRow.mask).contains_eager(MaskRow.player))
-        .order_by(RevisionRow.mask_id, RevisionRow.revision)
-    )
-    if player is not None:
-        wanted = wanted.where(PlayerRow.name == storable(player))
-    return wanted if image_hash is None else wanted.where(MaskRow.image_hash == image_hash)
-
-
-def _found(store: Store, wanted: Select[RevisionRow]) -> list[MaskRevision]:
-    with store.reading() as session:
-        return [revision_of(row) for row in session.scalars(wanted)]
-
-
 def _mask_row(
     session: Session, player: str, image: str, image_hash: str, label: str, shape: tuple[int, ...]
 ) -> MaskRow:
     who, (height, width) = find_player(session, player), shape
     mine = select(MaskRow).filter_by(player_id=who.id, image_hash=image_hash, label=label)
-    row = session.scalar(mine.with_for_update())  # whoever saves the same mask at once waits here
+    row = session.scalar(mine.with_for_update())  # who saves the same mask at the same time waits here
     if row is None:
         row = MaskRow(image=storable(image), image_hash=image_hash, label=label, height=height, width=width, player=who)
         session.add(row)
