@@ -25,7 +25,7 @@ from seewhy.metrics.cells import cell_means
 from seewhy.metrics.correlation import spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
-from seewhy.network.groups import Groups, find_classes, read_groups
+from seewhy.network.concepts import Groups, find_classes, read_groups
 from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.network.words import Lexicon, lexicon, words_of
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate

@@ -121,7 +121,7 @@ def global_(
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
     from seewhy.models import load
-    from seewhy.network.groups import find_classes, read_groups
+    from seewhy.network.concepts import find_classes, read_groups
     from seewhy.network.words import lexicon
     from seewhy.people.store import open_store
     from seewhy.report.global_view import global_manifest, write_global_report

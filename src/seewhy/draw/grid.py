@@ -9,10 +9,10 @@ from html import escape
 import numpy as np
 from PIL import Image, ImageOps
 
-from seewhy.draw.colors import Pixels
-from seewhy.draw.encode import photo_uri
+from seewhy.draw.canvas import photo_uri
 from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
 from seewhy.errors import UsageError
+from seewhy.images.image import Pixels
 
 SIDE = 280  # pixels of a cell
 GAP, MARGIN = 16, 24

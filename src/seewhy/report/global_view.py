@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.outcome import Outcome
-from seewhy.draw import cut, spotlight
-from seewhy.draw.sparks import spark_svg
+from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
 from seewhy.report.page import Picture, embed, write_page
