@@ -12,10 +12,10 @@ from seewhy.verbs.cases import (
 )
 from seewhy.verbs.compare import Contest, compare
 from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
-from seewhy.verbs.evaluate import evaluate, save_evaluation
+from seewhy.verbs.evaluate import EvaluateResult, evaluate
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
@@ -29,19 +29,20 @@ from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_expl
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
-from seewhy.verbs.train import train
+from seewhy.verbs.train import TrainResult, train
 
 __all__ = [
     "BEST",
     "STUDY_METHODS",
     "Cases",
     "Contest",
+    "EvaluateResult",
     "ExplanationWriter",
     "Explanations",
-    "NetworkOutcome",
     "NetworkRequest",
     "Request",
     "Result",
+    "TrainResult",
     "ask_each",
     "best_method",
     "build_cases",
@@ -65,7 +66,6 @@ __all__ = [
     "prototype_rows",
     "save_comparison",
     "save_counterfactuals",
-    "save_evaluation",
     "save_explanations",
     "save_prototype_explanations",
     "save_twins",
