@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.nearest import nearest
 from seewhy.errors import ExplainError, UnknownName
 
 Side = Literal["output", "input"]
@@ -53,14 +53,8 @@ class Captured:
 
     def curvatures(self, score: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The gradients at each layer, and H·A: the layer's activations times the score's second derivatives."""
-        slopes = self.gradients(score, layers, differentiable=True)
-        return slopes, {layer: self._curvature(slopes[layer], self[layer]) for layer in layers}
-
-    def _curvature(self, slope: Tensor, activation: Tensor) -> Tensor:
-        if not slope.requires_grad:  # linear from here on
-            return torch.zeros_like(activation)
-        (found,) = gradients_of((slope * activation.detach()).sum(), [activation])
-        return torch.zeros_like(activation) if found is None else found
+        gradients = self.gradients(score, layers, differentiable=True)
+        return gradients, {layer: _curvature(gradients[layer], self[layer]) for layer in layers}
 
 
 @contextmanager
@@ -119,13 +113,20 @@ def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bo
     return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
 
 
+def _curvature(gradient: Tensor, activation: Tensor) -> Tensor:
+    if not gradient.requires_grad:  # linear from here on
+        return torch.zeros_like(activation)
+    (found,) = gradients_of((gradient * activation.detach()).sum(), [activation])
+    return torch.zeros_like(activation) if found is None else found
+
+
 def find_layer(module: nn.Module, name: str) -> nn.Module:
     """The submodule called `name`; an unknown name is answered with the nearest ones."""
     if name:  # the empty name is the whole network, which is no layer
         with suppress(AttributeError):
             return module.get_submodule(name)
     known = [known for known, _ in module.named_modules()]
-    near = get_close_matches(name, known, n=4, cutoff=0.3)
+    near = nearest(name, known, cutoff=0.3)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
                       "(`seewhy list layers` shows all)")  # fmt: skip
 
