@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
-from seewhy.core.nearest import nearest
+from seewhy.core.names import nearest
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
 from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes
@@ -121,7 +121,7 @@ def locate(source: str | Path) -> Path:
         return Path(source)
     name, known = source.removeprefix(_SAMPLE_PREFIX), samples()
     if name not in known:
-        near = nearest(name, known) or known
+        near = nearest(name, known, 3, 0.6) or known
         raise UnknownName(f"there is no sample {name!r}; try {', '.join(_SAMPLE_PREFIX + each for each in near)}.")
     return known[name]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from seewhy.core.nearest import nearest
+from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
 
 Side = Literal["output", "input"]
@@ -126,7 +126,7 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
         with suppress(AttributeError):
             return module.get_submodule(name)
     known = [known for known, _ in module.named_modules()]
-    near = nearest(name, known, cutoff=0.3)
+    near = nearest(name, known)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
                       "(`seewhy list layers` shows all)")  # fmt: skip
 

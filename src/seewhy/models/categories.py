@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
-from seewhy.core.nearest import nearest
+from seewhy.core.names import nearest
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Categories:
         if found:
             listed = ", ".join(f"{index} ({self.names[index]})" for index in found)
             raise AmbiguousClass(f"'{text}' stands for several classes: {listed}; give the index")
-        near = nearest(text.casefold(), self._indices, cutoff=0.5)
+        near = nearest(text, self._indices, cutoff=0.5)
         shown = ", ".join(f"'{self.names[self._indices[other][0]]}'" for other in near)
         raise UnknownName(f"the classifier has no class '{text}'; " + (f"nearest: {shown}" if near else
                           f"it has {len(self)}, such as '{self.names[0]}'"))  # fmt: skip
