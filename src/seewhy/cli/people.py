@@ -140,7 +140,7 @@ def leaderboard(_run: Run, simulated: Simulated = False) -> Answer:
     with open_store() as store:
         found = leaderboard(answers(store, simulated=simulated))
         left = open_seats(store, simulated=simulated)
-    ranked = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
+    ranked: list[dict[str, Any]] = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
     shown = [{**each, "player": _marked(each["player"], simulated=each["simulated"])} for each in ranked]
     table = _table(["rank", "player", "points", "won", "lost", "resigned"], shown)
     return Answer(ranked, [table], [f"answers still asked for: {left}"])

@@ -105,7 +105,7 @@ def global_view(
     classes: Sequence[int],
     known: Lexicon,
     progress: Progress = silent,
-) -> tuple[GlobalView, list[Outcome]]:
+) -> tuple[GlobalView, list[Outcome[Any]]]:
     """Sum up what was said about those pictures that people saw as one of the classes; and the pictures that failed.
 
     Raises:
