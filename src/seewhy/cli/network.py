@@ -51,7 +51,6 @@ def explain(
     from seewhy.core.files import photo_folders
     from seewhy.images import find_images
     from seewhy.models import load
-    from seewhy.network.storage import manifest
     from seewhy.network.words import naming_of
     from seewhy.report import write_network_report
     from seewhy.verbs import NetworkRequest, explain_network_each
@@ -74,7 +73,7 @@ def explain(
                 failures.append((outcome.source, outcome.error))
             elif outcome.value:
                 views.append(outcome.value.view)
-                manifests.append(manifest(outcome.value.view, outcome.value.words))
+                manifests.append(outcome.value.to_dict())
                 yield outcome.value, outcome.value.save(folder / "network")
 
     with progress_bar() as progress:

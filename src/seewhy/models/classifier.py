@@ -117,11 +117,14 @@ class Classifier:
         found = [self.ranked(row, top) for row in rows]
         return found if several else found[0]
 
-    def ranked(self, probabilities: Tensor, top: int = 5) -> list[Prediction]:
-        """The `top` likeliest of one row of probabilities `(K,)`, best first."""
+    def ranked(self, probabilities: Tensor, top: int = 5, target: Target | None = None) -> list[Prediction]:
+        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first."""
         best = probabilities.topk(min(top, len(self.categories)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [Prediction(index, self.categories[index], value) for index, value in pairs]
+        found = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+        named = (target.index, target.against) if target else ()
+        found |= {index: float(probabilities[index]) for index in named if index is not None and index not in found}
+        ordered = sorted(found.items(), key=lambda pair: -pair[1])
+        return [Prediction(index, self.categories[index], value) for index, value in ordered]
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
