@@ -88,7 +88,6 @@ def export(
 @app.command("import")
 @command()
 def import_(
-    _run: Run,
     source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.", show_default=False)
@@ -106,7 +105,7 @@ def import_(
 
 @app.command()
 @command()
-def agreement(_run: Run, simulated: Simulated = False) -> Answer:
+def agreement(simulated: Simulated = False) -> Answer:
     """Say how far people agree on classes and areas, and how far to rely on each."""
     from seewhy.people.agreement import agreement
     from seewhy.people.store import open_store
@@ -131,7 +130,7 @@ def agreement(_run: Run, simulated: Simulated = False) -> Answer:
 
 @app.command()
 @command()
-def leaderboard(_run: Run, simulated: Simulated = False) -> Answer:
+def leaderboard(simulated: Simulated = False) -> Answer:
     """Say who has how many points."""
     from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
@@ -181,7 +180,7 @@ def words(
     simulated: Simulated = False,
 ) -> Answer:
     """Clean and group the words that people typed, and say what each group is called."""
-    from seewhy.network.words import lexicon
+    from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store
     from seewhy.words import group_by_distance, group_by_silhouette
 
