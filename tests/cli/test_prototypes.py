@@ -44,7 +44,7 @@ def test_what_the_gate_refuses_is_a_failure_that_says_why(seewhy, place, tmp_pat
             "prototypes",
             "train",
             place / "pictures",
-            "--backbone",
+            "--trunk",
             f"file:{place / 'backbone'}",
             "--out",
             tmp_path / "out",

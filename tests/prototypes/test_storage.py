@@ -63,7 +63,9 @@ def test_an_older_card_is_read(tiny_model, saved):
     card["trunk"], card["likeness"] = card.pop("backbone"), card.pop("measure")
     card["diagnosis"]["trunk_accuracy"] = card["diagnosis"].pop("backbone_accuracy")
     tensors = load_file(saved / "model.safetensors")
-    save_file({re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}, saved / "model.safetensors")
+    older = {"head.last.weight": "head.weights", "head.last.bias": "head.bias"}
+    renamed = {older.get(name) or re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}
+    save_file(renamed, saved / "model.safetensors")
     card["sha256"] = sha256((saved / "model.safetensors").read_bytes()).hexdigest()
     (saved / "card.json").write_text(json.dumps(card))
     found = load_prototypes(saved)

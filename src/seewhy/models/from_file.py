@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,16 @@ CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
 IMAGENET = "imagenet-1k"
 REQUIRED: dict[str, Any] = {"schema": int, "architecture": str, "preprocessing": dict, "categories": (list, str)}
 OPTIONAL: dict[str, Any] = {"options": dict, "sha256": str}
+# Kinds of folders that other rooms write, and what opens them: a closed table, never a name from the card.
+KINDS = {"prototypes": "seewhy.prototypes.storage:open_classifier"}
 
 
 def load(name: str, weights: Path | None = None) -> Classifier:
     """Open the folder `name`; `weights` replaces its `model.safetensors`."""
     folder = Path(name).expanduser()
+    if kind := KINDS.get(_parsed(folder / CARD).get("kind", "")):
+        module_name, _, function = kind.partition(":")
+        return getattr(import_module(module_name), function)(folder, weights)
     card = read_card(folder / CARD)
     path = weights or folder / WEIGHTS
     if weights is None and "sha256" in card:
@@ -67,6 +73,20 @@ def build(architecture: str, classes: int, options: dict[str, Any]) -> nn.Module
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card of a classifier on disk, checked."""
+    card = _parsed(path)
+    if card.get("kind") in KINDS:
+        raise ModelError(
+            f"{path.parent} holds {card['kind']}, not a plain classifier; give the one that they were trained on"
+        )
+    kinds = REQUIRED | {key: kind for key, kind in OPTIONAL.items() if key in card}
+    if bad := [key for key, kind in kinds.items() if not isinstance(card.get(key), kind)]:
+        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
+    if card["schema"] != SCHEMA:
+        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
+    return card
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"there is no {path}; a file: model is a folder with {WEIGHTS} and {CARD}")
     try:
@@ -75,15 +95,6 @@ def read_card(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
         raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
-    if card.get("kind") == "prototypes":  # a network of another build, with a gate of its own
-        raise ModelError(
-            f"{path.parent} holds prototypes; look at them by: seewhy prototypes explain --model {path.parent}"
-        )
-    kinds = REQUIRED | {key: kind for key, kind in OPTIONAL.items() if key in card}
-    if bad := [key for key, kind in kinds.items() if not isinstance(card.get(key), kind)]:
-        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
-    if card["schema"] != SCHEMA:
-        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
     return card
 
 

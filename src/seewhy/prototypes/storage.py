@@ -60,7 +60,9 @@ def save_prototypes(
     write_json(folder / CARD, card)
 
 
-def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto") -> PrototypeModel:
+def load_prototypes(
+    folder: Path, *, refused: bool = False, device: str = "auto", weights: Path | None = None
+) -> PrototypeModel:
     """Read back what `save_prototypes` wrote; one that did not pass the gate only where `refused` ones are asked for.
 
     Raises:
@@ -73,13 +75,22 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
             "To look at them all the same, say --refused"
         )
     try:
-        model = _read(folder, card)
+        model = _read(folder, card, weights)
     except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
         ) from error
     model.network.to(find_device(device))
     return model
+
+
+def open_classifier(folder: Path, weights: Path | None = None) -> Classifier:
+    """The network in `folder` as a plain classifier: what `seewhy.load("file:FOLDER")` gives.
+
+    Raises:
+        ModelError: the prototypes are not usable, or the folder is damaged.
+    """
+    return load_prototypes(folder, weights=weights).classifier
 
 
 def read_prototype_card(folder: Path) -> dict[str, Any]:
@@ -125,12 +136,11 @@ def _patch_name(number: int) -> str:
     return f"{PATCHES}/{number:03}.png"
 
 
-def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
-    content = (folder / WEIGHTS).read_bytes()
-    if sha256(content).hexdigest() != card["sha256"]:
+def _read(folder: Path, card: Mapping[str, Any], weights: Path | None) -> PrototypeModel:
+    path = weights or folder / WEIGHTS
+    if weights is None and sha256(path.read_bytes()).hexdigest() != card["sha256"]:
         raise ValueError(f"{WEIGHTS} is not the file that the card was written for")
-    # Before 0.2 the backbone's tensors were called trunk.….
-    tensors = {re.sub(r"^trunk\.", "backbone.", name): each for name, each in read_weights(folder / WEIGHTS).items()}
+    tensors = {_tensor_name(name): tensor for name, tensor in read_weights(path).items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
     module = build(about["architecture"], len(classes), about["options"])
@@ -142,7 +152,13 @@ def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
     load_weights(network, tensors, WEIGHTS)
     prototypes = tuple(_prototype(folder, number, row) for number, row in enumerate(card["prototypes"]))
     diagnosis = Diagnosis.from_dict(card["diagnosis"])
-    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"prototypes:{folder.name}")
+    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"file:{folder.name}")
+
+
+def _tensor_name(name: str) -> str:
+    """Today's name of a tensor; before 0.2 some had others."""
+    older = {"head.weights": "head.last.weight", "head.bias": "head.last.bias"}
+    return older.get(name) or re.sub(r"^trunk\.", "backbone.", name)
 
 
 def _prototype(folder: Path, number: int, row: Mapping[str, Any]) -> Prototype:
