@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import Classifier, Image, load
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
-from seewhy.methods import Outcome
 from seewhy.metrics.cells import cell_means
 from seewhy.metrics.correlation import spearman
 from seewhy.models import Target

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seewhy import __version__
-from seewhy.core.writing import write_json
+from seewhy.core.files import write_json
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 

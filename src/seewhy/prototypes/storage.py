@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors.torch import save as packed
 
-from seewhy.core.writing import write_json, write_whole
+from seewhy.core.files import write_json, write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image

@@ -13,9 +13,9 @@ from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.pictures import removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Beside, Twin, Twins
+from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
-from seewhy.methods import Outcome
 from seewhy.models import Box, Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed

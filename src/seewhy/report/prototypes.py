@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
-from seewhy.methods import Outcome
 from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun

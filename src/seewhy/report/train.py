@@ -8,10 +8,10 @@ from shlex import quote
 
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
-from seewhy.methods import Outcome
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, thumbnail

@@ -9,7 +9,8 @@ from itertools import combinations
 
 import numpy as np
 
-from seewhy.methods import Explanation, Outcome
+from seewhy.core.outcome import Outcome
+from seewhy.methods import Explanation
 from seewhy.metrics import MetricInfo, Score
 from seewhy.metrics.cells import cell_means
 from seewhy.study.statistics import bootstrap_interval, mean_ranks

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seewhy.core.writing import write_whole
+from seewhy.core.files import write_whole
 from seewhy.study.plan import Unit, canonical
 from seewhy.study.work import Result
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.core.files import photo_folders
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
@@ -22,7 +23,6 @@ from seewhy.prototypes.training import PrototypeRun, train_prototypes
 from seewhy.train.card import architecture_of, trained_pictures
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import Parts, open_parts
-from seewhy.verbs.saving import photo_folders
 
 SPLIT = (0.7, 0.3)
 

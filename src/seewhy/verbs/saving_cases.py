@@ -16,8 +16,8 @@ from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Beside, Twin, Twins
+from seewhy.core.files import photo_folders
 from seewhy.images import Image
-from seewhy.verbs.saving import photo_folders
 
 SCHEMA = 1
 

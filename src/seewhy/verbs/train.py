@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import write_json, write_whole
 from seewhy.errors import BadImage, UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.from_file import CARD, WEIGHTS
