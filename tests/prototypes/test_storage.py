@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from hashlib import sha256
 
 import numpy as np
@@ -16,6 +17,7 @@ from prototypes.backbones import TINY
 from seewhy.errors import ModelError
 from seewhy.models import load
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
+from seewhy.train.card import architecture_of
 
 
 @pytest.fixture
@@ -74,9 +76,41 @@ def test_an_older_card_is_read(tiny_model, saved):
     assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
 
 
-def test_as_a_plain_classifier_it_is_not_opened(saved):
-    with pytest.raises(ModelError, match="seewhy prototypes explain"):
+def test_as_a_plain_classifier_it_is_opened(tiny_model, saved):
+    found = load(f"file:{saved}")
+    assert (found.name, found.categories.names) == ("file:model", tiny_model.classes)
+    images = zoo.photos(2)
+    assert torch.equal(found.probabilities(images), tiny_model.classifier.probabilities(images))
+    # The embedding is the similarity to each prototype.
+    x = found.preprocess(images)
+    maps = tiny_model.network.head.similarity(tiny_model.network.head.distances(tiny_model.network.backbone(x)))
+    torch.testing.assert_close(found.embed(x), maps.amax((2, 3)))
+
+
+def test_what_the_gate_refused_is_no_classifier(refused_model, tmp_path):
+    save_prototypes(tmp_path / "model", refused_model, TINY, {})
+    with pytest.raises(ModelError, match=r"not usable: .*finds 0%"):
+        load(f"file:{tmp_path / 'model'}")
+
+
+def test_a_card_names_no_code(saved):
+    change(saved, kind="os:system")
+    with pytest.raises(ModelError, match=r"missing or of the wrong kind"):
         load(f"file:{saved}")
+
+
+def test_other_weights_can_be_given(tiny_model, saved, tmp_path):
+    shutil.copy(saved / "model.safetensors", tmp_path / "other.safetensors")
+    (saved / "model.safetensors").unlink()
+    images = zoo.photos(1)
+    found = load(f"file:{saved}", tmp_path / "other.safetensors")
+    assert torch.equal(found.probabilities(images), tiny_model.classifier.probabilities(images))
+
+
+def test_prototypes_are_no_backbone(saved):
+    classifier = load(f"file:{saved}")
+    with pytest.raises(ModelError, match="holds prototypes, not a plain classifier"):
+        architecture_of(f"file:{saved}", classifier)
 
 
 def test_another_kind_of_folder_is_named(tmp_path):

@@ -48,6 +48,7 @@ class Classifier:
     given_categories: Categories | None = None
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
+    given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
 
     @classmethod
     def from_module(
@@ -132,7 +133,7 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        return default_layer(self.layers, self.module, self._probe_features)
+        return self.given_layer or default_layer(self.layers, self.module, self._probe_features)
 
     @cached_property
     def head(self) -> str:

@@ -3,6 +3,8 @@
 from seewhy.verbs.best import BEST, best_method
 from seewhy.verbs.cases import (
     Cases,
+    CounterfactualsResult,
+    TwinsResult,
     ask_each,
     build_cases,
     classifier_of_cases,
@@ -16,15 +18,9 @@ from seewhy.verbs.evaluate import evaluate, save_evaluation
 from seewhy.verbs.explain import Request, explain, explain_each
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
-from seewhy.verbs.prototypes import (
-    explain_prototypes,
-    prototype_rows,
-    save_prototype_explanations,
-    train_prototypes_on,
-)
-from seewhy.verbs.result import Result
+from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
+from seewhy.verbs.result import PhotoResults, Result
 from seewhy.verbs.saving import save_each
-from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
 from seewhy.verbs.train import train
@@ -34,17 +30,21 @@ __all__ = [
     "STUDY_METHODS",
     "Cases",
     "Contest",
+    "CounterfactualsResult",
     "NetworkOutcome",
     "NetworkRequest",
+    "PhotoResults",
+    "PrototypeExplanations",
+    "PrototypeTraining",
     "Request",
     "Result",
+    "TwinsResult",
     "ask_each",
     "best_method",
     "build_cases",
     "classifier_of_cases",
     "compare",
     "comparison_rows",
-    "counterfactual_values",
     "evaluate",
     "explain",
     "explain_each",
@@ -58,16 +58,11 @@ __all__ = [
     "open_each",
     "open_study",
     "predict_each",
-    "prototype_rows",
     "save_comparison",
-    "save_counterfactuals",
     "save_each",
     "save_evaluation",
-    "save_prototype_explanations",
-    "save_twins",
     "study",
     "train",
     "train_prototypes_on",
-    "twins_values",
     "view_masks",
 ]

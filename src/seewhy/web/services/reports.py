@@ -20,15 +20,15 @@ from seewhy.models import Classifier
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
-    write_counterfactual_report,
     write_explain_report,
     write_network_report,
-    write_prototype_explanations_report,
-    write_twins_report,
 )
 from seewhy.report.global_view import write_global_report
 from seewhy.study.comparison import Comparison
 from seewhy.verbs import (
+    CounterfactualsResult,
+    Result,
+    TwinsResult,
     explain_network,
     explain_prototypes,
     find_counterfactuals,
@@ -36,9 +36,7 @@ from seewhy.verbs import (
     open_cases,
     save_comparison,
     save_each,
-    save_prototype_explanations,
 )
-from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
 from seewhy.verbs.teach import TeachResult
 from seewhy.verbs.words import global_view, lexicon, naming_of
 from seewhy.web.services.hub import Explained
@@ -63,6 +61,12 @@ def zipped(files: Files) -> bytes:
         for name, content in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
+
+
+def result_files(found: Result) -> Files:
+    """What a result saves, by its names."""
+    with _scratch() as folder:
+        return _files_in(found.save(folder))
 
 
 def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
@@ -113,11 +117,7 @@ def twins_files(classifier: Classifier, cases: Path, image: Image, top: int, pro
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
     progress(0, None, "looking for twins")
-    found = [find_twins(opened, image, top)]
-    with _scratch() as folder:
-        save_twins(found, opened.base.about, folder)
-        write_twins_report(folder, found, opened.base.about)
-        return _files_in(folder)
+    return result_files(TwinsResult([find_twins(opened, image, top)], opened.base.about))
 
 
 def counterfactual_files(
@@ -126,20 +126,13 @@ def counterfactual_files(
     """What would have turned the decision."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
-    found = [find_counterfactuals(opened, image, target, progress=progress)]
-    with _scratch() as folder:
-        save_counterfactuals(found, opened.base.about, folder)
-        write_counterfactual_report(folder, found, opened.base.about)
-        return _files_in(folder)
+    found = find_counterfactuals(opened, image, target, progress=progress)
+    return result_files(CounterfactualsResult([found], opened.base.about))
 
 
 def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     """This looks like that."""
-    found = explain_prototypes(model, [image], progress=progress)
-    with _scratch() as folder:
-        save_prototype_explanations(found, folder)
-        write_prototype_explanations_report(folder, found)
-        return _files_in(folder)
+    return result_files(explain_prototypes(model, [image], progress=progress))
 
 
 def training_page(found: TeachResult) -> bytes:
