@@ -25,16 +25,16 @@ from seewhy.metrics.cells import cell_means
 from seewhy.metrics.correlation import spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
-from seewhy.network.groups import Groups, find_classes, read_groups
-from seewhy.network.labels import words_of
+from seewhy.network.concepts import Groups, find_classes, read_groups
 from seewhy.network.tcav import ConceptTest, tcav
-from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
+from seewhy.network.words import Lexicon, lexicon, words_of
+from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
-from seewhy.report import write_explain_report, write_network_report
+from seewhy.report import write_network_report
 from seewhy.report.global_view import write_global_report
-from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, save_each
-from seewhy.verbs.rounds import RoundsWanted, make_rounds
-from seewhy.verbs.words import Lexicon, global_view, lexicon
+from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, write_explanations
+from seewhy.verbs.network import global_view
+from seewhy.verbs.people import make_rounds
 
 GROUPS = (
     "terrier",
@@ -80,8 +80,8 @@ def _results(classifier: Classifier, groups: Sequence[Group], tree: Groups, give
     yield f"# {classifier.name}, {sum(len(each.photos) for each in groups)} photos\n"
     with open_store(f"sqlite:///{(given.out / 'people.sqlite').resolve()}") as store:
         photos = [path for group in groups for path in group.photos]
-        make_rounds(classifier, photos, store, RoundsWanted(simulated=True), _tell("rounds"))
-        simulate(store, Crowd(players=20), _tell("answers"))
+        make_rounds(classifier, photos, store, simulated=True, progress=_tell("rounds"))
+        simulate(store, players=20), _tell("answers")
         known = lexicon(store, classifier, simulated=True)
         yield from _about_words(store, known)
         yield from _global_views(classifier, groups, known, tree, given.out)
@@ -121,7 +121,7 @@ def _about_words(store: Store, known: Lexicon) -> Iterator[str]:
     for number in rounds:
         played = [each for each in answers if each.round == number]
         (words,) = words_of(played, known.vocabulary, known.trust).values()
-        right += bool(words.labels) and words.labels[0].name in concepts[number].words
+        right += bool(words.labels) and words.labels[0].name in CONCEPTS[concepts[number]]
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in known.vocabulary.dropped.items())
     yield "## Words (simulated players: 70 % honest, 20 % careless, 10 % hostile)\n"
     yield f"- {len(rounds):,} clusters, {len(answers):,} answers: {won:,} right, {resigned:,} resigned"
@@ -182,16 +182,16 @@ def _beside(classifier: Classifier, photos: Sequence[Path], out: Path) -> Iterat
     pictures = [each.picture for each in explain_network_each(classifier, photos, NetworkRequest()) if each.picture]
     write_network_report(out / "views", [(each, None) for each in pictures])
     request = Request.of(classifier, METHODS, samples=SAMPLES)
-    results = list(save_each(explain_each(classifier, photos, request), out / "methods"))
-    write_explain_report(out / "methods", results)
+    outcomes = list(explain_each(classifier, photos, request))
+    write_explanations(outcomes, out / "methods")
     yield "## Beside other methods, one photo of each group\n"
     yield "| | network view | " + " | ".join(METHODS) + " |"
     yield "|---|" + "--:|" * (len(METHODS) + 1)
-    yield from _costs(pictures, [outcome for outcome, _ in results])
+    yield from _costs(pictures, outcomes)
     shown = {picture.view.image.name: _last_map(picture) for picture in pictures}
     agreeing = [
-        [spearman(shown[each.image.name], cell_means(each.values, CELLS)) for each in outcome.explanations]
-        for outcome, _ in results
+        [spearman(shown[each.image.name], cell_means(each.values, CELLS)) for each in outcome.value or ()]
+        for outcome in outcomes
     ]
     mean = np.mean(agreeing, axis=0)
     yield "| rank correlation with the view's last layer, mean | 1 | " + " | ".join(f"{v:.2f}" for v in mean) + " |"
@@ -203,7 +203,7 @@ def _costs(pictures: Sequence[NetworkPicture], outcomes: Sequence[Outcome]) -> I
     forwards = [np.mean([each.view.cost.forwards for each in pictures])]
     backwards = [np.mean([each.view.cost.backwards for each in pictures])]
     for place in range(len(METHODS)):
-        costs = [outcome.explanations[place].cost for outcome in outcomes]
+        costs = [outcome.value or ()[place].cost for outcome in outcomes]
         forwards.append(np.mean([cost.forwards for cost in costs]))
         backwards.append(np.mean([cost.backwards for cost in costs]))
     yield "| forwards, mean | " + " | ".join(f"{value:,.0f}" for value in forwards) + " |"

@@ -12,8 +12,7 @@ from seewhy.methods import find_method
 from seewhy.models import Classifier, Preprocessing, Target, capture
 from seewhy.models.black_box import black_box
 from seewhy.network import ClassicClustering, Effect, WardClustering, look
-from seewhy.network.checks import effects
-from seewhy.network.view import DEAD, FEW, SILENT, SINGLE
+from seewhy.network.view import DEAD, FEW, SILENT, SINGLE, effects
 
 ONE = WardClustering(1, 1)
 

@@ -64,7 +64,8 @@ def train(
         )
     refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
     asked = len(refused) or sum(found.pictures.values()) + len(found.failures)
-    return Answer.of(found, notes=found.notes, failures=refused or found.failures, asked=asked)
+    answer = Answer.of(found, notes=found.notes, failures=refused or found.failures, asked=asked)
+    return replace(answer, result=None, report=out / "report.html")  # it is saved already
 
 
 @app.command()

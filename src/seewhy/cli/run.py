@@ -104,20 +104,22 @@ def cell_text(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def command(shared: str = "") -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
-    Its first parameter is the `Run`. An option that it declares itself, such as an `out` of another default, counts
-    in the run, too.
+    Its first parameter is the `Run`. `defaults` are those of shared options that differ here; one whose help differs,
+    too, is declared by the function itself and counts in the run as well.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
         own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
         named = {each.name for each in own}
         added = [
-            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=SHARED[each][1], annotation=SHARED[each][0])
-            for each in [*shared.split(), "json"]
-            if each not in named
+            inspect.Parameter(
+                each, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(each, default), annotation=annotation
+            )
+            for each, (annotation, default) in SHARED.items()
+            if each in {*shared.split(), "json"} - named
         ]
 
         def run_command(**given: Any) -> None:

@@ -5,22 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seewhy.core.progress import Progress, silent
+from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.map_method import probability
+from seewhy.methods.cam_method import enlarge
+from seewhy.methods.map_method import probability, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
-from seewhy.network.checks import Effect, effects
-from seewhy.network.clustering import Clustering, WardClustering, stability
+from seewhy.network.clustering import (
+    Clustering,
+    WardClustering,
+    guided_weights,
+    heavy,
+    merged_map,
+    signed_weights,
+    stability,
+    threshold,
+)
 from seewhy.network.layers import default_layers
-from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 
 # What people call a cluster: by layer and index its labels with their scores, best first.
 Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]
@@ -250,3 +259,41 @@ def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tupl
         return tuple(ranked)
     asked = Prediction(target.index, classifier.categories[target.index], float(probabilities[target.index]))
     return (*ranked, asked)
+
+
+FILL = "mean"  # as the CAMs have that hide parts of a picture
+
+
+class Effect(NamedTuple):
+    """The class's probability where a cluster's area is hidden, and where nothing else is shown."""
+
+    hidden: float
+    shown: float
+
+
+def effects(
+    classifier: Classifier,
+    image: Image,
+    target: Target,
+    maps: Sequence[np.ndarray],
+    *,
+    generator: torch.Generator,
+    progress: Progress,
+) -> tuple[list[Effect], int]:
+    """The effect of each of maps `(h, w)` of any grid, and how many forwards that took.
+
+    A map, enlarged and stretched to [0, 1], is the mask, and what it hides becomes grey. Source: Feng 2024
+    (Cluster-CAM) shows clusters so; we hide them as well.
+    """
+    if not maps:
+        return [], 0
+    engine = MaskedForward(classifier, image, FILL, generator=generator, progress=progress)
+    engine.expected = engine.forwards + 2 * len(maps)
+    masks = torch.cat([_mask(each, classifier) for each in maps])
+    logits = engine.maps(torch.cat([1 - masks, masks]))
+    hidden, shown = probability(logits, target).view(2, -1).tolist()
+    return [Effect(*pair) for pair in zip(hidden, shown, strict=True)], engine.forwards
+
+
+def _mask(values: np.ndarray, classifier: Classifier) -> Tensor:
+    return unit(enlarge(torch.from_numpy(values)[None], classifier))

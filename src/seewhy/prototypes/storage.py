@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save as packed
-
-from seewhy.core.files import write_json, write_whole
+from seewhy.core.files import write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Box, Classifier, Preprocessing
-from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
+from seewhy.models.card import WEIGHTS, Architecture, load_weights, read_card, write_model
 from seewhy.models.load import find_device
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.sources.local import build
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
-from seewhy.train.card import Architecture
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures
@@ -33,9 +28,7 @@ def save_prototypes(
 ) -> None:
     """Write weights, card and patches; `training` stands in the card. The card says whether the gate was passed."""
     network = model.network
-    content = packed({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
-    card = {
-        "schema": SCHEMA,
+    fields = {
         "kind": KIND,
         "usable": model.diagnosis.usable,
         "reasons": list(model.diagnosis.reasons),
@@ -50,19 +43,14 @@ def save_prototypes(
         "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
         "diagnosis": model.diagnosis.to_dict(),
         "training": training,
-        "sha256": sha256(content).hexdigest(),
     }
-    # The card comes last: without it the folder is none that can be opened.
     for number, prototype in enumerate(model.prototypes):
         if prototype.picture:
             write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
-    write_whole(folder / WEIGHTS, content)
-    write_json(folder / CARD, card)
+    write_model(folder, network, fields)
 
 
-def load_prototypes(
-    folder: Path, *, refused: bool = False, device: str = "auto", weights: Path | None = None
-) -> PrototypeModel:
+def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto") -> PrototypeModel:
     """Read back what `save_prototypes` wrote; one that did not pass the gate only where `refused` ones are asked for.
 
     Raises:
@@ -75,7 +63,7 @@ def load_prototypes(
             "To look at them all the same, say --refused"
         )
     try:
-        model = _read(folder, card, weights)
+        model = _read(folder, card)
     except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
@@ -84,13 +72,13 @@ def load_prototypes(
     return model
 
 
-def open_classifier(folder: Path, weights: Path | None = None) -> Classifier:
-    """The network in `folder` as a plain classifier: what `seewhy.load("file:FOLDER")` gives.
+def open_classifier(folder: Path) -> Classifier:
+    """The prototype network as a classifier, for every method of seewhy.
 
     Raises:
-        ModelError: the prototypes are not usable, or the folder is damaged.
+        ModelError: as `load_prototypes`.
     """
-    return load_prototypes(folder, weights=weights).classifier
+    return load_prototypes(folder, device="cpu").classifier
 
 
 def read_prototype_card(folder: Path) -> dict[str, Any]:
@@ -99,19 +87,8 @@ def read_prototype_card(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: it holds no prototype network.
     """
-    path = folder / CARD
-    if not path.is_file():
-        raise ModelError(f"{folder} holds no prototypes; `seewhy prototypes train` makes some")
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}; train again") from error
-    if not isinstance(card, dict) or card.get("kind") != KIND:
-        raise ModelError(f"{folder} holds another kind of model; `seewhy prototypes train` makes prototypes from it")
-    if card["schema"] != SCHEMA:
-        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
-    renamed = _renamed(card)
-    return renamed | {"diagnosis": _renamed(card.get("diagnosis", {}))}
+    fields = read_card(folder, KIND).fields
+    return _renamed(fields) | {"diagnosis": _renamed(fields["diagnosis"])}
 
 
 def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,14 +113,11 @@ def _patch_name(number: int) -> str:
     return f"{PATCHES}/{number:03}.png"
 
 
-def _read(folder: Path, card: Mapping[str, Any], weights: Path | None) -> PrototypeModel:
-    path = weights or folder / WEIGHTS
-    if weights is None and sha256(path.read_bytes()).hexdigest() != card["sha256"]:
-        raise ValueError(f"{WEIGHTS} is not the file that the card was written for")
-    tensors = {_tensor_name(name): tensor for name, tensor in read_weights(path).items()}
+def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
+    tensors = {_tensor_name(name): tensor for name, tensor in read_card(folder, KIND).weights().items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
-    module = build(about["architecture"], len(classes), about["options"])
+    module = build(Architecture(about["architecture"], about["options"]), len(classes))
     backbone = Backbone.of(Classifier.from_module(module, preprocessing, classes), about["layer"])
     owners: list[int] = [row["class"] for row in card["prototypes"]]
     size = tensors["head.prototypes"].shape[1]

@@ -15,8 +15,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
-from seewhy.report.page import render
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, render
 from seewhy.report.words import counted, listed
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380

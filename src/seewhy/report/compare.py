@@ -14,8 +14,7 @@ from seewhy.draw import curves_svg, fit
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.metrics import MetricInfo
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed, embed_photo
+from seewhy.report.page import Picture, embed, embed_photo, write_page
 from seewhy.report.verdict import cell_words, title_of, verdict
 from seewhy.report.words import alternative, counted
 from seewhy.study.comparison import Cell, Comparison, Trial, agreement

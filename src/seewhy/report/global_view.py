@@ -12,12 +12,10 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.outcome import Outcome
-from seewhy.draw import cut, spotlight
-from seewhy.draw.sparks import spark_svg
+from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import counted, listed, number
 
 FACE = 240

@@ -18,9 +18,8 @@ from seewhy.draw import percent
 from seewhy.errors import SeewhyError
 from seewhy.metrics.correlation import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
-from seewhy.network.cards import face
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.network.picture import face
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import counted, number
 
 FACE = 260

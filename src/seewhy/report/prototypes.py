@@ -13,9 +13,8 @@ from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
-from seewhy.report.judging import MOST_CLASSES
-from seewhy.report.page import render
-from seewhy.report.pictures import embed
+from seewhy.report.evaluate import MOST_CLASSES
+from seewhy.report.page import embed, render
 from seewhy.report.words import counted, listed, number
 
 SHOWN_MATCHES, SHOWN_CLASSES = 6, 5

@@ -10,7 +10,7 @@ from seewhy.draw import fit
 from seewhy.errors import SeewhyError
 from seewhy.images import Entry
 from seewhy.metrics import MetricInfo
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed
 from seewhy.report.verdict import title_of
 from seewhy.report.words import number
 from seewhy.study.summary import StudyResult

@@ -14,16 +14,18 @@ from seewhy.verbs.cases import (
 )
 from seewhy.verbs.compare import Contest, compare
 from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
-from seewhy.verbs.evaluate import evaluate, save_evaluation
-from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.evaluate import EvaluateResult, evaluate
+from seewhy.verbs.explain import explain, explain_each
+from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
-from seewhy.verbs.train import train
+from seewhy.verbs.train import TrainResult, train
 
 __all__ = [
     "BEST",
@@ -31,6 +33,9 @@ __all__ = [
     "Cases",
     "Contest",
     "CounterfactualsResult",
+    "EvaluateResult",
+    "ExplanationWriter",
+    "Explanations",
     "NetworkOutcome",
     "NetworkRequest",
     "PhotoResults",
@@ -38,6 +43,7 @@ __all__ = [
     "PrototypeTraining",
     "Request",
     "Result",
+    "TrainResult",
     "TwinsResult",
     "ask_each",
     "best_method",
@@ -59,10 +65,10 @@ __all__ = [
     "open_study",
     "predict_each",
     "save_comparison",
-    "save_each",
-    "save_evaluation",
+    "save_explanations",
     "study",
     "train",
     "train_prototypes_on",
     "view_masks",
+    "write_explanations",
 ]

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.core.files import photo_folders
 from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import Image, match_masks, open_image, open_mask
 from seewhy.models import Classifier
 from seewhy.study.comparison import Cell, Comparison
+from seewhy.verbs.saving import save_explanations
 
 SCORES = "scores.json"
 UNDEFINED = dict.fromkeys(each.name for each in fields(Cell))
@@ -64,10 +66,8 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
 
 def save_comparison(found: Comparison, out: Path) -> None:
     """Write `scores.json`, and each explanation to `OUT/<photo>/<method>/`."""
-    from seewhy.verbs.saving import save_each
-
-    mine = [tuple(trial.explanations[method] for method in found.ranks) for trial in found.trials]
-    for _ in save_each([Outcome(each[0].image.name, each) for each in mine], out):
-        pass
+    mine = [[trial.explanations[method] for method in found.ranks] for trial in found.trials]
+    for folder, each in zip(photo_folders((each[0].image.name for each in mine), out), mine, strict=True):
+        save_explanations(each, folder)
     text = json.dumps({"best": found.best, "scores": comparison_rows(found)}, indent=2, allow_nan=False)
     (out / SCORES).write_text(text + "\n", "utf-8")

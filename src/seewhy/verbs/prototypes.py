@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seewhy.core.files import write_json
+from seewhy.core.files import write_json, write_whole
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
-from seewhy.models.from_file import CARD, read_card
+from seewhy.models.card import CARD, Architecture, read_card
+from seewhy.models.load import architecture_of
 from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
 from seewhy.prototypes.learning import Recipe
 from seewhy.prototypes.model import PrototypeModel
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
-from seewhy.train.card import PICTURES, architecture_of, picture_rows, trained_rows
+from seewhy.train.card import PICTURES, picture_rows, trained_rows
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import Parts, open_parts
-from seewhy.verbs.result import PhotoResults, Result
+from seewhy.verbs.result import PAGE, PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PrototypeTraining(PrototypeRun, Result):
-    """What came of a training; the model lies in `out`, and `save(out)` writes the report beside it."""
+    """What came of a training; `learned_from` are rows of `pictures.json`."""
+
+    architecture: Architecture
+    seed: int
+    learned_from: Sequence[Mapping[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
         """Whether the model is usable, why not, and the figures."""
@@ -53,6 +58,19 @@ class PrototypeTraining(PrototypeRun, Result):
     def page(self) -> str:
         """See `Result`."""
         return prototypes_page(self)
+
+    def write(self, folder: Path) -> None:
+        """Write the model, usable or not, what it was made from, and the report."""
+        about = {
+            "backbone": self.backbone,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "pictures": self.pictures,
+            "history": self.history,
+        }
+        write_json(folder / PICTURES, self.learned_from)
+        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_prototypes(folder, self.model, self.architecture, about)
 
 
 def train_prototypes_on(
@@ -94,7 +112,7 @@ def train_prototypes_on(
     about: dict[str, Any] = {}
     learned: list[dict[str, str]] = []
     if backbone.startswith("file:"):
-        about = read_card(folder_of(backbone) / CARD).get("training", {})
+        about = read_card(folder_of(backbone)).fields.get("training", {})
         learned = trained_rows(folder_of(backbone))
     parts = _parts(Path(folder), about, {row["sha256"] for row in learned}, tuple(classifier.categories))
     training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
@@ -102,14 +120,23 @@ def train_prototypes_on(
     model, history = train_prototypes(
         classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress
     )
-    pictures = {"train": len(training), "validation": len(validation)}
     rows = picture_rows(parts)
     known = {row["sha256"] for row in rows}
-    write_json(out / PICTURES, rows + [row for row in learned if row["sha256"] not in known])
-    about = {"backbone": backbone, "recipe": recipe.to_dict(), "seed": seed, "pictures": pictures, "history": history}
-    save_prototypes(out, model, architecture, about)
-    failures = [Outcome(path, error=error) for path, error in (*bad, *worse)]
-    return PrototypeTraining(out, backbone, recipe, pictures, model, history, parts.notes, failures)
+    result = PrototypeTraining(
+        out,
+        backbone,
+        recipe,
+        {"train": len(training), "validation": len(validation)},
+        model,
+        history,
+        parts.notes,
+        [Outcome(path, error=error) for path, error in (*bad, *worse)],
+        architecture=architecture,
+        seed=seed,
+        learned_from=rows + [row for row in learned if row["sha256"] not in known],
+    )
+    result.save(out)
+    return result
 
 
 def _parts(folder: Path, about: dict[str, Any], learned: set[str], classes: tuple[str, ...]) -> Parts:

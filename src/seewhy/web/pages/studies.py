@@ -12,7 +12,8 @@ from seewhy.report.study import Family, families, study_verdict
 from seewhy.report.study_photos import photos_of
 from seewhy.study.summary import StudyResult
 from seewhy.verbs import find_studies, open_study
-from seewhy.web.parts.figures import picture_html, scores_html, study_photo_html, svg_html
+from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html
+from seewhy.web.parts.jobs import download_report
 from seewhy.web.parts.page import Page, columns_of, heading
 from seewhy.web.services.hub import services
 
@@ -40,7 +41,9 @@ def show() -> None:
         _scores(result)
     with photos:
         _photos(result)
-    _report(found[name])
+    report = found[name] / "report.html"
+    if report.is_file():
+        download_report(report.read_bytes, name, "studies-report")
 
 
 def _nothing(folder: Path) -> None:
@@ -80,26 +83,14 @@ def _photos(result: StudyResult) -> None:
         return
     entry = st.selectbox("Photo", entries, format_func=lambda each: each.path, key="studies-photo")
     one = replace(result, folder=replace(result.folder, entries=(entry,)))
+    titles = [metric.title for metric in result.metrics]
     left, right = st.columns([1, 3], gap="large")
     for photo in photos_of(one, result.metrics):
         if photo.picture:
             left.html(picture_html(replace(photo.picture, alt=f"The photo {photo.name}")))
         else:
             left.caption("The photo is no longer where it was.")
-        right.html(study_photo_html(photo, [metric.title for metric in result.metrics]))
-
-
-def _report(folder: Path) -> None:
-    report = folder / "report.html"
-    if report.is_file():
-        st.download_button(
-            "Report",
-            report.read_bytes,
-            f"{folder.name}.html",
-            "text/html",
-            icon=":material/description:",
-            on_click="ignore",
-        )
+        right.html(render("study_photo.html", photo=photo, titles=titles))
 
 
 PAGE = Page("Studies", ":material/science:", "studies", 70, show)

@@ -17,10 +17,10 @@ from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
+from seewhy.network.words import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
-    write_explain_report,
     write_network_report,
 )
 from seewhy.report.global_view import write_global_report
@@ -35,16 +35,17 @@ from seewhy.verbs import (
     find_twins,
     open_cases,
     save_comparison,
-    save_each,
+    write_explanations,
 )
+from seewhy.verbs.network import global_view
 from seewhy.verbs.teach import TeachResult
-from seewhy.verbs.words import global_view, lexicon, naming_of
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
 
 Files: TypeAlias = dict[str, bytes]
 
 REPORT = "report.html"
+TWINS = 5
 TEXTS = (".html", ".json", ".csv", ".svg")
 TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
@@ -74,8 +75,7 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
     with _scratch() as folder:
-        saved = save_each([outcome], folder, colors)
-        write_explain_report(folder, [*saved, *((each, None) for each in failures)], colors)
+        write_explanations([outcome, *failures], folder, colors)
         return _files_in(folder)
 
 
@@ -112,21 +112,19 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
         return _files_in(folder)
 
 
-def twins_files(classifier: Classifier, cases: Path, image: Image, top: int, progress: Progress) -> Files:
-    """The pictures of a case base that are most like this one."""
+def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
+    """The pictures of a case base that are most like this one to the network."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
     progress(0, None, "looking for twins")
-    return result_files(TwinsResult([find_twins(opened, image, top)], opened.base.about))
+    return result_files(TwinsResult([find_twins(opened, image, TWINS)], opened.base.about))
 
 
-def counterfactual_files(
-    classifier: Classifier, cases: Path, image: Image, target: str | None, progress: Progress
-) -> Files:
+def counterfactual_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
     """What would have turned the decision."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
-    found = find_counterfactuals(opened, image, target, progress=progress)
+    found = find_counterfactuals(opened, image, progress=progress)
     return result_files(CounterfactualsResult([found], opened.base.about))
 
 

@@ -1,0 +1,316 @@
+"""What people call the clusters of a picture: scored labels, and clusters united where people saw the same in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from seewhy.models import Categories, Classifier
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words
+from seewhy.people.agreement import reliability
+from seewhy.people.records import Answer
+from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
+from seewhy.people.store import Store, is_there, open_store
+from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
+
+LAST_STAGE = 5
+SIMULATED = " (simulated)"
+NEAR = 0.5  # of the best score; what few said is in the records, not on the picture
+SAME = 0.1  # per cent of a layer, by which another machine may weigh a cluster otherwise
+PER_STAGE, ALL_WRONG = 0.1, 0.25  # what a label loses by each stage, and what is left where nobody guessed right
+
+
+@dataclass(frozen=True)
+class ScoredLabel:
+    """A label of one cluster: how many answers gave it, at which stage on average, and whether any guessed right."""
+
+    name: str
+    score: float
+    count: int
+    mean_stage: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class ClusterWords:
+    """What came of the games about a cluster: its labels, best first, and how the games ended.
+
+    `mean_stage` is from 0 to 5 and counts who resigned as having seen all. `simulated`: no person said this.
+    """
+
+    labels: tuple[ScoredLabel, ...]
+    won: int
+    lost: int
+    resigned: int
+    mean_stage: float
+    simulated: bool
+
+    @property
+    def best(self) -> tuple[str, ...]:
+        """The labels with the highest score, several where they are equal."""
+        return tuple(each.name for each in self.labels if np.isclose(each.score, self.labels[0].score))
+
+
+Said: TypeAlias = Mapping[tuple[str, int], ClusterWords]  # by layer and cluster
+
+
+@dataclass(frozen=True, eq=False)
+class United:
+    """Clusters of one layer in which people saw the same: their indices, summed weight, maps and mean map `(h, w)`."""
+
+    clusters: tuple[int, ...]
+    weight: float
+    maps: tuple[int, ...]
+    map: np.ndarray
+    words: ClusterWords
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What people, or simulated players, said about one classifier or all, and the labels made of it.
+
+    `trust` says of each player how far to rely on them, in [0, 1]; `weights` by round what its cluster weighed.
+    """
+
+    answers: tuple[Answer, ...]
+    vocabulary: Vocabulary
+    trust: Mapping[str, float]
+    weights: Mapping[int, float]
+    simulated: bool
+
+    def on(self, view: NetworkView) -> Said:
+        """The words on the clusters of a view, by layer and cluster.
+
+        What was said of a cluster that is another one now, because maps are grouped otherwise, is left out.
+        """
+        now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
+        about = self._about.get((view.image.sha256, view.target_label), ())
+        same = [
+            answer
+            for answer in about
+            if abs(now.get((answer.layer, answer.cluster), np.inf) - self.weights[answer.round]) < SAME
+        ]
+        return words_of(same, self.vocabulary, self.trust)
+
+    @cached_property
+    def _about(self) -> Mapping[tuple[str, str], Sequence[Answer]]:
+        """Answers by picture and class."""
+        found: defaultdict[tuple[str, str], list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            found[answer.image_hash, answer.true_class].append(answer)
+        return found
+
+
+def lexicon(
+    store: Store,
+    classifier: Classifier | None = None,
+    *,
+    simulated: bool = False,
+    encoder: str = DEFAULT_ENCODER,
+    group: Grouping = group_by_distance,
+) -> Lexicon:
+    """Clean, group and name what was said, of people or of simulated players, never of both together.
+
+    Args:
+        store: where the answers are.
+        classifier: only what was said about it; without one about all. Its classes' other names are dropped from
+            what was typed, as the classes are.
+        simulated: what simulated players said.
+        encoder: a name for `sentence_encoder`.
+        group: how phrases are brought together.
+
+    Raises:
+        UsageError: the extra `words` is not installed.
+    """
+    given = answers(store, simulated=simulated, model=classifier.fingerprint if classifier else None)
+    phrases = phrases_of(given)
+    names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
+    encode = sentence_encoder(encoder) if phrases else None
+    trust = {each.player: each.ability for each in reliability(given, gold_rounds(store), option_counts(store))}
+    vocabulary = find_labels(phrases, names, encode=encode, group=group)
+    return Lexicon(tuple(given), vocabulary, trust, round_weights(store), simulated)
+
+
+def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
+    """Gives the words on a view of this classifier and where they come from; None while nobody said anything.
+
+    Words of simulated players are taken where there are none of people, and told from them.
+    """
+    if not is_there():
+        return None
+    with open_store() as store:
+        said = [answers(store, simulated=kind, model=classifier.fingerprint) for kind in (False, True)]
+        if not any(said):
+            return None
+        known = lexicon(store, classifier, simulated=not said[0])
+
+    def name(view: NetworkView) -> tuple[Words, str]:
+        found = known.on(view)
+        return scores_of(found), about_words(known, found) if found else ""
+
+    return name
+
+
+def about_words(known: Lexicon, found: Said) -> str:
+    """Who gave the words on a view, in a sentence."""
+    games = sum(each.won + each.lost + each.resigned for each in found.values())
+    if known.simulated:
+        return f"simulated; no person said them. They come from {games} games of programs that play at random."
+    return f"from {games} games that people played with this photo; a larger number fits better."
+
+
+def label_score(count: float, mean_stage: float, *, right: bool) -> float:
+    """How well a label fits: often given, seen early, and a quarter where no guess behind it was right.
+
+    Source: Bianchi et al. 2024, s = count · (1 − 0.1 · mean stage).
+    """
+    return count * (1 - PER_STAGE * mean_stage) * (1 if right else ALL_WRONG)
+
+
+def phrases_of(answers: Iterable[Answer]) -> list[Phrase]:
+    """What was typed, each with the class that its player had guessed."""
+    return [
+        Phrase(text, answer.guess, answer.language)
+        for answer in answers
+        if answer.guess is not None
+        for text in answer.labels
+    ]
+
+
+def words_of(
+    answers: Iterable[Answer], vocabulary: Vocabulary, trust: Mapping[str, float] | None = None
+) -> dict[tuple[str, int], ClusterWords]:
+    """The words on each cluster of one picture that somebody played, from all answers about the picture.
+
+    With `trust`, in [0, 1] by player, an answer counts in a score as much as its player is trusted; the paper has no
+    such thing, and without it three players of whom one means harm end in a tie. Of equal labels the one that is said
+    more often anywhere comes first.
+    """
+    games: defaultdict[tuple[str, int], list[Answer]] = defaultdict(list)
+    for answer in answers:
+        games[answer.layer, answer.cluster].append(answer)
+    scoring = _Scoring(vocabulary, trust or {})
+    return {cluster: scoring.words(played) for cluster, played in games.items()}
+
+
+def scores_of(words: Said) -> Words:
+    """Labels and scores alone, as a picture of the view takes them: those that come near the best.
+
+    What no person said is marked so on every label: pictures travel without the page that explains them.
+    """
+    return {
+        cluster: tuple(
+            (f"{label.name}{SIMULATED if said.simulated else ''}", label.score)
+            for label in said.labels
+            if label.score >= NEAR * said.labels[0].score
+        )
+        for cluster, said in words.items()
+    }
+
+
+def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
+    """The layer's clusters with words, those that share a best label as one, heaviest first.
+
+    Sharing is passed on: A and B, B and C unite all three. Source: Bianchi et al. 2024, label merging.
+    """
+    played = [cluster for cluster in layer.clusters if (layer.name, cluster.index) in words]
+    groups: list[tuple[set[str], list[Cluster]]] = []
+    for cluster in played:
+        names, members = set(words[layer.name, cluster.index].best), [cluster]
+        for group in [group for group in groups if group[0] & names]:
+            groups.remove(group)
+            names |= group[0]
+            members = [*group[1], *members]
+        groups.append((names, members))
+    united = [_united(layer.name, members, words) for _, members in groups]
+    return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    vocabulary: Vocabulary
+    trust: Mapping[str, float]
+
+    def words(self, answers: Sequence[Answer]) -> ClusterWords:
+        behind: defaultdict[str, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            for name in self._names(answer):
+                behind[name].append(answer)
+        said = self.vocabulary.said
+        scored = (self._scored(name, given) for name, given in behind.items())
+        resigned = sum(answer.guess is None for answer in answers)
+        won = sum(answer.won for answer in answers)
+        return ClusterWords(
+            tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
+            won,
+            len(answers) - won - resigned,
+            resigned,
+            float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
+            any(answer.simulated for answer in answers),
+        )
+
+    def _names(self, answer: Answer) -> set[str]:
+        """The labels of one answer; to say the same twice is to say it once."""
+        found = {self.vocabulary.name_of(phrase) for phrase in phrases_of([answer])}
+        return {name for name in found if name is not None}
+
+    def _scored(self, name: str, behind: Sequence[Answer]) -> ScoredLabel:
+        stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
+        weight = sum(self.trust.get(answer.player, 1.0) for answer in behind)
+        return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
+
+
+def _ranked(labels: Iterable[ScoredLabel]) -> tuple[ScoredLabel, ...]:
+    return tuple(sorted(labels, key=lambda label: (-label.score, label.name)))
+
+
+def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
+    said = [words[layer, cluster.index] for cluster in clusters]
+    weights = np.array([cluster.weight for cluster in clusters])
+    shares = np.abs(weights) / np.abs(weights).sum()
+    games = np.array([each.won + each.lost + each.resigned for each in said])
+    return United(
+        tuple(cluster.index for cluster in clusters),
+        float(weights.sum()),
+        tuple(channel for cluster in clusters for channel in cluster.maps),
+        np.tensordot(shares, np.stack([cluster.map for cluster in clusters]), 1).astype(np.float32),
+        ClusterWords(
+            _together(said, shares),
+            sum(each.won for each in said),
+            sum(each.lost for each in said),
+            sum(each.resigned for each in said),
+            float(np.average([each.mean_stage for each in said], weights=games)),
+            any(each.simulated for each in said),
+        ),
+    )
+
+
+def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredLabel, ...]:
+    """Scores of united clusters: the mean by weight, a label that a cluster lacks counting 0 there."""
+    found: defaultdict[str, list[tuple[float, ScoredLabel]]] = defaultdict(list)
+    for share, each in zip(shares, said, strict=True):
+        for label in each.labels:
+            found[label.name].append((float(share), label))
+    return _ranked(
+        ScoredLabel(
+            name,
+            sum(share * label.score for share, label in labels),
+            sum(label.count for _, label in labels),
+            float(np.average([label.mean_stage for _, label in labels], weights=[label.count for _, label in labels])),
+            any(label.right for _, label in labels),
+        )
+        for name, labels in found.items()
+    )
+
+
+def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: categories.synonyms[index]
+        for index, name in enumerate(categories.names)
+        if name in classes and categories.synonyms
+    }
