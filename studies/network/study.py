@@ -179,7 +179,7 @@ def _test(
 
 def _beside(classifier: Classifier, photos: Sequence[Path], out: Path) -> Iterator[str]:
     """The view of one photo of each group, and Grad-CAM, LIME and SHAP of the same."""
-    pictures = [each.picture for each in explain_network_each(classifier, photos, NetworkRequest()) if each.picture]
+    pictures = [each.value for each in explain_network_each(classifier, photos, NetworkRequest()) if each.value]
     write_network_report(out / "views", [(each, None) for each in pictures])
     request = Request.of(classifier, METHODS, samples=SAMPLES)
     outcomes = list(explain_each(classifier, photos, request))

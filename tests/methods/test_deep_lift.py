@@ -241,7 +241,7 @@ class _Logits(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        from seewhy.models.outputs import find_logits
+        from seewhy.models.classifier import find_logits
 
         return find_logits(self.network(x))
 

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, spectral_norm
 import zoo
 from seewhy.errors import NonFinite
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.models.inference import Inference, exact_copy, fast_precision, inference_copy
 from seewhy.models.load import SOURCES
 

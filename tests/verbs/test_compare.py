@@ -21,7 +21,7 @@ from seewhy.metrics import CONTROLS, Score, find_metric, metric_info
 from seewhy.metrics.cells import in_cells
 from seewhy.metrics.controls import RandomMap, SobelEdges
 from seewhy.models import Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.verbs import Contest, compare
 from seewhy.verbs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST, chosen_methods
 from verbs.conftest import WHITE

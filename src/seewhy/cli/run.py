@@ -107,12 +107,13 @@ def cell_text(value: Any) -> str:
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
-    Its first parameter is the `Run`. `defaults` are those of shared options that differ here; one whose help differs,
-    too, is declared by the function itself and counts in the run as well.
+    A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
+    differs, too, is declared by the function itself and counts in the run as well.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+        parameters = inspect.signature(body, eval_str=True).parameters
+        own = [each for each in parameters.values() if each.name != "run"]
         named = {each.name for each in own}
         added = [
             inspect.Parameter(
@@ -125,7 +126,8 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
         def run_command(**given: Any) -> None:
             common = {key: value for key, value in given.items() if key in SHARED}
             run = Run(**common)
-            tell(run, body(run, **{key: value for key, value in given.items() if key in named}))
+            asked = {key: value for key, value in given.items() if key in named}
+            tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
 
         run_command.__name__, run_command.__doc__ = body.__name__, body.__doc__
         run_command.__annotations__ = {each.name: each.annotation for each in (*own, *added)}

@@ -34,17 +34,30 @@ def canonical(name: str, known: Iterable[str], kind: str = "name", cure: str = "
         raise UnknownName(f"'{name}' may be any of {', '.join(sorted(alike))}; write the {kind} in full")
     if alike:
         return alike[0]
-    found = ", ".join(nearest(name, names)) or cure or ", ".join(sorted(names))
-    raise UnknownName(f"there is no {kind} '{name}'; nearest: {found}")
+    raise unknown(kind, name, names, cure)
 
 
-def nearest(name: str, known: Iterable[str], most: int = 4, cutoff: float = 0.3) -> list[str]:
-    """The `most` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
+def unknown(kind: str, name: str, known: Iterable[str], cure: str = "") -> UnknownName:
+    """The error for a `name` that nothing of this `kind` answers to: the nearest names, else the cure, else all names.
 
-    >>> nearest("methd", ["method", "target"])
-    ['method']
+    >>> str(unknown("fill", "blak", ["black", "grey"]))
+    "there is no fill 'blak'; nearest: black"
     """
-    return get_close_matches(name.lower().replace("_", "-"), [*known], n=most, cutoff=cutoff)
+    names = [*known]
+    found = ", ".join(nearest(name, names)) or cure or ", ".join(sorted(names))
+    return UnknownName(f"there is no {kind} '{name}'; nearest: {found}")
+
+
+def nearest(name: str, known: Iterable[str], count: int = 4, cutoff: float = 0.3) -> list[str]:
+    """The `count` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
+
+    Case counts for nothing, and `_` is `-`.
+
+    >>> nearest("grad_cam", ["Grad-CAM", "lime"])
+    ['Grad-CAM']
+    """
+    plain = {each.lower().replace("_", "-"): each for each in known}
+    return [plain[each] for each in get_close_matches(name.lower().replace("_", "-"), plain, n=count, cutoff=cutoff)]
 
 
 def _squeezed(name: str) -> str:

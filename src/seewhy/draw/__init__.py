@@ -21,9 +21,8 @@ from seewhy.draw.charts import (
 )
 from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
 from seewhy.draw.display import display
-from seewhy.draw.grid import GridRow, grid_html, grid_picture
 from seewhy.draw.overlay import NOTHING, View, blank, boxed, crop, cut, fit, overlay, photo, spotlight
-from seewhy.draw.panel import Legend, Tile, panel, tile
+from seewhy.draw.panel import GridRow, Legend, Tile, grid_html, grid_picture, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
 
 __all__ = [

@@ -407,17 +407,20 @@ def _weights(weights: Sequence[Weight], width: int) -> Drawing:
     right = width - max(font(SIZE).getlength(number) for number in numbers) - GAP
     lowest = min(0.0, *(each.value - (each.margin or 0) for each in weights))
     highest = max(0.0, *(each.value + (each.margin or 0) for each in weights))
-    unit = (right - left) / (highest - lowest or 1)
-    zero = math.floor(left - lowest * unit) + 0.5  # lines through the middle of pixels are sharp
+    span = highest - lowest or 1
+    zero = math.floor(left - (right - left) * (lowest / span)) + 0.5  # lines through the middle of pixels are sharp
+
+    def x(value: float) -> float:
+        return zero + (right - left) * (value / span)
 
     def shapes() -> Iterator[Shape]:
         for place, (each, number) in enumerate(zip(weights, numbers, strict=True)):
-            middle, tip = WEIGHT_ROW * (place + 0.5), zero + each.value * unit
+            middle, tip = WEIGHT_ROW * (place + 0.5), x(each.value)
             fill = Paint(FOR if each.value > 0 else AGAINST, 1 if each.sure else PALE)
             yield Text(LEAN, middle + CENTRED * SIZE, each.name, SIZE, bold=True)
             yield Rect(min(zero, tip), middle - BAR / 2, abs(tip - zero), BAR, fill)
             if each.margin:
-                low, high, level = tip - each.margin * unit, tip + each.margin * unit, middle + 0.5
+                low, high, level = x(each.value - each.margin), x(each.value + each.margin), middle + 0.5
                 yield Line([(low, level), (high, level)], Stroke())
                 yield from (Line([(end, level - CAP), (end, level + CAP)], Stroke()) for end in (low, high))
             yield Text(width - LEAN, middle + CENTRED * SIZE, number, SIZE, "end")

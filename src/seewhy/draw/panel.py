@@ -1,14 +1,16 @@
-"""Panels: the photo beside what was found in it, with legends that say what the colours mean."""
+"""Panels: the photo beside what was found in it, with legends that say what the colours mean; and grids of many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from seewhy.draw.canvas import photo_uri
 from seewhy.draw.charts import Weight, weight_bars
 from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
 from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
@@ -22,6 +24,9 @@ NARROWEST = 320
 GAP, MARGIN = 28, 32
 BAR = 12
 MIDDLE_GREY = 128
+CELL = 280  # pixels of a cell of a grid
+TABLE_STYLE = "border-collapse:collapse;background:#fff;color:#1b1f24"
+CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;overflow-wrap:anywhere"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,19 @@ class Tile:
     weights: tuple[Weight, ...] = ()
 
 
+@dataclass(frozen=True)
+class GridRow:
+    """The photo, what it is called and what was asked about it, and a picture with its caption in each column.
+
+    A cell is None where there is no result.
+    """
+
+    photo: Pixels
+    name: str
+    about: str
+    cells: tuple[tuple[Pixels, str] | None, ...]
+
+
 def tile(
     pixels: Pixels,
     values: Map,
@@ -115,6 +133,26 @@ def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, capt
     return ImageOps.expand(stack(blocks, GAP), MARGIN, PAPER)
 
 
+def grid_picture(columns: Sequence[str], rows: Sequence[GridRow]) -> Image.Image:
+    """Headings above, a line of pictures for each row; raises `UsageError` where there is no row."""
+    if not rows:
+        raise UsageError("there is nothing to draw: a grid needs at least one explanation")
+    lines = [beside([text_block(each, CELL, 17, bold=True) for each in ("Photo", *columns)], GAP, bottom=True)]
+    empty = Tile(np.full((1, 1, 3), 255, np.uint8), "")
+    for row in rows:
+        cells = [Tile(*cell) if cell else empty for cell in row.cells]
+        lines.append(_row([Tile(row.photo, row.about, heading=row.name), *cells], CELL, CELL))
+    return ImageOps.expand(stack(lines, GAP), MARGIN, PAPER)
+
+
+def grid_html(columns: Sequence[str], rows: Sequence[GridRow], note: str = "") -> str:
+    """The same as an HTML table that stands alone: pictures inside, nothing fetched, every name escaped."""
+    heads = "".join(f'<th style="{CELL_STYLE}">{escape(each)}</th>' for each in ("Photo", *columns))
+    lines = "".join(f"<tr>{_html_line(row)}</tr>" for row in rows)
+    below = f"<p>{escape(note)}</p>" if note else ""
+    return f'<table style="{TABLE_STYLE}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{below}'
+
+
 def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
     """What tiles have of each kind in a line of its own, so that each stands level with its neighbours."""
     nothing = Image.new("RGB", (width, 1), PAPER)
@@ -132,3 +170,18 @@ def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
 def _line(pen: ImageDraw.ImageDraw, words: tuple[str, str, str], top: int, width: int, size: int, ink: str) -> None:
     for at, anchor, word in zip((0, width / 2, width), ("la", "ma", "ra"), words, strict=True):
         pen.text((at, top), word, fill=ink, font=font(size), anchor=anchor)
+
+
+def _html_line(row: GridRow) -> str:
+    told = f"<br><b>{escape(row.name)}</b><br>{escape(row.about)}"
+    cells = [_html_picture(row.photo, row.name) + told]
+    for cell in row.cells:
+        alt = f"{row.name}: {row.about}"
+        cells.append(f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "")
+    return "".join(f'<td style="{CELL_STYLE}">{inside}</td>' for inside in cells)
+
+
+def _html_picture(pixels: Pixels, alt: str) -> str:
+    shown = fit(pixels, CELL)
+    size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
+    return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from seewhy.errors import ModelError, UnknownName
+from seewhy.models.capture import capture
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
 from seewhy.models.classifier import Classifier
-from seewhy.models.layers import default_layer
+from seewhy.models.layers import deepest_used, default_candidates
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Source
 from seewhy.models.sources.hub import Hub
@@ -47,8 +48,10 @@ class Encoder:
         """The deepest layer with a grid that the vector still depends on."""
         if not self.headless:
             return self.network.default_layer
-        network = self.network
-        return default_layer(network.layers, network.module, lambda: network.logits(network.probe()))
+        candidates = default_candidates(self.network.layers)
+        with capture(self.network.module, [layer.name for layer in candidates]) as seen:
+            vectors = self.network.logits(self.network.probe())
+        return deepest_used(candidates, seen, vectors)
 
 
 def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: str = "auto") -> Classifier:

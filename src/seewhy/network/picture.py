@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from seewhy import __version__
+from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import cut, percent, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import EXPLAINED, PALE
 from seewhy.draw.colors import AGAINST_FOR
 from seewhy.images import Box
 from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
-from seewhy.network.storage import save
-from seewhy.network.view import Cluster, NetworkView, Words
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
     from seewhy.images.image import Pixels
 
+SCHEMA = 1
 AGAINST = AGAINST_FOR[1]
 FAINT = 0.7  # opacity of what is said besides
 SHARPNESS = 2.5  # pixels of a picture to a pixel of the drawing: screens are fine, and people zoom
@@ -78,12 +82,66 @@ class NetworkPicture:
         half = -(-len(self.view.layers) // 2)
         return svg(_drawing(self.view, lay_out(self.view, self.words, max(half, 1)), self.spoken), page=name)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, as plain JSON values; `map` names each cluster's map in `maps.npz`."""
+        view, image = self.view, self.view.image
+        same = ("target_label", "probability", "classifier", "fingerprint", "clustering", "signed", "seed")
+        return {
+            "schema": SCHEMA,
+            "seewhy": __version__,
+            "image": {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)},
+            "network": {
+                **{name: getattr(view, name) for name in same},
+                "view": list(view.view),
+                "target": asdict(view.target),
+                "predictions": [asdict(each) for each in view.predictions],
+                "cost": view.cost._asdict(),
+                "layers": [self._layer_dict(number, layer) for number, layer in enumerate(view.layers)],
+            },
+        }
+
     def save(self, folder: str | Path) -> Path:
-        """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`; returns the folder."""
-        saved = save(self.view, Path(folder), self.words)
-        (saved / "network.svg").write_text(self.svg, "utf-8")
-        self.raster().save(saved / "network.png")
-        return saved
+        """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`, all or none; returns the folder.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        maps = {
+            _map_name(number, each): each.map
+            for number, layer in enumerate(self.view.layers)
+            for each in layer.clusters
+        }
+        with whole_folder(Path(folder)) as part:
+            self.view.image.to_pil().save(part / "image.png")
+            np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
+            write_json(part / "manifest.json", self.to_dict())
+            (part / "network.svg").write_text(self.svg, "utf-8")
+            self.raster().save(part / "network.png")
+        return Path(folder)
+
+    def _layer_dict(self, number: int, layer: LayerView) -> dict[str, Any]:
+        clusters = [
+            {
+                "index": each.index,
+                "weight": each.weight,
+                "maps": list(each.maps),
+                "map": _map_name(number, each),
+                "effect": each.effect._asdict() if each.effect else None,
+                "words": [
+                    {"label": label, "score": score} for label, score in self.words.get((layer.name, each.index), ())
+                ],
+            }
+            for each in layer.clusters
+        ]
+        return {
+            "name": layer.name,
+            "maps": layer.grid.channels,
+            "grid": [layer.grid.height, layer.grid.width],
+            "weight_kept": layer.weight_kept,
+            "outcome": layer.outcome,
+            "stability": layer.stability,
+            "clusters": clusters,
+        }
 
     def _repr_html_(self) -> str:
         return self.svg
@@ -119,6 +177,10 @@ def _drawing(view: NetworkView, layout: Layout, spoken: str) -> Drawing:
         *map(_class_row, layout.classes),
     ]
     return Drawing(round(layout.width), round(layout.height), spoken, shapes)
+
+
+def _map_name(number: int, cluster: Cluster) -> str:
+    return f"{number}-{cluster.index}"
 
 
 def _longest(box: Box) -> int:

@@ -17,8 +17,7 @@ from seewhy.methods.assemble import describe
 from seewhy.metrics import Metric, Score, Subject
 from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.models import Classifier, Target, load
-from seewhy.models.batches import BatchSize
-from seewhy.models.inference import inference_copy
+from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Plan, Unit, canonical
 from seewhy.study.work import Row, Work
 

@@ -20,8 +20,8 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.card import Architecture
+from seewhy.models.classifier import find_logits
 from seewhy.models.layers import head_layer
-from seewhy.models.outputs import find_logits
 from seewhy.models.sources.local import build
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.evaluate import Evaluation

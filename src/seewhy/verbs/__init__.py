@@ -17,7 +17,7 @@ from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, 
 from seewhy.verbs.evaluate import EvaluateResult, evaluate
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
 from seewhy.verbs.request import Request
@@ -36,7 +36,6 @@ __all__ = [
     "EvaluateResult",
     "ExplanationWriter",
     "Explanations",
-    "NetworkOutcome",
     "NetworkRequest",
     "PhotoResults",
     "PrototypeExplanations",

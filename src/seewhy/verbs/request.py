@@ -197,7 +197,8 @@ def _check_taken(given: Iterable[str], names: Sequence[str], asked: int) -> None
     unknown = sorted(set(given) - known)
     if not unknown:
         return
-    near = {each: nearest(each, [*known, *OWN], most=1, cutoff=ALIKE) for each in unknown}
+    others = [each for each in unknown if each != "layers"]  # as which `layer` was written
+    near = {each: nearest(each, [*known, *OWN], count=1, cutoff=ALIKE) for each in others}
     hints = [f"{each} → {found[0]}" for each, found in near.items() if found]
     hint = f"; did you mean {', '.join(hints)}?" if hints else ""
     listed = ", ".join(unknown)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from typing_extensions import override
 
 from seewhy.models.card import load_weights, read_weights
@@ -42,21 +43,21 @@ class Bundled(Source):
         return EfficientNetLite0(_package_network(classes)).eval()
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 with its parts under the names people know: stem, blocks, head, pool, classifier."""
+class EfficientNetLite0(nn.Sequential):
+    """EfficientNet-Lite0 with its parts under the names people know: logits `(N, classes)` of `(N, 3, 224, 224)`."""
 
     def __init__(self, package: nn.Module) -> None:
-        super().__init__()
         parts = dict(package.named_children())
-        self.stem = nn.Sequential(parts["_conv_stem"], parts["_bn0"], nn.ReLU6())
-        self.blocks = nn.Sequential(*parts["_blocks"].children())
-        self.head = nn.Sequential(parts["_conv_head"], parts["_bn1"], nn.ReLU6())
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2))
-        self.classifier = parts["_fc"]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, classes)` of `(N, 3, 224, 224)`."""
-        return self.classifier(self.pool(self.head(self.blocks(self.stem(x)))))
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2))
+        super().__init__(
+            OrderedDict(
+                stem=nn.Sequential(parts["_conv_stem"], parts["_bn0"], nn.ReLU6()),
+                blocks=nn.Sequential(*parts["_blocks"].children()),
+                head=nn.Sequential(parts["_conv_head"], parts["_bn1"], nn.ReLU6()),
+                pool=pool,
+                classifier=parts["_fc"],
+            )
+        )
 
 
 def _published() -> nn.Module:
