@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from seewhy.cases import About, Penultimate, Twins, build, find_twins
+from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
@@ -215,6 +215,6 @@ def _twins(classifier: Classifier, images: Sequence[Image], like: Folder, progre
     with TemporaryDirectory() as cases:
         try:
             base = build(like, embedder, Path(cases), About.of(like.root, embedder), progress).base
-            return [find_twins(base, embedder, image, TWINS) for image in images]
+            return [find_twins(Cases(base, embedder), image, TWINS) for image in images]
         except (ExplainError, UsageError):  # no linear head, no grid, or nothing but copies of them
             return nobody
