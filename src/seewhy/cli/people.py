@@ -181,7 +181,7 @@ def words(
     simulated: Simulated = False,
 ) -> Answer:
     """Clean and group the words that people typed, and say what each group is called."""
-    from seewhy.network.words import lexicon
+    from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store
     from seewhy.words import group_by_distance, group_by_silhouette
 
