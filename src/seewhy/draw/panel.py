@@ -41,22 +41,22 @@ class Legend:
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
         block = Image.new("RGB", (width, BAR + 38), PAPER)
-        block.paste(self._bar(width), (0, 0))
+        block.paste(Image.fromarray(self.bar(width, BAR)), (0, 0))
         pen = ImageDraw.Draw(block)
         _line(pen, self.words, BAR + 4, width, 13, INK)
         _line(pen, self.numbers, BAR + 22, width, 11, FAINT)
         return block
 
+    def bar(self, width: int, height: int) -> Pixels:
+        """The colours from end to end, over middle grey; RGB."""
+        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(height, axis=0)
+        under = np.full((height, width, 3), MIDDLE_GREY, np.uint8)
+        return blend(under, ramp, signed=self.signed, colors=self.colors)
+
     @property
     def words(self) -> tuple[str, str, str]:
         """What the ends and the middle mean."""
         return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
-
-    def _bar(self, width: int) -> Image.Image:
-        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
-        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
-        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
-        return Image.fromarray(bar)
 
     @property
     def numbers(self) -> tuple[str, str, str]:

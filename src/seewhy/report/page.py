@@ -16,12 +16,11 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.files import whole_file
-from seewhy.draw import Legend, data_uri, fit, overlay, percent, photo, photo_uri
+from seewhy.draw import Legend, data_uri, fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Explanation
 
 LARGE, SMALL = 640, 240
-MIDDLE_GREY = 128
 
 
 def render(template: str, **fields: Any) -> str:
@@ -79,10 +78,7 @@ def thumbnail(image: Image) -> Picture:
 
 def scale_bar(legend: Legend) -> str:
     """The colours of a legend from end to end, over middle grey, as a `data:` address."""
-    ramp = np.linspace(-1.0 if legend.signed else 0.0, 1.0, 256)[None]
-    under = np.full((8, 256, 3), MIDDLE_GREY, np.uint8)
-    bar = overlay(under, ramp, (0, 0, 256, 8), signed=legend.signed, colors=legend.colors, longest=256)
-    return data_uri(bar)
+    return data_uri(legend.bar(256, 8))
 
 
 @cache
