@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from seewhy.draw.canvas import photo_uri
+from seewhy.draw.canvas import data_uri, photo_uri
 from seewhy.draw.charts import Weight, weight_bars
 from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
 from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
@@ -41,22 +42,27 @@ class Legend:
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
         block = Image.new("RGB", (width, BAR + 38), PAPER)
-        block.paste(Image.fromarray(self.bar(width, BAR)), (0, 0))
+        block.paste(self._bar(width), (0, 0))
         pen = ImageDraw.Draw(block)
         _line(pen, self.words, BAR + 4, width, 13, INK)
         _line(pen, self.numbers, BAR + 22, width, 11, FAINT)
         return block
 
-    def bar(self, width: int, height: int) -> Pixels:
-        """The colours from end to end, over middle grey; RGB."""
-        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(height, axis=0)
-        under = np.full((height, width, 3), MIDDLE_GREY, np.uint8)
-        return blend(under, ramp, signed=self.signed, colors=self.colors)
+    @cached_property
+    def uri(self) -> str:
+        """The bar alone, as a `data:` address."""
+        return data_uri(self._bar(256))
 
     @property
     def words(self) -> tuple[str, str, str]:
         """What the ends and the middle mean."""
         return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
+
+    def _bar(self, width: int) -> Image.Image:
+        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
+        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
+        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
+        return Image.fromarray(bar)
 
     @property
     def numbers(self) -> tuple[str, str, str]:

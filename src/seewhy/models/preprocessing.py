@@ -112,6 +112,12 @@ class Preprocessing:
         std = pixels.new_tensor(self.std).view(1, -1, 1, 1)
         return (pixels - mean) / std
 
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        """Network input `(N, 3, h, w)` back to [0, 1]: the reverse of `normalize`."""
+        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
+        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        return inputs * std + mean
+
     def _problems(self) -> Iterator[str]:
         if not _are(self.size, int, 2) or min(self.size) < 1:
             yield f"size is (height, width) in pixels, not {self.size!r}"
