@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import planted
-from network.test_words import words
+from network.test_labels import words
 from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look

@@ -17,7 +17,7 @@ from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.network.words import lexicon, naming_of
+from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
