@@ -191,8 +191,7 @@ def words_of(
     games: defaultdict[tuple[str, int], list[Answer]] = defaultdict(list)
     for answer in answers:
         games[answer.layer, answer.cluster].append(answer)
-    scoring = _Scoring(vocabulary, trust or {})
-    return {cluster: scoring.words(played) for cluster, played in games.items()}
+    return {cluster: _words(played, vocabulary, trust or {}) for cluster, played in games.items()}
 
 
 def scores_of(words: Said) -> Words:
@@ -228,42 +227,32 @@ def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
     return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
 
 
-@dataclass(frozen=True)
-class _Scoring:
-    vocabulary: Vocabulary
-    trust: Mapping[str, float]
-
-    def words(self, answers: Sequence[Answer]) -> ClusterWords:
-        behind: defaultdict[str, list[Answer]] = defaultdict(list)
-        for answer in answers:
-            for name in self._names(answer):
+def _words(answers: Sequence[Answer], vocabulary: Vocabulary, trust: Mapping[str, float]) -> ClusterWords:
+    """What came of all answers about one cluster."""
+    behind: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        # A set: to say the same twice is to say it once.
+        for name in {vocabulary.name_of(phrase) for phrase in phrases_of([answer])}:
+            if name is not None:
                 behind[name].append(answer)
-        said = self.vocabulary.said
-        scored = (self._scored(name, given) for name, given in behind.items())
-        resigned = sum(answer.guess is None for answer in answers)
-        won = sum(answer.won for answer in answers)
-        return ClusterWords(
-            tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
-            won,
-            len(answers) - won - resigned,
-            resigned,
-            float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
-            any(answer.simulated for answer in answers),
-        )
-
-    def _names(self, answer: Answer) -> set[str]:
-        """The labels of one answer; to say the same twice is to say it once."""
-        found = {self.vocabulary.name_of(phrase) for phrase in phrases_of([answer])}
-        return {name for name in found if name is not None}
-
-    def _scored(self, name: str, behind: Sequence[Answer]) -> ScoredLabel:
-        stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
-        weight = sum(self.trust.get(answer.player, 1.0) for answer in behind)
-        return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
+    scored = (_scored(name, given, trust) for name, given in behind.items())
+    said = vocabulary.said
+    resigned = sum(answer.guess is None for answer in answers)
+    won = sum(answer.won for answer in answers)
+    return ClusterWords(
+        tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
+        won,
+        len(answers) - won - resigned,
+        resigned,
+        float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
+        any(answer.simulated for answer in answers),
+    )
 
 
-def _ranked(labels: Iterable[ScoredLabel]) -> tuple[ScoredLabel, ...]:
-    return tuple(sorted(labels, key=lambda label: (-label.score, label.name)))
+def _scored(name: str, behind: Sequence[Answer], trust: Mapping[str, float]) -> ScoredLabel:
+    stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
+    weight = sum(trust.get(answer.player, 1.0) for answer in behind)
+    return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
 
 
 def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
@@ -293,7 +282,7 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
     for share, each in zip(shares, said, strict=True):
         for label in each.labels:
             found[label.name].append((float(share), label))
-    return _ranked(
+    together = (
         ScoredLabel(
             name,
             sum(share * label.score for share, label in labels),
@@ -303,6 +292,7 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
         )
         for name, labels in found.items()
     )
+    return tuple(sorted(together, key=lambda label: (-label.score, label.name)))
 
 
 def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:
