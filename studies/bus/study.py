@@ -13,8 +13,8 @@ from itertools import combinations
 from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
-from seewhy.metrics.cells import cell_means
-from seewhy.metrics.correlation import spearman
+from seewhy.metrics.maps import cell_means
+from seewhy.metrics.maps import spearman
 from seewhy.report import write_explain_report
 from seewhy.verbs import Request, explain_each, save_each
 

@@ -14,8 +14,8 @@ import zoo
 from metrics.samples import RED, seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Method, find_method
-from seewhy.metrics import CONTROLS, Score, Subject, find_metric
-from seewhy.metrics.randomisation import in_stages, layers_of_weights, shuffle
+from seewhy.metrics import CONTROLS, Context, Score, find_metric
+from seewhy.metrics.robustness import in_stages, layers_of_weights, shuffle
 from seewhy.models import Classifier, Target
 from seewhy.models.black_box import black_box
 
@@ -23,7 +23,7 @@ from seewhy.models.black_box import black_box
 def judge(name: str, method: Method, classifier: Classifier, target: Target = RED, **settings: int) -> Score:
     image = planted.picture() if classifier.preprocessing.size[0] == planted.SIZE else zoo.photos(1)[0]
     found = method(classifier, [image], [[target]], generator=seeded())
-    subject = Subject(classifier, image, methods={found[0]: method})
+    subject = Context(classifier, image, methods={found[0]: method})
     return find_metric(name, **settings)(subject, found, generator=seeded())[0]
 
 

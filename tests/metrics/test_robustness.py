@@ -14,20 +14,20 @@ import zoo
 from metrics.samples import seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, Method, find_method
-from seewhy.metrics import CONTROLS, Score, Subject, find_metric
-from seewhy.metrics.ordering import soft_mask
+from seewhy.metrics import CONTROLS, Context, Score, find_metric
+from seewhy.metrics.maps import soft_mask
 from seewhy.metrics.robustness import max_sensitivity, stability
 from seewhy.models import Target
 
 
-def explained(method: Method) -> tuple[Subject, Explanation]:
+def explained(method: Method) -> tuple[Context, Explanation]:
     """Class 1 of a photo."""
     classifier, images = zoo.classifier("residual"), zoo.photos(1)
     (found,) = method(classifier, images, [[Target(1)]], generator=seeded(4))
-    return Subject(classifier, images[0], methods={found: method}), found
+    return Context(classifier, images[0], methods={found: method}), found
 
 
-def judge(name: str, subject: Subject, found: Explanation, **settings: Any) -> Score:
+def judge(name: str, subject: Context, found: Explanation, **settings: Any) -> Score:
     return find_metric(name, **settings)(subject, [found], generator=seeded())[0]
 
 
@@ -102,7 +102,7 @@ def test_the_explained_layer_is_explained_again():
     method = find_method("hires-cam", layers=("stem", "second"))
     classifier, images = zoo.classifier("residual"), zoo.photos(1)
     found = method(classifier, images, [[Target(1)]], generator=seeded())
-    subject = Subject(classifier, images[0], methods=dict.fromkeys(found, method))
+    subject = Context(classifier, images[0], methods=dict.fromkeys(found, method))
     for score in find_metric("stability")(subject, found, generator=seeded()):
         assert score.value == pytest.approx(1)
 
@@ -123,7 +123,7 @@ def test_coherency_is_the_correlation_of_a_repetition(signed):
 )
 def test_what_cannot_be_compared_says_why(name):
     subject, found = explained(find_method("grad-cam"))
-    stranger = judge(name, Subject(subject.classifier, subject.image), found)
+    stranger = judge(name, Context(subject.classifier, subject.image), found)
     assert stranger.value is None
     assert "cannot be made again" in stranger.reason
     empty = judge(name, *explained(CONTROLS["empty"]()))

@@ -10,7 +10,7 @@ import numpy as np
 from seewhy.cases.queries import Query, copies
 from seewhy.cases.twins import Beside, Twins, find_twins
 from seewhy.errors import UsageError
-from seewhy.metrics.correlation import spearman
+from seewhy.metrics.maps import spearman
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase

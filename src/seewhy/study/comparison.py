@@ -11,7 +11,7 @@ import numpy as np
 
 from seewhy.methods import Explanation, Outcome
 from seewhy.metrics import MetricInfo, Score
-from seewhy.metrics.cells import cell_means
+from seewhy.metrics.maps import cell_means
 from seewhy.study.statistics import bootstrap_interval, mean_ranks
 
 LEVEL = 0.05

@@ -15,7 +15,7 @@ from seewhy.images import Entry, Folder, Image, Mask
 from seewhy.methods import Explanation, Method
 from seewhy.methods.assemble import describe
 from seewhy.metrics import Metric, Score, Subject
-from seewhy.metrics.cells import reduced, sees_cells
+from seewhy.metrics.maps import reduced, sees_cells
 from seewhy.models import Classifier, Target, load
 from seewhy.models.batches import BatchSize
 from seewhy.models.inference import inference_copy

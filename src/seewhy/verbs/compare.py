@@ -14,7 +14,7 @@ from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, Outcome, find_method, method_info, suitable_methods
 from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric
-from seewhy.metrics.cells import reduced, sees_cells
+from seewhy.metrics.maps import reduced, sees_cells
 from seewhy.metrics.controls import RandomMap
 from seewhy.models import Classifier, Target
 from seewhy.study.comparison import Comparison, Trial
