@@ -14,7 +14,7 @@ import torch
 from benchmarks._timing import machine, take_turns, write_section
 from sklearn.neighbors import NearestNeighbors
 
-from seewhy.cases.neighbours import Neighbours, write_index
+from seewhy.cases.base import Neighbours, write_index
 
 VECTORS, DIMENSIONS, CLUSTERS, SPREAD = 1_000_000, 128, 1000, 0.6
 NEAREST, QUERIES = 10, 500

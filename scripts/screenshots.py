@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from seewhy.images import open_image, samples
-from seewhy.web.shell.page import Page, list_pages
+from seewhy.web.parts.page import Page, list_pages
 
 OUT = Path(__file__).resolve().parents[1] / "docs/img/app"
 WIDTHS = {"wide": 1280, "phone": 390}

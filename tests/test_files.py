@@ -37,4 +37,4 @@ def test_a_table_comes_back_with_its_numbers(tmp_path):
 
 
 def test_the_examples_of_the_module_run():
-    assert doctest.testmod(files) == (0, 2)
+    assert doctest.testmod(files) == (0, 3)

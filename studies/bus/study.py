@@ -13,8 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
-from seewhy.metrics.maps import cell_means
-from seewhy.metrics.maps import spearman
+from seewhy.metrics.maps import cell_means, spearman
 from seewhy.report import write_explain_report
 from seewhy.verbs import Request, explain_each, save_each
 

@@ -26,9 +26,9 @@ from seewhy.report.judging import share_words
 from seewhy.report.words import counted
 from seewhy.study.statistics import bootstrap_interval
 from seewhy.train.data import Pictures, open_pictures
+from seewhy.train.finetune import Training
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe, find_recipe
-from seewhy.train.training import Training
 from seewhy.verbs import evaluate, save_evaluation, train
 from seewhy.verbs.prototypes import train_prototypes_on
 
@@ -94,7 +94,7 @@ def _prototypes(given: argparse.Namespace, trained: Training, progress: Progress
     write_prototypes_report(run)
     found = run.trained.model.diagnosis
     verdict = "usable" if found.usable else f"not usable: {'; '.join(found.reasons)}"
-    return f"Prototypes: accuracy {found.accuracy:.1%} (the trunk's {found.trunk_accuracy:.1%}), {verdict}.\n"
+    return f"Prototypes: accuracy {found.accuracy:.1%} (the backbone's {found.backbone_accuracy:.1%}), {verdict}.\n"
 
 
 def _against_probe(given: argparse.Namespace, recipe: Recipe, progress: Progress) -> Iterator[str]:

@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import Classifier, Image, load
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
-from seewhy.methods import Outcome
-from seewhy.metrics.maps import cell_means
-from seewhy.metrics.maps import spearman
+from seewhy.metrics.maps import cell_means, spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.groups import Groups, find_classes, read_groups

@@ -237,7 +237,7 @@ def test_a_picture_changed_since_is_told(builds, folder, raw, tmp_path):
 
 
 def test_a_large_base_gets_an_index_and_a_smaller_one_in_its_place_none(tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.cases.neighbours.EXACT", 500)
+    monkeypatch.setattr("seewhy.cases.base.EXACT", 500)
     about = About("photos", "penultimate", "toy", "f", None, "toy")
     generator = np.random.default_rng(0)
     for count in (600, 400):

@@ -9,8 +9,7 @@ import torch
 import zoo
 from cases.squares import COLOURS, square
 from seewhy.cases import counterfactuals, find_counterfactuals, find_embedder
-from seewhy.cases.removal import least_removal
-from seewhy.cases.swaps import greedy_pairs, swap_cells
+from seewhy.cases.counterfactuals import greedy_pairs, least_removal, swap_cells
 from seewhy.engines import find_fill
 from seewhy.errors import UsageError
 from seewhy.models import black_box
@@ -118,7 +117,7 @@ def test_a_black_box_has_everything_but_swaps(builds, squares, colours, tmp_path
     found = find_counterfactuals(base, embedder, square("green", 5))
     assert found.swap is None
     assert found.unlike.case.prediction.index != 1
-    assert found.unlike.likeness.layer == "third"
+    assert found.unlike.maps.layer == "third"
 
 
 # --- Swaps --------------------------------------------------------------------------------------------------------

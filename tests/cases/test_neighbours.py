@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.cases import neighbours
-from seewhy.cases.neighbours import Neighbours, write_index
+from seewhy.cases import base
+from seewhy.cases.base import Neighbours, write_index
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def vectors():
 def index(vectors, tmp_path_factory):
     path = tmp_path_factory.mktemp("index") / "index.faiss"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "EXACT", 1000)
+        patch.setattr(base, "EXACT", 1000)
         assert write_index(vectors, path)
     return path
 
@@ -55,7 +55,7 @@ def test_where_there_are_fewer_the_row_is_minus_one(vectors):
 
 
 def test_an_index_finds_nearly_all_and_is_the_same_on_every_run(vectors, index, tmp_path, monkeypatch):
-    monkeypatch.setattr(neighbours, "EXACT", 1000)
+    monkeypatch.setattr(base, "EXACT", 1000)
     search = Neighbours(vectors, index)
     shares = [
         len({*search.nearest(vectors[row : row + 1], 10).rows[0]} & {*brute(vectors, vectors[row], 10)}) / 10
@@ -68,7 +68,7 @@ def test_an_index_finds_nearly_all_and_is_the_same_on_every_run(vectors, index, 
 
 def test_an_index_goes_on_until_it_has_found_what_is_asked_for(vectors, index, monkeypatch):
     """All that may be found lies far from the query: in lists that are not looked at first."""
-    monkeypatch.setattr(neighbours, "EXACT", 100)
+    monkeypatch.setattr(base, "EXACT", 100)
     search = Neighbours(vectors, index)
     query = vectors[:1]
     among = vectors @ query[0] < 0.2

@@ -3,11 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from cases.squares import square
-from seewhy.cases.likeness import Likeness
-from seewhy.cases.pictures import likeness_pictures, removal_picture, seen_picture, swap_pictures, twins_panel
-from seewhy.cases.removal import Removal
-from seewhy.cases.swaps import Cell, Pair, Swap
-from seewhy.cases.twins import find_twins
+from seewhy.cases.counterfactuals import Cell, Pair, Removal, Swap
+from seewhy.cases.pictures import removal_picture, seen_picture, similarity_pictures, swap_pictures, twins_panel
+from seewhy.cases.twins import SimilarityMaps, find_twins
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
 
@@ -27,15 +25,15 @@ def test_pictures_are_cut_to_what_the_network_saw():
     assert seen_picture(strip, Box(448.6, 0.2, 449.1, 0.4)).size
 
 
-def test_likeness_is_bright_where_it_is_on_both_and_on_one_scale():
+def test_similarity_is_bright_where_it_is_on_both_and_on_one_scale():
     own, other = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)
     own[0, 0], other[3, 3] = 2, 1
-    found = Likeness(own, VIEW, other, VIEW, "layer", 0.1)
+    found = SimilarityMaps(own, VIEW, other, VIEW, "layer", 0.1)
     assert not found.signed
-    mine, theirs = map(colourfulness, likeness_pictures(found, PHOTO, PHOTO, longest=300))
+    mine, theirs = map(colourfulness, similarity_pictures(found, PHOTO, PHOTO, longest=300))
     assert mine[:60, :60].mean() > 3 * mine[200:, 200:].mean()
     assert theirs[240:, 240:].mean() > 3 * theirs[:100, :100].mean()
-    assert Likeness(-own, VIEW, other, VIEW, "layer", 0.1).signed
+    assert SimilarityMaps(-own, VIEW, other, VIEW, "layer", 0.1).signed
 
 
 def test_swapped_cells_are_marked_on_both_pictures():

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import PIL.Image
 
-from seewhy.cases.prints import SIDE, differing_bits, picture_print
+from seewhy.cases.queries import SIDE, differing_bits, picture_print
 from seewhy.images import Image, open_image, samples
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from cases.squares import folder_of, square
 from seewhy.cases import find_embedder, find_twins
-from seewhy.cases.agreement import jaccard, twins_beside
-from seewhy.cases.twins import case_classes, trust_score
+from seewhy.cases.twins import case_classes, jaccard, trust_score, twins_beside
 from seewhy.errors import UsageError
 from seewhy.images import open_image
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image as Pillow
 
-from prototypes import squares, trunks
+from prototypes import backbones, squares
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("prototypes")
-    trunks.trunk_folder(trunks.picture_folder(root / "pictures"), root / "trunk")
+    backbones.backbone_folder(backbones.picture_folder(root / "pictures"), root / "backbone")
     Pillow.fromarray(squares.pixels("red", 700)).save(root / "photo.png")
     return root
 
@@ -24,13 +24,13 @@ def place(tmp_path_factory):
 def model(place):
     from seewhy.verbs import train_prototypes_on
 
-    train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=trunks.QUICK)
+    train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=backbones.QUICK)
     return place / "model"
 
 
 def test_train_writes_a_model_and_its_report(seewhy, place, tmp_path):
     few = ("--per-class", "2", "--copies", "0", "--warm-steps", "20")
-    run = seewhy("prototypes", "train", place / "pictures", "--trunk", f"file:{place / 'trunk'}", *few, "--json")
+    run = seewhy("prototypes", "train", place / "pictures", "--backbone", f"file:{place / 'backbone'}", *few, "--json")
     out = tmp_path / "seewhy-prototypes"
     assert run.code == (0 if run.json["usable"] else 1)
     assert run.json["usable"] == json.loads((out / "card.json").read_text())["usable"]
@@ -40,7 +40,15 @@ def test_train_writes_a_model_and_its_report(seewhy, place, tmp_path):
 
 def test_what_the_gate_refuses_is_a_failure_that_says_why(seewhy, place, tmp_path):
     run = seewhy(
-        *("prototypes", "train", place / "pictures", "--trunk", f"file:{place / 'trunk'}", "--out", tmp_path / "out"),
+        *(
+            "prototypes",
+            "train",
+            place / "pictures",
+            "--backbone",
+            f"file:{place / 'backbone'}",
+            "--out",
+            tmp_path / "out",
+        ),
         *("--recipe", "source1", "--joint-steps", "1"),
     )
     assert run.code == 1
@@ -73,7 +81,7 @@ def test_explain_leaves_a_folder(seewhy, place, model, tmp_path):
 def test_refused_prototypes_explain_nothing_unless_asked(seewhy, place, model, tmp_path):
     found = load_prototypes(model, refused=True)
     bad = replace(found, diagnosis=replace(found.diagnosis, confusion=((5, 0), (5, 0))))
-    save_prototypes(tmp_path / "bad", bad, trunks.TINY, {})
+    save_prototypes(tmp_path / "bad", bad, backbones.TINY, {})
     run = seewhy("prototypes", "explain", place / "photo.png", "--model", tmp_path / "bad")
     assert run.code == 1
     assert "not usable" in run.err
@@ -83,7 +91,7 @@ def test_refused_prototypes_explain_nothing_unless_asked(seewhy, place, model, t
     assert "did not pass the gate" in (tmp_path / "seewhy-out" / "report.html").read_text("utf-8")
 
 
-def test_a_trunk_of_other_classes_is_wrong_usage(seewhy, place):
-    run = seewhy("prototypes", "train", place / "pictures", "--trunk", "bundled:efficientnet-lite0")
+def test_a_backbone_of_other_classes_is_wrong_usage(seewhy, place):
+    run = seewhy("prototypes", "train", place / "pictures", "--backbone", "bundled:efficientnet-lite0")
     assert run.code == 2
     assert "seewhy train" in run.err

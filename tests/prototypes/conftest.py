@@ -1,4 +1,4 @@
-"""What tests of prototypes share: a folder of pictures, a trunk on disk, and a usable and a refused network."""
+"""What tests of prototypes share: a folder of pictures, a backbone on disk, and a usable and a refused network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from prototypes import trunks
+from prototypes import backbones
 from seewhy.prototypes.training import train_prototypes
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import open_parts
@@ -15,13 +15,13 @@ from seewhy.train.parts import open_parts
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Prototypes on a tiny residual network."""
-    folder = trunks.picture_folder(tmp_path_factory.mktemp("tiny") / "pictures")
-    classifier = trunks.trained_classifier(folder)
+    folder = backbones.picture_folder(tmp_path_factory.mktemp("tiny") / "pictures")
+    classifier = backbones.trained_classifier(folder)
     parts = open_parts(folder, (0.7, 0.3))
     training, validation = (
-        open_pictures(part, trunks.CLASSES, classifier.preprocessing)[0] for part in (parts.train, parts.validation)
+        open_pictures(part, backbones.CLASSES, classifier.preprocessing)[0] for part in (parts.train, parts.validation)
     )
-    return train_prototypes(classifier, training, validation, trunks.QUICK).model
+    return train_prototypes(classifier, training, validation, backbones.QUICK).model
 
 
 @pytest.fixture(scope="session")

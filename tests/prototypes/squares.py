@@ -1,4 +1,4 @@
-"""Grey pictures with a square of one colour in a random place, and a trunk that provably sees colours."""
+"""Grey pictures with a square of one colour in a random place, and a backbone that provably sees colours."""
 
 from __future__ import annotations
 

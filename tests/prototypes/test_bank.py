@@ -1,4 +1,4 @@
-"""Features kept are those that the trunk would give."""
+"""Features kept are those that the backbone would give."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 
 import planted
 from prototypes import squares
-from seewhy.prototypes.bank import features_of, filled_bank
-from seewhy.prototypes.network import Trunk
+from seewhy.prototypes.learning import features_of, filled_bank
+from seewhy.prototypes.network import Backbone
 from seewhy.train.data import Augmentation, Stream
 
 
 @pytest.fixture(scope="module")
-def trunk():
-    return Trunk.of(planted.classifier())
+def backbone():
+    return Backbone.of(planted.classifier())
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +22,31 @@ def pictures(tmp_path_factory):
     return squares.pictures(tmp_path_factory.mktemp("squares"), 4)
 
 
-def test_batches_are_what_the_trunk_makes_of_the_stream(trunk, pictures):
+def test_batches_are_what_the_backbone_makes_of_the_stream(backbone, pictures):
     stream = Stream(pictures, batch_size=5, seed=3, augmentation=Augmentation(), balanced=True)
-    bank = filled_bank(trunk, stream, copies=2)
+    bank = filled_bank(backbone, stream, copies=2)
     for step in range(2 * stream.steps_per_epoch):
         given, kept = stream(step), bank(step)
         assert torch.equal(given.indices, kept.indices)
         assert torch.equal(given.y, kept.y)
         with torch.no_grad():
-            torch.testing.assert_close(kept.x, trunk(given.x), atol=2e-3, rtol=2e-3)
+            torch.testing.assert_close(kept.x, backbone(given.x), atol=2e-3, rtol=2e-3)
 
 
-def test_when_all_copies_were_seen_they_come_again(trunk, pictures):
+def test_when_all_copies_were_seen_they_come_again(backbone, pictures):
     stream = Stream(pictures, batch_size=12, augmentation=Augmentation())
-    bank = filled_bank(trunk, stream, copies=2)
+    bank = filled_bank(backbone, stream, copies=2)
     first, third = bank(0), bank(2)
     assert torch.equal(first.x[first.indices.argsort()], third.x[third.indices.argsort()])
 
 
-def test_without_copies_the_pictures_stand_for_them(trunk, pictures):
-    bank = filled_bank(trunk, Stream(pictures), copies=0)
+def test_without_copies_the_pictures_stand_for_them(backbone, pictures):
+    bank = filled_bank(backbone, Stream(pictures), copies=0)
     assert torch.equal(bank.copies[0], bank.plain.half())
-    assert torch.equal(bank.plain, features_of(trunk, pictures))
+    assert torch.equal(bank.plain, features_of(backbone, pictures))
 
 
-def test_memory_limits_the_copies(trunk, pictures, monkeypatch):
-    one = features_of(trunk, pictures).numel() * 2
-    monkeypatch.setattr("seewhy.prototypes.bank.KEPT_BYTES", 3 * one)
-    assert len(filled_bank(trunk, Stream(pictures), copies=8).copies) == 3
+def test_memory_limits_the_copies(backbone, pictures, monkeypatch):
+    one = features_of(backbone, pictures).numel() * 2
+    monkeypatch.setattr("seewhy.prototypes.learning.KEPT_BYTES", 3 * one)
+    assert len(filled_bank(backbone, Stream(pictures), copies=8).copies) == 3

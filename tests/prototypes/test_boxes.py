@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seewhy.models import Box
-from seewhy.prototypes.boxes import on_picture, peak_box
+from seewhy.prototypes.explaining import on_picture, peak_box
 
 
 def test_the_box_lies_round_the_best_cell():

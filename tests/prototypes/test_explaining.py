@@ -1,4 +1,4 @@
-"""This looks like that: points that add up, and boxes where the likeness is."""
+"""This looks like that: points that add up, and boxes where the similarity is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from prototypes import squares
-from prototypes.trunks import CLASSES
+from prototypes.backbones import CLASSES
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.prototypes.explaining import explain_by_prototypes
+from seewhy.prototypes.explaining import (
+    explain_by_prototypes,
+    explanation_panel,
+    place_picture,
+    prototype_picture,
+)
 from seewhy.prototypes.model import Prototype
-from seewhy.prototypes.pictures import explanation_panel, match_words, place_picture, prototype_picture
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +44,11 @@ def test_the_best_match_comes_first_and_is_of_the_class(found):
             assert all(match.prototype.label == label for match in each.matches(label))
 
 
-def test_maps_are_the_likeness_of_every_patch(found, tiny_model):
-    head, trunk = tiny_model.network.head, tiny_model.network.trunk
+def test_maps_are_the_similarity_of_every_patch(found, tiny_model):
+    head, backbone = tiny_model.network.head, tiny_model.network.backbone
     for each in found:
         with torch.no_grad():
-            z = head.patches(trunk(tiny_model.classifier.preprocess([each.image])))[0]
+            z = head.patches(backbone(tiny_model.classifier.preprocess([each.image])))[0]
         cosines = torch.einsum("dhw,jd->jhw", z, head.unit_prototypes)
         np.testing.assert_allclose(each.maps, cosines.detach().numpy(), atol=1e-5)
 
@@ -67,7 +71,7 @@ def test_pictures_have_a_box(found, tiny_model):
     changed[top:bottom, left:right] = False
     assert not changed.any()
     assert prototype_picture(match.prototype, longest=64).shape == (64, 64, 3)
-    assert "points" in match_words(match)
+    assert "points" in match.words
 
 
 def test_the_panel_is_a_picture(found):

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from seewhy.prototypes.gate import Diagnosis
+from seewhy.prototypes.model import Diagnosis
 
 SOUND = Diagnosis(
     classes=("cat", "dog"),
     confusion=((45, 5), (4, 46)),
-    trunk_accuracy=0.92,
+    backbone_accuracy=0.92,
     mean_similarity=((0.9, 0.2), (0.1, 0.8)),
     usage=(40, 9, 51, 0),
     shared_patches=3,
@@ -33,24 +33,26 @@ def test_a_sound_network_passes():
 
 
 @pytest.mark.parametrize(
-    ("trunk", "usable"), [(0.96, True), (0.9600001, False), (0.97, False), (0.5, True)], ids=["5", "more", "6", "gain"]
+    ("backbone", "usable"),
+    [(0.96, True), (0.9600001, False), (0.97, False), (0.5, True)],
+    ids=["5", "more", "6", "gain"],
 )
-def test_five_points_may_be_lost_and_no_more(trunk, usable):
-    found = replace(SOUND, trunk_accuracy=trunk)
+def test_five_points_may_be_lost_and_no_more(backbone, usable):
+    found = replace(SOUND, backbone_accuracy=backbone)
     assert found.usable is usable
     assert usable or "more than 5 points are lost" in found.reasons[0]
 
 
 @pytest.mark.parametrize(("right", "usable"), [(25, True), (24, False)])
 def test_half_of_every_class_must_be_found(right, usable):
-    found = replace(SOUND, confusion=((500, 0), (50 - right, right)), trunk_accuracy=0.5)
+    found = replace(SOUND, confusion=((500, 0), (50 - right, right)), backbone_accuracy=0.5)
     assert found.usable is usable
     assert usable or found.reasons == ("of the pictures of “dog” it finds 48%, fewer than half",)
 
 
 def test_one_class_for_everything_is_refused():
     """What source 1 got: half right, everything called real."""
-    found = replace(SOUND, confusion=((50, 0), (50, 0)), trunk_accuracy=0.91)
+    found = replace(SOUND, confusion=((50, 0), (50, 0)), backbone_accuracy=0.91)
     assert found.accuracy == 0.5
     assert len(found.reasons) == 2
 

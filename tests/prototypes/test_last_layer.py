@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from seewhy.errors import ExplainError
-from seewhy.prototypes.last_layer import objective, solve_last_layer
+from seewhy.prototypes.finishing import objective, solve_last_layer
 
 CLASSES, PER_CLASS = 3, 4
 OWNERS = torch.arange(CLASSES).repeat_interleave(PER_CLASS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seewhy.prototypes.losses import cluster_cost, diversity_cost, separation_cost
+from seewhy.prototypes.learning import cluster_cost, diversity_cost, separation_cost
 
 OWNERS = torch.tensor([0, 0, 1, 1])
 NEAREST = torch.tensor([[3.0, 1.0, 4.0, 2.0], [5.0, 6.0, 8.0, 7.0], [0.5, 9.0, 0.25, 9.0]])

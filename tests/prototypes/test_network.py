@@ -1,4 +1,4 @@
-"""The network: distances by hand, the published similarity, and a trunk that is left alone."""
+"""The network: distances by hand, the published similarity, and a backbone that is left alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 
 import zoo
 from seewhy.errors import ModelError
-from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk, own_class
+from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork, own_class
 
 
-def head(likeness="cosine", owners=(0, 0, 1), classes=2):
+def head(measure="cosine", owners=(0, 0, 1), classes=2):
     torch.manual_seed(0)
-    return PrototypeHead(8, owners, classes, 5, likeness)
+    return PrototypeHead(8, owners, classes, 5, measure)
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def features():
     return torch.randn((3, 8, 4, 6), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("likeness", ["cosine", "log-distance"])
-def test_distances_are_those_of_every_patch_to_every_prototype(features, likeness):
-    made = head(likeness)
+@pytest.mark.parametrize("measure", ["cosine", "log-distance"])
+def test_distances_are_those_of_every_patch_to_every_prototype(features, measure):
+    made = head(measure)
     z, p, found = made.patches(features), made.unit_prototypes, made.distances(features)
     assert found.shape == (3, 3, 4, 6)
     for j in range(3):
@@ -71,26 +71,26 @@ def test_own_classes():
 
 
 @pytest.mark.parametrize("name", ["residual", "reused", "overlapping", "chunked", "tiny-vit", "channels-last"])
-def test_a_trunk_gives_what_the_layer_gives(name):
+def test_a_backbone_gives_what_the_layer_gives(name):
     classifier = zoo.classifier(name)
-    trunk = Trunk.of(classifier)
+    backbone = Backbone.of(classifier)
     with torch.no_grad():
-        found = trunk(zoo.inputs(3))
+        found = backbone(zoo.inputs(3))
     assert found.dim() == 4
-    assert found.shape[1:] == (trunk.grid.channels, trunk.grid.height, trunk.grid.width)
+    assert found.shape[1:] == (backbone.grid.channels, backbone.grid.height, backbone.grid.width)
     assert not any(part._forward_hooks for part in classifier.module.modules())
 
 
-def test_a_trunk_keeps_its_statistics_while_its_weights_learn():
-    trunk = Trunk.of(zoo.classifier("residual"))
-    made = PrototypeNetwork(trunk, head()).train()
+def test_a_backbone_keeps_its_statistics_while_its_weights_learn():
+    backbone = Backbone.of(zoo.classifier("residual"))
+    made = PrototypeNetwork(backbone, head()).train()
     assert made.head.training
-    before = trunk.module.norm.running_mean.clone()
+    before = backbone.module.norm.running_mean.clone()
     made(zoo.inputs(4)).sum().backward()
-    assert torch.equal(trunk.module.norm.running_mean, before)
-    assert trunk.module.stem.weight.grad.abs().sum() > 0
+    assert torch.equal(backbone.module.norm.running_mean, before)
+    assert backbone.module.stem.weight.grad.abs().sum() > 0
 
 
 def test_a_layer_without_a_grid_is_refused():
     with pytest.raises(ModelError, match="no grid over the picture"):
-        Trunk.of(zoo.classifier("residual"), "head")
+        Backbone.of(zoo.classifier("residual"), "head")

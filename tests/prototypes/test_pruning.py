@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from seewhy.prototypes.pruning import pure_enough, purity
+from seewhy.prototypes.finishing import pure_enough, purity
 
 LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
 

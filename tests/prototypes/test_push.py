@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seewhy.prototypes.push import Patch, assign_patches
+from seewhy.prototypes.finishing import Patch, assign_patches
 
 
 def literal(distances):

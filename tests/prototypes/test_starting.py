@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from seewhy.prototypes.learning import Probe, starting_points
 from seewhy.prototypes.network import PrototypeHead
-from seewhy.prototypes.starting import Probe, starting_points
 
 OWNERS = torch.tensor([0, 0, 1, 1])
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from hashlib import sha256
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import zoo
-from prototypes.trunks import TINY
+from prototypes.backbones import TINY
 from seewhy.errors import ModelError
 from seewhy.models import load
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
@@ -52,6 +55,21 @@ def test_what_the_gate_refused_is_never_written_as_usable(refused_model, tmp_pat
     with pytest.raises(ModelError, match=r"not usable: .*--refused"):
         load_prototypes(tmp_path / "model")
     assert not load_prototypes(tmp_path / "model", refused=True).diagnosis.usable
+
+
+def test_an_older_card_is_read(tiny_model, saved):
+    """Its keys and tensors had other names."""
+    card = json.loads((saved / "card.json").read_text())
+    card["trunk"], card["likeness"] = card.pop("backbone"), card.pop("measure")
+    card["diagnosis"]["trunk_accuracy"] = card["diagnosis"].pop("backbone_accuracy")
+    tensors = load_file(saved / "model.safetensors")
+    save_file({re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}, saved / "model.safetensors")
+    card["sha256"] = sha256((saved / "model.safetensors").read_bytes()).hexdigest()
+    (saved / "card.json").write_text(json.dumps(card))
+    found = load_prototypes(saved)
+    assert found.diagnosis == tiny_model.diagnosis
+    images = zoo.photos(2)
+    assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
 
 
 def test_as_a_plain_classifier_it_is_not_opened(saved):

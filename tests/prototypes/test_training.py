@@ -14,7 +14,7 @@ from prototypes import squares
 from seewhy.errors import Cancelled, UsageError
 from seewhy.images import Folder
 from seewhy.models import Classifier, Preprocessing
-from seewhy.prototypes.recipe import Recipe, find_recipe
+from seewhy.prototypes.learning import Recipe, find_recipe
 from seewhy.prototypes.training import train_prototypes
 from seewhy.train.data import open_pictures
 
@@ -49,7 +49,7 @@ def test_prototypes_are_patches_of_their_pictures(quick, coloured):
     places = {entry.path: place for place, entry in enumerate(training.entries)}
     for number, prototype in enumerate(quick.model.prototypes):
         with torch.no_grad():
-            found = network.head.patches(network.trunk(training.batch([places[prototype.source]]).x))
+            found = network.head.patches(network.backbone(training.batch([places[prototype.source]]).x))
         row, column = prototype.cell
         torch.testing.assert_close(found[0, :, row, column], network.head.unit_prototypes[number], atol=1e-5, rtol=0)
     assert len({prototype.source for prototype in quick.model.prototypes}) == len(quick.model.prototypes)
@@ -79,12 +79,12 @@ def test_the_classifier_and_the_random_state_stay_as_they_were(coloured):
     assert not classifier.module.training
 
 
-def test_joint_steps_train_the_trunk(coloured):
+def test_joint_steps_train_the_backbone(coloured):
     recipe = Recipe(per_class=2, size=8, copies=1, probe_steps=20, warm_steps=20, joint_steps=5)
     found = train_prototypes(planted.classifier(), *coloured, recipe)
-    assert [*found.history] == ["prototypes", "with the trunk"]
-    assert found.history["with the trunk"][-1]["step"] == 5
-    kernel = found.model.network.trunk.module.mix.weight
+    assert [*found.history] == ["prototypes", "with the backbone"]
+    assert found.history["with the backbone"][-1]["step"] == 5
+    kernel = found.model.network.backbone.module.mix.weight
     assert not torch.equal(kernel, planted.classifier().module.mix.weight)
 
 
@@ -92,7 +92,7 @@ def test_the_failing_recipe_is_caught_by_the_gate(coloured):
     """Source 1's: few steps, no augmentation, prototypes anywhere. Everything is called one class."""
     found = train_prototypes(planted.classifier(), *coloured, find_recipe("source1"), seed=1).model.diagnosis
     assert max(found.predictions.values()) == 30
-    assert found.trunk_accuracy == 1
+    assert found.backbone_accuracy == 1
     assert not found.usable
     assert any("points are lost" in reason for reason in found.reasons)
 
@@ -185,7 +185,7 @@ def test_planted_shapes_are_found_and_every_box_is_on_the_shape(shapes, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_failing_recipe_fails_on_shapes_and_is_caught(shapes, seed):
     diagnosis = train_prototypes(*shapes, find_recipe("source1"), seed=seed).model.diagnosis
-    assert diagnosis.trunk_accuracy > 0.95
+    assert diagnosis.backbone_accuracy > 0.95
     assert diagnosis.accuracy < 0.8
     assert not diagnosis.usable
 

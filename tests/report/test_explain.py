@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
+from seewhy.core.outcome import Outcome
 from seewhy.draw.bars import EXPLAINED
 from seewhy.errors import BadImage
 from seewhy.images import Image
-from seewhy.methods import Outcome, RegionWeights, Rule
+from seewhy.methods import RegionWeights, Rule
 from seewhy.methods.registry import method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report import write_explain_report

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prototypes import squares, trunks
+from prototypes import backbones, squares
 from prototypes.conftest import refused_model, tiny_model
 from report.test_explain import Page, failure
 from seewhy.errors import BadImage
@@ -26,12 +26,12 @@ HISTORY = {
 
 
 def trained(model, out, **changes):
-    run = PrototypeRun(out, "file:trunk", trunks.QUICK, {"train": 22, "validation": 10}, Trained(model, HISTORY))
+    run = PrototypeRun(out, "file:backbone", backbones.QUICK, {"train": 22, "validation": 10}, Trained(model, HISTORY))
     return Page(write_prototypes_report(replace(run, **changes)).read_text("utf-8"))
 
 
 def explained(model, out, *failures):
-    images = [Image(squares.pixels(label, 900), f"{label}.png") for label in trunks.CLASSES]
+    images = [Image(squares.pixels(label, 900), f"{label}.png") for label in backbones.CLASSES]
     found = explain_by_prototypes(model, images)
     return found, Page(write_prototype_explanations_report(out, found, failures).read_text("utf-8"))
 

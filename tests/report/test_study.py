@@ -14,8 +14,8 @@ from seewhy.images import Folder
 from seewhy.report import write_study_report
 from seewhy.report.study_photos import THUMBNAIL
 from seewhy.study import Failure, Plan, Result, Unit
+from seewhy.study.ledger import table
 from seewhy.study.summary import CHANCE, StudyResult
-from seewhy.study.tables import table
 
 MODELS = ("torchvision:vgg16", "torchvision:res_net&50")
 METHODS = ("grad-cam", "lime", CHANCE)

@@ -15,10 +15,9 @@ from seewhy.errors import BadImage
 from seewhy.report import write_evaluate_report, write_train_report
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.train.evaluate import Evaluation
-from seewhy.train.finetune import Epoch
+from seewhy.train.finetune import Epoch, Training
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import RECIPES, Recipe
-from seewhy.train.training import Training
 from seewhy.verbs import evaluate
 from tints import write_tints
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from seewhy.metrics import metric_info
-from seewhy.metrics.cells import cell_means
+from seewhy.metrics.maps import cell_means
 from seewhy.study.comparison import CELLS, agreement
 from seewhy.study.statistics import bootstrap_interval
 from study.contests import DOWN, IDLE, UP, comparison, trial

@@ -17,7 +17,7 @@ from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
 from seewhy.metrics import CONTROLS, Subject, find_metric
-from seewhy.metrics.cells import in_cells
+from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
 from seewhy.models.batches import BatchSize
 from seewhy.models.inference import inference_copy

@@ -8,7 +8,7 @@ import torch
 
 import planted
 import zoo
-from seewhy.core.home import cache_folder, home
+from seewhy.core.files import cache_folder, home
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import find_method

@@ -18,8 +18,8 @@ from seewhy.methods import find_method, suitable_methods
 from seewhy.methods.map_method import MapMethod
 from seewhy.methods.occlusion import Occlusion
 from seewhy.metrics import CONTROLS, Score, find_metric, metric_info
-from seewhy.metrics.cells import in_cells
 from seewhy.metrics.controls import RandomMap, SobelEdges
+from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
 from seewhy.models.black_box import black_box
 from seewhy.verbs import Contest, compare

@@ -64,7 +64,7 @@ def test_what_opens_is_told_from_what_does_not(files):
     assert [image.name for image in found.values()] == ["0a.png", "3b.png"]
     assert [each.source for each in failures] == [str(sources[1]), str(sources[2])]
     assert [each.error.code for each in failures] == ["not_an_image", "not_found"]
-    assert all(isinstance(each.error, BadImage) and not each.explanations for each in failures)
+    assert all(isinstance(each.error, BadImage) and not each.value for each in failures)
 
 
 def test_a_mask_is_seen_as_the_network_sees_its_picture(written, square):

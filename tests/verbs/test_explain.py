@@ -168,7 +168,7 @@ def test_files_come_back_in_order_with_what_went_wrong(toy, files):
     assert [outcome.error and outcome.error.code for outcome in outcomes] == [
         None, None, "not_an_image", "not_found", None
     ]  # fmt: skip
-    assert [each.image.name for outcome in outcomes for each in outcome.explanations] == [
+    assert [each.image.name for outcome in outcomes for each in outcome.value or ()] == [
         "0a.png", "1b.png", "4c.png"
     ]  # fmt: skip
 
@@ -177,15 +177,15 @@ def test_a_picture_the_network_cannot_cope_with_does_not_stop_the_rest(dazzled, 
     sources = files("awxb")
     good, white, _, last = explain_each(dazzled, sources, Request.of(dazzled))
     assert isinstance(white.error, NonFinite)
-    assert white.explanations == ()
+    assert white.value is None
     for outcome, source in ((good, sources[0]), (last, sources[3])):
-        np.testing.assert_allclose(outcome.explanations[0].values, explain(dazzled, source).values, atol=1e-6)
+        np.testing.assert_allclose(outcome.value[0].values, explain(dazzled, source).values, atol=1e-6)
 
 
 def test_every_method_is_asked_about_every_target_at_every_layer(toy, files):
     request = Request.of(toy, ["grad-cam", "layer-cam"], ["2", "1 vs 0"], layers=["conv", "relu"])
     (outcome,) = explain_each(toy, files("a"), request)
-    assert [(each.method, each.target, each.layer) for each in outcome.explanations] == [
+    assert [(each.method, each.target, each.layer) for each in outcome.value or ()] == [
         (method, target, layer)
         for method in ("grad-cam", "layer-cam")
         for target in (Target(2), Target(1, against=0))
@@ -197,17 +197,17 @@ def test_top_asks_about_the_likeliest_of_each_picture(toy, files):
     sources = files("abcde")
     outcomes = list(explain_each(toy, sources, Request.of(toy, top=3)))
     likeliest = [[best.index for best in toy.predict(seewhy.open_image(source), 3)] for source in sources]
-    assert [[each.target.index for each in outcome.explanations] for outcome in outcomes] == likeliest
+    assert [[each.target.index for each in outcome.value or ()] for outcome in outcomes] == likeliest
     assert len({tuple(each) for each in likeliest}) > 1, "the pictures differ, so that mixing them up would show"
     (all_of_them,) = explain_each(toy, sources[:1], Request.of(toy, top=99))
-    assert len(all_of_them.explanations) == zoo.CLASSES
+    assert len(all_of_them.value) == zoo.CLASSES
 
 
 def test_a_method_finds_the_same_in_any_company(toy, files):
     sources = files("ab")
     lime = find_method("lime")
     company = [find_method("rise", masks=20), lime]
-    among = [outcome.explanations[1] for outcome in explain_each(toy, sources, Request.of(toy, company, seed=3))]
+    among = [outcome.value[1] for outcome in explain_each(toy, sources, Request.of(toy, company, seed=3))]
     for found, source in zip(among, sources, strict=True):
         assert found.method == "lime"
         assert found.seed == 3
@@ -230,7 +230,7 @@ def test_a_folder_larger_than_a_chunk_stays_in_order(toy, files):
     letters = "a" * CHUNK + "xb"
     outcomes = list(explain_each(toy, files(letters), Request.of(toy)))
     assert [bool(outcome.error) for outcome in outcomes] == [letter == "x" for letter in letters]
-    assert [outcome.explanations[0].image.name for outcome in outcomes if not outcome.error] == [
+    assert [outcome.value[0].image.name for outcome in outcomes if not outcome.error] == [
         f"{place}{letter}.png" for place, letter in enumerate(letters) if letter != "x"
     ]
 

@@ -19,11 +19,9 @@ def test_each_picture_gets_its_likeliest_classes_best_first(toy, files):
     assert [answer.source for answer in answers] == [str(source) for source in sources]
     for answer, source in zip(answers, sources, strict=True):
         row = toy.probabilities([open_image(source)])[0]
-        assert [each.index for each in answer.predictions] == row.argsort(descending=True)[:3].tolist()
-        assert [each.probability for each in answer.predictions] == pytest.approx(
-            row.sort(descending=True)[0][:3].tolist()
-        )
-        assert [each.name for each in answer.predictions] == [f"class {each.index}" for each in answer.predictions]
+        assert [each.index for each in answer.value] == row.argsort(descending=True)[:3].tolist()
+        assert [each.probability for each in answer.value] == pytest.approx(row.sort(descending=True)[0][:3].tolist())
+        assert [each.name for each in answer.value] == [f"class {each.index}" for each in answer.value]
 
 
 def test_what_cannot_be_opened_or_answered_does_not_stop_the_rest(dazzled, files):
@@ -32,8 +30,8 @@ def test_what_cannot_be_opened_or_answered_does_not_stop_the_rest(dazzled, files
     assert isinstance(white.error, NonFinite)
     for answer in (good, last):
         assert answer.error is None
-        assert len(answer.predictions) == zoo.CLASSES
-    assert not any(answer.predictions for answer in (broken, missing, white))
+        assert len(answer.value) == zoo.CLASSES
+    assert not any(answer.value for answer in (broken, missing, white))
 
 
 def test_pictures_are_opened_one_after_the_other_and_told_of(toy, files):

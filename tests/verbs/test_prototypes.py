@@ -1,4 +1,4 @@
-"""Prototypes from a folder to a folder: the split of the trunk, what is written, what is refused."""
+"""Prototypes from a folder to a folder: the split of the backbone, what is written, what is refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from prototypes import squares, trunks
+from prototypes import backbones, squares
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.prototypes.recipe import Recipe
+from seewhy.prototypes.learning import Recipe
 from seewhy.train.card import PICTURES
 from seewhy.verbs import explain_prototypes, prototype_rows, save_prototype_explanations, train_prototypes_on
 
@@ -20,13 +20,15 @@ LITTLE = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("prototypes")
-    trunks.trunk_folder(trunks.picture_folder(root / "pictures"), root / "trunk")
+    backbones.backbone_folder(backbones.picture_folder(root / "pictures"), root / "backbone")
     return root
 
 
 @pytest.fixture(scope="module")
 def run(place):
-    return train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=trunks.QUICK)
+    return train_prototypes_on(
+        place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=backbones.QUICK
+    )
 
 
 def test_the_run_is_written_and_opened(run, place):
@@ -40,7 +42,7 @@ def test_the_run_is_written_and_opened(run, place):
 
 
 def test_what_was_found_is_written(run, place, tmp_path):
-    images = [Image(squares.pixels(label, 7), "a/photo.png") for label in trunks.CLASSES]
+    images = [Image(squares.pixels(label, 7), "a/photo.png") for label in backbones.CLASSES]
     found = explain_prototypes(place / "model", images, refused=True)
     save_prototype_explanations(found, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo", "photo-2"]
@@ -55,35 +57,35 @@ def test_what_was_found_is_written(run, place, tmp_path):
 
 def test_a_folder_that_holds_a_model_is_left_alone(run, place):
     with pytest.raises(UsageError, match="holds a model already"):
-        train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", place / "model", recipe=LITTLE)
+        train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=LITTLE)
 
 
-def test_what_the_trunk_has_learned_from_validates_nothing(place, tmp_path):
+def test_what_the_backbone_has_learned_from_validates_nothing(place, tmp_path):
     rows = [
         {"path": path.name, "class": path.parent.name, "part": "train", "sha256": digest}
         for path, digest in hashes(place / "pictures").items()
         if path.name >= "0004"
     ]
-    (place / "trunk" / PICTURES).write_text(json.dumps(rows))
+    (place / "backbone" / PICTURES).write_text(json.dumps(rows))
     try:
-        found = train_prototypes_on(place / "pictures", f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+        found = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
     finally:
-        (place / "trunk" / PICTURES).unlink()
+        (place / "backbone" / PICTURES).unlink()
     assert found.pictures["validation"] < 10
-    assert "the trunk has learned from them" in found.notes[-1]
+    assert "the backbone has learned from them" in found.notes[-1]
 
 
-def test_a_trunk_of_other_classes_is_refused(place, tmp_path):
+def test_a_backbone_of_other_classes_is_refused(place, tmp_path):
     other = squares.write_folder(tmp_path / "other", 4, classes=("blue", "red"))
     with pytest.raises(UsageError, match="knows other classes"):
-        train_prototypes_on(other, f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+        train_prototypes_on(other, f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
     assert not (tmp_path / "out").exists()
 
 
 def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):
-    folder = trunks.picture_folder(tmp_path / "pictures", 8)
+    folder = backbones.picture_folder(tmp_path / "pictures", 8)
     (folder / "red" / "broken.png").write_bytes(b"\x89PNG nothing")
-    found = train_prototypes_on(folder, f"file:{place / 'trunk'}", tmp_path / "out", recipe=LITTLE)
+    found = train_prototypes_on(folder, f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
     assert [path for path, _ in found.failures] == ["red/broken.png"]
 
 

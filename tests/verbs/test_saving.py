@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from report.samples import explanation, photo
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
-from seewhy.methods import Explanation, Outcome, RegionWeights
+from seewhy.methods import Explanation, RegionWeights
 from seewhy.models import Target
 from seewhy.verbs import save_each
 from seewhy.verbs.saving import folder_names

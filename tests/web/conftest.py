@@ -13,8 +13,8 @@ import planted
 from seewhy.images import Image
 from seewhy.people.rounds import add_rounds
 from seewhy.people.store import Store, open_store
-from seewhy.web.crowd import close_store
-from seewhy.web.desk import Desk, desk
+from seewhy.web.services.hub import Services, services
+from seewhy.web.services.storage import close_store
 from seewhy.web.settings import settings
 from web.browsing import chromium, home_of, server
 
@@ -28,14 +28,14 @@ def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Make the desk of this process anew, with these settings."""
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Services]]:
+    """Make the services of this process anew, with these settings."""
 
-    def anew(**chosen: object) -> Desk:
+    def anew(**chosen: object) -> Services:
         for name, value in {"models": TOY, "home": tmp_path / "home", **chosen}.items():
             monkeypatch.setenv(f"SEEWHY_{name.upper()}", str(value))
         stop()
-        return desk()
+        return services()
 
     monkeypatch.delenv("SEEWHY_DATABASE_URL", raising=False)
     yield anew
@@ -43,16 +43,16 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
 
 
 def stop() -> None:
-    if desk.cache_info().currsize:
-        desk().close()
+    if services.cache_info().currsize:
+        services().close()
     close_store()
-    desk.cache_clear()
+    services.cache_clear()
     settings.cache_clear()
 
 
 @pytest.fixture
-def at(start: Callable[..., Desk]) -> Desk:
-    """The desk with default settings."""
+def at(start: Callable[..., Services]) -> Services:
+    """The services with default settings."""
     return start()
 
 

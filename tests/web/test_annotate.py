@@ -19,9 +19,9 @@ from seewhy.models import Preprocessing
 from seewhy.people.masks import runs, save_mask
 from seewhy.people.players import join
 from seewhy.verbs import explain
-from seewhy.web.agreeing import agreement, nothing_to_compare
+from seewhy.verbs.agreement import agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, region_runs
-from seewhy.web.crowd import crowd
+from seewhy.web.services.storage import people_store
 from web.test_pages import html, opened
 
 CROPPED = Preprocessing((64, 64), resize=64, mean=(0, 0, 0), std=(1, 1, 1))
@@ -114,10 +114,10 @@ def test_a_speck_is_lost_on_the_way_to_the_network():
 
 
 def test_who_has_drawn_sees_which_explanations_agree(at):
-    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    image, ann = open_image("sample:cat"), join(people_store(), "ann")
     mask = np.zeros((image.height, image.width), bool)
     mask[100:200, 150:300] = True
-    save_mask(crowd(), ann, image.name, image.sha256, "object", mask, base=0, key="k")
+    save_mask(people_store(), ann, image.name, image.sha256, "object", mask, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
     assert not page.header
     page.session_state["player"] = ann
@@ -133,9 +133,9 @@ def test_who_has_drawn_sees_which_explanations_agree(at):
 
 @pytest.mark.parametrize("called", ["*b* :red[x] $c$ <i>a</i> -> [l](x)", "1. :material/home: `x`", "#\x00"])
 def test_a_label_is_shown_as_it_is(at, called):
-    image, ann = open_image("sample:cat"), join(crowd(), "ann")
+    image, ann = open_image("sample:cat"), join(people_store(), "ann")
     mask = np.zeros((image.height, image.width), bool)
-    save_mask(crowd(), ann, image.name, image.sha256, called, mask, base=0, key="k")
+    save_mask(people_store(), ann, image.name, image.sha256, called, mask, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
     page.session_state["player"] = ann
     page.session_state["annotate-label"] = called
@@ -150,8 +150,8 @@ def test_a_label_is_shown_as_it_is(at, called):
 def test_nobody_sees_what_others_drew(at):
     image = open_image("sample:cat")
     everything = np.ones((image.height, image.width), bool)
-    save_mask(crowd(), join(crowd(), "ann"), "cat", image.sha256, "object", everything, base=0, key="k")
+    save_mask(people_store(), join(people_store(), "ann"), "cat", image.sha256, "object", everything, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
-    page.session_state["player"] = join(crowd(), "bob")
+    page.session_state["player"] = join(people_store(), "bob")
     page.run()
     assert not page.header

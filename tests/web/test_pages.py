@@ -9,10 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 import seewhy.web
 from seewhy.models import DEFAULT_MODEL
-from seewhy.web.shell.page import list_pages
+from seewhy.web.parts.page import list_pages
+from seewhy.web.services.reports import training_files
 from web.zips import two_classes
 
-SCRIPT = Path(seewhy.web.__file__).parent / "shell/script.py"
+SCRIPT = Path(seewhy.web.__file__).parent / "parts/script.py"
 TIMEOUT = 60
 
 
@@ -26,7 +27,7 @@ def opened(app: AppTest, title: str) -> AppTest:
     page = next(each for each in list_pages() if each.title == title)
 
     def script(title: str) -> None:
-        from seewhy.web.shell.page import list_pages
+        from seewhy.web.parts.page import list_pages
 
         next(each for each in list_pages() if each.title == title).show()
 
@@ -99,7 +100,7 @@ class TestExplain:
         from web.conftest import TOY
 
         gate, at = threading.Event(), start(queue_length=1)
-        at.shelf.get(TOY)
+        at.models.get(TOY)
         at.submit(TOY, "the first of all", lambda *_: gate.wait(TIMEOUT))
         page = opened(AppTest.from_file(SCRIPT), "Explain")
         assert "Many people are asking right now" in page.warning[0].value
@@ -156,8 +157,7 @@ class TestStudies:
 
     def test_a_study_is_browsed_down_to_a_photo(self, at):
         from seewhy.study import Result
-        from seewhy.study.ledger import open_ledger
-        from seewhy.study.tables import write
+        from seewhy.study.ledger import open_ledger, write
         from verbs.test_studies import PLAN, rows
 
         out = at.settings.studies_folder / "first"
@@ -192,8 +192,8 @@ class TestTrain:
         assert not page.error
         assert "“mine”" in page.success[0].value
         assert page.get("iframe")
-        (found,) = page.session_state["visit"].taught
-        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(found.files())
+        (found,) = page.session_state["session"].trained
+        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(training_files(found))
 
     def test_public_installations_do_not_offer_it(self, start):
         from seewhy.web.pages.train import PAGE
@@ -221,7 +221,7 @@ class TestCases:
         for image in zoo.photos(6):
             image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
         base = at.settings.cases_folder / "first"
-        build_cases(tmp_path / "photos", at.shelf.get(TOY), base, model=TOY)
+        build_cases(tmp_path / "photos", at.models.get(TOY), base, model=TOY)
         page = opened(AppTest.from_file(SCRIPT), "Cases")
         assert page.get("iframe")
         page.button_group(key="cases-kind").set_value("What would turn it").run()
@@ -235,7 +235,7 @@ class TestCases:
         (tmp_path / "photos").mkdir()
         for image in zoo.photos(3):
             image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
-        build_cases(tmp_path / "photos", at.shelf.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
+        build_cases(tmp_path / "photos", at.models.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
         page = opened(AppTest.from_file(SCRIPT), "Cases")
         assert "there is no model" in page.error[0].value
 

@@ -8,9 +8,9 @@ from streamlit.testing.v1 import AppTest
 from people.samples import CLASSES, new_round, rounds
 from seewhy.people.players import LONGEST_NAME, join
 from seewhy.people.rounds import add_rounds, answers
-from seewhy.web.crowd import crowd
 from seewhy.web.pages.play import words_of
-from seewhy.web.shell.player import known_as
+from seewhy.web.parts.players import known_as
+from seewhy.web.services.storage import people_store
 from web.test_pages import html, opened
 
 
@@ -43,7 +43,7 @@ def test_who_comes_in_reads_the_rules_and_says_a_name(play):
 
 
 def test_a_game_is_won_after_a_second_look(play):
-    add_rounds(crowd(), [new_round(1)])
+    add_rounds(people_store(), [new_round(1)])
     page = joined(play)
     before = html(page)
     assert "A piece of a photo: 2 % of it" in before
@@ -52,7 +52,7 @@ def test_a_game_is_won_after_a_second_look(play):
     assert not page.exception
     assert "Right! 50 points" in page.success[0].value
     assert "The whole photo: cat" in html(page)
-    (kept,) = answers(crowd())
+    (kept,) = answers(people_store())
     assert (kept.guess, kept.stage, kept.labels) == ("cat", 1, ("ears", "whiskers"))
     assert [each.value for each in page.metric if each.label == "Points"] == ["50"]
     assert "ann (you)" in html(page)
@@ -61,7 +61,7 @@ def test_a_game_is_won_after_a_second_look(play):
 
 
 def test_a_wrong_guess_and_giving_up_tell_the_class(play):
-    add_rounds(crowd(), rounds(2))
+    add_rounds(people_store(), rounds(2))
     page = joined(play)
     true = {number: CLASSES[number - 1] for number in (1, 2)}
     number = int(next(each.key for each in page.text_input).removeprefix("play-words-"))
@@ -73,27 +73,27 @@ def test_a_wrong_guess_and_giving_up_tell_the_class(play):
 
 
 def test_a_guess_without_words_is_asked_for_again_and_keeps_the_round(play):
-    add_rounds(crowd(), [new_round(1)])
+    add_rounds(people_store(), [new_round(1)])
     page = guessed(joined(play), "cat", " , ")
     assert "a few words" in page.warning[0].value
-    assert not answers(crowd())
+    assert not answers(people_store())
     assert "Right!" in guessed(page, "cat", "ears").success[0].value
 
 
 def test_a_name_is_its_owners_unless_names_are_trusted(play):
-    join(crowd(), "ann")
+    join(people_store(), "ann")
     assert "choose another name" in joined(play, "ann").error[0].value
 
 
 def test_in_a_classroom_a_name_is_enough(start):
     start(sign_in="names")
-    join(crowd(), "ann")
+    join(people_store(), "ann")
     page = joined(opened(AppTest.from_string(""), "Play"), "ann")
     assert "nothing to play yet" in page.info[0].value
 
 
 def test_names_are_text_and_nothing_else(play):
-    add_rounds(crowd(), [new_round(1)])
+    add_rounds(people_store(), [new_round(1)])
     page = guessed(joined(play, "<img src=x onerror=alert(1)>"), "cat", "ears")
     assert "<img src=x" not in html(page)
 

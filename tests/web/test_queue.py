@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from seewhy.errors import Cancelled, QueueFull, SeewhyError, UnknownName, UsageError
-from seewhy.web.queue import KEPT, Job, Queue, State
+from seewhy.web.services.queue import KEPT, Job, Queue, State
 
 SOON = 5.0
 

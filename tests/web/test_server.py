@@ -11,7 +11,7 @@ from streamlit.config import set_option
 from streamlit.runtime import Runtime
 
 from seewhy.web.rest.api import make_api
-from seewhy.web.server import configuration, guards, make_app
+from seewhy.web.server import configuration, make_app, middleware
 from seewhy.web.settings import Settings
 
 
@@ -69,7 +69,7 @@ def test_the_apps_own_pages_need_no_cookie_to_do_so(client):
 
 def test_only_named_hosts_answer_where_some_are_named(start):
     at = start(hosts="app.example.org")
-    client = TestClient(Starlette(routes=[Mount("/api", app=make_api())], middleware=guards(at.settings)))
+    client = TestClient(Starlette(routes=[Mount("/api", app=make_api())], middleware=middleware(at.settings)))
     assert client.get("/api/health").status_code == 400
     for host in ("app.example.org", "127.0.0.1:8501"):  # the health check asks for the machine itself
         assert client.get("/api/health", headers={"host": host}).status_code == 200
@@ -82,5 +82,5 @@ def test_public_installations_tell_no_tracebacks_and_take_no_training_sets():
 
 
 def test_the_guards_stand_in_order():
-    names = [each.cls.__name__ for each in guards(Settings())]
+    names = [each.cls.__name__ for each in middleware(Settings())]
     assert names == ["SecureHeaders", "SameOrigin", "PaceLimit", "BodyLimit"]

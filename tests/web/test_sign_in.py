@@ -6,8 +6,7 @@ import pytest
 
 from seewhy.errors import UsageError
 from seewhy.web.server import make_app
-from seewhy.web.settings import Settings
-from seewhy.web.sign_in import sign_in_secrets
+from seewhy.web.settings import Settings, sign_in_secrets
 
 PROVIDER = {
     "sign_in": "oidc",

@@ -10,8 +10,8 @@ from people.samples import new_round
 from seewhy.images import open_image
 from seewhy.people.masks import drawn
 from seewhy.people.rounds import answers
-from seewhy.web.shell.page import list_pages
-from seewhy.web.shell.player import known_as
+from seewhy.web.parts.page import list_pages
+from seewhy.web.parts.players import known_as
 from web.browsing import PATIENCE, at_rest, free_port, home_of, server
 from web.conftest import TOY
 

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 import forge
 import zoo
 from seewhy.errors import BadImage, UnknownName
-from seewhy.web.uploads import Uploads
+from seewhy.web.services.storage import Uploads
 
 NAMES = ["../../x.png", "..\\..\\x", "C:\\x", "\\\\host\\share", "a\0b.png", "x" * 300, "con.png", "<script>.png"]
 
@@ -74,7 +74,7 @@ def test_old_photos_are_forgotten_and_fresh_ones_stay(uploads):
     old, fresh = (uploads.keep(image) for image in zoo.photos(2))
     path = uploads.folder / uploads.find(old).sha256[:2] / f"{uploads.find(old).sha256}.png"
     os.utime(path, (time.time() - 90_000,) * 2)
-    uploads.forget_old()
+    uploads.delete_old()
     assert uploads.find(fresh)
     with pytest.raises(UnknownName, match="upload it again"):
         uploads.find(old)
@@ -84,6 +84,6 @@ def test_what_is_uploaded_again_is_fresh(uploads):
     secret = uploads.keep(zoo.photos(1)[0])
     os.utime(files(uploads)[0], (time.time() - 90_000,) * 2)
     uploads.keep(zoo.photos(1)[0])
-    uploads.forget_old()
+    uploads.delete_old()
     assert Pillow.open(files(uploads)[0]).size
     assert uploads.find(secret)

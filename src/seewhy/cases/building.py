@@ -20,9 +20,9 @@ import numpy as np
 
 from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_base
 from seewhy.cases.embedders import Embedder
-from seewhy.cases.prints import picture_print
+from seewhy.cases.queries import picture_print
+from seewhy.core.files import whole_file, write_json
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import whole_file, write_json
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
 

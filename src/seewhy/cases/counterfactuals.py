@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from seewhy.cases.likeness import likenesses
 from seewhy.cases.queries import Copy, Query, case_of, copies, nearest
-from seewhy.cases.removal import Removal, least_removal
-from seewhy.cases.swaps import Swap, swap_cells
-from seewhy.cases.twins import Twin
+from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
+from seewhy.engines import MaskedForward, find_fill, segment
 from seewhy.errors import ExplainError, UsageError
+from seewhy.methods.region_method import seen_pixels
+from seewhy.models import Box, Grid, Prediction, capture
+from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
     from seewhy.cases.embedders import Embedder
     from seewhy.images import Image
-    from seewhy.models import Classifier, Prediction
+    from seewhy.models import Box, Classifier, Prediction
 
 NEIGHBOURHOOD = 20  # nearest like cases, among which the semi-factual is looked for
 ASKED_AGAIN = 10  # nearest unlike cases that the classifier is asked about once more
+TRIED = 64  # pairs of a step that are put to the network, those of the largest first-order gain
+BATCH = 16
+REGIONS, FILL = "slic", "blur"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +123,7 @@ def _unlike(
 
 def _twin(base: CaseBase, embedder: Embedder, query: Query, row: int) -> Twin:
     image = base.image(row)
-    return Twin(case_of(base, embedder, query, row), image, likenesses(embedder, query.image, [image])[0])
+    return Twin(case_of(base, embedder, query, row), image, similarity_maps(embedder, query.image, [image])[0])
 
 
 def _borderline(base: CaseBase, embedder: Embedder, query: Query, rows: list[int], goal: int | None) -> Twin | None:
@@ -138,3 +144,198 @@ def _swap(classifier: Classifier, query: Query, unlike: Twin) -> Swap | None:
         return swap_cells(classifier, query.image, unlike.image, query.predicted, unlike.case.prediction.index)
     except ExplainError:  # no layer covers the picture
         return None
+
+
+# --- Parts of another picture ---------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """A place in a layer's grid, from 0 on."""
+
+    row: int
+    column: int
+
+
+class Pair(NamedTuple):
+    """A cell of the picture, and the cell of the other picture that takes its place."""
+
+    own: Cell
+    other: Cell
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Cells of `layer`, a grid of `height` × `width`, that change places in this order until `prediction` comes out.
+
+    The grid covers the views, what the network saw of the two pictures.
+    """
+
+    own_view: Box
+    other_view: Box
+    layer: str
+    height: int
+    width: int
+    pairs: tuple[Pair, ...]
+    prediction: Prediction
+
+    @property
+    def area(self) -> float:
+        """The share of the picture's cells that was replaced."""
+        return len(self.pairs) / (self.height * self.width)
+
+
+def swap_cells(classifier: Classifier, image: Image, other: Image, own: int, goal: int) -> Swap | None:
+    """Replace cells of the default layer until class `own` of `image` becomes the class `goal` of `other`.
+
+    None where no number of cells does that. The network itself, run again from the layer on, says what comes out.
+
+    Raises:
+        ExplainError: no layer of the network covers the picture.
+    """
+    layer = classifier.default_layer
+    grid = classifier.require_grid(layer)
+    with capture(classifier.module, [layer], gradients=False) as seen:
+        classifier.logits(classifier.preprocess([other]))
+    end = tail(classifier.module, layer, classifier.logits, classifier.preprocess([image]))
+    pairs: list[Pair] = []
+    for pair, logits in greedy_pairs(end, grid, grid.fold(seen[layer])[0], goal):
+        pairs.append(pair)
+        if int(logits.argmax()) == goal != own:
+            mine, theirs = map(classifier.preprocessing.view, (image, other))
+            prediction = classifier.ranked(logits.softmax(0), 1)[0]
+            return Swap(mine, theirs, layer, grid.height, grid.width, tuple(pairs), prediction)
+    return None
+
+
+def greedy_pairs(end: Tail, grid: Grid, other: Tensor, goal: int, tried: int = TRIED) -> Iterator[tuple[Pair, Tensor]]:
+    """Pair after pair that raises the score of `goal` over all others most, and the logits `(K,)` after it.
+
+    `other` `(C, h, w)` is what the layer puts out for the other picture. No cell is used twice.
+    Source: Goyal 2019, alg. 1; of each step's h²w² pairs we ask the network about the `tried` of the largest gain to
+    first order, which for a network that ends in global average pooling and a linear layer is the gain itself.
+    """
+    donor = other.flatten(1)
+    current = end.activation.clone()
+    free = torch.ones((grid.height * grid.width, donor.shape[1]), dtype=torch.bool, device=donor.device)
+    for _ in range(len(free)):
+        gains = _gains(end, grid, current, donor, goal).masked_fill(~free, -torch.inf).flatten()
+        best = gains.topk(min(tried, int(free.sum()))).indices
+        places = [divmod(int(each), donor.shape[1]) for each in best]
+        candidates = torch.cat([_swapped(current, grid, donor, own, theirs) for own, theirs in places])
+        logits = torch.cat([end(part) for part in candidates.split(BATCH)])
+        chosen = int(_margin(logits, goal).argmax())
+        own, theirs = places[chosen]
+        current = candidates[chosen : chosen + 1]
+        free[own], free[:, theirs] = False, False
+        yield Pair(Cell(*divmod(own, grid.width)), Cell(*divmod(theirs, grid.width))), logits[chosen]
+
+
+def _gains(end: Tail, grid: Grid, current: Tensor, donor: Tensor, goal: int) -> Tensor:
+    """∂ margin / ∂ cell · (donor's cell − own cell), for all pairs `(own, theirs)`."""
+    with torch.enable_grad():
+        leaf = current.detach().clone().requires_grad_()
+        margin = _margin(end(leaf, gradients=True), goal).sum()
+        slope = grid.fold(torch.autograd.grad(margin, leaf)[0])[0].flatten(1)
+    mine = grid.fold(current)[0].flatten(1)
+    return slope.mT @ donor - (slope * mine).sum(0)[:, None]
+
+
+def _margin(logits: Tensor, goal: int) -> Tensor:
+    """How far the score of `goal` lies above the best of the others, `(N,)`."""
+    rest = logits.clone()
+    rest[:, goal] = -torch.inf
+    return logits[:, goal] - rest.amax(1)
+
+
+def _swapped(current: Tensor, grid: Grid, donor: Tensor, own: int, theirs: int) -> Tensor:
+    """`current` `(1, …)` with one cell replaced."""
+    found = current.clone()
+    row, column = divmod(own, grid.width)
+    grid.fold(found)[0, :, row, column] = donor[:, theirs]  # a view in every layout
+    return found
+
+
+# --- Parts hidden ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """Regions `hidden` of `labels` int `(h, w)` over `view`: without them the classifier says `prediction`.
+
+    `area` is their share of what the network saw, `fill` what they were replaced with.
+    """
+
+    labels: np.ndarray
+    view: Box
+    hidden: tuple[int, ...]
+    area: float
+    prediction: Prediction
+    fill: str
+
+
+def least_removal(
+    classifier: Classifier,
+    image: Image,
+    *,
+    regions: str | np.ndarray = REGIONS,
+    fill: str = FILL,
+    generator: torch.Generator,
+    progress: Progress = silent,
+) -> Removal | None:
+    """Hide regions, the most important first, until the class changes; then show again what need not be hidden.
+
+    None where the class stays with all of them hidden. A region's importance is how much the class's log-probability
+    drops when it alone is hidden. What is found is a set of which no single region can be spared; a smaller one of
+    other regions may exist. The last word is the classifier's own, not that of the engine's fast copy of it.
+    """
+    labels = segment(seen_pixels(classifier, image), regions)
+    engine = MaskedForward(
+        classifier, image, fill, labels=labels, generator=generator, precision="float32", progress=progress
+    )
+    own = int(engine.logits.argmax())
+    picture = _Hidden(classifier, image, labels, fill, generator)
+    order = _order(engine, own)
+    shown = ~torch.tril(torch.ones((engine.regions, engine.regions), dtype=torch.bool))[:, order.argsort()]
+    for coalition in shown[engine(shown).argmax(1) != own]:  # each hides one region more
+        if (hidden := _pruned(engine, coalition, order, own)) and (prediction := picture.says(hidden)).index != own:
+            area = float(np.isin(labels, hidden).mean())
+            return Removal(labels, classifier.preprocessing.view(image), hidden, area, prediction, fill)
+    return None
+
+
+def _order(engine: MaskedForward, own: int) -> Tensor:
+    """Regions, the most important first."""
+    alone = ~torch.eye(engine.regions, dtype=torch.bool)
+    return engine(alone).log_softmax(1)[:, own].argsort(stable=True)
+
+
+def _pruned(engine: MaskedForward, coalition: Tensor, order: Tensor, own: int) -> tuple[int, ...]:
+    """The hidden regions of `coalition` less those that can be shown again, the least important tried first."""
+    kept = coalition.clone()
+    for region in order.flip(0).tolist():
+        if not kept[region]:
+            kept[region] = True
+            if int(engine(kept[None])[0].argmax()) == own:
+                kept[region] = False
+    return tuple((~kept).nonzero().flatten().tolist())
+
+
+class _Hidden:
+    """The picture as the classifier itself sees it with regions hidden."""
+
+    def __init__(
+        self, classifier: Classifier, image: Image, labels: np.ndarray, fill: str, generator: torch.Generator
+    ) -> None:
+        self._classifier = classifier
+        self._labels = torch.from_numpy(labels.astype(np.int64)).to(classifier.device)
+        self._pixels = classifier.preprocessing.pixels([image]).to(classifier.device)
+        self._filler = find_fill(fill).prepare(self._pixels[0], self._labels, generator)
+
+    def says(self, hidden: tuple[int, ...]) -> Prediction:
+        """The likeliest class."""
+        classifier = self._classifier
+        kept = ~torch.isin(self._labels, torch.tensor(hidden, device=self._labels.device))[None]
+        fill = self._filler(kept, torch.zeros(1, dtype=torch.int64, device=kept.device))
+        x = classifier.preprocessing.normalize(torch.where(kept[:, None], self._pixels, fill))
+        with torch.no_grad():
+            return classifier.ranked(classifier.logits(x.to(classifier.dtype))[0].softmax(0), 1)[0]

@@ -46,7 +46,7 @@ class Embedder(Protocol):
 
     @property
     def layer(self) -> str:
-        """Its last layer with a grid, which tells where the likeness of two pictures sits."""
+        """Its last layer with a grid, which tells where the similarity of two pictures sits."""
         ...
 
     def __call__(self, images: Sequence[Image]) -> Embedded:

@@ -14,10 +14,8 @@ from seewhy.draw import Tile, fit, kept_overlay, overlay, panel, peak, region_ov
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-    from seewhy.cases.likeness import Likeness
-    from seewhy.cases.removal import Removal
-    from seewhy.cases.swaps import Cell, Swap
-    from seewhy.cases.twins import Twin, Twins
+    from seewhy.cases.counterfactuals import Cell, Removal, Swap
+    from seewhy.cases.twins import SimilarityMaps, Twin, Twins
     from seewhy.draw import View
     from seewhy.images import Image
 
@@ -29,14 +27,14 @@ def seen_picture(image: Image, view: View, longest: int = LONGEST) -> np.ndarray
     return fit(_cut(image, view)[0], longest)
 
 
-def likeness_pictures(likeness: Likeness, image: Image, other: Image, longest: int = LONGEST) -> list[np.ndarray]:
+def similarity_pictures(maps: SimilarityMaps, image: Image, other: Image, longest: int = LONGEST) -> list[np.ndarray]:
     """Both pictures with the areas that make them alike, on one scale; RGB uint8."""
-    limit = peak(likeness.own, likeness.other, signed=likeness.signed) or None
+    limit = peak(maps.own, maps.other, signed=maps.signed) or None
     return [
-        overlay(*_spread(each, view, values), signed=likeness.signed, limit=limit, longest=longest)
+        overlay(*_spread(each, view, values), signed=maps.signed, limit=limit, longest=longest)
         for each, values, view in (
-            (image, likeness.own, likeness.own_view),
-            (other, likeness.other, likeness.other_view),
+            (image, maps.own, maps.own_view),
+            (other, maps.other, maps.other_view),
         )
     ]
 
@@ -61,7 +59,7 @@ def twins_panel(twins: Twins) -> Picture:
     """The picture, and beside it its twins, each with the areas that make it one."""
     best = twins.predictions[0]
     return panel(
-        *_cut(twins.image, twins.twins[0].likeness.own_view),
+        *_cut(twins.image, twins.twins[0].maps.own_view),
         [_tile(twins, twin) for twin in twins.twins],
         title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
         caption="In colour what makes a twin like the picture.",
@@ -69,7 +67,7 @@ def twins_panel(twins: Twins) -> Picture:
 
 
 def _tile(twins: Twins, twin: Twin) -> Tile:
-    shown = likeness_pictures(twin.likeness, twins.image, twin.image)[1]
+    shown = similarity_pictures(twin.maps, twins.image, twin.image)[1]
     case = twin.case
     label = f", labelled {case.label}" if case.label else ""
     return Tile(shown, f"{case.similarity:.2f} alike: {case.path}, predicted {case.prediction.name}{label}")

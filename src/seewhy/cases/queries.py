@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from PIL import Image as Pillow
 
-from seewhy.cases.prints import differing_bits, picture_print
+from seewhy.images import Image
 from seewhy.models import Prediction
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
     from seewhy.cases.embedders import Embedder
-    from seewhy.images import Image
 
+SIDE = 8
 # Of 64 bits. Between the 124,750 pairs of 500 photos no two differ in fewer than 7; after saving as JPEG again, scaling
 # to half or brightening by a fifth a photo differs from itself in 7 at most, mostly in one.
 SAME_PRINT, LIKE_PRINT = 4, 16
@@ -86,3 +87,19 @@ def case_of(base: CaseBase, embedder: Embedder, query: Query, row: int) -> Case:
     odds = np.exp(logits - logits.max())
     prediction = Prediction(index, embedder.classifier.categories[index], float(odds[index] / odds.sum()))
     return Case(row, base.path(row), base.label(row), prediction, float(base.vectors[row] @ query.vector))
+
+
+# --- Fingerprints that survive scaling and saving again -------------------------------------------------------------
+
+
+def picture_print(image: Image) -> int:
+    """64 bits: whether each of 8 × 8 areas is brighter than its left neighbour. Source: Krawetz 2013, dHash."""
+    grey = image.to_pil().convert("L").resize((SIDE + 1, SIDE), Pillow.Resampling.BOX)
+    levels = np.asarray(grey, np.int16)
+    bits = levels[:, 1:] > levels[:, :-1]
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def differing_bits(prints: np.ndarray, other: int) -> np.ndarray:
+    """How many of the 64 bits of each of `prints`, uint64 `(n,)`, differ from those of `other`."""
+    return np.bitwise_count(prints ^ np.uint64(other))

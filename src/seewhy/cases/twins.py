@@ -1,22 +1,27 @@
-"""Twins: the training pictures that are most like a picture to the classifier, and what they say of its decision."""
+"""Twins: the training pictures most similar to a picture for the classifier, where they are similar, and their vote."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from seewhy.cases.likeness import Likeness, likenesses
+from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import Case, Copy, Query, case_of, copies, nearest
 from seewhy.errors import UsageError
-from seewhy.models import Categories
+from seewhy.images import Image
+from seewhy.methods.fam import fam
+from seewhy.metrics.maps import spearman
+from seewhy.models import Box, Categories, capture, folded
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
     from seewhy.cases.embedders import Embedder
-    from seewhy.images import Image
     from seewhy.models import Prediction
 
 
@@ -26,7 +31,7 @@ class Twin:
 
     case: Case
     image: Image
-    likeness: Likeness
+    maps: SimilarityMaps
 
 
 class Vote(NamedTuple):
@@ -94,7 +99,7 @@ def find_twins(base: CaseBase, embedder: Embedder, image: Image, top: int = 5) -
         image=image,
         predictions=query.predictions,
         embedding=embedder.name,
-        twins=tuple(map(Twin, cases, images, likenesses(embedder, image, images))),
+        twins=tuple(map(Twin, cases, images, similarity_maps(embedder, image, images))),
         same_class=bool(rows),
         vote=_vote(classes[voters], embedder.classifier.categories),
         trust=_trust(base, query, left_out, classes == query.predicted),
@@ -139,3 +144,96 @@ def _index(categories: Categories, label: str | None) -> int:
         return categories.find(label)
     except UsageError:
         return -1
+
+
+# --- Where two pictures are similar ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarityMaps:
+    """Maps `(h, w)` in the cells of `layer` over what the network saw of two pictures; both average to `similarity`.
+
+    That is the cosine of the vectors where these are means over the layer's cells, as after global average pooling.
+    """
+
+    own: np.ndarray
+    own_view: Box
+    other: np.ndarray
+    other_view: Box
+    layer: str
+    similarity: float
+
+    @property
+    def signed(self) -> bool:
+        """Whether some areas set the pictures apart."""
+        return bool(min(self.own.min(), self.other.min()) < 0)
+
+
+def similarity_maps(embedder: Embedder, image: Image, others: Sequence[Image]) -> list[SimilarityMaps]:
+    """Where `image` and each of `others` are alike, from one forward.
+
+    Source: Liao 2023 (see `methods.fam`), with the channels of COLE weighted as its vectors are.
+
+    Raises:
+        ExplainError: no layer of the network covers the picture.
+    """
+    if not others:
+        return []
+    network, layer = embedder.network, embedder.layer
+    grid = network.require_grid(layer)
+    with capture(network.module, [layer], gradients=False) as seen:
+        logits = network.logits(network.preprocess([image, *others]))
+    maps = _weighted(folded(grid, seen[layer]), embedder.channel_weights(logits.argmax(1)))
+    views = [network.preprocessing.view(each) for each in (image, *others)]
+    return [
+        SimilarityMaps(
+            own := fam(maps[:1], other)[0].cpu().numpy(),
+            views[0],
+            fam(other[None], maps[0])[0].cpu().numpy(),
+            views[place],
+            layer,
+            float(own.mean()),
+        )
+        for place, other in enumerate(maps[1:], start=1)
+    ]
+
+
+def _weighted(maps: Tensor, weights: Tensor | None) -> Tensor:
+    """`maps` `(N, C, h, w)`, each channel times its weight of `(N, D)` where a channel is a number of the vector."""
+    if weights is None or weights.shape[1] != maps.shape[1]:
+        return maps
+    with torch.no_grad():
+        return maps * weights[..., None, None].to(maps)
+
+
+# --- A second encoder -----------------------------------------------------------------------------------------------
+
+
+def twins_beside(
+    first: Twins, base: CaseBase, embedder: Embedder, other: CaseBase, other_embedder: Embedder, image: Image, top: int
+) -> Beside:
+    """The twins of `image` in `other` beside `first`, those in `base`.
+
+    Raises:
+        UsageError: the two bases have no candidate in common.
+    """
+    second = find_twins(other, other_embedder, image, top)
+    query, other_query = Query.of(embedder, image), Query.of(other_embedder, image)
+    left_out = copies(base, query)
+    rows = np.flatnonzero(base.predicted == query.predicted) if first.same_class else np.arange(len(base))
+    places = {path: row for row, path in enumerate(other.table["path"].to_list())}
+    mine = [row for row in rows.tolist() if row not in left_out and base.path(row) in places]
+    if not mine:
+        raise UsageError(f"{base.folder} and {other.folder} have no pictures in common; build both from one folder")
+    theirs = [places[base.path(row)] for row in mine]
+    return Beside(
+        second,
+        jaccard(*([each.case.path for each in found.twins] for found in (first, second))),
+        spearman(base.vectors[mine] @ query.vector, other.vectors[theirs] @ other_query.vector),
+        len(mine),
+    )
+
+
+def jaccard(one: Collection[str], other: Collection[str]) -> float:
+    """What two sets have in common, as a share of what either has."""
+    return len({*one} & {*other}) / len({*one} | {*other})

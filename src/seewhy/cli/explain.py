@@ -13,8 +13,8 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_b
 from seewhy.errors import SeewhyError
 
 if TYPE_CHECKING:
+    from seewhy.core.outcome import Outcome
     from seewhy.core.progress import Progress
-    from seewhy.methods import Outcome
 
 
 def explain(
@@ -101,7 +101,7 @@ def explain(
         for outcome, folder in save_each(explain_each(classifier, sources, request, progress), out, colors):
             if outcome.error:
                 failures.append((outcome.source, outcome.error))
-            manifests.extend(each.manifest() for each in outcome.explanations)
+            manifests.extend(each.manifest() for each in outcome.value or ())
             yield outcome, folder
 
     with progress_bar() as progress:

@@ -48,11 +48,12 @@ def explain(
     json: options.Json = False,
 ) -> None:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
+    from seewhy.core.files import photo_folders
     from seewhy.images import find_images
     from seewhy.models import load
     from seewhy.network.storage import manifest
     from seewhy.report import write_network_report
-    from seewhy.verbs import NetworkRequest, explain_network_each, photo_folders
+    from seewhy.verbs import NetworkRequest, explain_network_each
     from seewhy.verbs.words import naming_of
 
     sources = find_images(images)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +30,15 @@ Seed = Annotated[int, typer.Option(help="Of all randomness; the same seed gives 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
 Out = Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")]
 
+# Options that every command may have, in the order of its help, with their defaults.
+SHARED: dict[str, tuple[Any, Any]] = {
+    "model": (Model, DEFAULT_MODEL),
+    "weights": (Weights, None),
+    "out": (Out, Path("seewhy-out")),
+    "seed": (Seed, 0),
+    "device": (Device, "auto"),
+    "json": (Json, False),
+}
 
 # What Python calls what has an option of its own.
 OWN_OPTIONS = {

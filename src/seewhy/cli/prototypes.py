@@ -1,4 +1,4 @@
-"""`seewhy prototypes`: a classifier that decides by likeness to patches of training pictures."""
+"""`seewhy prototypes`: a classifier that decides by similarity to patches of training pictures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 FAILED = 1
 
 app = typer.Typer(
-    help="This looks like that: deciding by likeness to patches of training pictures.", no_args_is_help=True
+    help="This looks like that: deciding by similarity to patches of training pictures.", no_args_is_help=True
 )
 
 
 @app.command()
 def train(
-    folder: Annotated[Path, typer.Argument(help="The class folders that the trunk was trained on.")],
-    trunk: Annotated[str, typer.Option(help="The trained classifier: file:DIR, as `seewhy train` writes it.")],
+    folder: Annotated[Path, typer.Argument(help="The class folders that the backbone was trained on.")],
+    backbone: Annotated[
+        str,
+        typer.Option("--backbone", "--trunk", help="The trained classifier: file:DIR, as `seewhy train` writes it."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the prototypes and their report.")] = Path("seewhy-prototypes"),
     recipe: Annotated[
         str, typer.Option(help="default, or source1: a plain ProtoPNet, which mostly fails on small sets.")
@@ -34,10 +37,10 @@ def train(
         int | None, typer.Option(min=1, help="Prototypes of each class. Default: 10.", show_default=False)
     ] = None,
     warm_steps: Annotated[
-        int | None, typer.Option(min=0, help="Steps with the trunk at rest. Default: 300.", show_default=False)
+        int | None, typer.Option(min=0, help="Steps with the backbone at rest. Default: 300.", show_default=False)
     ] = None,
     joint_steps: Annotated[
-        int | None, typer.Option(min=0, help="Steps together with the trunk. Default: 0.", show_default=False)
+        int | None, typer.Option(min=0, help="Steps together with the backbone. Default: 0.", show_default=False)
     ] = None,
     lr: Annotated[
         float | None, typer.Option(help="Learning rate of prototypes. Default: 3e-4.", show_default=False)
@@ -46,14 +49,15 @@ def train(
         int | None, typer.Option(min=0, help="Changed copies of each picture. Default: 8.", show_default=False)
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Where the trunk ends. Default: its last layer with a grid.", show_default=False)
+        str | None,
+        typer.Option(help="Where the backbone ends. Default: its last layer with a grid.", show_default=False),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
-    from seewhy.prototypes.recipe import find_recipe
+    from seewhy.prototypes.learning import find_recipe
     from seewhy.report import write_prototypes_report
     from seewhy.verbs import train_prototypes_on
 
@@ -62,7 +66,7 @@ def train(
     )
     with progress_bar() as progress:
         run = train_prototypes_on(
-            folder, trunk, out, recipe=chosen, layer=layer, seed=seed, device=device, progress=progress
+            folder, backbone, out, recipe=chosen, layer=layer, seed=seed, device=device, progress=progress
         )
     report = write_prototypes_report(run)
     _tell_run(run, json=json)
@@ -111,7 +115,7 @@ def _tell_run(run: PrototypeRun, *, json: bool) -> None:
     rows = [
         ["usable", "yes" if diagnosis.usable else "no"],
         ["accuracy", f"{diagnosis.accuracy:.1%}"],
-        ["trunk's accuracy", f"{diagnosis.trunk_accuracy:.1%}"],
+        ["backbone's accuracy", f"{diagnosis.backbone_accuracy:.1%}"],
         ["prototypes", f"{kept} of {diagnosis.trained}"],
         *([f"{name} found", f"{recall:.1%}"] for name, recall in diagnosis.recalls.items()),
     ]
@@ -121,7 +125,7 @@ def _tell_run(run: PrototypeRun, *, json: bool) -> None:
 
 
 def _tell_explanations(found: Sequence[PrototypeExplanation]) -> None:
-    columns = ["image", "class", "looks like", "likeness", "weight", "points"]
+    columns = ["image", "class", "looks like", "similarity", "weight", "points"]
     print_table("", columns, [row for each in found for row in _rows(each)])
 
 

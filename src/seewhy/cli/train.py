@@ -12,7 +12,7 @@ from seewhy.cli.console import finish, note, print_json, print_table, progress_t
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
-    from seewhy.train.training import Training
+    from seewhy.train.finetune import Training
 
 
 def train(

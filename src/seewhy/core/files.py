@@ -1,16 +1,52 @@
-"""Tables as CSV files that no spreadsheet takes for formulas."""
+"""Files and folders that are written whole or not at all, JSON, CSV, names of files, and where seewhy keeps its own."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import json
+import os
+import re
+import shutil
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from io import StringIO
+from itertools import chain, count
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from seewhy.core.writing import write_whole
-
+UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
 BREAKS = ("\t", "\r", "\n")  # may begin another cell or row
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[BinaryIO]:
+    """A file to write to, which takes the place of `path` once it is closed; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON without NaN, whole or not at all."""
+    # What UTF-8 cannot say, such as a byte of a file name that is no text, becomes an escape of JSON's own.
+    write_whole(path, json_text(value).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def json_text(value: Any) -> str:
+    """JSON for people and programs: indented, not escaped, in the order given; NaN is a `ValueError`."""
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -49,3 +85,81 @@ def guard_cell(text: str) -> str:
     """
     first = next((character for character in text if character != " " and character.isprintable()), "")
     return f"'{text}" if first in FORMULA or text.lstrip(" ").startswith(BREAKS) else text
+
+
+@contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """An empty folder to write to, whose files are in `path` once all are written; after a failure none of them is.
+
+    It is built beside `path` and renamed; where `path` exists it is built inside, and its files take the place of
+    those of the same names, one rename each. Other files in `path` stay.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exists = path.is_dir()
+    part = path / ".part" if exists else path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
+    part.mkdir()
+    try:
+        yield part
+        if exists:
+            _move_into(path, part)
+        else:
+            part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _move_into(folder: Path, part: Path) -> None:
+    """Move what `part` holds, folders first, so that what a page links to is there before the page."""
+    for entry in sorted(part.iterdir(), key=lambda each: (each.is_file(), each.name)):
+        there = folder / entry.name
+        if entry.is_dir() and there.is_dir():
+            _move_into(there, entry)
+        else:
+            entry.replace(there)
+
+
+def safe_name(text: str) -> str:
+    """A file name that every system takes and that stays in its folder.
+
+    >>> safe_name("my cat (1)/..")
+    'my-cat-1'
+    """
+    return UNSAFE.sub("-", text)[:LONGEST].strip("-.") or "photo"
+
+
+def free_name(text: str, taken: set[str]) -> str:
+    """A safe name for `text`, numbered where it is `taken`; it is from now on.
+
+    Some file systems take Cat and cat for the same, so that these are told apart, too.
+    """
+    name = safe_name(text)
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    free = next(each for each in names if each.casefold() not in taken)
+    taken.add(free.casefold())
+    return free
+
+
+def photo_folders(sources: Iterable[str], out: Path) -> list[Path]:
+    """A folder of its own below `out` for each photo of these names or paths."""
+    taken: set[str] = set()
+    return [out / photo_name(source, taken) for source in sources]
+
+
+def photo_name(source: str, taken: set[str]) -> str:
+    """The name of the folder of a photo's results: its own without its ending, numbered where it is `taken`."""
+    return free_name(Path(source).stem.removeprefix("sample:"), taken)
+
+
+def home() -> Path:
+    """`SEEWHY_HOME`, or the user's folder for application data; it need not be there yet."""
+    if given := os.environ.get("SEEWHY_HOME"):
+        return Path(given).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("seewhy", appauthor=False)
+
+
+def cache_folder() -> Path:
+    """What can be computed again; it need not be there yet."""
+    return home() / "cache"

@@ -2,7 +2,6 @@
 
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.methods.explanation import Cost, Explanation
-from seewhy.methods.outcome import Outcome
 from seewhy.methods.registry import (
     Method,
     MethodInfo,
@@ -18,7 +17,6 @@ __all__ = [
     "Explanation",
     "Method",
     "MethodInfo",
-    "Outcome",
     "RegionWeights",
     "Rule",
     "find_method",

@@ -134,6 +134,19 @@ class EmptyMap(_Control):
         return torch.zeros(pixels.shape[1:])
 
 
+def random_maps(pixels: Tensor, count: int, seed: int) -> np.ndarray:
+    """Maps that the random control might have drawn of a picture `(3, h, w)`: float32 `(count, h, w)`, of one seed."""
+    size, cells = pixels.shape[1:], RandomMap().cells or 1
+    coarse = torch.rand((count, 1, cells, cells), generator=torch.Generator().manual_seed(seed + 1))
+    return interpolate(coarse, size, mode="bilinear", align_corners=False)[:, 0].numpy()
+
+
+def is_control(name: str) -> bool:
+    """Whether a method of this name knows nothing of the network."""
+    return name in {make().info.name for make in CONTROLS.values()}
+
+
+CHANCE = "control:random"
 CONTROLS: dict[str, Callable[[], Method]] = {
     "random": RandomMap,
     "gaussian": CentredGaussian,

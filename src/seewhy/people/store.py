@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.errors import StoreError, UsageError
 
 DATABASE = "people.sqlite"

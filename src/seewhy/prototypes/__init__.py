@@ -1,1 +1,1 @@
-"""ProtoPNet: a classifier that decides by likeness to patches of training pictures, or is refused."""
+"""ProtoPNet: a classifier that decides by similarity to patches of training pictures, or is refused."""

@@ -1,26 +1,41 @@
-"""This looks like that: what a prototype network finds in a picture, and the points that it gives for it."""
+"""This looks like that: what a prototype network finds in a picture, the points it gives for it, as pictures too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as Pillow
+from scipy.ndimage import find_objects, label
+from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
+from seewhy.draw import Tile, boxed, fit, panel
+from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
-from seewhy.prototypes.boxes import on_picture, peak_box
 from seewhy.prototypes.model import Prototype, PrototypeModel
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from seewhy.images.image import Pixels
+
 Numbers = NDArray[np.float32]
+
+TOP = 0.95  # of all pixels, those above this share
+SIDE = 320
+SHOWN = 6
+GAP = 6
 
 
 @dataclass(frozen=True)
 class Match:
-    """A prototype's best likeness in a picture: where, how much, and the points that its class gets for it."""
+    """Where a picture is most similar to a prototype, how similar, and the points that a class gets for it."""
 
     number: int
     prototype: Prototype
@@ -33,6 +48,11 @@ class Match:
         """Similarity × weight."""
         return self.similarity * self.weight
 
+    @property
+    def words(self) -> str:
+        """How many points, and what for."""
+        return f"similarity {self.similarity:.2f} × weight {self.weight:.2f} = {_signed(self.points)} points"
+
 
 @dataclass(frozen=True, eq=False)
 class PrototypeExplanation:
@@ -41,7 +61,7 @@ class PrototypeExplanation:
     Attributes:
         image: the picture.
         view: the part that the network saw, in pixels of the picture.
-        maps: `(J, h, w)`, the likeness of each patch to each prototype.
+        maps: `(J, h, w)`, the similarity of each patch to each prototype.
         scores: `(K,)`, the network's logits.
         predictions: all classes, best first.
         model: whose prototypes they are.
@@ -56,7 +76,7 @@ class PrototypeExplanation:
 
     @property
     def similarities(self) -> Numbers:
-        """The best likeness to each prototype, `(J,)`."""
+        """The largest similarity to each prototype, `(J,)`."""
         return self.maps.max((1, 2))
 
     def start(self, label: int) -> float:
@@ -68,7 +88,7 @@ class PrototypeExplanation:
         return self.model.network.head.weights[label].cpu().numpy() * self.similarities
 
     def matches(self, label: int) -> list[Match]:
-        """The prototypes that speak for a class, or against it, those with most points first."""
+        """The prototypes that change a class's score, those with most points first."""
         points = self.points(label)
         order = np.argsort(-np.abs(points), kind="stable")
         return [self._match(number, label) for number in order.tolist() if points[number]]
@@ -83,7 +103,7 @@ class PrototypeExplanation:
 def explain_by_prototypes(
     model: PrototypeModel, images: Sequence[Image], progress: Progress = silent
 ) -> list[PrototypeExplanation]:
-    """Hold every picture against the prototypes; one forward each."""
+    """Compare every picture with the prototypes; one forward each."""
     found: list[PrototypeExplanation] = []
     for done, image in enumerate(images):
         progress(done, len(images), "pictures")
@@ -94,8 +114,99 @@ def explain_by_prototypes(
 def _explained(model: PrototypeModel, image: Image) -> PrototypeExplanation:
     classifier, head = model.classifier, model.network.head
     with torch.no_grad():
-        likeness = head.similarity(head.distances(model.network.trunk(classifier.preprocess([image]))))
-        scores = head.score(likeness.amax((2, 3)))[0]
+        maps = head.similarity(head.distances(model.network.backbone(classifier.preprocess([image]))))
+        scores = head.score(maps.amax((2, 3)))[0]
     ranked = tuple(classifier.ranked(scores.softmax(0), len(scores)))
     view = model.preprocessing.view(image)
-    return PrototypeExplanation(image, view, likeness[0].cpu().numpy(), scores.cpu().numpy(), ranked, model)
+    return PrototypeExplanation(image, view, maps[0].cpu().numpy(), scores.cpu().numpy(), ranked, model)
+
+
+# --- Boxes --------------------------------------------------------------------------------------------------------
+
+
+def peak_box(similarity: np.ndarray, size: tuple[int, int]) -> Box:
+    """Where a map `(h, w)` is highest, as a box in pixels of an input of `size` (height, width).
+
+    Source: Chen et al.'s code, helpers.py: the bounding box of the 5 % highest pixels of the map, enlarged bicubically.
+    We differ: of several islands only that of the best cell counts, since a box round all may hold nothing similar.
+    """
+    grid = torch.from_numpy(np.ascontiguousarray(similarity, np.float32))[None, None]
+    large = functional.interpolate(grid, size, mode="bicubic", align_corners=False)[0, 0].numpy()
+    # Between two high cells the enlarged map may rise above the best one.
+    middle = tuple(
+        int((at + 0.5) * side / cells)
+        for at, side, cells in zip(
+            np.unravel_index(similarity.argmax(), similarity.shape), size, similarity.shape, strict=True
+        )
+    )
+    islands: np.ndarray = label(large >= min(np.quantile(large, TOP), large[middle]))[0]  # pyright: ignore[reportIndexIssue]
+    rows, columns = find_objects(islands)[islands[middle] - 1]
+    return Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
+
+
+def on_picture(box: Box, size: tuple[int, int], view: Box) -> Box:
+    """A box in pixels of the input in pixels of the upright picture, of which the input shows `view`."""
+    across, down = (view.right - view.left) / size[1], (view.bottom - view.top) / size[0]
+    return Box(
+        view.left + box.left * across,
+        view.top + box.top * down,
+        view.left + box.right * across,
+        view.top + box.bottom * down,
+    )
+
+
+# --- Pictures -----------------------------------------------------------------------------------------------------
+
+
+def place_picture(found: PrototypeExplanation, match: Match, longest: int = SIDE) -> Pixels:
+    """What the network saw of the photo, with a box round what is similar to the prototype."""
+    left, top, right, bottom = found.view
+    rows, columns = slice(max(round(top), 0), round(bottom)), slice(max(round(left), 0), round(right))
+    box = (match.box.left - left, match.box.top - top, match.box.right - left, match.box.bottom - top)
+    return boxed(found.image.pixels[rows, columns], box, longest=longest)
+
+
+def prototype_picture(prototype: Prototype, longest: int = SIDE) -> Pixels:
+    """What the network saw of the training picture, with a box round the patch.
+
+    Raises:
+        UsageError: the prototype is no patch of a picture.
+    """
+    if prototype.picture is None:
+        raise UsageError("these prototypes were never made patches of training pictures, so there is nothing to show")
+    return boxed(prototype.picture.pixels, prototype.box, longest=longest)
+
+
+def explanation_panel(found: PrototypeExplanation) -> Picture:
+    """The photo, and for the class predicted the best matches, each beside the training picture of the prototype."""
+    best = found.predictions[0]
+    matches = [each for each in found.matches(best.index) if each.prototype.picture][:SHOWN]
+    tiles = [Tile(_pair(place_picture(found, each), prototype_picture(each.prototype)), each.words) for each in matches]
+    points = float(found.points(best.index).sum())
+    start, score = found.start(best.index), float(found.scores[best.index])
+    return panel(
+        found.image.pixels,
+        found.view,
+        tiles or [Tile(fit(found.image.pixels, SIDE), "no prototype speaks for this class")],
+        title=f"Why “{best.name}” ({best.probability:.1%})? This looks like that",
+        caption=(
+            f"Start {_signed(start)}, prototypes {_signed(points)}, score {_signed(score)}. Left the photo, "
+            f"right a training picture of {best.name}; the boxes show what is alike · {found.image.name}"
+        ),
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _pair(left: Pixels, right: Pixels) -> Pixels:
+    """Two pictures of one height side by side."""
+    height = min(left.shape[0], right.shape[0])
+    one, other = (_as_high(each, height) for each in (left, right))
+    return np.concatenate([one, np.full((height, GAP, 3), 255, np.uint8), other], axis=1)
+
+
+def _as_high(pixels: Pixels, height: int) -> Pixels:
+    width = max(1, round(height * pixels.shape[1] / pixels.shape[0]))
+    return np.asarray(Pillow.fromarray(pixels).resize((width, height)))

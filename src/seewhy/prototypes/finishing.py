@@ -1,21 +1,28 @@
-"""After training: prototypes become patches of pictures, those that say nothing go, the last layer is solved for."""
+"""After training: prototypes become patches of pictures, impure ones are pruned, the last layer is solved for.
+
+Source: Chen et al., NeurIPS 2019, section 2.2 (projection, convex optimisation of the last layer) and supplement S8
+(pruning). Where we differ, the function says so.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from seewhy.prototypes.bank import FeatureBank
-from seewhy.prototypes.last_layer import solve_last_layer
-from seewhy.prototypes.losses import cluster_cost, separation_cost
+from seewhy.errors import ExplainError
+from seewhy.prototypes.learning import FeatureBank, cluster_cost, separation_cost
 from seewhy.prototypes.network import PrototypeHead, own_class
-from seewhy.prototypes.pruning import pure_enough, purity
-from seewhy.prototypes.push import Patch, assign_patches
 
 BATCH = 64
+REACH = 1  # cells: the layers before it have mixed what lies side by side
+NEIGHBOURS = 6
+L1, L2 = 1e-3, 1e-3
+TOLERANCE, MOST_STEPS = 1e-6, 50_000
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,13 @@ class Costs:
         return self.cluster < self.separation
 
 
-def nearest_of(head: PrototypeHead, features: Tensor) -> Tensor:
-    """Distance `(N, J)` of each prototype to the nearest patch of each picture."""
-    with torch.no_grad():
-        return torch.cat([head.distances(batch.float()).amin((2, 3)) for batch in features.split(BATCH)])
+class Patch(NamedTuple):
+    """A cell of the grid over one of several pictures, and how far a prototype was from it."""
+
+    picture: int
+    row: int
+    column: int
+    distance: float
 
 
 def costs_of(head: PrototypeHead, bank: FeatureBank) -> Costs:
@@ -42,6 +52,12 @@ def costs_of(head: PrototypeHead, bank: FeatureBank) -> Costs:
     nearest = nearest_of(head, bank.plain)
     costs = (cost(nearest, bank.labels, head.owners).item() for cost in (cluster_cost, separation_cost))
     return Costs(*costs)
+
+
+def nearest_of(head: PrototypeHead, features: Tensor) -> Tensor:
+    """Distance `(N, J)` of each prototype to the nearest patch of each picture."""
+    with torch.no_grad():
+        return torch.cat([head.distances(batch.float()).amin((2, 3)) for batch in features.split(BATCH)])
 
 
 def push(head: PrototypeHead, bank: FeatureBank) -> list[Patch]:
@@ -109,3 +125,185 @@ def _by_class(head: PrototypeHead, bank: FeatureBank) -> list[tuple[Tensor, Tens
             batches = [head.distances(batch)[:, places] for batch in bank.plain[pictures].split(BATCH)]
         found.append((places, pictures, torch.cat(batches)))
     return found
+
+
+# --- Push -----------------------------------------------------------------------------------------------------------
+
+
+def assign_patches(distances: Tensor) -> list[Patch | None]:
+    """A patch for each prototype of one class, from the distances `(N, J, h, w)` to all patches of its pictures.
+
+    None for a prototype that finds every patch taken. Unlike Chen et al. the nearest pair of prototype and picture goes
+    first, and no two prototypes of a class share a picture, or where there are too few pictures a patch.
+    """
+    found: list[Patch | None] = [None] * distances.shape[1]
+    for whole_pictures in (True, False):
+        open_to = distances.clone()
+        for number, patch in enumerate(found):
+            if patch:
+                _close(open_to, number, patch, whole_pictures)
+        while (best := open_to.min()) < torch.inf:
+            picture, number, row, column = map(int, torch.unravel_index(open_to.argmin(), open_to.shape))
+            found[number] = patch = Patch(picture, row, column, float(best))
+            _close(open_to, number, patch, whole_pictures)
+    return found
+
+
+def _close(open_to: Tensor, number: int, patch: Patch, whole_picture: bool) -> None:
+    """Take the prototype out, and what it occupies."""
+    open_to[:, number] = torch.inf
+    rows, columns = (slice(max(at - REACH, 0), at + REACH + 1) for at in (patch.row, patch.column))
+    taken = open_to[patch.picture] if whole_picture else open_to[patch.picture, :, rows, columns]
+    taken.fill_(torch.inf)
+
+
+# --- Pruning --------------------------------------------------------------------------------------------------------
+
+
+def purity(nearest: Tensor, labels: Tensor, owners: Tensor, sources: Tensor) -> Tensor:
+    """The share `(J,)` of own class among the pictures nearest to each prototype.
+
+    Unlike in Chen et al.'s section S8, one patch counts for each picture, and a prototype's own picture does not.
+
+    Args:
+        nearest: `(N, J)`, the distance of each prototype to the nearest patch of each training picture.
+        labels: `(N,)`, the class of each picture.
+        owners: `(J,)`, the class of each prototype.
+        sources: `(J,)`, the picture that each prototype is a patch of.
+    """
+    others = nearest.clone()
+    others[sources, torch.arange(len(owners))] = torch.inf
+    count = min(NEIGHBOURS, len(nearest) - 1)
+    neighbours = others.topk(count, dim=0, largest=False).indices
+    return (labels[neighbours] == owners).float().mean(0)
+
+
+def pure_enough(shares: Tensor, labels: Tensor, owners: Tensor, classes: int) -> Tensor:
+    """Bool `(J,)`: which shares reach the bar. Of a class with none, the purest prototype stays.
+
+    The bar lies midway between chance and all; Chen et al.'s half is chance where there are two classes.
+    """
+    chance = torch.bincount(labels, minlength=classes) / len(labels)
+    stays = shares >= (1 + chance[owners]) / 2
+    best = torch.where(own_class(owners, classes), shares, -1).argmax(1)
+    for label in owners.unique().tolist():
+        if not stays[owners == label].any():
+            stays[best[label]] = True
+    return stays
+
+
+# --- The last layer -------------------------------------------------------------------------------------------------
+
+
+class LastLayer(NamedTuple):
+    """Weights `(K, J)` and bias `(K,)`, float64."""
+
+    weights: Tensor
+    bias: Tensor
+
+
+def solve_last_layer(
+    similarities: Tensor, labels: Tensor, owners: Tensor, classes: int, *, l1: float = L1, l2: float = L2
+) -> LastLayer:
+    """The best weights for `similarities` `(N, J)` of pictures of classes `labels` `(N,)`.
+
+    min over W, b of Σᵢ sᵢ CE(W gᵢ + b, yᵢ) + λ₁ ‖W‖₁ + λ₂/2 ‖W‖², where a prototype's weight for its own class is at
+    least 0 and for others 0: it speaks for its class, or not at all. Unlike Chen et al. it is solved to convergence,
+    with a bias, every class counting alike, and off-class weights are not made small but left out.
+
+    `owners` `(J,)` is the class of each prototype. The answer is for the similarities as given; the penalty is on
+    weights of similarities divided by their common spread, so that it does not hang on their units.
+
+    Raises:
+        ExplainError: similarities are not finite, or the answer did not settle.
+    """
+    if not similarities.isfinite().all():
+        raise ExplainError("the similarity of a picture to a prototype is not finite; train again at lower rates")
+    given = similarities.double()
+    middle, spread = given.mean(0), _spread(given)
+    own = torch.arange(classes, device=owners.device)[:, None] == owners
+    problem = _Problem((given - middle) / spread, labels, _importance(labels, classes), own, l1, l2)
+    found = _descend(problem)
+    weights = found.weights / spread
+    return LastLayer(weights, found.bias - weights @ middle)
+
+
+def objective(found: LastLayer, similarities: Tensor, labels: Tensor, *, l1: float = L1, l2: float = L2) -> float:
+    """What the solution makes least."""
+    given = similarities.double()
+    spread = _spread(given)
+    losses = functional.cross_entropy(given @ found.weights.T + found.bias, labels, reduction="none")
+    weights = found.weights * spread
+    importance = _importance(labels, len(found.bias))
+    return float((losses * importance).sum() + l1 * weights.abs().sum() + l2 / 2 * weights.square().sum())
+
+
+@dataclass(frozen=True)
+class _Problem:
+    similarities: Tensor  # (N, J), about their means, of spread 1 in all
+    labels: Tensor
+    importance: Tensor  # (N,), sums to 1
+    own: Tensor  # bool (K, J)
+    l1: float
+    l2: float
+
+    def slope(self, at: LastLayer) -> LastLayer:
+        """Gradient of the smooth part."""
+        excess = (self.similarities @ at.weights.T + at.bias).softmax(1)
+        excess = (excess - functional.one_hot(self.labels, len(at.bias))) * self.importance[:, None]
+        return LastLayer(excess.T @ self.similarities + self.l2 * at.weights, excess.sum(0))
+
+    def step(self, at: LastLayer, size: float) -> LastLayer:
+        """Down the slope, then to the nearest point by the penalty and the bounds."""
+        slope = self.slope(at)
+        weights = at.weights - size * slope.weights
+        weights = torch.where(self.own, (weights - size * self.l1).clamp(min=0), 0)
+        return LastLayer(weights, at.bias - size * slope.bias)
+
+    def steepest(self) -> float:
+        """A bound on the curvature: that of the softmax is at most a half."""
+        columns = torch.cat([self.similarities, torch.ones_like(self.similarities[:, :1])], 1)
+        weighed = columns * self.importance.sqrt()[:, None]
+        return float(torch.linalg.matrix_norm(weighed, 2)) ** 2 / 2 + self.l2
+
+
+def _descend(problem: _Problem) -> LastLayer:
+    """Accelerated proximal gradient until a step, divided by its size, is shorter than the tolerance.
+
+    Source: FISTA, Beck and Teboulle, SIAM J. Imaging Sciences 2(1), 2009, section 4, with a restart where a step leads
+    back.
+    """
+    size = 1 / problem.steepest()
+    at = LastLayer(torch.zeros_like(problem.own, dtype=torch.float64), problem.similarities.new_zeros(len(problem.own)))
+    ahead, momentum = at, 1.0
+    for _ in range(MOST_STEPS):
+        new = problem.step(ahead, size)
+        moved, pull = _minus(new, at), _minus(ahead, new)
+        if _dot(pull, pull) ** 0.5 < TOLERANCE * size:
+            return new
+        if _dot(pull, moved) > 0:  # the momentum leads back: without it
+            momentum = 1.0
+        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        share = (momentum - 1) / following
+        ahead = LastLayer(new.weights + share * moved.weights, new.bias + share * moved.bias)
+        at, momentum = new, following
+    raise ExplainError(f"the last layer did not settle in {MOST_STEPS:,} steps; prune prototypes that are alike")
+
+
+def _minus(one: LastLayer, other: LastLayer) -> LastLayer:
+    return LastLayer(one.weights - other.weights, one.bias - other.bias)
+
+
+def _dot(one: LastLayer, other: LastLayer) -> float:
+    return float((one.weights * other.weights).sum() + (one.bias * other.bias).sum())
+
+
+def _spread(similarities: Tensor) -> Tensor:
+    """One for all prototypes: one that is almost equally alike everywhere must not count as much as others."""
+    return (similarities - similarities.mean(0)).square().mean().sqrt().clamp(min=1e-9)
+
+
+def _importance(labels: Tensor, classes: int) -> Tensor:
+    """Of each picture `(N,)`, so that every class counts alike; they sum to 1."""
+    counts = torch.bincount(labels, minlength=classes).double()
+    return (1 / counts.clamp(min=1) / (counts > 0).sum())[labels]

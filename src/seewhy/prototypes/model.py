@@ -1,33 +1,20 @@
-"""A prototype network with what its prototypes are patches of, and what the gate said of it."""
+"""A prototype network with its prototypes as pictures, and the gate: whether it may be used, and if not, why."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from seewhy.images import Image
 from seewhy.models import Box, Categories, Classifier, Preprocessing
-from seewhy.prototypes.gate import Diagnosis
 from seewhy.prototypes.network import PrototypeNetwork
 
-
-@dataclass(frozen=True)
-class Prototype:
-    """A patch of a training picture that stands for a class.
-
-    Attributes:
-        label: the class, by its place among the classes.
-        source: the training picture, by its path below its folder.
-        cell: row and column of the patch on the trunk's grid.
-        picture: what the network saw of it; None where the prototype is no patch of any.
-        box: where the patch is, in pixels of `picture`.
-    """
-
-    label: int
-    source: str = ""
-    cell: tuple[int, int] = (0, 0)
-    picture: Image | None = field(default=None, repr=False)
-    box: Box = Box(0.0, 0.0, 0.0, 0.0)
+MOST_LOST = 0.05  # of the backbone's accuracy
+WORST_RECALL = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +36,117 @@ class PrototypeModel:
     def classifier(self) -> Classifier:
         """The same network as any other classifier, for every method of seewhy."""
         return Classifier.from_module(self.network, self.preprocessing, Categories(self.classes), self.name)
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A patch of a training picture that stands for a class.
+
+    Attributes:
+        label: the class, by its place among the classes.
+        source: the training picture, by its path below its folder.
+        cell: row and column of the patch on the backbone's grid.
+        picture: what the network saw of it; None where the prototype is no patch of any.
+        box: where the patch is, in pixels of `picture`.
+    """
+
+    label: int
+    source: str = ""
+    cell: tuple[int, int] = (0, 0)
+    picture: Image | None = field(default=None, repr=False)
+    box: Box = Box(0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a prototype network does on pictures that it was not trained on, and the state of its prototypes.
+
+    Attributes:
+        classes: names, in the order of all that follows.
+        confusion: `confusion[true][predicted]`, how many validation pictures.
+        backbone_accuracy: of the classifier that the backbone comes from, on the same pictures.
+        mean_similarity: `mean_similarity[class][true]`, similarity of prototypes of a class to pictures of each class.
+        usage: for each prototype, for how many validation pictures it gave most points to the class predicted.
+        shared_patches: how many prototypes were nearest to a training patch that another was nearest to as well.
+        cluster: mean distance of training pictures to prototypes of their own class.
+        separation: and of others.
+        pushed: whether the prototypes are patches of training pictures.
+        trained: prototypes before pruning.
+    """
+
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    backbone_accuracy: float
+    mean_similarity: tuple[tuple[float, ...], ...]
+    usage: tuple[int, ...]
+    shared_patches: int
+    cluster: float
+    separation: float
+    pushed: bool
+    trained: int
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Diagnosis:
+        """Back from JSON, where tuples are lists."""
+        return cls(**{name: _frozen(value) for name, value in found.items() if name in cls.__dataclass_fields__})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, with what follows from them."""
+        found = {"usable": self.usable, "reasons": list(self.reasons), "accuracy": self.accuracy}
+        return {**found, "recalls": self.recalls, "usage_entropy": self.usage_entropy, **asdict(self)}
+
+    @property
+    def usable(self) -> bool:
+        """Whether it passed the gate."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it may not be used; nothing where it may."""
+        found: list[str] = []
+        if not self.pushed:
+            found.append(
+                f"its prototypes lie no nearer to pictures of their own class ({self.cluster:.2f}) than of others "
+                f"({self.separation:.2f}), so they were not made patches of training pictures"
+            )
+        if self.accuracy < self.backbone_accuracy - MOST_LOST - 1e-9:
+            found.append(
+                f"its accuracy is {self.accuracy:.1%}, its backbone's {self.backbone_accuracy:.1%}: "
+                f"more than {100 * MOST_LOST:.0f} points are lost"
+            )
+        found += [
+            f"of the pictures of “{name}” it finds {recall:.0%}, fewer than half"
+            for name, recall in self.recalls.items()
+            if recall < WORST_RECALL
+        ]
+        return tuple(found)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of validation pictures that are classified rightly."""
+        table = np.array(self.confusion)
+        return float(table.trace() / table.sum())
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """Share of each class that is found; classes without a picture have none."""
+        rows = zip(self.classes, self.confusion, strict=True)
+        return {name: row[index] / sum(row) for index, (name, row) in enumerate(rows) if sum(row)}
+
+    @property
+    def predictions(self) -> dict[str, int]:
+        """How many pictures were called each class."""
+        return dict(zip(self.classes, np.sum(self.confusion, axis=0).tolist(), strict=True))
+
+    @property
+    def usage_entropy(self) -> float:
+        """How evenly prototypes are used: 0 where one decides all, 1 where all decide equally often."""
+        used = np.array([count for count in self.usage if count], float)
+        if len(self.usage) < 2 or not len(used):
+            return 0.0
+        shares = used / used.sum()
+        return float(-(shares * np.log(shares)).sum() / np.log(len(self.usage)))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

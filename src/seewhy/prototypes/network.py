@@ -1,7 +1,7 @@
-"""ProtoPNet: a trunk's patches held against prototypes, which give points to classes.
+"""ProtoPNet: a backbone's patches held against prototypes, which give points to classes.
 
 Source: Chen et al., This Looks Like That, NeurIPS 2019, section 2.1. We differ: patches may be compared by cosine, the
-last layer may have a bias, and the trunk is any network that keeps a grid over the picture.
+last layer may have a bias, and the backbone is any network that keeps a grid over the picture.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from seewhy.errors import ModelError
 from seewhy.models import Classifier, Grid, find_layer
 from seewhy.models.capture import leading_tensor
 
-Likeness: TypeAlias = Literal["cosine", "log-distance"]
+Measure: TypeAlias = Literal["cosine", "log-distance"]
 
 EPSILON = 1e-4  # of the logarithm: the largest similarity is log(1 / EPSILON) = 9.2
 COSINE_SCALE = 10.0  # cosines differ by tenths, logits by units
 AGAINST = -0.5  # a prototype's weight for the classes of others, before it is solved for
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """A network up to `layer`: inputs `(N, 3, H, W)` to features `(N, C, h, w)`; BatchNorm keeps its statistics."""
 
     def __init__(self, module: nn.Module, layer: str, grid: Grid) -> None:
@@ -34,7 +34,7 @@ class Trunk(nn.Module):
         self.grid = grid
 
     @classmethod
-    def of(cls, classifier: Classifier, layer: str | None = None) -> Trunk:
+    def of(cls, classifier: Classifier, layer: str | None = None) -> Backbone:
         """The classifier up to `layer`, by default the last one that keeps a grid over the picture.
 
         Raises:
@@ -63,18 +63,18 @@ class Trunk(nn.Module):
             handle.remove()
         return self.grid.fold(seen[-1])
 
-    def train(self, mode: bool = True) -> Trunk:
+    def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode: the statistics of a small set are worse than those of the large one before it."""
         return super().train(False)
 
 
 class PrototypeHead(nn.Module):
-    """From a trunk's features to class scores, by way of the likeness of patches to prototypes.
+    """From a backbone's features to class scores, by way of the similarity of patches to prototypes.
 
     Attributes:
         prototypes: `(J, D)`.
         owners: `(J,)`, the class that each prototype stands for.
-        weights: `(K, J)`, points that a class gets for each unit of likeness.
+        weights: `(K, J)`, points that a class gets for each unit of similarity.
         bias: `(K,)`, points that it has from the start.
     """
 
@@ -82,9 +82,9 @@ class PrototypeHead(nn.Module):
     weights: Tensor
     bias: Tensor
 
-    def __init__(self, features: int, owners: Sequence[int], classes: int, size: int, likeness: Likeness) -> None:
+    def __init__(self, features: int, owners: Sequence[int], classes: int, size: int, measure: Measure) -> None:
         super().__init__()
-        self.likeness: Likeness = likeness
+        self.measure: Measure = measure
         self.add_on = nn.Sequential(nn.Conv2d(features, size, 1), nn.ReLU(), nn.Conv2d(size, size, 1))
         self.prototypes = nn.Parameter(torch.rand(len(owners), size))
         self.register_buffer("owners", torch.tensor(owners))
@@ -98,7 +98,7 @@ class PrototypeHead(nn.Module):
     def patches(self, features: Tensor) -> Tensor:
         """What prototypes are compared with, `(N, D, h, w)`: of length 1, or between 0 and 1."""
         found = self.add_on(features)
-        return functional.normalize(found) if self.likeness == "cosine" else found.sigmoid()
+        return functional.normalize(found) if self.measure == "cosine" else found.sigmoid()
 
     def distances(self, features: Tensor) -> Tensor:
         """Squared Euclidean distance `(N, J, h, w)` of each prototype to each patch."""
@@ -107,13 +107,13 @@ class PrototypeHead(nn.Module):
         return (z.square().sum(1, keepdim=True) - 2 * product + p.square().sum(1)[:, None, None]).clamp(min=0)
 
     def similarity(self, distances: Tensor) -> Tensor:
-        """Likeness by squared distance: the cosine, at most 1, or Chen et al.'s logarithm, 0 to 9.2."""
-        if self.likeness == "cosine":
+        """Measure by squared distance: the cosine, at most 1, or Chen et al.'s logarithm, 0 to 9.2."""
+        if self.measure == "cosine":
             return 1 - distances / 2
         return ((distances + 1) / (distances + EPSILON)).log()
 
     def score(self, similarities: Tensor) -> Tensor:
-        """Class scores `(N, K)` of the best likeness to each prototype, `(N, J)`."""
+        """Class scores `(N, K)` of the best similarity to each prototype, `(N, J)`."""
         return similarities @ self.weights.T + self.bias
 
     def forward(self, features: Tensor) -> Tensor:
@@ -122,8 +122,8 @@ class PrototypeHead(nn.Module):
 
     @property
     def unit_prototypes(self) -> Tensor:
-        """The prototypes as they are compared, `(J, D)`: of length 1 where the likeness is a cosine."""
-        return functional.normalize(self.prototypes) if self.likeness == "cosine" else self.prototypes
+        """The prototypes as they are compared, `(J, D)`: of length 1 where the similarity is a cosine."""
+        return functional.normalize(self.prototypes) if self.measure == "cosine" else self.prototypes
 
     def keep(self, which: Tensor) -> None:
         """Drop the prototypes where `which`, bool `(J,)`, is false."""
@@ -134,20 +134,20 @@ class PrototypeHead(nn.Module):
         mine = own_class(self.owners, classes)
         weights = torch.where(mine, 1.0, AGAINST)
         # A class's prototypes speak together, however many there are.
-        return weights * COSINE_SCALE / mine.sum(1, keepdim=True) if self.likeness == "cosine" else weights
+        return weights * COSINE_SCALE / mine.sum(1, keepdim=True) if self.measure == "cosine" else weights
 
 
 class PrototypeNetwork(nn.Module):
-    """A trunk and a prototype head: inputs `(N, 3, H, W)` to class scores `(N, K)`."""
+    """A backbone and a prototype head: inputs `(N, 3, H, W)` to class scores `(N, K)`."""
 
-    def __init__(self, trunk: Trunk, head: PrototypeHead) -> None:
+    def __init__(self, backbone: Backbone, head: PrototypeHead) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores `(N, K)`."""
-        return self.head(self.trunk(x))
+        return self.head(self.backbone(x))
 
 
 def own_class(owners: Tensor, classes: int) -> Tensor:

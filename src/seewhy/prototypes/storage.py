@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from safetensors.torch import save as packed
 
-from seewhy.core.writing import write_json, write_whole
+from seewhy.core.files import write_json, write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
@@ -18,13 +19,13 @@ from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
 from seewhy.models.load import find_device
 from seewhy.models.weights import load_weights, read_weights
-from seewhy.prototypes.gate import Diagnosis
-from seewhy.prototypes.model import Prototype, PrototypeModel
-from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk
+from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
+from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 from seewhy.train.card import Architecture
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures
+OLDER = {"trunk": "backbone", "likeness": "measure", "trunk_accuracy": "backbone_accuracy"}  # keys of cards before 0.2
 
 
 def save_prototypes(
@@ -38,8 +39,12 @@ def save_prototypes(
         "kind": KIND,
         "usable": model.diagnosis.usable,
         "reasons": list(model.diagnosis.reasons),
-        "trunk": {"architecture": architecture.name, "options": architecture.options, "layer": network.trunk.layer},
-        "likeness": network.head.likeness,
+        "backbone": {
+            "architecture": architecture.name,
+            "options": architecture.options,
+            "layer": network.backbone.layer,
+        },
+        "measure": network.head.measure,
         "preprocessing": model.preprocessing.to_dict(),
         "categories": list(model.classes),
         "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
@@ -94,7 +99,13 @@ def read_prototype_card(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} holds another kind of model; `seewhy prototypes train` makes prototypes from it")
     if card["schema"] != SCHEMA:
         raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
-    return card
+    renamed = _renamed(card)
+    return renamed | {"diagnosis": _renamed(card.get("diagnosis", {}))}
+
+
+def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """With today's keys."""
+    return {OLDER.get(key, key): value for key, value in found.items()}
 
 
 def _row(model: PrototypeModel, number: int) -> dict[str, Any]:
@@ -118,15 +129,16 @@ def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
     content = (folder / WEIGHTS).read_bytes()
     if sha256(content).hexdigest() != card["sha256"]:
         raise ValueError(f"{WEIGHTS} is not the file that the card was written for")
-    tensors = read_weights(folder / WEIGHTS)
+    # Before 0.2 the backbone's tensors were called trunk.….
+    tensors = {re.sub(r"^trunk\.", "backbone.", name): each for name, each in read_weights(folder / WEIGHTS).items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
-    about, classes = card["trunk"], tuple(card["categories"])
+    about, classes = card["backbone"], tuple(card["categories"])
     module = build(about["architecture"], len(classes), about["options"])
-    trunk = Trunk.of(Classifier.from_module(module, preprocessing, classes), about["layer"])
+    backbone = Backbone.of(Classifier.from_module(module, preprocessing, classes), about["layer"])
     owners: list[int] = [row["class"] for row in card["prototypes"]]
     size = tensors["head.prototypes"].shape[1]
-    head = PrototypeHead(trunk.grid.channels, owners, len(classes), size, card["likeness"])
-    network = PrototypeNetwork(trunk, head)
+    head = PrototypeHead(backbone.grid.channels, owners, len(classes), size, card["measure"])
+    network = PrototypeNetwork(backbone, head)
     load_weights(network, tensors, WEIGHTS)
     prototypes = tuple(_prototype(folder, number, row) for number, row in enumerate(card["prototypes"]))
     diagnosis = Diagnosis.from_dict(card["diagnosis"])

@@ -15,15 +15,11 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.prototypes.bank import features_of, filled_bank
-from seewhy.prototypes.boxes import peak_box
-from seewhy.prototypes.finishing import costs_of, nearest_of, prune, push, shared_patches, solve
-from seewhy.prototypes.gate import Diagnosis
-from seewhy.prototypes.model import Prototype, PrototypeModel
-from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, Trunk, own_class
-from seewhy.prototypes.push import Patch
-from seewhy.prototypes.recipe import Recipe
-from seewhy.prototypes.stages import Learning
+from seewhy.prototypes.explaining import peak_box
+from seewhy.prototypes.finishing import Patch, costs_of, nearest_of, prune, push, shared_patches, solve
+from seewhy.prototypes.learning import Learning, Recipe, features_of, filled_bank
+from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
+from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork, own_class
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.finetune import predict
 from seewhy.train.loop import Record, seed_of
@@ -42,7 +38,7 @@ class PrototypeRun:
     """A training from a folder of pictures to a folder that holds the model, usable or not."""
 
     out: Path
-    trunk: str
+    backbone: str
     recipe: Recipe
     pictures: Mapping[str, int]
     trained: Trained
@@ -62,7 +58,7 @@ def train_prototypes(
 ) -> Trained:
     """Train prototypes on `training` and look through the gate at `validation`; the classifier stays as it is.
 
-    `layer` is where the trunk ends, by default the last layer that keeps a grid over the picture.
+    `layer` is where the backbone ends, by default the last layer that keeps a grid over the picture.
 
     Raises:
         UsageError: the classifier knows other classes than the pictures, or there is nothing to validate on.
@@ -76,14 +72,14 @@ def train_prototypes(
     stream = Stream(
         training, recipe.batch_size, seed_of(seed, "pictures"), shown, balanced=True, device=classifier.device
     )
-    bank = filled_bank(network.trunk, stream, recipe.copies, progress)
+    bank = filled_bank(network.backbone, stream, recipe.copies, progress)
     if recipe.probe_steps:
         learning.start(bank)
     if recipe.warm_steps:
         learning.warm(bank)
     if recipe.joint_steps:
         learning.joint(stream)
-        bank = filled_bank(network.trunk, stream, recipe.copies, progress)
+        bank = filled_bank(network.backbone, stream, recipe.copies, progress)
     head = network.head.eval()
     costs, shared, trained = costs_of(head, bank), shared_patches(head, bank), len(head.owners)
     patches: list[Patch] = []
@@ -121,22 +117,22 @@ def _check(classifier: Classifier, training: Pictures, validation: Pictures) -> 
 def _built(
     classifier: Classifier, training: Pictures, recipe: Recipe, layer: str | None, seed: int
 ) -> PrototypeNetwork:
-    trunk = Trunk.of(classifier, layer)
-    trunk = Trunk(copy.deepcopy(classifier.module).eval(), trunk.layer, trunk.grid)
+    backbone = Backbone.of(classifier, layer)
+    backbone = Backbone(copy.deepcopy(classifier.module).eval(), backbone.layer, backbone.grid)
     classes = len(training.classes)
     owners = torch.arange(classes).repeat_interleave(recipe.per_class).tolist()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_of(seed, "prototypes"))
-        head = PrototypeHead(trunk.grid.channels, owners, classes, recipe.size, recipe.likeness)
-    return PrototypeNetwork(trunk, head).to(classifier.device)
+        head = PrototypeHead(backbone.grid.channels, owners, classes, recipe.size, recipe.measure)
+    return PrototypeNetwork(backbone, head).to(classifier.device)
 
 
 def _measured(
     network: PrototypeNetwork, validation: Pictures, progress: Progress
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...], tuple[int, ...]]:
-    """Confusion, mean likeness by class and true class, and how often each prototype gave most points."""
+    """Confusion, mean similarity by class and true class, and how often each prototype gave most points."""
     head, labels = network.head, validation.labels
-    similarities = head.similarity(nearest_of(head, features_of(network.trunk, validation, progress)))
+    similarities = head.similarity(nearest_of(head, features_of(network.backbone, validation, progress)))
     predicted = head.score(similarities).argmax(1)
     points = similarities * head.weights[predicted]
     used = torch.bincount(points.argmax(1), minlength=len(head.owners))
@@ -167,10 +163,10 @@ def _described(network: PrototypeNetwork, training: Pictures, patches: list[Patc
     for number, patch in enumerate(patches):
         x = training.batch([patch.picture], head.prototypes.device).x
         with torch.no_grad():
-            likeness = head.similarity(head.distances(network.trunk(x)))[0, number]
+            similarity = head.similarity(head.distances(network.backbone(x)))[0, number]
         entry = training.entries[patch.picture]
         pixels = training.view(patch.picture).permute(1, 2, 0).contiguous().numpy()
         picture = Image(pixels, entry.path)
-        box = peak_box(likeness.cpu().numpy(), size)
+        box = peak_box(similarity.cpu().numpy(), size)
         found.append(Prototype(owners[number], entry.path, (patch.row, patch.column), picture, box))
     return tuple(found)

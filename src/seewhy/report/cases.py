@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from seewhy.cases.base import About
 from seewhy.cases.counterfactuals import Counterfactuals
-from seewhy.cases.pictures import likeness_pictures, removal_picture, seen_picture, swap_pictures
+from seewhy.cases.pictures import removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Beside, Twin, Twins
+from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
-from seewhy.methods import Outcome
 from seewhy.models import Box, Prediction
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
@@ -99,7 +99,7 @@ def _section(twins: Twins) -> Section:
     return Section(
         name=twins.image.name,
         best=best,
-        photo=_photo(twins.image, twins.twins[0].likeness.own_view, f"The photo {twins.image.name}"),
+        photo=_photo(twins.image, twins.twins[0].maps.own_view, f"The photo {twins.image.name}"),
         bars=_bars(twins.predictions),
         matches=[_match(twins.image, twin) for twin in twins.twins],
         same_class=twins.same_class,
@@ -112,7 +112,7 @@ def _section(twins: Twins) -> Section:
         beside=twins.beside,
         beside_photos=[(twin.case, _twin_photo(twin)) for twin in twins.beside.twins.twins] if twins.beside else [],
         shared=_shared(twins),
-        signed=any(twin.likeness.signed for twin in twins.twins),
+        signed=any(twin.maps.signed for twin in twins.twins),
     )
 
 
@@ -124,19 +124,19 @@ def _shared(twins: Twins) -> list[str]:
 
 
 def _match(image: Image, twin: Twin) -> Match:
-    own, other = likeness_pictures(twin.likeness, image, twin.image, longest=LARGE)
+    own, other = similarity_pictures(twin.maps, image, twin.image, longest=LARGE)
     alike = f"the areas that make it like {twin.case.path} in colour"
     return Match(
         twin.case,
         _twin_photo(twin),
         embed(own, f"{image.name}, {alike}"),
         embed(other, f"{twin.case.path}, the areas that make it like {image.name} in colour"),
-        twin.likeness.similarity,
+        twin.maps.similarity,
     )
 
 
 def _twin_photo(twin: Twin) -> Picture:
-    return _photo(twin.image, twin.likeness.other_view, f"The twin {twin.case.path}")
+    return _photo(twin.image, twin.maps.other_view, f"The twin {twin.case.path}")
 
 
 def _photo(image: Image, view: Box, alt: str) -> Picture:
@@ -204,7 +204,7 @@ def _replaced(found: Counterfactuals) -> Turned | None:
     if unlike is None:
         return None
     gap = f"; the nearest of the same class is {found.like.case.similarity:.2f} alike" if found.like else ""
-    own, other = likeness_pictures(unlike.likeness, found.image, unlike.image)
+    own, other = similarity_pictures(unlike.maps, found.image, unlike.image)
     return Turned(
         "The nearest picture of another class",
         _becomes(unlike.case.prediction),
@@ -222,7 +222,7 @@ def _borderline(found: Counterfactuals) -> Match | None:
 
 
 def _colours(twin: Twin) -> str:
-    return "Orange areas" if twin.likeness.signed else "Bright areas"
+    return "Orange areas" if twin.maps.signed else "Bright areas"
 
 
 def _becomes(prediction: Prediction) -> str:

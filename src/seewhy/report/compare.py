@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import curves_svg, fit
-from seewhy.methods import Explanation, Outcome, method_info
+from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.metrics import MetricInfo
 from seewhy.report.page import write_page

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy.cases import Twin, Twins
+from seewhy.core.outcome import Outcome
 from seewhy.draw import fit
 from seewhy.images import Image
-from seewhy.methods import Explanation, Outcome, method_info
+from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.report.page import write_page

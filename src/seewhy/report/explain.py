@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Legend, Weight, bars_svg, fit, weight_bars_svg
-from seewhy.methods import Explanation, MethodInfo, Outcome
+from seewhy.methods import Explanation, MethodInfo
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
 from seewhy.methods.registry import method_info
 from seewhy.models import Prediction
@@ -87,8 +88,8 @@ def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | N
     for outcome, saved in results:
         if outcome.error:
             failures.append(outcome)
-        elif outcome.explanations:
-            sections.append(_section(outcome.explanations, _link(saved, folder) if saved else None, colors))
+        elif outcome.value:
+            sections.append(_section(outcome.value, _link(saved, folder) if saved else None, colors))
     return write_page(
         folder / "report.html",
         "explain.html",

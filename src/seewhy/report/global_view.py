@@ -11,9 +11,9 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy import __version__
+from seewhy.core.outcome import Outcome
 from seewhy.draw import cut, spotlight
 from seewhy.draw.sparks import spark_svg
-from seewhy.methods import Outcome
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
 from seewhy.report.page import write_page

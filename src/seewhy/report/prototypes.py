@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
-from seewhy.methods import Outcome
-from seewhy.prototypes.explaining import Match, PrototypeExplanation
-from seewhy.prototypes.gate import MOST_LOST, WORST_RECALL, Diagnosis
-from seewhy.prototypes.model import PrototypeModel
-from seewhy.prototypes.pictures import match_words, place_picture, prototype_picture
+from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
+from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, embed
@@ -93,7 +91,7 @@ def write_prototype_explanations_report(
         title="This looks like that",
         lead=(
             f"{refused}The network decides by how much places in a photo look like patches of training pictures. "
-            "Each likeness gives points to a class; the class with most points wins."
+            "Each similarity gives points to a class; the class with most points wins."
         ),
         photos=[_explained(each) for each in found],
         gallery=[(name, _learned(model, label)) for label, name in enumerate(model.classes)],
@@ -105,7 +103,9 @@ def write_prototype_explanations_report(
 
 
 def _lead(found: Diagnosis, model: PrototypeModel) -> str:
-    accuracy = f"{found.accuracy:.1%} of the validation pictures right, where its trunk has {found.trunk_accuracy:.1%}"
+    accuracy = (
+        f"{found.accuracy:.1%} of the validation pictures right, where its backbone has {found.backbone_accuracy:.1%}"
+    )
     if found.usable:
         return f"Usable: {accuracy}. {counted(len(model.prototypes), 'prototype')} of {found.trained} were kept."
     return f"Not usable, because {listed(found.reasons)}. It has {accuracy}."
@@ -113,7 +113,7 @@ def _lead(found: Diagnosis, model: PrototypeModel) -> str:
 
 def _gate(found: Diagnosis) -> list[tuple[str, str, str, bool]]:
     """What the gate asks, what it wants, what it found, and whether that passes."""
-    floor = found.trunk_accuracy - MOST_LOST
+    floor = found.backbone_accuracy - MOST_LOST
     rows = [
         (
             "Nearer to pictures of their own class",
@@ -159,8 +159,8 @@ def _learned(model: PrototypeModel, label: int) -> list[Learned]:
 
 def _state(run: PrototypeRun) -> dict[str, str]:
     found = run.trained.model.diagnosis
-    likeness = {
-        f"Mean likeness to prototypes of {name}": "; ".join(
+    similarity = {
+        f"Mean similarity to prototypes of {name}": "; ".join(
             f"{number(value, 2)} in pictures of {true}"
             for true, value in zip(found.classes, found.mean_similarity[label], strict=True)
         )
@@ -168,7 +168,7 @@ def _state(run: PrototypeRun) -> dict[str, str]:
     }
     return {
         "Called": ", ".join(f"{name} {count}×" for name, count in found.predictions.items()),
-        **likeness,
+        **similarity,
         "Evenness of use": f"{found.usage_entropy:.2f}, where 0 is one prototype deciding all and 1 all equally often",
         "Shared patches": (
             f"{found.shared_patches} of {found.trained} prototypes were nearest to the same patch as another; "
@@ -211,11 +211,11 @@ def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
 def _recipe(run: PrototypeRun) -> dict[str, str]:
     recipe = run.recipe
     return {
-        "Trunk": f"{run.trunk}, up to {run.trained.model.network.trunk.layer}",
+        "Backbone": f"{run.backbone}, up to {run.trained.model.network.backbone.layer}",
         "Pictures": ", ".join(f"{count:,} for {part}" for part, count in run.pictures.items()),
-        "Prototypes": f"{recipe.per_class} of each class, compared by {recipe.likeness}",
+        "Prototypes": f"{recipe.per_class} of each class, compared by {recipe.measure}",
         "Start": "patches that tell the classes apart, by k-means" if recipe.probe_steps else "anywhere",
-        "Steps": f"{recipe.warm_steps:,} with the trunk at rest, {recipe.joint_steps:,} with it",
+        "Steps": f"{recipe.warm_steps:,} with the backbone at rest, {recipe.joint_steps:,} with it",
         "Changed copies": f"{recipe.copies} of each picture",
         "Last layer": "solved for, after pruning" if recipe.solve else "left as it started",
     }
@@ -241,7 +241,7 @@ def _pair(found: PrototypeExplanation, match: Match) -> Pair:
     return Pair(
         embed(place_picture(found, match), f"{found.image.name}, with a box round the place that is most alike"),
         embed(prototype_picture(match.prototype), f"{source}, a training picture, with a box round the patch"),
-        match_words(match),
+        match.words,
         source,
     )
 

@@ -8,17 +8,16 @@ from shlex import quote
 
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
-from seewhy.methods import Outcome
 from seewhy.report.judging import accuracy_words, judgement
 from seewhy.report.page import write_page
 from seewhy.report.pictures import Picture, thumbnail
 from seewhy.report.words import counted, listed
-from seewhy.train.finetune import Epoch
+from seewhy.train.finetune import Epoch, Training
 from seewhy.train.recipe import Recipe
-from seewhy.train.training import Training
 
 STAGES = {"head": "new head alone", "all": "whole network"}
 EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from safetensors.torch import save
 from torch import nn
 
-from seewhy.core.writing import write_json, write_whole
+from seewhy.core.files import write_json, write_whole
 from seewhy.errors import ModelError
 from seewhy.models import Classifier
 from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, read_card

@@ -7,7 +7,7 @@ Out-of-Distribution: a head of random weights would spoil the features before it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,17 +17,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import ExplainError, ModelError
+from seewhy.errors import BadImage, ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.from_file import build
 from seewhy.models.layers import head_layer
 from seewhy.models.outputs import find_logits
 from seewhy.train.card import Architecture
 from seewhy.train.data import Augmentation, Pictures, Stream
+from seewhy.train.evaluate import Evaluation
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
+from seewhy.train.parts import Parts
 from seewhy.train.recipe import Recipe
 
 PREDICT_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained classifier, how it came to be, and how good it is on each part it did not learn from.
+
+    `failures` are pictures that could not be opened.
+    """
+
+    out: Path
+    backbone: str
+    classifier: Classifier
+    recipe: Recipe
+    parts: Parts
+    epochs: Sequence[Epoch]
+    evaluations: Mapping[str, Evaluation]
+    failures: Sequence[tuple[str, BadImage]]
+
+    @property
+    def model(self) -> str:
+        """The name by which every other command opens it."""
+        return f"file:{self.out}"
 
 
 @dataclass(frozen=True)
@@ -56,11 +80,11 @@ def with_new_head(
         torch.default_generator.manual_seed(seed_of(seed, "head"))
         module = build(architecture.name, len(classes), architecture.options)
     known, own = classifier.module.state_dict(), module.state_dict()
-    trunk = {name: tensor for name, tensor in known.items() if name in own and not name.startswith(f"{head}.")}
-    if strange := [name for name, tensor in trunk.items() if tensor.shape != own[name].shape]:
+    backbone = {name: tensor for name, tensor in known.items() if name in own and not name.startswith(f"{head}.")}
+    if strange := [name for name, tensor in backbone.items() if tensor.shape != own[name].shape]:
         raise ModelError(f"{classifier.name} has another shape in {strange[0]} when it is built for {len(classes)} "
                          "classes; it cannot be trained further")  # fmt: skip
-    module.load_state_dict(own | trunk)
+    module.load_state_dict(own | backbone)
     preprocessing = recipe.preprocessing or classifier.preprocessing
     return Classifier(module.to(device), preprocessing, Categories(classes), classifier.name)
 

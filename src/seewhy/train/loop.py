@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.files import whole_file
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import whole_file
 from seewhy.errors import ModelError, NonFinite
 
 Record: TypeAlias = dict[str, float]  # "step", the means of what the objective gave, and what the look found

@@ -15,14 +15,15 @@ from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, 
 from seewhy.verbs.evaluate import evaluate, save_evaluation
 from seewhy.verbs.explain import Request, explain, explain_each
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
-from seewhy.verbs.predict import Answer, predict_each
+from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
     prototype_rows,
     save_prototype_explanations,
     train_prototypes_on,
 )
-from seewhy.verbs.saving import photo_folders, save_each
+from seewhy.verbs.result import Result
+from seewhy.verbs.saving import save_each
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
@@ -31,12 +32,12 @@ from seewhy.verbs.train import train
 __all__ = [
     "BEST",
     "STUDY_METHODS",
-    "Answer",
     "Cases",
     "Contest",
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
+    "Result",
     "ask_each",
     "best_method",
     "build_cases",
@@ -56,7 +57,6 @@ __all__ = [
     "open_cases",
     "open_each",
     "open_study",
-    "photo_folders",
     "predict_each",
     "prototype_rows",
     "save_comparison",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.home import cache_folder
+from seewhy.core.files import cache_folder
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images

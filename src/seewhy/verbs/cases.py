@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from seewhy import cases
-from seewhy.cases.agreement import twins_beside
 from seewhy.cases.base import About, CaseBase, read_about
 from seewhy.cases.building import Built
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.embedders import Embedder, find_embedder
-from seewhy.cases.twins import Twins
+from seewhy.cases.twins import Twins, twins_beside
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError
 from seewhy.images import Folder, Image
-from seewhy.methods import Outcome
 from seewhy.models import Classifier
 
 T = TypeVar("T")

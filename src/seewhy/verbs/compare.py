@@ -9,13 +9,14 @@ from functools import partial
 import numpy as np
 import torch
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image
-from seewhy.methods import Explanation, Method, Outcome, find_method, method_info, suitable_methods
+from seewhy.methods import Explanation, Method, find_method, method_info, suitable_methods
 from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric
-from seewhy.metrics.maps import reduced, sees_cells
 from seewhy.metrics.controls import RandomMap
+from seewhy.metrics.maps import reduced, sees_cells
 from seewhy.models import Classifier, Target
 from seewhy.study.comparison import Comparison, Trial
 from seewhy.verbs.explain import naming

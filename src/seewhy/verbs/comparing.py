@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import Image, match_masks, open_image, open_mask
-from seewhy.methods import Outcome
 from seewhy.models import Classifier
 from seewhy.study.comparison import Cell, Comparison
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seewhy.cases import About, Penultimate, Twins, build, find_twins
-from seewhy.core.files import write_csv
+from seewhy.core.files import write_csv, write_json
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import write_json
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Folder
@@ -136,7 +135,7 @@ def _explained(
     images = [pictures.image(index) for index in wrong]
     twins = _twins(classifier, images, like, progress)
     return [
-        Mistake(pictures.entries[index].path, index, next(iter(outcome.explanations), None), each)
+        Mistake(pictures.entries[index].path, index, next(iter(outcome.value or ()), None), each)
         for index, outcome, each in zip(wrong, outcomes, twins, strict=True)
     ]
 

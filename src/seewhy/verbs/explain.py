@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
 from seewhy.images import Image, open_image
-from seewhy.methods import Explanation, Method, Outcome, find_method, method_info
+from seewhy.methods import Explanation, Method, find_method, method_info
 from seewhy.models import Classifier, Target, find_layer
 
 DEFAULT_METHOD = "grad-cam"

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seewhy import __version__
-from seewhy.core.writing import write_json
+from seewhy.core.files import write_json
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import open_image
 from seewhy.people.agreement import AreaAgreement, area_agreement, guess_agreement

@@ -10,27 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.core.files import photo_folders
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
 from seewhy.models.from_file import CARD, read_card
-from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes
-from seewhy.prototypes.pictures import explanation_panel
-from seewhy.prototypes.recipe import Recipe
+from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
+from seewhy.prototypes.learning import Recipe
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
 from seewhy.train.card import architecture_of, trained_pictures
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import Parts, open_parts
-from seewhy.verbs.saving import photo_folders
 
 SPLIT = (0.7, 0.3)
 
 
 def train_prototypes_on(
     folder: str | Path,
-    trunk: str,
+    backbone: str,
     out: str | Path,
     *,
     recipe: Recipe | None = None,
@@ -41,37 +40,37 @@ def train_prototypes_on(
 ) -> PrototypeRun:
     """Train prototypes on the class folders of `folder`, and write them to `out`, whether they are usable or not.
 
-    The pictures are split as they were when the trunk was trained; what it learned from validates nothing.
+    The pictures are split as they were when the backbone was trained; what it learned from validates nothing.
 
     Args:
-        folder: the pictures that the trunk was trained on.
-        trunk: a classifier of the same classes, mostly `file:DIR` as `seewhy train` writes it.
+        folder: the pictures that the backbone was trained on.
+        backbone: a classifier of the same classes, mostly `file:DIR` as `seewhy train` writes it.
         out: where the prototypes go.
         recipe: how to train.
-        layer: where the trunk ends, by default the last layer that keeps a grid over the picture.
+        layer: where the backbone ends, by default the last layer that keeps a grid over the picture.
         seed: of where prototypes start, the order and the changes of pictures.
         device: as `seewhy.load` takes it.
         progress: told of the work done; may raise `Cancelled`.
 
     Raises:
-        UsageError: the folder and the trunk do not fit, or `out` holds a model.
-        ModelError: the trunk cannot be loaded, or keeps no grid over the picture.
+        UsageError: the folder and the backbone do not fit, or `out` holds a model.
+        ModelError: the backbone cannot be loaded, or keeps no grid over the picture.
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
     if (out / CARD).exists():
         raise UsageError(f"{out} holds a model already; give another --out, or remove it")
-    progress(0, None, f"loading {trunk}")
-    classifier = load(trunk, device=device)
-    architecture = architecture_of(trunk, classifier)
-    parts = _parts(Path(folder), trunk, tuple(classifier.categories))
+    progress(0, None, f"loading {backbone}")
+    classifier = load(backbone, device=device)
+    architecture = architecture_of(backbone, classifier)
+    parts = _parts(Path(folder), backbone, tuple(classifier.categories))
     training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
     validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
     trained = train_prototypes(classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress)
     pictures = {"train": len(training), "validation": len(validation)}
-    about: dict[str, Any] = {"trunk": trunk, "recipe": recipe.to_dict(), "seed": seed, "pictures": pictures}
+    about: dict[str, Any] = {"backbone": backbone, "recipe": recipe.to_dict(), "seed": seed, "pictures": pictures}
     save_prototypes(out, trained.model, architecture, {**about, "history": trained.history})
-    return PrototypeRun(out, trunk, recipe, pictures, trained, parts.notes, [*bad, *worse])
+    return PrototypeRun(out, backbone, recipe, pictures, trained, parts.notes, [*bad, *worse])
 
 
 def explain_prototypes(
@@ -96,7 +95,7 @@ def folder_of(model: str | Path) -> Path:
 
 
 def save_prototype_explanations(found: Sequence[PrototypeExplanation], out: Path) -> None:
-    """Write `OUT/<photo>/`: the picture, the maps of likeness and a manifest."""
+    """Write `OUT/<photo>/`: the picture, the maps of similarity and a manifest."""
     for each, folder in zip(found, photo_folders([one.image.name for one in found], out), strict=True):
         folder.mkdir(parents=True, exist_ok=True)
         explanation_panel(each).save(folder / "picture.png")
@@ -135,12 +134,12 @@ def prototype_rows(found: PrototypeExplanation) -> dict[str, Any]:
     }
 
 
-def _parts(folder: Path, trunk: str, classes: tuple[str, ...]) -> Parts:
-    """The parts that the trunk was trained with, without what it has learned from among the validation pictures."""
+def _parts(folder: Path, backbone: str, classes: tuple[str, ...]) -> Parts:
+    """The parts that the backbone was trained with, without what it has learned from among the validation pictures."""
     about: dict[str, Any] = {}
     learned: frozenset[str] = frozenset()
-    if trunk.startswith("file:"):
-        where = folder_of(trunk)
+    if backbone.startswith("file:"):
+        where = folder_of(backbone)
         about, learned = read_card(where / CARD).get("training", {}), trained_pictures(where)
     split = tuple(about.get("recipe", {}).get("split", SPLIT))
     known = Folder.open(folder).classes
@@ -149,5 +148,5 @@ def _parts(folder: Path, trunk: str, classes: tuple[str, ...]) -> Parts:
     if len(fresh) == len(parts.validation.entries):
         return parts
     lost = len(parts.validation.entries) - len(fresh)
-    note = f"{lost} pictures validate nothing, since the trunk has learned from them"
+    note = f"{lost} pictures validate nothing, since the backbone has learned from them"
     return replace(parts, validation=replace(parts.validation, entries=tuple(fresh)), notes=(*parts.notes, note))

@@ -6,35 +6,28 @@ same are numbered, as is `cat-2`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count
 from pathlib import Path
 
+from seewhy.core.files import free_name, photo_name, safe_name
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors
-from seewhy.methods import Explanation, Outcome
+from seewhy.methods import Explanation
 from seewhy.methods.pictures import by_classes, class_grid
 
-UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
-LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
+Explained = Outcome[tuple[Explanation, ...]]
 
 
-def save_each(outcomes: Iterable[Outcome], out: Path, colors: Colors = OURS) -> Iterator[tuple[Outcome, Path]]:
+def save_each(outcomes: Iterable[Explained], out: Path, colors: Colors = OURS) -> Iterator[tuple[Explained, Path]]:
     """Save the explanations of each outcome as it comes; yields it with its folder."""
     taken: set[str] = set()
     for outcome in outcomes:
-        folder = out / _free(_safe(Path(outcome.source).stem.removeprefix("sample:")), taken)
-        for name, explanation in zip(folder_names(outcome.explanations), outcome.explanations, strict=True):
+        folder = out / photo_name(outcome.source, taken)
+        for name, explanation in zip(folder_names(outcome.value or ()), outcome.value or (), strict=True):
             explanation.save(folder / name, colors)
-        for method, about in by_classes(outcome.explanations).items():
-            class_grid(about).save(folder / f"{_safe(method)}--classes.png")
+        for method, about in by_classes(outcome.value or ()).items():
+            class_grid(about).save(folder / f"{safe_name(method)}--classes.png")
         yield outcome, folder
-
-
-def photo_folders(names: Iterable[str], out: Path) -> list[Path]:
-    """A folder of its own below `out` for each photo of these names."""
-    taken: set[str] = set()
-    return [out / _free(_safe(Path(name).stem.removeprefix("sample:")), taken) for name in names]
 
 
 def folder_names(explanations: Sequence[Explanation]) -> list[str]:
@@ -44,7 +37,7 @@ def folder_names(explanations: Sequence[Explanation]) -> list[str]:
     several_layers = len(layers) > len({each.method for each in explanations})
     several_targets = len(targets) > len({each.method for each in explanations})
     taken: set[str] = set()
-    return [_free(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
+    return [free_name(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
 
 
 def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:
@@ -53,16 +46,4 @@ def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) 
         parts.append(explanation.layer)
     if with_target:
         parts.append(explanation.target_label)
-    return _safe("--".join(parts))
-
-
-def _safe(name: str) -> str:
-    return UNSAFE.sub("-", name)[:LONGEST].strip("-.") or "photo"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, numbered where it is taken; it is from now on. On some file systems Cat and cat are the same."""
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    free = next(each for each in names if each.casefold() not in taken)
-    taken.add(free.casefold())
-    return free
+    return "--".join(parts)

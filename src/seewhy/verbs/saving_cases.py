@@ -13,22 +13,22 @@ from PIL import Image as Pillow
 from seewhy import __version__
 from seewhy.cases.base import About
 from seewhy.cases.counterfactuals import Counterfactuals
-from seewhy.cases.pictures import likeness_pictures, removal_picture, swap_pictures, twins_panel
+from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Beside, Twin, Twins
+from seewhy.core.files import photo_folders
 from seewhy.images import Image
-from seewhy.verbs.saving import photo_folders
 
 SCHEMA = 1
 
 
 def save_twins(found: Sequence[Twins], about: About, out: Path) -> None:
-    """Write `twins.png`, the maps of likeness and the manifest of each picture below `out`."""
+    """Write `twins.png`, the maps of similarity and the manifest of each picture below `out`."""
     for twins, folder in zip(found, photo_folders([one.image.name for one in found], out), strict=True):
         folder.mkdir(parents=True, exist_ok=True)
         twins_panel(twins).save(folder / "twins.png")
         for number, twin in enumerate(twins.twins, start=1):
-            _save_likeness(twin, twins.image, folder / f"twin-{number}")
+            _save_maps(twin, twins.image, folder / f"twin-{number}")
         _manifest(folder, about, twins_values(twins))
 
 
@@ -38,7 +38,7 @@ def save_counterfactuals(found: Sequence[Counterfactuals], about: About, out: Pa
         folder.mkdir(parents=True, exist_ok=True)
         for name, twin in (("unlike", each.unlike), ("like", each.like), ("borderline", each.borderline)):
             if twin:
-                _save_likeness(twin, each.image, folder / name)
+                _save_maps(twin, each.image, folder / name)
         if each.swap and each.unlike:
             own, other = swap_pictures(each.swap, each.image, each.unlike.image)
             Pillow.fromarray(own).save(folder / "swap-own.png")
@@ -108,7 +108,7 @@ def _beside(beside: Beside) -> dict[str, Any]:
 
 
 def _twin(twin: Twin) -> dict[str, Any]:
-    return {**_case(twin.case), "layer": twin.likeness.layer, "layer_similarity": twin.likeness.similarity}
+    return {**_case(twin.case), "layer": twin.maps.layer, "layer_similarity": twin.maps.similarity}
 
 
 def _case(case: Case) -> dict[str, Any]:
@@ -124,13 +124,13 @@ def _copies(left_out: Sequence[Copy]) -> list[dict[str, Any]]:
     return [{**_case(each.case), "reason": each.reason} for each in left_out]
 
 
-def _save_likeness(twin: Twin, image: Image, folder: Path) -> None:
+def _save_maps(twin: Twin, image: Image, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    own, other = likeness_pictures(twin.likeness, image, twin.image)
+    own, other = similarity_pictures(twin.maps, image, twin.image)
     Pillow.fromarray(own).save(folder / "own.png")
     Pillow.fromarray(other).save(folder / "other.png")
-    np.save(folder / "own.npy", twin.likeness.own.astype(np.float32), allow_pickle=False)
-    np.save(folder / "other.npy", twin.likeness.other.astype(np.float32), allow_pickle=False)
+    np.save(folder / "own.npy", twin.maps.own.astype(np.float32), allow_pickle=False)
+    np.save(folder / "other.npy", twin.maps.other.astype(np.float32), allow_pickle=False)
 
 
 def _manifest(folder: Path, about: About, values: Mapping[str, Any]) -> None:

@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 
 from seewhy.images import Entry, Folder
-from seewhy.study.ledger import read_plan
-from seewhy.study.plan import Unit
+from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan
+from seewhy.study.plan import Failure, Result, Unit
 from seewhy.study.summary import StudyResult
-from seewhy.study.tables import FAILURES, RESULTS, read
-from seewhy.study.work import Failure, Result
 
 SOURCE = "source.json"  # where the pictures lay; not part of the results, which are the same wherever that was
 

@@ -16,9 +16,9 @@ from seewhy.methods import Method, find_method
 from seewhy.metrics import CONTROLS, Metric, find_metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.study import Executor, Local, Ray, Result, Unit, Work, run
+from seewhy.study.ledger import read
 from seewhy.study.scoring import Scoring, pinned
 from seewhy.study.summary import StudyResult
-from seewhy.study.tables import read
 from seewhy.verbs.compare import MASK_METRICS, check_masked
 from seewhy.verbs.studies import note_source
 

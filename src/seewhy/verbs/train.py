@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
-from seewhy.core.writing import write_json, write_whole
 from seewhy.errors import BadImage, UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.from_file import CARD, WEIGHTS
@@ -26,10 +26,9 @@ from seewhy.train.card import (
 )
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
-from seewhy.train.finetune import Epoch, finetune, predict, with_new_head
+from seewhy.train.finetune import Epoch, Training, finetune, predict, with_new_head
 from seewhy.train.parts import Parts, open_parts
 from seewhy.train.recipe import Recipe
-from seewhy.train.training import Training
 
 RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import find_images
-from seewhy.methods import Outcome
 from seewhy.models import Categories, Classifier
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Said, phrases_of, scores_of, words_of

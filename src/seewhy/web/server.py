@@ -1,4 +1,4 @@
-"""The server: Streamlit's own, with the REST interface mounted in it and a guard before both."""
+"""The server: Streamlit's own, with the REST interface mounted in it and middleware before both."""
 
 from __future__ import annotations
 
@@ -11,20 +11,42 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 
-from seewhy.web.crowd import close_store
-from seewhy.web.desk import desk
-from seewhy.web.guard import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
+from seewhy.web.middleware import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
 from seewhy.web.rest.api import make_api
-from seewhy.web.settings import Settings, settings
-from seewhy.web.shell.look import THEME
-from seewhy.web.sign_in import sign_in_secrets
+from seewhy.web.services.hub import services
+from seewhy.web.services.storage import close_store
+from seewhy.web.settings import Settings, settings, sign_in_secrets
 
-SCRIPT = Path(__file__).parent / "shell/script.py"
+SCRIPT = Path(__file__).parent / "parts/script.py"
 LOOPBACK = "127.0.0.1"
 SPARE = 1 << 20  # bytes of a request beside the photo in it
 
+LIGHT = {
+    "primaryColor": "#b34a0c",
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f5f4f2",
+    "textColor": "#1b1f24",
+    "linkColor": "#9c4209",
+    "borderColor": "#dfe2e6",
+}
+DARK = {
+    "primaryColor": "#f0a06a",
+    "backgroundColor": "#14171a",
+    "secondaryBackgroundColor": "#1e2226",
+    "textColor": "#e8eaed",
+    "linkColor": "#f0a06a",
+    "borderColor": "#31373d",
+}
+THEME: dict[str, Any] = {
+    "theme.baseRadius": "medium",
+    "theme.headingFontSizes": ["2.4rem", "1.75rem", "1.35rem", "1.1rem", "1rem", "1rem"],
+    "theme.headingFontWeights": [650, 650, 650, 600, 600, 600],
+    **{f"theme.light.{name}": value for name, value in LIGHT.items()},
+    **{f"theme.dark.{name}": value for name, value in DARK.items()},
+}
 
-def guards(chosen: Settings) -> list[Middleware]:
+
+def middleware(chosen: Settings) -> list[Middleware]:
     """What every request passes, outermost first."""
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(chosen))] if chosen.hosts else []
     return [
@@ -46,17 +68,17 @@ def make_app(chosen: Settings) -> Any:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        desk().warm_up()
+        services().warm_up()
         try:
             yield
         finally:
-            desk().close()
+            services().close()
             close_store()
 
     return st.App(
         SCRIPT,
         routes=[Mount("/api", app=make_api())],
-        middleware=guards(chosen),
+        middleware=middleware(chosen),
         secrets=sign_in_secrets(chosen),
         lifespan=lifespan,  # pyright: ignore[reportArgumentType]
     )
@@ -76,7 +98,8 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.maxUploadSize": chosen.upload_mb if chosen.public else max(chosen.upload_mb, chosen.training_mb),
-        # The guard compares origins; Streamlit's own check wants a cookie that browsers keep from another site's frame.
+        # Our middleware compares origins; Streamlit's own check wants a cookie, which browsers keep from another
+        # site's frame.
         "server.enableXsrfProtection": False,
         "server.allowedHosts": _hosts(chosen),
         "browser.gatherUsageStats": False,

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import hmac
+import os
+import tomllib
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.errors import UsageError
 from seewhy.models import DEFAULT_MODEL
-from seewhy.web.space import space_address, space_frames, told_by_space
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Address = Annotated[str, StringConstraints(pattern="^https?://")]
+
+OIDC = ("address", "oidc_provider", "oidc_client_id", "oidc_client_secret")
+SECRETS = ".streamlit/secrets.toml"  # Streamlit's own, in the working folder or at home
+METADATA = "/.well-known/openid-configuration"
+
+
+def _told_by_space(name: str) -> str | None:
+    """The variable of this name, on a Space; on other hosts the same name may mean something else."""
+    return os.environ.get(name) if "SPACE_ID" in os.environ else None
+
+
+def _space_address() -> str | None:
+    """Where people reach the Space outside of its frame."""
+    host = _told_by_space("SPACE_HOST")
+    return host and f"https://{host}"
+
+
+def _space_frames() -> tuple[str, ...]:
+    """The site that shows the Space in a frame."""
+    return ("https://huggingface.co",) if _told_by_space("SPACE_ID") else ()
 
 
 class Settings(BaseSettings):
@@ -39,19 +61,19 @@ class Settings(BaseSettings):
         "none", description="names: people say who they are; oidc: they sign in."
     )
     address: Address | None = Field(
-        default_factory=space_address,
+        default_factory=_space_address,
         description="Where people reach the app, such as https://seewhy.example.org; to sign in.",
     )
     oidc_provider: Address | None = Field(
-        default_factory=partial(told_by_space, "OPENID_PROVIDER_URL"),
+        default_factory=partial(_told_by_space, "OPENID_PROVIDER_URL"),
         description="The identity provider's address, such as https://accounts.google.com.",
     )
     oidc_client_id: str | None = Field(
-        default_factory=partial(told_by_space, "OAUTH_CLIENT_ID"),
+        default_factory=partial(_told_by_space, "OAUTH_CLIENT_ID"),
         description="By what name the provider knows the app.",
     )
     oidc_client_secret: str | None = Field(
-        default_factory=partial(told_by_space, "OAUTH_CLIENT_SECRET"),
+        default_factory=partial(_told_by_space, "OAUTH_CLIENT_SECRET"),
         description="The secret that the provider gave the app.",
         repr=False,
     )
@@ -59,7 +81,8 @@ class Settings(BaseSettings):
     public: bool = Field(False, description="Open to strangers: nothing can be trained.")
     hosts: Names = Field((), description="Names under which the app may be reached; any, if none is given.")
     embedded_in: Names = Field(
-        default_factory=space_frames, description="Sites that may show the app in a frame, such as https://example.org."
+        default_factory=_space_frames,
+        description="Sites that may show the app in a frame, such as https://example.org.",
     )
     cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
@@ -110,3 +133,42 @@ def settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"SEEWHY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
         raise UsageError(f"the settings cannot be understood: {wrong}") from error
+
+
+def sign_in_secrets(chosen: Settings) -> dict[str, Any]:
+    """Streamlit's section `[auth]`; nothing where nobody has to sign in, or Streamlit's own file of secrets has it.
+
+    The key of its cookies is made from the client's secret, so that people stay signed in when the app starts again.
+
+    Source: the metadata's place is that of OpenID Connect Discovery 1.0, section 4.
+
+    Raises:
+        UsageError: people have to sign in, and nobody said where.
+    """
+    if chosen.sign_in != "oidc" or (not chosen.oidc_provider and _in_file()):
+        return {}
+    missing = [f"SEEWHY_{name.upper()}" for name in OIDC if not getattr(chosen, name)]
+    if missing:
+        raise UsageError(f"with SEEWHY_SIGN_IN=oidc the app needs {', '.join(missing)}, too; see docs/deploying.md")
+    address, provider, client, secret = (str(getattr(chosen, name)).rstrip("/") for name in OIDC)
+    auth = {
+        "redirect_uri": f"{address}/oauth2callback",
+        "cookie_secret": hmac.digest(secret.encode(), b"seewhy cookies", "sha256").hex(),
+        "client_id": client,
+        "client_secret": secret,
+        "server_metadata_url": f"{provider}{METADATA}",
+        "client_kwargs": {"scope": "openid profile"},  # a name is all that is wanted
+    }
+    return {"auth": auth}
+
+
+def _in_file() -> bool:
+    """Whether the file has the section; to ask Streamlit would settle its settings too early."""
+    return any("auth" in _read(folder / SECRETS) for folder in (Path.cwd(), Path.home()))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error

@@ -133,7 +133,7 @@ def test_an_unknown_class_is_refused(ask):
 
 
 def test_a_job_that_failed_says_why(ask, at, monkeypatch):
-    monkeypatch.setattr(at.shelf, "loaded", lambda _: None)
+    monkeypatch.setattr(at.models, "loaded", lambda _: None)
     job = over(ask, explain(ask, "sample:cat", target="purple").json())
     assert job["state"] == "failed"
     answer = ask.get(f"/jobs/{job['id']}/result")

@@ -1,4 +1,4 @@
-"""A crowd that plays over the REST interface of a real server."""
+"""A people_store that plays over the REST interface of a real server."""
 
 from __future__ import annotations
 

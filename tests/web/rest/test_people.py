@@ -16,8 +16,8 @@ import forge
 from seewhy.people.masks import encode
 from seewhy.people.records import NewRound, Picture
 from seewhy.people.rounds import add_rounds, answers
-from seewhy.web.crowd import crowd
 from seewhy.web.rest.api import make_api
+from seewhy.web.services.storage import people_store
 
 CLASSES = ("cat", "dog", "owl")
 TRUE = "owl"
@@ -44,7 +44,7 @@ def rounds(count: int, overlap: int = 1) -> None:
         )
         for number in range(count)
     ]
-    add_rounds(crowd(), made)
+    add_rounds(people_store(), made)
 
 
 def join(ask, name="Ada"):
@@ -72,7 +72,7 @@ def test_a_whole_round_is_won(ask):
     assert (won.json()["outcome"], won.json()["true_class"], won.json()["points"]) == ("won", "owl", 50)
     again = ask.post(f"/rounds/{number}/answer", headers=me, json=end)
     assert again.json() == won.json()
-    assert len(answers(crowd())) == 1
+    assert len(answers(people_store())) == 1
     assert ask.post("/rounds/next", headers=me).json() is None
     assert ask.get("/leaderboard").json()[0]["points"] == 50
 
@@ -130,7 +130,7 @@ def test_an_answer_that_is_none_is_refused(ask, end):
     me = join(ask)
     number = ask.post("/rounds/next", headers=me).json()["round"]
     assert ask.post(f"/rounds/{number}/answer", headers=me, json=end).status_code == 422
-    assert not answers(crowd())
+    assert not answers(people_store())
 
 
 ODD = {
@@ -148,7 +148,7 @@ def test_what_is_no_text_is_refused_and_not_repeated(ask, body):
     answer = ask.post(f"/rounds/{number}/answer", headers=me | {"content-type": "application/json"}, content=body)
     assert answer.status_code == 422
     assert "input" not in answer.text
-    assert not answers(crowd())
+    assert not answers(people_store())
 
 
 def test_there_is_no_round_past_all_numbers(ask):
@@ -183,7 +183,7 @@ def test_twenty_players_lose_no_answer_and_wait_for_none(ask):
 
     with ThreadPoolExecutor(20) as pool:
         played = sum(pool.map(play, range(20)))
-    given = answers(crowd())
+    given = answers(people_store())
     assert played == len(given) == 40
     assert len({(each.round, each.player) for each in given}) == 40
 

@@ -15,16 +15,15 @@ from seewhy.people.masks import drawn, save_mask
 from seewhy.people.records import MaskRevision
 from seewhy.people.store import storable
 from seewhy.report.words import listed
-from seewhy.web.agreeing import Agreed, agreement, nothing_to_compare
+from seewhy.verbs.agreement import Agreed, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
-from seewhy.web.crowd import crowd
-from seewhy.web.desk import desk
-from seewhy.web.shell.figures import figure_html, render
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import columns_of, follow, heading, limits, plain
-from seewhy.web.shell.player import player_menu, playing
-from seewhy.web.shell.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, file_stem, opened
-from seewhy.web.work import Wish
+from seewhy.web.parts.figures import figure_html, render
+from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
+from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, opened
+from seewhy.web.services.hub import Request, services
+from seewhy.web.services.storage import people_store
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
 SAID, LABEL = "annotate-said", "annotate-label"
@@ -55,7 +54,7 @@ def show() -> None:
             st.caption(f"Note: {note}.")
         called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
         label = storable(called).strip()[:LONGEST]
-        kept = {each.label: each for each in drawn(crowd(), name, image.sha256)} if image else {}
+        kept = {each.label: each for each in drawn(people_store(), name, image.sha256)} if image else {}
         if others := [f"“{plain(each)}”" for each in kept if each != label]:
             st.caption(f"You have drawn {listed(others)} here, too.")
     with right:
@@ -73,7 +72,9 @@ def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision
 
     def save(drawing: Drawing) -> None:
         try:
-            save_mask(crowd(), name, image.name, image.sha256, label, drawing.mask, base=drawing.base, key=drawing.key)
+            save_mask(
+                people_store(), name, image.name, image.sha256, label, drawing.mask, base=drawing.base, key=drawing.key
+            )
         except Conflict:
             return  # the canvas sees that another state is the last one, and asks which to go on with
         except SeewhyError as error:
@@ -105,8 +106,8 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     methods = choose_methods("annotate", classifier, FIRST, "Choose a method")
     if not methods:
         return
-    wish = Wish(model, methods)
-    found = follow("annotate-job", (wish, image.sha256, image.name), lambda: desk().explain(image, wish))
+    request = Request(model, methods)
+    found = follow("annotate-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
     if found is None or not found.explanations:
         return
     one = found.explanations[0]

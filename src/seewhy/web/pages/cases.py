@@ -8,19 +8,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.core.home import home
+from seewhy.core.files import home
 from seewhy.images import Image
 from seewhy.verbs import classifier_of_cases
-from seewhy.web.archive import Files, report_of
-from seewhy.web.desk import desk
-from seewhy.web.queue import Job
-from seewhy.web.reports import counterfactual_files, prototype_files, twins_files
-from seewhy.web.shell.figures import photo_html
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import follow, heading, show_report
-from seewhy.web.shell.questions import choose_photo, file_stem
-from seewhy.web.shell.visit import visit
-from seewhy.web.teaching import Taught
+from seewhy.verbs.teach import TeachResult
+from seewhy.web.parts.figures import photo_html
+from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.page import Page, file_stem, heading
+from seewhy.web.parts.questions import choose_photo
+from seewhy.web.parts.session import session
+from seewhy.web.services.hub import services
+from seewhy.web.services.queue import Job
+from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
 
 TOP = 5
 MINE = " (of this visit)"
@@ -32,12 +31,12 @@ NOTHING_YET = "There is nothing to compare with yet. Teach it classes of your ow
 class Kind:
     """One way to explain by cases: what it asks lies in sub-folders of `folder` with a `mark`, made by `command`.
 
-    `mine` is where it lies for a classifier of this visit.
+    `mine` is where it lies for a classifier of this session.
     """
 
     about: str
     folder: Callable[[], Path]
-    mine: Callable[[Taught], Path]
+    mine: Callable[[TeachResult], Path]
     mark: str
     command: str
     ask: Callable[[Path, Image], Job[Files]]
@@ -69,10 +68,10 @@ def show() -> None:
 def _folder(kind: Kind) -> Path | None:
     """What is asked; tells how to make it where there is none."""
     where = kind.folder()
-    mine = [path for each in reversed(visit().taught) if ((path := kind.mine(each)) / kind.mark).is_file()]
+    mine = [path for each in reversed(session().trained) if ((path := kind.mine(each)) / kind.mark).is_file()]
     found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{kind.mark}")))]
     if not found:
-        public = desk().settings.public
+        public = services().settings.public
         st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
         if not public:
             st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
@@ -84,11 +83,11 @@ def _folder(kind: Kind) -> Path | None:
 
 def _model(cases: Path) -> str:
     """The model that the cases were built with, which has to be one of those offered here."""
-    return desk().shelf.check(classifier_of_cases(cases)[0])
+    return services().models.check(classifier_of_cases(cases)[0])
 
 
 def _twins(cases: Path, image: Image) -> Job[Files]:
-    return desk().submit(
+    return services().submit(
         _model(cases),
         f"looking for twins of {image.name}",
         lambda classifier, tell: twins_files(classifier, cases, image, TOP, tell),
@@ -96,7 +95,7 @@ def _twins(cases: Path, image: Image) -> Job[Files]:
 
 
 def _turned(cases: Path, image: Image) -> Job[Files]:
-    return desk().submit(
+    return services().submit(
         _model(cases),
         f"looking for what would turn {image.name}",
         lambda classifier, tell: counterfactual_files(classifier, cases, image, None, tell),
@@ -104,13 +103,13 @@ def _turned(cases: Path, image: Image) -> Job[Files]:
 
 
 def _prototypes(model: Path, image: Image) -> Job[Files]:
-    return desk().queue.submit(
+    return services().queue.submit(
         lambda job: prototype_files(model, image, job.tell), f"matching {image.name}", alone=str(model)
     )
 
 
 def _cases_folder() -> Path:
-    return desk().settings.cases_folder
+    return services().settings.cases_folder
 
 
 def _prototypes_folder() -> Path:
@@ -118,7 +117,7 @@ def _prototypes_folder() -> Path:
 
 
 BUILD = "seewhy cases build photos/ --out {}"
-LEARN = "seewhy prototypes train photos/ --trunk file:my-model --out {}"
+LEARN = "seewhy prototypes train photos/ --backbone file:my-model --out {}"
 KINDS = {
     "Twins": Kind(
         "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",

@@ -9,13 +9,12 @@ from seewhy.models import Classifier
 from seewhy.report.compare import mean_curves, score_tables
 from seewhy.report.verdict import title_of, verdict
 from seewhy.study.comparison import Comparison
-from seewhy.web.archive import comparison_files
-from seewhy.web.desk import desk
-from seewhy.web.shell.figures import figure_html, photo_html, scores_html, svg_html
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import columns_of, downloads, follow, heading, limits, plain
-from seewhy.web.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
-from seewhy.web.work import Wish
+from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
+from seewhy.web.parts.jobs import downloads, follow
+from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
+from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
+from seewhy.web.services.hub import Request, services
+from seewhy.web.services.reports import comparison_files
 
 # Of every kind, and among the quick ones.
 FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
@@ -41,9 +40,9 @@ def show() -> None:
         if image is None:
             st.info("Choose a photo to begin.", icon=":material/image:")
             return
-        wish = _questions(opened(model), model)
-        wanted = (wish, image.sha256, image.name)
-        if st.button("Compare", type="primary", icon=":material/balance:", disabled=len(wish.methods) < 2):
+        request = _questions(opened(model), model)
+        wanted = (request, image.sha256, image.name)
+        if st.button("Compare", type="primary", icon=":material/balance:", disabled=len(request.methods) < 2):
             st.session_state["compare-wanted"] = wanted
         st.caption("Takes a minute or two without a graphics card; every test asks the model thousands of questions.")
     with left:
@@ -51,12 +50,12 @@ def show() -> None:
     if st.session_state.get("compare-wanted") != wanted:
         return
     with right:
-        found = follow("compare-job", wanted, lambda: desk().compare(image, wish))
+        found = follow("compare-job", wanted, lambda: services().compare(image, request))
     if found:
         _results(found, file_stem(image))
 
 
-def _questions(classifier: Classifier, model: str) -> Wish:
+def _questions(classifier: Classifier, model: str) -> Request:
     """What is compared."""
     methods = choose_methods("compare", classifier, FIRST, "Choose two or more")
     metrics = st.multiselect(
@@ -72,7 +71,7 @@ def _questions(classifier: Classifier, model: str) -> Wish:
     )
     with st.container(horizontal=True):
         target = choose_target("compare", classifier)
-    return Wish(model, methods, tuple(metrics), target)
+    return Request(model, methods, tuple(metrics), target)
 
 
 def _results(found: Comparison, name: str) -> None:

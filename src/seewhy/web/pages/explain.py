@@ -7,13 +7,12 @@ import streamlit as st
 from seewhy.draw import OURS, Colors
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
-from seewhy.web.archive import explanation_files
-from seewhy.web.desk import desk
-from seewhy.web.shell.figures import bars_html, figure_html, seen_html
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import columns_of, downloads, follow, heading, limits
-from seewhy.web.shell.questions import choose_methods, choose_model, choose_photo, choose_target, file_stem, opened
-from seewhy.web.work import Explained, Wish
+from seewhy.web.parts.figures import bars_html, figure_html, seen_html
+from seewhy.web.parts.jobs import downloads, follow
+from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
+from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
+from seewhy.web.services.hub import Explained, Request, services
+from seewhy.web.services.reports import explanation_files
 
 FIRST = ("grad-cam", "lrp")
 OWN = "seewhy"
@@ -37,11 +36,11 @@ def show() -> None:
         if image is None:
             st.info("Choose a photo to begin.", icon=":material/image:")
             return
-        wish, colors = _questions(opened(model), model)
-        if not wish.methods:
+        request, colors = _questions(opened(model), model)
+        if not request.methods:
             st.info("Choose a method.", icon=":material/checklist:")
             return
-        found = follow("explain-job", (wish, image.sha256, image.name), lambda: desk().explain(image, wish))
+        found = follow("explain-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
         if found is None:
             return
         _results(found, colors)
@@ -49,14 +48,14 @@ def show() -> None:
         _photo(found)
 
 
-def _questions(classifier: Classifier, model: str) -> tuple[Wish, Colors]:
+def _questions(classifier: Classifier, model: str) -> tuple[Request, Colors]:
     """What is asked, and how the answer is drawn."""
     methods = choose_methods("explain", classifier, FIRST, "Choose a method")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         target = choose_target("explain", classifier)
         colors = _colors()
         _which(classifier)
-    return Wish(model, methods, target=target), colors
+    return Request(model, methods, target=target), colors
 
 
 def _colors() -> Colors:

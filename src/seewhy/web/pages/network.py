@@ -8,14 +8,13 @@ import streamlit as st
 
 from seewhy.images import find_images, samples
 from seewhy.people.rounds import played_classes
-from seewhy.web.archive import Files, report_of
-from seewhy.web.crowd import crowd
-from seewhy.web.desk import desk
-from seewhy.web.reports import class_files, network_files
-from seewhy.web.shell.figures import photo_html
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import follow, heading, plain, show_report
-from seewhy.web.shell.questions import choose_model, choose_photo, choose_target, file_stem, opened
+from seewhy.web.parts.figures import photo_html
+from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.page import Page, file_stem, heading, plain
+from seewhy.web.parts.questions import choose_model, choose_photo, choose_target, opened
+from seewhy.web.services.hub import services
+from seewhy.web.services.reports import Files, class_files, network_files, report_of
+from seewhy.web.services.storage import people_store
 
 PHOTO, CLASS = "One photo", "A whole class"
 ABOUT_CLASS = "What the layers go by, in the words of people who played with photos of the class."
@@ -47,7 +46,7 @@ def _photo() -> None:
         files = follow(
             "network-job",
             wanted,
-            lambda: desk().submit(
+            lambda: services().submit(
                 model, about, lambda classifier, tell: network_files(classifier, image, target, tell)
             ),
         )
@@ -61,7 +60,7 @@ def _class() -> None:
     model = choose_model("network")
     classifier = opened(model)
     categories = classifier.categories
-    played = played_classes(crowd(), classifier.fingerprint)
+    played = played_classes(people_store(), classifier.fingerprint)
     index = st.selectbox(
         "Class",
         sorted(range(len(categories)), key=lambda each: categories[each] not in played),
@@ -83,7 +82,7 @@ def _class() -> None:
     files: Files | None = follow(
         "network-class-job",
         (model, index),
-        lambda: desk().submit(
+        lambda: services().submit(
             model,
             f"summing up {categories[index]}",
             lambda classifier, tell: class_files(classifier, _pictures(), index, tell),
@@ -95,7 +94,7 @@ def _class() -> None:
 
 def _pictures() -> list[Path]:
     """What people played with: a folder, or the samples that the page Play begins with."""
-    folder = desk().settings.photos
+    folder = services().settings.photos
     return find_images([folder]) if folder else list(samples().values())
 
 

@@ -17,12 +17,12 @@ from seewhy.people.scoring import Standing, leaderboard, standing
 from seewhy.people.store import Store
 from seewhy.report.pictures import embed
 from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
-from seewhy.web.crowd import crowd
-from seewhy.web.desk import desk
-from seewhy.web.shell.figures import picture_html, render
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import follow, heading
-from seewhy.web.shell.player import player_menu, playing
+from seewhy.web.parts.figures import picture_html, render
+from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.page import Page, heading
+from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.services.hub import services
+from seewhy.web.services.storage import people_store
 
 RULES = """
 1. You see a small piece of a photo. It is the piece that told the computer most.
@@ -57,7 +57,7 @@ def show() -> None:
     ended: Outcome | None = st.session_state.get(ENDED)
     if ended:
         _ended(name, ended)
-    elif view := game.next_round(crowd(), name):
+    elif view := game.next_round(people_store(), name):
         _round(name, view)
     else:
         _nothing_left(name)
@@ -73,14 +73,16 @@ def _round(name: str, view: RoundView) -> None:
     left, right = st.columns([1, 1.35], gap="large")
     share = f"{SHARES[view.stage]:.1%}".replace(".0%", "%").replace("%", " %")
     with left:
-        shown = embed(game.revealed(crowd(), name, view.round), f"A piece of a photo: {share} of it, the rest is black")
+        shown = embed(
+            game.revealed(people_store(), name, view.round), f"A piece of a photo: {share} of it, the rest is black"
+        )
         st.html(picture_html(shown))
         st.button(
             "Show more",
             icon=":material/visibility:",
             disabled=view.stage == STAGES - 1,
             on_click=_try,
-            args=[lambda: game.show_more(crowd(), name, view.round, view.stage)],
+            args=[lambda: game.show_more(people_store(), name, view.round, view.stage)],
         )
     with right:
         look = f"Look {view.stage + 1} of {STAGES}: you see {share}"
@@ -103,7 +105,7 @@ def _round(name: str, view: RoundView) -> None:
             type="tertiary",
             icon=":material/flag:",
             on_click=_end,
-            args=[lambda: game.resign(crowd(), name, view.round, key=_key(view.round))],
+            args=[lambda: game.resign(people_store(), name, view.round, key=_key(view.round))],
         )
 
 
@@ -113,7 +115,7 @@ def _guess(name: str, number: int) -> None:
     if choice is None or not labels:
         st.session_state[SAID] = "Choose what is in the photo, and say in a few words what gave it away."
         return
-    _end(lambda: game.guess(crowd(), name, number, choice, labels, key=_key(number)))
+    _end(lambda: game.guess(people_store(), name, number, choice, labels, key=_key(number)))
 
 
 def _key(number: int) -> str:
@@ -140,7 +142,9 @@ def _try(step: Callable[[], object]) -> None:
 def _ended(name: str, ended: Outcome) -> None:
     left, right = st.columns([1, 1.35], gap="large")
     with left:
-        st.html(picture_html(embed(game.whole(crowd(), name, ended.round), f"The whole photo: {ended.true_class}")))
+        st.html(
+            picture_html(embed(game.whole(people_store(), name, ended.round), f"The whole photo: {ended.true_class}"))
+        )
     with right:
         if ended.outcome == "won":
             st.success(
@@ -162,7 +166,7 @@ def _ended(name: str, ended: Outcome) -> None:
 
 def _nothing_left(name: str) -> None:
     """Nobody has made rounds yet, or this player has played them all."""
-    if answers(crowd(), name):
+    if answers(people_store(), name):
         st.success("You have played everything there is. Thank you!", icon=":material/celebration:")
         return
     st.info("There is nothing to play yet.", icon=":material/extension:")
@@ -175,15 +179,15 @@ def _nothing_left(name: str) -> None:
 
 
 def _make() -> None:
-    model = desk().shelf.names[0]
+    model = services().models.names[0]
     made = follow(
         "play-rounds",
         model,
-        lambda: desk().submit(
+        lambda: services().submit(
             model,
             "making rounds from the sample photos",
             lambda classifier, tell: make_rounds(
-                classifier, list(samples().values()), crowd(), RoundsWanted(overlap=OVERLAP), tell
+                classifier, list(samples().values()), people_store(), RoundsWanted(overlap=OVERLAP), tell
             ),
         ),
     )
@@ -200,7 +204,7 @@ def _why_none(made: list[RoundsMade]) -> str:
 
 
 def _scores(name: str) -> None:
-    mine = standing(name, answers(crowd(), name))
+    mine = standing(name, answers(people_store(), name))
     if mine.played:
         st.header("Your score", anchor=False)
         with st.container(horizontal=True):
@@ -211,7 +215,7 @@ def _scores(name: str) -> None:
             if mine.mean_stage is not None:
                 st.metric("Looks to win", f"{mine.mean_stage + 1:.1f}", help="How often you looked, of the rounds won.")
             st.metric("Words given", mine.labels)
-    everybody = _leaders(crowd())
+    everybody = _leaders(people_store())
     board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
     if board:
         st.header("Leaderboard", anchor=False)

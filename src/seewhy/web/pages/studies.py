@@ -12,10 +12,9 @@ from seewhy.report.study import Family, families, study_verdict
 from seewhy.report.study_photos import photos_of
 from seewhy.study.summary import StudyResult
 from seewhy.verbs import find_studies, open_study
-from seewhy.web.desk import desk
-from seewhy.web.shell.figures import picture_html, scores_html, study_photo_html, svg_html
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import columns_of, heading
+from seewhy.web.parts.figures import picture_html, scores_html, study_photo_html, svg_html
+from seewhy.web.parts.page import Page, columns_of, heading
+from seewhy.web.services.hub import services
 
 COMMAND = "seewhy study photos/ --methods grad-cam,lrp,control:random --out {}"
 
@@ -23,7 +22,7 @@ COMMAND = "seewhy study photos/ --methods grad-cam,lrp,control:random --out {}"
 def show() -> None:
     """Draw the page."""
     heading("Which explanation to believe, over many photos", "Models, methods and tests of whole folders.")
-    folder = desk().settings.studies_folder
+    folder = services().settings.studies_folder
     found = find_studies(folder)
     if not found:
         _nothing(folder)
@@ -45,7 +44,7 @@ def show() -> None:
 
 
 def _nothing(folder: Path) -> None:
-    if desk().settings.public:  # strangers give this machine no commands
+    if services().settings.public:  # strangers give this machine no commands
         st.info("There are no studies here yet.", icon=":material/science:")
         return
     st.info("There are no studies yet. This command makes one:", icon=":material/science:")

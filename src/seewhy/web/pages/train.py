@@ -10,19 +10,18 @@ from shlex import quote
 
 import streamlit as st
 
-from seewhy.web.classes import Unpacked, members, safe_name, unpack
-from seewhy.web.desk import desk
-from seewhy.web.queue import Job
-from seewhy.web.settings import Settings
-from seewhy.web.shell.brought import Brought, bring, brought_before, forget
-from seewhy.web.shell.page import Page
-from seewhy.web.shell.parts import follow, heading, show_report
-from seewhy.web.shell.questions import choose_model
-from seewhy.web.shell.visit import visit
-from seewhy.web.teaching import Lesson, Taught, new_folder, teach
+from seewhy.images.uploads import Unpacked, members, safe_name, unpack
+from seewhy.verbs.teach import TeachConfig, TeachResult
+from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.page import Page, heading
+from seewhy.web.parts.questions import choose_model
+from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
+from seewhy.web.services.hub import services
+from seewhy.web.services.reports import training_files, training_page
+from seewhy.web.services.storage import new_training_folder
 
 ZIP, FOLDER = "A zip", "A folder"
-PICTURES = "train-pictures"  # what was brought last, and its pictures
+PICTURES = "train-pictures"  # the upload of this session, and its pictures
 LAYOUT = (
     "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
 )
@@ -33,7 +32,7 @@ DONE = (
 
 
 @dataclass(frozen=True)
-class Upload:
+class Pictures:
     """Pictures as they came, in a zip or one by one; `key` is another for every upload."""
 
     key: str
@@ -55,19 +54,25 @@ def show() -> None:
         if pictures is None:
             return
         _told(pictures)
-        lesson = _lesson(upload, pictures.folder)
+        config = _config(upload, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
-            st.session_state["train-wanted"] = lesson
-        if st.session_state.get("train-wanted") != lesson:
+            st.session_state["train-wanted"] = config
+        if st.session_state.get("train-wanted") != config:
             return
-        found = follow("train-job", lesson, lambda: _train(lesson))
+        found = follow("train-job", config, lambda: services().train(config))
         if found:
             _done(found)
     if found:
-        show_report("train-result", found.name, found.page(), found.files, everything="The classifier, to keep")
+        show_report(
+            "train-result",
+            found.name,
+            training_page(found),
+            lambda: training_files(found),
+            everything="The classifier, to keep",
+        )
 
 
-def _upload() -> Upload | None:
+def _upload() -> Pictures | None:
     kind = st.segmented_control(
         "Pictures",
         [ZIP, FOLDER],
@@ -78,38 +83,38 @@ def _upload() -> Upload | None:
         persist_state="session",
     )
     if kind == ZIP:
-        limit = desk().settings.training_mb
+        limit = services().settings.training_mb
         given = st.file_uploader(
-            "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget, args=[PICTURES]
+            "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget_upload, args=[PICTURES]
         )
-        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _before()
+        return Pictures(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _before()
     files = st.file_uploader(
-        "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget, args=[PICTURES]
+        "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget_upload, args=[PICTURES]
     )
     if not files:
         return _before()
     key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
-    return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
+    return Pictures(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
 
 
-def _before() -> Upload | None:
-    """What was brought before, of which the pictures are kept."""
-    kept: Brought[Unpacked] | None = brought_before(PICTURES)
-    return kept and Upload(kept.key, kept.name, ())
+def _before() -> Pictures | None:
+    """What was uploaded before, of which the pictures are kept."""
+    kept: Upload[Unpacked] | None = last_upload(PICTURES)
+    return kept and Pictures(kept.key, kept.name, ())
 
 
-def _pictures(upload: Upload) -> Unpacked | None:
+def _pictures(upload: Pictures) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    chosen = desk().settings
+    chosen = services().settings
 
     def check() -> Unpacked:
-        folder = new_folder(desk().trainings_folder) / "pictures"
+        folder = new_training_folder(services().trainings_folder) / "pictures"
         given = upload.content
         with st.spinner("Looking at the pictures"):
             files = members(given, chosen.upload_bytes) if isinstance(given, bytes) else given
             return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
 
-    return bring(PICTURES, upload.key, upload.name, check)
+    return keep_upload(PICTURES, upload.key, upload.name, check)
 
 
 def _told(pictures: Unpacked) -> None:
@@ -122,7 +127,7 @@ def _told(pictures: Unpacked) -> None:
                 st.caption(f"{name}: {error}")
 
 
-def _lesson(upload: Upload, pictures: Path) -> Lesson:
+def _config(upload: Pictures, pictures: Path) -> TeachConfig:
     """How to train, with defaults that suit few pictures."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -151,25 +156,16 @@ def _lesson(upload: Upload, pictures: Path) -> Lesson:
         persist_state="session",
         help="Patches of pictures that a network decides by, for the page Cases. Takes minutes more.",
     )
-    return Lesson(safe_name(name), pictures, backbone, head, epochs, prototypes)
+    return TeachConfig(safe_name(name), pictures, backbone, head, epochs, prototypes)
 
 
-def _train(lesson: Lesson) -> Job[Taught]:
-    folder = new_folder(desk().trainings_folder)
-    return desk().trainings.submit(lambda job: teach(lesson, folder, desk().shelf, job.tell), f"training {lesson.name}")
-
-
-def _done(found: Taught) -> None:
-    if found not in visit().taught:
-        visit().taught.append(found)
+def _done(found: TeachResult) -> None:
+    if found not in session().trained:
+        session().trained.append(found)
     st.success(DONE.format(name=found.name, model=quote(f"file:{found.name}")), icon=":material/school:")
     if found.objections:
         reasons = "; ".join(found.objections)
         st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
 
 
-def _offered(settings: Settings) -> bool:
-    return not settings.public
-
-
-PAGE = Page("Train", ":material/school:", "train", 80, show, _offered)
+PAGE = Page("Train", ":material/school:", "train", 80, show, lambda settings: not settings.public)

@@ -1,1 +1,1 @@
-"""The REST interface: routes that hand in work at the same desk as the pages."""
+"""The REST interface: routes that hand in work at the same services as the pages."""

@@ -1,19 +1,26 @@
-"""The REST interface as one FastAPI application, to be mounted at `/api`."""
+"""The REST interface as one FastAPI application, to be mounted at `/api`; what there is to choose from; its manual."""
 
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seewhy import __version__
+from seewhy.core.catalogue import Entry
 from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
-from seewhy.web.desk import Desk, desk
-from seewhy.web.rest import catalogue, jobs, people
-from seewhy.web.rest.docs import docs_page
+from seewhy.images import samples
+from seewhy.methods import list_methods
+from seewhy.metrics import list_metrics
+from seewhy.web.rest import jobs, people
+from seewhy.web.rest.jobs import At
+
+Schema = Mapping[str, Any]
 
 ABOUT = (
     "Ask why an image classifier decided what it did. Upload a photo, hand in a job, ask for its state until it is "
@@ -22,25 +29,56 @@ ABOUT = (
 STATUS = {QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503}
 # What a client can mend by sending something else, by the code of a BadImage.
 BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
+SHOWN = ("name", "title", "family", "question", "reading", "paper", "arxiv")  # of a method or a metric
+
+router = APIRouter(tags=["about"])
 
 
 def make_api() -> FastAPI:
-    """All routes, over the desk of this process."""
+    """All routes, over the services of this process."""
     api = FastAPI(title="seewhy", version=__version__, description=ABOUT, docs_url=None, redoc_url=None)
-    for routes in (catalogue, jobs, people):
-        api.include_router(routes.router, dependencies=[Depends(_keyed)])
+    for routes in (router, jobs.router, people.router):
+        api.include_router(routes, dependencies=[Depends(_keyed)])
     api.add_api_route("/health", _health, tags=["about"], summary="Whether the server is up")
-    api.add_api_route("/docs", lambda: HTMLResponse(docs_page(api.openapi())), include_in_schema=False)
+    api.add_api_route("/docs", lambda: HTMLResponse(_docs_page(api.openapi())), include_in_schema=False)
     api.add_exception_handler(SeewhyError, _told)
     api.add_exception_handler(RequestValidationError, _misread)
     return api
+
+
+@router.get("/models", summary="The models to choose from; the first is the default")
+def models(at: At) -> list[str]:
+    """Names of models."""
+    return list(at.models.names)
+
+
+@router.get("/methods", summary="The methods that explain")
+def methods() -> list[dict[str, Any]]:
+    """Methods that need no more than a photo."""
+    return [{**_about(each), "cost": each.cost} for each in list_methods() if not each.required]
+
+
+@router.get("/metrics", summary="The metrics that say how far to believe an explanation")
+def metrics() -> list[dict[str, Any]]:
+    """Metrics."""
+    return [{**_about(each), "higher_is_better": each.higher_is_better} for each in list_metrics()]
+
+
+@router.get("/samples", summary="Photos that are always there")
+def sample_photos() -> list[str]:
+    """Names that stand for photos."""
+    return [f"sample:{name}" for name in samples()]
+
+
+def _about(entry: Entry) -> dict[str, Any]:
+    return {**{name: getattr(entry, name) for name in SHOWN}, "needs": sorted(entry.needs)}
 
 
 def _health() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
-def _keyed(at: Annotated[Desk, Depends(desk)], authorization: Annotated[str, Header()] = "") -> None:
+def _keyed(at: At, authorization: Annotated[str, Header()] = "") -> None:
     """Where there are keys, one of them has to come along; where people sign in, there have to be keys."""
     if not at.settings.api_keys and at.settings.sign_in != "oidc":
         return
@@ -65,3 +103,52 @@ def _status(error: Exception) -> int:
     if isinstance(error, BadImage):
         return BAD_IMAGE.get(error.code, 422)
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 422)
+
+
+def _docs_page(openapi: Schema) -> str:
+    """The page for this OpenAPI document."""
+    environment = Environment(loader=PackageLoader("seewhy.web.rest"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("docs.html").render(
+        title=openapi["info"]["title"],
+        version=openapi["info"]["version"],
+        about=openapi["info"]["description"],
+        routes=list(_routes(openapi)),
+    )
+
+
+def _routes(openapi: Schema) -> Iterator[dict[str, Any]]:
+    for path, methods in openapi["paths"].items():
+        for method, route in methods.items():
+            yield {
+                "method": method.upper(),
+                "path": path,
+                "summary": route.get("summary", ""),
+                "fields": list(_fields(openapi, route)),
+            }
+
+
+def _fields(openapi: Schema, route: Schema) -> Iterator[dict[str, str]]:
+    """What goes in: path parameters, then the fields of the body."""
+    for each in route.get("parameters", ()):
+        if each["in"] != "header":
+            yield {"name": each["name"], "kind": _kind(each["schema"]), "about": each.get("description", "")}
+    for content in route.get("requestBody", {}).get("content", {}).values():
+        body = _resolved(openapi, content["schema"])
+        for name, field in body.get("properties", {}).items():
+            yield {"name": name, "kind": _kind(field), "about": field.get("description", "")}
+
+
+def _resolved(openapi: Schema, schema: Schema) -> Schema:
+    reference = schema.get("$ref", "")
+    return openapi["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
+
+
+def _kind(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(each) for each in schema["anyOf"] if each.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    file = schema.get("format") == "binary" or "contentMediaType" in schema
+    return "file" if file else {"string": "text", "integer": "number"}.get(schema.get("type", ""), "")

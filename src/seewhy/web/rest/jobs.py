@@ -15,10 +15,9 @@ from seewhy.models import DEFAULT_MODEL, Prediction
 from seewhy.report.verdict import verdict
 from seewhy.study.comparison import Comparison
 from seewhy.verbs import comparison_rows
-from seewhy.web.archive import Files, comparison_files, explanation_files, report_of, zipped
-from seewhy.web.desk import Desk, desk
-from seewhy.web.queue import Job, State
-from seewhy.web.work import Explained, Wish
+from seewhy.web.services.hub import Explained, Request, Services, services
+from seewhy.web.services.queue import Job, State
+from seewhy.web.services.reports import Files, comparison_files, explanation_files, report_of, zipped
 
 MOST = 60  # methods or metrics of one request
 
@@ -33,7 +32,7 @@ class Photo(BaseModel):
 
 
 class Sent(BaseModel):
-    """What comes in. A field that is not known is refused: it is a wish, misspelt, that nobody would hear."""
+    """What comes in. A field that is not known is refused: it is a request, misspelt, that nobody would hear."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +80,7 @@ class Handed(BaseModel):
 
 
 router = APIRouter()
-At = Annotated[Desk, Depends(desk)]
+At = Annotated[Services, Depends(services)]
 
 
 @router.post("/images", status_code=201, tags=["photos"], summary="Upload a photo")
@@ -100,16 +99,16 @@ def predict(at: At, asked: Predict) -> Handed:
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
 def explain(at: At, asked: Explain) -> Handed:
     """Hand in an explanation."""
-    wish = Wish(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
-    return _handed(at.explain(photo(at, asked.image), wish))
+    request = Request(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
+    return _handed(at.explain(photo(at, asked.image), request))
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
 def compare(at: At, asked: Compare) -> Handed:
     """Hand in a comparison."""
     methods, metrics = tuple(asked.methods), tuple(asked.metrics)
-    wish = Wish(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
-    return _handed(at.compare(photo(at, asked.image), wish))
+    request = Request(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
+    return _handed(at.compare(photo(at, asked.image), request))
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -149,20 +148,20 @@ def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Respon
     return Response(zipped(found), media_type="application/zip")
 
 
-def photo(at: Desk, name: str) -> Image:
+def photo(at: Services, name: str) -> Image:
     """The photo that somebody names: an upload by its secret, or a sample."""
     return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
 
 
-def _model(at: Desk, asked: Asked) -> str:
-    return asked.model or at.shelf.names[0]
+def _model(at: Services, asked: Asked) -> str:
+    return asked.model or at.models.names[0]
 
 
 def _handed(job: Job[Any]) -> Handed:
     return Handed(id=job.id, **asdict(job.status))
 
 
-def _result(at: Desk, name: str) -> Any:
+def _result(at: Services, name: str) -> Any:
     job = at.queue.find(name)
     if not job.state.is_over:
         raise HTTPException(409, f"the job is {job.state}; ask again when it is done")

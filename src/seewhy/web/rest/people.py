@@ -17,15 +17,13 @@ from seewhy.people.records import MaskRevision
 from seewhy.people.rounds import answers
 from seewhy.people.scoring import leaderboard
 from seewhy.people.store import Store
-from seewhy.web.crowd import crowd, enter
-from seewhy.web.desk import Desk, desk
-from seewhy.web.rest.jobs import Sent, photo
+from seewhy.web.rest.jobs import At, Sent, photo
+from seewhy.web.services.storage import enter, people_store
 
 LONGEST_KEY, LONGEST_RUNS = 200, 2_000_000
 
 router = APIRouter()
-People = Annotated[Store, Depends(crowd)]
-At = Annotated[Desk, Depends(desk)]
+People = Annotated[Store, Depends(people_store)]
 Key = Annotated[
     str, Field(min_length=1, max_length=LONGEST_KEY, description="Yours, new for each; sent again, it counts once.")
 ]

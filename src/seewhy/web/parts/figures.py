@@ -1,0 +1,121 @@
+"""Explanations as pieces of HTML for pages: pictures with words for those who cannot see them, legends, bars, facts."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import unescape
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
+
+from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
+from seewhy.images import Image
+from seewhy.methods import Explanation, MethodInfo, method_info
+from seewhy.methods.pictures import explanation_tile, is_blurred
+from seewhy.models import Prediction
+from seewhy.report.compare import Table
+from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
+from seewhy.report.study_photos import Photo
+from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
+
+SMALL = 480
+INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
+SAID = re.compile(r'aria-label="([^"]*)"')
+BARS = 380
+
+
+def photo_html(image: Image) -> str:
+    """A photo as it came in, with what was done to it on the way."""
+    return picture_html(embed(fit(image.pixels, SMALL), f"The photo {image.name}"), notes=image.notes)
+
+
+def seen_html(explanation: Explanation) -> str:
+    """The photo, with a frame round what the model saw where that is not all of it."""
+    shown, whole = embed_photo(explanation)
+    frame = () if whole else ("the frame marks what the model saw",)
+    return picture_html(shown, notes=(*frame, *explanation.image.notes, *cautions(explanation)))
+
+
+def picture_html(shown: Picture, title: str = "", notes: Sequence[str] = ()) -> str:
+    """One picture under its title, with remarks below."""
+    return render("picture.html", shown=shown, title=title, notes=notes)
+
+
+def bars_html(classes: Sequence[Prediction], explained: int | None = None) -> str:
+    """The likeliest classes as bars; `explained` is the index of the class that is asked about."""
+    places = [place for place, each in enumerate(classes) if each.index == explained]
+    named = [(each.name, each.probability) for each in classes]
+    return svg_html(bars_svg(named, explained=places[0] if places else None, width=BARS))
+
+
+def svg_html(drawn: str) -> str:
+    """An `<svg>` element as a picture: pages drop the element itself, and a picture has no text colour to inherit."""
+    said = SAID.search(drawn)
+    inked = str(drawn).replace(">", f">{INK}", 1)
+    uri = "data:image/svg+xml;base64," + b64encode(inked.encode()).decode("ascii")
+    return render("svg.html", uri=uri, alt=unescape(said[1]) if said else "")
+
+
+def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str = "") -> str:
+    """What one method found: picture, legend, how to read it, cost and checks."""
+    info = method_info(explanation.method)
+    tile = explanation_tile(explanation, colors=colors)
+    bars = svg_html(weight_bars_svg(tile.weights, width=BARS)) if tile.weights else ""
+    return render(
+        "figure.html",
+        title=title or info.title,
+        info=info,
+        explanation=explanation,
+        shown=embed(tile.picture, alternative(explanation, info)),
+        legend=tile.legend,
+        scale=scale_bar(tile.legend) if tile.legend else "",
+        bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
+        intervals=any(weight.margin for weight in tile.weights),
+        remark=_remark(explanation, info, tile),
+        facts=_facts(explanation, info),
+    )
+
+
+def scores_html(table: Table, model: str = "") -> str:
+    """Methods down, metrics of one family across, under the question that they ask."""
+    return render("scores.html", table=table, model=model)
+
+
+def study_photo_html(photo: Photo, titles: Sequence[str]) -> str:
+    """How every explanation of one photo of a study scores."""
+    return render("study_photo.html", photo=photo, titles=titles)
+
+
+def _remark(explanation: Explanation, info: MethodInfo, tile: Tile) -> str:
+    """How to read the picture; of one that shows nothing, that this is an answer."""
+    if not (tile.legend or explanation.rule):
+        return "Nothing in the photo stands out to this method. That is an answer, not a failure; another may see more."
+    blurred = "Single pixels are drawn a little blurred." if is_blurred(explanation) else ""
+    chosen = OTHER_COLORS if tile.legend and tile.legend.colors.cmap else ""
+    return " ".join(filter(None, [info.reading, blurred, chosen]))
+
+
+def _facts(explanation: Explanation, info: MethodInfo) -> Mapping[str, str]:
+    return {"Paper": info.paper, **facts(explanation), "Model": explanation.classifier}
+
+
+def render(template: str, **fields: Any) -> str:
+    """The piece that `template` makes of `fields`; text in them is escaped."""
+    return _environment().get_template(template).render(fields)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=ChoiceLoader(
+            [PackageLoader("seewhy.web.parts"), PrefixLoader({"report": PackageLoader("seewhy.report")})]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

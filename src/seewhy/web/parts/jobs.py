@@ -1,0 +1,139 @@
+"""A job under way on a page, and its result to see and to take away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from seewhy.errors import QueueFull, SeewhyError
+from seewhy.web.parts.session import session
+from seewhy.web.services.queue import Job, State, Status
+from seewhy.web.services.reports import Files, report_of, zipped
+
+T = TypeVar("T")
+
+GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
+
+# A page within the page needs no second heading; and Streamlit adds a script that measures how high it is.
+# That script never finds a page shorter than its frame; the last word on its height is ours.
+INSIDE = """<style>
+header.page, footer.page { display: none }
+body { display: flow-root; padding: 0 }
+section:first-child { margin: 0 }
+</style>
+<script>
+addEventListener("load", () => {
+  const tell = () => {
+    const { width, height } = document.body.getBoundingClientRect();
+    parent.postMessage({ type: "streamlit:iframe:setSize", width, height: Math.ceil(height) }, "*");
+  };
+  new ResizeObserver(tell).observe(document.body);
+});
+</script>
+"""
+POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
+MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
+    """The result of the job that `ask` hands in for what is `wanted`; shows its progress, and a way to stop it.
+
+    None while there is no result, which is told. Another request takes the place of the one before.
+    """
+    job = _current(key, wanted, ask)
+    if job is None:
+        return None
+    if not job.wait(GLANCE):
+        _show(key, job)
+    return _outcome(key, job)
+
+
+def downloads(
+    key: str,
+    name: str,
+    files: Callable[[], Files],
+    page: Callable[[], bytes] | None = None,
+    everything: str = "Pictures and raw maps",
+) -> None:
+    """The report, which is the `page` or among the files, and everything; made when somebody asks for it."""
+    with st.container(horizontal=True):
+        download_report(page or (lambda: report_of(files())), name, f"{key}-report")
+        st.download_button(
+            everything,
+            lambda: zipped(files()),
+            f"{name}.zip",
+            "application/zip",
+            key=f"{key}-zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+        )
+
+
+def download_report(page: Callable[[], bytes], name: str, key: str) -> None:
+    """A button for one report, made when somebody asks for it."""
+    icon = ":material/description:"
+    st.download_button("Report", page, f"{name}.html", "text/html", key=key, icon=icon, on_click="ignore")
+
+
+def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
+    """A report inside the page, without its own heading, and its files to take away."""
+    downloads(key, name, files, lambda: page, **labels)
+    shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
+    st.iframe(shown.replace("</head>", f"{INSIDE}</head>", 1), alt="The report")
+
+
+def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
+    """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
+    kept = session().jobs.get(key)
+    if kept and kept[0] == wanted:
+        return kept[1]
+    if kept:
+        kept[1].cancel()
+    try:
+        job = ask()
+    except QueueFull as full:
+        words = f"Many people are asking right now. Please try again in {full.retry_after} s."
+        st.warning(words, icon=":material/hourglass:")
+        st.button("Try again", key=f"{key}-again")
+        return None
+    except SeewhyError as error:
+        st.error(str(error))
+        return None
+    session().jobs[key] = (wanted, job)
+    return job
+
+
+def _show(key: str, job: Job[Any]) -> None:
+    """A bar and a button until the job is over; a click on any other thing leaves this run and comes back."""
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, "Waiting")
+        st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=job.cancel)
+    while not job.wait(STEP):
+        bar.progress(*_words(job.status))
+    place.empty()
+
+
+def _words(status: Status) -> tuple[float, str]:
+    if status.state is State.WAITING:
+        return 0.0, f"Waiting for {status.ahead} before you" if status.ahead else "Waiting"
+    share = min(status.done / status.total, 1.0) if status.total else 0.0
+    return share, status.message[:1].upper() + status.message[1:] or "At work"
+
+
+def _outcome(key: str, job: Job[T]) -> T | None:
+    if job.state is State.DONE:
+        return job.result
+    if job.state is State.CANCELLED:
+        st.info("Stopped.", icon=":material/stop_circle:")
+    else:
+        st.error(job.status.error, icon=":material/error:")
+    st.button("Start again", key=f"{key}-again", on_click=_forget, args=[key])
+    return None
+
+
+def _forget(key: str) -> None:
+    session().jobs.pop(key, None)

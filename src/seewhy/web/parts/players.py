@@ -1,0 +1,115 @@
+"""Who is here: whoever has signed in, or a player whose name the browser keeps by a secret."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from seewhy.errors import SeewhyError
+from seewhy.people.players import LONGEST_NAME, end_session, join, player_of
+from seewhy.web.parts.page import heading
+from seewhy.web.services.hub import services
+from seewhy.web.services.storage import enter, people_store
+from seewhy.web.settings import Settings
+
+NAME, TOKEN, FORGET, SAID = "player", "player-token", "player-forget", "player-said"
+SHORT = 6  # hex digits that tell namesakes apart
+
+_device: Any = component("seewhy_device", js=(Path(__file__).parent / "device.js").read_text("utf-8"))
+
+
+def signed_in(chosen: Settings) -> bool:
+    """Whether the pages may be shown; asks people to sign in where they have to and have not."""
+    if chosen.sign_in != "oidc" or st.user.get("is_logged_in", False):
+        return True
+    heading("See why", "Why an image classifier decided what it did, and how far to believe the explanation.")
+    st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+    if chosen.embedded_in:
+        st.caption(f"Inside another site's page nobody can sign in: [open seewhy by itself]({chosen.address}).")
+    return False
+
+
+def account_menu(chosen: Settings) -> None:
+    """Who has signed in, and the way out."""
+    if chosen.sign_in != "oidc":
+        return
+    with (
+        st.container(horizontal=True, horizontal_alignment="right", key="account"),
+        st.popover(_called(), icon=":material/account_circle:", type="tertiary"),
+    ):
+        st.caption("Other windows of this browser stay signed in until they are loaded again.")
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+
+
+def _called() -> str:
+    """What the identity provider calls whoever has signed in."""
+    return str(st.user.get("name") or st.user.get("preferred_username") or "Somebody")
+
+
+def playing(page: str, why: str) -> str | None:
+    """The name of whoever is here; asks for one where it is not known, on the page, saying `why`."""
+    if services().settings.sign_in == "oidc":
+        return _signed_in()
+    forget = bool(st.session_state.pop(FORGET, False))
+    kept = _device_secret("player-device", st.session_state.get(TOKEN), forget=forget)
+    if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
+        st.session_state[NAME], st.session_state[TOKEN] = name, kept
+    if NAME not in st.session_state:
+        _ask(page, why)
+    return st.session_state.get(NAME)
+
+
+def player_menu(name: str) -> None:
+    """Who is here, and a way to be somebody else."""
+    if services().settings.sign_in == "oidc":
+        return
+    with st.popover(name, icon=":material/person:", type="tertiary"):
+        st.caption("This browser remembers you by this name.")
+        st.button("Not me", icon=":material/logout:", on_click=_leave)
+
+
+def known_as(name: str, identity: str) -> str:
+    """What others call somebody who has signed in: it tells of the identity only that it is not a namesake's."""
+    return f"{name[: LONGEST_NAME // 2]} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
+
+
+def _ask(page: str, why: str) -> None:
+    with st.form(f"{page}-name", border=False, width=440):
+        st.text_input("Your name", max_chars=LONGEST_NAME, placeholder="What the others will see", key=f"{page}-called")
+        st.form_submit_button(why, type="primary", icon=":material/play_arrow:", on_click=_enter, args=[page])
+    if said := st.session_state.pop(SAID, None):
+        st.error(said, icon=":material/person_off:")
+
+
+def _enter(page: str) -> None:
+    trusted = services().settings.sign_in == "names"
+    try:
+        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted)
+    except SeewhyError as error:
+        st.session_state[SAID] = str(error)
+        return
+    st.session_state[NAME], st.session_state[TOKEN] = found
+
+
+def _leave() -> None:
+    end_session(people_store(), st.session_state.pop(TOKEN, ""))
+    st.session_state.pop(NAME, None)
+    st.session_state[FORGET] = True
+
+
+def _signed_in() -> str:
+    """The name of whom the identity provider knows."""
+    return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
+
+
+def _device_secret(key: str, keep: str | None = None, *, forget: bool = False) -> str | None:
+    """What the browser keeps, after it was told to `keep` something else or to `forget` it; None before it answers."""
+    return _device(data={"keep": keep, "forget": forget}, key=key, on_token_change=_nothing, height=1).token
+
+
+def _nothing() -> None:
+    """Streamlit wants to call something when the value changes; the new run is enough."""

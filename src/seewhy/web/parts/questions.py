@@ -1,0 +1,138 @@
+"""The questions that several pages ask: which photo, which model, which class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from seewhy.errors import SeewhyError
+from seewhy.images import Image, open_image, samples
+from seewhy.methods import method_info, suitable_methods
+from seewhy.models import Classifier
+from seewhy.verbs.compare import chosen_methods
+from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
+from seewhy.web.services.caches import model_label
+from seewhy.web.services.hub import services
+
+SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
+PHOTO = "photo"  # the upload of this session, whichever page it came by
+KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
+
+
+def choose_photo(page: str) -> Image | None:
+    """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told.
+
+    What somebody uploads on one page is there on the others, too.
+    """
+    source = st.segmented_control(
+        "Photo",
+        [SAMPLES, UPLOAD, CAMERA],
+        default=UPLOAD if PHOTO in st.session_state else SAMPLES,
+        required=True,
+        width="stretch",
+        key=f"{page}-source",
+        bind="query-params",
+    )
+    if source == UPLOAD:
+        limit = services().settings.upload_mb
+        given = st.file_uploader(
+            "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget_upload, args=[PHOTO]
+        )
+        return _checked(given.name, given.getvalue(), given.file_id) if given else _before()
+    if source == CAMERA:
+        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
+        return _checked("snapshot", given.getvalue(), given.file_id) if given else _before()
+    name = st.pills(
+        "Sample",
+        list(samples()),
+        default="cat",
+        required=True,
+        format_func=str.capitalize,
+        label_visibility="collapsed",
+        wrap=True,
+        key=f"{page}-sample",
+        bind="query-params",
+    )
+    return _sample(name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _sample(name: str) -> Image:
+    return open_image(f"sample:{name}", name=name)
+
+
+def _checked(name: str, data: bytes, file_id: str) -> Image | None:
+    return keep_upload(PHOTO, file_id, name, lambda: services().uploads.open(data, name))
+
+
+def _before() -> Image | None:
+    kept: Upload[Image] | None = last_upload(PHOTO)
+    return kept and kept.content
+
+
+def choose_model(page: str) -> str:
+    """One of the models, or of those trained in this session; no question where there is but one."""
+    names = [*services().models.names, *(each.model for each in session().trained)]
+    if len(names) == 1:
+        return names[0]
+    return st.selectbox("Model", names, format_func=model_label, key=f"{page}-model", persist_state="session")
+
+
+def choose_methods(page: str, classifier: Classifier, first: Sequence[str], placeholder: str) -> tuple[str, ...]:
+    """Methods that suit the model; at the beginning those of `first`, or where none of them suits, as many others."""
+    names = [info.name for info in suitable_methods(classifier)]
+    return tuple(
+        st.multiselect(
+            "Methods",
+            names,
+            [name for name in first if name in names] or chosen_methods(classifier)[: len(first)],
+            format_func=lambda name: method_info(name).title,
+            placeholder=placeholder,
+            key=f"{page}-methods",
+            wrap=True,
+            select_all=False,
+            persist_state="session",
+        )
+    )
+
+
+def choose_target(page: str, classifier: Classifier) -> str | None:
+    """A class by its index, "A vs B" by two, or None for what the model finds likeliest."""
+    indices = list(range(len(classifier.categories)))
+    index = st.selectbox(
+        "Why",
+        indices,
+        None,
+        format_func=lambda each: classifier.categories[each],
+        placeholder="the likeliest class",
+        width=240,
+        key=f"{page}-class",
+        persist_state="session",
+    )
+    place = st.empty()  # its own, so that what follows stays where it is
+    if index is None:
+        return None
+    against = place.selectbox(
+        "rather than",
+        [each for each in indices if each != index],
+        None,
+        format_func=lambda each: classifier.categories[each],
+        placeholder="any other",
+        width=240,
+        key=f"{page}-against",
+        persist_state="session",
+    )
+    return str(index) if against is None else f"{index} vs {against}"
+
+
+def opened(model: str) -> Classifier:
+    """The classifier; waits while it is being loaded, and ends the page where it cannot be, which is told."""
+    try:
+        if (ready := services().models.loaded(model)) is not None:
+            return ready
+        with st.spinner("Loading the model"):
+            return services().models.get(model)
+    except SeewhyError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
