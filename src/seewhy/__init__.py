@@ -2,19 +2,23 @@
 
 >>> import seewhy
 >>> classifier = seewhy.load()
->>> seewhy.explain(classifier, "cat.png", method="grad-cam").show()
+>>> found = seewhy.explain(classifier, "sample:cat", method="grad-cam")
+>>> found.target_label
+'tabby'
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seewhy import images, methods, metrics
+    from seewhy.core.notebook import progress_bar
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
-    from seewhy.images import Image, open_image
+    from seewhy.images import Image, find_images, open_image
     from seewhy.methods import Explanation, find_method, list_methods, register
     from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
-    from seewhy.verbs import explain
+    from seewhy.verbs import Explanations, compare, evaluate, explain, study, train
 
 __version__ = "0.1.0"
 
@@ -22,18 +26,28 @@ __all__ = [
     "Classifier",
     "Colors",
     "Explanation",
+    "Explanations",
     "Image",
     "Prediction",
     "Preprocessing",
     "SeewhyError",
     "Target",
     "black_box",
+    "compare",
+    "evaluate",
     "explain",
+    "find_images",
     "find_method",
+    "images",
     "list_methods",
     "load",
+    "methods",
+    "metrics",
     "open_image",
+    "progress_bar",
     "register",
+    "study",
+    "train",
 ]
 
 # Loaded on first use, so that `import seewhy` and `seewhy --help` do not wait for PyTorch.
@@ -41,22 +55,31 @@ _HOMES = {
     "Classifier": "models",
     "Colors": "draw",
     "Explanation": "methods",
+    "Explanations": "verbs",
     "Image": "images",
     "Prediction": "models",
     "Preprocessing": "models",
     "SeewhyError": "errors",
     "Target": "models",
     "black_box": "models",
+    "compare": "verbs",
+    "evaluate": "verbs",
     "explain": "verbs",
+    "find_images": "images",
     "find_method": "methods",
     "list_methods": "methods",
     "load": "models",
     "open_image": "images",
+    "progress_bar": "core.notebook",
     "register": "methods",
 }
+# Packages for whom `import seewhy` is enough; study and train are called, too (`seewhy.core.callable_room`).
+_ROOMS = {"errors", "images", "methods", "metrics", "study", "train"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"seewhy.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'seewhy' has no attribute '{name}'")
     return getattr(import_module(f"seewhy.{_HOMES[name]}"), name)

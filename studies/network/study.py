@@ -25,15 +25,15 @@ from seewhy.metrics.maps import cell_means, spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.groups import Groups, find_classes, read_groups
-from seewhy.network.labels import words_of
 from seewhy.network.tcav import ConceptTest, tcav
-from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
+from seewhy.network.words import Lexicon, lexicon, words_of
+from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_explain_report, write_network_report
 from seewhy.report.global_view import write_global_report
 from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, save_each
-from seewhy.verbs.rounds import RoundsWanted, make_rounds
-from seewhy.verbs.words import Lexicon, global_view, lexicon
+from seewhy.verbs.network import global_view
+from seewhy.verbs.people import make_rounds
 
 GROUPS = (
     "terrier",
@@ -79,8 +79,8 @@ def _results(classifier: Classifier, groups: Sequence[Group], tree: Groups, give
     yield f"# {classifier.name}, {sum(len(each.photos) for each in groups)} photos\n"
     with open_store(f"sqlite:///{(given.out / 'people.sqlite').resolve()}") as store:
         photos = [path for group in groups for path in group.photos]
-        make_rounds(classifier, photos, store, RoundsWanted(simulated=True), _tell("rounds"))
-        simulate(store, Crowd(players=20), _tell("answers"))
+        make_rounds(classifier, photos, store, simulated=True, progress=_tell("rounds"))
+        simulate(store, players=20), _tell("answers")
         known = lexicon(store, classifier, simulated=True)
         yield from _about_words(store, known)
         yield from _global_views(classifier, groups, known, tree, given.out)
@@ -120,7 +120,7 @@ def _about_words(store: Store, known: Lexicon) -> Iterator[str]:
     for number in rounds:
         played = [each for each in answers if each.round == number]
         (words,) = words_of(played, known.vocabulary, known.trust).values()
-        right += bool(words.labels) and words.labels[0].name in concepts[number].words
+        right += bool(words.labels) and words.labels[0].name in CONCEPTS[concepts[number]]
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in known.vocabulary.dropped.items())
     yield "## Words (simulated players: 70 % honest, 20 % careless, 10 % hostile)\n"
     yield f"- {len(rounds):,} clusters, {len(answers):,} answers: {won:,} right, {resigned:,} resigned"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seewhy.errors import BadImage
-from seewhy.images import open_image
+from seewhy.images import Image, open_image, open_images
 
 sides = st.integers(1, 9)
 shapes = st.one_of(st.tuples(sides, sides), st.tuples(sides, sides, st.sampled_from([1, 3])))
@@ -58,7 +60,8 @@ def test_alpha_mixes_with_the_background(array, background):
 @given(hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
 def test_any_array_gives_an_image_or_a_bad_image(array):
     with suppress(BadImage):
-        assert open_image(array).pixels.shape == (*array.shape[:2], 3)
+        last = array.ndim != 3 or array.shape[2] in {1, 3, 4}
+        assert open_image(array).pixels.shape == (*(array.shape[:2] if last else array.shape[1:]), 3)
 
 
 @given(hnp.arrays(np.uint8, shapes))
@@ -79,11 +82,9 @@ def test_one_value_that_is_no_number_spoils_all(value):
 @pytest.mark.parametrize(
     ("array", "cure"),
     [
-        (np.zeros((3, 8, 9), np.uint8), "transpose(1, 2, 0)"),
-        (np.zeros((1, 8, 9), np.uint8), "transpose(1, 2, 0)"),
         (np.zeros((1, 8, 9, 3), np.uint8), "array[0]"),
-        (np.zeros((8, 9, 2), np.uint8), "(H, W, 3)"),
-        (np.zeros(8, np.uint8), "(H, W, 3)"),
+        (np.zeros((8, 9, 2), np.uint8), "(H, W, C)"),
+        (np.zeros(8, np.uint8), "(H, W, C)"),
         (np.zeros((8, 9), np.int64), "uint8"),
         (np.zeros((8, 9), complex), "uint8"),
         (np.zeros((8, 9), object), "uint8"),
@@ -106,3 +107,61 @@ def test_views_of_any_stride_are_read():
     array = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     for view in (array[::-1], array[:, ::2], array[..., ::-1], np.asfortranarray(array), array.swapaxes(0, 1)):
         assert np.array_equal(open_image(view).pixels, view)
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.sampled_from([1, 3]), st.integers(5, 9), st.integers(5, 9))))
+def test_channels_may_come_first(array):
+    assert np.array_equal(open_image(array).pixels, as_rgb(array.transpose(1, 2, 0)))
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.sampled_from([1, 3]), sides, sides)))
+def test_in_tensors_channels_come_first(array):
+    pixels = as_rgb(array.transpose(1, 2, 0))
+    assert np.array_equal(open_image(torch.from_numpy(array)).pixels, pixels)
+    for kind in (torch.float32, torch.float64):
+        assert np.array_equal(open_image((torch.from_numpy(array) / 255).to(kind).requires_grad_()).pixels, pixels)
+
+
+def test_a_tensor_of_half_precision_is_a_picture_and_others_are_refused():
+    white = torch.ones(3, 8, 9)
+    for kind in (torch.float16, torch.bfloat16, torch.bool):
+        assert (open_image(white.to(kind)).pixels == 255).all()
+    assert (open_image(torch.ones(8, 9)).pixels == 255).all()
+    for tensor, cure in [
+        (white * 2.5, "seewhy.attribute"),
+        (white.long(), "uint8"),
+        (white.to(torch.complex64), "to_dense"),
+        (white.to_sparse(), "to_dense"),
+        (white[None], "array[0]"),
+    ]:
+        with pytest.raises(BadImage, match=re.escape(cure)) as caught:
+            open_image(tensor)
+        assert caught.value.code == "bad_array"
+
+
+def test_of_several_it_says_so_and_numbers_those_without_names(tmp_path):
+    array = np.zeros((2, 8, 9, 3), np.uint8)
+    assert open_images(array[0])[1] is False
+    for several in (array, [*array], (*array,), torch.from_numpy(array).permute(0, 3, 1, 2)):
+        images, many = open_images(several)
+        assert many
+        assert [(image.name, image.pixels.shape) for image in images] == [
+            ("picture 1", (8, 9, 3)), ("picture 2", (8, 9, 3))
+        ]  # fmt: skip
+    assert open_images([]) == ([], True)
+    assert open_images(["sample:cat", Image(array[0], "mine")])[0][1].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("sources", "cure"),
+    [
+        (None, "give a path"),
+        ([None], "give a path"),
+        ([["a.png"]], "do not nest"),
+        ((each for each in "ab"), "list"),
+        ({"a": 1}, "give a path"),
+    ],
+)
+def test_what_holds_no_pictures_is_refused(sources, cure):
+    with pytest.raises(BadImage, match=cure):
+        open_images(sources)

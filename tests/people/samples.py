@@ -8,8 +8,11 @@ from io import BytesIO
 
 import numpy as np
 import PIL.Image
+from sqlalchemy import select
 
-from seewhy.people.records import Answer, NewRound, Picture
+from seewhy.people.masks import revision_of
+from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store
 
 CLASSES = ("bus", "cat", "dog", "owl")
 
@@ -68,3 +71,11 @@ def answer(round: int = 1, player: str = "ann", guess: str | None = "cat", **fie
         "labels": ("ears",) if guess else (),
     }
     return Answer(round, player, guess=guess, **(known | fields))
+
+
+def history(store: Store, player: str, image_hash: str, label: str) -> list[MaskRevision]:
+    """Every state of one mask, first to last, as the database holds it."""
+    wanted = select(RevisionRow).join(RevisionRow.mask).join(MaskRow.player).order_by(RevisionRow.revision)
+    with store.reading() as session:
+        found = wanted.where(PlayerRow.name == player, MaskRow.image_hash == image_hash, MaskRow.label == label)
+        return [revision_of(row) for row in session.scalars(found)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from people.samples import Clock, answer
-from seewhy.people.agreement import area_agreement, guess_agreement, krippendorff_alpha, overlap
+from seewhy.images import iou
+from seewhy.people.agreement import area_agreement, guess_agreement, krippendorff_alpha
 from seewhy.people.records import MaskRevision
 
 
@@ -70,11 +71,11 @@ def test_who_resigned_said_nothing():
 
 def test_overlap_by_hand():
     one, other = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    assert overlap(one, other) == 1
+    assert iou(one, other) == 1
     one[:2] = True
-    assert overlap(one, other) == 0
+    assert iou(one, other) == 0
     other[1:3] = True
-    assert overlap(one, other) == pytest.approx(4 / 12)
+    assert iou(one, other) == pytest.approx(4 / 12)
 
 
 def test_areas_are_compared_pair_by_pair_within_a_picture_and_label():

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from people.samples import Clock, new_round, rounds
+from people.samples import Clock, history, new_round, rounds
 from seewhy.errors import Conflict
-from seewhy.people.game import guess, next_round, resign, show_more
-from seewhy.people.leases import LEASE
-from seewhy.people.masks import history, save_mask
+from seewhy.people.game import LEASE, guess, next_round, resign, show_more
+from seewhy.people.masks import save_mask
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers, open_seats
 from seewhy.people.store import Store, open_store

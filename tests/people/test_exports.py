@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from people.samples import Clock, answer, new_round, rounds
+from people.samples import Clock, answer, history, new_round, rounds
 from people.test_game import ODD_TEXTS
 from people.test_masks import stripes
 from seewhy.core.files import guard_cell
 from seewhy.errors import Conflict, UsageError
-from seewhy.people.coco import export_coco, import_coco
+from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
 from seewhy.people.game import guess, next_round, resign
-from seewhy.people.jsonl import export_lines, import_lines
-from seewhy.people.masks import drawn, history, save_mask
+from seewhy.people.masks import drawn, save_mask
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers, open_seats
-from seewhy.people.spreadsheet import answers_csv
 from seewhy.people.store import open_store
 
 PHOTO = ("cat.jpg", "ab" * 32)
@@ -152,7 +150,7 @@ def test_coco_reads_our_masks_and_we_read_them_back(full, empty, tmp_path):
 def test_bounds_are_those_of_coco():
     from pycocotools import mask as oracle
 
-    from seewhy.people.coco import _bounds
+    from seewhy.people.exchange import _bounds
 
     generator = np.random.default_rng(0)
     for share in (0.0, 0.01, 0.1, 0.9):

@@ -10,10 +10,9 @@ import pytest
 from people.samples import CLASSES, new_round, rounds
 from seewhy.errors import Conflict, UnknownName, UsageError
 from seewhy.images import open_image
-from seewhy.people.game import GOLD_EVERY, guess, next_round, resign, revealed, show_more, whole
-from seewhy.people.leases import LEASE
+from seewhy.people.game import GOLD_EVERY, LEASE, guess, next_round, resign, revealed, show_more, whole
 from seewhy.people.players import join
-from seewhy.people.records import Outcome, RoundView
+from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import reveal
 from seewhy.people.rounds import add_rounds, answers, open_seats, played_classes
 
@@ -44,7 +43,7 @@ def test_a_whole_game_is_won_and_scored_by_the_stage(store, ann):
     assert (view.stage, view.points, view.options) == (0, 60, CLASSES)
     assert show_more(store, ann, view.round, 0).points == 50
     assert show_more(store, ann, view.round, 1).stage == 2
-    assert guess(store, ann, view.round, "cat", ["pointed ears", "fur"], key="1") == Outcome(
+    assert guess(store, ann, view.round, "cat", ["pointed ears", "fur"], key="1") == RoundResult(
         view.round, "won", "cat", 40
     )
     (kept,) = answers(store)
@@ -55,9 +54,9 @@ def test_a_whole_game_is_won_and_scored_by_the_stage(store, ann):
 def test_a_wrong_guess_and_a_resignation_earn_nothing(store, ann, bob):
     add_rounds(store, [new_round(1)])
     number = next_round(store, ann).round
-    assert guess(store, ann, number, "dog", ["fur"], key="1") == Outcome(number, "lost", "cat", 0)
+    assert guess(store, ann, number, "dog", ["fur"], key="1") == RoundResult(number, "lost", "cat", 0)
     assert next_round(store, bob).round == number
-    assert resign(store, bob, number, key="1") == Outcome(number, "resigned", "cat", 0)
+    assert resign(store, bob, number, key="1") == RoundResult(number, "resigned", "cat", 0)
     assert [(each.guess, each.labels) for each in answers(store)] == [("dog", ("fur",)), (None, ())]
 
 

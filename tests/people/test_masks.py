@@ -11,10 +11,11 @@ from pycocotools import mask as oracle
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
+from people.samples import history
 from seewhy.errors import Conflict, StoreError, UnknownName, UsageError
-from seewhy.people.masks import decode, drawn, encode, history, runs, save_mask
+from seewhy.people.masks import decode, drawn, encode, runs, save_mask
 from seewhy.people.players import join
-from seewhy.people.tables import RevisionRow
+from seewhy.people.store import RevisionRow
 
 PHOTO = ("cat.jpg", "ab" * 32)
 

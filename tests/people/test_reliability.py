@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from people.samples import answer
-from seewhy.people.reliability import reliability
+from seewhy.people.agreement import reliability
 
 FOUR = defaultdict(lambda: 4)
 

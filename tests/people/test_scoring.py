@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from people.samples import answer
-from seewhy.people.scoring import Standing, leaderboard, points, standing
+from seewhy.people.players import Standing, leaderboard, points, standing
 
 ANSWERS = [
     answer(1, "ann", "cat", stage=0, labels=("ears", "fur")),

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from people.samples import new_round
+from seewhy.people.agreement import reliability
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import next_round
-from seewhy.people.jsonl import export_lines
 from seewhy.people.players import join
-from seewhy.people.reliability import reliability
 from seewhy.people.rounds import add_rounds, answers, gold_rounds, open_seats, option_counts
-from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
+from seewhy.people.simulate import CONCEPTS, concept_of, concepts_of_rounds, kinds_of_players, misspelt, simulate
 from seewhy.people.store import open_store
-from seewhy.people.vocabulary import CONCEPTS, concept_of, misspelt
 
-CROWD = Crowd(players=10, careless=0.2, hostile=0.1, seed=1)
+SEED = 1
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def played(tmp_path_factory):
     """A store in which the crowd has played 20 rounds, 7 answers each."""
     with open_store(f"sqlite:///{tmp_path_factory.mktemp('played') / 'people.sqlite'}") as store:
         add_rounds(store, some_rounds())
-        assert simulate(store, CROWD) == 140
+        assert simulate(store, players=10, careless=0.2, hostile=0.1, seed=SEED) == 140
         yield store
 
 
@@ -34,8 +33,8 @@ def some_rounds():
 
 
 def test_the_shares_make_whole_players():
-    assert Counter(CROWD.kinds) == {"honest": 7, "careless": 2, "hostile": 1}
-    assert Crowd(players=1).kinds == ("honest",)
+    assert Counter(kinds_of_players(10, 0.2, 0.1)) == {"honest": 7, "careless": 2, "hostile": 1}
+    assert kinds_of_players(1, 0.2, 0.1) == ("honest",)
 
 
 def test_every_seat_is_answered_and_every_answer_is_marked(played):
@@ -48,12 +47,12 @@ def test_every_seat_is_answered_and_every_answer_is_marked(played):
 
 def test_the_right_word_is_the_commonest_of_nearly_every_cluster(played):
     """So that whoever reads the words can be held to them."""
-    concepts = concepts_of_rounds(played, CROWD.seed)
+    concepts = concepts_of_rounds(played, SEED)
     right = 0
     for number, concept in concepts.items():
         said = [label for each in answers(played) if each.round == number for label in each.labels]
-        meant = Counter(other.name for label in said for other in CONCEPTS if label in other.words)
-        right += meant.most_common(1)[0][0] == concept.name
+        meant = Counter(other for label in said for other, words in CONCEPTS.items() if label in words)
+        right += meant.most_common(1)[0][0] == concept
     assert right / len(concepts) >= 0.95
 
 
@@ -71,7 +70,7 @@ def test_the_same_seed_gives_the_same_answers_and_another_others(tmp_path):
     def run(name, seed):
         with open_store(f"sqlite:///{tmp_path / name}.sqlite") as store:
             add_rounds(store, some_rounds()[:3])
-            simulate(store, Crowd(players=8, seed=seed))
+            simulate(store, players=8, seed=seed)
             return answers(store)
 
     assert run("a", 1) == run("b", 1)
@@ -82,7 +81,7 @@ def test_people_and_their_rounds_stay_untouched(tmp_path):
     with open_store(f"sqlite:///{tmp_path / 'people.sqlite'}") as store:
         ann = join(store, "ann")
         add_rounds(store, [new_round(1), new_round(2, simulated=True)])
-        simulate(store, Crowd(players=3))
+        simulate(store, players=3)
         assert open_seats(store) == 3
         assert next_round(store, ann) is not None
         assert sum('"kind": "answer"' in line and '"simulated": true' in line for line in export_lines(store)) == 3
@@ -90,18 +89,18 @@ def test_people_and_their_rounds_stay_untouched(tmp_path):
 
 def test_a_concept_hangs_on_class_layer_cluster_and_seed_alone():
     assert concept_of("cat", "a", 0) == concept_of("cat", "a", 0)
-    assert len({concept_of("cat", "a", cluster).name for cluster in range(100)}) > 15
-    assert len({concept_of("cat", "a", 0, seed).name for seed in range(100)}) > 15
+    assert len({concept_of("cat", "a", cluster) for cluster in range(100)}) > 15
+    assert len({concept_of("cat", "a", 0, seed) for seed in range(100)}) > 15
 
 
 def test_no_word_stands_for_two_concepts():
-    words = [word for concept in CONCEPTS for word in concept.words]
-    assert len(set(words)) == len(words)
+    known = [word for words in CONCEPTS.values() for word in words]
+    assert len(set(known)) == len(known)
 
 
 def test_a_slip_exchanges_two_neighbours_and_never_makes_another_right_word():
     chance = np.random.default_rng(0)
-    known = {word for concept in CONCEPTS for word in concept.words}
+    known = {word for words in CONCEPTS.values() for word in words}
     for word in known:
         slipped = misspelt(word, chance)
         assert sorted(slipped) == sorted(word)

@@ -23,8 +23,7 @@ from seewhy.errors import StoreError, UsageError
 from seewhy.people.game import guess, next_round, resign
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
-from seewhy.people.store import DATABASE, HEAD, open_store, storable
-from seewhy.people.tables import Base
+from seewhy.people.store import DATABASE, HEAD, Base, open_store, storable
 
 # A store as it was left after its first step, when nobody could draw masks.
 FIRST = """

@@ -12,14 +12,16 @@ import zoo
 from people.samples import new_round, rounds
 from seewhy.errors import UsageError
 from seewhy.images import open_image
+from seewhy.people.agreement import agreement
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import guess, next_round
-from seewhy.people.jsonl import export_lines
 from seewhy.people.masks import drawn, save_mask
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
-from seewhy.people.simulate import Crowd, simulate
+from seewhy.people.simulate import simulate
 from seewhy.people.store import open_store
-from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, agreement, export_people, import_people
+from seewhy.verbs import people
+from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, export_people, import_people
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def store(tmp_path):
             mask = np.zeros((10, 10), bool)
             mask[:, :width] = True
             save_mask(opened, player, "a.png", "ab" * 32, "cat", mask, base=0, key="1")
-        simulate(opened, Crowd(players=3))
+        simulate(opened, players=3)
         yield opened
 
 
@@ -52,6 +54,17 @@ def test_three_files_for_three_kinds_of_readers(store, tmp_path):
     assert [row["simulated"] for row in rows] == ["person"] * 4 + ["simulated"] * 3
     assert rows[0]["labels"] == "'=wheel"
     assert json.loads((tmp_path / "out" / MANIFEST).read_text())["simulated_answers"] == 3
+
+
+def test_an_export_that_fails_leaves_the_one_before(store, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    export_people(store, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    join(store, "cy")
+    monkeypatch.setattr(people, "answers_csv", lambda given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export_people(store, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_what_was_exported_is_imported_by_either_file(store, empty, tmp_path):

@@ -13,12 +13,12 @@ from seewhy.errors import UsageError
 from seewhy.images import open_image
 from seewhy.models import Box, Preprocessing
 from seewhy.network.view import look
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import next_round, revealed
-from seewhy.people.jsonl import export_lines
 from seewhy.people.players import join
-from seewhy.people.rounds import add_rounds, open_seats
+from seewhy.people.rounds import OPTIONS, add_rounds, choices, open_seats, player_picture
 from seewhy.people.store import open_store
-from seewhy.verbs.rounds import OPTIONS, RoundsWanted, choices, make_rounds, player_picture
+from seewhy.verbs.people import make_rounds
 
 
 @pytest.fixture
@@ -42,51 +42,50 @@ def kept(store, kind="round"):
 
 def test_a_round_for_each_cluster_of_the_view(store, paths):
     classifier = nets.named()
-    made = make_rounds(classifier, paths, store, RoundsWanted(overlap=2))
+    made = make_rounds(classifier, paths, store, overlap=2)
     view = look(classifier, open_image(paths[0]), checked=False)
     clusters = [(layer.name, cluster) for layer in view.layers for cluster in layer.clusters]
     rounds = [each for each in kept(store) if each["picture"] == 1]
-    assert len(rounds) == len(clusters) == made[0].rounds == made[0].new > 0
+    assert len(rounds) == len(clusters) == made[0].value.rounds == made[0].value.new > 0
     for each, (layer, cluster) in zip(rounds, clusters, strict=True):
         assert (each["layer"], each["cluster"], each["weight"]) == (layer, cluster.index, cluster.weight)
         assert np.array_equal(np.array(each["map"], np.float32), cluster.map)
         assert each["true_class"] == view.target_label
         assert each["true_class"] in each["options"]
         assert each["model"] == classifier.fingerprint
-    assert open_seats(store) == 2 * sum(each.rounds for each in made)
+    assert open_seats(store) == 2 * sum(each.value.rounds for each in made)
 
 
 def test_made_again_nothing_is_new(store, paths):
-    wanted = RoundsWanted()
-    first = make_rounds(nets.named(), paths[:1], store, wanted)
-    again = make_rounds(nets.named(), paths, store, wanted)
-    assert [each.new for each in again] == [0, again[1].rounds]
-    assert again[0].rounds == first[0].rounds
+    first = make_rounds(nets.named(), paths[:1], store)
+    again = make_rounds(nets.named(), paths, store)
+    assert [each.value.new for each in again] == [0, again[1].value.rounds]
+    assert again[0].value.rounds == first[0].value.rounds
 
 
 def test_what_cannot_be_looked_at_is_listed_and_stops_nothing(store, paths, tmp_path):
     broken, white = tmp_path / "broken.png", tmp_path / "white.png"
     broken.write_bytes(b"no picture")
     zoo.photos(1)[0].to_pil().point(lambda _: 255).save(white)
-    made = make_rounds(nets.dazzled(), [broken, white, *paths], store, RoundsWanted())
+    made = make_rounds(nets.dazzled(), [broken, white, *paths], store)
     assert {each.source for each in made if each.error} == {str(broken), str(white)}
-    assert all(each.new for each in made if not each.error)
+    assert all(each.value.new for each in made if not each.error)
 
 
 def test_the_class_asked_for_is_the_one_to_guess(store, paths):
-    make_rounds(nets.named(), paths, store, RoundsWanted(target="goldfish", classes=("goldfish", "owl")))
+    make_rounds(nets.named(), paths, store, target="goldfish", classes=("goldfish", "owl"))
     assert {(each["true_class"], *each["options"]) for each in kept(store)} == {("goldfish", "goldfish", "owl")}
     for wanted, message in [
-        (RoundsWanted(target="tabby vs goldfish"), "single"),
-        (RoundsWanted(target="goldfish", classes=("owl", "cat")), "not among"),
-        (RoundsWanted(target="goldfish", classes=("goldfish",)), "no class beside"),
+        ({"target": "tabby vs goldfish"}, "single"),
+        ({"target": "goldfish", "classes": ("owl", "cat")}, "not among"),
+        ({"target": "goldfish", "classes": ("goldfish",)}, "no class beside"),
     ]:
         with pytest.raises(UsageError, match=message):
-            make_rounds(nets.named(), paths, store, wanted)
+            make_rounds(nets.named(), paths, store, **wanted)
 
 
 def test_gold_rounds_are_the_heaviest_of_the_last_layer(store, paths):
-    make_rounds(nets.named(), paths, store, RoundsWanted(gold=True))
+    make_rounds(nets.named(), paths, store, gold=True)
     rounds = kept(store)
     last = [layer.name for layer in look(nets.named(), open_image(paths[0]), checked=False).layers if layer.clusters][
         -1
@@ -118,7 +117,7 @@ def test_players_see_what_the_network_saw():
 
 
 def test_a_round_made_so_can_be_played(store, paths):
-    make_rounds(nets.named(), paths, store, RoundsWanted(overlap=1))
+    make_rounds(nets.named(), paths, store, overlap=1)
     player = join(store, "ann")
     view = next_round(store, player)
     assert set(view.options) == set(nets.NAMES)

@@ -7,16 +7,16 @@ import pytest
 import planted
 from people.samples import new_round
 from seewhy.errors import UsageError
-from seewhy.network.labels import words_of
 from seewhy.network.view import look
+from seewhy.network.words import lexicon, naming_of, words_of
 from seewhy.people.game import guess, next_round
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
-from seewhy.people.simulate import Crowd, concepts_of_rounds, simulate
+from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import open_store
 from seewhy.report.global_view import write_global_report
-from seewhy.verbs.rounds import RoundsWanted, make_rounds
-from seewhy.verbs.words import concept_tests, global_view, lexicon, naming_of
+from seewhy.verbs.network import concept_tests, global_view
+from seewhy.verbs.people import make_rounds
 
 HOSTILE_TEXT = "<script>alert(1)</script> wheel"
 
@@ -52,7 +52,7 @@ def test_the_word_that_simulated_players_know_comes_first(tmp_path):
     """With 20 % careless and 10 % hostile players among them, for nine clusters of ten at least."""
     with open_store(f"sqlite:///{tmp_path / 'people.sqlite'}") as store:
         add_rounds(store, (new_round(number, cluster, simulated=True) for number in range(20) for cluster in range(4)))
-        simulate(store, Crowd(players=20, careless=0.2, hostile=0.1, seed=3))
+        simulate(store, players=20, careless=0.2, hostile=0.1, seed=3)
         concepts = concepts_of_rounds(store, 3)
         known = lexicon(store, simulated=True)
     right = 0
@@ -60,7 +60,7 @@ def test_the_word_that_simulated_players_know_comes_first(tmp_path):
         played = [each for each in known.answers if each.round == number]
         (words,) = words_of(played, known.vocabulary, known.trust).values()
         assert words.simulated
-        right += bool(words.labels) and words.labels[0].name in concept.words
+        right += bool(words.labels) and words.labels[0].name in CONCEPTS[concept]
     assert len(concepts) == 80
     assert right / len(concepts) >= 0.9
 
@@ -69,7 +69,7 @@ def test_words_reach_the_picture_of_their_model_and_class_alone(home, classifier
     assert naming_of(classifier) is None
     assert not home.exists()  # who only looks makes no store
     with open_store() as store:
-        make_rounds(classifier, [photos / "red.png"], store, RoundsWanted(overlap=2, layers=("second",)))
+        make_rounds(classifier, [photos / "red.png"], store, overlap=2, layers=("second",))
         play(store, "ann", "Wheel!", HOSTILE_TEXT)
         play(store, "bob", "wheels")
     naming = naming_of(classifier)
@@ -86,8 +86,8 @@ def test_words_reach_the_picture_of_their_model_and_class_alone(home, classifier
 
 def test_simulated_words_are_told_from_peoples(home, classifier, photos):
     with open_store() as store:
-        make_rounds(classifier, [photos / "red.png"], store, RoundsWanted(simulated=True, layers=("second",)))
-        simulate(store, Crowd(players=4, seed=1))
+        make_rounds(classifier, [photos / "red.png"], store, simulated=True, layers=("second",))
+        simulate(store, players=4, seed=1)
         assert lexicon(store, classifier).answers == ()
     naming = naming_of(classifier)
     assert naming is not None
@@ -100,7 +100,7 @@ def test_a_class_in_words(home, classifier, photos, tmp_path):
     (photos / "broken.png").write_bytes(b"no picture")
     paths = sorted(photos.iterdir())
     with open_store() as store:
-        make_rounds(classifier, paths, store, RoundsWanted(overlap=1))
+        make_rounds(classifier, paths, store, overlap=1)
         with pytest.raises(UsageError, match="said anything yet about these pictures seen as"):
             global_view(classifier, paths, [0], lexicon(store, classifier))
         play(store, "ann", HOSTILE_TEXT)

@@ -1,4 +1,4 @@
-from seewhy.words.lemmas import analyse
+from seewhy.words.text import analyse
 
 
 def lemmas(phrase: str) -> list[str]:

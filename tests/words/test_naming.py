@@ -2,8 +2,8 @@ from collections import Counter
 
 import numpy as np
 
-from seewhy.words.lemmas import Word
-from seewhy.words.naming import central_word, one_form
+from seewhy.words.text import Word
+from seewhy.words.vocabulary import central_word, one_form
 
 PLACES = {"ear": (1, 0), "ears": (0.8, 0.6), "floppy": (0, 1), "floppy ears": (0.6, 0.8)}
 

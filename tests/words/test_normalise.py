@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seewhy.words.normalise import class_words, normalise, without_names
+from seewhy.words.text import class_words, normalise, without_names
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from seewhy.words.offensive import offence
+from seewhy.words.text import offence
 
 
 @pytest.mark.parametrize("text", ["shit", "what a SHIT", "sh1t", "big ass"])

@@ -1,6 +1,6 @@
 import pytest
 
-from seewhy.words.spelling import spell
+from seewhy.words.text import spell
 
 
 @pytest.mark.parametrize(

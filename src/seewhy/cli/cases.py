@@ -88,8 +88,9 @@ def twins(
 ) -> None:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.images import find_images
+    from seewhy.images.opening import open_each
     from seewhy.report import write_twins_report
-    from seewhy.verbs import ask_each, find_twins, open_each, save_twins, twins_values
+    from seewhy.verbs import ask_each, find_twins, save_twins, twins_values
 
     opened, failures = open_each(find_images(images))
     first = _open(cases, model, weights, device)
@@ -123,8 +124,9 @@ def counterfactual(
 ) -> None:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.images import find_images
+    from seewhy.images.opening import open_each
     from seewhy.report import write_counterfactual_report
-    from seewhy.verbs import ask_each, counterfactual_values, find_counterfactuals, open_each, save_counterfactuals
+    from seewhy.verbs import ask_each, counterfactual_values, find_counterfactuals, save_counterfactuals
 
     opened, failures = open_each(find_images(images))
     base = _open(cases, model, weights, device)

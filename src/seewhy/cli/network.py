@@ -52,9 +52,9 @@ def explain(
     from seewhy.images import find_images
     from seewhy.models import load
     from seewhy.network.storage import manifest
+    from seewhy.network.words import naming_of
     from seewhy.report import write_network_report
     from seewhy.verbs import NetworkRequest, explain_network_each
-    from seewhy.verbs.words import naming_of
 
     sources = find_images(images)
     with waiting(f"loading {model}"):
@@ -122,9 +122,10 @@ def global_(
     from seewhy.images import find_images
     from seewhy.models import load
     from seewhy.network.groups import find_classes, read_groups
+    from seewhy.network.words import lexicon
     from seewhy.people.store import open_store
     from seewhy.report.global_view import global_manifest, write_global_report
-    from seewhy.verbs.words import concept_tests, global_view, lexicon
+    from seewhy.verbs.network import concept_tests, global_view
 
     if bool(concept) != bool(random):
         raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")

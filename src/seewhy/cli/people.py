@@ -46,21 +46,30 @@ def rounds(
     from seewhy.images import find_images
     from seewhy.models import load
     from seewhy.people.store import open_store
-    from seewhy.verbs.rounds import RoundsWanted, make_rounds
+    from seewhy.verbs.people import make_rounds
 
     sources = find_images(images)
     with waiting(f"loading {model}"):
         classifier = load(model, weights, device)
-    wanted = RoundsWanted(
-        overlap, target, tuple(options.split(classes)), tuple(options.split(layer)), gold, simulated, seed
-    )
     with open_store() as store, progress_bar() as progress:
-        made = make_rounds(classifier, sources, store, wanted, progress)
-    good = [each for each in made if not each.error]
+        made = make_rounds(
+            classifier,
+            sources,
+            store,
+            overlap=overlap,
+            target=target,
+            classes=options.split(classes),
+            layers=options.split(layer),
+            gold=gold,
+            simulated=simulated,
+            seed=seed,
+            progress=progress,
+        )
+    good = [(each.source, each.value.rounds, each.value.new) for each in made if each.value]
     if json:
-        print_json([{"image": each.source, "rounds": each.rounds, "new": each.new} for each in good])
+        print_json([{"image": source, "rounds": rounds, "new": new} for source, rounds, new in good])
     else:
-        print_table("", ["image", "rounds", "new"], [[each.source, str(each.rounds), str(each.new)] for each in good])
+        print_table("", ["image", "rounds", "new"], [list(map(str, each)) for each in good])
     finish([(each.source, each.error) for each in made if each.error], len(made))
 
 
@@ -107,8 +116,8 @@ def import_(
 @app.command()
 def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
     """Say how far people agree on classes and areas, and how far to rely on each."""
+    from seewhy.people.agreement import agreement
     from seewhy.people.store import open_store
-    from seewhy.verbs.people import agreement
 
     with open_store() as store:
         found = agreement(store, simulated=simulated)
@@ -133,8 +142,8 @@ def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
 @app.command()
 def leaderboard(simulated: Simulated = False, json: options.Json = False) -> None:
     """Say who has how many points."""
+    from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
-    from seewhy.people.scoring import leaderboard
     from seewhy.people.store import open_store
 
     with open_store() as store:
@@ -161,11 +170,11 @@ def simulate(
     json: options.Json = False,
 ) -> None:
     """Let simulated players answer the rounds that `rounds --simulated` made; people's rounds stay untouched."""
-    from seewhy.people.simulate import Crowd, simulate
+    from seewhy.people.simulate import simulate
     from seewhy.people.store import open_store
 
     with open_store() as store, progress_bar() as progress:
-        given = simulate(store, Crowd(players, careless, hostile, seed), progress)
+        given = simulate(store, players, careless, hostile, seed, progress)
     if json:
         print_json({"simulated_answers": given})
     else:
@@ -192,8 +201,8 @@ def words(
 ) -> None:
     """Clean and group the words that people typed, and say what each group is called."""
     from seewhy.models import load
+    from seewhy.network.words import lexicon
     from seewhy.people.store import open_store
-    from seewhy.verbs.words import lexicon
     from seewhy.words import group_by_distance, group_by_silhouette
 
     with waiting("reading words"), open_store() as store:

@@ -89,8 +89,9 @@ def explain(
 ) -> None:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
+    from seewhy.images.opening import open_each
     from seewhy.report import write_prototype_explanations_report
-    from seewhy.verbs import explain_prototypes, open_each, prototype_rows, save_prototype_explanations
+    from seewhy.verbs import explain_prototypes, prototype_rows, save_prototype_explanations
 
     opened, failures = open_each(find_images(images))
     if opened:

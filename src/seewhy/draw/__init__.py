@@ -6,8 +6,10 @@ from seewhy.draw.bars import bars, bars_svg, percent
 from seewhy.draw.boxes import boxed
 from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
 from seewhy.draw.curves import curves_svg
+from seewhy.draw.display import display
 from seewhy.draw.encode import data_uri, photo_uri, png_bytes
 from seewhy.draw.epochs import epochs_svg
+from seewhy.draw.grid import GridRow, grid_html, grid_picture
 from seewhy.draw.intervals import Dot, intervals_svg
 from seewhy.draw.judging import Confidence, confusion_svg, reliability_svg
 from seewhy.draw.legend import Legend
@@ -23,6 +25,7 @@ __all__ = [
     "Colors",
     "Confidence",
     "Dot",
+    "GridRow",
     "Legend",
     "Tile",
     "View",
@@ -36,8 +39,11 @@ __all__ = [
     "curves_svg",
     "cut",
     "data_uri",
+    "display",
     "epochs_svg",
     "fit",
+    "grid_html",
+    "grid_picture",
     "intervals_svg",
     "kept_overlay",
     "overlay",

@@ -6,7 +6,7 @@ from seewhy.images.finding import find_images, samples
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
 from seewhy.images.masks import Mask, iou, match_masks, open_mask, top_area
-from seewhy.images.opening import open_image
+from seewhy.images.opening import OnePicture, Pictures, open_image, open_images
 
 __all__ = [
     "Box",
@@ -14,10 +14,13 @@ __all__ = [
     "Folder",
     "Image",
     "Mask",
+    "OnePicture",
+    "Pictures",
     "find_images",
     "iou",
     "match_masks",
     "open_image",
+    "open_images",
     "open_mask",
     "samples",
     "top_area",

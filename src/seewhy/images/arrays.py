@@ -17,22 +17,28 @@ Colour: TypeAlias = tuple[int, int, int]
 _CHANNELS = (1, 3, 4)
 
 
-def with_channels(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """The array as `(H, W, C)` with one, three or four channels.
+def with_channels(array: NDArray[Any], name: str, *, first: bool = False) -> NDArray[Any]:
+    """The array as `(H, W, C)` with one, three or four channels; `(C, H, W)` is turned round.
+
+    A picture so small that both ends may be channels follows the convention of its kind: last in NumPy, `first` in
+    PyTorch.
 
     Raises:
         BadImage: `bad_array` for any other shape.
     """
     if array.ndim == 2:
         return array[..., np.newaxis]
-    if array.ndim == 3 and array.shape[2] in _CHANNELS:
-        return array
-    if array.ndim == 3 and array.shape[0] in _CHANNELS:
-        cure = "the channels come last: array.transpose(1, 2, 0)"
-    elif array.ndim == 4:
-        cure = "give one picture at a time: array[0]"
-    else:
-        cure = "a picture is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+    if array.ndim == 3:
+        starts, ends = array.shape[0] in _CHANNELS, array.shape[2] in _CHANNELS
+        if starts and (first or not ends):
+            return np.moveaxis(array, 0, 2)
+        if ends:
+            return array
+    cure = (
+        "give one picture at a time: array[0]"
+        if array.ndim == 4
+        else "a picture is (H, W), (H, W, C) or (C, H, W), where C is 1, 3 or 4"
+    )
     raise BadImage("bad_array", f"{name} has the shape {array.shape}; {cure}.")
 
 
@@ -61,7 +67,8 @@ def _to_bytes(array: NDArray[Any], name: str) -> Pixels:
         return _unit_to_bytes(array, name)
     raise BadImage(
         "bad_array",
-        f"{name} holds {array.dtype}; give uint8 (0 to 255), uint16, bool, or floats from 0 to 1.",
+        f"{name} holds {array.dtype}; give uint8 (0 to 255), uint16, bool, or floats from 0 to 1 "
+        "(of whole numbers up to 255: array.astype(np.uint8)).",
     )
 
 
@@ -73,7 +80,7 @@ def _unit_to_bytes(array: NDArray[np.floating[Any]], name: str) -> Pixels:
         raise BadImage(
             "bad_array",
             f"{name} has floats from {low:g} to {high:g}; they must lie in [0, 1]. "
-            "Divide by 255, undo the normalisation, or clip.",
+            "Divide by 255, undo the normalisation, or clip; seewhy.attribute takes inputs of the network as they are.",
         )
     return stretch(array, 0, 1)
 

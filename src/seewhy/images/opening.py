@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import stat
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UsageError
 from seewhy.images.arrays import Colour, values_to_rgb, with_channels
 from seewhy.images.files import from_bytes, from_picture
@@ -18,12 +22,18 @@ from seewhy.images.finding import locate
 from seewhy.images.image import Image
 from seewhy.images.limits import MAX_PIXELS, byte_limit, check_size
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # what opens as one `Image`
+Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
+
 _NAME_LENGTH = 200
 _WHITE: Colour = (255, 255, 255)
 
 
 def open_image(
-    source: str | Path | bytes | Picture | NDArray[Any] | Image,
+    source: OnePicture | Tensor,
     *,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -36,8 +46,9 @@ def open_image(
     become RGB; `seewhy.images.pictures` states the rules. A file that ends too early is refused, never shown in part.
 
     Args:
-        source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)` or `(H, W, C)`
-            (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), or an `Image`.
+        source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)`, `(H, W, C)` or
+            `(C, H, W)` (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), a tensor of the same kinds, or an
+            `Image`.
         name: What to call it; the file name by default.
         max_pixels: The largest picture decoded, checked before; decoding takes up to 7 bytes a pixel (WebP: 16).
         background: RGB, 0 to 255, shown where the picture is transparent.
@@ -62,11 +73,62 @@ def open_image(
         case Image():
             check_size(source.width, source.height, max_pixels, source.name)
             return replace(source, name=label) if name else source
-    raise BadImage(
-        "bad_array",
-        f"{type(source).__name__} is no kind of picture; give a path, bytes, a Pillow picture or a NumPy array "
-        "(of a tensor: tensor.permute(1, 2, 0).cpu().numpy()).",
-    )
+    if _is_tensor(source):
+        return _from_array(_as_array(source, label), label, max_pixels, background, first=True)
+    raise BadImage("bad_array", f"{type(source).__name__} is no kind of picture; {_cure(source)}")
+
+
+def open_images(sources: Pictures) -> tuple[list[Image], bool]:
+    """Open one picture or several, and say whether there may be several.
+
+    A list, a tuple, a batch of tensors `(N, C, H, W)` and an array `(N, H, W, C)` are several, also where they hold
+    one. Several pictures without names are numbered.
+
+    Raises:
+        BadImage: One of them cannot be opened.
+    """
+    if isinstance(sources, list | tuple):
+        return [_numbered(each, place) for place, each in enumerate(sources, start=1)], True
+    if (isinstance(sources, np.ndarray) or _is_tensor(sources)) and sources.ndim == 4:
+        return [_numbered(each, place) for place, each in enumerate(_unstacked(sources), start=1)], True
+    return [open_image(sources)], False
+
+
+def _unstacked(batch: Any) -> Iterator[Any]:
+    return (batch[place] for place in range(len(batch)))
+
+
+def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome[Any]]]:
+    """The pictures that can be opened, by their paths, and what is wrong with the others."""
+    outcomes = [(source, attempt(source, partial(open_image, source))) for source in sources]
+    opened = {source: each.value for source, each in outcomes if each.value}
+    return opened, [each for _, each in outcomes if each.error]
+
+
+def _numbered(source: Any, place: int) -> Image:
+    nameless = isinstance(source, bytes | Picture | np.ndarray) or _is_tensor(source)
+    return open_image(source, name=f"picture {place}" if nameless else None)
+
+
+def _cure(source: Any) -> str:
+    ways = "give a path, bytes, a Pillow picture, an array, a tensor or an Image"
+    if isinstance(source, list | tuple):
+        return "a picture stands where several were given, so do not nest lists"
+    if isinstance(source, Iterator):
+        return "give list(...) of it"
+    return ways
+
+
+def _is_tensor(source: Any) -> bool:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _as_array(tensor: Tensor, name: str) -> NDArray[Any]:
+    if tensor.is_complex() or str(tensor.layout) != "torch.strided":
+        raise BadImage("bad_array", f"{name} is a {tensor.dtype} tensor of {tensor.layout}; give tensor.to_dense().")
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 
 def _from_path(path: Path, name: str | None, max_pixels: int, background: Colour) -> Image:
@@ -77,8 +139,15 @@ def _from_path(path: Path, name: str | None, max_pixels: int, background: Colour
 def _read(path: Path, name: str, most: int) -> bytes:
     try:
         # Asked before opening: a named pipe would wait for its writer, a device might never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadImage("not_a_file", f"{name} is a folder or a device, not a file. Name the picture itself.")
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadImage(
+                "not_a_file",
+                f"{name} is a folder, not a file. Name the picture itself; seewhy.images.find_images([folder]) "
+                "lists those of a folder.",
+            )
+        if not stat.S_ISREG(mode):
+            raise BadImage("not_a_file", f"{name} is a device, not a file. Name the picture itself.")
         with path.open("rb") as file:
             return file.read(most)
     except FileNotFoundError:
@@ -87,8 +156,8 @@ def _read(path: Path, name: str, most: int) -> bytes:
         raise BadImage("not_found", f"{name} cannot be read ({error}). Check the path and its permissions.") from error
 
 
-def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour) -> Image:
-    values = with_channels(array, name)
+def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
+    values = with_channels(array, name, first=first)
     check_size(values.shape[1], values.shape[0], max_pixels, name)
     return Image(values_to_rgb(values, background, name), name)
 

@@ -85,8 +85,10 @@ class Explanation:
         return explanation_panel(self, colors)
 
     def show(self) -> None:
-        """Open the picture in a window, or display it in a notebook."""
-        self.picture().show(title=self.image.name)
+        """Show the picture in the notebook, or open a window; `UsageError` where there is neither."""
+        from seewhy.draw import display
+
+        display(self.picture(), self.image.name, self)
 
     def save(self, folder: str | Path, colors: Colors = OURS) -> Path:
         """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`; returns the folder."""

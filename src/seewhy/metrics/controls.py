@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from typing_extensions import override
 
 from seewhy.core.progress import Progress
-from seewhy.errors import UsageError
+from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods import Method, MethodInfo
 from seewhy.methods.map_method import Heat, MapMethod, Maps
@@ -139,6 +139,18 @@ def random_maps(pixels: Tensor, count: int, seed: int) -> np.ndarray:
     size, cells = pixels.shape[1:], RandomMap().cells or 1
     coarse = torch.rand((count, 1, cells, cells), generator=torch.Generator().manual_seed(seed + 1))
     return interpolate(coarse, size, mode="bilinear", align_corners=False)[:, 0].numpy()
+
+
+def find_control(name: str) -> Method:
+    """The control called `name`.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    controls = {each.info.name: each for each in (make() for make in CONTROLS.values())}
+    if name not in controls:
+        raise UnknownName(f"there is no control '{name}'; there are {', '.join(controls)}")
+    return controls[name]
 
 
 def is_control(name: str) -> bool:

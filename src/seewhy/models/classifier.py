@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
+from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer
 from seewhy.models.categories import Categories
 from seewhy.models.grids import Grid
@@ -25,6 +26,8 @@ from seewhy.models.target import Target, parse_target
 
 if TYPE_CHECKING:
     from seewhy.images import Image
+
+BATCH = 16  # pictures predicted at once
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,29 @@ class Classifier:
         with torch.no_grad():
             return self.logits(self.preprocess(images)).softmax(dim=1)
 
-    def predict(self, image: Image, top: int = 5) -> list[Prediction]:
-        """The `top` likeliest classes of one image, best first."""
-        return self.ranked(self.probabilities([image])[0], top)
+    @overload
+    def predict(self, pictures: OnePicture, top: int = 5) -> list[Prediction]: ...
+    @overload
+    def predict(self, pictures: list[Any] | tuple[Any, ...], top: int = 5) -> list[list[Prediction]]: ...
+    @overload
+    def predict(self, pictures: Pictures, top: int = 5) -> list[Prediction] | list[list[Prediction]]: ...
+    def predict(self, pictures: Pictures, top: int = 5) -> list[Prediction] | list[list[Prediction]]:
+        """The `top` likeliest classes of one picture, best first; of several pictures, a list of them for each.
+
+        Args:
+            pictures: Whatever `seewhy.explain` takes: paths, bytes, Pillow pictures, arrays, tensors, `Image`s.
+            top: How many classes, at least 1.
+
+        Raises:
+            BadImage: One of the pictures cannot be opened.
+        """
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"top is how many classes to name, a whole number from 1, not {top!r}")
+        images, several = open_images(pictures)
+        starts = range(0, len(images), BATCH)
+        rows = [row for start in starts for row in self.probabilities(images[start : start + BATCH])]
+        found = [self.ranked(row, top) for row in rows]
+        return found if several else found[0]
 
     def ranked(self, probabilities: Tensor, top: int = 5) -> list[Prediction]:
         """The `top` likeliest of one row of probabilities `(K,)`, best first."""

@@ -12,8 +12,8 @@ from scipy.stats import linregress
 
 from seewhy.images import Image
 from seewhy.models import Target
-from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
+from seewhy.network.words import Said, United, unite
 
 TOP, EXAMPLES = 5, 3
 SURE = 0.05  # p below which a trend is told from chance

@@ -1,15 +1,58 @@
-"""How far people agree: on classes by Krippendorff's α, on areas by intersection over union."""
+"""How far people agree, and how far to rely on each of them.
+
+On classes they agree by Krippendorff's α, on areas by intersection over union. Reliability is Dawid and Skene's model
+with one number for each player, and words that others share.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seewhy.people.records import Answer, BinaryMask, MaskRevision
+from seewhy.images import Mask, iou
+from seewhy.people.masks import drawn
+from seewhy.people.records import Answer, MaskRevision
+from seewhy.people.rounds import answers, gold_rounds, option_counts
+from seewhy.people.store import Store
+
+_PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0
+_ROUNDS, _SETTLED = 100, 1e-8
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far people agree.
+
+    Attributes:
+        answers: How many there are.
+        alpha: Krippendorff's α of their guesses; None where no two people guessed in one round.
+        layers: The same for each layer.
+        areas: Of each picture and label that several people drew.
+    """
+
+    answers: int
+    alpha: float | None
+    layers: Mapping[str, float | None]
+    areas: tuple[AreaAgreement, ...]
+    players: tuple[Reliability, ...]
+
+
+def agreement(store: Store, *, simulated: bool = False) -> Agreement:
+    """Of people, or of simulated players; never of both together."""
+    given = answers(store, simulated=simulated)
+    layers = dict.fromkeys(answer.layer for answer in given)
+    return Agreement(
+        len(given),
+        guess_agreement(given),
+        {layer: guess_agreement(each for each in given if each.layer == layer) for layer in layers},
+        tuple(area_agreement(each for each in drawn(store) if each.simulated == simulated)),
+        tuple(reliability(given, gold_rounds(store), option_counts(store))),
+    )
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
@@ -42,12 +85,6 @@ def guess_agreement(answers: Iterable[Answer]) -> float | None:
     return krippendorff_alpha(guesses.values())
 
 
-def overlap(one: BinaryMask, other: BinaryMask) -> float:
-    """Intersection over union of two masks of one picture; two empty ones agree, which is 1."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
-
-
 @dataclass(frozen=True)
 class AreaAgreement:
     """How far the players who drew `label` on one picture agree; `iou` is the mean over all pairs of them."""
@@ -64,11 +101,110 @@ def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
     for each in drawn:
         groups[each.image_hash, each.label].append(each)
     return [
-        AreaAgreement(group[0].image, group[0].label, len(group), _mean_overlap([each.mask for each in group]))
+        AreaAgreement(group[0].image, group[0].label, len(group), _mean_iou([each.mask for each in group]))
         for group in groups.values()
         if len(group) > 1
     ]
 
 
-def _mean_overlap(masks: Sequence[BinaryMask]) -> float:
-    return float(np.mean([overlap(one, other) for one, other in combinations(masks, 2)]))
+@dataclass(frozen=True)
+class Reliability:
+    """What is known of one player.
+
+    Attributes:
+        guesses: Rounds not resigned, gold ones among them.
+        ability: Expected share of guesses that name what is to be seen, in [0, 1].
+        gold_right: Of `gold`, the gold rounds guessed, so many were right.
+        shared_words: Share of the player's labels that another player gave to the same cluster too; None without any
+            label that could be shared.
+    """
+
+    player: str
+    guesses: int
+    ability: float
+    gold: int
+    gold_right: int
+    shared_words: float | None
+    simulated: bool = False
+
+
+def reliability(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> list[Reliability]:
+    """Every player of these answers, by name.
+
+    `gold` are the rounds with a known answer; `options` says how many classes each round offers, two at least.
+    """
+    guessed = [answer for answer in answers if answer.guess is not None]
+    abilities = _abilities(guessed, gold, options)
+    shared = _shared_words(answers)
+    found: list[Reliability] = []
+    for player in sorted({answer.player for answer in answers}):
+        own = [answer for answer in guessed if answer.player == player]
+        golden = [answer.won for answer in own if answer.round in gold]
+        simulated = any(answer.simulated for answer in answers if answer.player == player)
+        ability = abilities.get(player, _PRIOR_RIGHT / (_PRIOR_RIGHT + _PRIOR_WRONG))
+        found.append(Reliability(player, len(own), ability, len(golden), sum(golden), shared.get(player), simulated))
+    return found
+
+
+def _mean_iou(masks: Sequence[Mask]) -> float:
+    return float(np.mean([iou(one, other) for one, other in combinations(masks, 2)]))
+
+
+def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> dict[str, float]:
+    """Expectation maximisation: what is to be seen in each round, then how often each player names it."""
+    players = sorted({answer.player for answer in answers})
+    place = {player: number for number, player in enumerate(players)}
+    rounds: defaultdict[int, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        rounds[answer.round].append(answer)
+    chances = np.full(len(players), 0.75)
+    for _ in range(_ROUNDS):
+        right = np.full(len(players), _PRIOR_RIGHT)
+        wrong = np.full(len(players), _PRIOR_WRONG)
+        for number, group in rounds.items():
+            coders = [place[answer.player] for answer in group]
+            agreeing = _believed(group, chances[coders], options[number], known=number in gold)
+            right[coders] += agreeing
+            wrong[coders] += 1 - agreeing
+        before, chances = chances, right / (right + wrong)
+        if np.abs(chances - before).max(initial=0) < _SETTLED:
+            break
+    return dict(zip(players, chances.tolist(), strict=True))
+
+
+def _believed(
+    group: Sequence[Answer], chances: NDArray[np.float64], options: int, *, known: bool
+) -> NDArray[np.float64]:
+    """For each answer of one round, how likely it names what is to be seen."""
+    if known:
+        return np.array([answer.won for answer in group], dtype=np.float64)
+    named = sorted({answer.guess for answer in group if answer.guess is not None})
+    said = np.array([[answer.guess == name for name in named] for answer in group])
+    hit, miss = np.log(chances), np.log((1 - chances) / (options - 1))
+    likelihood = np.where(said, hit[:, None], miss[:, None]).sum(axis=0)
+    unnamed = miss.sum() + np.log(options - len(named)) if options > len(named) else -np.inf
+    every = np.append(likelihood, unnamed)
+    belief = np.exp(every - every.max())
+    belief /= belief.sum()
+    return said @ belief[:-1]
+
+
+def _shared_words(answers: Sequence[Answer]) -> dict[str, float]:
+    """Each player's share of labels that another player of the same round gave too, case and spaces aside."""
+    givers: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    players: defaultdict[int, set[str]] = defaultdict(set)
+    for answer in answers:
+        if answer.labels:
+            players[answer.round].add(answer.player)
+        for label in answer.labels:
+            givers[answer.round, _plain(label)].add(answer.player)
+    verdicts: defaultdict[str, list[bool]] = defaultdict(list)
+    for (number, _), who in givers.items():
+        if len(players[number]) > 1:
+            for player in who:
+                verdicts[player].append(len(who) > 1)
+    return {player: float(np.mean(shared)) for player, shared in verdicts.items()}
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.casefold().split())

@@ -1,35 +1,40 @@
 """The rules of Deep Reveal, as functions over the store.
 
 A player sees the strongest 2 % of a picture by one cluster of the network, may ask for more, up to 30 %, and guesses
-the class with a few words on what led there, or resigns. The class leaves the store with the outcome, never before.
+the class with a few words on what led there, or resigns. The class leaves the store with the result, never before.
+
+A player keeps a seat in a round for a time and may still answer later, unless another player got the seat meanwhile:
+the late answer is then refused with a `Conflict`, and the other's is safe. Each step is one statement, so that no two
+players get one seat.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Exists, Select, Subquery, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.images import open_image
-from seewhy.people import leases
-from seewhy.people.players import find_player
-from seewhy.people.records import Outcome, RoundView
+from seewhy.people.players import find_player, points
+from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import STAGES, reveal
-from seewhy.people.rounds import find_round, map_in
-from seewhy.people.scoring import points
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import AnswerRow, LabelRow, PlayerRow, SeatRow
+from seewhy.people.rounds import answer_of, find_round, map_in
+from seewhy.people.store import AnswerRow, LabelRow, PlayerRow, RoundRow, SeatRow, Store, storable
 
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
 MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
 LAST_STAGE = STAGES - 1
+LEASE = timedelta(minutes=15)
 
+# Scatter rounds, from another start for each player, by multiplying in a prime field that stays below 2^31.
+_FIELD, _STRIDE, _TURN = 65_521, 30_011, 9_973
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -42,11 +47,11 @@ def next_round(store: Store, player: str) -> RoundView | None:
 
     def lease(session: Session) -> RoundView | None:
         who, now = find_player(session, player), store.clock()
-        seat = leases.resume(session, who, now)
+        seat = _resumed(session, who, now)
         if seat is None and _gold_is_due(session, who):
-            seat = leases.take_gold(session, who, now)
+            seat = _gold_seat(session, who, now)
         if seat is None:
-            seat = leases.take_free(session, who, now)
+            seat = _free_seat(session, who, now)
         return None if seat is None else _view(session.get_one(SeatRow, seat))
 
     return store.transact(lease)
@@ -63,7 +68,7 @@ def show_more(store: Store, player: str, number: int, stage: int) -> RoundView:
         raise UsageError("all that a round shows is shown; guess or resign")
     with store.writing() as session:
         who = find_player(session, player)
-        leases.deepen(session, who, number, stage, store.clock())
+        _deepen(session, who, number, stage, store.clock())
         return _view(_held(session, who, number))
 
 
@@ -105,7 +110,7 @@ def whole(store: Store, player: str, number: int) -> NDArray[np.uint8]:
 
 def guess(
     store: Store, player: str, number: int, choice: str, labels: Sequence[str], *, key: str, language: str = "en"
-) -> Outcome:
+) -> RoundResult:
     """End a round by naming a class, with words on what led there; sent again with the same key, it counts once.
 
     Labels are kept as typed, spaces at their ends aside; NUL, which no database keeps, becomes �.
@@ -124,7 +129,7 @@ def guess(
     return _answer(store, player, number, storable(choice), words, key, language)
 
 
-def resign(store: Store, player: str, number: int, *, key: str) -> Outcome:
+def resign(store: Store, player: str, number: int, *, key: str) -> RoundResult:
     """End a round without a guess; sent again with the same key, it counts once.
 
     Raises:
@@ -135,14 +140,14 @@ def resign(store: Store, player: str, number: int, *, key: str) -> Outcome:
 
 def _answer(
     store: Store, player: str, number: int, choice: str | None, labels: tuple[str, ...], key: str, language: str
-) -> Outcome:
+) -> RoundResult:
     if not key:
         raise UsageError("an answer has a key of its own, by which it is known when it is sent again")
     sent = (number, choice, labels, language)
 
-    def keep(session: Session) -> Outcome:
+    def keep(session: Session) -> RoundResult:
         who = find_player(session, player)
-        stage = leases.answered(session, who, number)  # first: whoever sends the same at once waits here
+        stage = _keep_seat(session, who, number)  # first: whoever sends the same at once waits here
         known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=storable(key)))
         if known is not None:
             return _resent(known, sent)
@@ -164,22 +169,21 @@ def _answer(
         )
         session.add(answer)
         session.flush()
-        return _outcome(answer)
+        return _result(answer)
 
     return store.transact(keep)
 
 
-def _resent(known: AnswerRow, sent: tuple[int, str | None, tuple[str, ...], str]) -> Outcome:
+def _resent(known: AnswerRow, sent: tuple[int, str | None, tuple[str, ...], str]) -> RoundResult:
     if sent != (known.round_id, known.guess, tuple(label.text for label in known.labels), known.language):
         raise Conflict("this key stands for another answer, which is kept; send a new answer with a new key")
-    return _outcome(known)
+    return _result(known)
 
 
-def _outcome(answer: AnswerRow) -> Outcome:
-    true_class = answer.round.true_class
-    won = answer.guess == true_class
-    outcome = "resigned" if answer.guess is None else "won" if won else "lost"
-    return Outcome(answer.round_id, outcome, true_class, points(answer.stage, won=won))
+def _result(row: AnswerRow) -> RoundResult:
+    answer = answer_of(row)
+    score = points(answer.stage, won=answer.won)
+    return RoundResult(answer.round, answer.outcome, answer.true_class, score)
 
 
 def _held(session: Session, player: PlayerRow, number: int) -> SeatRow:
@@ -203,3 +207,78 @@ def _gold_is_due(session: Session, player: PlayerRow) -> bool:
     """By how many answers the player has given."""
     given = session.scalar(select(func.count(AnswerRow.id)).where(AnswerRow.player_id == player.id)) or 0
     return given % GOLD_EVERY == 1
+
+
+def _resumed(session: Session, player: PlayerRow, now: datetime) -> int | None:
+    """The seat that the player holds and has not answered, its time begun anew."""
+    held = select(SeatRow.id).where(_leased_by(player)).order_by(SeatRow.id).limit(1).scalar_subquery()
+    renewed = update(SeatRow).where(SeatRow.id == held, _leased_by(player))
+    return session.scalar(renewed.values(expires=now + LEASE).returning(SeatRow.id))
+
+
+def _free_seat(session: Session, player: PlayerRow, now: datetime) -> int | None:
+    """Lease a seat that is free, or whose time ran out, in a round that the player has no seat in.
+
+    Pictures that the player knows least come first: who has seen a picture's class would guess its other clusters.
+    """
+    free = _free_seats(player, now).with_for_update(of=SeatRow, skip_locked=True).scalar_subquery()
+    taken = update(SeatRow).where(SeatRow.id == free).values(player_id=player.id, stage=0, expires=now + LEASE)
+    return session.scalar(taken.returning(SeatRow.id).execution_options(synchronize_session=False))
+
+
+def _gold_seat(session: Session, player: PlayerRow, now: datetime) -> int | None:
+    """Lease a new seat in a gold round that the player has not had, in their order."""
+    wanted = RoundRow.gold & (RoundRow.simulated == player.simulated) & ~_known(player)
+    left = select(RoundRow.id).where(wanted).order_by(RoundRow.id).limit(1).scalar_subquery()
+    found = session.scalar(select(left))
+    if found is None:
+        return None
+    seat = insert(SeatRow).values(round_id=found, player_id=player.id, stage=0, expires=now + LEASE)
+    return session.scalar(seat.returning(SeatRow.id))
+
+
+def _deepen(session: Session, player: PlayerRow, number: int, stage: int, now: datetime) -> int | None:
+    """Go from `stage` to the next in the player's seat of round `number`; None unless the seat is at that stage."""
+    seat = (SeatRow.round_id == number) & _leased_by(player)
+    step = update(SeatRow).where(seat, SeatRow.stage == stage).values(stage=stage + 1, expires=now + LEASE)
+    return session.scalar(step.returning(SeatRow.id))
+
+
+def _keep_seat(session: Session, player: PlayerRow, number: int) -> int | None:
+    """Keep the player's seat of round `number` for good; returns its stage, or None without such a seat."""
+    seat = (SeatRow.round_id == number) & (SeatRow.player_id == player.id)
+    return session.scalar(update(SeatRow).where(seat).values(expires=None).returning(SeatRow.stage))
+
+
+def _free_seats(player: PlayerRow, now: datetime) -> Select[int]:
+    free = or_(SeatRow.player_id.is_(None), SeatRow.expires < now)
+    wanted = ~RoundRow.gold & (RoundRow.simulated == player.simulated) & free & ~_known(player)
+    seen = _times_seen(player)
+    return (
+        select(SeatRow.id)
+        .join(SeatRow.round)
+        .outerjoin(seen, seen.c.picture_id == RoundRow.picture_id)
+        .where(wanted)
+        .order_by(func.coalesce(seen.c.times, 0), _scattered(player), SeatRow.id)
+        .limit(1)
+    )
+
+
+def _leased_by(player: PlayerRow) -> ColumnElement[bool]:
+    return (SeatRow.player_id == player.id) & SeatRow.expires.is_not(None)
+
+
+def _known(player: PlayerRow) -> Exists:
+    """Whether the player has, or had answered, a seat of the round."""
+    own = aliased(SeatRow)
+    return exists().where(own.round_id == RoundRow.id, own.player_id == player.id)
+
+
+def _times_seen(player: PlayerRow) -> Subquery:
+    """In how many rounds of each picture the player has a seat."""
+    seats = select(RoundRow.picture_id, func.count().label("times")).join(SeatRow, SeatRow.round_id == RoundRow.id)
+    return seats.where(SeatRow.player_id == player.id).group_by(RoundRow.picture_id).subquery()
+
+
+def _scattered(player: PlayerRow) -> ColumnElement[int]:
+    return ((SeatRow.round_id % _FIELD) * _STRIDE + player.id * _TURN % _FIELD) % _FIELD

@@ -10,13 +10,13 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
+from seewhy.images import Mask
 from seewhy.people.players import find_player
-from seewhy.people.records import BinaryMask, MaskRevision
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import MaskRow, PlayerRow, RevisionRow
+from seewhy.people.records import MaskRevision
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
 
 
-def encode(mask: BinaryMask) -> str:
+def encode(mask: Mask) -> str:
     """Bool `(H, W)` as COCO's compressed run lengths."""
     from pycocotools import mask as coco
 
@@ -24,7 +24,7 @@ def encode(mask: BinaryMask) -> str:
     return found["counts"].decode("ascii")
 
 
-def runs(mask: BinaryMask) -> list[int]:
+def runs(mask: Mask) -> list[int]:
     """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -32,7 +32,7 @@ def runs(mask: BinaryMask) -> list[int]:
     return [0, *lengths] if flat[0] else lengths
 
 
-def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
+def decode(counts: str | Sequence[int], height: int, width: int) -> Mask:
     """Bool `(height, width)` from COCO's run lengths, compressed or as a list.
 
     Raises:
@@ -46,7 +46,7 @@ def decode(counts: str | Sequence[int], height: int, width: int) -> BinaryMask:
 
 
 def save_mask(
-    store: Store, player: str, image: str, image_hash: str, label: str, mask: BinaryMask, *, base: int, key: str
+    store: Store, player: str, image: str, image_hash: str, label: str, mask: Mask, *, base: int, key: str
 ) -> MaskRevision:
     """Add a state after revision `base` (0: nothing was drawn yet); sent again with the same key, it counts once.
 
@@ -85,11 +85,6 @@ def drawn(store: Store, player: str | None = None, image_hash: str | None = None
     )
     newest = (RevisionRow.mask_id == last.c.mask_id) & (RevisionRow.revision == last.c.revision)
     return _found(store, _revisions(player, image_hash).join(last, newest))
-
-
-def history(store: Store, player: str, image_hash: str, label: str) -> list[MaskRevision]:
-    """Every state of one mask, first to last."""
-    return _found(store, _revisions(player, image_hash).where(MaskRow.label == storable(label).strip()))
 
 
 def revision_of(row: RevisionRow) -> MaskRevision:

@@ -1,20 +1,26 @@
-"""Who plays: names, and the secret by which a device shows whose name it plays under."""
+"""Who plays, and how well: names, secrets of devices, points and the leaderboard."""
 
 from __future__ import annotations
 
 import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
+import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from seewhy.errors import Conflict, UnknownName, UsageError
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import PlayerRow, SessionRow
+from seewhy.people.records import Answer
+from seewhy.people.reveal import STAGES
+from seewhy.people.store import PlayerRow, SessionRow, Store, storable
 
 LONGEST_NAME = 64  # characters
+STEP = 10  # points that each further stage costs
 
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no oftener
 
@@ -84,6 +90,63 @@ def end_session(store: Store, token: str) -> None:
     """Forget the secret."""
     with store.writing() as session:
         session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))
+
+
+def points(stage: int, *, won: bool) -> int:
+    """60 for a right guess at the first stage, 10 less for each further one; 0 without a right guess.
+
+    Source: Bianchi et al. 2024 say that points fall with the stage, not how; the numbers are ours.
+    """
+    return STEP * (STAGES - stage) if won else 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one player has done.
+
+    Attributes:
+        mean_stage: Of the rounds won, 0 to 5; None without any.
+        labels: Words given in all.
+    """
+
+    player: str
+    points: int
+    won: int
+    lost: int
+    resigned: int
+    mean_stage: float | None
+    labels: int
+    simulated: bool = False
+
+    @property
+    def played(self) -> int:
+        """Rounds in all."""
+        return self.won + self.lost + self.resigned
+
+
+def standing(player: str, answers: Sequence[Answer]) -> Standing:
+    """One player's statistics, from that player's answers."""
+    outcomes = Counter(answer.outcome for answer in answers)
+    stages = [answer.stage for answer in answers if answer.won]
+    return Standing(
+        player,
+        sum(points(answer.stage, won=answer.won) for answer in answers),
+        outcomes["won"],
+        outcomes["lost"],
+        outcomes["resigned"],
+        float(np.mean(stages)) if stages else None,
+        sum(len(answer.labels) for answer in answers),
+        any(answer.simulated for answer in answers),
+    )
+
+
+def leaderboard(answers: Iterable[Answer]) -> list[Standing]:
+    """All players, most points first; of equals who needed fewer rounds, then by name."""
+    own: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        own[answer.player].append(answer)
+    found = [standing(player, given) for player, given in own.items()]
+    return sorted(found, key=lambda each: (-each.points, each.played, each.player))
 
 
 def _hash(token: str) -> str:

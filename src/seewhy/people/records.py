@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-BinaryMask: TypeAlias = NDArray[np.bool_]
+from seewhy.images import Mask
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,11 @@ class Answer:
     def won(self) -> bool:
         """Whether the guess was right."""
         return self.guess == self.true_class
+
+    @property
+    def outcome(self) -> str:
+        """How the round ended: `won`, `lost` or `resigned`."""
+        return "resigned" if self.guess is None else "won" if self.won else "lost"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,7 @@ class RoundView:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RoundResult:
     """How a round ended for a player: `won`, `lost` or `resigned`, and now its true class may be told."""
 
     round: int
@@ -135,6 +139,6 @@ class MaskRevision:
     player: str
     label: str
     revision: int
-    mask: BinaryMask
+    mask: Mask
     drawn: datetime
     simulated: bool = False

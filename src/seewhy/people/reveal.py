@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.people.records import BinaryMask
+from seewhy.images import Mask
 
 SHARES = (0.02, 0.045, 0.08, 0.13, 0.2, 0.3)
 STAGES = len(SHARES)
@@ -22,7 +22,7 @@ _SIGMAS = (3, 6, 12, 16, 24)
 _TRUNCATE = 1.5
 
 
-def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> BinaryMask:
+def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> Mask:
     """Bool `(height, width)`: the strongest `SHARES[stage]` of the pixels, to the nearest whole one, at least 1.
 
     A map `(h, w)` is laid over the picture as it is, cell by cell.
@@ -41,7 +41,7 @@ def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> B
     return seen
 
 
-def smoothed(mask: BinaryMask, grid: tuple[int, int]) -> NDArray[np.float32]:
+def smoothed(mask: Mask, grid: tuple[int, int]) -> NDArray[np.float32]:
     """The mask in [0, 1] with soft edges, as wide as suits the `grid` it was read from."""
     from scipy.ndimage import gaussian_filter
 

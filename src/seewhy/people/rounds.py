@@ -1,19 +1,24 @@
-"""Rounds into the store, and what people answered out of it."""
+"""Rounds into the store, what players see and choose from in one, and what people answered out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Resampling
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, contains_eager, selectinload
 
 from seewhy.errors import UnknownName, UsageError
+from seewhy.images import Box, Image
 from seewhy.people.records import Answer, NewRound, Picture
-from seewhy.people.store import Store, storable
-from seewhy.people.tables import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow
+from seewhy.people.store import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow, Store, storable
+
+OPTIONS = 10  # classes to choose from
+SIDE, QUALITY = 512, 90  # of the picture that players see: pixels of the longer side, JPEG's quality
 
 _FEWEST_OPTIONS = 2
 
@@ -60,6 +65,31 @@ def put_round(session: Session, store: Store, new: NewRound) -> tuple[RoundRow, 
     if not new.gold:
         session.add_all(SeatRow(round_id=row.id, stage=0) for _ in range(new.overlap))
     return row, True
+
+
+def choices(true_class: str, pool: Sequence[str], image_hash: str) -> tuple[str, ...]:
+    """At most `OPTIONS` classes, the true one among them; which others is settled by the picture alone.
+
+    Raises:
+        UsageError: there is no other class, or the true one is not in the pool.
+    """
+    if true_class not in pool:
+        raise UsageError(f"{true_class!r} is not among the classes to choose from: {', '.join(pool)}")
+    others = sorted(set(pool) - {true_class}, key=lambda name: sha256(f"{image_hash}:{name}".encode()).digest())
+    if not others:
+        raise UsageError(f"there is no class beside {true_class!r} to choose from; name some with --classes")
+    return tuple(sorted([true_class, *others[: OPTIONS - 1]]))
+
+
+def player_picture(image: Image, view: Box) -> Picture:
+    """The part of a photo that the network saw, small, and without anything that tells its name."""
+    width, height = view.right - view.left, view.bottom - view.top
+    scale = min(1.0, SIDE / max(width, height))
+    inside = (max(0, view.left), max(0, view.top), min(image.width, view.right), min(image.height, view.bottom))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    buffer = BytesIO()
+    image.to_pil().resize(size, Resampling.LANCZOS, box=inside).save(buffer, "JPEG", quality=QUALITY)
+    return Picture(image.name, image.sha256, buffer.getvalue())
 
 
 def find_round(session: Session, number: int) -> RoundRow:

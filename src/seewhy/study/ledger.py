@@ -1,4 +1,4 @@
-"""A study run to its end from wherever it stands: what is finished is kept so that no end of the process can hurt it."""
+"""A study run to its end from wherever it stands: what is finished is kept whatever ends the process."""
 
 from __future__ import annotations
 

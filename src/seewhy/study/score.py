@@ -66,7 +66,9 @@ class Scoring:
         methods = {name: pinned(method, self.batch_size) for name, method in self.methods.items()}
         return replace(self, methods=methods, **closely)
 
-    def plan(self, models: Mapping[str, str], images: Mapping[str, str], masks: Mapping[str, str], threads: int) -> Plan:
+    def plan(
+        self, models: Mapping[str, str], images: Mapping[str, str], masks: Mapping[str, str], threads: int
+    ) -> Plan:
         """The plan for models, pictures and masks with these fingerprints, by their names."""
         return Plan(
             models=dict(models),
@@ -103,7 +105,7 @@ class Scored:
     `errors` are of methods that failed, or whose maps a metric could not score.
     """
 
-    image: Image
+    image: Image | None
     explanations: Mapping[str, Explanation] = field(default_factory=dict)
     rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)
@@ -202,9 +204,8 @@ class _Maps:
         shown = self._reduced if reduced else self._whole
         random = (self._random_reduced if reduced else self._random) if metric.tells_chance() else []
         first, errors = self._asked(metric, [*shown, *random], self._seed)
-        rows = [first[: len(shown)]]
-        for number in range(1, self._scoring.redraws if metric.stochastic else 1):
-            rows.append(self._asked(metric, shown, self._seed + number)[0])
+        again = range(1, self._scoring.redraws if metric.stochastic else 1)
+        rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
         chance = [score.value for score in first[len(shown) :] if score.value is not None]
         return list(map(list, zip(*rows, strict=True))), chance, errors[: len(shown)]
 

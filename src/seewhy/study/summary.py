@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from seewhy.core.outcome import Outcome
+from seewhy.errors import SeewhyError
 from seewhy.images import Entry, Folder, Image
 from seewhy.metrics import Metric, metric_info
 from seewhy.metrics.controls import CHANCE, is_control
@@ -174,18 +176,24 @@ class StudyResult:
         """The mean rank of each method that is no control, by model, best first."""
         return {each.model: each.ranks for each in self.scores}
 
+    @property
+    def problems(self) -> list[Outcome[Any]]:
+        """What failed, each reason once for a picture."""
+        told = {(each.unit.image, each.failure.message): each for each in self.failures if each.failure}
+        return [Outcome(image, error=SeewhyError(message)) for image, message in told]
+
     def picture(self, name: str) -> Image:
         """The picture of this name.
 
         Raises:
             BadImage: it cannot be opened any more.
         """
-        if name in self.explained or self.folder is None:
+        if self.folder is None:
             return self.explained[name].image
         return self.folder.image(Entry(name))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each model, method and metric, best first, as plain JSON values; without a score they are None."""
+        """A row for each model, method and metric, best first, as plain JSON values; without a score they are None."""
         return [
             {
                 "model": scores.model,

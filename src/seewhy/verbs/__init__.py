@@ -10,10 +10,10 @@ from seewhy.verbs.cases import (
     find_twins,
     open_cases,
 )
-from seewhy.verbs.compare import Contest, compare
-from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
+from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import evaluate, save_evaluation
-from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.explain import explain, explain_each
+from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
@@ -22,28 +22,29 @@ from seewhy.verbs.prototypes import (
     save_prototype_explanations,
     train_prototypes_on,
 )
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
 from seewhy.verbs.saving import save_each
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
-from seewhy.verbs.studies import find_studies, open_study
-from seewhy.verbs.study import STUDY_METHODS, study
+from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
 from seewhy.verbs.train import train
 
 __all__ = [
     "BEST",
     "STUDY_METHODS",
     "Cases",
-    "Contest",
+    "Comparison",
+    "Explanations",
     "NetworkOutcome",
     "NetworkRequest",
     "Request",
     "Result",
+    "Study",
     "ask_each",
     "best_method",
     "build_cases",
     "classifier_of_cases",
     "compare",
-    "comparison_rows",
     "counterfactual_values",
     "evaluate",
     "explain",
@@ -55,11 +56,9 @@ __all__ = [
     "find_studies",
     "find_twins",
     "open_cases",
-    "open_each",
     "open_study",
     "predict_each",
     "prototype_rows",
-    "save_comparison",
     "save_counterfactuals",
     "save_each",
     "save_evaluation",
@@ -69,5 +68,4 @@ __all__ = [
     "train",
     "train_prototypes_on",
     "twins_values",
-    "view_masks",
 ]

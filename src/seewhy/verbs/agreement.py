@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from seewhy.images import Image
+from seewhy.images import Image, Mask
 from seewhy.methods import Explanation
-from seewhy.metrics import Score, Subject
+from seewhy.metrics import Context, Score
 from seewhy.metrics.localisation import EnergyInMask, IoUTopArea, PointingGame
 from seewhy.models import Classifier
-from seewhy.people.records import BinaryMask
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Agreement:
         return self.share / (2 - self.share)
 
 
-def nothing_to_compare(classifier: Classifier, image: Image, mask: BinaryMask) -> str:
+def nothing_to_compare(classifier: Classifier, image: Image, mask: Mask) -> str:
     """Why no explanation can agree or disagree with `mask` bool `(H, W)`; empty where it can."""
     seen = classifier.preprocessing.mask(mask)
     if not mask.any():
@@ -66,13 +65,13 @@ def nothing_to_compare(classifier: Classifier, image: Image, mask: BinaryMask) -
 
 
 def agreement(
-    classifier: Classifier, image: Image, explanations: Sequence[Explanation], mask: BinaryMask, seed: int = 0
+    classifier: Classifier, image: Image, explanations: Sequence[Explanation], mask: Mask, seed: int = 0
 ) -> Agreement:
     """Hold each explanation against `mask` bool `(H, W)`, which covers something of what the network saw."""
     seen = classifier.preprocessing.mask(mask)
-    subject, share = Subject(classifier, image, seen), float(seen.mean())
+    context, share = Context(classifier, image, seen), float(seen.mean())
     columns = [
-        metric(subject, explanations, generator=torch.Generator().manual_seed(seed))
+        metric(context, explanations, generator=torch.Generator().manual_seed(seed))
         for metric in (IoUTopArea(area=share), EnergyInMask(), PointingGame())
     ]
     rows = [Agreed(*row) for row in zip(explanations, *columns, strict=True)]
@@ -81,7 +80,7 @@ def agreement(
     return Agreement(tuple(rows), share, outside)
 
 
-def _looked_at(classifier: Classifier, image: Image, mask: BinaryMask) -> BinaryMask:
+def _looked_at(classifier: Classifier, image: Image, mask: Mask) -> Mask:
     """The part of the mask that lies where the network looks."""
     left, top, right, bottom = (max(0, round(edge)) for edge in classifier.preprocessing.view(image))
     return mask[top:bottom, left:right]

@@ -2,107 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, overload
 
 import torch
 
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
-from seewhy.images import Image, open_image
-from seewhy.methods import Explanation, Method, find_method, method_info
-from seewhy.models import Classifier, Target, find_layer
+from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
+from seewhy.methods import Explanation
+from seewhy.models import Classifier, Target
+from seewhy.verbs.explanations import Explanations
+from seewhy.verbs.request import (
+    DEFAULT_METHOD,
+    OneLayer,
+    OneMethod,
+    OneTarget,
+    Request,
+    plain_target,
+    several,
+    untargeted,
+    with_targets,
+)
 
-DEFAULT_METHOD = "grad-cam"
 CHUNK = 16  # images held at once
 
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked about every picture.
-
-    `targets` are class indices, names or "A vs B"; without any, the `top` likeliest classes of each picture.
-    """
-
-    methods: tuple[Method, ...]
-    targets: tuple[Target, ...] = ()
-    top: int = 1
-    seed: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        classifier: Classifier,
-        methods: Sequence[str | Method] = (DEFAULT_METHOD,),
-        targets: Sequence[str | int | Target] = (),
-        *,
-        layers: Sequence[str] = (),
-        top: int = 1,
-        seed: int = 0,
-        **parameters: Any,
-    ) -> Request:
-        """Resolve names; `layers` and `parameters` go to every method named that has them, and one must."""
-        if not methods:
-            raise UsageError("name at least one method (`seewhy list methods`)")
-        if top < 1:
-            raise UsageError(f"top is the number of classes to explain, at least 1, not {top}")
-        if targets and top > 1:
-            raise UsageError("give either targets or top: top picks the likeliest classes itself")
-        given = {**parameters, **({"layers": tuple(layers)} if layers else {})}
-        made = tuple(each if not isinstance(each, str) else _make(each, given, len(methods)) for each in methods)
-        _check_taken(given, methods)
-        for method in made:
-            _check_suitable(method, classifier)
-        for layer in layers:
-            find_layer(classifier.module, layer)
-        return cls(made, tuple(classifier.target(each) for each in targets), top, seed)
+Many: TypeAlias = list[Any] | tuple[Any, ...]
+Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 
+# What is given once gives one explanation; any list gives several. A tensor may be one picture or a batch.
+# fmt: off
+@overload
+def explain(
+    classifier: Classifier, pictures: OnePicture, method: OneMethod = ..., target: OneTarget | None = ...,
+    *, layer: OneLayer | None = ..., top: Literal[1] = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanation: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Many, method: OneMethod | Many = ..., target: OneTarget | Many | None = ...,
+    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: Many, target: OneTarget | Many | None = ...,
+    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., *, target: Many,
+    layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod, target: Many,
+    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: OneTarget | None = ...,
+    *, layer: Many, top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: None = ...,
+    *, layer: OneLayer | None = ..., top: Top, seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: OneTarget | None = ...,
+    *, layer: OneLayer | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanation | Explanations: ...
+# fmt: on
 def explain(
     classifier: Classifier,
-    images: Any,
-    method: str | Method = DEFAULT_METHOD,
-    target: str | int | Target | None = None,
+    pictures: Pictures,
+    method: OneMethod | Many = DEFAULT_METHOD,
+    target: OneTarget | Many | None = None,
     *,
-    layer: str | None = None,
+    layer: OneLayer | Many | None = None,
+    top: int = 1,
     seed: int = 0,
     progress: Progress = silent,
-    **parameters: Any,
-) -> Explanation | list[Explanation]:
-    """Explain one picture, or each of a list.
+    **settings: Any,
+) -> Explanation | Explanations:
+    """Explain why a classifier sees what it sees in a picture, or in each of several.
 
     Args:
-        classifier: from `seewhy.load` or `Classifier.from_module`.
-        images: path, bytes, PIL image, array or `Image`; or a list of them.
-        method: a name of `seewhy list methods`, or a method object.
-        target: class index, name or "A vs B"; without it the class the classifier predicts.
-        layer: a layer's name, for methods that look at one.
-        seed: of all randomness; stored in the explanation.
-        progress: told of the work done; may raise `Cancelled`.
-        parameters: hyper-parameters of the method.
+        classifier: from `seewhy.load` or `seewhy.Classifier.from_module`.
+        pictures: a path, `sample:cat`, bytes, a Pillow picture, an array or tensor of uint8 or of floats in [0, 1]
+            with the channels first or last, or an `Image`; several as a list, or as a batch (N, C, H, W).
+        method: a name of `seewhy list methods` however written, a class or an object of `seewhy.methods`, "best" for
+            the one that tests best on this classifier, or a list of them.
+        target: a class index, a class name, "A vs B", a `Target`, or a list of them, all for every picture; without
+            it the class that the classifier finds likeliest.
+        layer: the name or the module of a layer, for methods that look at one, or a list of them.
+        top: without a target, how many of the likeliest classes to explain.
+        seed: of all randomness; every picture gets what it would get alone.
+        progress: told of the work done, such as `seewhy.progress_bar()` gives; may raise `Cancelled`.
+        settings: of the method; of several methods each takes those that it has.
 
     Returns:
-        One `Explanation` for one picture, a list for a list.
+        One `Explanation`, or `Explanations` where several pictures, methods, targets, layers or classes were asked
+        for.
 
     Raises:
-        BadImage, ModelError, ExplainError, UsageError: each names the cause and the cure.
+        UsageError: something that nobody can explain was asked for; found before the network runs.
+        BadImage: one of the pictures cannot be opened; found before the network runs.
+        ExplainError, ModelError: the method or the network failed.
+
+    >>> import seewhy
+    >>> seewhy.explain(seewhy.load(), "sample:cat").target_label
+    'tabby'
     """
-    several = isinstance(images, list | tuple)
-    sources: list[Any] = [*images] if several else [images]
-    opened = [open_image(each) for each in sources]
-    request = Request.of(
-        classifier,
-        [method],
-        [] if target is None else [target],
-        layers=[layer] if layer else [],
-        seed=seed,
-        **parameters,
-    )
-    found = _explain_images(classifier, opened, request, progress)
-    return [each[0] for each in found] if several else found[0][0]
+    if "layers" in settings:
+        raise UsageError("explain takes layer=…, one layer or a list of them, not layers=…")
+    if not callable(progress):
+        raise UsageError(f"progress is called with (done, total, message), and {type(progress).__name__} cannot be")
+    targets = [plain_target(each) for each in several(target, "target")]
+    request = untargeted(classifier, several(method, "method"), several(layer, "layer"), top, seed, settings)
+    images, many = open_images(pictures)
+    request = with_targets(request, classifier, targets)
+    found = _explain_in_turn(classifier, images, request, progress)
+    alone = not many and top == 1 and not any(isinstance(each, list | tuple) for each in (method, target, layer))
+    return found[0] if alone and len(found) == 1 else Explanations(found)
 
 
 def explain_each(
@@ -110,12 +135,34 @@ def explain_each(
 ) -> Iterator[Outcome]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     progress(0, len(sources), "images")
-    # Only CAMs take several pictures at once; to go one by one shows how far the slow ones are.
-    step = CHUNK if all(method.info.family == "cam" for method in request.methods) else 1
+    step = _step(request)
     for start in range(0, len(sources), step):
         inner = silent if step > 1 else progress if len(sources) == 1 else _within(progress, start, len(sources))
         yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
         progress(min(start + step, len(sources)), len(sources), "images")
+
+
+def _explain_in_turn(
+    classifier: Classifier, images: Sequence[Image], request: Request, progress: Progress
+) -> list[Explanation]:
+    """All explanations, picture by picture; the first failure ends it."""
+    step = _step(request)
+    found: list[Explanation] = []
+    for start in range(0, len(images), step):
+        part = images[start : start + step]
+        inner = progress if len(images) <= step else _within(progress, start, len(images))
+        try:
+            found += [each for one in _explain_images(classifier, part, request, inner) for each in one]
+        except RuntimeError as error:
+            raise naming(error, *part) from error
+        if len(images) > step:
+            progress(start + len(part), len(images), "images")
+    return found
+
+
+def _step(request: Request) -> int:
+    """How many pictures to explain at once: only CAMs gain by several; one by one shows how far the slow ones are."""
+    return CHUNK if all(method.info.family == "cam" for method in request.methods) else 1
 
 
 def _within(progress: Progress, start: int, count: int) -> Progress:
@@ -138,10 +185,8 @@ def _explain_chunk(
         raise
     except (SeewhyError, RuntimeError) as error:
         # Of several one is to blame: find it by going one by one.
-        several = len(images) > 1
-        found = iter(
-            [_explained_alone(classifier, each, request) if several else naming(error, each) for each in images]
-        )
+        alone = len(images) == 1
+        found = iter([naming(error, each) if alone else _explained_alone(classifier, each, request) for each in images])
     outcomes: list[Outcome] = []
     for source, each in zip(sources, opened, strict=True):
         result = next(found) if isinstance(each, Image) else each
@@ -166,9 +211,10 @@ def _explained_alone(classifier: Classifier, image: Image, request: Request) -> 
         return naming(error, image)
 
 
-def naming(error: SeewhyError | RuntimeError, image: Image) -> SeewhyError:
-    """The error, or in its place one that names the picture on which the network itself failed."""
-    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {image.name}: {error}")
+def naming(error: SeewhyError | RuntimeError, *images: Image) -> SeewhyError:
+    """The error, or in its place one that names the picture, or those one of which made the network itself fail."""
+    names = " or ".join(dict.fromkeys([images[0].name, images[-1].name]))
+    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {names}: {error}")
 
 
 def _explain_images(
@@ -181,11 +227,21 @@ def _explain_images(
     found: list[list[Explanation]] = [[] for _ in images]
     for method in request.methods:
         generator = torch.Generator().manual_seed(request.seed)
-        explanations = method(classifier, images, targets, generator=generator, progress=progress)
+        told = progress if len(request.methods) == 1 else _by_method(progress, method.info.title)
+        explanations = method(classifier, images, targets, generator=generator, progress=told)
         each = len(explanations) // len(images)
         for row, mine in enumerate(found):
             mine += explanations[row * each : (row + 1) * each]
     return found
+
+
+def _by_method(progress: Progress, title: str) -> Progress:
+    """Progress that says which of several methods is at work."""
+
+    def tell(done: int, total: int | None, message: str) -> None:
+        progress(done, total, f"{title} · {message}" if message else title)
+
+    return tell
 
 
 def _targets(classifier: Classifier, images: Sequence[Image], request: Request) -> list[list[Target]]:
@@ -193,34 +249,3 @@ def _targets(classifier: Classifier, images: Sequence[Image], request: Request) 
         return [list(request.targets) for _ in images]
     rows = classifier.probabilities(images)
     return [[Target(best.index, chosen="predicted") for best in classifier.ranked(row, request.top)] for row in rows]
-
-
-def _make(name: str, given: dict[str, Any], asked: int) -> Method:
-    """Among several methods each takes what it has; one alone must have all that is given.
-
-    A background is what methods that hide parts of the picture put in their place.
-    """
-    known = method_info(name).parameters
-    if "background" not in known and "fill" in known:
-        given = {"fill" if key == "background" else key: value for key, value in given.items()}
-    if asked == 1:
-        return find_method(name, **given)
-    return find_method(name, **{key: value for key, value in given.items() if key in known})
-
-
-def _check_taken(given: Iterable[str], methods: Sequence[str | Method]) -> None:
-    known = {key for each in methods if isinstance(each, str) for key in method_info(each).parameters}
-    known |= {"background"} if "fill" in known else set()
-    if unknown := sorted(set(given) - known):
-        raise UsageError(
-            f"none of the methods takes {', '.join(unknown)}; those asked for by name take "
-            f"{', '.join(sorted(known)) or 'nothing'}"
-        )
-
-
-def _check_suitable(method: Method, classifier: Classifier) -> None:
-    if lacking := method.info.needs - classifier.offers:
-        raise UsageError(
-            f"{method.info.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
-            "choose a method that needs scores only (`seewhy list methods`)"
-        )

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import Cancelled, ExplainError, SeewhyError
-from seewhy.images import open_image
+from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
+from seewhy.images import find_images, open_image
+from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.network import NetworkPicture, NetworkView, Words, find_clustering, look
+from seewhy.network.concepts import GlobalView, Seen, sum_up
+from seewhy.network.tcav import ConceptTest, tcav
+from seewhy.network.words import Lexicon
 
 # What people call what is in a view, and where these words come from.
 Naming = Callable[[NetworkView], tuple[Words, str]]
@@ -107,6 +112,68 @@ def explain_network_each(
             yield NetworkOutcome(str(source), error=error)
         except RuntimeError as error:
             yield NetworkOutcome(str(source), error=ExplainError(f"the network failed on {source}: {error}"))
+
+
+def global_view(
+    classifier: Classifier,
+    sources: Sequence[Path],
+    classes: Sequence[int],
+    known: Lexicon,
+    progress: Progress = silent,
+) -> tuple[GlobalView, list[Outcome]]:
+    """Sum up what was said about those pictures that people saw as one of the classes; and the pictures that failed.
+
+    Raises:
+        UsageError: nobody said anything about any of them.
+    """
+    opened, failures = open_each(sources)
+    asked = {(answer.image_hash, answer.true_class) for answer in known.answers}
+    played = [
+        (image, index)
+        for image in opened.values()
+        for index in classes
+        if (image.sha256, classifier.categories[index]) in asked
+    ]
+    seen: list[Seen] = []
+    for done, (image, index) in enumerate(played):
+        progress(done, len(played), "pictures")
+        view = look(classifier, image, index, checked=False)
+        seen.append(Seen(view, known.on(view)))
+    if not any(each.words for each in seen):
+        who = "simulated players have said nothing" if known.simulated and known.answers else "nobody has said anything"
+        names = ", ".join(classifier.categories[index] for index in classes)
+        raise UsageError(
+            f"{who} yet about these pictures seen as {names} by this model: "
+            "`seewhy people rounds` makes rounds, the app lets people play them"
+        )
+    return sum_up(seen), failures
+
+
+def concept_tests(
+    classifier: Classifier,
+    concepts: Sequence[Path],
+    others: Path | None,
+    found: GlobalView,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[tuple[str, ConceptTest]]:
+    """TCAV of each folder of `concepts` against the pictures of `others`, at every layer of a global view.
+
+    The class's pictures are those that the view was made of.
+
+    Raises:
+        UsageError: too few pictures.
+    """
+    if not concepts or others is None:
+        return []
+    pool = list(open_each(find_images([others]))[0].values())
+    layers = [layer.layer for layer in found.layers]
+    tests: list[tuple[str, ConceptTest]] = []
+    for folder in concepts:
+        shown = list(open_each(find_images([folder]))[0].values())
+        results = tcav(classifier, shown, pool, found.asked, layers, seed=seed, progress=progress)
+        tests += [(folder.name, each) for each in results]
+    return tests
 
 
 def _explain(

@@ -41,5 +41,10 @@ class Result(ABC):
     def write(self, folder: Path) -> None:
         """Write the files of the result into an empty folder; a result with more files than these two adds them."""
         write_json(folder / VALUES, self.to_dict())
-        # A file name in the page may hold what UTF-8 cannot say.
-        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        write_page(folder, self.page())
+
+
+def write_page(folder: Path, page: str) -> None:
+    """Write a report as `folder/report.html`, whole or not at all."""
+    # A file name in the page may hold what UTF-8 cannot say.
+    write_whole(folder / PAGE, page.encode("utf-8", errors="replace"))

@@ -1,7 +1,14 @@
 """What people typed, as labels: cleaned, corrected, grouped by meaning and named. Text in, labels out."""
 
-from seewhy.words.embed import DEFAULT_ENCODER, Encoder, sentence_encoder
-from seewhy.words.grouping import THRESHOLD, Grouping, group_by_distance, group_by_silhouette
+from seewhy.words.embed import (
+    DEFAULT_ENCODER,
+    THRESHOLD,
+    Encoder,
+    Grouping,
+    group_by_distance,
+    group_by_silhouette,
+    sentence_encoder,
+)
 from seewhy.words.vocabulary import Label, Phrase, Vocabulary, find_labels
 
 __all__ = [

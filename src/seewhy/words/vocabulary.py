@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from seewhy.words.embed import Encoder, sentence_encoder
-from seewhy.words.english import Understood, understand
-from seewhy.words.grouping import Grouping, group_by_distance
-from seewhy.words.naming import one_form
-from seewhy.words.normalise import normalise, without_names
+import numpy as np
+
+from seewhy.words.embed import Encoder, Grouping, group_by_distance, sentence_encoder
+from seewhy.words.text import Word, analyse, class_words, normalise, offence, spell, without_names
 
 LONGEST = 80  # characters; what is longer is no label
 OFFENSIVE, TOO_LONG, EMPTY = "offensive", "too long", "nothing but the class, filler words or signs"
@@ -97,7 +96,7 @@ def find_labels(
         heard[phrase.about, phrase.language][phrase.text] += 1
     own = {about: (about, *(names or {}).get(about, ())) for about, _ in heard}
     english = {
-        (about, language): understand(_short(texts), own[about], encode or sentence_encoder(), group)
+        (about, language): _understand(_short(texts), own[about], encode or sentence_encoder(), group)
         for (about, language), texts in heard.items()
         if is_english(language)
     }
@@ -127,7 +126,7 @@ def _reason(text: str, offensive: frozenset[str]) -> str:
     return TOO_LONG if len(text) > LONGEST else OFFENSIVE if text in offensive else EMPTY
 
 
-def _english_names(understood: Mapping[tuple[str, str], Understood]) -> dict[tuple[str, str], dict[str, str]]:
+def _english_names(understood: Mapping[tuple[str, str], _Understood]) -> dict[tuple[str, str], dict[str, str]]:
     """A word has one form in all classes, the one typed most."""
     central = [word for each in understood.values() for word in each.words.values()]
     forms = one_form(central, sum((each.typed for each in understood.values()), Counter()))
@@ -148,3 +147,86 @@ def _labels(about: str, language: str, found: Mapping[str, str], texts: Mapping[
         for name, said in members.items()
     ]
     return sorted(labels, key=lambda label: (-label.count, label.name))
+
+
+@dataclass(frozen=True)
+class _Understood:
+    """The word that each text as typed comes down to; how often each form of a word was typed; what is offensive.
+
+    A text without meaning is in neither `words` nor `offensive`.
+    """
+
+    words: Mapping[str, Word]
+    typed: Counter[str]
+    offensive: frozenset[str]
+
+
+def _understand(texts: Counter[str], names: Sequence[str], encode: Encoder, group: Grouping) -> _Understood:
+    """What was meant by texts about one class; `names` are the class's own."""
+    own = class_words(names)
+    judge = offence(own)
+    offensive = frozenset(text for text in texts if judge(text) or judge(normalise(text)))
+    decent = Counter({text: count for text, count in texts.items() if text not in offensive})
+    words = _words(_corrected(decent, names, own), own)
+    typed: Counter[str] = Counter()
+    for text, found in words.items():
+        for word in found:
+            typed[word.text] += texts[text]
+    return _Understood(_central(words, decent, encode, group), typed, offensive)
+
+
+def _corrected(texts: Counter[str], names: Sequence[str], own: Iterable[str]) -> dict[str, str]:
+    """Without slips, and then without the class, which may have been misspelt."""
+    typed = {text: normalise(text).split() for text in texts}
+    correct = spell((word for text in texts.elements() for word in typed[text]), own)
+    return {text: without_names(" ".join(map(correct, words)), names) for text, words in typed.items()}
+
+
+def _words(phrases: Mapping[str, str], own: frozenset[str]) -> dict[str, list[Word]]:
+    """The words with meaning of each phrase that has one; those of the class's name only where it has no other."""
+    found = zip(phrases, analyse(list(phrases.values())), strict=True)
+    meant = {text: [word for word in words if not word.filler] for text, words in found}
+    telling = {text: [word for word in words if not {word.text, word.lemma} & own] for text, words in meant.items()}
+    return {text: telling[text] or words for text, words in meant.items() if words}
+
+
+def _central(
+    words: Mapping[str, Sequence[Word]], texts: Mapping[str, int], encode: Encoder, group: Grouping
+) -> dict[str, Word]:
+    """The word that the group of each text goes by; texts are grouped by the base forms of their words."""
+    keys = {text: " ".join(word.lemma for word in found) for text, found in words.items()}
+    counts: Counter[str] = Counter()
+    candidates: defaultdict[str, set[Word]] = defaultdict(set)
+    for text, key in keys.items():
+        counts[key] += texts[text]
+        candidates[key].update(words[text])
+    groups: defaultdict[int, list[str]] = defaultdict(list)
+    for key, number in zip(counts, group(encode(list(counts))), strict=True):
+        groups[int(number)].append(key)
+    central: dict[str, Word] = {}
+    for members in groups.values():
+        shared = {word for key in members for word in candidates[key]}
+        word = central_word({key: counts[key] for key in members}, shared, encode)
+        central.update(dict.fromkeys(members, word))
+    return {text: central[key] for text, key in keys.items()}
+
+
+def central_word(group: Mapping[str, int], candidates: Collection[Word], encode: Encoder) -> Word:
+    """The candidate nearest to all phrases of a group, the alphabet's first of equals; a noun where there is one.
+
+    `group` counts each phrase. Nearest is the largest sum of cosines, a phrase that was said twice counting twice.
+    Source: Bianchi et al. 2024, the naming of their label analysis. Differs: there "thin legs" alone may be "thin".
+    """
+    nouns = [word for word in candidates if word.noun]
+    ordered = sorted(nouns or candidates, key=lambda word: (word.text, word.lemma))
+    cosines = encode([word.text for word in ordered]) @ encode(list(group)).T
+    sums = cosines @ np.array(list(group.values()))
+    return ordered[int(sums.round(6).argmax())]
+
+
+def one_form(names: Iterable[Word], typed: Counter[str]) -> dict[str, str]:
+    """For each base form among `names` the form that was typed most often, the shorter of equals: ear or ears."""
+    forms: dict[str, list[str]] = {}
+    for word in names:
+        forms.setdefault(word.lemma, []).append(word.text)
+    return {lemma: min(texts, key=lambda text: (-typed[text], len(text), text)) for lemma, texts in forms.items()}

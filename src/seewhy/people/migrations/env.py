@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from seewhy.people.tables import Base
+from seewhy.people.store import Base
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
 context.run_migrations()

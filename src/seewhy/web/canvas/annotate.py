@@ -14,9 +14,9 @@ from streamlit.components.v2 import component
 from seewhy.draw import fit, photo_uri
 from seewhy.engines import segment
 from seewhy.errors import UsageError
-from seewhy.images import Image
+from seewhy.images import Image, Mask
 from seewhy.people.masks import decode, runs
-from seewhy.people.records import BinaryMask, MaskRevision
+from seewhy.people.records import MaskRevision
 
 HERE = Path(__file__).parent
 PARTS = ("mask.js", "view.js", "tools.js", "saving.js", "input.js", "annotate.js")  # one module, in this order
@@ -38,7 +38,7 @@ _canvas: Any = component(
 class Drawing:
     """What somebody saves: a mask that goes on from revision `base`, and a key by which it is known when sent again."""
 
-    mask: BinaryMask
+    mask: Mask
     base: int
     key: str
 

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
-from seewhy.people.records import Outcome, RoundView
+from seewhy.people.players import Standing, leaderboard, standing
+from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
-from seewhy.people.scoring import Standing, leaderboard, standing
 from seewhy.people.store import Store
 from seewhy.report.pictures import embed
-from seewhy.verbs.rounds import RoundsMade, RoundsWanted, make_rounds
+from seewhy.verbs.people import RoundsMade, make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading
@@ -54,7 +55,7 @@ def show() -> None:
         player_menu(name)
     if said := st.session_state.pop(SAID, None):
         st.warning(said, icon=":material/error:")
-    ended: Outcome | None = st.session_state.get(ENDED)
+    ended: RoundResult | None = st.session_state.get(ENDED)
     if ended:
         _ended(name, ended)
     elif view := game.next_round(people_store(), name):
@@ -123,7 +124,7 @@ def _key(number: int) -> str:
     return f"page-{number}"
 
 
-def _end(answer: Callable[[], Outcome]) -> None:
+def _end(answer: Callable[[], RoundResult]) -> None:
     def keep() -> None:
         st.session_state[ENDED] = answer()
         _leaders.clear()
@@ -139,7 +140,7 @@ def _try(step: Callable[[], object]) -> None:
         st.session_state[SAID] = str(error)
 
 
-def _ended(name: str, ended: Outcome) -> None:
+def _ended(name: str, ended: RoundResult) -> None:
     left, right = st.columns([1, 1.35], gap="large")
     with left:
         st.html(
@@ -187,19 +188,19 @@ def _make() -> None:
             model,
             "making rounds from the sample photos",
             lambda classifier, tell: make_rounds(
-                classifier, list(samples().values()), people_store(), RoundsWanted(overlap=OVERLAP), tell
+                classifier, list(samples().values()), people_store(), overlap=OVERLAP, progress=tell
             ),
         ),
     )
     if made is None:
         return
     st.session_state.pop("play-make")
-    if any(each.rounds for each in made):
+    if any(each.value and each.value.rounds for each in made):
         st.rerun()
     st.error(_why_none(made), icon=":material/error:")
 
 
-def _why_none(made: list[RoundsMade]) -> str:
+def _why_none(made: list[Outcome[RoundsMade]]) -> str:
     return next((str(each.error) for each in made if each.error), "The network shows nothing that could be played.")
 
 

@@ -17,9 +17,8 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, MethodInfo, method_info
 from seewhy.methods.pictures import explanation_tile, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.compare import Table
 from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
-from seewhy.report.study_photos import Photo
+from seewhy.report.study import Photo, Table
 from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
 SMALL = 480

@@ -12,10 +12,9 @@ from pydantic import BaseModel, Field
 from seewhy.draw import png_bytes
 from seewhy.people import game
 from seewhy.people.masks import decode, drawn, encode, save_mask
-from seewhy.people.players import end_session, player_of
+from seewhy.people.players import end_session, leaderboard, player_of
 from seewhy.people.records import MaskRevision
 from seewhy.people.rounds import answers
-from seewhy.people.scoring import leaderboard
 from seewhy.people.store import Store
 from seewhy.web.rest.jobs import At, Sent, photo
 from seewhy.web.services.storage import enter, people_store

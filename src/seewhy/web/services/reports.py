@@ -17,9 +17,9 @@ from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
+from seewhy.network.words import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
-    write_compare_report,
     write_counterfactual_report,
     write_explain_report,
     write_network_report,
@@ -27,20 +27,19 @@ from seewhy.report import (
     write_twins_report,
 )
 from seewhy.report.global_view import write_global_report
-from seewhy.study.comparison import Comparison
 from seewhy.verbs import (
+    Comparison,
     explain_network,
     explain_prototypes,
     find_counterfactuals,
     find_twins,
     open_cases,
-    save_comparison,
     save_each,
     save_prototype_explanations,
 )
+from seewhy.verbs.network import global_view
 from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
 from seewhy.verbs.teach import TeachResult
-from seewhy.verbs.words import global_view, lexicon, naming_of
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
 
@@ -78,8 +77,7 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
 def comparison_files(found: Comparison) -> Files:
     """Report, scores, pictures, raw maps and manifests of one comparison, by their names."""
     with _scratch() as folder:
-        save_comparison(found, folder)
-        write_compare_report(folder, found)
+        found.write(folder)
         return _files_in(folder)
 
 

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from seewhy.models import Grid
-from seewhy.network.labels import (
+from seewhy.network.view import Cluster, LayerView
+from seewhy.network.words import (
     ClusterWords,
     ScoredLabel,
     label_score,
     phrases_of,
     scores_of,
     unite,
-    unite_all,
     words_of,
 )
-from seewhy.network.view import Cluster, LayerView
 from seewhy.people.records import Answer
 from seewhy.words import Label, Phrase, Vocabulary
 
@@ -146,12 +145,3 @@ def test_a_cluster_that_nobody_played_is_left_out_and_one_without_labels_stays_a
     said = {("layer", 0): words(), ("layer", 2): words()}
     assert [each.clusters for each in unite(layer(5, 3, 2), said)] == [(0,), (2,)]
     assert unite(layer(5, 3), {}) == ()
-
-
-def test_all_clusters_as_one():
-    said = {("layer", 0): words(("ear", 1)), ("layer", 1): words(("tail", 3))}
-    one = unite_all(layer(30, 10, 5), said)
-    assert one is not None
-    assert (one.clusters, one.weight) == ((0, 1), 40)
-    assert one.words.best == ("ear", "tail")  # 0.75 · 1 and 0.25 · 3
-    assert unite_all(layer(30), {}) is None

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from seewhy.network.view import Cluster, LayerView, Words
+from seewhy.models import Categories, Classifier
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words
+from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
-from seewhy.words import Phrase, Vocabulary
+from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
+from seewhy.people.store import Store, is_there, open_store
+from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
 
 LAST_STAGE = 5
 SIMULATED = " (simulated)"
 NEAR = 0.5  # of the best score; what few said is in the records, not on the picture
+SAME = 0.1  # per cent of a layer, by which another machine may weigh a cluster otherwise
 PER_STAGE, ALL_WRONG = 0.1, 0.25  # what a label loses by each stage, and what is left where nobody guessed right
 
 
@@ -62,6 +68,100 @@ class United:
     maps: tuple[int, ...]
     map: np.ndarray
     words: ClusterWords
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What people, or simulated players, said about one classifier or all, and the labels made of it.
+
+    `trust` says of each player how far to rely on them, in [0, 1]; `weights` by round what its cluster weighed.
+    """
+
+    answers: tuple[Answer, ...]
+    vocabulary: Vocabulary
+    trust: Mapping[str, float]
+    weights: Mapping[int, float]
+    simulated: bool
+
+    def on(self, view: NetworkView) -> Said:
+        """The words on the clusters of a view, by layer and cluster.
+
+        What was said of a cluster that is another one now, because maps are grouped otherwise, is left out.
+        """
+        now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
+        about = self._about.get((view.image.sha256, view.target_label), ())
+        same = [
+            answer
+            for answer in about
+            if abs(now.get((answer.layer, answer.cluster), np.inf) - self.weights[answer.round]) < SAME
+        ]
+        return words_of(same, self.vocabulary, self.trust)
+
+    @cached_property
+    def _about(self) -> Mapping[tuple[str, str], Sequence[Answer]]:
+        """Answers by picture and class."""
+        found: defaultdict[tuple[str, str], list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            found[answer.image_hash, answer.true_class].append(answer)
+        return found
+
+
+def lexicon(
+    store: Store,
+    classifier: Classifier | None = None,
+    *,
+    simulated: bool = False,
+    encoder: str = DEFAULT_ENCODER,
+    group: Grouping = group_by_distance,
+) -> Lexicon:
+    """Clean, group and name what was said, of people or of simulated players, never of both together.
+
+    Args:
+        store: where the answers are.
+        classifier: only what was said about it; without one about all. Its classes' other names are dropped from
+            what was typed, as the classes are.
+        simulated: what simulated players said.
+        encoder: a name for `sentence_encoder`.
+        group: how phrases are brought together.
+
+    Raises:
+        UsageError: the extra `words` is not installed.
+    """
+    given = answers(store, simulated=simulated, model=classifier.fingerprint if classifier else None)
+    phrases = phrases_of(given)
+    names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
+    encode = sentence_encoder(encoder) if phrases else None
+    trust = {each.player: each.ability for each in reliability(given, gold_rounds(store), option_counts(store))}
+    vocabulary = find_labels(phrases, names, encode=encode, group=group)
+    return Lexicon(tuple(given), vocabulary, trust, round_weights(store), simulated)
+
+
+def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
+    """Gives the words on a view of this classifier and where they come from; None while nobody said anything.
+
+    Words of simulated players are taken where there are none of people, and told from them.
+    """
+    if not is_there():
+        return None
+    with open_store() as store:
+        said = [answers(store, simulated=kind, model=classifier.fingerprint) for kind in (False, True)]
+        if not any(said):
+            return None
+        known = lexicon(store, classifier, simulated=not said[0])
+
+    def name(view: NetworkView) -> tuple[Words, str]:
+        found = known.on(view)
+        return scores_of(found), about_words(known, found) if found else ""
+
+    return name
+
+
+def about_words(known: Lexicon, found: Said) -> str:
+    """Who gave the words on a view, in a sentence."""
+    games = sum(each.won + each.lost + each.resigned for each in found.values())
+    if known.simulated:
+        return f"simulated; no person said them. They come from {games} games of programs that play at random."
+    return f"from {games} games that people played with this photo; a larger number fits better."
 
 
 def label_score(count: float, mean_stage: float, *, right: bool) -> float:
@@ -129,12 +229,6 @@ def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
         groups.append((names, members))
     united = [_united(layer.name, members, words) for _, members in groups]
     return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
-
-
-def unite_all(layer: LayerView, words: Said) -> United | None:
-    """All clusters of the layer with words as one; None where no cluster has any."""
-    played = [cluster for cluster in layer.clusters if (layer.name, cluster.index) in words]
-    return _united(layer.name, played, words) if played else None
 
 
 @dataclass(frozen=True)
@@ -212,3 +306,11 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
         )
         for name, labels in found.items()
     )
+
+
+def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: categories.synonyms[index]
+        for index, name in enumerate(categories.names)
+        if name in classes and categories.synonyms
+    }

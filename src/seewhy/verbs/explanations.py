@@ -1,0 +1,193 @@
+"""Several explanations as one result: a sequence that draws, tabulates and saves itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from seewhy.core.files import write_json
+from seewhy.core.outcome import Outcome
+from seewhy.draw import OURS, Colors, GridRow, display, grid_html, grid_picture, percent, photo
+from seewhy.errors import UsageError
+from seewhy.methods import Explanation, method_info
+from seewhy.methods.pictures import explanation_tile
+from seewhy.report import write_explain_report
+from seewhy.verbs.result import VALUES, Result
+from seewhy.verbs.saving import save_each
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from PIL.Image import Image as Picture
+
+DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
+SIDE = 320
+
+
+class Explanations(Result, Sequence[Explanation]):
+    """Explanations in the order asked: picture by picture, method by method, target by target, layer by layer.
+
+    It cannot be changed. In a notebook it is a grid: a row for each picture and class, a column for each method and
+    layer. `save(folder)` writes each into a folder of its own, with a report: all of them, or after a failure none.
+    """
+
+    def __init__(self, explanations: Iterable[Explanation] = ()) -> None:
+        self._all = tuple(explanations)
+        for each in self._all:
+            if not isinstance(each, Explanation):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise UsageError(f"Explanations holds seewhy.Explanation objects, not {type(each).__name__}")
+
+    @overload
+    def __getitem__(self, index: int) -> Explanation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Explanations: ...
+    def __getitem__(self, index: int | slice) -> Explanation | Explanations:
+        """One of them, or those of a slice."""
+        return Explanations(self._all[index]) if isinstance(index, slice) else self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds."""
+        names = dict.fromkeys(name for each in self._all for name in each.checks)
+        return [
+            {
+                "picture": each.image.name,
+                "method": each.method,
+                "layer": each.layer,
+                "target": each.target_label,
+                "probability": each.probability,
+                **{name: each.checks.get(name) for name in names},
+                "seconds": each.cost.seconds,
+            }
+            for each in self._all
+        ]
+
+    @overload
+    def to_frame(self, kind: Literal["polars"] = ...) -> pl.DataFrame: ...
+    @overload
+    def to_frame(self, kind: Literal["pandas"]) -> pd.DataFrame: ...
+    def to_frame(self, kind: Literal["polars", "pandas"] = "polars") -> pl.DataFrame | pd.DataFrame:
+        """The `rows` as a data frame; a check that a method does not make is null.
+
+        Raises:
+            UsageError: `kind` is another library, or pandas is not installed.
+        """
+        if kind == "polars":
+            import polars as pl
+
+            return pl.DataFrame(self.rows(), schema_overrides={"layer": pl.String}, infer_schema_length=None)
+        if kind != "pandas":
+            raise UsageError(f'to_frame gives a frame of "polars" or "pandas", not {kind!r}')
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise UsageError("pandas is not installed: pip install pandas, or take polars: to_frame()") from error
+        return pd.DataFrame(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, as plain JSON values."""
+        return {"explanations": [each.manifest() for each in self._all]}
+
+    def page(self) -> str:
+        """The report: photo by photo, how to read each picture."""
+        with TemporaryDirectory() as folder:
+            results = [(Outcome(explanations[0].image.name, explanations), None) for explanations in self._by_picture()]
+            return write_explain_report(Path(folder), results).read_text("utf-8")
+
+    def write(self, folder: Path) -> None:
+        """Write `<picture>/<method>`, which `seewhy.Explanation.load` reads back, with `result.json` and the report."""
+        write_json(folder / VALUES, self.to_dict())
+        outcomes = [Outcome(explanations[0].image.name, explanations) for explanations in self._by_picture()]
+        write_explain_report(folder, save_each(outcomes, folder))
+
+    def _by_picture(self) -> list[tuple[Explanation, ...]]:
+        pictures: dict[tuple[str, str], list[Explanation]] = {}
+        for each in self._all:
+            pictures.setdefault((each.image.name, each.image.sha256), []).append(each)
+        return [tuple(explanations) for explanations in pictures.values()]
+
+    def picture(self, colors: Colors = OURS) -> Picture:
+        """The grid as one picture."""
+        return grid_picture(*_grid(self._all, colors))
+
+    def show(self) -> None:
+        """Show the grid in the notebook, or open a window."""
+        display(self.picture(), "these explanations", self)
+
+    def __repr__(self) -> str:
+        methods = ", ".join(dict.fromkeys(each.method for each in self._all))
+        pictures = len({each.image.sha256 for each in self._all})
+        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self._all else "<no explanations>"
+
+    def _repr_html_(self) -> str:
+        if not self._all:
+            return "<p>no explanations</p>"
+        columns, rows = _grid(self._all, OURS)
+        note = "Every picture has colours of its own scale, which the picture of one explanation shows."
+        if len(rows) > DRAWN:
+            note += f" {len(rows) - DRAWN} more rows are not drawn; save(folder) writes all."
+        return grid_html(columns, rows[:DRAWN], note)
+
+
+def _grid(explanations: Sequence[Explanation], colors: Colors) -> tuple[list[str], list[GridRow]]:
+    """The headings of the columns, and the rows: what was asked twice in one cell gets another row."""
+    columns = {_column(each): each for each in reversed(explanations)}
+    order = list(dict.fromkeys(map(_column, explanations)))
+    rows: dict[Any, dict[str, Explanation]] = {}
+    for each in explanations:
+        again = 0
+        while _column(each) in rows.setdefault((*_row(each), again), {}):
+            again += 1
+        rows[(*_row(each), again)][_column(each)] = each
+    return _headings([columns[key] for key in order]), [_drawn(cells, order, colors) for cells in rows.values()]
+
+
+def _row(explanation: Explanation) -> tuple[Any, ...]:
+    image, target = explanation.image, explanation.target
+    return image.name, image.sha256, target.index, target.against
+
+
+def _column(explanation: Explanation) -> str:
+    return json.dumps([explanation.method, explanation.layer, _settings(explanation)], sort_keys=True, default=str)
+
+
+def _settings(explanation: Explanation) -> Mapping[str, Any]:
+    return {name: value for name, value in explanation.parameters.items() if name != "layers"}
+
+
+def _headings(columns: Sequence[Explanation]) -> list[str]:
+    """What tells the columns apart: the method, and of several of a method the layer and the settings that differ."""
+    titles = [method_info(each.method).title for each in columns]
+    found: list[str] = []
+    for title, each in zip(titles, columns, strict=True):
+        same = [other for other in columns if other.method == each.method]
+        parts = [title]
+        if len({other.layer for other in same}) > 1:
+            parts.append(f"{each.layer}")
+        parts += [
+            f"{name}={value}"
+            for name, value in _settings(each).items()
+            if any(_settings(other).get(name) != value for other in same)
+        ]
+        found.append(" · ".join(parts))
+    return found
+
+
+def _drawn(cells: Mapping[str, Explanation], columns: Sequence[str], colors: Colors) -> GridRow:
+    one = next(iter(cells.values()))
+    return GridRow(
+        photo(one.image.pixels, one.view, longest=SIDE),
+        one.image.name,
+        f"{one.target_label} · {percent(one.probability)}",
+        tuple(_cell(cells[column], colors) if column in cells else None for column in columns),
+    )
+
+
+def _cell(explanation: Explanation, colors: Colors) -> tuple[Any, str]:
+    tile = explanation_tile(explanation, colors=colors)
+    return tile.picture, explanation.rule.sentence if explanation.rule else ""
