@@ -190,7 +190,7 @@ def result(tmp_path):
 
 
 def test_a_table_is_split_by_model(result):
-    one, two = scores_of(result.table, result.plan)
+    one, two = scores_of(result.table.iter_rows(named=True), result.plan)
     assert one.values == {(HIGH, BEST): {"a.png": 0.5}, (HIGH, CHANCE): {"a.png": 0.0}, (PLACE, CHANCE): {"a.png": 1.0}}
     assert two.values == {}
     assert (one.rivals, one.tests) == ((BEST,), (metric_info(HIGH),))

@@ -321,7 +321,7 @@ def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:
 
 def _thumbnail(result: StudyResult, name: str) -> Picture | None:
     try:
-        return embed(fit(result.picture(name).pixels, THUMBNAIL), "")
+        return embed(fit(result.picture(name).pixels, THUMBNAIL), f"The photo {name}")
     except (SeewhyError, KeyError):
         return None
 

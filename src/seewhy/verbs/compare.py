@@ -125,21 +125,43 @@ def compare(
     ['grad-cam', 'eigen-cam']
     """
     sources = [*pictures] if isinstance(pictures, list | tuple) else [pictures]
-    if len(methods) == 1 and [*methods] != ["all"]:
-        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
-    chosen = by_name([find_method(each) if isinstance(each, str) else each for each in _chosen(classifier, methods)])
-    if len(chosen) == 1:
-        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
-    wanted = metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masks is not None else ()))
-    scoring = Scoring(
-        {**chosen, **{control.info.name: control for control in (make() for make in CONTROLS.values())}},
-        checked_metrics(wanted, masked=masks is not None),
-        None if target is None else target if isinstance(target, Target) else classifier.target(target),
+    asked = scoring_for(
+        classifier,
+        methods,
+        metrics,
+        target=target,
+        masked=masks is not None,
         cells=cells,
         batch_size=batch_size,
         seed=seed,
-    ).for_pictures(len(sources))
-    return score_each(classifier, sources, scoring, masks, progress)
+    )
+    return score_each(classifier, sources, asked.for_pictures(len(sources)), masks, progress)
+
+
+def scoring_for(
+    classifier: Classifier,
+    methods: Sequence[str | Method] = (),
+    metrics: Sequence[str | Metric] = (),
+    *,
+    target: str | int | Target | None = None,
+    masked: bool = False,
+    cells: int = CELLS,
+    batch_size: int = BATCH,
+    seed: int = 0,
+) -> Scoring:
+    """What `compare` asks of every picture, with its names resolved: its methods and all controls."""
+    chosen = by_name([find_method(each) if isinstance(each, str) else each for each in _chosen(classifier, methods)])
+    if methods and [*methods] != ["all"] and len(chosen) < 2:
+        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
+    controls = {control.info.name: control for control in (make() for make in CONTROLS.values())}
+    return Scoring(
+        {**chosen, **controls},
+        checked_metrics(metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ())), masked=masked),
+        target if isinstance(target, Target | None) else classifier.target(target),
+        cells=cells,
+        batch_size=batch_size,
+        seed=seed,
+    )
 
 
 def score_each(
@@ -152,7 +174,7 @@ def score_each(
     """Score picture after picture, in memory."""
     opened = [attempt(_said(source, number), partial(open_image, source)) for number, source in enumerate(sources)]
     names = _names(opened)
-    seen = _seen_masks(classifier, sources, opened, masks)
+    seen = seen_masks(classifier, sources, opened, masks)
     explained: dict[str, Scored] = {}
     errors: dict[str, SeewhyError] = {}
     results: list[Result] = []
@@ -222,9 +244,12 @@ def name_of(made: Method | Metric) -> str:
 
 
 def _chosen(classifier: Classifier, methods: Sequence[str | Method]) -> list[str | Method]:
-    names = chosen_methods(classifier, [each for each in methods if isinstance(each, str)])
-    objects = [each for each in methods if not isinstance(each, str)]
-    return [*names, *objects] if (names and any(isinstance(each, str) for each in methods)) or not methods else objects
+    """The fast ones, all, or those that are asked for, in their order."""
+    names = [each for each in methods if isinstance(each, str)]
+    if not methods or names == ["all"]:
+        return [*chosen_methods(classifier, names)]
+    chosen_methods(classifier, names)
+    return [*methods]
 
 
 def _said(source: Any, number: int) -> str:
@@ -244,7 +269,7 @@ def _names(opened: Sequence[Outcome[Image]]) -> list[str]:
     return list(found)
 
 
-def _seen_masks(
+def seen_masks(
     classifier: Classifier,
     sources: Sequence[Any],
     opened: Sequence[Outcome[Image]],
@@ -253,7 +278,11 @@ def _seen_masks(
     """Where the object is in what the network sees, by the number of the picture."""
     whole: dict[int, Mask] = {}
     if isinstance(masks, str | Path):
-        paths = {number: Path(sources[number]) for number, each in enumerate(opened) if each.value}
+        paths = {
+            number: Path(source if isinstance(source, str | Path) else each.value.name)
+            for number, (source, each) in enumerate(zip(sources, opened, strict=True))
+            if each.value
+        }
         fitting = match_masks(list(paths.values()), Path(masks))
         for number, path in paths.items():
             if path in fitting and (image := opened[number].value):

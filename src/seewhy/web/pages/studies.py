@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -82,7 +81,7 @@ def _photos(result: StudyResult) -> None:
     left, right = st.columns([1, 3], gap="large")
     for photo in photos_of(result, name):
         if photo.picture:
-            left.html(picture_html(replace(photo.picture, alt=f"The photo {photo.name}")))
+            left.html(picture_html(photo.picture))
         else:
             left.caption("The photo is no longer where it was.")
         right.html(study_photo_html(photo, [metric.title for metric in result.metrics]))
