@@ -13,8 +13,7 @@ from torch import Tensor
 from seewhy.engines import DEEPLIFT, RuleSet, applying, frozen
 from seewhy.engines.lrp_rules import composite, epsilon, z_plus
 from seewhy.models import Classifier
-from seewhy.models.inference import exact_copy
-from seewhy.models.memory import keep_large_blocks
+from seewhy.models.inference import exact_copy, keep_large_blocks
 
 PAIRS = 4
 RULES: dict[str, RuleSet | None] = {

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import doctest
 from io import StringIO
 
 import pytest
 
-from seewhy.core import files
 from seewhy.core.files import csv_text, guard_cell, write_csv
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\tx", "\rx", "  =1+1"]
@@ -34,7 +32,3 @@ def test_a_table_comes_back_with_its_numbers(tmp_path):
     write_csv(tmp_path / "new" / "table.csv", ["name", "x"], [['a "q", b\n', -1.5], ["-1", 2]])
     content = (tmp_path / "new" / "table.csv").read_bytes()
     assert content == b'"name","x"\n"a ""q"", b\n",-1.5\n"\'-1",2\n'
-
-
-def test_the_examples_of_the_module_run():
-    assert doctest.testmod(files) == (0, 3)

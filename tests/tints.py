@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from seewhy.images import Image
-from seewhy.models.from_timm import build
+from seewhy.models.load import SOURCES
 
 HUES = {"blue": 2, "green": 1, "red": 0}
 
@@ -34,5 +34,5 @@ def write_weights(path: Path, name: str = "test_efficientnet") -> Path:
     """Weights of a small network of timm with ten classes, the same on every machine."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_file(build(name, 10).state_dict(), path)
+        save_file(SOURCES["timm"].build(name, 10).state_dict(), path)
     return path

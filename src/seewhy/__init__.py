@@ -4,7 +4,7 @@
 >>> classifier = seewhy.load()
 >>> found = seewhy.explain(classifier, "sample:cat", method="grad-cam")
 >>> found.target_label
-'tabby'
+'tiger cat'
 """
 
 from importlib import import_module

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
 from seewhy.metrics.maps import cell_means, spearman
-from seewhy.report import write_explain_report
-from seewhy.verbs import Request, explain_each, save_each
+from seewhy.verbs import Request, explain_each, write_explanations
 
 METHODS = ("lime", "anchors", "expected-gradients", "deep-shap")
 MAPS = ("lime", "expected-gradients", "deep-shap")
@@ -38,12 +37,12 @@ def main() -> None:
 def _study(classifier: Classifier, given: argparse.Namespace) -> str:
     folder = given.out / classifier.name.replace(":", "-").replace("/", "-")
     request = Request.of(classifier, METHODS, top=given.top)
-    results = list(save_each(explain_each(classifier, [given.photo], request), folder))
-    write_explain_report(folder, results)
-    ((outcome, _),) = results
+    outcomes = list(explain_each(classifier, [given.photo], request))
+    write_explanations(outcomes, folder)
+    (outcome,) = outcomes
     if outcome.error:
         raise SystemExit(str(outcome.error))
-    return "\n".join(_section(classifier.name, outcome.explanations))
+    return "\n".join(_section(classifier.name, outcome.value or ()))
 
 
 def _section(name: str, found: Sequence[Explanation]) -> Iterator[str]:

@@ -21,15 +21,15 @@ from seewhy.cli.console import progress_bar
 from seewhy.core.progress import Progress
 from seewhy.errors import SeewhyError
 from seewhy.models import Classifier
-from seewhy.report import write_evaluate_report, write_prototypes_report, write_train_report
-from seewhy.report.judging import share_words
+from seewhy.report import write_prototypes_report
+from seewhy.report.evaluate import share_words
 from seewhy.report.words import counted
 from seewhy.study.statistics import bootstrap_interval
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Training
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe, find_recipe
-from seewhy.verbs import evaluate, save_evaluation, train
+from seewhy.verbs import evaluate, train
 from seewhy.verbs.prototypes import train_prototypes_on
 
 BATCH = 16
@@ -61,10 +61,8 @@ def main() -> None:
 def _flow(given: argparse.Namespace, recipe: Recipe, classes: Sequence[str], progress: Progress) -> Iterator[str]:
     """From a folder to a classifier, its mistakes and its prototypes."""
     trained = train(given.cats, given.backbone, given.out / "model", recipe=recipe, classes=classes, progress=progress)
-    write_train_report(trained)
-    judged = evaluate(given.cats, trained.classifier, trained.model, classes=classes, progress=progress)
-    save_evaluation(judged, given.out / "mistakes")
-    write_evaluate_report(given.out / "mistakes", judged)
+    judged = evaluate(trained.classifier, given.cats, model=trained.model, classes=classes, progress=progress)
+    judged.save(given.out / "mistakes")
     found = judged.evaluation
     yield f"## {given.cats.name}\n"
     counts = ", ".join(f"{len(folder.entries)} for {part}" for part, folder in trained.parts.named.items())

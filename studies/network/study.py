@@ -24,14 +24,14 @@ from seewhy.images import find_images, open_image
 from seewhy.metrics.maps import cell_means, spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
-from seewhy.network.groups import Groups, find_classes, read_groups
+from seewhy.network.concepts import Groups, find_classes, read_groups
 from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.network.words import Lexicon, lexicon, words_of
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
-from seewhy.report import write_explain_report, write_network_report
+from seewhy.report import write_network_report
 from seewhy.report.global_view import write_global_report
-from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, save_each
+from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, write_explanations
 from seewhy.verbs.network import global_view
 from seewhy.verbs.people import make_rounds
 
@@ -178,19 +178,19 @@ def _test(
 
 def _beside(classifier: Classifier, photos: Sequence[Path], out: Path) -> Iterator[str]:
     """The view of one photo of each group, and Grad-CAM, LIME and SHAP of the same."""
-    pictures = [each.picture for each in explain_network_each(classifier, photos, NetworkRequest()) if each.picture]
+    pictures = [each.value for each in explain_network_each(classifier, photos, NetworkRequest()) if each.value]
     write_network_report(out / "views", [(each, None) for each in pictures])
     request = Request.of(classifier, METHODS, samples=SAMPLES)
-    results = list(save_each(explain_each(classifier, photos, request), out / "methods"))
-    write_explain_report(out / "methods", results)
+    outcomes = list(explain_each(classifier, photos, request))
+    write_explanations(outcomes, out / "methods")
     yield "## Beside other methods, one photo of each group\n"
     yield "| | network view | " + " | ".join(METHODS) + " |"
     yield "|---|" + "--:|" * (len(METHODS) + 1)
-    yield from _costs(pictures, [outcome for outcome, _ in results])
+    yield from _costs(pictures, outcomes)
     shown = {picture.view.image.name: _last_map(picture) for picture in pictures}
     agreeing = [
-        [spearman(shown[each.image.name], cell_means(each.values, CELLS)) for each in outcome.explanations]
-        for outcome, _ in results
+        [spearman(shown[each.image.name], cell_means(each.values, CELLS)) for each in outcome.value or ()]
+        for outcome in outcomes
     ]
     mean = np.mean(agreeing, axis=0)
     yield "| rank correlation with the view's last layer, mean | 1 | " + " | ".join(f"{v:.2f}" for v in mean) + " |"
@@ -202,7 +202,7 @@ def _costs(pictures: Sequence[NetworkPicture], outcomes: Sequence[Outcome]) -> I
     forwards = [np.mean([each.view.cost.forwards for each in pictures])]
     backwards = [np.mean([each.view.cost.backwards for each in pictures])]
     for place in range(len(METHODS)):
-        costs = [outcome.explanations[place].cost for outcome in outcomes]
+        costs = [outcome.value or ()[place].cost for outcome in outcomes]
         forwards.append(np.mean([cost.forwards for cost in costs]))
         backwards.append(np.mean([cost.backwards for cost in costs]))
     yield "| forwards, mean | " + " | ".join(f"{value:,.0f}" for value in forwards) + " |"

@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 NAMES = ("tabby", "tiger cat", "goldfish", "espresso")
 TOY = "py:cli.nets:named"

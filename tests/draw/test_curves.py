@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seewhy.draw.curves import BOTTOM, LEFT, PALETTE, RIGHT, TOP, curves_svg
+from seewhy.draw import curves_svg
+from seewhy.draw.charts import CURVES, PALETTE
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTH, HEIGHT = 420, 260
+LEFT, RIGHT, TOP, BOTTOM = CURVES
 NASTY = "<script>alert(\"1\") & 'co'</script>"
 
 

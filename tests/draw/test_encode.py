@@ -4,7 +4,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from seewhy.draw.encode import data_uri, png_bytes
+from seewhy.draw import data_uri, png_bytes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
 

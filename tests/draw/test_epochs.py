@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from seewhy.draw import epochs_svg
-from seewhy.draw.epochs import _labels, _round_up
+from seewhy.draw.charts import EPOCH_ENDS, _labels, _round_up
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -50,7 +50,7 @@ def test_some_epochs_are_named(count, labels):
 
 @pytest.mark.parametrize(("value", "end"), [(0, 1), (0.9, 1), (1.0, 1), (1.3, 1.6), (0.031, 0.04), (7, 8)])
 def test_scales_end_round(value, end):
-    assert _round_up(value) == pytest.approx(end)
+    assert _round_up(value, EPOCH_ENDS) == pytest.approx(end)
 
 
 @pytest.mark.parametrize("curves", [{"a": []}, {"a": [1.0]}, {"a": [1.0, float("nan")]}])

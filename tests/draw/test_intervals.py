@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.draw import Dot, intervals_svg
-from seewhy.draw.intervals import NAMES, RIGHT, _ticks
+from seewhy.draw.charts import DOT_NAMES, DOT_RIGHT, _ticks
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,7 +25,7 @@ def parsed(rows, series=("one",)):
 def test_a_dot_stands_where_its_value_is():
     drawing = parsed({"a": [Dot(0.5, 0.0, 1.0)]})
     (dot,) = drawing.iter(f"{SVG}circle")
-    left, right = NAMES, WIDTH - RIGHT
+    left, right = DOT_NAMES, WIDTH - DOT_RIGHT
     assert float(dot.get("cx")) == pytest.approx((left + right) / 2, abs=0.06)
     (line,) = [each for each in drawing.iter(f"{SVG}line") if each.get("stroke-width") == "2"]
     assert (float(line.get("x1")), float(line.get("x2"))) == (left, right)

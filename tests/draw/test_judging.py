@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seewhy.draw import Confidence, confusion_svg, reliability_svg
-from seewhy.draw.curves import PALETTE
+from seewhy.draw.charts import PALETTE
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seewhy.draw import Colors, Legend, Tile, panel, png_bytes, tile
+from seewhy.draw import Colors, GridRow, Legend, Tile, grid_html, grid_picture, panel, png_bytes, tile
 from seewhy.draw.panel import MARGIN, NARROWEST
 from seewhy.draw.text import font
 from seewhy.errors import ExplainError, UsageError
@@ -111,3 +111,22 @@ def test_tiles_may_hold_any_picture():
     pixels = photo()
     image = panel(pixels, whole(pixels), [Tile(photo(900, 900), "segments")], title="x")
     assert margins_are_clean(image)
+
+
+def test_a_grid_has_a_line_for_each_row_and_nothing_is_cut_off():
+    wide, high = photo(200, 400), photo(400, 200)
+    rows = [
+        GridRow(wide, "a & b", LONG, ((wide, LONG), None)),
+        GridRow(high, LONG, "tabby", ((high, ""), (wide, "x"))),
+    ]
+    image = grid_picture(["Grad-CAM", LONG], rows)
+    assert margins_are_clean(image)
+    assert image.height > grid_picture(["Grad-CAM", LONG], rows[:1]).height + 280
+    html = grid_html(["<x>"], rows, note="more & more")
+    assert html.count("<tr>") == 3
+    assert html.count("<img") == 2 + 3
+    assert "<x>" not in html
+    assert "a &amp; b" in html
+    assert "more &amp; more" in html
+    with pytest.raises(UsageError, match="at least one"):
+        grid_picture([], [])

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from seewhy.draw.sparks import spark_svg
+from seewhy.draw import spark_svg
 
 
 def points(svg: str) -> list[tuple[float, float]]:

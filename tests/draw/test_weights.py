@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import ImageColor
 
 from seewhy.draw import Weight, weight_bars, weight_bars_svg
+from seewhy.draw.charts import AGAINST, FOR, SIZE
+from seewhy.draw.charts import WEIGHT_ROW as PITCH
 from seewhy.draw.text import font
-from seewhy.draw.weights import AGAINST, FOR, PITCH, SIZE
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,6 +34,12 @@ def tree(text):
     return ET.fromstring(text)  # noqa: S314 (our own text)
 
 
+def whiskers(root):
+    """The ends of every level line."""
+    lines = [[float(each.get(at)) for at in ("x1", "x2", "y1", "y2")] for each in root.iter(SVG + "line")]
+    return [(low, high) for low, high, start, end in lines if start == end]
+
+
 def test_bars_measure_weights_from_a_common_zero():
     image = weight_bars(TOP, width=600)
     longest, against, shorter = columns(image, FOR, 0), columns(image, AGAINST, 1), columns(image, FOR, 2)
@@ -44,14 +51,13 @@ def test_bars_measure_weights_from_a_common_zero():
 
 
 def test_whiskers_measure_the_margin():
-    paths = [each.get("d") for each in tree(weight_bars_svg(TOP)).iter(SVG + "path")]
     rects = list(tree(weight_bars_svg(TOP)).iter(SVG + "rect"))
     unit = float(rects[0].get("width")) / 2.0
-    ends = [re.match(r"M([\d.]+) [\d.]+H([\d.]+)", path) for path in paths]
-    wide = [float(end[2]) - float(end[1]) for end in ends if end]
+    ends = whiskers(tree(weight_bars_svg(TOP)))
+    wide = [high - low for low, high in ends]
     assert wide == pytest.approx([2 * each.margin * unit for each in TOP if each.margin], abs=0.3)
     tip = float(rects[0].get("x")) + float(rects[0].get("width"))
-    assert (float(ends[0][1]) + float(ends[0][2])) / 2 == pytest.approx(tip, abs=0.2)
+    assert sum(ends[0]) / 2 == pytest.approx(tip, abs=0.2)
 
 
 def test_only_a_bar_whose_interval_reaches_zero_is_pale():
@@ -77,8 +83,9 @@ def test_nothing_is_cut_off_and_no_words_meet(width, flip):
     for rect in root.iter(SVG + "rect"):
         assert name_end < float(rect.get("x"))
         assert float(rect.get("x")) + float(rect.get("width")) < number_start
-    for low, high in re.findall(r"M([\d.]+) [\d.]+H([\d.]+)", weight_bars_svg(weights, width=width)):
-        assert name_end < float(low) < float(high) < number_start
+    assert len(whiskers(root)) == 4
+    for low, high in whiskers(root):
+        assert name_end < low < high < number_start
     assert weight_bars(weights, width=width).size == (width, PITCH * len(weights))
 
 

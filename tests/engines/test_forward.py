@@ -18,7 +18,7 @@ from seewhy.engines import Constant, Fill, Images, Linear, MaskedForward, Noise,
 from seewhy.errors import Cancelled, ExplainError, NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

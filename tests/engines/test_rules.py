@@ -16,7 +16,7 @@ from seewhy.engines import DEEPLIFT, Call, Rule, RuleSet, applying, frozen, surr
 from seewhy.engines.lrp_rules import composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import ExplainError
 from seewhy.methods.gradients import GUIDED
-from seewhy.models.outputs import find_logits
+from seewhy.models.classifier import find_logits
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

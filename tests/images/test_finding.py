@@ -10,7 +10,7 @@ import pytest
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import find_images, samples
-from seewhy.images.finding import locate
+from seewhy.images.opening import locate
 
 
 def tree(root: Path, *names: str) -> Path:

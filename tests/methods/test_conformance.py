@@ -24,7 +24,7 @@ from seewhy.errors import Cancelled, ExplainError, ModelError, NonFinite, Seewhy
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, find_method, list_methods
 from seewhy.models import Classifier, Preprocessing, Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 # What a method cannot do without, or what makes it quick enough for a test.
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from seewhy.engines import DEEPLIFT, Differentiable, applying, frozen
 from seewhy.errors import ExplainError
 from seewhy.methods.deep_lift import rescale
 from seewhy.models import Classifier, Target
-from seewhy.models.from_torchvision import build
+from seewhy.models.load import SOURCES
 
 QUICK = ["resnet18", "mobilenet_v2", "efficientnet_b0", "swin_t"]
 LARGE = ["resnet34", "resnet50", "vgg16", "densenet121", "convnext_tiny", "vit_b_16"]
@@ -25,7 +25,7 @@ EXACT = 1e-9
 def calibrated(name: str) -> nn.Module:
     """Random weights in float64, BatchNorm statistics of real signals, perturbed; heads that are not zero."""
     torch.manual_seed(0)
-    network = build(name, 10).double()
+    network = SOURCES["torchvision"].build(name, 10).double()
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.uniform_(part.weight, 0.5, 1.5)
@@ -241,7 +241,7 @@ class _Logits(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        from seewhy.models.outputs import find_logits
+        from seewhy.models.classifier import find_logits
 
         return find_logits(self.network(x))
 

@@ -19,7 +19,7 @@ from seewhy.errors import Cancelled, UnknownName, UsageError
 from seewhy.methods import Explanation, find_method
 from seewhy.metrics import CONTROLS, Context, Metric, Score, find_metric, list_metrics, metric_info
 from seewhy.models import Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 NAMES = [info.name for info in list_metrics()]
 FAMILIES = {"faithfulness", "localisation", "robustness", "complexity", "sanity"}

@@ -17,7 +17,7 @@ from seewhy.methods import Method, find_method
 from seewhy.metrics import CONTROLS, Context, Score, find_metric
 from seewhy.metrics.robustness import in_stages, layers_of_weights, shuffle
 from seewhy.models import Classifier, Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 
 def judge(name: str, method: Method, classifier: Classifier, target: Target = RED, **settings: int) -> Score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seewhy.errors import ExplainError, UsageError
-from seewhy.models import batches
-from seewhy.models.batches import FIRST, LARGEST, RUNS, BatchSize, in_batches
+from seewhy.models.inference import FIRST, FIRST_ON_GPU, LARGEST, LARGEST_ON_GPU, RUNS, BatchSize, batches
 
 CPU = torch.device("cpu")
 SHORT_OF_MEMORY: dict[str, Exception] = {
@@ -27,7 +26,16 @@ SHORT_OF_MEMORY: dict[str, Exception] = {
 
 
 def found(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> list[float]:
-    return [float(value) for batch in in_batches(count, run, size) for value in batch]
+    return [float(value) for rows in results(count, run, size) for value in rows]
+
+
+def results(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> Iterator[Tensor]:
+    for batch in batches(count, size):
+        with batch as part:
+            batch.rows = run(part)
+        assert batch.done == (len(batch.rows) > 0)
+        if batch.done:
+            yield batch.rows
 
 
 class Machine:
@@ -89,10 +97,10 @@ def test_batches_that_are_not_full_say_nothing():
 
 def test_a_graphics_card_starts_larger():
     size = BatchSize(torch.device("cuda"))
-    assert size.size == batches.FIRST_ON_GPU
+    assert size.size == FIRST_ON_GPU
     for _ in range(50):
         size.ran(size.size, 1.0)
-    assert size.size == batches.LARGEST_ON_GPU
+    assert size.size == LARGEST_ON_GPU
 
 
 def test_a_fixed_size_stays():
@@ -159,6 +167,6 @@ def test_every_image_is_answered_once_and_in_order(count, fixed, room):
 
 def test_results_come_batch_by_batch():
     machine = Machine()
-    batch = in_batches(10, machine, BatchSize(CPU, 4))
+    batch = results(10, machine, BatchSize(CPU, 4))
     assert next(batch).tolist() == [0, 1, 4, 9]
     assert machine.done == [4], "nothing is computed that nobody asked for yet"

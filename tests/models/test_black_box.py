@@ -4,7 +4,7 @@ import torch
 
 from seewhy.errors import ModelError, NonFinite
 from seewhy.images import Image
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 
 PHOTO = Image(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8), "noise")
 

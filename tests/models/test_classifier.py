@@ -48,6 +48,17 @@ def test_predictions_are_the_softmax_in_order():
     assert classifier.predict(PHOTO, top=2) == found[:2]
 
 
+@pytest.mark.parametrize(
+    ("target", "indices"),
+    [(None, [2, 0]), (Target(2), [2, 0]), (Target(1), [2, 0, 1]), (Target(1, 3), [2, 0, 3, 1]), (Target(0, 2), [2, 0])],
+)
+def test_the_classes_of_a_target_are_ranked_among_the_likeliest(target, indices):
+    classifier = Classifier.from_module(zoo.network("residual"), SMALL, ["a", "b", "c", "d"])
+    found = classifier.ranked(torch.tensor([0.3, 0.05, 0.5, 0.15]), 2, target)
+    assert [each.index for each in found] == indices
+    assert [each.name for each in found] == ["abcd"[index] for index in indices]
+
+
 def test_probabilities_record_nothing_and_logits_do_where_autograd_is_on():
     classifier = zoo.classifier("residual")
     assert not classifier.probabilities([PHOTO, PHOTO]).requires_grad

@@ -5,15 +5,14 @@ from __future__ import annotations
 import torch
 
 import zoo
-from seewhy.models import from_timm
-from seewhy.models.encoders import load_encoder
+from seewhy.models.load import SOURCES, load_encoder
 
 
 def test_a_timm_network_loses_its_classes(tmp_path):
     from timm.models import save_for_hf
 
     torch.manual_seed(0)
-    module = from_timm.build("test_resnet", 3)
+    module = SOURCES["timm"].build("test_resnet", 3)
     save_for_hf(module, tmp_path, safe_serialization=True)
     encoder = load_encoder(f"hf-hub:{tmp_path}", device="cpu")
     images = zoo.photos(2)

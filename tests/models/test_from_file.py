@@ -8,7 +8,8 @@ from torch import nn
 
 from seewhy.errors import ModelError, UnknownName
 from seewhy.images import open_image
-from seewhy.models import Preprocessing, from_bundled, from_timm, from_torchvision, imagenet, load
+from seewhy.models import Preprocessing, imagenet, load
+from seewhy.models.load import SOURCES
 
 NAMES = ["cat", "dog", "hen"]
 CARD = {
@@ -28,7 +29,7 @@ def written(folder, module, **fields):
 
 def small(classes=3):
     torch.manual_seed(0)
-    return from_timm.build("test_resnet", classes)
+    return SOURCES["timm"].build("test_resnet", classes)
 
 
 def test_a_folder_is_a_classifier(tmp_path):
@@ -48,8 +49,8 @@ def test_imagenets_names_need_not_be_written_out(tmp_path):
 @pytest.mark.parametrize(
     ("architecture", "build"),
     [
-        ("torchvision:squeezenet1_1", lambda: from_torchvision.build("squeezenet1_1", 3)),
-        ("bundled:efficientnet-lite0", lambda: from_bundled.build(3)),
+        ("torchvision:squeezenet1_1", lambda: SOURCES["torchvision"].build("squeezenet1_1", 3)),
+        ("bundled:efficientnet-lite0", lambda: SOURCES["bundled"].build("efficientnet-lite0", 3)),
     ],
 )
 def test_architectures_of_every_source(tmp_path, architecture, build):
@@ -63,7 +64,7 @@ def test_half_precision_on_disk_is_single_in_memory(tmp_path):
 
 
 def test_other_weights_may_be_named(tmp_path):
-    other = from_timm.build("test_resnet", 3)
+    other = SOURCES["timm"].build("test_resnet", 3)
     nn.init.ones_(other.fc.weight)
     save_file(other.state_dict(), tmp_path / "epoch-3.safetensors")
     classifier = load(written(tmp_path, small(), sha256="0" * 64), tmp_path / "epoch-3.safetensors", device="cpu")
@@ -72,7 +73,7 @@ def test_other_weights_may_be_named(tmp_path):
 
 def test_options_of_the_first_resnets(tmp_path):
     torch.manual_seed(0)
-    module = from_torchvision.build("resnet50", 3)
+    module = SOURCES["torchvision"].build("resnet50", 3)
     options = {"stride_in": "conv1", "bn_eps": 1.001e-5}
     name = written(tmp_path, module, architecture="torchvision:resnet50", options=options)
     network = load(name, device="cpu").module
@@ -121,8 +122,8 @@ def test_a_card_that_lacks_something_says_what(tmp_path, field):
         ({"categories": ["cat", "dog"]}, "number of classes"),
         ({"options": ["conv1"]}, "wrong kind are .'options'"),
         ({"sha256": 5}, "wrong kind are .'sha256'"),
-        ({"architecture": "keras:resnet50"}, "expected torchvision:…, timm:… or bundled:…"),
-        ({"architecture": "resnet50"}, "expected torchvision:…"),
+        ({"architecture": "keras:resnet50"}, "expected bundled:…, torchvision:… or timm:…"),
+        ({"architecture": "resnet50"}, "expected bundled:…"),
         ({"options": {"stride_in": "conv1"}}, "timm:test_resnet takes none"),
         ({"architecture": "torchvision:resnet18", "options": {"stride": 1}}, "takes stride_in, bn_eps"),
         ({"architecture": "torchvision:resnet18", "options": {"stride_in": "conv3"}}, "'conv1' or 'conv2'"),
@@ -154,7 +155,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_weights_of_another_network(tmp_path):
     name = written(tmp_path, small())
-    save_file(from_timm.build("test_vit", 3).state_dict(), tmp_path / "model.safetensors")
+    save_file(SOURCES["timm"].build("test_vit", 3).state_dict(), tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="weights of another network"):
         load(name)
 

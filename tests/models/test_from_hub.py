@@ -8,8 +8,9 @@ import torch
 import zoo
 from models import attacks
 from seewhy.errors import ModelError
-from seewhy.models import Preprocessing, from_timm, load
-from seewhy.models.from_hub import from_transformers
+from seewhy.models import Preprocessing, load
+from seewhy.models.load import SOURCES
+from seewhy.models.sources.hub import from_transformers
 
 NAMES = {0: "cat", 1: "dog", 2: "hen"}
 
@@ -38,7 +39,7 @@ def saved_vit(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "open_it",
-    [lambda folder: load(f"hf-hub:{folder}", device="cpu"), lambda folder: from_transformers(str(folder), "hf-hub:it")],
+    [lambda folder: load(f"hf-hub:{folder}", device="cpu"), lambda folder: from_transformers(str(folder))],
 )
 def test_a_transformers_folder(saved_vit, open_it):
     folder, module = saved_vit
@@ -54,7 +55,7 @@ def test_a_timm_folder(tmp_path):
     from timm.models import save_for_hf
 
     torch.manual_seed(0)
-    module = from_timm.build("test_resnet", 3)
+    module = SOURCES["timm"].build("test_resnet", 3)
     save_for_hf(module, tmp_path, safe_serialization=True)
     classifier = load(f"hf-hub:{tmp_path}", device="cpu")
     torch.testing.assert_close(classifier.module.state_dict(), module.state_dict(), rtol=0, atol=0)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.models import Grid
-from seewhy.models.grids import find_grid
+from seewhy.models.layers import find_grid
 
 SQUARE = (224, 224)
 

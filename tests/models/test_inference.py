@@ -16,9 +16,9 @@ from torch.nn.utils import parametrizations, spectral_norm
 import zoo
 from seewhy.errors import NonFinite
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.black_box import black_box
-from seewhy.models.from_torchvision import build
+from seewhy.models.classifier import black_box
 from seewhy.models.inference import Inference, exact_copy, fast_precision, inference_copy
+from seewhy.models.load import SOURCES
 
 PREPROCESSING = Preprocessing(zoo.SIZE)
 
@@ -84,7 +84,7 @@ def test_the_copy_answers_as_the_network_does(name):
 @pytest.mark.parametrize(("name", "folded"), [("resnet18", 20), ("mobilenet_v3_small", 34), ("shufflenet_v2_x0_5", 56)])
 def test_every_batch_norm_of_a_known_network_is_folded(name, folded):
     torch.manual_seed(0)
-    module = build(name, 10)
+    module = SOURCES["torchvision"].build(name, 10)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.uniform_(part.running_mean, -0.3, 0.3)

@@ -6,7 +6,8 @@ from torch import nn
 
 import zoo
 from seewhy.errors import ExplainError
-from seewhy.models import Classifier, Preprocessing, capture, from_timm, from_torchvision
+from seewhy.models import Classifier, Preprocessing, capture
+from seewhy.models.load import SOURCES
 
 
 def wrapped(module, side=224):
@@ -34,7 +35,7 @@ def check(classifier, layer, layout):
 )
 def test_default_layers_of_torchvision(name, layer, layout):
     torch.manual_seed(0)
-    check(wrapped(from_torchvision.build(name, 10), 224 if "vit" in name else 96), layer, layout)
+    check(wrapped(SOURCES["torchvision"].build(name, 10), 224 if "vit" in name else 96), layer, layout)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_default_layers_of_torchvision(name, layer, layout):
 )
 def test_default_layers_of_timm(name, layer, layout):
     torch.manual_seed(0)
-    check(wrapped(from_timm.build(name, 10), 96 if layout == "channels first" else 224), layer, layout)
+    check(wrapped(SOURCES["timm"].build(name, 10), 96 if layout == "channels first" else 224), layer, layout)
 
 
 def transformers_networks():

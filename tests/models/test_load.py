@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from models import attacks
 from seewhy.errors import ModelError, UnknownName
 from seewhy.images import open_image
-from seewhy.models import DEFAULT_MODEL, Classifier, from_timm, from_torchvision, imagenet, list_models, load
+from seewhy.models import DEFAULT_MODEL, Classifier, imagenet, list_models, load
+from seewhy.models.load import SOURCES
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_a_device_that_is_not_there_is_named(device):
 def build(name, classes=1000):
     torch.manual_seed(0)
     source, _, architecture = name.partition(":")
-    return {"torchvision": from_torchvision, "timm": from_timm}[source].build(architecture, classes)
+    return SOURCES[source].build(architecture, classes)
 
 
 def saved(module, path):

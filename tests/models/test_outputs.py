@@ -6,7 +6,7 @@ from torch import nan
 
 import zoo
 from seewhy.errors import ModelError, NonFinite
-from seewhy.models.outputs import find_logits
+from seewhy.models.classifier import find_logits
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 OTHER = torch.zeros(2, 7)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import zoo
-from seewhy.models.state import evaluating
+from seewhy.models.capture import evaluating
 
 
 def interrupted(module, flags):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Categories, Target
-from seewhy.models.target import parse_target
+from seewhy.models.categories import parse_target
 
 PETS = Categories(("cat", "dog", "red fox"))
 floats = st.floats(-100, 100, width=32)

@@ -12,7 +12,7 @@ from torch import nn
 import zoo
 from models import attacks
 from seewhy.errors import ModelError
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.card import load_weights, read_weights
 
 SUFFIXES = [".pth", ".pt", ".bin", ".ckpt"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import planted
-from network.test_labels import words
+from network.test_words import words
 from seewhy.images import Image
 from seewhy.network.concepts import GlobalView, Seen, _trend, sum_up
 from seewhy.network.view import look

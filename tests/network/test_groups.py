@@ -4,7 +4,7 @@ import pytest
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Categories
-from seewhy.network.groups import find_classes, read_groups
+from seewhy.network.concepts import find_classes, read_groups
 
 KNOWN = Categories(("tabby", "Persian cat", "school bus", "cat flap"), (("n1",), ("n2",), ("n3",), ()))
 TREE = {

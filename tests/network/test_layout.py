@@ -11,9 +11,7 @@ from seewhy.network.layout import LARGEST, lay_out
 
 
 def apart(one, other) -> bool:
-    return (
-        one.right <= other.x or other.right <= one.x or one.y + one.height <= other.y or other.y + other.height <= one.y
-    )
+    return one.right <= other.left or other.right <= one.left or one.bottom <= other.top or other.bottom <= one.top
 
 
 @pytest.mark.parametrize("per_band", [None, 1, 2, 3])
@@ -23,8 +21,8 @@ def test_nothing_overlaps_and_nothing_is_cut_off(per_band, words):
     boxes = [found.photo, *(card.box for card in found.cards), *(row.box for row in found.classes)]
     assert all(apart(one, other) for one, other in combinations(boxes, 2))
     for box in boxes:
-        assert 0 <= box.x < box.right <= found.width
-        assert 0 <= box.y < box.y + box.height <= found.height
+        assert 0 <= box.left < box.right <= found.width
+        assert 0 <= box.top < box.bottom <= found.height
 
 
 def test_areas_are_as_weights_and_the_heaviest_is_the_largest():
@@ -41,7 +39,7 @@ def test_cards_have_the_shape_of_what_the_network_saw():
 
 def test_layers_go_from_left_to_right_between_photo_and_classes():
     found = lay_out(pictures.view())
-    places = [found.photo.x, *(column.x for column in found.columns), found.classes[0].box.x]
+    places = [found.photo.left, *(column.x for column in found.columns), found.classes[0].box.left]
     assert places == sorted(places)
 
 
@@ -59,13 +57,15 @@ def test_ribbons_run_from_card_to_card():
     pairs = {(ribbon.start, ribbon.end) for ribbon in found.ribbons}
     assert pairs == {("photo", "0-0"), ("photo", "0-1"), ("0-0", "1-1"), ("0-1", "1-0"), ("3-0", "class")}
     for ribbon in found.ribbons:
-        assert ribbon.x < ribbon.to_x
+        (x, y), (to_x, _) = ribbon.points
+        assert x < to_x
         if ribbon.start in boxes:
-            assert (ribbon.x, ribbon.y) == (boxes[ribbon.start].right, boxes[ribbon.start].middle)
+            box = boxes[ribbon.start]
+            assert (x, y) == (box.right, (box.top + box.bottom) / 2)
 
 
 def test_what_looks_at_the_same_stands_at_the_same_height():
-    found = {card.key: card.box.y for card in lay_out(pictures.view()).cards}
+    found = {card.key: card.box.top for card in lay_out(pictures.view()).cards}
     assert found["0-0"] < found["0-1"]
     assert found["1-1"] < found["1-0"]  # though 1-0 is the heavier
 

@@ -5,23 +5,24 @@ import pytest
 
 from network import pictures
 from network.pictures import blob, cluster, layer
-from seewhy.network.links import CELLS, links, overlap, top_area
+from seewhy.images.masks import iou
+from seewhy.network.layout import CELLS, area_of, links
 
 
 def test_the_area_is_exact_whatever_the_ties():
     for values in (np.zeros((7, 7), np.float32), blob(2, 3), np.ones((1, 2), np.float32)):
-        assert top_area(values).sum() == round(0.2 * CELLS * CELLS)
+        assert area_of(values).sum() == round(0.2 * CELLS * CELLS)
 
 
 def test_the_area_is_where_the_map_is_highest():
-    area = top_area(blob(1, 1))
+    area = area_of(blob(1, 1))
     assert area[:24, :24].sum() / area.sum() > 0.85
 
 
 def test_overlap_by_hand():
     one, other = np.array([[True, True, False]]), np.array([[False, True, True]])
-    assert overlap(one, other) == pytest.approx(1 / 3)
-    assert overlap(one, one) == 1
+    assert iou(one, other) == pytest.approx(1 / 3)
+    assert iou(one, one) == 1
 
 
 def test_groups_of_neighbouring_layers_that_look_at_the_same_are_joined():

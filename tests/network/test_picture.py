@@ -12,9 +12,9 @@ from PIL import Image as Pillow
 
 from network import pictures
 from network.pictures import NASTY, WORDS, layer
+from seewhy.draw.canvas import Picture
 from seewhy.network import NetworkPicture
-from seewhy.network.cards import face
-from seewhy.network.svg import spoken_card
+from seewhy.network.picture import face, spoken_card
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -84,16 +84,17 @@ def test_frames_tell_what_was_felt(picture):
 def test_the_raster_has_the_same_cards_in_the_same_places(picture):
     canvas = np.asarray(picture.raster())
     layout = picture.layout
+    faces = {each.key: each.pixels for each in picture.drawing.flat if isinstance(each, Picture)}
     scale = canvas.shape[1] / layout.width
     assert canvas.shape[:2] == (round(layout.height * scale), round(layout.width * scale))
     assert (canvas[:5] == 255).all()
     for card in layout.cards:
-        box = card.box
+        box, drawn = card.box, faces[card.key]
         part = canvas[
-            round((box.y + 8) * scale) : round((box.y + box.height - 8) * scale),
-            round((box.x + 8) * scale) : round((box.right - 8) * scale),
+            round((box.top + 8) * scale) : round((box.bottom - 8) * scale),
+            round((box.left + 8) * scale) : round((box.right - 8) * scale),
         ]
-        drawn = Pillow.fromarray(picture.faces[card.key]).resize((part.shape[1], part.shape[0]))
+        drawn = Pillow.fromarray(drawn).resize((part.shape[1], part.shape[0]))
         assert abs(part.mean() - np.asarray(drawn).mean()) < 12
 
 

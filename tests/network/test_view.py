@@ -10,10 +10,9 @@ from seewhy.core.progress import silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.methods import find_method
 from seewhy.models import Classifier, Preprocessing, Target, capture
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.network import ClassicClustering, Effect, WardClustering, look
-from seewhy.network.checks import effects
-from seewhy.network.view import DEAD, FEW, SILENT, SINGLE
+from seewhy.network.view import DEAD, FEW, SILENT, SINGLE, effects
 
 ONE = WardClustering(1, 1)
 

@@ -8,9 +8,10 @@ import torch
 
 from prototypes import squares
 from seewhy.models import Categories, Classifier, Preprocessing
-from seewhy.models.from_file import build
+from seewhy.models.card import Architecture
+from seewhy.models.sources.local import build
 from seewhy.prototypes.learning import Recipe
-from seewhy.train.card import Architecture, save_classifier
+from seewhy.train.card import save_classifier
 from seewhy.train.data import open_pictures
 from seewhy.train.finetune import finetune
 from seewhy.train.parts import open_parts
@@ -29,7 +30,7 @@ def trained_classifier(folder: Path) -> Classifier:
     """A tiny residual network with a head for the pictures of `folder`."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = build(TINY.name, 2, {})
+        module = build(TINY, 2)
     preprocessing = Preprocessing((squares.SIZE, squares.SIZE))
     classifier = Classifier(module, preprocessing, Categories(CLASSES), "tiny")
     parts = open_parts(folder, (0.7, 0.3))

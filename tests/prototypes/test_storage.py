@@ -15,6 +15,7 @@ import zoo
 from prototypes.backbones import TINY
 from seewhy.errors import ModelError
 from seewhy.models import load
+from seewhy.models.load import architecture_of
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 
 
@@ -72,9 +73,22 @@ def test_an_older_card_is_read(tiny_model, saved):
     assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
 
 
-def test_as_a_plain_classifier_it_is_not_opened(saved):
-    with pytest.raises(ModelError, match="seewhy prototypes explain"):
-        load(f"file:{saved}")
+def test_a_folder_of_prototypes_opens_as_a_classifier(tiny_model, saved):
+    classifier = load(f"file:{saved}", device="cpu")
+    assert classifier.name == "file:model"
+    assert tuple(classifier.categories) == tiny_model.classes
+    images = zoo.photos(2)
+    assert torch.equal(classifier.probabilities(images), tiny_model.classifier.probabilities(images))
+    with pytest.raises(ModelError, match="leave --weights out"):
+        load(f"file:{saved}", saved / "model.safetensors")
+    with pytest.raises(ModelError, match="another kind of model, prototypes"):
+        architecture_of(f"file:{saved}", classifier)
+
+
+def test_as_a_classifier_only_usable_prototypes_open(refused_model, tmp_path):
+    save_prototypes(tmp_path, refused_model, TINY, {})
+    with pytest.raises(ModelError, match=r"not usable: .*--refused"):
+        load(f"file:{tmp_path}")
 
 
 def test_another_kind_of_folder_is_named(tmp_path):
@@ -93,7 +107,7 @@ def test_a_damaged_folder_is_told(saved):
 
 def test_other_weights_are_told(saved):
     (saved / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="not the file that the card was written for"):
+    with pytest.raises(ModelError, match="not the file its card was written for"):
         load_prototypes(saved)
 
 

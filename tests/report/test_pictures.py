@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 from report.samples import explanation, photo
 from seewhy.draw import Colors, Legend
 from seewhy.models import Box
-from seewhy.report.pictures import embed, embed_photo, scale_bar, thumbnail
+from seewhy.report.page import embed, embed_photo, scale_bar, thumbnail
 
 
 def pixels_of(uri):

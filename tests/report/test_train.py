@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ import pytest
 import planted
 from report.test_explain import Page
 from seewhy.errors import BadImage
-from seewhy.report import write_evaluate_report, write_train_report
-from seewhy.report.judging import accuracy_words, judgement
+from seewhy.report import train_charts, train_page
+from seewhy.report.evaluate import accuracy_words, judgement
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.parts import open_parts
@@ -44,7 +43,7 @@ def training(tmp_path):
 
 
 def page_of(training: Training) -> Page:
-    return Page(write_train_report(training).read_text("utf-8"))
+    return Page(train_page(training))
 
 
 def test_a_command_can_be_copied_though_its_folder_has_a_space(training):
@@ -63,7 +62,7 @@ def test_the_page_says_how_good_it_is_and_how_it_learned(training):
     assert "Adam on the cross entropy, 32 pictures a step" in page.text
     assert f"--model file:{training.out}" in page.text
     assert "Not explained" not in page.text
-    assert {path.name for path in training.out.iterdir()} == {"report.html", "loss.svg", "accuracy.svg"}
+    assert set(train_charts(training)) == {"loss", "accuracy"}
 
 
 def test_what_could_not_be_opened_is_listed(training):
@@ -100,8 +99,8 @@ def test_mistakes_stand_with_their_reason_and_their_twins(tmp_path):
     (root / "red" / "00.png").rename(root / "green" / "wrong.png")
     (root / "mauve").mkdir()
     (root / "red" / "01.png").rename(root / "mauve" / "01.png")
-    judged = evaluate(root, planted.classifier(), f"py:{EVIL}")
-    page = Page(write_evaluate_report(tmp_path / "out", judged).read_text("utf-8"))
+    judged = evaluate(planted.classifier(), root, model=f"py:{EVIL}")
+    page = Page(judged.page())
     assert EVIL not in page.source
     assert "Its 1 mistake" in page.text
     assert "green/wrong.png is green, taken for red" in page.text
@@ -110,14 +109,16 @@ def test_mistakes_stand_with_their_reason_and_their_twins(tmp_path):
     assert [caption.partition(",")[0] for caption in captions[4:]] == ["Twin red"] * 2
     assert "no class 'mauve'" in page.text
     assert all(each["alt"] for each in page.named("img"))
-    assert {path.name for path in Path(tmp_path / "out").iterdir()} == {
+    assert {path.name for path in judged.save(tmp_path / "out").iterdir()} == {
         "confusion.svg",
+        "evaluation.json",
+        "predictions.csv",
         "reliability.svg",
         "report.html",
     }
 
 
 def test_without_mistakes_it_says_so(tmp_path):
-    judged = evaluate(write_tints(tmp_path / "tints", red=2, green=2), planted.classifier(), "colours")
-    page = Page(write_evaluate_report(tmp_path / "out", judged).read_text("utf-8"))
+    judged = evaluate(planted.classifier(), write_tints(tmp_path / "tints", red=2, green=2), model="colours")
+    page = Page(judged.page())
     assert "It makes no mistakes here" in page.text

@@ -1,12 +1,28 @@
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import seewhy
 from report.samples import explanation, photo
 from seewhy.images import Image
 from seewhy.methods import Cost
 from seewhy.methods.registry import method_info
 from seewhy.models import Box, Prediction, Target
-from seewhy.report.words import alternative, asked_classes, cautions, check_words, cost_words, counted, facts, listed
+from seewhy.report.words import (
+    CHECKS,
+    alternative,
+    asked_classes,
+    cautions,
+    check_words,
+    cost_words,
+    counted,
+    facts,
+    listed,
+)
+
+SOURCE = Path(seewhy.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -53,7 +69,44 @@ def test_checks_are_sentences_and_unknown_ones_keep_their_number():
     assert "0.83 alike" in check_words("similarity", 0.8312)
     assert "16 bits" in check_words("precision_bits", 16.0)
     assert "3.1%" in check_words("completeness_gap", 0.031)
+    assert check_words("r2_slic", 0.5) == "Regions of slic would give R² = 0.50."
     assert check_words("my_check", 0.12345) == "My check: 0.123."
+
+
+def test_every_check_that_a_method_makes_is_explained():
+    made = {
+        name for room in ("methods", "engines") for path in (SOURCE / room).rglob("*.py") for name in checks_of(path)
+    }
+    assert {"r2", "r2_", "similarity", "precision_bits", "noise", "masks"} <= made, "else they are looked for wrongly"
+    assert made - CHECKS.keys() == {"r2_"}
+
+
+def checks_of(path):
+    """The names of checks that a module writes down: keys of what is called `checks`, or ends so."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.keyword(arg="checks", value=value):
+                yield from keys_in(value)
+            case ast.Assign(targets=[target], value=value) if called(target).endswith("checks"):
+                yield from keys_in(value)
+            case ast.Assign(targets=[ast.Subscript(value=held, slice=ast.Constant(value=name))]):
+                yield from [name] * called(held).endswith("checks")
+            case ast.Call(func=ast.Attribute(attr="update", value=held), args=[value]):
+                yield from keys_in(value) if called(held).endswith("checks") else ()
+            case ast.FunctionDef(name=name) if name.endswith("checks"):
+                yield from keys_in(node)
+
+
+def called(node):
+    return getattr(node, "id", getattr(node, "attr", ""))
+
+
+def keys_in(tree):
+    for node in ast.walk(tree):
+        for key in [*getattr(node, "keys", []), getattr(node, "key", None)]:
+            match key:
+                case ast.Constant(value=str(name)) | ast.JoinedStr(values=[ast.Constant(value=name), *_]):
+                    yield name
 
 
 @pytest.mark.parametrize(

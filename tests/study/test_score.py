@@ -19,8 +19,7 @@ from seewhy.methods import find_method
 from seewhy.metrics import CONTROLS, Context, find_metric
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
-from seewhy.models.batches import BatchSize
-from seewhy.models.inference import inference_copy
+from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Unit, canonical
 from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
 

@@ -13,18 +13,17 @@ import zoo
 from seewhy.errors import ModelError
 from seewhy.images.folder import Folder
 from seewhy.models import Classifier, Preprocessing, load
-from seewhy.models.from_timm import build as timm_network
-from seewhy.models.from_torchvision import build as torchvision_network
-from seewhy.train.card import Architecture, architecture_of
+from seewhy.models.card import Architecture
+from seewhy.models.load import SOURCES, architecture_of
 from seewhy.train.data import open_pictures
 from seewhy.train.finetune import _Stages, finetune, predict, with_new_head
 from seewhy.train.recipe import Recipe
 
 SMALL = {
-    "timm:test_resnet": timm_network,
-    "timm:test_efficientnet": timm_network,
-    "timm:test_vit": timm_network,
-    "torchvision:squeezenet1_1": torchvision_network,
+    "timm:test_resnet": SOURCES["timm"].build,
+    "timm:test_efficientnet": SOURCES["timm"].build,
+    "timm:test_vit": SOURCES["timm"].build,
+    "torchvision:squeezenet1_1": SOURCES["torchvision"].build,
 }
 QUICK = Recipe(epochs=1, head_epochs=2, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-2)
 

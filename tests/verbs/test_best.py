@@ -13,7 +13,7 @@ from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import find_method
 from seewhy.models import Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.verbs.best import best_method, calibrate
 from verbs.conftest import WHITE
 

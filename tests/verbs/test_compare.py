@@ -23,7 +23,7 @@ from seewhy.metrics.controls import SobelEdges
 from seewhy.metrics.maps import in_cells
 from seewhy.metrics.removal import Insertion
 from seewhy.models import Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.study.score import FEW, RANDOM_MAPS, REDRAWS, Scoring, picture_seed
 from seewhy.study.summary import no_better_than_chance
 from seewhy.verbs import compare

@@ -14,7 +14,7 @@ from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Categories, imagenet
 from seewhy.train.recipe import Recipe
-from seewhy.verbs import evaluate, save_evaluation, train
+from seewhy.verbs import evaluate, train
 from seewhy.verbs.evaluate import _class_index
 from tints import write_tints, write_weights
 
@@ -32,7 +32,7 @@ def mislay(folder, source, target):
 
 def test_figures_and_mistakes_by_hand(folder):
     mislay(folder, "red/00.png", "green/wrong.png")
-    found = evaluate(folder, CLASSIFIER, "colours")
+    found = evaluate(CLASSIFIER, folder, model="colours")
     assert found.evaluation.names == ("red", "green", "blue")
     assert found.evaluation.accuracy.value == 9 / 10
     assert [(each.name, each.pictures, each.right) for each in found.evaluation.classes] == [
@@ -55,7 +55,7 @@ def test_figures_and_mistakes_by_hand(folder):
 def test_the_surest_mistakes_come_first_and_the_others_are_counted(folder):
     for number in range(3):
         mislay(folder, f"red/0{number}.png", f"blue/wrong{number}.png")
-    found = evaluate(folder, CLASSIFIER, "colours", shown=2)
+    found = evaluate(CLASSIFIER, folder, model="colours", shown=2)
     sure = [found.evaluation.confidence[each.index] for each in found.mistakes]
     assert len(sure) == 2
     assert sure == sorted(sure, reverse=True)
@@ -69,7 +69,7 @@ def test_pictures_that_it_learned_from_do_not_count(tmp_path):
     recipe = Recipe(epochs=1, head_epochs=1, batch_size=4)
     trained = train(root, "timm:test_efficientnet", tmp_path / "out", recipe=recipe,
                     weights=tmp_path / "weights.safetensors", device="cpu")  # fmt: skip
-    found = evaluate(root, trained.classifier, trained.model)
+    found = evaluate(trained.classifier, root, model=trained.model)
     kept = {entry.path for entry in trained.parts.validation.entries}
     assert {entry.path for entry in found.pictures.entries} == kept
     assert found.learned == 12
@@ -77,26 +77,26 @@ def test_pictures_that_it_learned_from_do_not_count(tmp_path):
     for path in kept:
         (root / path).unlink()
     with pytest.raises(UsageError, match="learned from every picture"):
-        evaluate(root, trained.classifier, trained.model)
+        evaluate(trained.classifier, root, model=trained.model)
 
 
 def test_a_class_that_it_does_not_know_is_listed(folder):
     mislay(folder, "green", "mauve")
-    found = evaluate(folder, CLASSIFIER, "colours")
+    found = evaluate(CLASSIFIER, folder, model="colours")
     assert len(found.evaluation.truth) == 7
-    assert [path for path, _ in found.failures] == ["mauve/00.png", "mauve/01.png", "mauve/02.png"]
-    assert "no class 'mauve'" in str(found.failures[0][1])
+    assert [each.source for each in found.failures] == ["mauve/00.png", "mauve/01.png", "mauve/02.png"]
+    assert "no class 'mauve'" in str(found.failures[0].error)
 
 
 def test_no_class_that_it_knows_is_refused(folder):
     with pytest.raises(UsageError, match="which knows tabby"):
-        evaluate(folder, replace(CLASSIFIER, given_categories=Categories(("tabby", "owl", "yak"))), "colours")
+        evaluate(replace(CLASSIFIER, given_categories=Categories(("tabby", "owl", "yak"))), folder, model="colours")
 
 
 def test_what_cannot_be_opened_is_listed(folder):
     (folder / "red" / "broken.png").write_bytes(b"no picture")
-    found = evaluate(folder, CLASSIFIER, "colours")
-    assert [path for path, _ in found.failures] == ["red/broken.png"]
+    found = evaluate(CLASSIFIER, folder, model="colours")
+    assert [each.source for each in found.failures] == ["red/broken.png"]
     assert len(found.evaluation.truth) == 10
 
 
@@ -116,8 +116,8 @@ def test_a_folder_may_be_called_by_any_name_of_its_class():
 def test_files_say_what_was_found_and_no_spreadsheet_runs_them(folder):
     name = '=cmd,\'"quoted".png'
     mislay(folder, "red/00.png", f"red/{name}")
-    found = evaluate(folder, CLASSIFIER, "colours")
-    save_evaluation(found, folder.parent / "out")
+    found = evaluate(CLASSIFIER, folder, model="colours")
+    found.save(folder.parent / "out")
     rows = list(csv.DictReader((folder.parent / "out" / "predictions.csv").open(newline="")))
     assert len(rows) == 10
     assert {row["picture"] for row in rows} >= {f"red/{name}"}
@@ -128,7 +128,7 @@ def test_files_say_what_was_found_and_no_spreadsheet_runs_them(folder):
 
 
 def test_without_mistakes_there_is_nothing_to_explain(folder):
-    found = evaluate(folder, CLASSIFIER, "colours")
+    found = evaluate(CLASSIFIER, folder, model="colours")
     assert found.mistakes == []
     assert found.evaluation.accuracy.value == 1
 
@@ -138,6 +138,6 @@ def test_a_single_picture_will_do(tmp_path):
     pixels = np.full((30, 30, 3), 20, np.uint8)
     pixels[..., 2] = 220
     Image(pixels, "blue").to_pil().save(tmp_path / "one" / "red" / "a.png")
-    found = evaluate(tmp_path / "one", CLASSIFIER, "colours")
+    found = evaluate(CLASSIFIER, tmp_path / "one", model="colours")
     assert found.evaluation.accuracy.value == 0
     assert found.mistakes[0].twins is None

@@ -12,7 +12,7 @@ from seewhy.engines import Constant
 from seewhy.errors import BadImage, Cancelled, NonFinite, UnknownName, UsageError
 from seewhy.methods import find_method
 from seewhy.models import Target
-from seewhy.models.black_box import black_box
+from seewhy.models.classifier import black_box
 from seewhy.verbs import Explanations, Request, explain, explain_each
 from seewhy.verbs.explain import CHUNK
 

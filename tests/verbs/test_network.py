@@ -34,8 +34,8 @@ def test_one_bad_picture_does_not_stop_the_rest(tmp_path):
     sources = [tmp_path / "bad.png", good]
     bad, fine = explain_network_each(classifier, sources, NetworkRequest.of(classifier))
     assert isinstance(bad.error, BadImage)
-    assert bad.picture is None
-    assert fine.picture is not None
+    assert bad.value is None
+    assert fine.value is not None
     assert fine.source == str(good)
 
 

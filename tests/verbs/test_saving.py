@@ -8,7 +8,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.methods import Explanation, RegionWeights
 from seewhy.models import Target
-from seewhy.verbs import save_each
+from seewhy.verbs import ExplanationWriter, write_explanations
 from seewhy.verbs.saving import folder_names
 
 REGIONS = RegionWeights(np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0]))
@@ -35,8 +35,7 @@ def names_in(folder):
 
 def test_an_explanation_lies_in_the_folder_of_its_photo_and_method(tmp_path):
     made = explanation()
-    (found,) = save_each([outcome("photos/cat.png", made)], tmp_path)
-    assert found == (outcome("photos/cat.png", made), tmp_path / "cat")
+    assert ExplanationWriter(tmp_path).add(outcome("photos/cat.png", made)) == tmp_path / "cat"
     folder = tmp_path / "cat/grad-cam"
     assert names_in(tmp_path / "cat") == {"grad-cam"}
     assert names_in(folder) == {"values.npy", "image.png", "picture.png", "manifest.json"}
@@ -51,21 +50,22 @@ def test_each_outcome_is_saved_as_it_comes(tmp_path):
             yield outcome(f"{place}.png")
             assert (tmp_path / f"{place}/grad-cam/values.npy").is_file()
 
-    assert [folder.name for _, folder in save_each(coming(), tmp_path)] == ["0", "1"]
+    assert write_explanations(coming(), tmp_path) == tmp_path / "report.html"
+    assert names_in(tmp_path) == {"0", "1", "report.html"}
 
 
 def test_of_a_photo_that_failed_nothing_is_written(tmp_path):
     failed = Outcome("broken.png", error=BadImage("empty", "it holds no bytes at all"))
-    assert [each for each, _ in save_each([failed], tmp_path)] == [failed]
-    assert names_in(tmp_path) == set()
+    write_explanations([failed], tmp_path)
+    assert names_in(tmp_path) == {"report.html"}
 
 
 def test_several_classes_of_a_method_of_regions_lie_side_by_side_in_one_picture(tmp_path):
     classes = [of_regions("tiger cat", 280), of_regions("tabby", 282)]
-    list(save_each([outcome("one.png", classes[0], explanation()), outcome("two.png", *classes)], tmp_path))
+    write_explanations([outcome("one.png", classes[0], explanation()), outcome("two.png", *classes)], tmp_path)
     assert names_in(tmp_path / "one") == {"lime", "grad-cam"}
     assert names_in(tmp_path / "two") == {"lime--tiger-cat", "lime--tabby", "lime--classes.png"}
-    list(save_each([outcome("maps.png", about("tiger cat"), about("tabby", 282))], tmp_path))
+    write_explanations([outcome("maps.png", about("tiger cat"), about("tabby", 282))], tmp_path)
     assert names_in(tmp_path / "maps") == {"grad-cam--tiger-cat", "grad-cam--tabby"}
 
 
@@ -83,8 +83,8 @@ def test_several_classes_of_a_method_of_regions_lie_side_by_side_in_one_picture(
     ],
 )
 def test_no_photo_lies_in_the_folder_of_another(tmp_path, sources, folders):
-    saved = list(save_each([outcome(source) for source in sources], tmp_path))
-    assert [folder.relative_to(tmp_path).as_posix() for _, folder in saved] == folders
+    writer = ExplanationWriter(tmp_path)
+    assert [writer.add(outcome(source)).relative_to(tmp_path).as_posix() for source in sources] == folders
     assert names_in(tmp_path) == set(folders)
 
 
@@ -117,7 +117,7 @@ def test_layer_and_class_are_named_only_where_they_tell_two_apart():
 )
 def test_no_explanation_overwrites_another(tmp_path, labels):
     several = tuple(about(label, 280 + place) for place, label in enumerate(labels))
-    list(save_each([outcome("cat.png", *several)], tmp_path))
+    write_explanations([outcome("cat.png", *several)], tmp_path)
     found = {Explanation.load(folder).target for folder in (tmp_path / "cat").iterdir()}
     assert found == {each.target for each in several}
 
@@ -126,12 +126,12 @@ def test_names_cannot_leave_the_folder(tmp_path):
     out = tmp_path / "out"
     nasty = "../../../escaped"
     escaping = [about(nasty, 280, layer=nasty), about("..", 281, layer=".."), about("\0\n/", 282, layer="..")]
-    list(save_each([outcome(f"{nasty}/..", *escaping), outcome("..", *escaping)], out))
+    write_explanations([outcome(f"{nasty}/..", *escaping), outcome("..", *escaping)], out)
     assert names_in(tmp_path) == {"out"}
     assert sum(path.name == "manifest.json" for path in out.rglob("*")) == 6
     assert all(len(path.relative_to(out).parts) == 3 for path in out.rglob("*.npy"))
 
 
 def test_a_photo_keeps_its_own_name_inside(tmp_path):
-    list(save_each([outcome("a/cat.png", explanation(image=photo("my cat.png")))], tmp_path))
+    write_explanations([outcome("a/cat.png", explanation(image=photo("my cat.png")))], tmp_path)
     assert Explanation.load(tmp_path / "cat/grad-cam").image.name == "my cat.png"

@@ -82,13 +82,14 @@ def test_what_nobody_admitted_is_not_opened(tmp_path):
         ModelCache((DEFAULT_MODEL,), "cpu").get(TeachResult("mine", tmp_path).model)
 
 
-def test_folders_have_secret_names_and_old_ones_go(tmp_path):
-    first, second = new_training_folder(tmp_path), new_training_folder(tmp_path)
+def test_folders_have_secret_names_and_old_ones_go(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEWHY_HOME", str(tmp_path))
+    first, second = new_training_folder(), new_training_folder()
     assert len({first.name, second.name}) == 2
     assert len(first.name) >= 32
     for folder in (first, second):
         (folder / "pictures").mkdir(parents=True)
     os.utime(first, (0, 0))
-    delete_old_trainings(tmp_path)
+    delete_old_trainings()
     assert not first.exists()
     assert second.exists()

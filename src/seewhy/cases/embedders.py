@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.models.encoders import Encoder, load_encoder
+from seewhy.models.load import Encoder, load_encoder
 
 LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seewhy.draw import Tile, fit, kept_overlay, overlay, panel, peak, region_overlay
+from seewhy.draw import Tile, crop, fit, kept_overlay, overlay, panel, peak, region_overlay
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -24,17 +24,17 @@ LONGEST = 640
 
 def seen_picture(image: Image, view: View, longest: int = LONGEST) -> np.ndarray:
     """What the network saw of the picture; RGB uint8."""
-    return fit(_cut(image, view)[0], longest)
+    return fit(crop(image.pixels, view)[0], longest)
 
 
 def similarity_pictures(maps: SimilarityMaps, image: Image, other: Image, longest: int = LONGEST) -> list[np.ndarray]:
     """Both pictures with the areas that make them alike, on one scale; RGB uint8."""
     limit = peak(maps.own, maps.other, signed=maps.signed) or None
     return [
-        overlay(*_spread(each, view, values), signed=maps.signed, limit=limit, longest=longest)
-        for each, values, view in (
-            (image, maps.own, maps.own_view),
-            (other, maps.other, maps.other_view),
+        overlay(pixels, values, within, signed=maps.signed, limit=limit, longest=longest)
+        for values, (pixels, within) in (
+            (maps.own, crop(image.pixels, maps.own_view)),
+            (maps.other, crop(other.pixels, maps.other_view)),
         )
     ]
 
@@ -51,7 +51,7 @@ def removal_picture(removal: Removal, image: Image) -> np.ndarray:
     """The picture with what was hidden in grey; RGB uint8."""
     keep = np.ones(int(removal.labels.max()) + 1, bool)
     keep[list(removal.hidden)] = False
-    pixels, view = _cut(image, removal.view)
+    pixels, view = crop(image.pixels, removal.view)
     return kept_overlay(pixels, removal.labels, keep, view, longest=LONGEST)
 
 
@@ -59,7 +59,7 @@ def twins_panel(twins: Twins) -> Picture:
     """The picture, and beside it its twins, each with the areas that make it one."""
     best = twins.predictions[0]
     return panel(
-        *_cut(twins.image, twins.twins[0].maps.own_view),
+        *crop(twins.image.pixels, twins.twins[0].maps.own_view),
         [_tile(twins, twin) for twin in twins.twins],
         title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
         caption="In colour what makes a twin like the picture.",
@@ -78,18 +78,5 @@ def _cells(swap: Swap, image: Image, cells: list[Cell], view: View) -> np.ndarra
     names = {row * swap.width + column: str(number) for number, (row, column) in enumerate(cells, start=1)}
     weights = np.zeros(labels.size)
     weights[list(names)] = 1
-    pixels, within = _cut(image, view)
+    pixels, within = crop(image.pixels, view)
     return region_overlay(pixels, labels, weights, within, names=names, longest=LONGEST)
-
-
-def _spread(image: Image, view: View, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, View]:
-    pixels, within = _cut(image, view)
-    return pixels, values, within
-
-
-def _cut(image: Image, view: View) -> tuple[np.ndarray, View]:
-    """The view to the nearest pixel, and its box among these."""
-    left, top, right, bottom = map(round, view)
-    rows, columns = slice(max(top, 0), max(bottom, top + 1)), slice(max(left, 0), max(right, left + 1))
-    pixels = np.ascontiguousarray(image.pixels[rows, columns])
-    return pixels, (0, 0, pixels.shape[1], pixels.shape[0])

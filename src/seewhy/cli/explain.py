@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
-from seewhy.errors import SeewhyError
+from seewhy.cli.console import note
+from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.core.outcome import Outcome
 
 if TYPE_CHECKING:
-    from seewhy.core.outcome import Outcome
-    from seewhy.core.progress import Progress
+    from seewhy.methods import Explanation
 
 
+@command("model weights out seed device")
 def explain(
+    run: Run,
     images: options.Images,
     method: Annotated[
         str,
@@ -56,19 +57,11 @@ def explain(
         str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.", show_default=False)
     ] = None,
     opacity: Annotated[float, typer.Option(help="Of the strongest evidence, above 0 and at most 1.")] = 0.8,
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
-    out: options.Out = Path("seewhy-out"),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
-    from seewhy.models import load
-    from seewhy.report import write_explain_report
-    from seewhy.verbs import BEST, Request, best_method, explain_each, save_each
+    from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
 
     sources = find_images(images)
     colors = Colors(opacity, cmap)
@@ -77,45 +70,29 @@ def explain(
         given["reference"] = open_image(reference)
     if background:
         given["background"] = options.parse_background(background)
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, device)
+    classifier = run.load()
     methods = options.split(method)
     if calibrate or methods == [BEST]:
-        with progress_bar() as progress:
+        with run.progress() as progress:
             name, why = best_method(classifier, calibrate, progress)
         methods = [name]
         note(f"best method: {why}")
-    request = Request.of(
-        classifier,
-        methods,
-        target or (),
-        layers=options.split(layer or ""),
-        top=top,
-        seed=seed,
-        **given,
-    )
+    layers = options.split(layer or "")
+    request = Request.of(classifier, methods, target or (), layers=layers, top=top, seed=run.seed, **given)
+    rows: list[list[str]] = []
     manifests: list[dict[str, Any]] = []
-    failures: list[tuple[str, SeewhyError]] = []
-
-    def saved(progress: Progress) -> Iterator[tuple[Outcome, Path]]:
-        for outcome, folder in save_each(explain_each(classifier, sources, request, progress), out, colors):
-            if outcome.error:
-                failures.append((outcome.source, outcome.error))
-            manifests.extend(each.manifest() for each in outcome.value or ())
-            yield outcome, folder
-
-    with progress_bar() as progress:
-        report = write_explain_report(out, saved(progress), colors)
-    if json:
-        print_json(manifests)
-    else:
-        print_table("", ["image", "why", "probability", "method", "layer"], [_row(each) for each in manifests])
-    note(f"report: {report}")
-    finish(failures, len(sources))
+    failures: list[Outcome[Any]] = []
+    writer = ExplanationWriter(run.out, colors)
+    with run.progress() as progress:
+        for outcome in explain_each(classifier, sources, request, progress):
+            writer.add(outcome)
+            failures += [outcome] if outcome.error else []
+            rows += map(_row, outcome.value or ())
+            manifests += [each.manifest() for each in outcome.value or () if run.json]
+        report = writer.close()
+    table = Table(["image", "why", "probability", "method", "layer"], rows)
+    return Answer(manifests, [table], report=report, failures=failures, asked=len(sources))
 
 
-def _row(manifest: dict[str, Any]) -> list[str]:
-    found = manifest["explanation"]
-    likely = {each["index"]: each["probability"] for each in found["predictions"]}
-    probability = f"{likely[found['target']['index']]:.1%}"
-    return [manifest["image"]["name"], found["target_label"], probability, found["method"], found["layer"] or ""]
+def _row(found: Explanation) -> list[str]:
+    return [found.image.name, found.target_label, f"{found.probability:.1%}", found.method, found.layer or ""]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import print_json, print_table, waiting
+from seewhy.cli.console import waiting
+from seewhy.cli.run import Answer, Run, Table, command
 
 app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 
@@ -15,98 +17,70 @@ Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such
 
 
 @app.command()
-def models(pattern: Pattern = "", json: options.Json = False) -> None:
+@command()
+def models(pattern: Pattern = "") -> Answer:
     """Every model name that `--model` understands."""
     from seewhy.models import list_models
 
     with waiting("asking torchvision and timm"):
         names = [name for name in list_models() if pattern in name]
-    if json:
-        print_json(names)
-        return
-    print_table("", ["model"], [[name] for name in names])
+    return Answer(names, [Table(["model"], [[name] for name in names])])
 
 
 @app.command()
-def layers(
-    pattern: Pattern = "",
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
-    json: options.Json = False,
-) -> None:
+@command("model weights")
+def layers(run: Run, pattern: Pattern = "") -> Answer:
     """A model's layers in the order they run; the star marks the one that CAM methods take by default."""
-    from seewhy.models import load
-
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, "cpu")
+    classifier = replace(run, device="cpu").load()
+    with waiting("reading layers"):
         # Of a layer that runs several times, the last run is what methods see.
         once = {layer.name: layer for layer in classifier.layers}
-        found = [layer for layer in once.values() if layer.grid and pattern in layer.name]
-    if json:
-        print_json([{"name": each.name, "kind": each.kind, "shape": list(each.shape[1:])} for each in found])
-        return
+    found = [(each, each.grid) for each in once.values() if each.grid and pattern in each.name]
     rows = [
         [
             "*" if each.name == classifier.default_layer else "",
             each.name,
             each.kind,
-            f"{each.grid.channels} maps of {each.grid.height} × {each.grid.width}" if each.grid else "",
+            f"{grid.channels} maps of {grid.height} × {grid.width}",
         ]
-        for each in found
+        for each, grid in found
     ]
-    print_table(classifier.name, ["", "layer", "kind", "what it puts out"], rows)
+    return Answer(
+        [{"name": each.name, "kind": each.kind, "shape": list(each.shape[1:])} for each, _ in found],
+        [Table(["", "layer", "kind", "what it puts out"], rows, classifier.name)],
+    )
 
 
 @app.command()
-def methods(pattern: Pattern = "", json: options.Json = False) -> None:
+@command()
+def methods(pattern: Pattern = "") -> Answer:
     """Every method, with the question it answers and what it costs."""
     from seewhy.methods import list_methods
 
     found = [info for info in list_methods() if pattern in info.name or pattern in info.family]
-    if json:
-        print_json(
-            [
-                {
-                    "name": each.name,
-                    "title": each.title,
-                    "family": each.family,
-                    "question": each.question,
-                    "paper": each.paper,
-                    "arxiv": each.arxiv,
-                    "needs": sorted(each.needs),
-                    "cost": each.cost,
-                }
-                for each in found
-            ]
-        )
-        return
     rows = [[each.name, each.family, each.question, each.cost, each.paper] for each in found]
-    print_table("", ["method", "family", "question", "cost", "paper"], rows)
+    return Answer(
+        _plain(found, "name title family question paper arxiv needs cost"),
+        [Table(["method", "family", "question", "cost", "paper"], rows)],
+    )
 
 
 @app.command()
-def metrics(pattern: Pattern = "", json: options.Json = False) -> None:
+@command()
+def metrics(pattern: Pattern = "") -> Answer:
     """Every metric, with the question it answers."""
     from seewhy.metrics import list_metrics
 
     found = [info for info in list_metrics() if pattern in info.name or pattern in info.family]
-    if json:
-        print_json(
-            [
-                {
-                    "name": each.name,
-                    "title": each.title,
-                    "family": each.family,
-                    "higher_is_better": each.higher_is_better,
-                    "question": each.question,
-                    "paper": each.paper,
-                    "arxiv": each.arxiv,
-                    "needs": sorted(each.needs),
-                }
-                for each in found
-            ]
-        )
-        return
     better = {True: "higher", False: "lower"}
     rows = [[each.name, each.family, better[each.higher_is_better], each.question, each.paper] for each in found]
-    print_table("", ["metric", "family", "better", "question", "paper"], rows)
+    return Answer(
+        _plain(found, "name title family higher_is_better question paper arxiv needs"),
+        [Table(["metric", "family", "better", "question", "paper"], rows)],
+    )
+
+
+def _plain(found: Iterable[Any], names: str) -> list[dict[str, Any]]:
+    """These attributes of each, as plain JSON values."""
+    rows = [{name: getattr(each, name) for name in names.split()} for each in found]
+    return [{**row, "needs": sorted(row["needs"])} for row in rows]

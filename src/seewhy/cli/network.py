@@ -51,7 +51,6 @@ def explain(
     from seewhy.core.files import photo_folders
     from seewhy.images import find_images
     from seewhy.models import load
-    from seewhy.network.storage import manifest
     from seewhy.network.words import naming_of
     from seewhy.report import write_network_report
     from seewhy.verbs import NetworkRequest, explain_network_each
@@ -72,10 +71,10 @@ def explain(
         for outcome, folder in zip(outcomes, photo_folders(map(str, sources), out), strict=True):
             if outcome.error:
                 failures.append((outcome.source, outcome.error))
-            elif outcome.picture:
-                views.append(outcome.picture.view)
-                manifests.append(manifest(outcome.picture.view, outcome.picture.words))
-                yield outcome.picture, outcome.picture.save(folder / "network")
+            elif outcome.value:
+                views.append(outcome.value.view)
+                manifests.append(outcome.value.to_dict())
+                yield outcome.value, outcome.value.save(folder / "network")
 
     with progress_bar() as progress:
         report = write_network_report(out, saved(progress), failures)
@@ -121,7 +120,7 @@ def global_(
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
     from seewhy.models import load
-    from seewhy.network.groups import find_classes, read_groups
+    from seewhy.network.concepts import find_classes, read_groups
     from seewhy.network.words import lexicon
     from seewhy.people.store import open_store
     from seewhy.report.global_view import global_manifest, write_global_report

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+from seewhy.cli.console import waiting
+from seewhy.cli.run import Answer, Run, Table, command
 
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "
@@ -21,10 +22,10 @@ Simulated = Annotated[bool, typer.Option("--simulated", help="Of simulated playe
 
 
 @app.command()
+@command("model weights seed device")
 def rounds(
+    run: Run,
     images: options.Images,
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
     overlap: Annotated[int, typer.Option(min=1, help="So many different players answer each round.")] = 3,
     target: Annotated[
         str | None, typer.Option(help="Class index or name. Default: what the model predicts.", show_default=False)
@@ -38,20 +39,15 @@ def rounds(
         typer.Option("--gold", help="A check of players: one round a picture, for all; give plain pictures."),
     ] = False,
     simulated: Annotated[bool, typer.Option("--simulated", help="For simulated players alone.")] = False,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Make a round for each cluster that the network finds in each picture."""
     from seewhy.images import find_images
-    from seewhy.models import load
     from seewhy.people.store import open_store
     from seewhy.verbs.people import make_rounds
 
     sources = find_images(images)
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, device)
-    with open_store() as store, progress_bar() as progress:
+    classifier = run.load()
+    with open_store() as store, run.progress() as progress:
         made = make_rounds(
             classifier,
             sources,
@@ -62,85 +58,80 @@ def rounds(
             layers=options.split(layer),
             gold=gold,
             simulated=simulated,
-            seed=seed,
+            seed=run.seed,
             progress=progress,
         )
-    good = [(each.source, each.value.rounds, each.value.new) for each in made if each.value]
-    if json:
-        print_json([{"image": source, "rounds": rounds, "new": new} for source, rounds, new in good])
-    else:
-        print_table("", ["image", "rounds", "new"], [list(map(str, each)) for each in good])
-    finish([(each.source, each.error) for each in made if each.error], len(made))
+    good = [{"image": each.source, **asdict(each.value)} for each in made if each.value]
+    failures = [each for each in made if each.error]
+    return Answer(good, [_table(["image", "rounds", "new"], good)], failures=failures, asked=len(made))
 
 
 @app.command()
+@command()
 def export(
+    run: Run,
     out: Annotated[Path, typer.Option(help="Folder for people.jsonl, masks.json (COCO) and answers.csv.")] = Path(
         "seewhy-people"
     ),
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Write everything that people did into files that other programs read."""
     from seewhy.people.store import open_store
     from seewhy.verbs.people import export_people
 
     with open_store() as store, waiting("writing"):
-        counts = export_people(store, out)
-    if json:
-        print_json(counts)
-    else:
-        print_table("", ["file", "records"], [[str(out / name), str(count)] for name, count in counts.items()])
+        counts = export_people(store, run.out)
+    return Answer(
+        counts, [Table(["file", "records"], [[str(out / name), str(count)] for name, count in counts.items()])]
+    )
 
 
 @app.command("import")
+@command()
 def import_(
+    _run: Run,
     source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.", show_default=False)
     ] = None,
     player: Annotated[str, typer.Option(help="Who drew the masks of a COCO file that names nobody.")] = "imported",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Add what a file holds and the store does not; what the two know differently is refused."""
     from seewhy.people.store import open_store
     from seewhy.verbs.people import import_people
 
     with open_store() as store, waiting(f"reading {source}"):
         new = import_people(store, source, images, player)
-    if json:
-        print_json(new)
-    else:
-        print_table("", ["kind", "new"], [[kind, str(count)] for kind, count in sorted(new.items())])
+    return Answer(new, [Table(["kind", "new"], [[kind, str(count)] for kind, count in sorted(new.items())])])
 
 
 @app.command()
-def agreement(simulated: Simulated = False, json: options.Json = False) -> None:
+@command()
+def agreement(_run: Run, simulated: Simulated = False) -> Answer:
     """Say how far people agree on classes and areas, and how far to rely on each."""
     from seewhy.people.agreement import agreement
     from seewhy.people.store import open_store
 
     with open_store() as store:
         found = agreement(store, simulated=simulated)
-    if json:
-        print_json({"simulated": simulated, **asdict(found)})
-        return
     who = "simulated players" if simulated else "people"
     layers = [[layer, _number(alpha)] for layer, alpha in found.layers.items()]
-    print_table("", ["guesses of", "Krippendorff's α"], [[f"all {who}", _number(found.alpha)], *layers])
     areas = [[each.image, each.label, str(each.players), _number(each.iou)] for each in found.areas]
-    if areas:
-        print_table("Masks", ["picture", "label", "players", "mean IoU"], areas)
     players = [
         [_marked(each.player, simulated=each.simulated), str(each.guesses), _number(each.ability),
          f"{each.gold_right} of {each.gold}", _number(each.shared_words)]
         for each in found.players
     ]  # fmt: skip
-    if players:
-        print_table("Players", ["player", "guesses", "ability", "gold rounds right", "shared words"], players)
+    tables = [
+        Table(["guesses of", "Krippendorff's α"], [[f"all {who}", _number(found.alpha)], *layers]),
+        Table(["picture", "label", "players", "mean IoU"], areas, "Masks"),
+        Table(["player", "guesses", "ability", "gold rounds right", "shared words"], players, "Players"),
+    ]
+    return Answer({"simulated": simulated, **asdict(found)}, [each for each in tables if each.rows])
 
 
 @app.command()
-def leaderboard(simulated: Simulated = False, json: options.Json = False) -> None:
+@command()
+def leaderboard(_run: Run, simulated: Simulated = False) -> Answer:
     """Say who has how many points."""
     from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
@@ -149,46 +140,38 @@ def leaderboard(simulated: Simulated = False, json: options.Json = False) -> Non
     with open_store() as store:
         found = leaderboard(answers(store, simulated=simulated))
         left = open_seats(store, simulated=simulated)
-    if json:
-        print_json([{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)])
-    else:
-        rows = [
-            [str(rank), _marked(each.player, simulated=each.simulated),
-             *map(str, (each.points, each.won, each.lost, each.resigned))]
-            for rank, each in enumerate(found, start=1)
-        ]  # fmt: skip
-        print_table("", ["", "player", "points", "won", "lost", "resigned"], rows)
-    note(f"answers still asked for: {left}")
+    ranked = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
+    shown = [{**each, "player": _marked(each["player"], simulated=each["simulated"])} for each in ranked]
+    table = _table(["rank", "player", "points", "won", "lost", "resigned"], shown)
+    return Answer(ranked, [table], [f"answers still asked for: {left}"])
 
 
 @app.command()
+@command("seed")
 def simulate(
+    run: Run,
     players: Annotated[int, typer.Option(min=1, help="How many play.")] = 10,
     careless: Annotated[float, typer.Option(min=0, max=1, help="Share of players who answer at random.")] = 0.2,
     hostile: Annotated[float, typer.Option(min=0, max=1, help="Share of players who mean harm.")] = 0.1,
-    seed: options.Seed = 0,
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Let simulated players answer the rounds that `rounds --simulated` made; people's rounds stay untouched."""
     from seewhy.people.simulate import simulate
     from seewhy.people.store import open_store
 
-    with open_store() as store, progress_bar() as progress:
-        given = simulate(store, players, careless, hostile, seed, progress)
-    if json:
-        print_json({"simulated_answers": given})
-    else:
-        print_table("", ["simulated answers"], [[str(given)]])
-    if not given:
-        note("there was nothing to play; `seewhy people rounds IMAGES --simulated` makes rounds for simulated players")
+    with open_store() as store, run.progress() as progress:
+        given = simulate(store, players, careless, hostile, run.seed, progress)
+    lacking = "there was nothing to play; `seewhy people rounds IMAGES --simulated` makes rounds for simulated players"
+    table = Table(["simulated answers"], [[str(given)]])
+    return Answer({"simulated_answers": given}, [table], [] if given else [lacking])
 
 
 @app.command()
+@command("weights device")
 def words(
+    run: Run,
     model: Annotated[
         str | None, typer.Option(help="Only what was said about this model. Default: about all.", show_default=False)
     ] = None,
-    weights: options.Weights = None,
     encoder: Annotated[
         str, typer.Option(help="Sentence encoder: the bundled one, a name on the Hugging Face hub, or a folder.")
     ] = "bundled:all-minilm-l6-v2",
@@ -196,31 +179,30 @@ def words(
         bool, typer.Option("--classic", help="As many groups as have the best silhouette, as in the paper.")
     ] = False,
     simulated: Simulated = False,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Clean and group the words that people typed, and say what each group is called."""
-    from seewhy.models import load
     from seewhy.network.words import lexicon
     from seewhy.people.store import open_store
     from seewhy.words import group_by_distance, group_by_silhouette
 
+    classifier = run.load() if model else None
     with waiting("reading words"), open_store() as store:
-        classifier = load(model, weights, device) if model else None
         group = group_by_silhouette if classic else group_by_distance
         found = lexicon(store, classifier, simulated=simulated, encoder=encoder, group=group).vocabulary
-    if json:
-        print_json({"simulated": simulated, **asdict(found)})
-        return
     rows = [
         [label.about, label.name, str(label.count), ", ".join(text for text, _ in label.phrases)]
         for label in found.labels
     ]
-    print_table("", ["guessed class", "label", "said", "as typed"], [list(map(_plain, row)) for row in rows])
-    for reason, count in found.dropped.items():
-        note(f"{count} dropped: {reason}")
+    notes = [f"{count} dropped: {reason}" for reason, count in found.dropped.items()]
     if not found.labels:
-        note("nobody has typed any words yet" if not simulated else "no simulated player has typed any words yet")
+        notes.append("no simulated player has typed any words yet" if simulated else "nobody has typed any words yet")
+    table = Table(["guessed class", "label", "said", "as typed"], [list(map(_plain, row)) for row in rows])
+    return Answer({"simulated": simulated, **asdict(found)}, [table], notes)
+
+
+def _table(columns: list[str], rows: list[dict[str, Any]]) -> Table:
+    """These columns of the rows."""
+    return Table(columns, [[str(row[column]) for column in columns] for row in rows])
 
 
 def _number(value: float | None) -> str:

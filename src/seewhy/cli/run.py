@@ -96,26 +96,30 @@ def cell_text(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def command(shared: str = "") -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
-    Its first parameter is the `Run`. An option that it declares itself, such as an `out` of another default, counts
-    in the run, too.
+    A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
+    differs, too, is declared by the function itself and counts in the run as well.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+        parameters = inspect.signature(body, eval_str=True).parameters
+        own = [each for each in parameters.values() if each.name != "run"]
         named = {each.name for each in own}
         added = [
-            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=SHARED[each][1], annotation=SHARED[each][0])
-            for each in [*shared.split(), "json"]
-            if each not in named
+            inspect.Parameter(
+                each, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(each, default), annotation=annotation
+            )
+            for each, (annotation, default) in SHARED.items()
+            if each in {*shared.split(), "json"} - named
         ]
 
         def run_command(**given: Any) -> None:
             common = {key: value for key, value in given.items() if key in SHARED}
             run = Run(**common)
-            tell(run, body(run, **{key: value for key, value in given.items() if key in named}))
+            asked = {key: value for key, value in given.items() if key in named}
+            tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
 
         run_command.__name__, run_command.__doc__ = body.__name__, body.__doc__
         run_command.__annotations__ = {each.name: each.annotation for each in (*own, *added)}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_table
+from seewhy.cli.console import progress_table
+from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 
-if TYPE_CHECKING:
-    from seewhy.train.finetune import Training
 
-
+@command("weights seed device")
 def train(
+    run: Run,
     folder: Annotated[
         Path, typer.Argument(help="A sub-folder of pictures for each class, or train/ and val/ that hold these.")
     ],
@@ -54,13 +55,9 @@ def train(
         typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.", show_default=False),
     ] = None,
     classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
-    weights: options.Weights = None,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
-    from seewhy.report import write_train_report
+    from seewhy.report.evaluate import share_words
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
     from seewhy.train.recipe import find_recipe
     from seewhy.verbs import train
@@ -83,17 +80,21 @@ def train(
             out,
             recipe=chosen,
             classes=options.split(classes),
-            weights=weights,
-            seed=seed,
-            device=device,
+            weights=run.weights,
+            seed=run.seed,
+            device=run.device,
             progress=progress,
             tell=lambda epoch: tell(epoch_row(epoch)),
         )
-    report = write_train_report(found)
-    _tell(found, json=json)
-    note(f"report: {report}")
-    note(f"every other command opens it: --model {found.model}")
-    finish(found.failures, sum(len(part.entries) for part in found.parts.named.values()))
+    rows = [[part, f"{len(each.truth)}", share_words(each.accuracy)] for part, each in found.evaluations.items()]
+    return Answer(
+        found.to_dict(),
+        [Table(["part", "pictures", "accuracy"], rows, found.model)],
+        [*found.parts.notes, f"every other command opens it: --model {found.model}"],
+        report=found.out / "report.html",
+        failures=[Outcome(path, error=error) for path, error in found.failures],
+        asked=sum(len(part.entries) for part in found.parts.named.values()),
+    )
 
 
 def _shares(text: str) -> tuple[float, ...] | None:
@@ -102,16 +103,3 @@ def _shares(text: str) -> tuple[float, ...] | None:
     except ValueError:
         raise UsageError(f"--split is one share, such as 0.7, or three, such as 0.6,0.2,0.2; not '{text}'") from None
     return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
-
-
-def _tell(found: Training, *, json: bool) -> None:
-    if json:
-        metrics = {part: each.to_dict() for part, each in found.evaluations.items()}
-        print_json({"model": found.model, "classes": list(found.parts.classes), "metrics": metrics})
-        return
-    from seewhy.report.judging import share_words
-
-    rows = [[part, f"{len(each.truth)}", share_words(each.accuracy)] for part, each in found.evaluations.items()]
-    print_table(found.model, ["part", "pictures", "accuracy"], rows)
-    for each in found.parts.notes:
-        note(each)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 
+from seewhy.core.nearest import nearest
 from seewhy.errors import UnknownName
 
 _JOINTS = re.compile(r"[^a-z0-9:]")
@@ -34,17 +34,8 @@ def canonical(name: str, known: Iterable[str], kind: str = "name", cure: str = "
         raise UnknownName(f"'{name}' may be any of {', '.join(sorted(alike))}; write the {kind} in full")
     if alike:
         return alike[0]
-    found = ", ".join(nearest(name, names)) or cure or ", ".join(sorted(names))
-    raise UnknownName(f"there is no {kind} '{name}'; nearest: {found}")
-
-
-def nearest(name: str, known: Iterable[str], most: int = 4, cutoff: float = 0.3) -> list[str]:
-    """The `most` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
-
-    >>> nearest("methd", ["method", "target"])
-    ['method']
-    """
-    return get_close_matches(name.lower().replace("_", "-"), [*known], n=most, cutoff=cutoff)
+    near = nearest(name.lower().replace("_", "-"), names, cutoff=0.3)
+    raise UnknownName(f"there is no {kind} '{name}'; nearest: {', '.join(near) or cure or ', '.join(sorted(names))}")
 
 
 def _squeezed(name: str) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from seewhy.draw.bars import bars, bars_svg, percent
-from seewhy.draw.boxes import boxed
+from seewhy.draw.canvas import data_uri, photo_uri, png_bytes
+from seewhy.draw.charts import (
+    Confidence,
+    Dot,
+    Weight,
+    bars,
+    bars_svg,
+    confusion_svg,
+    curves_svg,
+    epochs_svg,
+    intervals_svg,
+    percent,
+    reliability_svg,
+    spark_svg,
+    weight_bars,
+    weight_bars_svg,
+)
 from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
-from seewhy.draw.curves import curves_svg
 from seewhy.draw.display import display
-from seewhy.draw.encode import data_uri, photo_uri, png_bytes
-from seewhy.draw.epochs import epochs_svg
-from seewhy.draw.grid import GridRow, grid_html, grid_picture
-from seewhy.draw.intervals import Dot, intervals_svg
-from seewhy.draw.judging import Confidence, confusion_svg, reliability_svg
-from seewhy.draw.legend import Legend
-from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
-from seewhy.draw.panel import Tile, panel, tile
+from seewhy.draw.overlay import NOTHING, View, blank, boxed, crop, cut, fit, overlay, photo, spotlight
+from seewhy.draw.panel import GridRow, Legend, Tile, grid_html, grid_picture, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
-from seewhy.draw.spotlight import cut, spotlight
-from seewhy.draw.weights import Weight, weight_bars, weight_bars_svg
 
 __all__ = [
     "NOTHING",
@@ -36,6 +42,7 @@ __all__ = [
     "boxed",
     "colorize",
     "confusion_svg",
+    "crop",
     "curves_svg",
     "cut",
     "data_uri",
@@ -56,6 +63,7 @@ __all__ = [
     "region_overlay",
     "reliability_svg",
     "scale",
+    "spark_svg",
     "spotlight",
     "tile",
     "weight_bars",

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from math import ceil, isfinite
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.sparse import csr_array
 
-from seewhy.draw.colors import OURS, Colors, Map, Pixels, colorize, grey, scale
+from seewhy.draw.colors import OURS, Colors, Map, blend, grey, pale, rounded, scale
 from seewhy.draw.text import label
-from seewhy.errors import BadImage, UsageError
+from seewhy.errors import BadImage, ExplainError, UsageError
+from seewhy.images.image import Pixels
 
 View: TypeAlias = tuple[float, float, float, float]
 LONGEST = 900
 NOTHING = "no evidence found"
+DUSK, DAWN = 0.25, 0.8  # of a spotlight's range: all pale below, fully lit above
+THIN, SHARE = 2, 80  # a box's line in pixels at least, and in parts of the picture's shorter side
 
 
 def overlay(
@@ -51,7 +54,63 @@ def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
 def blank(pixels: Pixels, view: View, words: str = NOTHING, *, longest: int = LONGEST) -> Pixels:
     """The photo in neutral grey under `words`: the picture of a map that found nothing."""
     shown, box = displayed(pixels, view, longest)
-    return label(frame(_bytes(pale(shown)), shown, box), words)
+    return label(frame(rounded(pale(shown)), shown, box), words)
+
+
+def spotlight(pixels: Pixels, values: Map) -> Pixels:
+    """RGB `(h, w, 3)` lit by a map of any grid over it, which is stretched to [0, 1]; a flat one leaves all pale.
+
+    Raises:
+        ExplainError: the map is not finite or 2-D.
+    """
+    checked = np.asarray(values, np.float32)
+    if checked.ndim != 2 or not np.isfinite(checked).all():
+        raise ExplainError(f"a map to light a photo by is (h, w) and finite, not {checked.shape}")
+    low, high = float(checked.min()), float(checked.max())
+    unit = (checked - low) / (high - low) if high > low else np.zeros_like(checked)
+    height, width = pixels.shape[:2]
+    spread = resample(unit, (0, 0, width, height), (height, width))[..., None]
+    rise = ((spread - DUSK) / (DAWN - DUSK)).clip(0, 1)
+    light = rise * rise * (3 - 2 * rise)
+    unlit = pale(pixels)
+    return (unlit + light * (pixels - unlit)).round().astype(np.uint8)
+
+
+def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
+    """The RGB photo at display size with `box`, (left, top, right, bottom) in its pixels, outlined."""
+    shown = fit(pixels, longest)
+    across, down = shown.shape[1] / pixels.shape[1], shown.shape[0] / pixels.shape[0]
+    left, top = max(round(box[0] * across), 0), max(round(box[1] * down), 0)
+    right, bottom = min(round(box[2] * across), shown.shape[1]) - 1, min(round(box[3] * down), shown.shape[0]) - 1
+    canvas = Image.fromarray(shown)
+    pen = ImageDraw.Draw(canvas)
+    width = max(THIN, min(shown.shape[:2]) // SHARE)
+    # White between black, so that it shows on any photo; all of it inside the box.
+    for inset, colour in enumerate(["black", *["white"] * width, "black"]):
+        if right - inset > left + inset and bottom - inset > top + inset:
+            pen.rectangle((left + inset, top + inset, right - inset, bottom - inset), outline=colour)
+    return np.asarray(canvas)
+
+
+def crop(pixels: Pixels, view: View) -> tuple[Pixels, View]:
+    """What the model saw of an RGB photo, to the nearest pixel and one at least; and the view in pixels of that.
+
+    >>> crop(np.zeros((40, 60, 3), np.uint8), (10.25, 0, 50.25, 40))[1]
+    (0.25, 0, 40.25, 40)
+    """
+    left, top = max(round(view[0]), 0), max(round(view[1]), 0)
+    part = pixels[top : max(round(view[3]), top + 1), left : max(round(view[2]), left + 1)]
+    return np.ascontiguousarray(part), (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
+
+
+def cut(pixels: Pixels, view: View, longest: int) -> Pixels:
+    """What the model saw of an RGB photo, its long side brought to `longest` pixels."""
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = view
+    box = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    factor = longest / max(box[2] - box[0], box[3] - box[1])
+    size = (max(1, round((box[2] - box[0]) * factor)), max(1, round((box[3] - box[1]) * factor)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box))
 
 
 def fit(pixels: Pixels, longest: int = LONGEST) -> Pixels:
@@ -78,19 +137,6 @@ def resample(values: Map, box: View, shape: tuple[int, int]) -> NDArray[np.float
     return (across @ (down @ values).T).T.astype(np.float32)
 
 
-def blend(pixels: Pixels, scaled: Map, *, signed: bool, colors: Colors = OURS) -> Pixels:
-    """A scaled map over pixels of the same size: the opacity grows with the value, from clear at zero."""
-    colour = colorize(scaled, signed=signed, cmap=colors.cmap).astype(np.float32)
-    # The roots lift weak evidence to where an eye can see it; legends are blended alike and stay true.
-    strength = np.abs(scaled)[..., None]
-    if signed:
-        # Inked, not painted over: white, the middle of the palette, leaves no ring where the sign changes.
-        under, alpha = pale(pixels), colors.opacity * strength**0.4
-        return _bytes(under + alpha * under * (colour / 255 - 1))
-    under, alpha = _muted(pixels), colors.opacity * strength**0.7
-    return _bytes(under + alpha * (colour - under))
-
-
 def displayed(pixels: Pixels, view: View, longest: int) -> tuple[Pixels, View]:
     """Photo and view at display size."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
@@ -113,7 +159,7 @@ def frame(inner: Pixels, shown: Pixels, box: View) -> Pixels:
     top, bottom = _pixel_range(box[1], box[3], height)
     if (left, top, right, bottom) == (0, 0, width, height):
         return inner
-    picture = _bytes(40 + 0.45 * grey(shown))
+    picture = rounded(40 + 0.45 * grey(shown))
     picture[top:bottom, left:right] = inner[top:bottom, left:right]
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
@@ -134,17 +180,3 @@ def _weights(cells: int, pixels: int, start: float, stop: float) -> csr_array:
     at = ((np.arange(pixels) + 0.5 - start) * cells_per_pixel - 0.5).clip(0, cells - 1)
     tent = (1 - np.abs(at[:, None] - np.arange(cells)) / max(1.0, cells_per_pixel)).clip(min=0)
     return csr_array((tent / tent.sum(axis=1, keepdims=True)).astype(np.float32))
-
-
-def _muted(pixels: Pixels) -> NDArray[np.float32]:
-    """A darker photo with a fifth of its colour left, so that colour is read as evidence."""
-    return (grey(pixels) * 4 + pixels) * 0.17
-
-
-def pale(pixels: Pixels) -> NDArray[np.float32]:
-    """A light-grey photo, on which dark blue and dark orange both stand out."""
-    return grey(pixels) * 0.36 + 160
-
-
-def _bytes(values: NDArray[np.floating[Any]]) -> Pixels:
-    return values.clip(0, 255).round().astype(np.uint8)

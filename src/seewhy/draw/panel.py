@@ -1,25 +1,70 @@
-"""One picture per explanation: the photo, what was found in it, and how to read the colours."""
+"""Panels: the photo beside what was found in it, with legends that say what the colours mean; and grids of many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from math import ceil
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
-from seewhy.draw.colors import OURS, Colors, Map, Pixels, peak, scale
-from seewhy.draw.legend import Legend
+from seewhy.draw.canvas import photo_uri
+from seewhy.draw.charts import Weight, weight_bars
+from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
 from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
-from seewhy.draw.text import FAINT, PAPER, beside, stack, text_block
-from seewhy.draw.weights import Weight, weight_bars
+from seewhy.draw.text import FAINT, INK, PAPER, beside, font, stack, text_block
 from seewhy.errors import UsageError
+from seewhy.images.image import Pixels
 
 ROW = 4
 LARGE, SMALL = 640, 360
 NARROWEST = 320
 GAP, MARGIN = 28, 32
+BAR = 12
+MIDDLE_GREY = 128
+CELL = 280  # pixels of a cell of a grid
+TABLE_STYLE = "border-collapse:collapse;background:#fff;color:#1b1f24"
+CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;overflow-wrap:anywhere"
+
+
+@dataclass(frozen=True)
+class Legend:
+    """How one map was coloured: `limit` is the value at the end of the bar, `peak` the largest |value|."""
+
+    signed: bool
+    limit: float
+    peak: float
+    colors: Colors = OURS
+
+    def draw(self, width: int) -> Image.Image:
+        """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
+        block = Image.new("RGB", (width, BAR + 38), PAPER)
+        block.paste(self._bar(width), (0, 0))
+        pen = ImageDraw.Draw(block)
+        _line(pen, self.words, BAR + 4, width, 13, INK)
+        _line(pen, self.numbers, BAR + 22, width, 11, FAINT)
+        return block
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What the ends and the middle mean."""
+        return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
+
+    def _bar(self, width: int) -> Image.Image:
+        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
+        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
+        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
+        return Image.fromarray(bar)
+
+    @property
+    def numbers(self) -> tuple[str, str, str]:
+        """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
+        cut = self.peak > self.limit
+        middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
+        low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"
+        return low, middle, f"{'≥ ' if cut else ''}{self.limit:{'+' if self.signed else ''}.3g}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +76,19 @@ class Tile:
     legend: Legend | None = None
     heading: str = ""
     weights: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """The photo, what it is called and what was asked about it, and a picture with its caption in each column.
+
+    A cell is None where there is no result.
+    """
+
+    photo: Pixels
+    name: str
+    about: str
+    cells: tuple[tuple[Pixels, str] | None, ...]
 
 
 def tile(
@@ -75,6 +133,26 @@ def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, capt
     return ImageOps.expand(stack(blocks, GAP), MARGIN, PAPER)
 
 
+def grid_picture(columns: Sequence[str], rows: Sequence[GridRow]) -> Image.Image:
+    """Headings above, a line of pictures for each row; raises `UsageError` where there is no row."""
+    if not rows:
+        raise UsageError("there is nothing to draw: a grid needs at least one explanation")
+    lines = [beside([text_block(each, CELL, 17, bold=True) for each in ("Photo", *columns)], GAP, bottom=True)]
+    empty = Tile(np.full((1, 1, 3), 255, np.uint8), "")
+    for row in rows:
+        cells = [Tile(*cell) if cell else empty for cell in row.cells]
+        lines.append(_row([Tile(row.photo, row.about, heading=row.name), *cells], CELL, CELL))
+    return ImageOps.expand(stack(lines, GAP), MARGIN, PAPER)
+
+
+def grid_html(columns: Sequence[str], rows: Sequence[GridRow], note: str = "") -> str:
+    """The same as an HTML table that stands alone: pictures inside, nothing fetched, every name escaped."""
+    heads = "".join(f'<th style="{CELL_STYLE}">{escape(each)}</th>' for each in ("Photo", *columns))
+    lines = "".join(f"<tr>{_html_line(row)}</tr>" for row in rows)
+    below = f"<p>{escape(note)}</p>" if note else ""
+    return f'<table style="{TABLE_STYLE}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{below}'
+
+
 def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
     """What tiles have of each kind in a line of its own, so that each stands level with its neighbours."""
     nothing = Image.new("RGB", (width, 1), PAPER)
@@ -87,3 +165,23 @@ def _row(tiles: Sequence[Tile], width: int, longest: int) -> Image.Image:
     ]
     lines = [beside(headings, GAP, bottom=True), *(beside(blocks, GAP) for blocks in rest)]
     return stack([line for line in lines if line.height > nothing.height], 10)
+
+
+def _line(pen: ImageDraw.ImageDraw, words: tuple[str, str, str], top: int, width: int, size: int, ink: str) -> None:
+    for at, anchor, word in zip((0, width / 2, width), ("la", "ma", "ra"), words, strict=True):
+        pen.text((at, top), word, fill=ink, font=font(size), anchor=anchor)
+
+
+def _html_line(row: GridRow) -> str:
+    told = f"<br><b>{escape(row.name)}</b><br>{escape(row.about)}"
+    cells = [_html_picture(row.photo, row.name) + told]
+    for cell in row.cells:
+        alt = f"{row.name}: {row.about}"
+        cells.append(f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "")
+    return "".join(f'<td style="{CELL_STYLE}">{inside}</td>' for inside in cells)
+
+
+def _html_picture(pixels: Pixels, alt: str) -> str:
+    shown = fit(pixels, CELL)
+    size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
+    return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
 
-from seewhy.draw.colors import OURS, Colors, Pixels, scale
-from seewhy.draw.overlay import LONGEST, View, blank, blend, displayed, frame, pale, resample
+from seewhy.draw.colors import OURS, Colors, blend, pale, rounded, scale
+from seewhy.draw.overlay import LONGEST, View, blank, displayed, frame, resample
 from seewhy.draw.text import INK, font
+from seewhy.images.image import Pixels
 
 Labels: TypeAlias = NDArray[np.integer[Any]]
 Numbers: TypeAlias = NDArray[np.floating[Any]]
@@ -61,7 +62,7 @@ def kept_overlay(
     regions = spread(labels, box, shown.shape[:2])
     kept = np.append(keep, False)[regions]
     share = _shrunk(kept)[..., None]
-    picture = (share * shown + (1 - share) * pale(shown)).round().astype(np.uint8)
+    picture = rounded(share * shown + (1 - share) * pale(shown))
     picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
     picture = _lined(picture, kept, THICK, BLACK, 0.85)
     return frame(picture, shown, box)
@@ -116,7 +117,7 @@ def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, 
     """Lines `width` fine pixels wide where areas meet."""
     borders = maximum_filter(areas, width + 1) != minimum_filter(areas, width + 1)
     alpha = opacity * _shrunk(borders)[..., None]
-    return (picture + alpha * (color - picture)).round().astype(np.uint8)
+    return rounded(picture + alpha * (color - picture))
 
 
 def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels:

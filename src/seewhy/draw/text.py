@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from seewhy.draw.colors import Pixels
+from seewhy.images.image import Pixels
 
 PAPER = "#ffffff"
 INK = "#1b1f24"

@@ -15,10 +15,9 @@ from typing_extensions import override
 
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.models import Classifier, Target, capture
-from seewhy.models.inference import exact_copy
-from seewhy.models.memory import keep_large_blocks
-from seewhy.models.outputs import find_logits
-from seewhy.models.state import evaluating
+from seewhy.models.capture import evaluating
+from seewhy.models.classifier import find_logits
+from seewhy.models.inference import exact_copy, keep_large_blocks
 from seewhy.models.tail import tail
 
 

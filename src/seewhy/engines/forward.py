@@ -20,9 +20,15 @@ from seewhy.engines.fills import Fill, find_fill
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.models.batches import BatchSize, in_batches
-from seewhy.models.inference import Inference, Precision, fast_precision, inference_copy
-from seewhy.models.memory import keep_large_blocks
+from seewhy.models.inference import (
+    BatchSize,
+    Inference,
+    Precision,
+    batches,
+    fast_precision,
+    inference_copy,
+    keep_large_blocks,
+)
 
 TRIALS, TRIAL_CELLS = 8, 7  # masks of 7 × 7 cells on which half precision has to agree with float32
 TRIAL_CLASSES = 5
@@ -131,15 +137,13 @@ class MaskedForward:
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
         network = network or self.network
-
-        def ask(part: slice) -> Tensor:
-            composed = self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)
-            return network(composed).cpu()
-
-        for logits in in_batches(len(which), ask, self._fixed or network.size):
-            self.forwards += len(logits)
+        for batch in batches(len(which), self._fixed or network.size):
+            with batch as part:
+                composed = self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)
+                batch.rows = network(composed).cpu()
+            self.forwards += len(batch.rows)
             self.progress(self.forwards, self.expected, "variations")
-            yield from logits
+            yield from batch.rows
 
     def _shown(self, coalitions: Tensor) -> Tensor:
         labels = self.region_labels.flatten()

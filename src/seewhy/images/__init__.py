@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from seewhy.images.finding import find_images, samples
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
 from seewhy.images.masks import Mask, iou, match_masks, open_mask, top_area
-from seewhy.images.opening import OnePicture, Pictures, open_image, open_images
+from seewhy.images.opening import OnePicture, Pictures, find_images, open_image, open_images, samples
 
 __all__ = [
     "Box",

@@ -11,10 +11,9 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from seewhy.errors import UsageError
-from seewhy.images.finding import find_images
 from seewhy.images.image import Image
 from seewhy.images.masks import Mask, match_masks, open_mask
-from seewhy.images.opening import open_image
+from seewhy.images.opening import find_images, open_image
 
 _UNREADABLE = "unreadable"
 

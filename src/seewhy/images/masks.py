@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
-from seewhy.images.finding import find_images
 from seewhy.images.image import Image
-from seewhy.images.opening import open_image
+from seewhy.images.opening import find_images, open_image
 
 Mask: TypeAlias = NDArray[np.bool_]
 PathLike = TypeVar("PathLike", str, Path)
@@ -81,7 +80,7 @@ def iou(one: Mask, other: Mask) -> float:
     0.3333333333333333
     """
     union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
 
 
 def top_area(values: NDArray[np.floating], share: float, ties: NDArray[np.integer] | None = None) -> Mask:

@@ -1,12 +1,15 @@
-"""Whatever people hold in their hands to an `Image`."""
+"""The door for pictures: files, folders, samples, bytes, Pillow pictures, arrays and tensors to an `Image`."""
 
 from __future__ import annotations
 
+import difflib
+import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,21 +18,27 @@ from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
 from seewhy.core.outcome import Outcome, attempt
-from seewhy.errors import BadImage, UsageError
-from seewhy.images.arrays import Colour, values_to_rgb, with_channels
-from seewhy.images.files import from_bytes, from_picture
-from seewhy.images.finding import locate
+from seewhy.errors import BadImage, UnknownName, UsageError
+from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
+from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes
 from seewhy.images.image import Image
-from seewhy.images.limits import MAX_PIXELS, byte_limit, check_size
 
 if TYPE_CHECKING:
     from torch import Tensor
+
 
 OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # what opens as one `Image`
 Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
 
 _NAME_LENGTH = 200
 _WHITE: Colour = (255, 255, 255)
+_SAMPLE_PREFIX = "sample:"
+_SAMPLE_FILES = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+}
 
 
 def open_image(
@@ -43,7 +52,7 @@ def open_image(
 
     Files are JPEG, PNG, WebP, GIF, BMP or TIFF by their content, whatever they are called. EXIF orientation is
     applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB and palettes
-    become RGB; `seewhy.images.pictures` states the rules. A file that ends too early is refused, never shown in part.
+    become RGB; `seewhy.images.decoding` states the rules. A file that ends too early is refused, never shown in part.
 
     Args:
         source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)`, `(H, W, C)` or
@@ -89,9 +98,46 @@ def open_images(sources: Pictures) -> tuple[list[Image], bool]:
     """
     if isinstance(sources, list | tuple):
         return [_numbered(each, place) for place, each in enumerate(sources, start=1)], True
-    if (isinstance(sources, np.ndarray) or _is_tensor(sources)) and sources.ndim == 4:
-        return [_numbered(each, place) for place, each in enumerate(_unstacked(sources), start=1)], True
+    batch: Any = sources if isinstance(sources, np.ndarray) or _is_tensor(sources) else None
+    if batch is not None and batch.ndim == 4:
+        return [_numbered(each, place) for place, each in enumerate(_unstacked(batch), start=1)], True
     return [open_image(sources)], False
+
+
+def samples() -> dict[str, Path]:
+    """The photos that come with scikit-image, by the names that `sample:NAME` knows."""
+    spec = find_spec("skimage")
+    folders = (spec.submodule_search_locations or []) if spec else []
+    found = {name: Path(folder, "data", file) for folder in folders for name, file in _SAMPLE_FILES.items()}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def locate(source: str | Path) -> Path:
+    """The path that `source` stands for; only a string can be `sample:NAME`.
+
+    Raises:
+        UnknownName: Where there is no such sample.
+    """
+    if not isinstance(source, str) or not source.startswith(_SAMPLE_PREFIX):
+        return Path(source)
+    name, known = source.removeprefix(_SAMPLE_PREFIX), samples()
+    if name not in known:
+        near = difflib.get_close_matches(name, known) or known
+        raise UnknownName(f"there is no sample {name!r}; try {', '.join(_SAMPLE_PREFIX + each for each in near)}.")
+    return known[name]
+
+
+def find_images(paths: Sequence[str | Path]) -> list[Path]:
+    """The picture files that `paths` name, in order; opening tells whether they are pictures indeed.
+
+    Files stay as they are given, also where they do not exist. A folder gives the files below it that end like
+    pictures, sorted, without hidden ones; linked folders are not followed.
+
+    Raises:
+        UsageError: Where a folder holds no picture.
+        UnknownName: Where there is no such sample.
+    """
+    return [found for path in map(locate, paths) for found in (_below(path) if _is_folder(path) else [path])]
 
 
 def _unstacked(batch: Any) -> Iterator[Any]:
@@ -165,3 +211,26 @@ def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Col
 def _tidy(name: str) -> str:
     """A name that can be printed: file names may hold line breaks, control codes and broken letters."""
     return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH] or "picture"
+
+
+def _below(folder: Path) -> list[Path]:
+    found = list(_walk(folder))
+    if not found:
+        endings = " ".join(sorted(picture_suffixes()))
+        raise UsageError(f"the folder {folder} holds no pictures. Looked for: {endings}")
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in picture_suffixes():
+                yield Path(root, name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder above that may not be entered: opening will report it
+        return False

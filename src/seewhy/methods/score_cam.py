@@ -19,7 +19,7 @@ from seewhy.methods.cam_method import enlarge
 from seewhy.methods.map_method import Heat, MapMethod, Maps, MaskMethod, in_chunks, probability, unit, varied
 from seewhy.methods.registry import register
 from seewhy.models import Classifier, Grid, Target, capture, folded
-from seewhy.models.batches import BatchSize, in_batches
+from seewhy.models.inference import BatchSize, in_batches
 from seewhy.models.tail import Tail, tail
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "

@@ -1,15 +1,12 @@
 """Classifiers: networks with their preprocessing, class names, layers and embedding."""
 
 from seewhy.images import Box
-from seewhy.models.black_box import black_box
 from seewhy.models.capture import Captured, capture, find_layer
-from seewhy.models.categories import Categories, imagenet
-from seewhy.models.classifier import Classifier, Prediction
-from seewhy.models.grids import Grid, folded
-from seewhy.models.layers import Layer
+from seewhy.models.categories import Categories, Target, imagenet
+from seewhy.models.classifier import Classifier, Prediction, black_box
+from seewhy.models.layers import Grid, Layer, folded
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
 from seewhy.models.preprocessing import Preprocessing
-from seewhy.models.target import Target
 
 __all__ = [
     "DEFAULT_MODEL",

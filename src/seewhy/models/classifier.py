@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seewhy.errors import ExplainError, ModelError, UsageError
+from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, find_layer
-from seewhy.models.categories import Categories
-from seewhy.models.grids import Grid
-from seewhy.models.layers import Layer, default_layer, head_layer, trace_layers
-from seewhy.models.outputs import find_logits
+from seewhy.models.capture import capture, evaluating, find_layer, watch
+from seewhy.models.categories import Categories, Target, parse_target
+from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, head_layer, layers_of
 from seewhy.models.preprocessing import Preprocessing
-from seewhy.models.state import evaluating
-from seewhy.models.target import Target, parse_target
 
 if TYPE_CHECKING:
     from seewhy.images import Image
+
 
 BATCH = 16  # pictures predicted at once
 
@@ -119,11 +117,14 @@ class Classifier:
         found = [self.ranked(row, top) for row in rows]
         return found if several else found[0]
 
-    def ranked(self, probabilities: Tensor, top: int = 5) -> list[Prediction]:
-        """The `top` likeliest of one row of probabilities `(K,)`, best first."""
+    def ranked(self, probabilities: Tensor, top: int = 5, target: Target | None = None) -> list[Prediction]:
+        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first."""
         best = probabilities.topk(min(top, len(self.categories)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [Prediction(index, self.categories[index], value) for index, value in pairs]
+        found = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+        named = (target.index, target.against) if target else ()
+        found |= {index: float(probabilities[index]) for index in named if index is not None and index not in found}
+        ordered = sorted(found.items(), key=lambda pair: -pair[1])
+        return [Prediction(index, self.categories[index], value) for index, value in ordered]
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
@@ -150,12 +151,17 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
-        return trace_layers(self.module, lambda: self.logits(self.probe()), self.preprocessing.size)
+        with torch.inference_mode(False), torch.no_grad(), watch(self.module) as visits:
+            self.logits(self.probe())
+        return layers_of(visits, self.preprocessing.size)
 
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        return default_layer(self.layers, self.module, self._probe_features)
+        candidates = default_candidates(self.layers)
+        with capture(self.module, [layer.name for layer in candidates]) as seen:
+            features = self._probe_features()
+        return deepest_used(candidates, seen, features)
 
     @cached_property
     def head(self) -> str:
@@ -249,3 +255,95 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
+
+
+def find_logits(output: Any) -> Tensor:
+    """The `(N, K)` tensor of class scores in a tensor, tuple, dict or Hugging Face output.
+
+    Raises:
+        ModelError: nothing in the output has that shape.
+        NonFinite: the scores hold NaN or infinity.
+    """
+    logits = _first_tensor(output)
+    if logits is None:
+        raise ModelError(
+            f"the network returned {type(output).__name__} without a tensor of class scores; expected a tensor "
+            "(N, classes), a tuple or list that starts with one, a dict with 'logits', or an object with `.logits`"
+        )
+    logits = logits.flatten(1) if logits.dim() == 4 and logits.shape[-2:] == (1, 1) else logits
+    if logits.dim() != 2:
+        raise ModelError(
+            f"the network returned a tensor of shape {tuple(logits.shape)}; a classifier returns (N, classes). "
+            "Is this a segmentation or detection network, or one without its classification head?"
+        )
+    if logits.shape[1] < 2:
+        raise ModelError(
+            f"the network returned {logits.shape[1]} score for each image, so there is no class to choose; make a "
+            "yes-or-no score z two: torch.cat([torch.zeros_like(z), z], 1)"
+        )
+    if not bool(torch.isfinite(logits).all()):
+        raise NonFinite(
+            "the network answered with NaN or infinity on this input; check its weights and its preprocessing "
+            "(half precision on a CPU overflows easily: load it in float32)"
+        )
+    return logits
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return output
+    logits = getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    if isinstance(output, Mapping):
+        for key in ("logits", "out", "scores", "output"):
+            if isinstance(output.get(key), Tensor):
+                return output[key]
+        return next((value for value in output.values() if isinstance(value, Tensor)), None)
+    if isinstance(output, tuple | list):
+        return next((value for value in output if isinstance(value, Tensor)), None)
+    return None
+
+
+Scorer = Callable[[np.ndarray], Any]
+
+
+def black_box(
+    score: Scorer,
+    *,
+    size: tuple[int, int] = (224, 224),
+    gives: Literal["probabilities", "logits"] = "probabilities",
+    categories: Sequence[str] | None = None,
+    name: str = "a black box",
+) -> Classifier:
+    """A classifier that offers nothing but scores.
+
+    Args:
+        score: called with pictures, uint8 `(N, h, w, 3)`; answers with `(N, K)`, an array or what becomes one.
+        size: (height, width) of the pictures it wants; each is scaled to it whole.
+        gives: what the numbers are; probabilities are explained through their logarithm.
+        categories: class names in the order of the scores.
+        name: what reports call it.
+    """
+    plain = Preprocessing(size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    names = Categories(tuple(categories)) if categories is not None else None
+    return Classifier(_BlackBox(score, gives), plain, names, name, frozenset({"scores"}))
+
+
+class _BlackBox(nn.Module):
+    def __init__(self, score: Scorer, gives: str) -> None:
+        super().__init__()
+        self.score = score
+        self.gives = gives
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, K)` of pictures `(N, 3, h, w)` in [0, 1]."""
+        # A probe may hold any numbers; a black box sees nothing but pictures.
+        pictures = x.detach().float().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
+        answer = self.score(np.ascontiguousarray(pictures.cpu().numpy()))
+        scores = torch.as_tensor(np.asarray(answer), dtype=torch.float32, device=x.device)
+        if self.gives == "logits":
+            return scores
+        if bool(((scores < 0) | (scores > 1)).any()):
+            raise ModelError("the black box gave numbers outside 0 to 1 as probabilities; say gives='logits'")
+        return scores.clamp(min=torch.finfo(torch.float32).tiny).log()

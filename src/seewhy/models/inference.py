@@ -1,29 +1,41 @@
-"""A private copy of a network that does nothing but answer, as fast as the machine can.
+"""A private copy of a network that does nothing but answer, as fast as the machine can, and how much to ask it at once.
 
 BatchNorm is folded into the convolution before it, memory is channels-last, and the arithmetic is half precision
 where the machine is built for it; the last linear layer stays in float32, since rounding a logit is rounding a score.
-The network that was given is never changed.
+The network that was given is never changed. How many images to ask at once is found by trial, and halved when memory
+runs out.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import ctypes
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from seewhy.errors import ExplainError
-from seewhy.models.batches import BatchSize
-from seewhy.models.capture import watch
-from seewhy.models.classifier import Classifier
-from seewhy.models.outputs import find_logits
-from seewhy.models.state import evaluating
+from seewhy.errors import ExplainError, UsageError
+from seewhy.models.capture import evaluating, watch
+from seewhy.models.classifier import Classifier, find_logits
 
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
+
+FIRST = {"cpu": 16}  # from 16 on, float32 convolutions of one image do not depend on their neighbours
+LARGEST = {"cpu": 64}
+FIRST_ON_GPU, LARGEST_ON_GPU = 32, 1024
+PAYS = 1.08  # a larger batch has to be this much faster to be worth its memory
+RUNS = 2  # of each size on trial: the first of them pays for what is set up on first use
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+NEVER = 2**31 - 1
 
 
 class Inference:
@@ -159,3 +171,111 @@ class _Float32(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x.float())
+
+
+class BatchSize:
+    """Doubles while that pays, halves when memory runs out, then stays."""
+
+    def __init__(self, device: torch.device, fixed: int | None = None) -> None:
+        if fixed is not None and fixed < 1:
+            raise UsageError(f"a batch holds at least one image, not {fixed}")
+        self.size = fixed or FIRST.get(device.type, FIRST_ON_GPU)
+        self._largest = LARGEST.get(device.type, LARGEST_ON_GPU)
+        self._settled = fixed is not None
+        self._rates: list[float] = []
+        self._best = 0.0
+
+    def ran(self, count: int, seconds: float) -> None:
+        """A batch of `count` images took `seconds`."""
+        if self._settled or count < self.size:
+            return
+        self._rates.append(count / seconds)
+        if len(self._rates) < RUNS:
+            return
+        rate, self._rates = max(self._rates), []
+        if rate < PAYS * self._best:
+            self.size, self._settled = self.size // 2, True
+        elif self.size * 2 > self._largest:
+            self._settled = True
+        else:
+            self.size, self._best = self.size * 2, rate
+
+    def halve(self, cause: Exception) -> None:
+        """Memory ran out at this size.
+
+        Raises:
+            ExplainError: it ran out for a single image.
+        """
+        if self.size == 1:
+            raise ExplainError(
+                "memory runs out with a single image in the batch; use a smaller model, --device cpu, or free memory"
+            ) from cause
+        self.size, self._settled = max(self.size // 2, 1), True
+
+
+class Batch:
+    """A part of what is asked, run inside `with batch as part:`, which leaves its results `(n, …)` in `rows`.
+
+    Where memory runs out inside, `rows` stay empty and the error ends here: smaller batches of the same part follow.
+    """
+
+    def __init__(self, part: slice, size: BatchSize) -> None:
+        self.part = part
+        self.rows = torch.empty(0)
+        self.done = False
+        self._size = size
+        self._began = 0.0
+
+    def __enter__(self) -> slice:
+        self._began = time.perf_counter()
+        return self.part
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is None:
+            self.done = True
+            self._size.ran(self.part.stop - self.part.start, time.perf_counter() - self._began)
+            return False
+        if not isinstance(error, RuntimeError | MemoryError) or not _out_of_memory(error):
+            return False
+        self._size.halve(error)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
+
+
+def batches(count: int, size: BatchSize) -> Iterator[Batch]:
+    """Parts of `range(count)`, one after the other; each has to be run before the next is asked for."""
+    start = 0
+    while start < count:
+        batch = Batch(slice(start, min(start + size.size, count)), size)
+        yield batch
+        start = batch.part.stop if batch.done else start
+
+
+def in_batches(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> Iterator[Tensor]:
+    """`run` over slices of `range(count)`, each result `(n, …)` as it comes."""
+    for batch in batches(count, size):
+        with batch as part:
+            batch.rows = run(part)
+        if batch.done:
+            yield batch.rows
+
+
+def _out_of_memory(error: Exception) -> bool:
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+
+
+@cache
+def keep_large_blocks() -> bool:
+    """Keep large blocks of memory instead of giving them back after every layer; says whether that could be set.
+
+    glibc returns blocks above 32 MiB to the system when they are freed, so that a convolutional network on a CPU
+    spends most of its time on page faults. Asking the allocator to keep them makes large batches several times faster.
+    It is done once per process, on Linux with glibc only, and not at all where SEEWHY_KEEP_MEMORY=0.
+    """
+    if os.environ.get("SEEWHY_KEEP_MEMORY") == "0" or platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    # No block comes by mmap, and the heap is never trimmed: a freed block stays ours for the next layer.
+    return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, NEVER))

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from seewhy.errors import ModelError, UnknownName
+from seewhy.models.capture import capture
+from seewhy.models.card import CLASSIFIER, Architecture, read_card
 from seewhy.models.classifier import Classifier
+from seewhy.models.layers import deepest_used, default_candidates
+from seewhy.models.shim import ready_torchvision
+from seewhy.models.sources import Source
+from seewhy.models.sources.hub import Hub
+from seewhy.models.sources.local import BUILDERS, File, Onnx, Python
+from seewhy.models.sources.timm import Timm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seewhy.images import Image
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
+SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
 
-# Each source is a module with `load(name, weights) -> Classifier` and `names() -> list[str]`.
-SOURCES = {
-    "bundled": "seewhy.models.from_bundled",
-    "torchvision": "seewhy.models.from_torchvision",
-    "timm": "seewhy.models.from_timm",
-    "hf-hub": "seewhy.models.from_hub",
-    "onnx": "seewhy.models.from_onnx",
-    "file": "seewhy.models.from_file",
-    "py": "seewhy.models.from_python",
-}
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A network that gives vectors: what it answers where it is `headless`, else what goes into its last layer."""
+
+    network: Classifier
+    headless: bool = False
+
+    def __call__(self, images: Sequence[Image]) -> Tensor:
+        """Float32 vectors `(N, D)`."""
+        x = self.network.preprocess(images)
+        with torch.no_grad():
+            return (self.network.logits(x) if self.headless else self.network.embed(x)).float()
+
+    @cached_property
+    def layer(self) -> str:
+        """The deepest layer with a grid that the vector still depends on."""
+        if not self.headless:
+            return self.network.default_layer
+        candidates = default_candidates(self.network.layers)
+        with capture(self.network.module, [layer.name for layer in candidates]) as seen:
+            vectors = self.network.logits(self.network.probe())
+        return deepest_used(candidates, seen, vectors)
 
 
 def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: str = "auto") -> Classifier:
@@ -38,24 +67,78 @@ def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: s
         UnknownName: no such source or model; the nearest names are listed.
         ModelError: the weights cannot be had or do not fit.
     """
-    prefix, _, rest = name.partition(":")
-    if prefix not in SOURCES or not rest:
-        raise UnknownName(_correction(name))
+    source, rest = _split(name)
     path = Path(weights).expanduser() if weights is not None else None
+    ready_torchvision()
     with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
-        return _source(prefix).load(rest, path).to(find_device(device))
+        return source.load(rest, path).to(find_device(device))
+
+
+def load_encoder(name: str, device: str = "auto") -> Encoder:
+    """Open an image encoder by name: a network, mostly without classes, that turns a picture into a vector.
+
+    `timm:` and `hf-hub:` networks lose their classes, so that CLIP's and DINOv2's image encoders will do; of every
+    other model that `load` knows, what goes into its last layer is the vector.
+
+    Raises:
+        UnknownName: there is no such model.
+        ModelError: its weights cannot be had, or it gives no vectors.
+    """
+    source, rest = _split(name)
+    with torch.inference_mode(False):
+        network = source.encoder(rest)
+    if network is None:
+        return Encoder(load(name, device=device))
+    # Its numbers are no classes, whatever its card says.
+    return Encoder(replace(network.to(find_device(device)), given_categories=None), headless=True)
 
 
 def list_models() -> list[str]:
     """Every model name that can be listed; hubs, folders and one's own code come beside these."""
-    return [f"{prefix}:{name}" for prefix in SOURCES for name in _source(prefix).names()]
-
-
-def _source(prefix: str) -> ModuleType:
-    from seewhy.models.shim import ready_torchvision
-
     ready_torchvision()
-    return import_module(SOURCES[prefix])
+    return [f"{prefix}:{name}" for prefix, source in SOURCES.items() for name in source.names() or ()]
+
+
+def architecture_of(model: str, classifier: Classifier) -> Architecture:
+    """How a card names the network of the classifier that `load(model)` gave.
+
+    Raises:
+        ModelError: no card can, such as for one's own code.
+    """
+    prefix, _, name = model.partition(":")
+    if prefix in SOURCES and SOURCES[prefix].builds:
+        return Architecture(model, {})
+    if prefix == File.prefix:
+        return read_card(Path(name).expanduser(), CLASSIFIER).architecture
+    known = getattr(classifier.module, "pretrained_cfg", {}).get("architecture")
+    if known is None:
+        raise ModelError(
+            f"{model} cannot be trained further, because no card could name its architecture; take a bundled:, "
+            "torchvision:, timm: or file: model"
+        )
+    return Architecture(f"{Timm.prefix}:{known}", {})
+
+
+def find_device(wanted: str) -> str:
+    """A device by name; `auto` is a GPU where there is one.
+
+    Raises:
+        ModelError: it is not to be had here.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device '{wanted}' is not to be had here ({error}); use --device cpu") from error
+    return wanted
+
+
+def _split(name: str) -> tuple[Source, str]:
+    prefix, _, rest = name.partition(":")
+    if prefix not in SOURCES or not rest:
+        raise UnknownName(_correction(name))
+    return SOURCES[prefix], rest
 
 
 def _correction(name: str) -> str:
@@ -73,19 +156,5 @@ def _correction(name: str) -> str:
     found = dict.fromkeys(full.partition(".")[0] for full in list_models())
     if meant := [full for full in found if full.partition(":")[2] == name]:
         return f"'{name}' does not say where it comes from: write {' or '.join(repr(full) for full in meant)}"
-    return f"'{name}' names no source of models; write one of {', '.join(f'{prefix}:…' for prefix in SOURCES)}"
-
-
-def find_device(wanted: str) -> str:
-    """A device by name; `auto` is a GPU where there is one.
-
-    Raises:
-        ModelError: it is not to be had here.
-    """
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device '{wanted}' is not to be had here ({error}); use --device cpu") from error
-    return wanted
+    forms = ", ".join(source.form for source in SOURCES.values())
+    return f"'{name}' names no source of models; write one of {forms}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, Grid, capture
 from seewhy.models.capture import Visit, watch
-from seewhy.models.grids import find_grid
+from seewhy.models.layers import find_grid
 
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)

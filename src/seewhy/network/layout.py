@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from math import sqrt
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
 from seewhy.draw import percent
 from seewhy.draw.text import ellipsize, font, wrap
+from seewhy.images import Box
+from seewhy.images.masks import Mask, iou, top_area
 from seewhy.models import Prediction
-from seewhy.network.links import Link, links
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
+
+AREA = 0.2  # of the picture: a cluster's own area
+LEAST = 0.3  # two random areas of this size overlap by 0.11
+CELLS = 56  # a side, on which areas of all layers are compared
 
 MARGIN = 28
 PITCH = 152  # from column to column
@@ -25,23 +34,13 @@ TITLE, SMALL = 14, 12
 NO_EFFECT = 0.05  # a smaller fall is taken for none
 
 
-class Box(NamedTuple):
-    """A rectangle."""
+class Link(NamedTuple):
+    """From cluster `start` of layer number `layer` to cluster `end` of the next: by how much their areas overlap."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def middle(self) -> float:
-        """Half way down."""
-        return self.y + self.height / 2
-
-    @property
-    def right(self) -> float:
-        """Where it ends."""
-        return self.x + self.width
+    layer: int
+    start: int
+    end: int
+    overlap: float
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,9 @@ class Column:
 
 
 class Ribbon(NamedTuple):
-    """A curve from (x, y) to (to_x, to_y), as bold as it is strong, in [0, 1]; the keys of what it joins."""
+    """A curve between two points, as bold as it is strong, in [0, 1]; the keys of what it joins."""
 
-    x: float
-    y: float
-    to_x: float
-    to_y: float
+    points: tuple[tuple[float, float], tuple[float, float]]
     strength: float
     start: str
     end: str
@@ -136,6 +132,24 @@ def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None 
     return Layout(width, tops[-1] + heights[-1] + MARGIN, tuple(columns), every, ribbons, photo, classes)
 
 
+def links(view: NetworkView) -> tuple[Link, ...]:
+    """All pairs in neighbouring layers whose areas overlap by 0.3 or more (intersection over union)."""
+    areas = [[area_of(cluster.map) for cluster in layer.clusters] for layer in view.layers]
+    found = (
+        Link(layer, start, end, iou(one, other))
+        for layer, (here, there) in enumerate(pairwise(areas))
+        for start, one in enumerate(here)
+        for end, other in enumerate(there)
+    )
+    return tuple(link for link in found if link.overlap >= LEAST)
+
+
+def area_of(values: np.ndarray) -> Mask:
+    """The fifth of a picture of 56 × 56 cells where a map `(h, w)` is highest, exactly; of equals the first."""
+    spread = interpolate(torch.from_numpy(values)[None, None], (CELLS, CELLS), mode="bilinear", align_corners=False)
+    return top_area(spread[0, 0].numpy(), AREA)
+
+
 @dataclass(frozen=True)
 class _Placing:
     """Sizes and words of one view."""
@@ -153,9 +167,9 @@ class _Placing:
     @property
     def _proportions(self) -> tuple[float, float]:
         """Width and height of what the network saw, the longer one 1."""
-        left, top, right, bottom = self.view.view
-        longest = max(right - left, bottom - top)
-        return (right - left) / longest, (bottom - top) / longest
+        seen = self.view.view
+        longest = max(seen.width, seen.height)
+        return seen.width / longest, seen.height / longest
 
     def height(self, numbers: Sequence[int]) -> float:
         """Of a band of layers, with its heading."""
@@ -171,15 +185,14 @@ class _Placing:
             cluster = layer.clusters[index]
             cards[index] = self._card(number, layer, cluster, x, y)
             y += self._card_height(layer, cluster)
-        remark = tuple(wrap(layer.outcome or "", font(SMALL), PITCH - 16)) if layer.outcome else ()
-        return Column(x, top, _fitted(layer.name, TITLE), _about(layer), remark, y), [
-            cards[index] for index in sorted(cards)
-        ]
+        remark = tuple(wrap(layer.outcome, font(SMALL), PITCH - 16)) if layer.outcome else ()
+        column = Column(x, top, _fitted(layer.name), _about(layer), remark, y)
+        return column, [cards[index] for index in sorted(cards)]
 
     def photo(self, top: float, height: float) -> Box:
         """At the left end."""
         across, down = (PHOTO * side for side in self._proportions)
-        return Box(MARGIN + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
+        return _box(MARGIN + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
 
     def classes(self, left: float, top: float, height: float) -> tuple[ClassRow, ...]:
         """At the right end, likeliest first."""
@@ -187,7 +200,7 @@ class _Placing:
         y = top + (height - ROW * len(rows)) / 2
         return tuple(
             ClassRow(
-                Box(left + 24, y + ROW * place, END - 24, ROW),
+                _box(left + 24, y + ROW * place, END - 24, ROW),
                 ellipsize(each.name, font(TITLE, bold=True), END - 24),
                 each,
                 each.index == self.view.target.index,
@@ -216,12 +229,16 @@ class _Placing:
             f"{number}-{cluster.index}",
             layer,
             cluster,
-            Box(x - across / 2, y, across, down),
+            _box(x - across / 2, y, across, down),
             self._lines(layer, cluster),
             f"{cluster.weight:.0f} %".replace("-", "\N{MINUS SIGN}"),
             "" if hidden is None else f"{percent(hidden)} without it",
             None if hidden is None else 1 - hidden / max(self.view.probability, 1e-9),
         )
+
+
+def _box(x: float, y: float, width: float, height: float) -> Box:
+    return Box(x, y, x + width, y + height)
 
 
 def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
@@ -231,7 +248,6 @@ def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
         count = len(layer.clusters)
         mine = [link for link in joined if link.layer == number - 1]
         before = {index: (place + 0.5) / len(orders[-1]) for place, index in enumerate(orders[-1])} if orders else {}
-
         heights = [_height(index, count, mine, before) for index in range(count)]
         orders.append(sorted(range(count), key=heights.__getitem__))
     return orders
@@ -245,10 +261,9 @@ def _height(index: int, count: int, mine: Sequence[Link], before: Mapping[int, f
     return sum(pull * place for pull, place in pulls) / sum(pull for pull, _ in pulls)
 
 
-def _fitted(text: str, size: int) -> str:
+def _fitted(name: str) -> str:
     """Shortened at its beginning: what layers are called differs at the end."""
-    face = font(size, bold=True)
-    return ellipsize(text[::-1], face, PITCH - 20)[::-1]
+    return ellipsize(name[::-1], font(TITLE, bold=True), PITCH - 20)[::-1]
 
 
 def _about(layer: LayerView) -> tuple[str, ...]:
@@ -260,7 +275,7 @@ def _about(layer: LayerView) -> tuple[str, ...]:
 def _from_photo(photo: Box, cards: Sequence[Sequence[Card]]) -> list[Ribbon]:
     first = cards[0] if cards else ()
     return [
-        Ribbon(photo.right, photo.middle, card.box.x, card.box.middle, strength / 2, "photo", card.key)
+        Ribbon((_right(photo), _left(card.box)), strength / 2, "photo", card.key)
         for card, strength in zip(first, _strengths(first), strict=True)
     ]
 
@@ -270,19 +285,17 @@ def _between(joined: Sequence[Link], cards: Sequence[Sequence[Card]]) -> list[Ri
     found: list[Ribbon] = []
     for link in joined:
         one, other = cards[link.layer][link.start], cards[link.layer + 1][link.end]
-        about = link.overlap, one.key, other.key
-        if other.box.x > one.box.x:
-            found.append(Ribbon(one.box.right, one.box.middle, other.box.x, other.box.middle, *about))
-        else:
-            found.append(Ribbon(one.box.right, one.box.middle, one.box.right + MARGIN, one.box.middle, *about))
-            found.append(Ribbon(other.box.x - MARGIN, other.box.middle, other.box.x, other.box.middle, *about))
+        start, end = _right(one.box), _left(other.box)
+        stubs = [(start, (start[0] + MARGIN, start[1])), ((end[0] - MARGIN, end[1]), end)]
+        pairs = [(start, end)] if other.box.left > one.box.left else stubs
+        found += [Ribbon(pair, link.overlap, one.key, other.key) for pair in pairs]
     return found
 
 
 def _to_class(cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]) -> list[Ribbon]:
     last = cards[-1] if cards else ()
     return [
-        Ribbon(card.box.right, card.box.middle, row.box.x - 8, row.box.middle, strength, card.key, "class")
+        Ribbon((_right(card.box), (_left(row.box)[0] - 8, _left(row.box)[1])), strength, card.key, "class")
         for row in classes
         if row.explained
         for card, strength in zip(last, _strengths(last), strict=True)
@@ -293,3 +306,12 @@ def _strengths(cards: Sequence[Card]) -> list[float]:
     """Weights beside the heaviest."""
     sizes = [abs(card.cluster.weight) for card in cards]
     return [size / max(sizes) for size in sizes]
+
+
+def _left(box: Box) -> tuple[float, float]:
+    """The middle of its left side."""
+    return box.left, (box.top + box.bottom) / 2
+
+
+def _right(box: Box) -> tuple[float, float]:
+    return box.right, (box.top + box.bottom) / 2

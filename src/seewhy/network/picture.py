@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from seewhy.draw import percent
-from seewhy.network.cards import Faces, draw_faces
-from seewhy.network.layout import Layout, lay_out
-from seewhy.network.storage import save
-from seewhy.network.svg import face_definitions, network_svg
-from seewhy.network.view import NetworkView, Words
+import numpy as np
+
+from seewhy import __version__
+from seewhy.core.files import whole_folder, write_json
+from seewhy.draw import cut, percent, spotlight
+from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
+from seewhy.draw.charts import EXPLAINED, PALE
+from seewhy.draw.colors import AGAINST_FOR
+from seewhy.images import Box
+from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image as PillowImage
 
+    from seewhy.images.image import Pixels
 
-def _no_words() -> Words:
-    return {}
+SCHEMA = 1
+AGAINST = AGAINST_FOR[1]
+FAINT = 0.7  # opacity of what is said besides
+SHARPNESS = 2.5  # pixels of a picture to a pixel of the drawing: screens are fine, and people zoom
+SCALE = 1.5  # pixels of the PNG to one of the drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +37,7 @@ class NetworkPicture:
     """A view, the `words` on its cards, and `about_words`: where they come from, to be said beside them."""
 
     view: NetworkView
-    words: Words = field(default_factory=_no_words)
+    words: Words = field(default_factory=dict[tuple[str, int], Sequence[tuple[str, float]]])
     about_words: str = ""
 
     @cached_property
@@ -36,14 +46,14 @@ class NetworkPicture:
         return lay_out(self.view, self.words)
 
     @cached_property
-    def faces(self) -> Faces:
-        """What stands on the cards."""
-        return draw_faces(self.view, self.layout)
+    def drawing(self) -> Drawing:
+        """All layers in one row, drawn."""
+        return _drawing(self.view, self.layout, self.spoken)
 
     @property
     def svg(self) -> str:
         """One `<svg>` that needs nothing else."""
-        return network_svg(self.layout, self.faces, self.spoken)
+        return svg(self.drawing, alone=True)
 
     @property
     def spoken(self) -> str:
@@ -55,31 +65,179 @@ class NetworkPicture:
             "at the left; each group is the photo, lit where it responds"
         )
 
-    def raster(self) -> Picture:
+    def raster(self) -> PillowImage:
         """The same on white paper, as pixels."""
-        from seewhy.network.raster import network_raster
-
-        return network_raster(self.layout, self.faces)
+        return raster(self.drawing, SCALE)
 
     def definitions(self, name: str) -> str:
         """Pictures for `inside` and `folded` of this name, to stand in a page before them."""
-        return face_definitions(self.faces, name)
+        return definitions(self.drawing, name)
 
     def inside(self, name: str) -> str:
         """The `<svg>` for a page."""
-        return network_svg(self.layout, self.faces, self.spoken, inside=name)
+        return svg(self.drawing, page=name)
 
     def folded(self, name: str) -> str:
         """The same in two rows, for paper."""
         half = -(-len(self.view.layers) // 2)
-        return network_svg(lay_out(self.view, self.words, max(half, 1)), self.faces, self.spoken, inside=name)
+        return svg(_drawing(self.view, lay_out(self.view, self.words, max(half, 1)), self.spoken), page=name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, as plain JSON values; `map` names each cluster's map in `maps.npz`."""
+        view, image = self.view, self.view.image
+        same = ("target_label", "probability", "classifier", "fingerprint", "clustering", "signed", "seed")
+        return {
+            "schema": SCHEMA,
+            "seewhy": __version__,
+            "image": {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)},
+            "network": {
+                **{name: getattr(view, name) for name in same},
+                "view": list(view.view),
+                "target": asdict(view.target),
+                "predictions": [asdict(each) for each in view.predictions],
+                "cost": view.cost._asdict(),
+                "layers": [self._layer_dict(number, layer) for number, layer in enumerate(view.layers)],
+            },
+        }
 
     def save(self, folder: str | Path) -> Path:
-        """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`; returns the folder."""
-        saved = save(self.view, Path(folder), self.words)
-        (saved / "network.svg").write_text(self.svg, "utf-8")
-        self.raster().save(saved / "network.png")
-        return saved
+        """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`, all or none; returns the folder.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        maps = {
+            _map_name(number, each): each.map
+            for number, layer in enumerate(self.view.layers)
+            for each in layer.clusters
+        }
+        with whole_folder(Path(folder)) as part:
+            self.view.image.to_pil().save(part / "image.png")
+            np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
+            write_json(part / "manifest.json", self.to_dict())
+            (part / "network.svg").write_text(self.svg, "utf-8")
+            self.raster().save(part / "network.png")
+        return Path(folder)
+
+    def _layer_dict(self, number: int, layer: LayerView) -> dict[str, Any]:
+        clusters = [
+            {
+                "index": each.index,
+                "weight": each.weight,
+                "maps": list(each.maps),
+                "map": _map_name(number, each),
+                "effect": each.effect._asdict() if each.effect else None,
+                "words": [
+                    {"label": label, "score": score} for label, score in self.words.get((layer.name, each.index), ())
+                ],
+            }
+            for each in layer.clusters
+        ]
+        return {
+            "name": layer.name,
+            "maps": layer.grid.channels,
+            "grid": [layer.grid.height, layer.grid.width],
+            "weight_kept": layer.weight_kept,
+            "outcome": layer.outcome,
+            "stability": layer.stability,
+            "clusters": clusters,
+        }
 
     def _repr_html_(self) -> str:
         return self.svg
+
+
+def face(view: NetworkView, cluster: Cluster, longest: int) -> Pixels:
+    """What the network saw, lit by a cluster's map, its long side `longest` pixels."""
+    return spotlight(cut(view.image.pixels, view.view, max(longest, 8)), cluster.map)
+
+
+def spoken_card(card: Card) -> str:
+    """A card in a sentence."""
+    cluster = card.cluster
+    maps = "1 map" if len(cluster.maps) == 1 else f"{len(cluster.maps)} maps"
+    parts = [f"{card.layer.name}, group {cluster.index + 1}: {maps} with {card.weight} of the layer's weight"]
+    if card.words:
+        parts.append("people say " + " ".join(card.words))
+    if cluster.effect:
+        parts.append(
+            f"with its area hidden the class has {percent(cluster.effect.hidden)}, "
+            f"with nothing else shown {percent(cluster.effect.shown)}"
+        )
+    return "; ".join(parts)
+
+
+def _drawing(view: NetworkView, layout: Layout, spoken: str) -> Drawing:
+    photo = cut(view.image.pixels, view.view, _longest(layout.photo))
+    shapes = [
+        *map(_ribbon, layout.ribbons),
+        Picture(*_place(layout.photo), photo, "photo"),
+        *(text for column in layout.columns for text in _column(column)),
+        *(_card(card, face(view, card.cluster, _longest(card.box))) for card in layout.cards),
+        *map(_class_row, layout.classes),
+    ]
+    return Drawing(round(layout.width), round(layout.height), spoken, shapes)
+
+
+def _map_name(number: int, cluster: Cluster) -> str:
+    return f"{number}-{cluster.index}"
+
+
+def _longest(box: Box) -> int:
+    return round(SHARPNESS * max(box.width, box.height))
+
+
+def _place(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.width, box.height
+
+
+def _ribbon(ribbon: Ribbon) -> Line:
+    stroke = Stroke(width=0.5 + 7 * ribbon.strength, opacity=0.1 + 0.15 * ribbon.strength)
+    joined = {"class": "link", "data_start": ribbon.start, "data_end": ribbon.end}
+    return Line(ribbon.points, stroke, eased=True, attributes=joined)
+
+
+def _column(column: Column) -> Iterator[Text]:
+    yield _text(column.x, column.y + 22, column.title, bold=True)
+    for top, lines in ((column.y + 41, column.lines), (column.remark_y + 12, column.remark)):
+        yield from (_text(column.x, top + 16 * number, line, faint=True) for number, line in enumerate(lines))
+
+
+def _card(card: Card, pixels: Pixels) -> Group:
+    box = card.box
+    x, y = (box.left + box.right) / 2, box.bottom + 4
+    words = [_text(x, y + (LINE - 1) * number, line, bold=True) for number, line in enumerate(card.words, start=1)]
+    y += (LINE - 1) * len(words)
+    shapes = [
+        Picture(*_place(box), pixels, card.key),
+        Rect(*_place(box), stroke=_frame(card), radius=0.06 * min(box.width, box.height)),
+        *words,
+        _text(x, y + 17, card.weight, bold=not words),
+        _text(x, y + 33, card.effect, faint=True),
+    ]
+    return Group(shapes, spoken_card(card), {"class": "card", "data_key": card.key}, card.key)
+
+
+def _frame(card: Card) -> Stroke:
+    """Orange where the class suffers when the area is hidden, blue where that part spoke against it; else dotted."""
+    if card.confirmed:
+        colour = AGAINST if card.cluster.weight < 0 else EXPLAINED
+        return Stroke(colour, width=2 + 3 * min(card.fall or 0, 1))  # as bold as the class suffers
+    return Stroke(opacity=0.3) if card.confirmed is None else Stroke(opacity=0.35, dash=(1.5, 2.5))
+
+
+def _class_row(row: ClassRow) -> Group:
+    x, y, width, _ = _place(row.box)
+    share = row.prediction.probability
+    long = max((width - 58) * share, 1)
+    bold = row.explained
+    bar = Rect(x, y + 26, long, 11, Paint(EXPLAINED) if bold else Paint(opacity=PALE), radius=2)
+    name, number = (
+        Text(x, y + 18, row.name, TITLE, bold=bold),
+        Text(x + long + 8, y + 36, percent(share), 13, bold=bold),
+    )
+    return Group([name, bar, number], row.prediction.name, {"class": "class"})
+
+
+def _text(x: float, y: float, words: str, *, bold: bool = False, faint: bool = False) -> Text:
+    return Text(x, y, words, SMALL if faint else TITLE, "middle", bold=bold, opacity=FAINT if faint else 1.0)

@@ -5,32 +5,49 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seewhy.core.progress import Progress, silent
+from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.map_method import probability
+from seewhy.methods.cam_method import enlarge
+from seewhy.methods.map_method import probability, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
-from seewhy.network.checks import Effect, effects
-from seewhy.network.clustering import Clustering, WardClustering, stability
+from seewhy.network.clustering import (
+    Clustering,
+    WardClustering,
+    guided_weights,
+    heavy,
+    merged_map,
+    signed_weights,
+    stability,
+    threshold,
+)
 from seewhy.network.layers import default_layers
-from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 
 # What people call a cluster: by layer and index its labels with their scores, best first.
 Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]
 
 SHOWN = 5  # likeliest classes
+BASELINE = "mean"  # as the CAMs have that hide parts of a picture
 DEAD = "no positive evidence in this layer"
 SILENT = "the class does not depend on this layer"
 SINGLE = "the layer has one map, so there is nothing to group"
 FEW = "fewer than four maps carry weight, so they stay one group"
 SPREAD = "no map weighs enough to stand out"
+
+
+class Effect(NamedTuple):
+    """The class's probability where a cluster's area is hidden, and where nothing else is shown."""
+
+    hidden: float
+    shown: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +88,7 @@ class NetworkView:
     """What each layer of a network found in a picture that spoke for the target, first layer to last.
 
     `probability` is the target's on the whole picture; of "A rather than B" it is A's if there were no third.
-    `predictions` are the likeliest classes, and the target's where it is none of them.
+    `predictions` are the likeliest classes, and those that the target names where they are none of them.
     """
 
     image: Image
@@ -143,13 +160,13 @@ def look(
     with capture(classifier.module, names) as seen:
         logits = classifier.logits(classifier.preprocess([image]))[0]
         asked = given or Target(int(logits.argmax()), chosen="predicted")
-        slopes = seen.gradients(asked.score(logits), names)
+        gradients = seen.gradients(asked.score(logits), names)
     logits = logits.detach().float().cpu()
     grouping = _Grouping(clustering or WardClustering(), signed, filtered, seed)
     found: list[LayerView] = []
     for done, (name, grid) in enumerate(grids.items()):
         progress(done, len(names), name)
-        found.append(grouping.layer(name, grid, folded(grid, seen[name])[0], folded(grid, slopes[name])[0]))
+        found.append(grouping.layer(name, grid, folded(grid, seen[name])[0], folded(grid, gradients[name])[0]))
     forwards = 1
     if checked:
         maps = [cluster.map for each in found for cluster in each.clusters]
@@ -161,7 +178,7 @@ def look(
         classifier.preprocessing.view(image),
         asked,
         asked.label(classifier.categories),
-        _predictions(classifier, logits, asked),
+        tuple(classifier.ranked(logits.softmax(0), SHOWN, asked)),
         float(probability(logits, asked)),
         tuple(found),
         classifier.name,
@@ -171,6 +188,30 @@ def look(
         seed,
         Cost(forwards, 1, time.perf_counter() - start),
     )
+
+
+def effects(
+    classifier: Classifier,
+    image: Image,
+    target: Target,
+    maps: Sequence[np.ndarray],
+    *,
+    generator: torch.Generator,
+    progress: Progress,
+) -> tuple[list[Effect], int]:
+    """The effect of each of maps `(h, w)` of any grid, and how many forwards that took.
+
+    A map, enlarged and stretched to [0, 1], is the mask, and what it hides becomes grey. Source: Feng 2024
+    (Cluster-CAM) shows clusters so; we hide them as well.
+    """
+    if not maps:
+        return [], 0
+    engine = MaskedForward(classifier, image, BASELINE, generator=generator, progress=progress)
+    engine.expected = engine.forwards + 2 * len(maps)
+    masks = torch.cat([unit(enlarge(torch.from_numpy(each)[None], classifier)) for each in maps])
+    logits = engine.maps(torch.cat([1 - masks, masks]))
+    hidden, shown = probability(logits, target).view(2, -1).tolist()
+    return [Effect(*pair) for pair in zip(hidden, shown, strict=True)], engine.forwards
 
 
 @dataclass(frozen=True)
@@ -240,13 +281,3 @@ def _remark(grid: Grid, kept: int) -> str | None:
     if grid.channels == 1:
         return SINGLE
     return FEW if kept < 4 else None
-
-
-def _predictions(classifier: Classifier, logits: Tensor, target: Target) -> tuple[Prediction, ...]:
-    """The likeliest classes, and at the end the explained one where it is none of them."""
-    probabilities = logits.softmax(0)
-    ranked = classifier.ranked(probabilities, SHOWN)
-    if target.index in {each.index for each in ranked}:
-        return tuple(ranked)
-    asked = Prediction(target.index, classifier.categories[target.index], float(probabilities[target.index]))
-    return (*ranked, asked)

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.images import Mask, iou
+from seewhy.images import iou
 from seewhy.people.masks import drawn
 from seewhy.people.records import Answer, MaskRevision
 from seewhy.people.rounds import answers, gold_rounds, option_counts
@@ -62,6 +62,9 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     all values are the same, since none of them disagree.
 
     Source: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section D.
+
+    >>> krippendorff_alpha([["cat", "cat"], ["dog", "dog"], ["cat", "dog"], ["owl"]])
+    0.4444444444444444
     """
     observed, totals = 0.0, Counter[Hashable]()
     for values in (list(unit) for unit in units if len(unit) > 1):
@@ -100,11 +103,12 @@ def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
     groups: defaultdict[tuple[str, str], list[MaskRevision]] = defaultdict(list)
     for each in drawn:
         groups[each.image_hash, each.label].append(each)
-    return [
-        AreaAgreement(group[0].image, group[0].label, len(group), _mean_iou([each.mask for each in group]))
-        for group in groups.values()
-        if len(group) > 1
-    ]
+    found: list[AreaAgreement] = []
+    for group in groups.values():
+        if len(group) > 1:
+            pairs = [iou(one.mask, other.mask) for one, other in combinations(group, 2)]
+            found.append(AreaAgreement(group[0].image, group[0].label, len(group), float(np.mean(pairs))))
+    return found
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,6 @@ def reliability(answers: Sequence[Answer], gold: Collection[int], options: Mappi
         ability = abilities.get(player, _PRIOR_RIGHT / (_PRIOR_RIGHT + _PRIOR_WRONG))
         found.append(Reliability(player, len(own), ability, len(golden), sum(golden), shared.get(player), simulated))
     return found
-
-
-def _mean_iou(masks: Sequence[Mask]) -> float:
-    return float(np.mean([iou(one, other) for one, other in combinations(masks, 2)]))
 
 
 def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> dict[str, float]:
@@ -197,14 +197,10 @@ def _shared_words(answers: Sequence[Answer]) -> dict[str, float]:
         if answer.labels:
             players[answer.round].add(answer.player)
         for label in answer.labels:
-            givers[answer.round, _plain(label)].add(answer.player)
+            givers[answer.round, " ".join(label.casefold().split())].add(answer.player)
     verdicts: defaultdict[str, list[bool]] = defaultdict(list)
     for (number, _), who in givers.items():
         if len(players[number]) > 1:
             for player in who:
                 verdicts[player].append(len(who) > 1)
     return {player: float(np.mean(shared)) for player, shared in verdicts.items()}
-
-
-def _plain(label: str) -> str:
-    return " ".join(label.casefold().split())

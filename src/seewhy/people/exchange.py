@@ -10,7 +10,7 @@ import json
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -26,7 +26,7 @@ from seewhy.images import Mask, open_image
 from seewhy.people.masks import decode, drawn, encode, save_mask
 from seewhy.people.players import find_player, join, points
 from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
-from seewhy.people.rounds import find_round, map_of, put_round
+from seewhy.people.rounds import answer_of, find_round, map_in, put_round
 from seewhy.people.store import (
     AnswerRow,
     LabelRow,
@@ -240,10 +240,10 @@ class _Import:
 
     def _seat(self, player: PlayerRow, number: int, stage: int) -> None:
         """The player's seat, a free one, or one more."""
-        seats = list(self.session.scalars(select(SeatRow).filter_by(round_id=number).order_by(SeatRow.id)))
-        own = [seat for seat in seats if seat.player_id == player.id]
-        free = [seat for seat in seats if seat.player_id is None]
-        seat = next(iter(own + free), None) or SeatRow(round_id=number)
+        usable = (SeatRow.player_id == player.id) | SeatRow.player_id.is_(None)
+        wanted = select(SeatRow).where(SeatRow.round_id == number, usable)
+        own_first = wanted.order_by(SeatRow.player_id.is_(None), SeatRow.id)
+        seat = self.session.scalar(own_first.limit(1)) or SeatRow(round_id=number)
         seat.player_id, seat.stage, seat.expires = player.id, stage, None
         self.session.add(seat)
 
@@ -267,59 +267,44 @@ class _Import:
 
 
 def _player(row: PlayerRow) -> Record:
-    return {"kind": "player", "name": row.name, "simulated": row.simulated, "joined": row.joined.isoformat()}
+    return {"kind": "player", **_fields(row, "name", "simulated"), "joined": row.joined.isoformat()}
 
 
 def _picture(row: PictureRow) -> Record:
     content = b64encode(row.content).decode("ascii")
-    return {"kind": "picture", "id": row.id, "image": row.image, "image_hash": row.image_hash, "content": content}
+    return {"kind": "picture", **_fields(row, "id", "image", "image_hash"), "content": content}
 
 
 def _round(row: RoundRow) -> Record:
+    plain = _fields(row, "id", *_PLAIN)
     return {
         "kind": "round",
-        "id": row.id,
         "picture": row.picture_id,
-        **{name: getattr(row, name) for name in _PLAIN},
-        "options": list(row.options),
-        "map": map_of(row).tolist(),
+        **plain,
+        "options": row.options,
+        "map": map_in(row.map, (row.rows, row.columns)).tolist(),
     }
 
 
 def _answer(row: AnswerRow) -> Record:
-    return {
-        "kind": "answer",
-        "round": row.round_id,
-        "player": row.player.name,
-        "simulated": row.player.simulated,
-        "key": row.key,
-        "image": row.round.picture.image,
-        "layer": row.round.layer,
-        "cluster": row.round.cluster,
-        "true_class": row.round.true_class,
-        "guess": row.guess,
-        "stage": row.stage,
-        "labels": [label.text for label in row.labels],
-        "language": row.language,
-        "given": row.given.isoformat(),
-    }
+    return {"kind": "answer", **asdict(answer_of(row)), "key": row.key, "given": row.given.isoformat()}
 
 
 def _mask(row: RevisionRow) -> Record:
-    mask = row.mask
+    mask, player = row.mask, row.mask.player
     return {
         "kind": "mask",
-        "image": mask.image,
-        "image_hash": mask.image_hash,
-        "player": mask.player.name,
-        "simulated": mask.player.simulated,
-        "label": mask.label,
-        "revision": row.revision,
-        "key": row.key,
+        **_fields(mask, "image", "image_hash", "label"),
+        "player": player.name,
+        "simulated": player.simulated,
         "size": [mask.height, mask.width],
-        "counts": row.counts,
+        **_fields(row, "revision", "key", "counts"),
         "drawn": row.drawn.isoformat(),
     }
+
+
+def _fields(row: object, *names: str) -> Record:
+    return {name: getattr(row, name) for name in names}
 
 
 _EXPORTS: tuple[tuple[Any, Callable[[Any], Record]], ...] = (

@@ -147,7 +147,7 @@ def _answer(
 
     def keep(session: Session) -> RoundResult:
         who = find_player(session, player)
-        stage = _keep_seat(session, who, number)  # first: whoever sends the same at once waits here
+        stage = _keep_seat(session, who, number)  # first: who sends the same at the same time waits here
         known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=storable(key)))
         if known is not None:
             return _resent(known, sent)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
@@ -25,7 +25,11 @@ def encode(mask: Mask) -> str:
 
 
 def runs(mask: Mask) -> list[int]:
-    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first."""
+    """Bool `(H, W)` as COCO's run lengths, not compressed: column by column, unmarked first.
+
+    >>> runs(np.array([[False, True], [True, True]]))
+    [1, 3]
+    """
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     lengths: list[int] = np.diff(np.r_[0, edges, flat.size]).tolist()
@@ -78,13 +82,21 @@ def save_mask(
 
 def drawn(store: Store, player: str | None = None, image_hash: str | None = None) -> list[MaskRevision]:
     """The last state of every mask, of all players or one, on all pictures or one."""
-    last = (
-        select(RevisionRow.mask_id, func.max(RevisionRow.revision).label("revision"))
-        .group_by(RevisionRow.mask_id)
-        .subquery()
+    last = select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == MaskRow.id).scalar_subquery()
+    wanted = (
+        select(RevisionRow)
+        .join(RevisionRow.mask)
+        .join(MaskRow.player)
+        .where(RevisionRow.revision == last.correlate(MaskRow))
+        .options(contains_eager(RevisionRow.mask).contains_eager(MaskRow.player))
+        .order_by(RevisionRow.mask_id)
     )
-    newest = (RevisionRow.mask_id == last.c.mask_id) & (RevisionRow.revision == last.c.revision)
-    return _found(store, _revisions(player, image_hash).join(last, newest))
+    if player is not None:
+        wanted = wanted.where(PlayerRow.name == storable(player))
+    if image_hash is not None:
+        wanted = wanted.where(MaskRow.image_hash == image_hash)
+    with store.reading() as session:
+        return [revision_of(row) for row in session.scalars(wanted)]
 
 
 def revision_of(row: RevisionRow) -> MaskRevision:
@@ -103,30 +115,12 @@ def revision_of(row: RevisionRow) -> MaskRevision:
     )
 
 
-def _revisions(player: str | None, image_hash: str | None) -> Select[RevisionRow]:
-    wanted = (
-        select(RevisionRow)
-        .join(RevisionRow.mask)
-        .join(MaskRow.player)
-        .options(contains_eager(RevisionRow.mask).contains_eager(MaskRow.player))
-        .order_by(RevisionRow.mask_id, RevisionRow.revision)
-    )
-    if player is not None:
-        wanted = wanted.where(PlayerRow.name == storable(player))
-    return wanted if image_hash is None else wanted.where(MaskRow.image_hash == image_hash)
-
-
-def _found(store: Store, wanted: Select[RevisionRow]) -> list[MaskRevision]:
-    with store.reading() as session:
-        return [revision_of(row) for row in session.scalars(wanted)]
-
-
 def _mask_row(
     session: Session, player: str, image: str, image_hash: str, label: str, shape: tuple[int, ...]
 ) -> MaskRow:
     who, (height, width) = find_player(session, player), shape
     mine = select(MaskRow).filter_by(player_id=who.id, image_hash=image_hash, label=label)
-    row = session.scalar(mine.with_for_update())  # whoever saves the same mask at once waits here
+    row = session.scalar(mine.with_for_update())  # who saves the same mask at the same time waits here
     if row is None:
         row = MaskRow(image=storable(image), image_hash=image_hash, label=label, height=height, width=width, player=who)
         session.add(row)

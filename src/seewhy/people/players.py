@@ -22,7 +22,7 @@ from seewhy.people.store import PlayerRow, SessionRow, Store, storable
 LONGEST_NAME = 64  # characters
 STEP = 10  # points that each further stage costs
 
-_NOTICED = timedelta(minutes=1)  # a session's last use is written down no oftener
+_NOTICED = timedelta(minutes=1)  # a session's last use is written down no more often
 
 
 def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = False) -> str:
@@ -64,7 +64,7 @@ def find_player(session: Session, name: str) -> PlayerRow:
 
 
 def begin_session(store: Store, player: str) -> str:
-    """A secret for one device of this player; whoever shows it plays under the name."""
+    """A token for one device of this player; a request that shows it plays under the name."""
     token = secrets.token_urlsafe(32)
     with store.writing() as session:
         now = store.clock()
@@ -96,6 +96,9 @@ def points(stage: int, *, won: bool) -> int:
     """60 for a right guess at the first stage, 10 less for each further one; 0 without a right guess.
 
     Source: Bianchi et al. 2024 say that points fall with the stage, not how; the numbers are ours.
+
+    >>> points(0, won=True), points(5, won=True), points(0, won=False)
+    (60, 10, 0)
     """
     return STEP * (STAGES - stage) if won else 0
 

@@ -72,6 +72,9 @@ def choices(true_class: str, pool: Sequence[str], image_hash: str) -> tuple[str,
 
     Raises:
         UsageError: there is no other class, or the true one is not in the pool.
+
+    >>> choices("cat", ["owl", "dog", "cat"], "ab")
+    ('cat', 'dog', 'owl')
     """
     if true_class not in pool:
         raise UsageError(f"{true_class!r} is not among the classes to choose from: {', '.join(pool)}")
@@ -102,11 +105,6 @@ def find_round(session: Session, number: int) -> RoundRow:
     if found is None:
         raise UnknownName(f"there is no round {number}")
     return found
-
-
-def map_of(row: RoundRow) -> NDArray[np.float32]:
-    """The cluster's map `(h, w)`."""
-    return map_in(row.map, (row.rows, row.columns))
 
 
 def map_in(content: bytes, grid: tuple[int, int]) -> NDArray[np.float32]:

@@ -38,7 +38,7 @@ from seewhy.errors import StoreError, UsageError
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions
 
-# Seconds that a writer waits for others. SQLite lets whoever asks first after a commit go on, not who waited longest;
+# Seconds that a writer waits for others. After a commit SQLite serves the first to ask, not the one who waited longest;
 # within a process writers therefore queue for a lock, so that only processes have to be lucky.
 _BUSY = 120
 _LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
@@ -96,7 +96,7 @@ class Store:
             yield session
 
     def transact(self, work: Callable[[Session], _T]) -> _T:
-        """Do `work` in one transaction, and again where somebody did the like in the same moment and was quicker."""
+        """Do `work` in one transaction, and again where a quicker one made a constraint refuse it."""
         for _ in range(_TRIES - 1):
             try:
                 with self.writing() as session:
@@ -112,7 +112,7 @@ def open_store(url: str | None = None, clock: Callable[[], datetime] = utc_now) 
     """The store at `url`, by default `SEEWHY_DATABASE_URL` or else `people.sqlite` in `SEEWHY_HOME`, up to date.
 
     Raises:
-        UsageError: the address makes no sense, or a driver for it is missing.
+        UsageError: the address cannot be read, or a driver for it is missing.
         StoreError: it cannot be opened, or a newer seewhy has made it.
     """
     address = _address(url or os.environ.get("SEEWHY_DATABASE_URL"))
@@ -126,7 +126,7 @@ def open_store(url: str | None = None, clock: Callable[[], datetime] = utc_now) 
 
 
 def is_there() -> bool:
-    """Whether there may be a store to open, so that who only asks need not make one."""
+    """Whether there may be a store to open; asking makes none."""
     return bool(os.environ.get("SEEWHY_DATABASE_URL")) or (home() / DATABASE).exists()
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save as packed
-
-from seewhy.core.files import write_json, write_whole
+from seewhy.core.files import write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Box, Classifier, Preprocessing
-from seewhy.models.from_file import CARD, SCHEMA, WEIGHTS, build
+from seewhy.models.card import WEIGHTS, Architecture, load_weights, read_card, write_model
 from seewhy.models.load import find_device
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.sources.local import build
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
-from seewhy.train.card import Architecture
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures
@@ -33,9 +29,7 @@ def save_prototypes(
 ) -> None:
     """Write weights, card and patches; `training` stands in the card. The card says whether the gate was passed."""
     network = model.network
-    content = packed({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
-    card = {
-        "schema": SCHEMA,
+    fields = {
         "kind": KIND,
         "usable": model.diagnosis.usable,
         "reasons": list(model.diagnosis.reasons),
@@ -50,14 +44,11 @@ def save_prototypes(
         "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
         "diagnosis": model.diagnosis.to_dict(),
         "training": training,
-        "sha256": sha256(content).hexdigest(),
     }
-    # The card comes last: without it the folder is none that can be opened.
     for number, prototype in enumerate(model.prototypes):
         if prototype.picture:
             write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
-    write_whole(folder / WEIGHTS, content)
-    write_json(folder / CARD, card)
+    write_model(folder, network, fields)
 
 
 def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto") -> PrototypeModel:
@@ -82,25 +73,23 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
     return model
 
 
+def open_classifier(folder: Path) -> Classifier:
+    """The prototype network as a classifier, for every method of seewhy.
+
+    Raises:
+        ModelError: as `load_prototypes`.
+    """
+    return replace(load_prototypes(folder, device="cpu").classifier, name=f"file:{folder.name}")
+
+
 def read_prototype_card(folder: Path) -> dict[str, Any]:
     """What the folder says of itself.
 
     Raises:
         ModelError: it holds no prototype network.
     """
-    path = folder / CARD
-    if not path.is_file():
-        raise ModelError(f"{folder} holds no prototypes; `seewhy prototypes train` makes some")
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}; train again") from error
-    if not isinstance(card, dict) or card.get("kind") != KIND:
-        raise ModelError(f"{folder} holds another kind of model; `seewhy prototypes train` makes prototypes from it")
-    if card["schema"] != SCHEMA:
-        raise ModelError(f"{path} has schema {card['schema']}, this seewhy reads {SCHEMA}; update seewhy")
-    renamed = _renamed(card)
-    return renamed | {"diagnosis": _renamed(card.get("diagnosis", {}))}
+    fields = read_card(folder, KIND).fields
+    return _renamed(fields) | {"diagnosis": _renamed(fields["diagnosis"])}
 
 
 def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,14 +115,11 @@ def _patch_name(number: int) -> str:
 
 
 def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
-    content = (folder / WEIGHTS).read_bytes()
-    if sha256(content).hexdigest() != card["sha256"]:
-        raise ValueError(f"{WEIGHTS} is not the file that the card was written for")
     # Before 0.2 the backbone's tensors were called trunk.….
-    tensors = {re.sub(r"^trunk\.", "backbone.", name): each for name, each in read_weights(folder / WEIGHTS).items()}
+    tensors = {re.sub(r"^trunk\.", "backbone.", name): each for name, each in read_card(folder).weights().items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
-    module = build(about["architecture"], len(classes), about["options"])
+    module = build(Architecture(about["architecture"], about["options"]), len(classes))
     backbone = Backbone.of(Classifier.from_module(module, preprocessing, classes), about["layer"])
     owners: list[int] = [row["class"] for row in card["prototypes"]]
     size = tensors["head.prototypes"].shape[1]

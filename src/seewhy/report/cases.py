@@ -17,8 +17,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import counted, listed
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380

@@ -4,65 +4,183 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from seewhy.cases import Twin, Twins
 from seewhy.core.outcome import Outcome
-from seewhy.draw import fit
+from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
-from seewhy.report.judging import accuracy_words, judgement
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, render
 from seewhy.report.words import alternative, counted
-from seewhy.study.judged import Judged, Mistake
+from seewhy.train.data import Pictures
+from seewhy.train.evaluate import ClassScore, Evaluation, Share
 
+MOST_CLASSES = 25  # of a confusion matrix; of more the commonest confusions are listed
+CONFUSIONS = 10
 CELL = 360
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One mistake: the photo, the evidence and the twins, each with a caption."""
+class Judgement:
+    """The figures of one set of pictures, ready for a page; `confusion` is None where there are too many classes."""
+
+    title: str
+    words: str
+    rows: Sequence[tuple[str, str, str, str, str]]
+    confusion: Markup | None
+    confusions: Sequence[str]
+    reliability: Markup
+    calibration: str
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A picture that was taken for another class, why, and which pictures it is like. Either may be lacking."""
 
     path: str
-    true: str
-    said: str
-    words: str
-    pictures: Sequence[tuple[str, Picture]]
+    index: int  # among the pictures that were evaluated
+    explanation: Explanation | None
+    twins: Twins | None
 
 
-def write_evaluate_report(folder: Path, judged: Judged) -> Path:
-    """Write `folder/report.html`; returns its path."""
-    evaluation = judged.evaluation
+def evaluate_page(
+    evaluation: Evaluation,
+    pictures: Pictures,
+    mistakes: Sequence[Mistake],
+    *,
+    model: str,
+    unshown: int = 0,
+    learned: int = 0,
+    failures: Sequence[Outcome[Any]] = (),
+) -> str:
+    """The page of an evaluation.
+
+    Args:
+        evaluation: The figures.
+        pictures: What was evaluated, in the same order.
+        mistakes: The most confident wrong predictions first.
+        model: The name that opens the classifier.
+        unshown: So many more mistakes are in the table alone.
+        learned: So many pictures were left out, because the classifier has learned from them.
+        failures: Pictures that could not be opened, or whose class the classifier does not know.
+    """
     count = int((~evaluation.right).sum())
-    figures = judgement("What it gets right", evaluation)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, chart in (("confusion", figures.confusion), ("reliability", figures.reliability)):
-        if chart:
-            (folder / f"{name}.svg").write_text(chart, "utf-8")
-    return write_page(
-        folder / "report.html",
+    explained = [each.explanation for each in mistakes if each.explanation]
+    return render(
         "evaluate.html",
         title="How good is it?",
-        lead=f"{judged.model} gets {accuracy_words(evaluation)}",
-        judgement=figures,
+        lead=f"{model} gets {accuracy_words(evaluation)}",
+        judgement=judgement("What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
-        mistakes=[_shown(each, judged) for each in judged.mistakes],
-        method=next((method_info(each.explanation.method).title for each in judged.mistakes if each.explanation), ""),
-        unshown=judged.unshown,
-        learned=judged.learned,
-        failures=[Outcome(path, error=error) for path, error in judged.failures],
+        mistakes=[_shown(each, evaluation, pictures) for each in mistakes],
+        method=method_info(explained[0].method).title if explained else "",
+        unshown=unshown,
+        learned=learned,
+        failures=failures,
     )
 
 
-def _shown(mistake: Mistake, judged: Judged) -> Shown:
-    evaluation, names = judged.evaluation, judged.evaluation.names
+def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
+    """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes."""
+    found = judgement("", evaluation)
+    charts = {"confusion": found.confusion, "reliability": found.reliability}
+    return {name: str(chart) for name, chart in charts.items() if chart}
+
+
+def judgement(title: str, found: Evaluation) -> Judgement:
+    """What to say of an evaluation."""
+    few = len(found.present) <= MOST_CLASSES
+    names = [found.names[index] for index in found.present]
+    return Judgement(
+        title=title,
+        words=_figures(found),
+        rows=[_row(each) for each in found.classes],
+        confusion=Markup(confusion_svg(found.confusion, names)) if few else None,  # noqa: S704 - escapes names
+        confusions=[] if few else _confusions(found),
+        reliability=Markup(reliability_svg(_steps(found))),  # noqa: S704 - it draws numbers alone
+        calibration=_calibration(found),
+    )
+
+
+def share_words(share: Share) -> str:
+    """`91.0 % (84.0 to 95.0 %)`."""
+    return f"{share.value:.1%} ({share.low * 100:.1f} to {share.high:.1%})"
+
+
+def accuracy_words(found: Evaluation) -> str:
+    """How often it is right, and what that is worth."""
+    plain = f"{_right(found)} right, which is {share_words(found.accuracy)}."
+    base = f"Calling every picture by the commonest class would be right for {found.commonest.value:.1%}"
+    if found.accuracy.low > found.commonest.value:
+        return f"{plain} {base}."
+    if found.accuracy.high < found.commonest.value:
+        return f"{plain} {base}, and so would be better."
+    return f"{plain} {base}, which the interval holds too: accuracy alone does not show that it has learned anything."
+
+
+def _right(found: Evaluation) -> str:
+    return f"{int(found.right.sum()):,} of {counted(len(found.truth), 'picture')}"
+
+
+def _figures(found: Evaluation) -> str:
+    return f"{_right(found)} right: accuracy {share_words(found.accuracy)}, mean F1 {found.macro_f1:.2f}."
+
+
+def _row(score: ClassScore) -> tuple[str, str, str, str, str]:
+    precision, recall = ("–" if share is None else f"{share:.1%}" for share in (score.precision, score.recall))
+    return score.name, f"{score.pictures:,}", precision, recall, "–" if score.f1 is None else f"{score.f1:.2f}"
+
+
+def _confusions(found: Evaluation) -> list[str]:
+    """The commonest pairs of a true and a wrong class."""
+    names = [found.names[index] for index in found.present]
+    pairs = [
+        (int(count), names[row], names[column])
+        for row, line in enumerate(found.confusion.tolist())
+        for column, count in enumerate(line)
+        if count and row != column
+    ]
+    return [f"{true} taken for {said}: {count}" for count, true, said in sorted(pairs, key=lambda pair: -pair[0])][
+        :CONFUSIONS
+    ]
+
+
+def _steps(found: Evaluation) -> list[Confidence]:
+    return [
+        Confidence(each.confidence, each.accuracy.value, each.accuracy.low, each.accuracy.high, each.pictures)
+        for each in found.bins
+    ]
+
+
+def _calibration(found: Evaluation) -> str:
+    gap = float(found.confidence.mean()) - found.accuracy.value
+    side = "too sure of itself" if gap > 0 else "too modest"
+    return (
+        f"It is {found.confidence.mean():.1%} sure on average and right in {found.accuracy.value:.1%}"
+        + (f": {side} by {abs(gap) * 100:.1f} points. " if abs(gap) >= 0.0005 else ". ")
+        + f"The calibration error is {found.calibration_error * 100:.1f} points over ten steps of confidence; of few "
+        "pictures it comes out larger than the truth."
+    )
+
+
+def _shown(mistake: Mistake, evaluation: Evaluation, pictures: Pictures) -> dict[str, Any]:
+    """One mistake: the photo, the evidence and the twins, each with a caption."""
     true, said = int(evaluation.truth[mistake.index]), int(evaluation.predicted[mistake.index])
     sure, missed = evaluation.probabilities[mistake.index, [said, true]]
-    photo = mistake.explanation.image if mistake.explanation else judged.pictures.image(mistake.index)
+    names = evaluation.names
+    photo = mistake.explanation.image if mistake.explanation else pictures.image(mistake.index)
     words = f"{sure:.1%} sure of {names[said]}, {missed:.1%} of {names[true]}. {_vote(mistake.twins)}"
-    return Shown(mistake.path, names[true], names[said], words, list(_pictures(photo, mistake)))
+    return {
+        "path": mistake.path,
+        "true": names[true],
+        "said": names[said],
+        "words": words,
+        "pictures": list(_pictures(photo, mistake)),
+    }
 
 
 def _pictures(photo: Image, mistake: Mistake) -> Iterator[tuple[str, Picture]]:

@@ -3,151 +3,124 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, Legend, Weight, bars_svg, fit, weight_bars_svg
-from seewhy.methods import Explanation, MethodInfo
+from seewhy.draw import OURS, Colors, bars_svg, fit, percent, weight_bars_svg
+from seewhy.methods import Explanation
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
 from seewhy.methods.registry import method_info
 from seewhy.models import Prediction
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar, thumbnail
+from seewhy.report.page import Picture, embed, embed_photo, render, render_macro, scale_bar, thumbnail, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
+PHOTO = "explain-photo.html"
+CHUNK = 1 << 16  # characters
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One overlay, and what is to be said of it.
+class ExplainReport:
+    """The report of photo after photo, written into `folder/report.html` at the end.
 
-    `scale` holds the colours of its `legend` and `weights` the bars of its regions, where it has them. How to read a
-    method's pictures is told at the first of them.
+    >>> report = ExplainReport(folder)  # doctest: +SKIP
+    >>> for outcome in explain_each(classifier, sources, request):  # doctest: +SKIP
+    ...     report.add(outcome)
+    >>> report.close()  # doctest: +SKIP
+
+    The sections wait in temporary files, so that memory holds one photo at a time.
     """
 
-    info: MethodInfo
-    about: str
-    rule: str | None
-    picture: Picture
-    legend: Legend | None
-    scale: str | None
-    weights: Markup | None
-    intervals: bool
-    found: bool
-    signed: bool
-    blurred: bool
-    is_first: bool
-    facts: Mapping[str, str]
+    def __init__(self, folder: Path = Path(), colors: Colors = OURS) -> None:
+        self.path, self._colors = folder / "report.html", colors
+        self._contents, self._photos = _waiting(), _waiting()
+        self._count, self._lead = 0, ""
+        self._failures: list[Outcome[Any]] = []
 
-
-@dataclass(frozen=True)
-class Grid:
-    """What speaks for each of several classes, by one method of regions: pictures under headings.
-
-    Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
-    """
-
-    info: MethodInfo
-    rules: bool
-    cells: Sequence[tuple[str, Picture]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One photo of the page."""
-
-    name: str
-    notes: Sequence[str]
-    photo: Picture
-    whole: bool
-    thumbnail: Picture
-    best: Prediction
-    explained: Sequence[Prediction]
-    bars: Markup
-    grids: Sequence[Grid]
-    findings: Sequence[Finding]
-    asked: str
-    classifier: str
-    fingerprint: str
-    link: str | None
-
-
-def write_explain_report(folder: Path, results: Iterable[tuple[Outcome, Path | None]], colors: Colors = OURS) -> Path:
-    """Write `folder/report.html` from outcomes, each with the folder it was saved in, if it was; returns its path.
-
-    Outcomes are taken one by one, and only small pictures of them are kept.
-    """
-    sections: list[Section] = []
-    failures: list[Outcome] = []
-    for outcome, saved in results:
+    def add(self, outcome: Outcome[tuple[Explanation, ...]], saved: Path | None = None) -> None:
+        """Add a photo with its explanations, and a link to the folder that they were `saved` in, or its failure."""
         if outcome.error:
-            failures.append(outcome)
+            self._failures.append(outcome)
         elif outcome.value:
-            sections.append(_section(outcome.value, _link(saved, folder) if saved else None, colors))
-    return write_page(
-        folder / "report.html",
-        "explain.html",
-        title=_title(sections),
-        lead=_lead(sections, len(failures)),
-        sections=sections,
-        failures=failures,
-        other_colors=OTHER_COLORS,
-    )
+            link = saved and quote(Path(os.path.relpath(saved, self.path.parent)).as_posix()) + "/"
+            section = _section(outcome.value, link, self._colors)
+            self._count += 1
+            self._lead = self._lead or section["lead"]
+            self._contents.write(render_macro(PHOTO, "entry", section, self._count))
+            self._photos.write(render_macro(PHOTO, "full", section, self._count))
+
+    def page(self) -> str:
+        """The page, where it need not be a file."""
+        return render("explain.html", **self._fields())
+
+    def close(self) -> Path:
+        """Write the page, whole or not at all; returns its path."""
+        with self._contents, self._photos:
+            return write_page(self.path, "explain.html", **self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        title, lead = "Nothing could be explained", "Every photo failed; the reasons are below."
+        if self._count:
+            title = "Where the model looked" + (f" in {self._count} photos" if self._count > 1 else "")
+            failed = f" {counted(len(self._failures), 'photo')} could not be explained: see the end."
+            lead = self._lead + failed * bool(self._failures)
+        contents, photos = _again(self._contents), _again(self._photos)
+        return {
+            "title": title, "lead": lead, "count": self._count,
+            "contents": contents, "photos": photos, "failures": self._failures,
+        }  # fmt: skip
 
 
-def _title(sections: Sequence[Section]) -> str:
-    if not sections:
-        return "Nothing could be explained"
-    return "Where the model looked" + (f" in {len(sections)} photos" if len(sections) > 1 else "")
+def _waiting() -> IO[str]:
+    """A file that is gone when it is closed; what UTF-8 cannot say becomes a question mark."""
+    return TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")
 
 
-def _lead(sections: Sequence[Section], failed: int) -> str:
-    if not sections:
-        return "Every photo failed; the reasons are below."
-    one = sections[0]
-    methods = dict.fromkeys(finding.info.title for finding in one.findings)
-    asked = f"Asked of {one.classifier}: why {one.asked}? Answered by {listed(list(methods))}."
-    return asked + (f" {counted(failed, 'photo')} could not be explained: see the end." if failed else "")
+def _again(file: IO[str]) -> Iterator[Markup]:
+    file.seek(0)
+    while part := file.read(CHUNK):
+        yield Markup(part)  # noqa: S704 - it was rendered by a template
 
 
-def _section(explanations: Sequence[Explanation], link: str | None, colors: Colors) -> Section:
+def _section(explanations: Sequence[Explanation], link: str | None, colors: Colors) -> dict[str, Any]:
+    """One photo of the page."""
     one = explanations[0]
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
     classes = sorted(known.values(), key=lambda each: -each.probability)
     explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
     photo, whole = embed_photo(one)
-    limits = _limits(explanations)
-    return Section(
-        name=one.image.name,
-        notes=(*one.image.notes, *cautions(one)),
-        photo=photo,
-        whole=whole,
-        thumbnail=thumbnail(one.image),
-        best=classes[0],
-        explained=explained,
-        bars=_bars(classes, explained),
-        grids=_grids(explanations),
-        findings=[
-            _finding(
-                each,
-                colors,
-                limit=limits[each.method, each.layer],
-                is_first=each.method not in {earlier.method for earlier in explanations[:place]},
-            )
-            for place, each in enumerate(explanations)
-        ],
-        asked=asked_classes(explanations),
-        classifier=one.classifier,
-        fingerprint=one.fingerprint,
-        link=link,
-    )
+    findings = [
+        _finding(each, colors, _limit(each, explanations), is_first=_is_first(place, explanations))
+        for place, each in enumerate(explanations)
+    ]
+    titles = dict.fromkeys(finding["info"].title for finding in findings)
+    return {
+        "name": one.image.name,
+        "notes": (*one.image.notes, *cautions(one)),
+        "photo": photo,
+        "whole": whole,
+        "thumbnail": thumbnail(one.image),
+        "best": f"{classes[0].name}, {percent(classes[0].probability)}",
+        "says": _likely(classes[0]),
+        "explained": ", ".join(map(_likely, explained)) if explained != classes[:1] else "",
+        "bars": _bars(classes, explained),
+        "grids": _grids(explanations),
+        "findings": findings,
+        "lead": f"Asked of {one.classifier}: why {asked_classes(explanations)}? Answered by {listed(list(titles))}.",
+        "classifier": one.classifier,
+        "fingerprint": one.fingerprint,
+        "link": link,
+    }
+
+
+def _likely(prediction: Prediction) -> str:
+    return f"{prediction.name} ({percent(prediction.probability)})"
 
 
 def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Markup:
@@ -157,10 +130,13 @@ def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Mar
     return Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH))  # noqa: S704 - bars_svg escapes names
 
 
-def _grids(explanations: Sequence[Explanation]) -> list[Grid]:
-    """One grid for each method of regions that was asked about several classes."""
+def _grids(explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
+    """For each method of regions that was asked about several classes, what speaks for each of them.
+
+    Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
+    """
     return [
-        Grid(method_info(name), any(each.rule for each in about), [_cell(each) for each in about])
+        {"info": method_info(name), "rules": any(each.rule for each in about), "cells": [_cell(each) for each in about]}
         for name, about in by_classes(explanations).items()
     ]
 
@@ -171,37 +147,37 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
-def _limits(explanations: Sequence[Explanation]) -> dict[tuple[str, str | None], float | None]:
+def _limit(explanation: Explanation, explanations: Sequence[Explanation]) -> float | None:
     """The end of the colours, common to all classes that a method was asked about at a layer."""
-    asked: dict[tuple[str, str | None], list[Explanation]] = {}
-    for each in explanations:
-        asked.setdefault((each.method, each.layer), []).append(each)
-    return {key: shared_limit(same) for key, same in asked.items()}
+    same = [each for each in explanations if (each.method, each.layer) == (explanation.method, explanation.layer)]
+    return shared_limit(same)
 
 
-def _finding(explanation: Explanation, colors: Colors, *, limit: float | None, is_first: bool) -> Finding:
+def _is_first(place: int, explanations: Sequence[Explanation]) -> bool:
+    """Whether it is the first of its method: how to read a method's pictures is told once."""
+    return explanations[place].method not in {each.method for each in explanations[:place]}
+
+
+def _finding(explanation: Explanation, colors: Colors, limit: float | None, *, is_first: bool) -> Mapping[str, Any]:
+    """One overlay, and what is to be said of it."""
     info = method_info(explanation.method)
     tile = explanation_tile(explanation, colors=colors, limit=limit)
-    return Finding(
-        info=info,
-        about=explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
-        rule=explanation.rule.sentence if explanation.rule else None,
-        picture=embed(tile.picture, alternative(explanation, info)),
-        legend=tile.legend,
-        scale=scale_bar(tile.legend) if tile.legend else None,
-        weights=_weights(tile.weights) if tile.weights else None,
-        intervals=any(weight.margin for weight in tile.weights),
-        found=bool(explanation.rule or tile.legend),
-        signed=explanation.signed,
-        blurred=is_blurred(explanation),
-        is_first=is_first,
-        facts=facts(explanation),
-    )
-
-
-def _weights(weights: Sequence[Weight]) -> Markup:
-    return Markup(weight_bars_svg(weights, width=BARS_WIDTH))  # noqa: S704 - weight_bars_svg escapes names
-
-
-def _link(saved: Path, folder: Path) -> str:
-    return quote(Path(os.path.relpath(saved, folder)).as_posix()) + "/"
+    legend, weights = tile.legend, tile.weights
+    bars = weight_bars_svg(weights, width=BARS_WIDTH) if weights else ""
+    return {
+        "info": info,
+        "about": explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
+        "rule": explanation.rule.sentence if explanation.rule else None,
+        "picture": embed(tile.picture, alternative(explanation, info)),
+        "scale": scale_bar(legend) if legend else None,
+        "words": legend.words if legend else (),
+        "numbers": legend.numbers if legend else (),
+        "other_colors": OTHER_COLORS if legend and legend.colors.cmap else "",
+        "weights": Markup(bars),  # noqa: S704 - weight_bars_svg escapes names
+        "intervals": any(weight.margin for weight in weights),
+        "found": bool(explanation.rule or legend),
+        "signed": explanation.signed,
+        "blurred": is_blurred(explanation),
+        "is_first": is_first,
+        "facts": facts(explanation),
+    }

@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from seewhy import __version__
+from seewhy.core.files import write_json
 from seewhy.core.outcome import Outcome
-from seewhy.draw import cut, spotlight
-from seewhy.draw.sparks import spark_svg
+from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import counted, listed, number
 
 FACE = 240
 MANIFEST = "global.json"
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Card:
-    """One concept of one layer."""
-
-    name: str
-    about: str
-    share: float
-    pictures: Sequence[Picture]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One layer."""
-
-    name: str
-    about: str
-    cards: Sequence[Card]
-
-
-@dataclass(frozen=True)
-class Line:
-    """How one label moves with depth."""
-
-    name: str
-    chart: Markup
-    about: str
-
-
-@dataclass(frozen=True)
-class Tested:
-    """What TCAV says of one concept at one layer."""
-
-    concept: str
-    layer: str
-    score: str
-    slope: str
-    chance: str
-    p: str
-    accuracy: str
-    verdict: str
 
 
 def write_global_report(
@@ -80,21 +35,19 @@ def write_global_report(
     `tests` are of concepts by the names of their pictures' folders.
     """
     tests = list(tests)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(global_manifest(name, view, classifier, tests), indent=2, allow_nan=False, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    write_json(folder / MANIFEST, global_manifest(name, view, classifier, tests))
     return write_page(
         folder / "report.html",
         "global.html",
         title=f"What the network goes by: {name}",
         lead=_lead(view),
         simulated=view.simulated,
-        stages=[_stage(layer) for layer in view.layers if layer.concepts],
+        layers=[_layer(layer) for layer in view.layers if layer.concepts],
         early=[_line(trend, len(view.layers)) for trend in view.early()],
         late=[_line(trend, len(view.layers)) for trend in view.late()],
         first=view.layers[0].layer,
         last=view.layers[-1].layer,
-        tests=[_tested(concept, test) for concept, test in tests],
+        tests=[_test(concept, test) for concept, test in tests],
         classifier=classifier,
         failures=list(failures),
     )
@@ -163,18 +116,19 @@ def _lead(view: GlobalView) -> str:
     return f"What {who} see where each layer responds, summed up over {counted(view.pictures, 'picture')}.{grows}"
 
 
-def _stage(layer: LayerConcepts) -> Stage:
-    top = layer.concepts[0].score
-    return Stage(
-        layer.layer,
-        f"{counted(layer.pictures, 'picture')} with words",
-        [_card(concept, concept.score / top, layer.pictures) for concept in layer.concepts],
-    )
-
-
-def _card(concept: Concept, share: float, pictures: int) -> Card:
-    about = f"in {concept.pictures} of {counted(pictures, 'picture')}; {concept.weight:.0f} % of the layer's weight"
-    return Card(concept.name, about, share, [_face(concept.name, example) for example in concept.examples])
+def _layer(layer: LayerConcepts) -> dict[str, Any]:
+    """What the template says of one layer."""
+    top, pictures = layer.concepts[0].score, counted(layer.pictures, "picture")
+    cards = [
+        {
+            "name": each.name,
+            "about": f"in {each.pictures} of {pictures}; {each.weight:.0f} % of the layer's weight",
+            "share": each.score / top,
+            "pictures": [_face(each.name, example) for example in each.examples],
+        }
+        for each in layer.concepts
+    ]
+    return {"name": layer.layer, "about": f"{pictures} with words", "cards": cards}
 
 
 def _face(label: str, example: Example) -> Picture:
@@ -184,22 +138,25 @@ def _face(label: str, example: Example) -> Picture:
     return embed(lit, f"{view.image.name}, lit where “{label}” is seen")
 
 
-def _line(trend: Trend, layers: int) -> Line:
+def _line(trend: Trend, layers: int) -> dict[str, Any]:
+    """How one label moves with depth."""
     spoken = f"{trend.name}: " + ", ".join(f"{value:.1f}" for value in trend.curve)
     moved = number(trend.slope * (layers - 1), 1)
-    return Line(trend.name, Markup(spark_svg(trend.curve, spoken)), f"{moved} from the first layer to the last")  # noqa: S704 - escaped
+    chart = Markup(spark_svg(trend.curve, spoken))  # noqa: S704 - escaped
+    return {"name": trend.name, "chart": chart, "about": f"{moved} from the first layer to the last"}
 
 
-def _tested(concept: str, test: ConceptTest) -> Tested:
+def _test(concept: str, test: ConceptTest) -> dict[str, str]:
+    """What TCAV says of one concept at one layer."""
     low, high = test.interval
     toward = "raises the class" if test.slope > 0 else "lowers the class"
-    return Tested(
-        concept,
-        test.layer,
-        f"{test.score:.2f}",
-        number(test.slope, 2),
-        f"{number(low, 2)} to {number(high, 2)}",
-        f"{test.p:.3f}",
-        f"{test.accuracy:.0%}",
-        toward if test.p < 0.05 else "no more than chance",
-    )
+    return {
+        "concept": concept,
+        "layer": test.layer,
+        "score": f"{test.score:.2f}",
+        "slope": number(test.slope, 2),
+        "chance": f"{number(low, 2)} to {number(high, 2)}",
+        "p": f"{test.p:.3f}",
+        "accuracy": f"{test.accuracy:.0%}",
+        "verdict": toward if test.p < 0.05 else "no more than chance",
+    }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -18,61 +18,12 @@ from seewhy.draw import percent
 from seewhy.errors import SeewhyError
 from seewhy.metrics.maps import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
-from seewhy.network.cards import face
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.network.picture import face
+from seewhy.report.page import embed, write_page
 from seewhy.report.words import counted, number
 
 FACE = 260
 ENOUGH = 6  # groups, to say whether weights and effects agree
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A photo that could not be explained."""
-
-    source: str
-    error: SeewhyError
-
-
-@dataclass(frozen=True)
-class Group:
-    """One cluster: its picture, and what is to be said of it."""
-
-    key: str
-    picture: Picture
-    weight: str
-    maps: str
-    effect: str
-    words: Sequence[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One layer, and words about it."""
-
-    name: str
-    about: str
-    outcome: str | None
-    groups: Sequence[Group]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One photo of the page."""
-
-    name: str
-    key: str
-    label: str
-    probability: str
-    definitions: Markup
-    wide: Markup
-    folded: Markup
-    faithful: str
-    about_words: str
-    stages: Sequence[Stage]
-    facts: Mapping[str, str]
-    link: str | None
 
 
 def write_network_report(
@@ -85,14 +36,14 @@ def write_network_report(
     `failures` are read after the pictures, which may be made one by one.
     """
     sections = [_section(f"photo-{number}", *each, folder) for number, each in enumerate(results, start=1)]
-    failed = [Failed(*each) for each in failures]
+    failed = [{"source": source, "error": error} for source, error in failures]
     script = _script()
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return write_page(
         folder / "report.html",
         "network.html",
         title="What the network found, layer by layer" if sections else "Nothing could be explained",
-        lead=_lead(sections, len(failed)),
+        lead=_lead(len(failed), any_done=bool(sections)),
         sections=sections,
         failures=failed,
         script=Markup(script),  # noqa: S704 - our own
@@ -105,8 +56,8 @@ def _script() -> str:
     return files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
 
 
-def _lead(sections: Sequence[Section], failed: int) -> str:
-    if not sections:
+def _lead(failed: int, *, any_done: bool) -> str:
+    if not any_done:
         return "Every photo failed; the reasons are below."
     about = (
         "From the photo at the left to the classes at the right: in each layer, maps that respond in the same places "
@@ -115,49 +66,48 @@ def _lead(sections: Sequence[Section], failed: int) -> str:
     return about + (f" {counted(failed, 'photo')} could not be explained: see the end." if failed else "")
 
 
-def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path) -> Section:
+def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path) -> dict[str, Any]:
+    """What the template says of one photo."""
     view = picture.view
-    # What makes the SVGs escapes every text in them.
-    return Section(
-        view.image.name,
-        key,
-        view.target_label,
-        percent(view.probability),
-        Markup(picture.definitions(key)),  # noqa: S704
-        Markup(picture.inside(key)),  # noqa: S704
-        Markup(picture.folded(key)),  # noqa: S704
-        " ".join(filter(None, (_faithful(view), _stable(view)))),
-        picture.about_words,
-        [_stage(key, number, layer, picture) for number, layer in enumerate(view.layers)],
-        _facts(view),
-        quote(saved.relative_to(folder).as_posix()) + "/" if saved else None,
-    )
+    return {
+        "name": view.image.name,
+        "key": key,
+        "label": view.target_label,
+        "probability": percent(view.probability),
+        # What makes the SVGs escapes every text in them.
+        "definitions": Markup(picture.definitions(key)),  # noqa: S704
+        "wide": Markup(picture.inside(key)),  # noqa: S704
+        "folded": Markup(picture.folded(key)),  # noqa: S704
+        "faithful": " ".join(filter(None, (_faithful(view), _stable(view)))),
+        "about_words": picture.about_words,
+        "layers": [_layer(f"{key}-{number}", layer, picture) for number, layer in enumerate(view.layers)],
+        "facts": _facts(view),
+        "link": quote(saved.relative_to(folder).as_posix()) + "/" if saved else None,
+    }
 
 
-def _stage(key: str, number: int, layer: LayerView, picture: NetworkPicture) -> Stage:
-    groups = [_group(f"{key}-{number}-{each.index}", layer, each, picture) for each in layer.clusters]
-    maps = counted(layer.grid.channels, "map")
-    parts = [f"{maps} of {layer.grid.height} × {layer.grid.width} cells"]
+def _layer(key: str, layer: LayerView, picture: NetworkPicture) -> dict[str, Any]:
+    parts = [f"{counted(layer.grid.channels, 'map')} of {layer.grid.height} × {layer.grid.width} cells"]
     if layer.clusters:
         shown = sum(abs(each.weight) for each in layer.clusters)
         parts.append(f"those that passed the filter carry {layer.weight_kept:.0f} % of the layer's weight, "
                      f"the groups shown {shown:.0f} %")  # fmt: skip
     if layer.stability is not None:
         parts.append(f"stability {layer.stability:.2f}")
-    return Stage(layer.name, "; ".join(parts), layer.outcome, groups)
+    groups = [_group(f"{key}-{each.index}", layer, each, picture) for each in layer.clusters]
+    return {"name": layer.name, "about": "; ".join(parts), "outcome": layer.outcome, "groups": groups}
 
 
-def _group(key: str, layer: LayerView, cluster: Cluster, picture: NetworkPicture) -> Group:
-    words = list(picture.words.get((layer.name, cluster.index), ()))
+def _group(key: str, layer: LayerView, cluster: Cluster, picture: NetworkPicture) -> dict[str, Any]:
     alt = f"The photo, lit where group {cluster.index + 1} of {layer.name} responds"
-    return Group(
-        key,
-        embed(face(picture.view, cluster, FACE), alt),
-        f"{cluster.weight:.1f} %".replace("-", "\N{MINUS SIGN}"),
-        counted(len(cluster.maps), "map"),
-        _effect(cluster),
-        words,
-    )
+    return {
+        "key": key,
+        "picture": embed(face(picture.view, cluster, FACE), alt),
+        "weight": f"{cluster.weight:.1f} %".replace("-", "\N{MINUS SIGN}"),
+        "maps": counted(len(cluster.maps), "map"),
+        "effect": _effect(cluster),
+        "words": picture.words.get((layer.name, cluster.index), ()),
+    }
 
 
 def _effect(cluster: Cluster) -> str:

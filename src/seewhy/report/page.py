@@ -1,17 +1,27 @@
-"""Templates to pages: one file, which asks the network for nothing and runs no script."""
+"""Templates and pictures to pages: one file, which asks the network for nothing and runs no script."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from seewhy import __version__
-from seewhy.draw import percent
+from seewhy.core.files import whole_file
+from seewhy.draw import Legend, data_uri, fit, overlay, percent, photo, photo_uri
+from seewhy.images import Image
+from seewhy.methods import Explanation
+
+LARGE, SMALL = 640, 240
+MIDDLE_GREY = 128
 
 
 def render(template: str, **fields: Any) -> str:
@@ -23,11 +33,56 @@ def render(template: str, **fields: Any) -> str:
 
 
 def write_page(path: Path, template: str, **fields: Any) -> Path:
-    """Render to `path`, making its folder; the same fields give the same bytes. Returns the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A file name may hold what UTF-8 cannot say.
-    path.write_text(render(template, **fields), "utf-8", errors="replace", newline="\n")
+    """Render to `path`, whole or not at all, and return it; the same fields give the same bytes.
+
+    Fields may be generators: the page is written part by part, so that a long one need not fit into memory.
+    """
+    with whole_file(path) as file:
+        for part in _environment().get_template(template).generate(fields, versions=_versions()):
+            file.write(part.encode("utf-8", errors="replace"))  # a file name may hold what UTF-8 cannot say
     return path
+
+
+def render_macro(template: str, macro: str, *arguments: Any) -> str:
+    """What a macro of a template makes of its arguments: a part of a page."""
+    return getattr(_environment().get_template(template).module, macro)(*arguments)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a `data:` address, its size in pixels, and what it shows, in words."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+def embed(pixels: np.ndarray, alt: str) -> Picture:
+    """RGB uint8 `(H, W, 3)` as JPEG: a tenth of a PNG of the same photo."""
+    return Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt)
+
+
+def embed_photo(explanation: Explanation) -> tuple[Picture, bool]:
+    """The photo, with a frame round what the model saw; and whether it saw the whole of it."""
+    image = explanation.image
+    shown = photo(image.pixels, explanation.view, longest=LARGE)
+    whole = np.array_equal(shown, fit(image.pixels, LARGE))
+    framed = "" if whole else ", with a frame round the part that the model saw"
+    return embed(shown, f"The photo {image.name}{framed}"), whole
+
+
+def thumbnail(image: Image) -> Picture:
+    """The photo as an item of a list that names it; it stays silent beside its name."""
+    return embed(fit(image.pixels, SMALL), "")
+
+
+def scale_bar(legend: Legend) -> str:
+    """The colours of a legend from end to end, over middle grey, as a `data:` address."""
+    ramp = np.linspace(-1.0 if legend.signed else 0.0, 1.0, 256)[None]
+    under = np.full((8, 256, 3), MIDDLE_GREY, np.uint8)
+    bar = overlay(under, ramp, (0, 0, 256, 8), signed=legend.signed, colors=legend.colors, longest=256)
+    return data_uri(bar)
 
 
 @cache
@@ -41,8 +96,15 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["percent"] = percent
+    environment.globals["css"] = _css
     return environment
 
 
 def _versions() -> dict[str, str]:
     return {"seewhy": __version__, "Python": platform.python_version(), "PyTorch": version("torch")}
+
+
+@cache
+def _css(name: str) -> Markup:
+    """A style sheet among the templates."""
+    return Markup(files("seewhy.report").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 - our own

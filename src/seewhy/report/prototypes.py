@@ -14,8 +14,7 @@ from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, embed
+from seewhy.report.page import Picture, embed, write_page
 from seewhy.report.words import counted, listed, number
 
 FEW_CLASSES = 25

@@ -16,8 +16,7 @@ from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.metrics import Metric
 from seewhy.metrics.controls import CHANCE
-from seewhy.report.page import render
-from seewhy.report.pictures import Picture, embed, embed_photo
+from seewhy.report.page import Picture, embed, embed_photo, render
 from seewhy.report.verdict import cell_words, study_verdict, title_of
 from seewhy.report.words import alternative, counted, number
 from seewhy.study.score import Scored

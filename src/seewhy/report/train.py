@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from shlex import quote
 
 from markupsafe import Markup
@@ -12,9 +11,8 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
-from seewhy.report.judging import accuracy_words, judgement
-from seewhy.report.page import write_page
-from seewhy.report.pictures import Picture, thumbnail
+from seewhy.report.evaluate import accuracy_words, judgement
+from seewhy.report.page import Picture, render, thumbnail
 from seewhy.report.words import counted, listed
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.recipe import Recipe
@@ -24,14 +22,11 @@ EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Val
 SAMPLES, SAMPLED_CLASSES = 5, 12
 
 
-def write_train_report(training: Training) -> Path:
-    """Write `report.html` into the folder of the training; returns its path."""
+def train_page(training: Training) -> str:
+    """The page of a training."""
     parts, recipe = training.parts, training.recipe
     charts = curves(training.epochs)
-    for title, _, chart in charts:
-        (training.out / f"{title.lower()}.svg").write_text(chart, "utf-8")
-    return write_page(
-        training.out / "report.html",
+    return render(
         "train.html",
         title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} classes'}",
         lead=_lead(training),
@@ -53,6 +48,11 @@ def write_train_report(training: Training) -> Path:
         chosen=recipe.patience is not None,
         tested="test" in training.evaluations,
     )
+
+
+def train_charts(training: Training) -> dict[str, str]:
+    """The curves of a training as SVG, by name."""
+    return {title.lower(): chart for title, _, chart in curves(training.epochs)}
 
 
 def curves(epochs: Sequence[Epoch]) -> list[tuple[str, str, str]]:

@@ -13,14 +13,26 @@ from seewhy.methods.pictures import is_blurred
 from seewhy.methods.ranking import sure
 
 CHECKS = {
-    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
+    "keep": "A variation kept {:.0%} of the regions.",
+    "layers": "The masks come from {:.0f} layers.",
+    "left_out": "{:.0f} more masks that raised the score were left out.",
+    "local_prediction": "The simple model of the regions gives the whole picture {:.3f}.",
+    "masks": "{:.0f} masks raised the score and make the map.",
+    "mean_score": "Masked pictures score {:.3f} on average.",
+    "noise": "{:.0%} of the differences over the map are chance.",
+    "precision_bits": "The network computed with {:.0f} bits.",
+    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
+    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
+    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
     "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
+    "samples": "{:.0f} samples were drawn.",
+    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other samples would move the map by about {:.0%} of its size.",
-    "precision_bits": "The network reckoned with {:.0f} bits.",
-    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
+    "steps": "The path was walked in {:.0f} steps.",
 }
+SEGMENTED = "r2_"  # and the name of a segmentation
 OTHER_COLORS = (
     "Colours named here are seewhy's own, as are those of bars of weights; "
     "yours are explained by the scale below the picture."
@@ -125,7 +137,9 @@ def cost_words(cost: Cost) -> str:
 
 
 def check_words(name: str, value: float) -> str:
-    """A self-check of a method as a sentence; one unknown here by its name and number."""
+    """A self-check of a method as a sentence; one that `CHECKS` lacks, as an added method's may be, by its name."""
+    if name.startswith(SEGMENTED):
+        return f"Regions of {name.removeprefix(SEGMENTED)} would give R² = {value:.2f}."
     return CHECKS[name].format(value) if name in CHECKS else f"{name.replace('_', ' ').capitalize()}: {value:.3g}."
 
 

@@ -24,8 +24,7 @@ from seewhy.metrics.context import Attribution
 from seewhy.metrics.controls import CHANCE, random_maps
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Classifier, Target, load
-from seewhy.models.batches import BatchSize
-from seewhy.models.inference import inference_copy
+from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Plan, Row, Unit, Work, canonical
 
 PRECISION = "float32"  # half precision is not the same on every machine

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, ExplainError, ModelError
 from seewhy.models import Categories, Classifier
-from seewhy.models.from_file import build
+from seewhy.models.card import Architecture
+from seewhy.models.classifier import find_logits
 from seewhy.models.layers import head_layer
-from seewhy.models.outputs import find_logits
-from seewhy.train.card import Architecture
+from seewhy.models.sources.local import build
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
@@ -78,7 +78,7 @@ def with_new_head(
     device = classifier.device
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_of(seed, "head"))
-        module = build(architecture.name, len(classes), architecture.options)
+        module = build(architecture, len(classes))
     known, own = classifier.module.state_dict(), module.state_dict()
     backbone = {name: tensor for name, tensor in known.items() if name in own and not name.startswith(f"{head}.")}
     if strange := [name for name, tensor in backbone.items() if tensor.shape != own[name].shape]:

@@ -11,10 +11,10 @@ from seewhy.verbs.cases import (
     open_cases,
 )
 from seewhy.verbs.compare import Comparison, compare
-from seewhy.verbs.evaluate import evaluate, save_evaluation
+from seewhy.verbs.evaluate import EvaluateResult, evaluate
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkOutcome, NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import (
     explain_prototypes,
@@ -24,22 +24,24 @@ from seewhy.verbs.prototypes import (
 )
 from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
-from seewhy.verbs.train import train
+from seewhy.verbs.train import TrainResult, train
 
 __all__ = [
     "BEST",
     "STUDY_METHODS",
     "Cases",
     "Comparison",
+    "EvaluateResult",
+    "ExplanationWriter",
     "Explanations",
-    "NetworkOutcome",
     "NetworkRequest",
     "Request",
     "Result",
     "Study",
+    "TrainResult",
     "ask_each",
     "best_method",
     "build_cases",
@@ -60,12 +62,12 @@ __all__ = [
     "predict_each",
     "prototype_rows",
     "save_counterfactuals",
-    "save_each",
-    "save_evaluation",
+    "save_explanations",
     "save_prototype_explanations",
     "save_twins",
     "study",
     "train",
     "train_prototypes_on",
     "twins_values",
+    "write_explanations",
 ]

@@ -1,4 +1,4 @@
-"""How far explanations point at what somebody has drawn."""
+"""Agreement of explanations with a mask that somebody drew: IoU, energy inside, pointing game."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from seewhy.models import Classifier
 
 
 @dataclass(frozen=True)
-class Agreed:
-    """One explanation held against a mask.
+class MaskAgreement:
+    """How far one explanation agrees with a mask.
 
     Attributes:
         iou: Of the mask, and as large an area of the map's brightest pixels.
@@ -32,14 +32,14 @@ class Agreed:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Explanations held against a mask, best first.
+    """How far explanations agree with a mask, best first.
 
     Attributes:
         share: Of what the network saw, how much the mask covers, between 0 and 1.
         outside: Of the mask, how much lies where the network does not look, and does not count.
     """
 
-    rows: tuple[Agreed, ...]
+    rows: tuple[MaskAgreement, ...]
     share: float
     outside: float
 
@@ -67,14 +67,22 @@ def nothing_to_compare(classifier: Classifier, image: Image, mask: Mask) -> str:
 def agreement(
     classifier: Classifier, image: Image, explanations: Sequence[Explanation], mask: Mask, seed: int = 0
 ) -> Agreement:
-    """Hold each explanation against `mask` bool `(H, W)`, which covers something of what the network saw."""
+    """Compare each explanation with a mask, which covers something of what the network saw, but not all of it.
+
+    Args:
+        classifier: The one that was explained.
+        image: The photo that all explanations are of.
+        explanations: Of one class.
+        mask: bool `(H, W)`, in the photo's own pixels.
+        seed: Of all randomness.
+    """
     seen = classifier.preprocessing.mask(mask)
     context, share = Context(classifier, image, seen), float(seen.mean())
     columns = [
         metric(context, explanations, generator=torch.Generator().manual_seed(seed))
         for metric in (IoUTopArea(area=share), EnergyInMask(), PointingGame())
     ]
-    rows = [Agreed(*row) for row in zip(explanations, *columns, strict=True)]
+    rows = [MaskAgreement(*row) for row in zip(explanations, *columns, strict=True)]
     rows.sort(key=lambda row: -1.0 if row.iou.value is None else row.iou.value, reverse=True)
     outside = 1 - float(_looked_at(classifier, image, mask).sum() / mask.sum())
     return Agreement(tuple(rows), share, outside)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from seewhy.core.files import write_json
+from seewhy.core.files import photo_folders, write_json
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError, UsageError
@@ -28,7 +28,7 @@ from seewhy.study.score import BATCH, CELLS, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.result import Result as Saved
 from seewhy.verbs.result import write_page
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import save_explanations
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
 FAST = (
@@ -67,11 +67,12 @@ class Comparison(StudyResult, Saved):
     def write(self, folder: Path) -> None:
         """Write `scores.json`, the report, and each explanation to `<picture>/<method>/`."""
         mine = [
-            tuple(scored.explanations[method] for method in self.scores[0].ordered if self._shown(method, scored))
+            [scored.explanations[method] for method in self.scores[0].ordered if self._shown(method, scored)]
             for scored in self.explained.values()
         ]
-        for _ in save_each([Outcome(each[0].image.name, each) for each in mine if each], folder):
-            pass
+        saved = [each for each in mine if each]
+        for place, each in zip(photo_folders((each[0].image.name for each in saved), folder), saved, strict=True):
+            save_explanations(each, place)
         write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
         write_page(folder, self.page())
 

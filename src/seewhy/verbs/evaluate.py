@@ -3,60 +3,140 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from seewhy.cases import About, Penultimate, Twins, build, find_twins
-from seewhy.core.files import write_csv, write_json
+from seewhy.core.files import write_csv, write_json, write_whole
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import ExplainError, SeewhyError, UsageError
+from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Folder
-from seewhy.models import Categories, Classifier
-from seewhy.study.judged import Judged, Mistake
+from seewhy.models import Categories, Classifier, load
+from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
 from seewhy.train.card import trained_pictures
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part
-from seewhy.verbs.explain import DEFAULT_METHOD, Request, explain_each
+from seewhy.verbs.explain import explain_each
+from seewhy.verbs.request import DEFAULT_METHOD, Request
+from seewhy.verbs.result import PAGE, Result
 
 TWINS = 3
 WNID = re.compile(r"n\d{8}")
-COLUMNS = ("picture", "class", "predicted", "right", "confidence", "probability_of_class")
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluateResult(Result):
+    """How good a classifier is on the pictures of a folder.
+
+    Attributes:
+        model: The name that opens the classifier.
+        classifier: Whose answers were judged.
+        pictures: What was evaluated, in the order of `evaluation`.
+        evaluation: The figures.
+        mistakes: The most confident wrong predictions first; `unshown` more are in the table alone.
+        learned: How many pictures of the folder were left out, because the classifier has learned from them.
+        failures: Pictures that could not be opened, or whose class the classifier does not know.
+    """
+
+    model: str
+    classifier: Classifier
+    pictures: Pictures
+    evaluation: Evaluation
+    mistakes: Sequence[Mistake]
+    unshown: int
+    learned: int
+    failures: Sequence[Outcome[Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, and whose they are."""
+        about = {"model": self.model, "fingerprint": self.classifier.fingerprint, "left_out_as_learned": self.learned}
+        return {**about, **self.evaluation.to_dict()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each picture: its class, what the classifier says, and how sure it is."""
+        found, names = self.evaluation, self.evaluation.names
+        truth, said = found.truth.tolist(), found.predicted.tolist()
+        return [
+            {
+                "picture": entry.path,
+                "class": names[truth[number]],
+                "predicted": names[said[number]],
+                "right": "yes" if truth[number] == said[number] else "no",
+                "confidence": round(float(found.confidence[number]), 6),
+                "probability_of_class": round(float(found.probabilities[number, truth[number]]), 6),
+            }
+            for number, entry in enumerate(self.pictures.entries)
+        ]
+
+    def page(self) -> str:
+        """The report: the figures, and the mistakes with their reasons."""
+        return evaluate_page(
+            self.evaluation,
+            self.pictures,
+            self.mistakes,
+            model=self.model,
+            unshown=self.unshown,
+            learned=self.learned,
+            failures=self.failures,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `evaluation.json`, `predictions.csv`, the charts and the report."""
+        rows = self.rows()
+        write_json(folder / "evaluation.json", self.to_dict())
+        write_csv(folder / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
+        for name, chart in evaluate_charts(self.evaluation).items():
+            write_whole(folder / f"{name}.svg", chart.encode())
+        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
 
 
 def evaluate(
+    classifier: Classifier | str,
     folder: str | Path,
-    classifier: Classifier,
-    model: str,
     *,
+    model: str | None = None,
     classes: Sequence[str] = (),
     method: str = DEFAULT_METHOD,
     shown: int = 12,
     seed: int = 0,
     progress: Progress = silent,
-) -> Judged:
-    """Hold what the classifier says against the class folders of `folder`.
+) -> EvaluateResult:
+    """Hold what a classifier says against the class folders of `folder`.
 
     A folder is a class by its name, a synonym, or a WordNet id. Of a folder with parts, such as train/ and test/, the
     test pictures count, or else those for validation. Pictures that the classifier was trained on do not count.
 
     Args:
-        folder: a sub-folder of pictures for each class, or parts that hold these.
-        classifier: whose answers to judge.
-        model: the name that opened it; `file:` models know what they have learned from.
-        classes: leave the folders of all others out.
-        method: how mistakes are explained.
-        shown: so many mistakes are explained, the most confident first.
-        seed: of the explanations.
-        progress: told of pictures; raise `Cancelled` in it to stop.
+        classifier: Whose answers to judge, or the name of a model as `seewhy.load` takes it.
+        folder: A sub-folder of pictures for each class, or parts that hold these.
+        model: The name that opened the classifier; `file:` models know what they have learned from.
+        classes: Leave the folders of all others out.
+        method: How mistakes are explained.
+        shown: So many mistakes are explained, the most confident first.
+        seed: Of the explanations.
+        progress: Told of pictures; raise `Cancelled` in it to stop.
+
+    Returns:
+        The figures with 95 % intervals, and the mistakes; `save(folder)` writes a report.
 
     Raises:
-        UsageError: no class folder is a class of the classifier, or it has learned from all pictures.
+        UsageError: No class folder is a class of the classifier, or it has learned from all pictures.
+
+    Example:
+        >>> result = seewhy.evaluate("file:my-model", "photos/")  # doctest: +SKIP
+        >>> result.evaluation.accuracy.value  # doctest: +SKIP
+        0.93
     """
+    model = model or (classifier if isinstance(classifier, str) else classifier.name)
+    if isinstance(classifier, str):
+        classifier = load(classifier)
     request = Request.of(classifier, [method], seed=seed)
     whole = judged_part(Path(folder), classes)
     known, unknown = _known(whole, classifier.categories)
@@ -77,41 +157,27 @@ def evaluate(
     learned = tuple(entry for entry in known.entries if whole.hashes[entry.path] in seen)
     right = tuple(entry for entry, good in zip(pictures.entries, found.right, strict=True) if good)
     like = replace(known, entries=tuple(sorted((*learned, *right))))
-    mistakes = _explained(classifier, pictures, wrong[:shown], like, request, progress)
-    failures = [*bad, *unknown]
-    return Judged(model, classifier, pictures, found, mistakes, max(0, len(wrong) - shown), len(learned), failures)
+    return EvaluateResult(
+        model,
+        classifier,
+        pictures,
+        found,
+        mistakes=_explained(classifier, pictures, wrong[:shown], like, request, progress),
+        unshown=max(0, len(wrong) - shown),
+        learned=len(learned),
+        failures=[*(Outcome(path, error=error) for path, error in bad), *unknown],
+    )
 
 
-def save_evaluation(found: Judged, out: Path) -> None:
-    """Write `evaluation.json`, and `predictions.csv`, which no spreadsheet takes for formulas."""
-    about = {"model": found.model, "fingerprint": found.classifier.fingerprint, "left_out_as_learned": found.learned}
-    write_json(out / "evaluation.json", {**about, **found.evaluation.to_dict()})
-    write_csv(out / "predictions.csv", COLUMNS, _rows(found))
-
-
-def _rows(found: Judged) -> Iterator[tuple[str, ...]]:
-    names, evaluation = found.evaluation.names, found.evaluation
-    for number, entry in enumerate(found.pictures.entries):
-        true, said = int(evaluation.truth[number]), int(evaluation.predicted[number])
-        yield (
-            entry.path,
-            names[true],
-            names[said],
-            "yes" if true == said else "no",
-            f"{evaluation.confidence[number]:.6f}",
-            f"{evaluation.probabilities[number, true]:.6f}",
-        )
-
-
-def _known(folder: Folder, categories: Categories) -> tuple[Folder, list[tuple[str, SeewhyError]]]:
+def _known(folder: Folder, categories: Categories) -> tuple[Folder, list[Outcome[Any]]]:
     """The pictures whose class the classifier has, and what is wrong with the others."""
-    failures: list[tuple[str, SeewhyError]] = []
+    failures: list[Outcome[Any]] = []
     for name in folder.classes:
         try:
             _class_index(categories, name)
         except UsageError as error:
-            failures += [(entry.path, error) for entry in folder.entries if entry.label == name]
-    strange = {path for path, _ in failures}
+            failures += [Outcome(entry.path, error=error) for entry in folder.entries if entry.label == name]
+    strange = {each.source for each in failures}
     kept = tuple(entry for entry in folder.entries if entry.path not in strange)
     if not kept:
         shown = ", ".join(list(categories)[:5]) + (" …" if len(categories) > 5 else "")

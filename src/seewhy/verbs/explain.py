@@ -115,7 +115,7 @@ def explain(
 
     >>> import seewhy
     >>> seewhy.explain(seewhy.load(), "sample:cat").target_label
-    'tabby'
+    'tiger cat'
     """
     if "layers" in settings:
         raise UsageError("explain takes layer=…, one layer or a list of them, not layers=…")

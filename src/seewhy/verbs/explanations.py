@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from seewhy.core.files import write_json
@@ -14,9 +13,9 @@ from seewhy.draw import OURS, Colors, GridRow, display, grid_html, grid_picture,
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
-from seewhy.report import write_explain_report
+from seewhy.report import ExplainReport
 from seewhy.verbs.result import VALUES, Result
-from seewhy.verbs.saving import save_each
+from seewhy.verbs.saving import write_explanations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,15 +94,16 @@ class Explanations(Result, Sequence[Explanation]):
 
     def page(self) -> str:
         """The report: photo by photo, how to read each picture."""
-        with TemporaryDirectory() as folder:
-            results = [(Outcome(explanations[0].image.name, explanations), None) for explanations in self._by_picture()]
-            return write_explain_report(Path(folder), results).read_text("utf-8")
+        report = ExplainReport()
+        for explanations in self._by_picture():
+            report.add(Outcome(explanations[0].image.name, explanations))
+        return report.page()
 
     def write(self, folder: Path) -> None:
         """Write `<picture>/<method>`, which `seewhy.Explanation.load` reads back, with `result.json` and the report."""
         write_json(folder / VALUES, self.to_dict())
         outcomes = [Outcome(explanations[0].image.name, explanations) for explanations in self._by_picture()]
-        write_explain_report(folder, save_each(outcomes, folder))
+        write_explanations(outcomes, folder)
 
     def _by_picture(self) -> list[tuple[Explanation, ...]]:
         pictures: dict[tuple[str, str], list[Explanation]] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.outcome import Outcome
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
+from seewhy.errors import UsageError
 from seewhy.images import find_images, open_image
 from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target, find_layer
@@ -54,15 +55,6 @@ class NetworkRequest:
         return cls(None if target is None else classifier.target(target), tuple(layers), clustering, signed, seed)
 
 
-@dataclass(frozen=True)
-class NetworkOutcome:
-    """The network's picture of one photo, or the error that stopped it."""
-
-    source: str
-    picture: NetworkPicture | None = None
-    error: SeewhyError | None = None
-
-
 def explain_network(
     classifier: Classifier,
     image: Any,
@@ -101,17 +93,10 @@ def explain_network_each(
     request: NetworkRequest,
     naming: Naming | None = None,
     progress: Progress = silent,
-) -> Iterator[NetworkOutcome]:
+) -> Iterator[Outcome[NetworkPicture]]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     for source in sources:
-        try:
-            yield NetworkOutcome(str(source), _explain(classifier, source, request, naming, progress))
-        except Cancelled:
-            raise
-        except SeewhyError as error:
-            yield NetworkOutcome(str(source), error=error)
-        except RuntimeError as error:
-            yield NetworkOutcome(str(source), error=ExplainError(f"the network failed on {source}: {error}"))
+        yield attempt(source, partial(_explain, classifier, source, request, naming, progress))
 
 
 def global_view(

@@ -15,12 +15,13 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
-from seewhy.models.from_file import CARD, read_card
+from seewhy.models.card import CARD, read_card
+from seewhy.models.load import architecture_of
 from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
 from seewhy.prototypes.learning import Recipe
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
-from seewhy.train.card import architecture_of, trained_pictures
+from seewhy.train.card import trained_pictures
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import Parts, open_parts
 
@@ -140,7 +141,7 @@ def _parts(folder: Path, backbone: str, classes: tuple[str, ...]) -> Parts:
     learned: frozenset[str] = frozenset()
     if backbone.startswith("file:"):
         where = folder_of(backbone)
-        about, learned = read_card(where / CARD).get("training", {}), trained_pictures(where)
+        about, learned = read_card(where).fields.get("training", {}), trained_pictures(where)
     split = tuple(about.get("recipe", {}).get("split", SPLIT))
     known = Folder.open(folder).classes
     parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from torch import nn
 
-from seewhy.core.names import canonical, nearest
+from seewhy.core.names import canonical
+from seewhy.core.nearest import nearest
 from seewhy.errors import UnknownName, UsageError
 from seewhy.methods import Method, find_method, list_methods, method_info
 from seewhy.models import Classifier, Target, find_layer
@@ -197,7 +198,8 @@ def _check_taken(given: Iterable[str], names: Sequence[str], asked: int) -> None
     unknown = sorted(set(given) - known)
     if not unknown:
         return
-    near = {each: nearest(each, [*known, *OWN], most=1, cutoff=ALIKE) for each in unknown}
+    others = [each for each in unknown if each != "layers"]  # as which `layer` was written
+    near = {each: nearest(each, [*known, *OWN], count=1, cutoff=ALIKE) for each in others}
     hints = [f"{each} → {found[0]}" for each, found in near.items() if found]
     hint = f"; did you mean {', '.join(hints)}?" if hints else ""
     listed = ", ".join(unknown)

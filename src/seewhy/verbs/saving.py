@@ -6,28 +6,53 @@ same are numbered, as is `cat-2`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from seewhy.core.files import free_name, photo_name, safe_name
+from seewhy.core.files import free_name, photo_name, safe_name, whole_folder
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors
 from seewhy.methods import Explanation
 from seewhy.methods.pictures import by_classes, class_grid
+from seewhy.report.explain import ExplainReport
 
-Explained = Outcome[tuple[Explanation, ...]]
+
+class ExplanationWriter:
+    """Saves the explanations of photo after photo below `out`, with a report of all; holds one photo at a time."""
+
+    def __init__(self, out: Path, colors: Colors = OURS) -> None:
+        self.out, self._colors = out, colors
+        self._taken: set[str] = set()
+        self._report = ExplainReport(out, colors)
+
+    def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
+        """Save the explanations of a photo in a folder of its own, whole or not at all; returns the folder."""
+        folder = self.out / photo_name(outcome.source, self._taken)
+        if outcome.value:
+            save_explanations(outcome.value, folder, self._colors)
+        self._report.add(outcome, folder)
+        return folder
+
+    def close(self) -> Path:
+        """Write the report; returns its path."""
+        return self._report.close()
 
 
-def save_each(outcomes: Iterable[Explained], out: Path, colors: Colors = OURS) -> Iterator[tuple[Explained, Path]]:
-    """Save the explanations of each outcome as it comes; yields it with its folder."""
-    taken: set[str] = set()
+def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
+    """Save outcome after outcome as it comes, and the report at the end; returns the report's path."""
+    writer = ExplanationWriter(out, colors)
     for outcome in outcomes:
-        folder = out / photo_name(outcome.source, taken)
-        for name, explanation in zip(folder_names(outcome.value or ()), outcome.value or (), strict=True):
-            explanation.save(folder / name, colors)
-        for method, about in by_classes(outcome.value or ()).items():
-            class_grid(about).save(folder / f"{safe_name(method)}--classes.png")
-        yield outcome, folder
+        writer.add(outcome)
+    return writer.close()
+
+
+def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> None:
+    """Save the explanations of one photo, each in a folder of its own below `folder`, whole or not at all."""
+    with whole_folder(folder) as part:
+        for name, explanation in zip(folder_names(explanations), explanations, strict=True):
+            explanation.save(part / name, colors)
+        for method, about in by_classes(explanations).items():
+            class_grid(about).save(part / f"{safe_name(method)}--classes.png")
 
 
 def folder_names(explanations: Sequence[Explanation]) -> list[str]:

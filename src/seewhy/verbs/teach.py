@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seewhy.core.progress import Progress, silent
 from seewhy.models import Classifier, load
-from seewhy.report import write_prototypes_report, write_train_report
+from seewhy.report import write_prototypes_report
 from seewhy.verbs.cases import build_cases
 from seewhy.verbs.prototypes import train_prototypes_on
 from seewhy.verbs.train import train
@@ -82,7 +82,7 @@ def teach(
 
     result = TeachResult(config.name, folder)
     recipe = find_recipe("default", head_epochs=config.head_epochs, epochs=config.epochs)
-    write_train_report(train(config.pictures, config.backbone, result.classifier, recipe=recipe, progress=progress))
+    train(config.pictures, config.backbone, result.classifier, recipe=recipe, progress=progress)
     classifier = load_model(result.model)
     build_cases(config.pictures, classifier, result.cases, model=result.model, progress=progress)
     if not config.prototypes:

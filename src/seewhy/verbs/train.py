@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.models import Classifier, load
-from seewhy.models.from_file import CARD, WEIGHTS
-from seewhy.models.weights import load_weights, read_weights
+from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
+from seewhy.models.load import DEFAULT_MODEL, architecture_of
+from seewhy.report.train import train_charts, train_page
 from seewhy.study.plan import canonical, difference
 from seewhy.train.card import (
     PICTURES,
-    Architecture,
-    architecture_of,
     picture_rows,
     save_classifier,
 )
@@ -29,14 +28,57 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training, finetune, predict, with_new_head
 from seewhy.train.parts import Parts, open_parts
 from seewhy.train.recipe import Recipe
+from seewhy.verbs.result import PAGE, Result
 
 RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
 
 
+@dataclass(frozen=True, eq=False)
+class TrainResult(Training, Result):
+    """A trained classifier, how it came to be, and how good it is on each part that it did not learn from."""
+
+    architecture: Architecture
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model's name, its classes, and the figures of each part."""
+        metrics = {part: each.to_dict() for part, each in self.evaluations.items()}
+        return {"model": self.model, "classes": list(self.parts.classes), "metrics": metrics}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval."""
+        return [
+            {"part": part, "pictures": len(each.truth), **each.accuracy._asdict()}
+            for part, each in self.evaluations.items()
+        ]
+
+    def page(self) -> str:
+        """The report: how it learned, how good it is, and from what."""
+        return train_page(self)
+
+    def write(self, folder: Path) -> None:
+        """Write the classifier, which `file:FOLDER` opens, what it was made from, the curves and the report."""
+        rows = picture_rows(self.parts)
+        about = {
+            "backbone": self.backbone,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "pictures": {part: len(each.entries) for part, each in self.parts.named.items()},
+            "sha256": sha256(canonical(rows).encode()).hexdigest(),
+            "metrics": {part: found.to_dict() for part, found in self.evaluations.items()},
+        }
+        write_json(folder / PICTURES, rows)
+        write_json(folder / HISTORY, [asdict(epoch) for epoch in self.epochs])
+        for name, chart in train_charts(self).items():
+            write_whole(folder / f"{name}.svg", chart.encode())
+        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_classifier(folder, self.classifier, self.architecture, about)  # last: with its card a run has ended
+
+
 def train(
     folder: str | Path,
-    backbone: str,
-    out: str | Path,
+    backbone: str = DEFAULT_MODEL,
+    out: str | Path = "seewhy-model",
     *,
     recipe: Recipe | None = None,
     classes: Sequence[str] = (),
@@ -45,28 +87,34 @@ def train(
     device: str = "auto",
     progress: Progress = silent,
     tell: Callable[[Epoch], None] | None = None,
-) -> Training:
+) -> TrainResult:
     """Fine-tune `backbone` on the class folders of `folder`, and write it to `out`, which `file:OUT` opens.
 
     A run that was interrupted goes on where it was, and on one machine's processor ends with the same weights as one
     that was not. A run that had ended only gives its results.
 
     Args:
-        folder: a sub-folder of pictures for each class, or train/ and val/ (and test/) that hold these.
-        backbone: a model as `seewhy.load` takes it.
-        out: where the classifier goes.
-        recipe: how to train.
-        classes: leave all others out.
-        weights: a local file for the backbone.
-        seed: of the split, the new head, the order and the changes of pictures.
-        device: as `seewhy.load` takes it.
-        progress: told of training steps; raise `Cancelled` in it to stop, and run again to go on.
-        tell: told of each epoch.
+        folder: A sub-folder of pictures for each class, or train/ and val/ (and test/) that hold these.
+        backbone: A model as `seewhy.load` takes it.
+        out: Where the classifier goes.
+        recipe: How to train.
+        classes: Leave all others out.
+        weights: A local file for the backbone.
+        seed: Of the split, the new head, the order and the changes of pictures.
+        device: As `seewhy.load` takes it.
+        progress: Told of training steps; raise `Cancelled` in it to stop, and run again to go on.
+        tell: Told of each epoch.
 
     Raises:
-        UsageError: the folder does not fit, or `out` holds another run.
-        ModelError: the backbone cannot be loaded, or cannot be trained.
-        NonFinite: the training diverged.
+        UsageError: The folder does not fit, or `out` holds another run.
+        ModelError: The backbone cannot be loaded, or cannot be trained.
+        NonFinite: The training diverged.
+
+    Example:
+        >>> result = seewhy.train("photos/", out="my-model")  # doctest: +SKIP
+        >>> result.evaluations["validation"].accuracy.value  # doctest: +SKIP
+        0.93
+        >>> classifier = seewhy.load("file:my-model")  # doctest: +SKIP
     """
     out, recipe = Path(out), recipe or Recipe()
     if out.resolve().is_relative_to(Path(folder).resolve()):
@@ -81,7 +129,7 @@ def train(
     classifier = with_new_head(given, architecture, parts.classes, recipe, seed)
     opened, failures = _opened(parts, classifier, progress)
     if (out / CARD).is_file():
-        load_weights(classifier.module, read_weights(out / WEIGHTS), WEIGHTS)
+        load_weights(classifier.module, read_card(out).weights(), WEIGHTS)
         epochs = [Epoch(**row) for row in json.loads((out / HISTORY).read_text("utf-8"))]
     else:
         epochs = finetune(
@@ -99,10 +147,12 @@ def train(
         for part, pictures in opened.items()
         if part != "train" and len(pictures)
     }
-    training = Training(out, backbone, classifier, recipe, parts, epochs, evaluations, failures)
-    _save(training, architecture, seed)
+    result = TrainResult(
+        out, backbone, classifier, recipe, parts, epochs, evaluations, failures, architecture=architecture, seed=seed
+    )
+    result.write(out)  # file by file: what an earlier run left here stays until its successor is whole
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    return training
+    return result
 
 
 def _configuration(backbone: str, given: Classifier, recipe: Recipe, parts: Parts, seed: int) -> str:
@@ -146,23 +196,3 @@ def _opened(
     if not len(opened["validation"]):
         raise UsageError(f"none of the pictures for validation can be opened; {failures[0][1]}")
     return opened, failures
-
-
-def _save(training: Training, architecture: Architecture, seed: int) -> None:
-    parts, out = training.parts, training.out
-    rows = picture_rows(parts)
-    about: dict[str, Any] = {
-        "backbone": training.backbone,
-        "recipe": training.recipe.to_dict(),
-        "seed": seed,
-        "pictures": {part: len(folder.entries) for part, folder in parts.named.items()},
-        "sha256": _hash(rows),
-        "metrics": {part: found.to_dict() for part, found in training.evaluations.items()},
-    }
-    write_json(out / PICTURES, rows)
-    write_json(out / HISTORY, [asdict(epoch) for epoch in training.epochs])
-    save_classifier(out, training.classifier, architecture, about)
-
-
-def _hash(rows: Sequence[Mapping[str, str]]) -> str:
-    return sha256(canonical(rows).encode()).hexdigest()

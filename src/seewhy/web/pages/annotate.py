@@ -15,7 +15,7 @@ from seewhy.people.masks import drawn, save_mask
 from seewhy.people.records import MaskRevision
 from seewhy.people.store import storable
 from seewhy.report.words import listed
-from seewhy.verbs.agreement import Agreed, agreement, nothing_to_compare
+from seewhy.verbs.agreement import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
 from seewhy.web.parts.figures import figure_html, render
 from seewhy.web.parts.jobs import follow
@@ -123,7 +123,7 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     limits(LIMITS)
 
 
-def _row(each: Agreed) -> dict[str, str]:
+def _row(each: MaskAgreement) -> dict[str, str]:
     row = {"title": method_info(each.explanation.method).title, "reason": each.iou.reason}
     if each.iou.value is not None and each.energy.value is not None and each.pointing.value is not None:
         row |= {"iou": f"{each.iou.value:.2f}", "energy": _percent(each.energy.value)}

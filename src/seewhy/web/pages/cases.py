@@ -9,9 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from seewhy.core.files import home
+from seewhy.core.progress import Progress
 from seewhy.images import Image
+from seewhy.models import Classifier
 from seewhy.verbs import classifier_of_cases
-from seewhy.verbs.teach import TeachResult
 from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading
@@ -21,25 +22,37 @@ from seewhy.web.services.hub import services
 from seewhy.web.services.queue import Job
 from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
 
-TOP = 5
 MINE = " (of this visit)"
 NOTHING = "There is nothing to compare with here yet."  # strangers give this machine no commands
 NOTHING_YET = "There is nothing to compare with yet. Teach it classes of your own on Train, or run this command:"
+BUILD = "seewhy cases build photos/ --out {}"
+LEARN = "seewhy prototypes train photos/ --backbone file:my-model --out {}"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to explain by cases: what it asks lies in sub-folders of `folder` with a `mark`, made by `command`.
-
-    `mine` is where it lies for a classifier of this session.
-    """
+    """One way to explain by cases: `find` asks a base of cases; without it a model with prototypes is asked."""
 
     about: str
-    folder: Callable[[], Path]
-    mine: Callable[[TeachResult], Path]
-    mark: str
-    command: str
-    ask: Callable[[Path, Image], Job[Files]]
+    doing: str
+    find: Callable[[Classifier, Path, Image, Progress], Files] | None = None
+
+
+KINDS = {
+    "Twins": Kind(
+        "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",
+        "looking for twins of",
+        twins_files,
+    ),
+    "What would turn it": Kind(
+        "Another picture, parts of it, or less of this one: what makes the model say something else.",
+        "looking for what would turn",
+        counterfactual_files,
+    ),
+    "Prototypes": Kind(
+        "Which places in the photo look like patches of training pictures, and what each counts.", "matching"
+    ),
+}
 
 
 def show() -> None:
@@ -56,94 +69,43 @@ def show() -> None:
         )
         kind = KINDS[chosen]
         st.caption(kind.about)
-        folder = _folder(kind)
+        folder = _choose_folder(with_prototypes=kind.find is None)
         if folder is None or image is None:
             return
         wanted = (chosen, str(folder), image.sha256, image.name)
-        files = follow("cases-job", wanted, lambda: kind.ask(folder, image))
+        files = follow("cases-job", wanted, lambda: _ask(kind, folder, image))
     if files:
         show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
 
 
-def _folder(kind: Kind) -> Path | None:
-    """What is asked; tells how to make it where there is none."""
-    where = kind.folder()
-    mine = [path for each in reversed(session().trained) if ((path := kind.mine(each)) / kind.mark).is_file()]
-    found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{kind.mark}")))]
-    if not found:
-        public = services().settings.public
-        st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
-        if not public:
-            st.code(kind.command.format(where / "first"), language=None, wrap_lines=True)
-        return None
-    return st.selectbox(
-        "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{kind.mark}"
-    )
+def _choose_folder(*, with_prototypes: bool) -> Path | None:
+    """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
+    if with_prototypes:
+        where, mark, command = home() / "prototypes", "card.json", LEARN
+    else:
+        where, mark, command = services().settings.cases_folder, "manifest.json", BUILD
+    trained = [each.prototypes if with_prototypes else each.cases for each in reversed(session().trained)]
+    mine = [path for path in trained if (path / mark).is_file()]
+    found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{mark}")))]
+    if found:
+        return st.selectbox(
+            "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{mark}"
+        )
+    public = services().settings.public
+    st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
+    if not public:
+        st.code(command.format(where / "first"), language=None, wrap_lines=True)
+    return None
 
 
-def _model(cases: Path) -> str:
-    """The model that the cases were built with, which has to be one of those offered here."""
-    return services().models.check(classifier_of_cases(cases)[0])
-
-
-def _twins(cases: Path, image: Image) -> Job[Files]:
-    return services().submit(
-        _model(cases),
-        f"looking for twins of {image.name}",
-        lambda classifier, tell: twins_files(classifier, cases, image, TOP, tell),
-    )
-
-
-def _turned(cases: Path, image: Image) -> Job[Files]:
-    return services().submit(
-        _model(cases),
-        f"looking for what would turn {image.name}",
-        lambda classifier, tell: counterfactual_files(classifier, cases, image, None, tell),
-    )
-
-
-def _prototypes(model: Path, image: Image) -> Job[Files]:
-    return services().queue.submit(
-        lambda job: prototype_files(model, image, job.tell), f"matching {image.name}", alone=str(model)
-    )
-
-
-def _cases_folder() -> Path:
-    return services().settings.cases_folder
-
-
-def _prototypes_folder() -> Path:
-    return home() / "prototypes"
-
-
-BUILD = "seewhy cases build photos/ --out {}"
-LEARN = "seewhy prototypes train photos/ --backbone file:my-model --out {}"
-KINDS = {
-    "Twins": Kind(
-        "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",
-        _cases_folder,
-        lambda each: each.cases,
-        "manifest.json",
-        BUILD,
-        _twins,
-    ),
-    "What would turn it": Kind(
-        "Another picture, parts of it, or less of this one: what makes the model say something else.",
-        _cases_folder,
-        lambda each: each.cases,
-        "manifest.json",
-        BUILD,
-        _turned,
-    ),
-    "Prototypes": Kind(
-        "Which places in the photo look like patches of training pictures, and what each counts.",
-        _prototypes_folder,
-        lambda each: each.prototypes,
-        "card.json",
-        LEARN,
-        _prototypes,
-    ),
-}
+def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
+    about = f"{kind.doing} {image.name}"
+    find = kind.find
+    if find is None:
+        return services().queue.submit(lambda job: prototype_files(folder, image, job.tell), about, alone=str(folder))
+    # The model that the cases were built with has to be one of those offered here.
+    model = services().models.check(classifier_of_cases(folder)[0])
+    return services().submit(model, about, lambda classifier, tell: find(classifier, folder, image, tell))
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

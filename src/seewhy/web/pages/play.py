@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
@@ -16,8 +15,8 @@ from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
-from seewhy.report.pictures import embed
-from seewhy.verbs.people import RoundsMade, make_rounds
+from seewhy.report.page import embed
+from seewhy.verbs.people import make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading
@@ -147,22 +146,15 @@ def _ended(name: str, ended: RoundResult) -> None:
             picture_html(embed(game.whole(people_store(), name, ended.round), f"The whole photo: {ended.true_class}"))
         )
     with right:
-        if ended.outcome == "won":
-            st.success(
-                f"**Right! {ended.points} points.** The network says {ended.true_class}.", icon=":material/celebration:"
-            )
-        elif ended.outcome == "lost":
-            st.error(f"**Not this time.** The network says {ended.true_class}.", icon=":material/close:")
-        else:
-            st.info(f"**You gave up.** The network says {ended.true_class}.", icon=":material/flag:")
+        tell, words, icon = {
+            "won": (st.success, f"**Right! {ended.points} points.**", ":material/celebration:"),
+            "lost": (st.error, "**Not this time.**", ":material/close:"),
+            "resigned": (st.info, "**You gave up.**", ":material/flag:"),
+        }[ended.outcome]
+        tell(f"{words} The network says {ended.true_class}.", icon=icon)
         st.caption("Networks err, too.")
-        st.button(
-            "Next photo",
-            type="primary",
-            icon=":material/arrow_forward:",
-            on_click=st.session_state.pop,
-            args=[ENDED, None],
-        )
+        again, icon = st.session_state.pop, ":material/arrow_forward:"
+        st.button("Next photo", type="primary", icon=icon, on_click=again, args=[ENDED, None])
 
 
 def _nothing_left(name: str) -> None:
@@ -197,11 +189,8 @@ def _make() -> None:
     st.session_state.pop("play-make")
     if any(each.value and each.value.rounds for each in made):
         st.rerun()
-    st.error(_why_none(made), icon=":material/error:")
-
-
-def _why_none(made: list[Outcome[RoundsMade]]) -> str:
-    return next((str(each.error) for each in made if each.error), "The network shows nothing that could be played.")
+    nothing = "The network shows nothing that could be played."
+    st.error(next((str(each.error) for each in made if each.error), nothing), icon=":material/error:")
 
 
 def _scores(name: str) -> None:

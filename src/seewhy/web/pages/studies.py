@@ -11,7 +11,8 @@ from seewhy.report.study import Family, families, photos_of
 from seewhy.report.verdict import study_verdict
 from seewhy.study.summary import StudyResult
 from seewhy.verbs import find_studies, open_study
-from seewhy.web.parts.figures import picture_html, scores_html, study_photo_html, svg_html
+from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html
+from seewhy.web.parts.jobs import download_report
 from seewhy.web.parts.page import Page, columns_of, heading
 from seewhy.web.services.hub import services
 
@@ -39,7 +40,9 @@ def show() -> None:
         _scores(result)
     with photos:
         _photos(result)
-    _report(found[name])
+    report = found[name] / "report.html"
+    if report.is_file():
+        download_report(report.read_bytes, name, "studies-report")
 
 
 def _nothing(folder: Path) -> None:
@@ -78,26 +81,14 @@ def _photos(result: StudyResult) -> None:
         st.info("No photo could be scored.")
         return
     name = st.selectbox("Photo", names, key="studies-photo")
+    titles = [metric.title for metric in result.metrics]
     left, right = st.columns([1, 3], gap="large")
     for photo in photos_of(result, name):
         if photo.picture:
             left.html(picture_html(photo.picture))
         else:
             left.caption("The photo is no longer where it was.")
-        right.html(study_photo_html(photo, [metric.title for metric in result.metrics]))
-
-
-def _report(folder: Path) -> None:
-    report = folder / "report.html"
-    if report.is_file():
-        st.download_button(
-            "Report",
-            report.read_bytes,
-            f"{folder.name}.html",
-            "text/html",
-            icon=":material/description:",
-            on_click="ignore",
-        )
+        right.html(render("study_photo.html", photo=photo, titles=titles))
 
 
 PAGE = Page("Studies", ":material/science:", "studies", 70, show)

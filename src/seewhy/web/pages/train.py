@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePath
 from shlex import quote
+from typing import Any
 
 import streamlit as st
 
@@ -31,15 +31,6 @@ DONE = (
 )
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures as they came, in a zip or one by one; `key` is another for every upload."""
-
-    key: str
-    name: str
-    content: bytes | Sequence[tuple[str, bytes]]
-
-
 def show() -> None:
     """Draw the page."""
     heading("Teach it your own classes", "From folders of pictures to a classifier that every other page can explain.")
@@ -53,8 +44,8 @@ def show() -> None:
         pictures = _pictures(upload)
         if pictures is None:
             return
-        _told(pictures)
-        config = _config(upload, pictures.folder)
+        _show_pictures(pictures)
+        config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config
         if st.session_state.get("train-wanted") != config:
@@ -63,16 +54,12 @@ def show() -> None:
         if found:
             _done(found)
     if found:
-        show_report(
-            "train-result",
-            found.name,
-            training_page(found),
-            lambda: training_files(found),
-            everything="The classifier, to keep",
-        )
+        files = partial(training_files, found)
+        show_report("train-result", found.name, training_page(found), files, everything="The classifier, to keep")
 
 
-def _upload() -> Pictures | None:
+def _upload() -> Upload[Any] | None:
+    """A zip's bytes, or names and bytes of a folder's files; of what was uploaded before, its pictures."""
     kind = st.segmented_control(
         "Pictures",
         [ZIP, FOLDER],
@@ -87,37 +74,31 @@ def _upload() -> Pictures | None:
         given = st.file_uploader(
             "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget_upload, args=[PICTURES]
         )
-        return Pictures(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else _before()
+        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else last_upload(PICTURES)
     files = st.file_uploader(
         "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget_upload, args=[PICTURES]
     )
     if not files:
-        return _before()
+        return last_upload(PICTURES)
     key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
-    return Pictures(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
+    return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
 
 
-def _before() -> Pictures | None:
-    """What was uploaded before, of which the pictures are kept."""
-    kept: Upload[Unpacked] | None = last_upload(PICTURES)
-    return kept and Pictures(kept.key, kept.name, ())
-
-
-def _pictures(upload: Pictures) -> Unpacked | None:
+def _pictures(upload: Upload[Any]) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
     chosen = services().settings
 
     def check() -> Unpacked:
-        folder = new_training_folder(services().trainings_folder) / "pictures"
-        given = upload.content
+        folder = new_training_folder() / "pictures"
         with st.spinner("Looking at the pictures"):
-            files = members(given, chosen.upload_bytes) if isinstance(given, bytes) else given
+            zipped = isinstance(upload.content, bytes)
+            files = members(upload.content, chosen.upload_bytes) if zipped else upload.content
             return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
 
     return keep_upload(PICTURES, upload.key, upload.name, check)
 
 
-def _told(pictures: Unpacked) -> None:
+def _show_pictures(pictures: Unpacked) -> None:
     with st.container(horizontal=True, gap="large"):
         for name, count in pictures.counts.items():
             st.metric(name, count, width="content")
@@ -127,28 +108,18 @@ def _told(pictures: Unpacked) -> None:
                 st.caption(f"{name}: {error}")
 
 
-def _config(upload: Pictures, pictures: Path) -> TeachConfig:
+def _config(key: str, called: str, pictures: Path) -> TeachConfig:
     """How to train, with defaults that suit few pictures."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
-            "Name",
-            safe_name(upload.name),
-            max_chars=40,
-            width=240,
-            key=f"train-name-{upload.key}",
-            persist_state="session",
+            "Name", safe_name(called), max_chars=40, width=240, key=f"train-name-{key}", persist_state="session"
         )
         backbone = choose_model("train")
         with st.popover("Settings", icon=":material/tune:"):
             head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head", persist_state="session")
+            about = "Minutes each on a processor."
             epochs = st.slider(
-                "Rounds of the whole network",
-                0,
-                30,
-                0,
-                key="train-epochs",
-                help="Minutes each on a processor.",
-                persist_state="session",
+                "Rounds of the whole network", 0, 30, 0, key="train-epochs", help=about, persist_state="session"
             )
     prototypes = st.toggle(
         "Learn prototypes, too",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import unescape
 from typing import Any
@@ -17,8 +17,8 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, MethodInfo, method_info
 from seewhy.methods.pictures import explanation_tile, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.pictures import Picture, embed, embed_photo, scale_bar
-from seewhy.report.study import Photo, Table
+from seewhy.report.page import Picture, embed, embed_photo, scale_bar
+from seewhy.report.study import Table
 from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
 SMALL = 480
@@ -75,18 +75,13 @@ def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str =
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
         remark=_remark(explanation, info, tile),
-        facts=_facts(explanation, info),
+        facts={"Paper": info.paper, **facts(explanation), "Model": explanation.classifier},
     )
 
 
 def scores_html(table: Table, model: str = "") -> str:
     """Methods down, metrics of one family across, under the question that they ask."""
     return render("scores.html", table=table, model=model)
-
-
-def study_photo_html(photo: Photo, titles: Sequence[str]) -> str:
-    """How every explanation of one photo of a study scores."""
-    return render("study_photo.html", photo=photo, titles=titles)
 
 
 def _remark(explanation: Explanation, info: MethodInfo, tile: Tile) -> str:
@@ -96,10 +91,6 @@ def _remark(explanation: Explanation, info: MethodInfo, tile: Tile) -> str:
     blurred = "Single pixels are drawn a little blurred." if is_blurred(explanation) else ""
     chosen = OTHER_COLORS if tile.legend and tile.legend.colors.cmap else ""
     return " ".join(filter(None, [info.reading, blurred, chosen]))
-
-
-def _facts(explanation: Explanation, info: MethodInfo) -> Mapping[str, str]:
-    return {"Paper": info.paper, **facts(explanation), "Model": explanation.classifier}
 
 
 def render(template: str, **fields: Any) -> str:

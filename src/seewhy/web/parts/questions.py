@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -99,30 +100,26 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
 
 def choose_target(page: str, classifier: Classifier) -> str | None:
     """A class by its index, "A vs B" by two, or None for what the model finds likeliest."""
-    indices = list(range(len(classifier.categories)))
-    index = st.selectbox(
-        "Why",
-        indices,
-        None,
-        format_func=lambda each: classifier.categories[each],
-        placeholder="the likeliest class",
-        width=240,
-        key=f"{page}-class",
-        persist_state="session",
-    )
+    names = classifier.categories
+
+    def choose(place: Any, question: str, but: int | None, nothing: str, key: str) -> int | None:
+        indices = [each for each in range(len(names)) if each != but]
+        return place.selectbox(
+            question,
+            indices,
+            None,
+            format_func=names.__getitem__,
+            placeholder=nothing,
+            width=240,
+            key=f"{page}-{key}",
+            persist_state="session",
+        )
+
+    index = choose(st, "Why", None, "the likeliest class", "class")
     place = st.empty()  # its own, so that what follows stays where it is
     if index is None:
         return None
-    against = place.selectbox(
-        "rather than",
-        [each for each in indices if each != index],
-        None,
-        format_func=lambda each: classifier.categories[each],
-        placeholder="any other",
-        width=240,
-        key=f"{page}-against",
-        persist_state="session",
-    )
+    against = choose(place, "rather than", index, "any other", "against")
     return str(index) if against is None else f"{index} vs {against}"
 
 

@@ -89,20 +89,18 @@ def _keyed(at: At, authorization: Annotated[str, Header()] = "") -> None:
 
 def _told(_request: Request, error: Exception) -> Response:
     """Errors that seewhy raises on purpose, each with the status that says whose turn it is."""
+    if isinstance(error, BadImage):
+        status = BAD_IMAGE.get(error.code, 422)
+    else:
+        status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 422)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, QueueFull) else None
-    return JSONResponse({"detail": str(error)}, _status(error), headers)
+    return JSONResponse({"detail": str(error)}, status, headers)
 
 
 def _misread(_request: Request, error: Exception) -> Response:
     """What is wrong with a request, without repeating what came: it need not even be text."""
     found = error.errors() if isinstance(error, RequestValidationError) else ()
     return JSONResponse({"detail": [{name: each[name] for name in ("loc", "msg", "type")} for each in found]}, 422)
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, BadImage):
-        return BAD_IMAGE.get(error.code, 422)
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 422)
 
 
 def _docs_page(openapi: Schema) -> str:
@@ -133,14 +131,11 @@ def _fields(openapi: Schema, route: Schema) -> Iterator[dict[str, str]]:
         if each["in"] != "header":
             yield {"name": each["name"], "kind": _kind(each["schema"]), "about": each.get("description", "")}
     for content in route.get("requestBody", {}).get("content", {}).values():
-        body = _resolved(openapi, content["schema"])
+        body = content["schema"]
+        if "$ref" in body:
+            body = openapi["components"]["schemas"][body["$ref"].rpartition("/")[2]]
         for name, field in body.get("properties", {}).items():
             yield {"name": name, "kind": _kind(field), "about": field.get("description", "")}
-
-
-def _resolved(openapi: Schema, schema: Schema) -> Schema:
-    reference = schema.get("$ref", "")
-    return openapi["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
 
 
 def _kind(schema: Schema) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, cast
 
@@ -97,16 +98,13 @@ def predict(at: At, asked: Predict) -> Handed:
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
 def explain(at: At, asked: Explain) -> Handed:
     """Hand in an explanation."""
-    request = Request(_model(at, asked), tuple(asked.methods), target=_words(asked.target), seed=asked.seed)
-    return _handed(at.explain(photo(at, asked.image), request))
+    return _handed(at.explain(photo(at, asked.image), _request(at, asked)))
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
 def compare(at: At, asked: Compare) -> Handed:
     """Hand in a comparison."""
-    methods, metrics = tuple(asked.methods), tuple(asked.metrics)
-    request = Request(_model(at, asked), methods, metrics, _words(asked.target), asked.seed)
-    return _handed(at.compare(photo(at, asked.image), request))
+    return _handed(at.compare(photo(at, asked.image), _request(at, asked, asked.metrics)))
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -151,6 +149,11 @@ def photo(at: Services, name: str) -> Image:
     return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
 
 
+def _request(at: Services, asked: Explain | Compare, metrics: Sequence[str] = ()) -> Request:
+    target = None if asked.target is None else str(asked.target)
+    return Request(_model(at, asked), tuple(asked.methods), tuple(metrics), target, asked.seed)
+
+
 def _model(at: Services, asked: Asked) -> str:
     return asked.model or at.models.names[0]
 
@@ -164,10 +167,6 @@ def _result(at: Services, name: str) -> Any:
     if not job.state.is_over:
         raise HTTPException(409, f"the job is {job.state}; ask again when it is done")
     return job.result
-
-
-def _words(target: str | int | None) -> str | None:
-    return None if target is None else str(target)
 
 
 def _plain(found: object) -> Any:

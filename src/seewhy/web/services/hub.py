@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import TypeVar
 
 from seewhy.core.files import home
 from seewhy.core.outcome import attempt
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
@@ -26,7 +25,6 @@ from seewhy.web.settings import Settings, settings
 T = TypeVar("T")
 
 TRAININGS = 3  # that wait or run
-STEPS = 1000  # of a progress bar
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,6 @@ class Services:
         self.models = ModelCache(chosen.models, chosen.device)
         self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
         self.answers = AnswerCache()
-
-    @property
-    def trainings_folder(self) -> Path:
-        """Where people's own classifiers lie for a day."""
-        return home() / "trainings"
 
     def predict(self, image: Image, model: str, top: int = 5) -> Job[tuple[Prediction, ...]]:
         """Ask what is in a photo: the `top` likeliest classes."""
@@ -129,7 +122,7 @@ class Services:
         Raises:
             QueueFull: too many are being trained.
         """
-        folder = new_training_folder(self.trainings_folder)
+        folder = new_training_folder()
 
         def opened(model: str) -> Classifier:
             self.models.admit(model)
@@ -150,7 +143,7 @@ class Services:
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and delete old photos and trainings."""
         self.uploads.delete_old()
-        delete_old_trainings(self.trainings_folder)
+        delete_old_trainings()
         self.submit(self.models.names[0], "loading the model", lambda classifier, _: classifier.default_layer)
 
     def close(self) -> None:
@@ -185,11 +178,11 @@ def _explain(
     found: list[Explanation] = []
     failures: dict[str, SeewhyError] = {}
     for place, method in enumerate(request.methods):
-        share = _share(progress, place, len(request.methods), method_info(method).title)
+        share = within(progress, place, len(request.methods), method_info(method).title)
+        share(0, None, "")
 
         def make(method: str = method, share: Progress = share) -> Explanation:
-            one = explain(classifier, image, method, target, seed=request.seed, progress=share)
-            return one[0] if isinstance(one, list) else one
+            return explain(classifier, image, method, target, seed=request.seed, progress=share)
 
         outcome = attempt(image.name, partial(answers.recall, _key(classifier, image, request, method), make))
         if outcome.error:
@@ -202,14 +195,3 @@ def _explain(
 def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:
     # The name is part of it: what one person calls a photo is nothing to tell another.
     return (image.sha256, image.name, image.notes, classifier.fingerprint, request.target, request.seed, *what)
-
-
-def _share(progress: Progress, place: int, count: int, title: str) -> Progress:
-    """Progress of one method as a part of that of all."""
-
-    def tell(done: int, total: int | None, message: str) -> None:
-        part = min(done / total, 1.0) if total else 0.0
-        progress(round(STEPS * (place + part) / count), STEPS, f"{title} · {message}" if message else title)
-
-    tell(0, None, "")
-    return tell

@@ -21,7 +21,6 @@ from seewhy.network.words import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_counterfactual_report,
-    write_explain_report,
     write_network_report,
     write_prototype_explanations_report,
     write_twins_report,
@@ -34,8 +33,8 @@ from seewhy.verbs import (
     find_counterfactuals,
     find_twins,
     open_cases,
-    save_each,
     save_prototype_explanations,
+    write_explanations,
 )
 from seewhy.verbs.network import global_view
 from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
@@ -46,6 +45,7 @@ from seewhy.web.services.storage import people_store
 Files: TypeAlias = dict[str, bytes]
 
 REPORT = "report.html"
+TWINS = 5
 TEXTS = (".html", ".json", ".csv", ".svg")
 TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
@@ -69,8 +69,7 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
     with _scratch() as folder:
-        saved = save_each([outcome], folder, colors)
-        write_explain_report(folder, [*saved, *((each, None) for each in failures)], colors)
+        write_explanations([outcome, *failures], folder, colors)
         return _files_in(folder)
 
 
@@ -106,25 +105,23 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
         return _files_in(folder)
 
 
-def twins_files(classifier: Classifier, cases: Path, image: Image, top: int, progress: Progress) -> Files:
-    """The pictures of a case base that are most like this one."""
+def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
+    """The pictures of a case base that are most like this one to the network."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
     progress(0, None, "looking for twins")
-    found = [find_twins(opened, image, top)]
+    found = [find_twins(opened, image, TWINS)]
     with _scratch() as folder:
         save_twins(found, opened.base.about, folder)
         write_twins_report(folder, found, opened.base.about)
         return _files_in(folder)
 
 
-def counterfactual_files(
-    classifier: Classifier, cases: Path, image: Image, target: str | None, progress: Progress
-) -> Files:
+def counterfactual_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
     """What would have turned the decision."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
-    found = [find_counterfactuals(opened, image, target, progress=progress)]
+    found = [find_counterfactuals(opened, image, progress=progress)]
     with _scratch() as folder:
         save_counterfactuals(found, opened.base.about, folder)
         write_counterfactual_report(folder, found, opened.base.about)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
+from seewhy.core.files import home
 from seewhy.errors import BadImage, UnknownName
 from seewhy.images import Image, open_image
 from seewhy.people.players import begin_session, join
@@ -20,12 +21,19 @@ from seewhy.people.store import Store, open_store
 SECRET = 32  # random bytes: to know a secret is the right to what it names
 KNOWN = 10_000  # secrets that are remembered
 DAY = 86_400  # seconds
+TRAININGS = "trainings"  # below the home folder: classifiers that people trained
 
 _open = ExitStack()
 
 
 class Uploads:
-    """Photos in `folder`, each once. What people call them is shown and never used as a path."""
+    """Photos in `folder`, each once, for a day. What people call them is shown and never used as a path.
+
+    Args:
+        folder: Where they lie, under the hash of their pixels.
+        max_bytes: The most bytes of one file.
+        max_pixels: The most pixels of one photo.
+    """
 
     def __init__(self, folder: Path, max_bytes: int, max_pixels: int) -> None:
         self.folder, self.max_bytes, self.max_pixels = folder, max_bytes, max_pixels
@@ -80,15 +88,15 @@ class Uploads:
         return self.folder / sha256[:2] / f"{sha256}.png"
 
 
-def new_training_folder(trainings: Path) -> Path:
-    """A folder of a name that nobody guesses; trainings that were begun a day ago or more are deleted."""
-    delete_old_trainings(trainings)
-    return trainings / secrets.token_urlsafe(SECRET)
+def new_training_folder() -> Path:
+    """A folder for one training, of a name that nobody guesses."""
+    delete_old_trainings()
+    return home() / TRAININGS / secrets.token_urlsafe(SECRET)
 
 
-def delete_old_trainings(trainings: Path) -> None:
-    """Delete what was begun a day ago or more."""
-    _delete_stale(trainings.glob("*/"), shutil.rmtree)
+def delete_old_trainings() -> None:
+    """Delete trainings that were begun a day ago or more."""
+    _delete_stale((home() / TRAININGS).glob("*/"), shutil.rmtree)
 
 
 @cache

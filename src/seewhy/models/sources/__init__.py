@@ -1,17 +1,70 @@
-"""What the sources of models share: answers to unknown names and to missing networks."""
+"""Where models come from: one `Source` for each prefix of a model's name, and what several of them share.
+
+A further source is one file here and one entry of `SOURCES` in `seewhy/models/load.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from seewhy.errors import ModelError, SeewhyError, UnknownName
+from seewhy.models.card import load_weights
 from seewhy.models.categories import Categories, imagenet
+from seewhy.models.classifier import Classifier
 
 HUB_PATIENCE = 5.0  # seconds
+
+
+class Source:
+    """One origin of classifiers; `prefix:NAME` names one of them.
+
+    Attributes:
+        prefix: what names of its models begin with.
+        form: how such a name is written, for help texts.
+        is_path: whether the name after the prefix is a path, which means another file in another folder.
+        builds: whether it knows architectures by name, so that cards can name them.
+        options: what `build` takes besides.
+    """
+
+    prefix: ClassVar[str]
+    form: ClassVar[str]
+    is_path: ClassVar[bool] = False
+    builds: ClassVar[bool] = False
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        """The classifier `name` with its own weights, or with those of the file `weights`.
+
+        Raises:
+            UnknownName: there is no such model.
+            ModelError: its weights cannot be had, or do not fit.
+        """
+        raise NotImplementedError
+
+    def names(self) -> list[str] | None:
+        """Every name that can be listed; None where they cannot."""
+        return None
+
+    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
+        """The bare architecture for `classes` classes, in evaluation mode."""
+        raise ModelError(f"{self.prefix}:{name} is no architecture that can be built anew")
+
+    def encoder(self, name: str) -> Classifier | None:
+        """The network `name` without its classes, which answers with vectors; None where that is not known."""
+        return None
+
+    def built(self, name: str, weights: Mapping[str, Tensor], origin: str) -> tuple[nn.Module, int]:
+        """The architecture with these weights, and the number of classes they score."""
+        module, count = build_for(weights, partial(self.build, name))
+        load_weights(module, weights, origin)
+        return module, count
 
 
 def check_known(name: str, known: Sequence[str], source: str) -> None:

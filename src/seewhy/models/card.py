@@ -1,0 +1,209 @@
+"""A model's folder: weights, read without running code from them, and the card that says what they are.
+
+model.safetensors   the tensors of the network, by name
+card.json           `schema`; `kind` ("classifier" where it is left out); `preprocessing` and `categories`; `sha256`
+                    of the weights, may be left out; and what its kind adds, such as `architecture`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core.files import write_json, write_whole
+from seewhy.errors import ModelError
+from seewhy.models.categories import Categories, imagenet
+from seewhy.models.preprocessing import Preprocessing
+
+CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
+CLASSIFIER = "classifier"
+IMAGENET = "imagenet-1k"
+
+Kinds = Mapping[str, Any]  # type or tuple of types by field
+REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
+OPTIONAL: Kinds = {"kind": str, "sha256": str}
+
+
+class Architecture(NamedTuple):
+    """How a card names a network: such as `torchvision:resnet50`, and options of it."""
+
+    name: str
+    options: Mapping[str, Any] = {}
+
+
+class Kind(NamedTuple):
+    """Fields that cards of one kind have besides those of all, and what is said where a folder is of no such kind."""
+
+    required: Kinds
+    optional: Kinds
+    cure: str
+
+
+KINDS = {
+    CLASSIFIER: Kind({"architecture": str}, {"options": dict}, f"a file: model is a folder with {WEIGHTS} and {CARD}"),
+    "prototypes": Kind(
+        {"usable": bool, "reasons": list, "prototypes": list, "diagnosis": dict},
+        {},
+        "`seewhy prototypes train` makes some from a classifier",
+    ),
+}
+
+TENSOR_FILES = {".safetensors"}
+PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
+NESTINGS = ("state_dict", "model", "model_state_dict", "weights")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model's folder says of itself; `fields` are those of the file, checked."""
+
+    folder: Path
+    fields: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What kind of network it is, one of `KINDS`."""
+        return self.fields.get("kind", CLASSIFIER)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network of a plain classifier."""
+        return Architecture(self.fields["architecture"], self.fields.get("options", {}))
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures are prepared; raises `ModelError` where the card says nothing sensible."""
+        return Preprocessing.from_dict(self.fields["preprocessing"])
+
+    @property
+    def categories(self) -> Categories:
+        """Class names in the order of the scores; raises `ModelError` where the card says nothing sensible."""
+        given = self.fields["categories"]
+        if isinstance(given, list):
+            return Categories(tuple(map(str, given)))
+        if given == IMAGENET:
+            return imagenet()
+        raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors by name.
+
+        Raises:
+            ModelError: there are none, or not those that the card was written for.
+        """
+        path = self.folder / WEIGHTS
+        if path.is_file() and "sha256" in self.fields:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != self.fields["sha256"]:
+                raise ModelError(
+                    f"{path} is not the file its card was written for (sha256 {found[:12]}…, "
+                    f"card says {self.fields['sha256'][:12]}…)"
+                )
+        return read_weights(path)
+
+
+def read_card(folder: Path, kind: str | None = None) -> Card:
+    """The checked card in `folder`.
+
+    Raises:
+        ModelError: there is none, it is damaged, or of another kind than `kind`.
+    """
+    path, wanted = folder / CARD, kind or CLASSIFIER
+    if not path.is_file():
+        raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
+    card = Card(folder, fields)
+    if card.kind not in list(KINDS):  # of a list, since JSON may hold what has no hash
+        raise ModelError(f"{path} is of the kind {card.kind!r}; this seewhy opens {', '.join(KINDS)}")
+    if kind and card.kind != kind:
+        raise ModelError(f"{folder} holds another kind of model, {card.kind}; {KINDS[kind].cure}")
+    required, optional, _ = KINDS[card.kind]
+    known = {**OPTIONAL, **optional}
+    checked = {**REQUIRED, **required, **{field: known[field] for field in known if field in fields}}
+    if bad := [field for field, types in checked.items() if not isinstance(fields.get(field), types)]:
+        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
+    if fields["schema"] != SCHEMA:
+        raise ModelError(f"{path} has schema {fields['schema']}, this seewhy reads {SCHEMA}; update seewhy")
+    return card
+
+
+def write_model(folder: Path, module: nn.Module, fields: Mapping[str, Any]) -> None:
+    """Write weights and card; `fields` are all but `schema` and `sha256`. The same network gives the same bytes."""
+    from safetensors.torch import save
+
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()})
+    write_whole(folder / WEIGHTS, content)
+    # The card comes last: without it the folder is none that can be opened.
+    write_json(folder / CARD, {"schema": SCHEMA, **fields, "sha256": hashlib.sha256(content).hexdigest()})
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Name to tensor from a `.safetensors` file, or a `.pth`/`.pt`/`.bin` that holds nothing but tensors."""
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no weights file {path}")
+    if path.suffix in TENSOR_FILES:
+        return _read_safetensors(path)
+    if path.suffix in PICKLE_FILES:
+        return _read_pickle(path)
+    raise ModelError(f"{path.name}: weights come as {sorted(TENSOR_FILES | PICKLE_FILES)} files")
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Copy `weights` into `module`; refuse, by name, whatever is missing, left over or of another shape."""
+    own = module.state_dict()
+    missing = sorted(name for name in own if name not in weights and not name.endswith("num_batches_tracked"))
+    extra = sorted(set(weights) - set(own))
+    if missing or extra:
+        raise ModelError(f"{origin} holds weights of another network: {_names('missing', missing)}, "
+                         f"{_names('unexpected', extra)}")  # fmt: skip
+    for name, tensor in weights.items():
+        if own[name].shape != tensor.shape:
+            raise ModelError(
+                f"{origin}: '{name}' has shape {tuple(tensor.shape)}, the network wants {tuple(own[name].shape)}; "
+                "another number of classes needs the network built for it"
+            )
+    module.load_state_dict(dict(weights), strict=False)
+
+
+def _names(label: str, names: list[str]) -> str:
+    shown = ", ".join(names[:4]) or "none"
+    return f"{label} {len(names)} ({shown}{', …' if len(names) > 4 else ''})"
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise ModelError(f"{path.name} is no sound safetensors file ({error}); fetch it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ModelError(
+            f"{path.name} holds more than tensors, or is damaged, and is not opened, because unpickling runs code; "
+            "save its state_dict with safetensors.torch.save_file and pass that"
+        ) from error
+    for key in NESTINGS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ModelError(f"{path.name} holds no state_dict (a mapping from names to tensors)")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

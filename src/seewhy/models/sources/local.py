@@ -1,0 +1,171 @@
+"""Models on this machine: `file:FOLDER` with a card, `onnx:PATH` (onnxruntime), `py:module:factory`, one's own code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from seewhy.errors import ModelError
+from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
+from seewhy.models.categories import Categories
+from seewhy.models.classifier import Classifier
+from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.sources import Source, categories_for
+from seewhy.models.sources.bundled import Bundled
+from seewhy.models.sources.timm import Timm
+from seewhy.models.sources.torchvision import Torchvision
+
+# Sources that know architectures by name, so that a card can name one.
+BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
+# Kinds of network from rooms to the right, by the module whose `open_classifier(folder)` opens such a folder. It is
+# found by its name when a card asks for it, as plug-ins are.
+OPENERS = {"prototypes": "seewhy.prototypes.storage"}
+
+
+class File(Source):
+    """A model's folder, as `seewhy train` and `seewhy prototypes train` write it; see `seewhy.models.card`."""
+
+    prefix, form, is_path = "file", "file:FOLDER", True
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        folder = Path(name).expanduser()
+        card = read_card(folder)
+        if card.kind != CLASSIFIER:
+            if weights is not None:
+                raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
+            return import_module(OPENERS[card.kind]).open_classifier(folder)
+        module = build(card.architecture, len(card.categories))
+        tensors = read_weights(weights) if weights else card.weights()
+        load_weights(module, tensors, weights.name if weights else WEIGHTS)
+        return Classifier(module, card.preprocessing, card.categories, f"file:{folder.name}")
+
+
+def build(architecture: Architecture, classes: int) -> nn.Module:
+    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode.
+
+    Raises:
+        UnknownName: there is no such architecture; the nearest are listed.
+        ModelError: no source builds it, or it does not take these options.
+    """
+    prefix, _, name = architecture.name.partition(":")
+    if prefix not in BUILDERS:
+        *forms, last = (source.form for source in BUILDERS.values())
+        raise ModelError(f"the card names architecture '{architecture.name}'; expected {', '.join(forms)} or {last}")
+    source = BUILDERS[prefix]
+    if unknown := sorted(set(architecture.options) - set(source.options)):
+        known = ", ".join(source.options) or "none"
+        raise ModelError(f"the card has options {unknown}; {architecture.name} takes {known}")
+    return source.build(name, classes, **architecture.options)
+
+
+class Onnx(Source):
+    """An ONNX file; a `.json` of the same name beside it may give `preprocessing` and `categories`.
+
+    Without that: the input size of the graph, ImageNet statistics, ImageNet names for 1000 classes. It offers scores
+    only.
+    """
+
+    prefix, form, is_path = "onnx", "onnx:PATH", True
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        if weights is not None:
+            raise ModelError("an ONNX file holds its own weights: leave --weights out")
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ModelError(f"there is no file {path}; write onnx:PATH")
+        network = _Session(path)
+        about = _about(path.with_suffix(".json"))
+        preprocessing = Preprocessing.from_dict({"size": list(network.size), **about.get("preprocessing", {})})
+        given = about.get("categories")
+        with torch.no_grad():
+            count = network(torch.zeros(1, 3, *preprocessing.size)).shape[1]
+        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for(count)
+        return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}))
+
+
+class Python(Source):
+    """A function that returns a network or a `Classifier`, looked up from the working folder as Python does.
+
+    This runs that code, so it is for the command line and Python, never for the app.
+    """
+
+    prefix, form = "py", "py:module:factory"
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        module_name, _, factory_name = name.partition(":")
+        if not factory_name:
+            raise ModelError(f"'py:{name}' lacks the function: write py:module:factory")
+        made = _factory(module_name, factory_name)()
+        if isinstance(made, nn.Module):
+            made = Classifier.from_module(made, name=f"py:{name}")
+        if not isinstance(made, Classifier):
+            raise ModelError(f"py:{name} returned {type(made).__name__}; expected a torch.nn.Module or a Classifier")
+        if weights is not None:
+            load_weights(made.module, read_weights(weights), weights.name)
+        return made
+
+
+class _Session(nn.Module):
+    """An onnxruntime session as a module: normalised `(N, 3, h, w)` to whatever the graph puts out first."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ModelError("onnx: models need onnxruntime: pip install 'seewhy[onnx]'") from error
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise ModelError(f"{path.name} is no ONNX file that onnxruntime can run ({error})") from error
+        first = self.session.get_inputs()[0]
+        self.input = first.name
+        self.batch = first.shape[0] if isinstance(first.shape[0], int) else None
+        sides = [side if isinstance(side, int) else 224 for side in first.shape[2:4]]
+        self.size = (sides[0], sides[1]) if len(sides) == 2 else (224, 224)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
+        parts = x.float().cpu().split(self.batch or len(x))
+        return torch.cat([self._run(part) for part in parts]).to(x.device)
+
+    def _run(self, part: Tensor) -> Tensor:
+        try:
+            return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
+        except Exception as error:
+            shape = tuple(part.shape)
+            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, 3, h, w): {error}") from error
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        card: Any = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"{path} is no JSON object with 'preprocessing' and 'categories'")
+    return card
+
+
+def _factory(module_name: str, factory_name: str) -> Callable[[], object]:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        factory = getattr(import_module(module_name), factory_name, None)
+    except ImportError as error:
+        raise ModelError(f"cannot import '{module_name}' ({error}); run seewhy where it can be imported") from error
+    if not callable(factory):
+        raise ModelError(f"module '{module_name}' has no function '{factory_name}'")
+    return factory

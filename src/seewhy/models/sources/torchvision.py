@@ -1,0 +1,81 @@
+"""`torchvision:` architectures of torchvision, with its weights or one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from typing_extensions import override
+
+from seewhy.errors import ModelError
+from seewhy.models.card import read_weights
+from seewhy.models.classifier import Classifier
+from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.shim import ready_torchvision
+from seewhy.models.sources import Source, categories_for, check_known, downloading
+
+
+class Torchvision(Source):
+    """Classifiers of torchvision; `build` takes the options of `variant`."""
+
+    prefix, form, builds, options = "torchvision", "torchvision:…", True, ("stride_in", "bn_eps")
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        full = f"torchvision:{name}"
+        if weights is not None:
+            # Published Inception weights carry heads that serve only training.
+            tensors = {key: each for key, each in read_weights(weights).items() if not key.lower().startswith("aux")}
+            module, count = self.built(name, tensors, weights.name)
+            return Classifier(module, preprocessing_of(name), categories_for(count), full)
+        check_known(name, self.names(), self.prefix)
+        from torchvision.models import get_model
+
+        with downloading(full):
+            module = get_model(name, weights="DEFAULT").eval()
+        return Classifier(module, preprocessing_of(name), categories_for(1000), full)
+
+    @override
+    def names(self) -> list[str]:
+        ready_torchvision()
+        from torchvision import models
+
+        return [name for name in models.list_models(module=models) if "quantized" not in name]
+
+    @override
+    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
+        check_known(name, self.names(), self.prefix)
+        from torchvision.models import get_model
+
+        extra = {"aux_logits": False, "init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+        return variant(get_model(name, weights=None, num_classes=classes, **extra), **options).eval()
+
+
+def preprocessing_of(name: str) -> Preprocessing:
+    """What torchvision's default weights of this architecture expect."""
+    from torchvision.models import get_model_weights
+
+    weights: Any = get_model_weights(name)
+    transforms = weights.DEFAULT.transforms()
+    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
+    return Preprocessing(
+        size=(crop, crop),
+        resize=resize,
+        interpolation=transforms.interpolation.value,
+        mean=tuple(transforms.mean),
+        std=tuple(transforms.std),
+    )
+
+
+def variant(module: nn.Module, stride_in: str | None = None, bn_eps: float | None = None) -> nn.Module:
+    """Move the stride of every bottleneck (`stride_in`: `conv1` as in the first ResNets), set BatchNorm's epsilon."""
+    if stride_in not in {None, "conv1", "conv2"}:
+        raise ModelError(f"option stride_in is 'conv1' or 'conv2', not {stride_in!r}")
+    part: Any
+    for part in module.modules():
+        if stride_in == "conv1" and type(part).__name__ == "Bottleneck":
+            part.conv1.stride, part.conv2.stride = part.conv2.stride, part.conv1.stride
+        if bn_eps is not None and isinstance(part, nn.BatchNorm2d):
+            part.eps = bn_eps
+    return module
