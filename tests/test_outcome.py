@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seewhy.core.nearest import nearest, unknown
+from seewhy.core.names import nearest, unknown
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import remarked, within
 from seewhy.errors import BadImage, Cancelled, ExplainError
@@ -36,10 +36,10 @@ def test_to_stop_and_bugs_are_no_outcomes(error):
 
 
 def test_unknown_names_are_answered_with_the_nearest_or_all():
-    assert nearest("grad_cam", ["lime", "grad-cam", "layer-cam"], count=1) == ["grad-cam"]
-    assert str(unknown("there is no fill", "blak", ["grey", "black"])) == "there is no fill 'blak'; nearest: black"
-    assert str(unknown("there is no fill", "?", ["grey", "black"])).endswith("nearest: grey, black")
-    assert str(unknown("there is no fill", "?", ["grey"], otherwise="see the list")).endswith("nearest: see the list")
+    assert nearest("Grad_CAM", ["lime", "grad-cam", "layer-cam"], 1) == ["grad-cam"]
+    assert str(unknown("fill", "blak", ["grey", "black"])) == "there is no fill 'blak'; nearest: black"
+    assert str(unknown("fill", "?", ["grey", "black"])).endswith("nearest: black, grey")
+    assert str(unknown("fill", "?", ["grey"], "see the list")).endswith("nearest: see the list")
 
 
 def test_progress_of_a_part_is_a_share_of_the_whole_or_a_remark_on_it():

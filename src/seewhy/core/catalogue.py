@@ -9,14 +9,14 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.core.names import unknown
+from seewhy.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,7 @@ class Catalogue(Generic[E]):
         """The entry called `name`; raises `UnknownName` with the nearest names."""
         import_all(self.package, f"seewhy.{self.kind}s")
         if name not in self.entries:
-            near = get_close_matches(name.lower().replace("_", "-"), self.entries, n=4, cutoff=0.3)
-            known = ", ".join(near) or f"see `seewhy list {self.kind}s`"
-            raise UnknownName(f"there is no {self.kind} '{name}'; nearest: {known}")
+            raise unknown(self.kind, name, self.entries, f"see `seewhy list {self.kind}s`")
         return self.entries[name]
 
     def make(self, name: str, parameters: Mapping[str, Any]) -> Any:

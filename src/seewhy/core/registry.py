@@ -11,14 +11,14 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.core.names import unknown
+from seewhy.errors import UsageError
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -81,9 +81,7 @@ class Registry(Generic[D]):
         """The class called `name`; raises `UnknownName` with the nearest names."""
         import_all(self.package, f"seewhy.{self.kind}s")
         if name not in self.entries:
-            near = get_close_matches(name.lower().replace("_", "-"), self.entries, n=4, cutoff=0.3)
-            known = ", ".join(near) or f"see `seewhy list {self.kind}s`"
-            raise UnknownName(f"there is no {self.kind} '{name}'; nearest: {known}")
+            raise unknown(self.kind, name, self.entries, f"see `seewhy list {self.kind}s`")
         return self.entries[name]
 
     def make(self, name: str, parameters: Mapping[str, Any]) -> D:

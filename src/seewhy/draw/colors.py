@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from math import isfinite
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
 
+from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images.image import Pixels
 
@@ -123,7 +123,7 @@ def palette(name: str | None, *, signed: bool) -> Colormap:
         # The black first tenth and the near-white end of inferno vanish on dark and bright photos.
         return LinearSegmentedColormap.from_list("evidence", mpl.colormaps["inferno"](np.linspace(0.1, 0.92, 256)))
     if name not in mpl.colormaps:
-        near = ", ".join(get_close_matches(name, mpl.colormaps, n=4)) or "inferno, viridis, jet, RdBu_r"
+        near = ", ".join(nearest(name, mpl.colormaps, cutoff=0.6)) or "inferno, viridis, jet, RdBu_r"
         raise UnknownName(f"no colour map is called {name!r}; Matplotlib has {near}")
     return mpl.colormaps[name]
 

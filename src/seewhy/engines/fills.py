@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
+from seewhy.core.names import unknown
 from seewhy.engines.imputation import linear_imputation
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import UsageError
 from seewhy.images import Image, open_image, samples
 from seewhy.models.preprocessing import IMAGENET_MEAN
 
@@ -191,8 +191,7 @@ def find_fill(fill: str | Fill) -> Fill:
     if not isinstance(fill, str):
         return fill
     if fill not in FILLS:
-        near = get_close_matches(fill, FILLS, n=3, cutoff=0.4) or list(FILLS)
-        raise UnknownName(f"there is no fill '{fill}'; nearest: {', '.join(near)}")
+        raise unknown("fill", fill, FILLS)
     return FILLS[fill]()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
-from seewhy.errors import UnknownName, UsageError
+from seewhy.core.names import unknown
+from seewhy.errors import UsageError
 
 
 def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options: Any) -> np.ndarray:
@@ -28,8 +28,7 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
             raise UsageError(f"a label map holds integers of shape {pixels.shape[:2]}, not {how.dtype} {how.shape}")
         return _numbered(how)
     if how not in SEGMENTERS:
-        near = get_close_matches(how, SEGMENTERS, n=3, cutoff=0.4) or list(SEGMENTERS)
-        raise UnknownName(f"there is no segmentation '{how}'; nearest: {', '.join(near)}")
+        raise unknown("segmentation", how, SEGMENTERS)
     floats = pixels / 255 if pixels.dtype == np.uint8 else pixels
     try:
         return _numbered(SEGMENTERS[how](np.ascontiguousarray(floats, dtype=np.float64), **options))

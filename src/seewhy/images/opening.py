@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
+from seewhy.core.names import nearest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
@@ -122,7 +122,7 @@ def locate(source: str | Path) -> Path:
         return Path(source)
     name, known = source.removeprefix(_SAMPLE_PREFIX), samples()
     if name not in known:
-        near = difflib.get_close_matches(name, known) or known
+        near = nearest(name, known, 3, 0.6) or known
         raise UnknownName(f"there is no sample {name!r}; try {', '.join(_SAMPLE_PREFIX + each for each in near)}.")
     return known[name]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
 
 Side = Literal["output", "input"]
@@ -125,7 +125,7 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
         with suppress(AttributeError):
             return module.get_submodule(name)
     known = [known for known, _ in module.named_modules()]
-    near = get_close_matches(name, known, n=4, cutoff=0.3)
+    near = nearest(name, known)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
                       "(`seewhy list layers` shows all)")  # fmt: skip
 

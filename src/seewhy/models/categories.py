@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
+from seewhy.core.names import nearest
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Categories:
         if found:
             listed = ", ".join(f"{index} ({self.names[index]})" for index in found)
             raise AmbiguousClass(f"'{text}' stands for several classes: {listed}; give the index")
-        near = get_close_matches(text.casefold(), self._indices, n=4, cutoff=0.5)
+        near = nearest(text, self._indices, cutoff=0.5)
         shown = ", ".join(f"'{self.names[self._indices[other][0]]}'" for other in near)
         raise UnknownName(f"the classifier has no class '{text}'; " + (f"nearest: {shown}" if near else
                           f"it has {len(self)}, such as '{self.names[0]}'"))  # fmt: skip

@@ -49,6 +49,7 @@ class Classifier:
     given_categories: Categories | None = None
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
+    given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
 
     @classmethod
     def from_module(
@@ -158,6 +159,8 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
+        if self.given_layer:
+            return self.given_layer
         candidates = default_candidates(self.layers)
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             features = self._probe_features()

@@ -6,18 +6,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import linregress
 
+from seewhy.core.names import nearest
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Categories, Target
+from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
-from seewhy.network.words import Said, United, unite
 
 TOP, EXAMPLES = 5, 3
 SURE = 0.05  # p below which a trend is told from chance
@@ -209,7 +209,7 @@ def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:
         return [categories.find(name)]
     except UnknownName as error:
         if members is None:
-            near = get_close_matches(name.casefold(), groups, n=4)
+            near = nearest(name, groups, cutoff=0.6)
             raise UnknownName(f"{error}; groups: {', '.join(near)}" if near else str(error)) from None
     known = [index for member in members for index in _known(member, categories)]
     if not known:

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias, overload
 
 import torch
 
-from seewhy.core.outcome import Outcome
-from seewhy.core.progress import Progress, silent
-from seewhy.errors import Cancelled, ExplainError, SeewhyError, UsageError
+from seewhy.core.outcome import Outcome, blamed
+from seewhy.core.progress import Progress, remarked, silent
+from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
 from seewhy.models import Classifier, Target
@@ -137,7 +137,9 @@ def explain_each(
     progress(0, len(sources), "images")
     step = _step(request)
     for start in range(0, len(sources), step):
-        inner = silent if step > 1 else progress if len(sources) == 1 else _within(progress, start, len(sources))
+        inner = (
+            silent if step > 1 else progress if len(sources) == 1 else remarked(progress, start, len(sources), "images")
+        )
         yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
         progress(min(start + step, len(sources)), len(sources), "images")
 
@@ -150,7 +152,7 @@ def _explain_in_turn(
     found: list[Explanation] = []
     for start in range(0, len(images), step):
         part = images[start : start + step]
-        inner = progress if len(images) <= step else _within(progress, start, len(images))
+        inner = progress if len(images) <= step else remarked(progress, start, len(images), "images")
         try:
             found += [each for one in _explain_images(classifier, part, request, inner) for each in one]
         except RuntimeError as error:
@@ -163,15 +165,6 @@ def _explain_in_turn(
 def _step(request: Request) -> int:
     """How many pictures to explain at once: only CAMs gain by several; one by one shows how far the slow ones are."""
     return CHUNK if all(method.info.family == "cam" for method in request.methods) else 1
-
-
-def _within(progress: Progress, start: int, count: int) -> Progress:
-    """Progress with one picture as a remark on that of all."""
-
-    def tell(done: int, total: int | None, message: str) -> None:
-        progress(start, count, f"images · {done:,}{f' of {total:,}' if total else ''} {message}")
-
-    return tell
 
 
 def _explain_chunk(
@@ -213,8 +206,7 @@ def _explained_alone(classifier: Classifier, image: Image, request: Request) -> 
 
 def naming(error: SeewhyError | RuntimeError, *images: Image) -> SeewhyError:
     """The error, or in its place one that names the picture, or those one of which made the network itself fail."""
-    names = " or ".join(dict.fromkeys([images[0].name, images[-1].name]))
-    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {names}: {error}")
+    return blamed(error, " or ".join(dict.fromkeys([images[0].name, images[-1].name])))
 
 
 def _explain_images(

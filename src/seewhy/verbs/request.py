@@ -9,8 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from torch import nn
 
-from seewhy.core.names import canonical
-from seewhy.core.nearest import nearest
+from seewhy.core.names import canonical, nearest
 from seewhy.errors import UnknownName, UsageError
 from seewhy.methods import Method, find_method, list_methods, method_info
 from seewhy.models import Classifier, Target, find_layer

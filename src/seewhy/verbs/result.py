@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from seewhy.core.files import whole_folder, write_json, write_whole
+from seewhy import __version__
+from seewhy.core.files import photo_folders, whole_folder, write_json, write_whole
+from seewhy.core.outcome import Outcome
 
-PAGE, VALUES = "report.html", "result.json"
+PAGE, VALUES, MANIFEST = "report.html", "result.json", "manifest.json"
+SCHEMA = 1
+T = TypeVar("T")
 
 
 class Result(ABC):
@@ -42,6 +47,36 @@ class Result(ABC):
         """Write the files of the result into an empty folder; a result with more files than these two adds them."""
         write_json(folder / VALUES, self.to_dict())
         write_page(folder, self.page())
+
+
+class PhotoResults(Result, Generic[T]):
+    """What was found about several photos, and those that failed; `save` gives each photo a folder of its own."""
+
+    found: Sequence[T]
+    failures: Sequence[Outcome[Any]]
+
+    @abstractmethod
+    def values(self, each: T) -> dict[str, Any]:
+        """All about one photo but pictures and maps, as plain JSON values; `image` holds its name."""
+
+    @abstractmethod
+    def write_photo(self, each: T, folder: Path) -> None:
+        """Write the pictures and maps of one photo."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Result`."""
+        failures = [{"source": each.source, "error": str(each.error)} for each in self.failures]
+        return {"photos": [self.values(each) for each in self.found], "failures": failures}
+
+    def write(self, folder: Path) -> None:
+        """Write the report and for each photo a folder with pictures, maps and a manifest."""
+        values = [self.values(each) for each in self.found]
+        places = photo_folders([each["image"]["name"] for each in values], folder)
+        for each, told, place in zip(self.found, values, places, strict=True):
+            place.mkdir(parents=True)
+            self.write_photo(each, place)
+            write_json(place / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, **told})
+        super().write(folder)
 
 
 def write_page(folder: Path, page: str) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.core.names import nearest
 from seewhy.errors import ModelError, SeewhyError, UnknownName
 from seewhy.models.card import load_weights
 from seewhy.models.categories import Categories, imagenet
@@ -70,7 +70,7 @@ class Source:
 def check_known(name: str, known: Sequence[str], source: str) -> None:
     """Refuse a model name that `source` does not have, with the nearest it has."""
     if name not in known:
-        near = get_close_matches(name, known, n=4, cutoff=0.4)
+        near = nearest(name, known, cutoff=0.4)
         shown = ", ".join(f"'{source}:{other}'" for other in near) or "see `seewhy list models`"
         raise UnknownName(f"{source} has no classifier '{name}'; nearest: {shown}")
 
