@@ -14,7 +14,7 @@ from seewhy.study.score import picture_seed
 from seewhy.verbs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST
 
 FEW = ("--method", "grad-cam,rise", "--metric", "insertion-minus-deletion,sparseness")
-CONTROLS = ["Random map", "Centred Gaussian", "Sobel edges", "Empty map"]
+CONTROLS = ["Random map", "Empty map", "Centred Gaussian", "Sobel edges"]
 
 
 @pytest.fixture

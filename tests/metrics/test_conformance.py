@@ -16,8 +16,8 @@ from methods.test_conformance import leaving_no_trace
 from metrics.samples import seeded
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, UnknownName, UsageError
-from seewhy.methods import Explanation, find_method
-from seewhy.metrics import CONTROLS, Context, Metric, Score, find_metric, list_metrics, metric_info
+from seewhy.methods import Explanation, find_method, list_methods
+from seewhy.metrics import Context, Metric, Score, find_metric, list_metrics, metric_info
 from seewhy.models import Target
 from seewhy.models.classifier import black_box
 
@@ -28,7 +28,7 @@ METHODS = [
     find_method("grad-cam"),
     find_method("hires-cam", layers=("stem",), signed=True),
     find_method("occlusion", stride=0.2),
-    *(control() for control in CONTROLS.values()),
+    *(control() for control in list_methods("control")),
 ]
 NETWORKS = ["residual", "tiny-vit", "training"]
 

@@ -14,7 +14,7 @@ import zoo
 from metrics.samples import seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, Method, find_method
-from seewhy.metrics import CONTROLS, Context, Score, find_metric
+from seewhy.metrics import Context, Score, find_metric
 from seewhy.metrics.maps import soft_mask
 from seewhy.metrics.robustness import max_sensitivity, stability
 from seewhy.models import Target
@@ -74,7 +74,9 @@ def test_a_larger_disturbance_changes_more():
 
 
 def test_chance_is_no_disturbance():
-    assert judge("max-sensitivity", *explained(CONTROLS["random"]())).value == 0, "the explanation's own seed again"
+    assert judge("max-sensitivity", *explained(find_method("control:random"))).value == 0, (
+        "the explanation's own seed again"
+    )
 
 
 def test_stability_is_the_mean_over_pairs():
@@ -90,7 +92,7 @@ def test_methods_without_chance_are_stable_and_chance_is_not():
         "fixed": find_method("grad-cam"),
         "few": find_method("rise", masks=30),
         "many": find_method("rise", masks=600),
-        "random": CONTROLS["random"](),
+        "random": find_method("control:random"),
     }.items():
         values[name] = judge("stability", *explained(method)).value
     assert values["fixed"] == pytest.approx(1)
@@ -126,7 +128,7 @@ def test_what_cannot_be_compared_says_why(name):
     stranger = judge(name, Context(subject.classifier, subject.image), found)
     assert stranger.value is None
     assert "cannot be made again" in stranger.reason
-    empty = judge(name, *explained(CONTROLS["empty"]()))
+    empty = judge(name, *explained(find_method("control:empty")))
     assert empty.value is None
     assert "the same everywhere" in empty.reason
 

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.metrics import CONTROLS
 from seewhy.report.verdict import cell_words, study_verdict, title_of
 from seewhy.study.summary import Mean
-from study.contests import DOWN, IDLE, UP, comparison, contest, trial
+from study.contests import CONTROL_NAMES, DOWN, IDLE, UP, comparison, contest, trial
 
 CHANCE = [number / 30 for number in range(30)]
 ABOVE, WITHIN = 2.0, 0.5  # what chance gets
@@ -88,7 +87,7 @@ def test_a_whole_comparison_ends_in_a_sentence():
 def test_titles_of_methods_and_controls():
     assert title_of("grad-cam") == "Grad-CAM"
     assert title_of("control:random") == "Random map"
-    assert len({title_of(f"control:{name}") for name in CONTROLS}) == len(CONTROLS)
+    assert len({title_of(name) for name in CONTROL_NAMES}) == len(CONTROL_NAMES) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import numpy as np
 
 from report.samples import explanation, photo
 from seewhy.methods import Explanation
-from seewhy.metrics import CONTROLS, Score, metric_info
+from seewhy.metrics import Score, metric_info
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.ledger import table
 from seewhy.study.score import CHANCE, Scored
 from seewhy.verbs import Comparison
 
 METHODS = ("grad-cam", "lime")
-CONTROL_NAMES = tuple(f"control:{name}" for name in CONTROLS)
+CONTROL_NAMES = ("control:random", "control:gaussian", "control:sobel", "control:empty")
 UP, DOWN, IDLE = "road", "infidelity", "sparseness"  # higher is better, lower is better, no test of faithfulness
 CURVED = "insertion-minus-deletion"
 Values = Mapping[str, Mapping[str, float | Sequence[float | None] | None]]

@@ -16,7 +16,7 @@ from cli.nets import TOY
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
-from seewhy.metrics import CONTROLS, Context, find_metric
+from seewhy.metrics import Context, find_metric
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
 from seewhy.models.inference import BatchSize, inference_copy
@@ -42,7 +42,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def scoring(folder):
-    methods = {"grad-cam": find_method("grad-cam"), "lime": pinned(LIME, 16), "control:random": CONTROLS["random"]()}
+    methods = {
+        "grad-cam": find_method("grad-cam"),
+        "lime": pinned(LIME, 16),
+        "control:random": find_method("control:random"),
+    }
     metrics = tuple(map(find_metric, METRICS))
     return Scoring(methods, metrics, cells=0, batch_size=16, seed=3)
 

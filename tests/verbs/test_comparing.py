@@ -14,11 +14,10 @@ from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.methods import Explanation
-from seewhy.metrics import CONTROLS
 from seewhy.models import Classifier, Preprocessing
 from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import seen_masks
-from study.contests import METHODS, UP, comparison, contest, trial
+from study.contests import CONTROL_NAMES, METHODS, UP, comparison, contest, trial
 
 ROWS, COLUMNS = slice(10, 30), slice(6, 18)  # of the object
 
@@ -155,7 +154,7 @@ def test_two_masks_of_one_name_are_refused(written, square, tmp_path):
 def test_there_is_a_row_for_each_method_and_metric():
     found = contest()
     rows = found.rows()
-    names = ["grad-cam", "lime", *(f"control:{name}" for name in CONTROLS)]
+    names = ["grad-cam", "lime", *CONTROL_NAMES]
     metrics = [each.name for each in found.metrics]
     assert [(row["method"], row["metric"]) for row in rows] == [(name, each) for name in names for each in metrics]
     assert rows[0] == {
@@ -195,7 +194,7 @@ def test_scores_and_maps_are_saved(tmp_path):
     assert saved["photos"][0] == {
         "image": "0: 0.png", "method": "grad-cam", "metric": "road", "value": pytest.approx(0.905), "reason": None
     }  # fmt: skip
-    assert len(saved.pop("photos")) == 2 * (2 + len(CONTROLS)) * len(found.metrics)
+    assert len(saved.pop("photos")) == 2 * (2 + len(CONTROL_NAMES)) * len(found.metrics)
     assert saved == {"best": "grad-cam", "verdict": study_verdict(found), "scores": found.rows()}
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/*/*")) == [
         f"{number}/{method}" for number in range(2) for method in METHODS

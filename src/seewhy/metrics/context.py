@@ -17,7 +17,7 @@ from seewhy.engines import Fill, MaskedForward, find_fill
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 from seewhy.methods import Explanation, Method
-from seewhy.methods.map_method import in_chunks, probability
+from seewhy.methods.task import in_chunks, probability
 from seewhy.metrics.maps import TopK, draw_ties, keep_of, pixel_ranks
 from seewhy.metrics.metric import Metric, find_metric
 from seewhy.models import Classifier, Target

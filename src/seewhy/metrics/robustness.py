@@ -86,7 +86,7 @@ class Repeat:
     @property
     def _method(self) -> Method:
         """For the layer that was explained, where the method was asked about several, or chose one itself."""
-        if self.original.layer is None or "layers" not in self.method.info.parameters:
+        if self.original.layer is None or "layers" not in self.method.parameters:
             return self.method
         method: Any = self.method
         return replace(method, layers=(self.original.layer,))

@@ -15,11 +15,10 @@ from seewhy.errors import SeewhyError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import explanation_tile
 from seewhy.metrics import Metric
-from seewhy.metrics.controls import CHANCE
 from seewhy.report.page import Picture, embed, embed_photo, render
 from seewhy.report.verdict import cell_words, study_verdict, title_of
 from seewhy.report.words import alternative, counted, number
-from seewhy.study.score import Scored
+from seewhy.study.score import CHANCE, Scored
 from seewhy.study.statistics import LEVEL
 from seewhy.study.summary import (
     Mean,
@@ -176,7 +175,7 @@ def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
 
 def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, np.ndarray]:
     scores, found = result.scores[0], dict[str, np.ndarray]()
-    for method in (*_best_first(scores), *scores.controls[:1]):
+    for method in (*_best_first(scores), *({CHANCE} & {*scores.controls})):
         draws = [each for scored in result.explained.values() for each in scored.scores[metric].get(method, ())]
         if curves := [each.curve[part] for each in draws if each.curve is not None]:
             found[title_of(method)] = np.mean(curves, axis=0)

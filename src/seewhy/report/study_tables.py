@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seewhy.metrics import Metric
-from seewhy.metrics.controls import is_control
 from seewhy.report.verdict import title_of
-from seewhy.study.summary import Mean, ModelScores
+from seewhy.study.summary import Mean, ModelScores, is_control
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from seewhy.methods import method_info
-from seewhy.metrics.controls import find_control, is_control
 from seewhy.report.words import counted, listed, number
 from seewhy.study.summary import Mean, ModelScores, StudyResult, beats_chance, no_better_than_chance
 
@@ -11,8 +10,8 @@ PRECISION = 5e-4
 
 
 def title_of(method: str) -> str:
-    """A method's or a control's title."""
-    return find_control(method).info.title if is_control(method) else method_info(method).title
+    """The title of a method or control."""
+    return method_info(method).title
 
 
 def study_verdict(result: StudyResult) -> str:

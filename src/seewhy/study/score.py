@@ -18,15 +18,16 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
-from seewhy.methods.assemble import describe
+from seewhy.methods.controls import RandomMap
+from seewhy.methods.method import describe
 from seewhy.metrics import Context, Map, Metric, Score
 from seewhy.metrics.context import Attribution
-from seewhy.metrics.controls import CHANCE, random_maps
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Classifier, Target, load
 from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Plan, Row, Unit, Work, canonical
 
+CHANCE = RandomMap.name  # the control that says what chance gets
 PRECISION = "float32"  # half precision is not the same on every machine
 BATCH = 16  # from here on float32 convolutions of one image do not depend on their neighbours on a CPU
 CELLS = 14
@@ -89,7 +90,7 @@ class Scoring:
 def pinned(method: Any, batch_size: int) -> Method:
     """The method without anything it would find out by timing: the same precision and batches on every machine."""
     wanted = {"precision": PRECISION, "batch_size": batch_size}
-    return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.info.parameters)})
+    return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.parameters)})
 
 
 def picture_seed(seed: int, image: Image) -> int:
@@ -190,8 +191,11 @@ class _Maps:
         self, context: Context, found: Sequence[Explanation], scoring: Scoring, seed: int, *, chance: bool
     ) -> None:
         self._context, self._scoring, self._seed = context, scoring, seed
-        drawn = random_maps(context.pixels, scoring.random_maps, seed) if chance else []
-        self._random = [Map(values, found[0].target) for values in drawn]
+        self._random: list[Attribution] = []
+        if chance and scoring.random_maps:
+            size, generator = context.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
+            drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
+            self._random = [Map(values, found[0].target) for values in drawn]
         self._whole: Sequence[Attribution] = found
         self._reduced, self._random_reduced = (
             [_reduced(each, scoring.cells) for each in maps] for maps in (found, self._random)

@@ -20,11 +20,11 @@ import numpy as np
 from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import Entry, Folder, Image
+from seewhy.methods import list_methods
 from seewhy.metrics import Metric, metric_info
-from seewhy.metrics.controls import CHANCE, is_control
 from seewhy.metrics.maps import cell_means, spearman
 from seewhy.study.plan import Plan, Result, Row
-from seewhy.study.score import CELLS, Scored
+from seewhy.study.score import CELLS, CHANCE, Scored
 from seewhy.study.statistics import (
     LEVEL,
     Array,
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 WORST = -1e300  # of a score that there is not
+
+
+def is_control(method: str) -> bool:
+    """Whether the method of this name knows nothing of the network; one that is not installed any more is a method."""
+    return method in {control.name for control in list_methods("control")}
 
 
 class Mean(NamedTuple):

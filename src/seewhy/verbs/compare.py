@@ -17,14 +17,14 @@ from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, open_image, open_mask
-from seewhy.methods import Method, find_method, method_info, suitable_methods
-from seewhy.metrics import CONTROLS, Metric, find_metric
+from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
+from seewhy.metrics import Metric, find_metric
 from seewhy.models import Classifier, Target
 from seewhy.report.study import study_page
 from seewhy.report.verdict import study_verdict
 from seewhy.study.ledger import table
 from seewhy.study.plan import Failure, Result, Unit
-from seewhy.study.score import BATCH, CELLS, Scored, Scoring, score_picture
+from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.result import Result as Saved
 from seewhy.verbs.result import write_page
@@ -154,7 +154,7 @@ def scoring_for(
     chosen = by_name([find_method(each) if isinstance(each, str) else each for each in _chosen(classifier, methods)])
     if methods and [*methods] != ["all"] and len(chosen) < 2:
         raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
-    controls = {control.info.name: control for control in (make() for make in CONTROLS.values())}
+    controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
     return Scoring(
         {**chosen, **controls},
         checked_metrics(metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ())), masked=masked),
@@ -216,7 +216,7 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
     for name in names:
         if name not in suitable:
             info = method_info(name)
-            lacking = ", ".join(sorted(info.needs - classifier.offers) or info.required)
+            lacking = ", ".join(sorted(frozenset(info.needs) - classifier.offers) or info.required)
             raise UsageError(f"{name} needs {lacking}, which is not at hand; leave it out")
     return list(names)
 
@@ -232,16 +232,11 @@ def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Me
 
 def by_name(made: Sequence[T]) -> dict[str, T]:
     """Methods or metrics by their names; refuses one that is asked for twice with different settings."""
-    found = {name_of(each): each for each in made}
+    found = {each.name: each for each in made}
     for name, kept in found.items():
-        if any(each != kept for each in made if name_of(each) == name):
+        if any(each != kept for each in made if each.name == name):
             raise UsageError(f"{name} is asked for twice, with different settings; make a study of each")
     return found
-
-
-def name_of(made: Method | Metric) -> str:
-    """The name that a method or metric is known by."""
-    return made.name if isinstance(made, Metric) else made.info.name
 
 
 def _chosen(classifier: Classifier, methods: Sequence[str | Method]) -> list[str | Method]:

@@ -18,7 +18,6 @@ from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
 from seewhy.methods import Method, find_method
 from seewhy.metrics import Metric
-from seewhy.metrics.controls import find_control
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.study import study_page
 from seewhy.report.study_tables import grids, latex, markdown
@@ -193,7 +192,7 @@ def _known(model: str, methods: Mapping[str, Method], weights: Path | None, devi
     progress(0, None, f"loading {model}")
     classifier = load(model, weights, device)
     for name, method in methods.items():
-        if lacking := sorted(method.info.needs - classifier.offers):
+        if lacking := sorted(frozenset(method.needs) - classifier.offers):
             raise UsageError(f"{name} needs {', '.join(lacking)}, which {model} does not offer; leave one of them out")
     return _Known(classifier.fingerprint, classifier.device.type != "cpu")
 
@@ -210,14 +209,7 @@ def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Fold
 
 
 def _methods(methods: Sequence[str | Method]) -> dict[str, Method]:
-    return by_name([_find_any(each) if isinstance(each, str) else each for each in methods])
-
-
-def _find_any(name: str) -> Method:
-    """A method or a control."""
-    if name.startswith("control:"):
-        return find_control(name)
-    return find_method(name)
+    return by_name([find_method(each) if isinstance(each, str) else each for each in methods])
 
 
 @dataclass(frozen=True)
