@@ -10,15 +10,9 @@ import zoo
 from metrics.samples import explanation, seeded
 from seewhy.core.progress import silent
 from seewhy.engines import find_fill
-<<<<<<< HEAD:tests/metrics/test_perturber.py
-from seewhy.methods.map_method import probability
+from seewhy.methods.task import probability
 from seewhy.metrics import Context
 from seewhy.metrics.maps import NOTHING, TopK, soft_mask
-=======
-from seewhy.methods.task import probability
-from seewhy.metrics import Subject
-from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
->>>>>>> main:tests/metrics/test_hiding.py
 from seewhy.models import Target
 
 HIDDEN = [TopK("highest", 100), TopK("lowest", 700), TopK("highest", 0), TopK("lowest", 1024)]

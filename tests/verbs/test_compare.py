@@ -233,7 +233,7 @@ def test_a_stochastic_metric_is_asked_again_with_other_seeds(toy):
     assert [(len(shown), given) for _, shown, given in fixed.calls] == [(11, seed)]
     scores = trials(found)[0].scores
     assert [score.value for score in scores["drawn"]["occlusion"]] == [1.0] * 4
-    assert [score.value for score in scores["fixed"]["control:empty"]] == [5.0]
+    assert [score.value for score in scores["fixed"]["control:sobel"]] == [5.0]
 
 
 # --- Chance -------------------------------------------------------------------------------------------------------
