@@ -48,8 +48,9 @@ def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out
 
 def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> None:
     """Save the explanations of one photo, each in a folder of its own below `folder`, whole or not at all."""
+    names = folder_names(explanations)
     with whole_folder(folder) as part:
-        for name, explanation in zip(folder_names(explanations), explanations, strict=True):
+        for name, explanation in zip(names, explanations, strict=True):
             explanation.save(part / name, colors)
         for method, about in by_classes(explanations).items():
             class_grid(about).save(part / f"{safe_name(method)}--classes.png")
