@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from io import BytesIO
@@ -571,3 +572,29 @@ def test_type_checkers_know_what_comes_back(tmp_path):
     command = [checker, "--pythonpath", sys.executable, "-p", tmp_path, tmp_path / "typed.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "0 errors" in done.stdout, done.stdout
+
+
+# --- Documentation ------------------------------------------------------------------------------------------------
+
+PAGE = ROOT / "docs/python.md"
+
+
+def blocks_of(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_of_the_page_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks_of(PAGE):
+        exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert "espresso" in said
+    assert re.search(r"print\(error\)  # (.*)", PAGE.read_text("utf-8"))[1] in said
+    assert sorted(path.name for path in Path("results").iterdir()) == ["both", "cat"]
+
+
+def test_the_examples_of_the_readme_are_python():
+    assert len(blocks_of(ROOT / "README.md")) == 2
+    for block in blocks_of(ROOT / "README.md"):
+        compile(block, "README.md", "exec")
