@@ -48,8 +48,8 @@ def unknown(kind: str, name: str, known: Iterable[str], cure: str = "") -> Unkno
     return UnknownName(f"there is no {kind} '{name}'; nearest: {found}")
 
 
-def nearest(name: str, known: Iterable[str], most: int = 4, cutoff: float = 0.3) -> list[str]:
-    """The `most` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
+def nearest(name: str, known: Iterable[str], count: int = 4, cutoff: float = 0.3) -> list[str]:
+    """The `count` names that look most like `name`, best first; none where nothing does, from 0 up to 1 for `cutoff`.
 
     Case counts for nothing, and `_` is `-`.
 
@@ -57,7 +57,7 @@ def nearest(name: str, known: Iterable[str], most: int = 4, cutoff: float = 0.3)
     ['Grad-CAM']
     """
     plain = {each.lower().replace("_", "-"): each for each in known}
-    return [plain[each] for each in get_close_matches(name.lower().replace("_", "-"), plain, n=most, cutoff=cutoff)]
+    return [plain[each] for each in get_close_matches(name.lower().replace("_", "-"), plain, n=count, cutoff=cutoff)]
 
 
 def _squeezed(name: str) -> str:
