@@ -80,8 +80,10 @@ def open_image(
         case Image():
             check_size(source.width, source.height, max_pixels, source.name)
             return replace(source, name=label) if name else source
-    if _is_tensor(source):
-        return _from_array(_as_array(source, label), label, max_pixels, background, first=True)
+        case _ if _is_tensor(source):
+            return _from_array(_as_array(source, label), label, max_pixels, background, first=True)
+        case _:
+            pass
     raise BadImage("bad_array", f"{type(source).__name__} is no kind of picture; {_cure(source)}")
 
 

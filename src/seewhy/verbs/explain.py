@@ -29,6 +29,7 @@ from seewhy.verbs.request import (
 
 CHUNK = 16  # images held at once
 
+Explained: TypeAlias = Outcome[tuple[Explanation, ...]]  # the explanations of one picture, or what went wrong
 Many: TypeAlias = list[Any] | tuple[Any, ...]
 Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 
@@ -132,7 +133,7 @@ def explain(
 
 def explain_each(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress = silent
-) -> Iterator[Outcome]:
+) -> Iterator[Explained]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     progress(0, len(sources), "images")
     step = _step(request)
@@ -169,7 +170,7 @@ def _step(request: Request) -> int:
 
 def _explain_chunk(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress
-) -> list[Outcome]:
+) -> list[Explained]:
     opened = [_opened(source) for source in sources]
     images = [each for each in opened if isinstance(each, Image)]
     try:
@@ -180,7 +181,7 @@ def _explain_chunk(
         # Of several one is to blame: find it by going one by one.
         alone = len(images) == 1
         found = iter([naming(error, each) if alone else _explained_alone(classifier, each, request) for each in images])
-    outcomes: list[Outcome] = []
+    outcomes: list[Explained] = []
     for source, each in zip(sources, opened, strict=True):
         result = next(found) if isinstance(each, Image) else each
         name = str(source)
