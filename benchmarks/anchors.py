@@ -26,7 +26,7 @@ from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "out" / "alibi"
@@ -67,7 +67,7 @@ class Task:
     def of(cls, classifier: Classifier, photo: str, segments: int) -> Task:
         """Cut the photo as `anchors` does."""
         image = open_image(photo)
-        labels = segment(seen_pixels(classifier, image), "slic", n_segments=segments)
+        labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "slic", n_segments=segments)
         return cls(classifier, image, labels, int(classifier.logits(classifier.preprocess([image]))[0].argmax()))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seewhy import Classifier, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 PHOTO, COALITIONS, KEPT = "sample:coffee", 192, 0.7
 OURS, BARE, LOOP_8, LOOP_32 = "engine", "its network, bare", "plain loop, 8", "plain loop, 32"
@@ -55,7 +55,7 @@ def _row(model: str, device: torch.device, budget: float) -> str:
 
 def _setting(classifier: Classifier) -> tuple[MaskedForward, np.ndarray]:
     image = open_image(PHOTO)
-    labels = segment(seen_pixels(classifier, image), "quickshift")
+    labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift")
     return MaskedForward(classifier, image, labels=labels, generator=torch.Generator().manual_seed(0)), labels
 
 
@@ -92,7 +92,11 @@ def _loop(batch: int) -> Callable[[Classifier], Callable[[int], float]]:
     def contestant(classifier: Classifier) -> Callable[[int], float]:
         image = open_image(PHOTO)
         x = classifier.preprocess([image])
-        labels = torch.from_numpy(segment(seen_pixels(classifier, image), "quickshift")).to(x.device).long()
+        labels = (
+            torch.from_numpy(segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift"))
+            .to(x.device)
+            .long()
+        )
         regions = int(labels.max()) + 1
         means = torch.stack([x[0][:, labels == region].mean(1) for region in range(regions)], 1)
         fill = means[:, labels]

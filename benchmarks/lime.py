@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import segment
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 PHOTO, SAMPLES, FEW, TOP, SEEDS = "sample:cat", 1000, 200, 5, 5
 PACKAGE = "lime"
@@ -101,7 +101,7 @@ class Task:
         """The likeliest class, and regions as LIME cuts them."""
         classifier, image = classifier_of(model, device), open_image(PHOTO)
         target = int(classifier.probabilities([image])[0].argmax())
-        return cls(classifier, image, target, segment(seen_pixels(classifier, image)))
+        return cls(classifier, image, target, segment(seen_pixels(classifier.preprocessing.pixels([image])[0])))
 
 
 def _seewhy(task: Task, method: str, samples: int, seed: int) -> dict[str, Any]:

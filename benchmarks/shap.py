@@ -15,7 +15,7 @@ from torch import Tensor
 from seewhy import Classifier, Explanation, Image, Target, find_method, open_image
 from seewhy.engines import find_fill, segment
 from seewhy.methods import Method
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 
 KERNEL, PARTITION = "Kernel SHAP", "Partition SHAP"
 EVALUATIONS = {KERNEL: 200, PARTITION: 200}
@@ -55,7 +55,7 @@ class Task:
     def of(cls, what: str, model: str, device: torch.device) -> Task:
         """What `model` finds likeliest on the photo, its regions hidden as `what` hides them."""
         classifier, image = classifier_of(model, device), open_image(PHOTO)
-        labels = segment(seen_pixels(classifier, image), "quickshift")
+        labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), "quickshift")
         pixels = classifier.preprocessing.pixels([image])[0].to(device)
         regions = torch.from_numpy(labels).to(device).long()
         filler = find_fill(FILLS[what]).prepare(pixels, regions, torch.Generator().manual_seed(0))

@@ -21,7 +21,6 @@ from seewhy.cli.console import progress_bar
 from seewhy.core.progress import Progress
 from seewhy.errors import SeewhyError
 from seewhy.models import Classifier
-from seewhy.report import write_prototypes_report
 from seewhy.report.evaluate import share_words
 from seewhy.report.words import counted
 from seewhy.study.statistics import bootstrap_interval
@@ -89,8 +88,7 @@ def _prototypes(given: argparse.Namespace, trained: Training, progress: Progress
         run = train_prototypes_on(given.cats, trained.model, given.out / "prototypes", progress=progress)
     except SeewhyError as error:
         return f"Prototypes: {error}\n"
-    write_prototypes_report(run)
-    found = run.trained.model.diagnosis
+    found = run.model.diagnosis
     verdict = "usable" if found.usable else f"not usable: {'; '.join(found.reasons)}"
     return f"Prototypes: accuracy {found.accuracy:.1%} (the backbone's {found.backbone_accuracy:.1%}), {verdict}.\n"
 

@@ -26,8 +26,8 @@ from seewhy.metrics.correlation import spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.concepts import Groups, find_classes, read_groups
+from seewhy.network.labels import Lexicon, lexicon, words_of
 from seewhy.network.tcav import ConceptTest, tcav
-from seewhy.network.words import Lexicon, lexicon, words_of
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_network_report

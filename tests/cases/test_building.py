@@ -80,7 +80,7 @@ def test_bad_pictures_are_listed_and_do_not_stop_the_rest(builds, folder, counti
     (folder / "blue/copy.png").write_bytes(b"no picture at all")
     built = builds(folder, counting, tmp_path / "base")
     assert len(built.base) == built.embedded == 6
-    assert [failure.path for failure in built.failures] == ["blue/copy.png", "red/broken.png"]
+    assert [failure.source for failure in built.failures] == ["blue/copy.png", "red/broken.png"]
     assert all(isinstance(failure.error, BadImage) for failure in built.failures)
 
 
@@ -103,7 +103,7 @@ def test_a_picture_that_the_network_cannot_cope_with_does_not_stop_the_rest(buil
         built = builds(folder, embedder, tmp_path / "base")
     finally:
         spoil.remove()
-    assert [failure.path for failure in built.failures] == ["red/0.png"]
+    assert [failure.source for failure in built.failures] == ["red/0.png"]
     assert "NaN" in str(built.failures[0].error)
     assert len(built.base) == 5
 

@@ -9,7 +9,7 @@ from seewhy.cli import options
 from seewhy.cli.explain import explain
 from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.methods.registry import list_methods
+from seewhy.methods import list_methods
 from seewhy.verbs import Request
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
 from prototypes import backbones, squares
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
+from seewhy.train.card import PICTURES
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,54 @@ def model(place):
     return place / "model"
 
 
+@pytest.fixture(scope="module")
+def usable(model):
+    """A folder of prototypes that passed the gate, whatever the machine made of so short a training."""
+    found = load_prototypes(model, refused=True)
+    good = replace(found.diagnosis, confusion=((5, 0), (0, 5)), pushed=True)
+    folder = model.parent / "usable"
+    save_prototypes(folder, replace(found, diagnosis=good), backbones.TINY, {})
+    (folder / PICTURES).write_bytes((model / PICTURES).read_bytes())
+    return folder
+
+
+def test_prototypes_are_a_classifier_for_every_command(seewhy, place, usable, tmp_path):
+    model = ("--model", f"file:{usable}")
+    photo = place / "photo.png"
+    run = seewhy("predict", photo, *model)
+    assert run.code == 0, run.err
+    assert {row[1] for row in run.rows} == set(backbones.CLASSES)
+
+    run = seewhy("explain", photo, *model, "--method", "grad-cam,lime", "--set", "samples=64")
+    assert run.code == 0, run.err
+    for method in ("grad-cam", "lime"):
+        folder = tmp_path / "seewhy-out/photo" / method
+        assert json.loads((folder / "manifest.json").read_text())["explanation"]["classifier"] == "file:usable"
+        assert np.load(folder / "values.npy").std() > 0
+        assert (folder / "picture.png").is_file()
+
+    run = seewhy("compare", photo, *model, "--method", "grad-cam,gradient", "--out", "compared")
+    assert run.code == 0, run.err
+    assert {"Grad-CAM", "Gradient"} <= {row[0] for row in run.rows}
+    assert "report.html" in {path.name for path in (tmp_path / "compared").iterdir()}
+
+    run = seewhy("evaluate", place / "pictures", *model, "--out", "evaluated", "--json")
+    assert run.code == 0, run.err
+    assert run.json["pictures"] == 10  # the others are those that it has learned from
+
+
+def test_refused_prototypes_are_no_classifier(seewhy, place, model, tmp_path):
+    found = load_prototypes(model, refused=True)
+    bad = replace(found, diagnosis=replace(found.diagnosis, confusion=((5, 0), (5, 0))))
+    save_prototypes(tmp_path / "bad", bad, backbones.TINY, {})
+    for command in ("explain", "predict"):
+        run = seewhy(command, place / "photo.png", "--model", f"file:{tmp_path / 'bad'}")
+        assert run.code == 1
+        assert "not usable" in run.err
+        assert "finds 0%" in run.err
+        assert "--refused" in run.err
+
+
 def test_train_writes_a_model_and_its_report(seewhy, place, tmp_path):
     few = ("--per-class", "2", "--copies", "0", "--warm-steps", "20")
     run = seewhy("prototypes", "train", place / "pictures", "--backbone", f"file:{place / 'backbone'}", *few, "--json")
@@ -44,7 +94,7 @@ def test_what_the_gate_refuses_is_a_failure_that_says_why(seewhy, place, tmp_pat
             "prototypes",
             "train",
             place / "pictures",
-            "--backbone",
+            "--trunk",
             f"file:{place / 'backbone'}",
             "--out",
             tmp_path / "out",

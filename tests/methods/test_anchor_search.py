@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from seewhy.methods.anchor_search import SLACK, Anchor, BanditGrower, LinearGrower, Search, linear_weights
-from seewhy.methods.anchor_variations import Variations
+from seewhy.methods.anchor_search import SLACK, Anchor, BanditGrower, LinearGrower, Search, Variations, linear_weights
 
 Function = Callable[[np.ndarray], np.ndarray]
 DELTA = 0.1
@@ -158,7 +157,7 @@ def test_the_bounds_cover_the_truth(regions):
 
 
 def test_the_bounds_cover_the_truth_where_variations_cannot_be_listed(monkeypatch):
-    monkeypatch.setattr("seewhy.methods.anchor_variations.COUNTABLE", 0)
+    monkeypatch.setattr("seewhy.methods.anchor_search.COUNTABLE", 0)
     runs, missed = 100, 0
     for seed in range(runs):
         function = rough(seed, 7)

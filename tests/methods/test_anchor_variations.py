@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.methods.anchor_variations import COUNTABLE, Variations
+from seewhy.methods.anchor_search import COUNTABLE, Variations
 
 
 class Asked:

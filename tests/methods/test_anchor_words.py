@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seewhy.methods.anchor_search import Anchor
-from seewhy.methods.anchor_words import best_found, nothing_to_keep, rule_found
+from seewhy.methods.anchors import best_found, nothing_to_keep, rule_found
 from seewhy.models import Categories, Target
 
 NAMES = Categories(("minibus", "tram", "racer"))

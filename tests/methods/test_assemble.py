@@ -9,7 +9,7 @@ import numpy as np
 import zoo
 from seewhy.engines import Blur, Images
 from seewhy.methods import find_method
-from seewhy.methods.assemble import describe
+from seewhy.methods.method import describe
 
 
 def test_fills_and_label_maps_are_described_by_what_makes_them():

@@ -11,8 +11,9 @@ import torch
 import zoo
 from seewhy.errors import ExplainError
 from seewhy.methods import find_method
-from seewhy.methods.cam_method import BATCH, enlarge
-from seewhy.models import Classifier, Grid, Preprocessing, Target, folded
+from seewhy.methods.method import BATCH
+from seewhy.methods.task import enlarge
+from seewhy.models import Grid, Target, folded
 
 
 def test_more_images_than_a_batch_holds():
@@ -63,8 +64,7 @@ def test_a_network_in_half_precision_is_explained_alike():
 
 
 def test_a_map_is_enlarged_cell_by_cell():
-    classifier = Classifier.from_module(zoo.network("residual"), Preprocessing((4, 8)))
-    found = enlarge(torch.tensor([[[0.0, 4.0], [8.0, 12.0]]]), classifier)
+    found = enlarge(torch.tensor([[[0.0, 4.0], [8.0, 12.0]]]), (4, 8))
     # Each cell's value sits at its centre, between them it is interpolated, beyond them it stays.
     across, down = torch.tensor([0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]), torch.tensor([0.0, 2.0, 6.0, 8.0])
     torch.testing.assert_close(found[0], down[:, None] + across[None])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import zoo
 from seewhy.engines import DEEPLIFT, Differentiable, applying, frozen
 from seewhy.errors import ExplainError
-from seewhy.methods.deep_lift import rescale
+from seewhy.methods.relevance import rescale
 from seewhy.models import Classifier, Target
 from seewhy.models.load import SOURCES
 

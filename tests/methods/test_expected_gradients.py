@@ -11,7 +11,7 @@ import zoo
 from seewhy.engines import Images
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.expected_gradients import relative_error, sampling_plan, standard_errors
+from seewhy.methods.integrated_gradients import relative_error, sampling_plan, standard_errors
 from seewhy.models import Classifier, Preprocessing, Target
 
 PLAIN = Preprocessing(zoo.SIZE, mean=(0, 0, 0), std=(1, 1, 1))

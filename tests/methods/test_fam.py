@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 import zoo
 from seewhy.errors import UsageError
 from seewhy.methods import find_method
-from seewhy.methods.fam import fam
+from seewhy.methods.similarity import fam
 from seewhy.models import Target
 
 features = arrays("float64", (3, 2, 4), elements=st.floats(-2, 2, width=16)).map(torch.from_numpy)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import zoo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.guided_grad_cam import guided_grad_cam
+from seewhy.methods.gradients import guided_grad_cam
 from seewhy.models import Classifier, Preprocessing, Target
 
 PLAIN = Preprocessing(zoo.SIZE, mean=(0, 0, 0), std=(1, 1, 1))

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 from scipy.stats import binom, hypergeom
 
-from seewhy.methods.kl_lucb import bounds, log_likelihood, rivals
+from seewhy.methods.anchor_search import bounds, log_likelihood, rivals
 
 ERROR = 0.1
 

@@ -17,8 +17,7 @@ from methods.seeing import SIXTEEN, checkers, seeing
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, RegionWeights, find_method
-from seewhy.methods.lime import local_surrogate, settled
-from seewhy.methods.surrogate import Surrogate
+from seewhy.methods.lime import Surrogate, local_surrogate, settled
 from seewhy.models import Target
 
 WEIGHTS = torch.tensor([3, 2, -1.6, 1.2, 0.9, 0.6, 0.4, -0.2, 0.1, *[0.0] * 7])

@@ -17,7 +17,7 @@ from seewhy.engines import find_fill
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.occlusion import covered_mean, patches
+from seewhy.methods.masks import covered_mean, patches
 from seewhy.models import Classifier, Preprocessing, Target
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from methods import games
 from seewhy.errors import UsageError
-from seewhy.methods.owen import Block, Group, agglomerate, owen_values
-from seewhy.methods.shapley_values import exact_shapley
+from seewhy.methods.shapley_values import Block, Group, agglomerate, exact_shapley, owen_values
 
 EXACT = 1e-12
 PLENTY = 10**6

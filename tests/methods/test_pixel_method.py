@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 import zoo
-from seewhy.engines import Constant, Differentiable, FromLayer, Images, Noise
-from seewhy.methods import Explanation, method_info
-from seewhy.methods.pixel_method import Attribution, PixelMethod, Query, completeness_gap
+from seewhy.engines import Constant, Images, Noise
+from seewhy.methods import Explanation, Found, Task
+from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
 from seewhy.models import Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,8 +25,8 @@ PIXELS = torch.rand((3, *zoo.SIZE), generator=torch.Generator().manual_seed(0))
 
 def query(layer: str | None = None, name: str = "residual") -> Query:
     classifier = zoo.classifier(name)
-    network = FromLayer(classifier, layer, PIXELS) if layer else Differentiable(classifier)
-    return Query(network, PIXELS, [Target(0)], torch.Generator().manual_seed(3), lambda done, total, message: None)
+    task = Task(classifier, PIXELS[None], [[Target(0)]], generator=torch.Generator().manual_seed(3))
+    return Query(task, layer)
 
 
 # --- The query ----------------------------------------------------------------------------------------------------
@@ -76,22 +75,21 @@ def test_tokens_are_folded_to_a_grid_first():
 # --- The method ---------------------------------------------------------------------------------------------------
 
 
-def slope(asked: Query) -> list[Attribution]:
+def slope(asked: Query) -> list[Found]:
     _, found = asked.network.gradients(asked.point, asked.targets)
     noise = torch.randn(1, generator=asked.generator)
-    return [Attribution(asked.summed(each)[0] + noise, {"noise": float(noise)}) for each in found]
+    return [Found(asked.summed(each)[0] + noise, checks={"noise": float(noise)}) for each in found]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Toy(PixelMethod):
     """Finds what `finds` says."""
 
-    info = method_info("input-x-gradient")
+    signed = True
 
-    finds: Callable[[Query], list[Attribution]] = slope
+    finds: Callable[[Query], list[Found]] = slope
 
     @override
-    def attribute(self, query: Query) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Found]:
         return self.finds(query)
 
 
@@ -114,10 +112,10 @@ def test_every_image_and_layer_starts_from_the_seed_again():
 
 
 def test_maps_of_a_layer_are_enlarged_to_the_picture_and_errors_with_them():
-    def halves(asked: Query) -> list[Attribution]:
+    def halves(asked: Query) -> list[Found]:
         values = torch.zeros(16, 16)
         values[:, 8:] = 2
-        return [Attribution(values, errors=values / 2)]
+        return [Found(values, errors=values / 2)]
 
     (found,) = explain(Toy(layers=("stem",), finds=halves))
     assert found.layer == "stem"
@@ -128,8 +126,8 @@ def test_maps_of_a_layer_are_enlarged_to_the_picture_and_errors_with_them():
 
 
 def test_maps_of_the_pictures_size_stay_as_they_are():
-    def noise(asked: Query) -> list[Attribution]:
-        return [Attribution(PIXELS[0].double())]
+    def noise(asked: Query) -> list[Found]:
+        return [Found(PIXELS[0].double())]
 
     (found,) = explain(Toy(finds=noise))
     assert np.array_equal(found.values, PIXELS[0].numpy())

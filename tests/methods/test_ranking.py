@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.methods import RegionWeights
-from seewhy.methods.ranking import ranking, supporting, sure
+from seewhy.methods.evidence import ranking, supporting, sure
 
 
 def regions(weights, errors=None):

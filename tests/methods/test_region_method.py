@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ import zoo
 from methods.seeing import SIXTEEN, checkers, seeing
 from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation, method_info
+from seewhy.methods import Explanation, Found
 from seewhy.methods.evidence import Rule
-from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
+from seewhy.methods.regions import RegionMethod, region_found, seen_pixels
 from seewhy.models import Classifier, Preprocessing, Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,26 +26,24 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 RULE = Rule((1, 2), 0.97, 0.95, 0.99, 0.4, 0.1, 500, 0.95, "while these stay")
 
 
-def draws(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+def draws(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
     """Random weights, the same for every target, after one forward of every region alone."""
     engine(torch.eye(engine.regions, dtype=torch.bool))
     weights = torch.randn(engine.regions, generator=generator).numpy()
     return [
-        Finding(weights + target.index, 0.1 * np.abs(weights), checks={"index": target.index}) for target in targets
+        region_found(engine, weights + target.index, 0.1 * np.abs(weights), checks={"index": target.index})
+        for target in targets
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Toy(RegionMethod):
     """Finds what `finds` says, and keeps the engines that it is given."""
 
-    info = method_info("lime")
-
-    finds: Callable[[MaskedForward, Sequence[Target], torch.Generator], list[Finding]] = draws
+    finds: Callable[[MaskedForward, Sequence[Target], torch.Generator], list[Found]] = draws
     engines: list[MaskedForward] = field(default_factory=list)
 
     @override
-    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         self.engines.append(engine)
         return self.finds(engine, targets, generator)
 
@@ -78,8 +76,8 @@ def test_of_single_pixels_the_map_says_it_all():
 
 
 def test_checks_of_the_engine_and_of_the_finding_are_told_and_the_rule_kept():
-    def rule(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
-        return [Finding(np.ones(16), rule=RULE, checks={"coverage": 0.4})]
+    def rule(engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
+        return [region_found(engine, np.ones(16), rule=RULE, checks={"coverage": 0.4})]
 
     (found,) = explain(Toy(regions=SIXTEEN, precision="float32", finds=rule))
     assert found.checks == {"precision_bits": 32, "coverage": 0.4}
@@ -106,7 +104,7 @@ def test_the_settings_reach_the_engine():
     told: list[int] = []
     (image,) = images = [checkers()]
     toy(seeing(SIXTEEN, additive), images, [[Target(0)]], generator=torch.Generator(),
-        progress=lambda done, total, message: told.append(done))  # fmt: skip
+        progress=lambda done, total, message: told.append(done) if message == "variations" else None)  # fmt: skip
     (engine,) = toy.engines
     assert engine.network.dtype == torch.bfloat16
     assert np.diff(told[-6:]).tolist() == [3, 3, 3, 3, 1]
@@ -129,7 +127,7 @@ def test_regions_are_cut_from_what_the_network_saw(name):
     (image,) = zoo.photos(1, 60, 50)
     toy = Toy(regions=name)
     (found,) = explain(toy, classifier=classifier, images=[image])
-    labels = toy.labels(classifier, image)
+    labels = toy.labels(seen_pixels(classifier.preprocessing.pixels([image])[0]))
     assert found.regions is not None
     assert np.array_equal(found.regions.labels, labels)
     assert labels.shape == (24, 40)
@@ -138,7 +136,7 @@ def test_regions_are_cut_from_what_the_network_saw(name):
 
 def test_what_the_network_saw_is_the_picture_before_normalising():
     classifier = zoo.classifier("residual")
-    seen = seen_pixels(classifier, zoo.photos(1)[0])
+    seen = seen_pixels(classifier.preprocessing.pixels(zoo.photos(1))[0])
     assert seen.shape == (*zoo.SIZE, 3)
     assert seen.dtype == np.float32
     assert 0 <= seen.min() < seen.max() <= 1

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import pytest
+import torch
 
 import zoo
-from seewhy.core import catalogue
+from seewhy.core import registry
 from seewhy.errors import UnknownName, UsageError
-from seewhy.methods import (
-    MethodInfo,
-    find_method,
-    list_methods,
-    method_info,
-    register,
-    registry,
-    suitable_methods,
-)
+from seewhy.methods import CAM, Found, Method, find_method, list_methods, method_info, suitable_methods
+from seewhy.models import Target
 
 NAMES = [info.name for info in list_methods()]
 
@@ -36,8 +29,8 @@ def test_a_method_says_all_that_people_need(info):
     assert info.paper
     assert info.cost
     assert info.arxiv is None or re.fullmatch(r"\d{4}\.\d{4,5}", info.arxiv)
-    assert info.make.__doc__
-    assert info.make.info is info
+    assert info.__doc__
+    assert find_method(info.name, **dict.fromkeys(info.required)).info is info
 
 
 def test_names_and_titles_are_told_apart():
@@ -61,7 +54,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(wrong, right):
 
 
 def test_unknown_and_missing_parameters_are_named():
-    with pytest.raises(UsageError, match="grad-cam has no parameter steps; it has layers, signed"):
+    with pytest.raises(UsageError, match="grad-cam has no parameter steps; it has signed, layers"):
         find_method("grad-cam", steps=3)
     with pytest.raises(UsageError, match=r"fam cannot do without reference=… \(--reference\)"):
         find_method("fam", layers=("relu",))
@@ -80,48 +73,56 @@ def test_a_classifier_gets_what_it_can_serve():
 
 
 @pytest.fixture
-def newcomer(monkeypatch) -> Callable[[], MethodInfo]:
-    """Registers a method for the time of a test."""
-    monkeypatch.setattr(registry.METHODS, "entries", dict(registry.METHODS.entries))
+def newcomer(monkeypatch) -> Callable[[], type[Method]]:
+    """Defines a method for the time of a test."""
+    monkeypatch.setattr(Method.registry, "entries", dict(Method.registry.entries))
 
-    def enter() -> MethodInfo:
-        @register(
-            "my-method",
-            title="My method",
-            family="cam",
-            paper="Nobody 2026",
-            arxiv=None,
-            needs=("scores",),
-            question="Why?",
-            reading="So.",
-            cost="nothing",
-        )
-        @dataclass(frozen=True)
-        class MyMethod:
-            """Does nothing."""
+    def define() -> type[Method]:
+        class MyMethod(Method):
+            """Finds nothing."""
 
-            info: ClassVar[MethodInfo]
+            name = "my-method"
+
             samples: int = 10
 
-        return MyMethod.info
+            def find(self, task):
+                return [Found(torch.zeros(task.size)) for _ in task.asked]
 
-    return enter
+        return MyMethod
+
+    return define
 
 
-def test_one_decorator_makes_a_method_known(newcomer):
+def test_a_class_with_a_name_is_known(newcomer):
     info = newcomer()
     assert info in list_methods()
     assert info.parameters == ("samples",)
     assert info.required == ()
-    assert find_method("my-method", samples=3).samples == 3
+    assert (info.title, info.needs, info.kind, info.signed) == ("my-method", {"scores"}, "method", False)
+    made = find_method("my-method", samples=3)
+    assert made.samples == 3
+    (found,) = made(zoo.classifier("residual"), zoo.photos(1), [[Target(0)]], generator=torch.Generator())
+    assert found.is_zero
+
+
+def test_a_base_without_a_name_is_not_listed():
+    assert all(info.name for info in list_methods())
+    assert CAM not in list_methods()
+
+
+def test_controls_are_methods_of_their_own_kind():
+    controls = list_methods("control")
+    assert [info.name for info in controls] == ["control:empty", "control:gaussian", "control:random", "control:sobel"]
+    assert not set(controls) & set(list_methods())
+    assert find_method("control:random", cells=3).cells == 3
 
 
 def test_an_installed_package_brings_its_methods(newcomer, monkeypatch):
     class Point:
         load = staticmethod(newcomer)
 
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()] if group == "seewhy.methods" else [])
-    catalogue.import_all.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()] if group == "seewhy.methods" else [])
+    registry.import_all.cache_clear()
     assert find_method("my-method").samples == 10
 
 

@@ -15,8 +15,8 @@ import planted
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods import map_method as engine_room
-from seewhy.methods.rise import Sums, random_masks
+from seewhy.methods import task as engine_room
+from seewhy.methods.masks import Sums, random_masks
 from seewhy.models import Classifier, Preprocessing, Target
 
 

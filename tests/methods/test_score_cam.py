@@ -15,7 +15,7 @@ import planted
 import zoo
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.methods import Explanation, find_method, map_method
+from seewhy.methods import Explanation, find_method, task
 from seewhy.methods.score_cam import cluster_sums, without_channels
 from seewhy.models import Classifier, Grid, Preprocessing, Target, capture
 from seewhy.models.preprocessing import IMAGENET_MEAN
@@ -179,7 +179,7 @@ def test_the_map_lies_where_the_object_is(name):
 
 def test_how_many_masks_are_held_at_once_does_not_matter(monkeypatch):
     (wanted,) = explain("score-cam", zoo.classifier("residual"), Target(1))
-    monkeypatch.setattr(map_method, "CHUNK", 3)
+    monkeypatch.setattr(task, "CHUNK", 3)
     (found,) = explain("score-cam", zoo.classifier("residual"), Target(1))
     np.testing.assert_allclose(found.values, wanted.values, atol=1e-5 * wanted.values.max())
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from methods import games
 from seewhy.errors import UsageError
-from seewhy.methods.shapley_kernel import kernel_design, kernel_shapley
-from seewhy.methods.shapley_values import exact_shapley
+from seewhy.methods.shapley_values import exact_shapley, kernel_design, kernel_shapley
 
 EXACT = 1e-10
 

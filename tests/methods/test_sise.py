@@ -16,7 +16,7 @@ import zoo
 from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image
 from seewhy.methods import find_method
-from seewhy.methods.sise import fused, otsu, stage_layers
+from seewhy.methods.score_cam import fused, otsu, stage_layers
 from seewhy.models import Classifier, Preprocessing, Target, capture
 from seewhy.models.shim import ready_torchvision
 

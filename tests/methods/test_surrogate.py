@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from seewhy.errors import UsageError
-from seewhy.methods.surrogate import deal, fit, hands_of
+from seewhy.methods.regions import fit, group_count, partitions
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -25,43 +25,43 @@ def data(samples: int = 60, features: int = 7) -> tuple[Tensor, Tensor, Tensor]:
     return x, y, torch.rand(samples, generator=random).double() + 0.1
 
 
-# --- Dealing ------------------------------------------------------------------------------------------------------
+# --- Partitions -----------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 60), st.integers(2, 12), st.integers(1, 5), st.integers(0, 99))
-def test_a_round_hides_every_region_once_in_even_hands(regions, hands, rounds, seed):
-    dealt = deal(regions, hands, rounds, generator(seed))
-    assert dealt.shape == (rounds * hands, regions)
-    assert dealt.dtype == torch.bool
-    hidden = ~dealt.view(rounds, hands, regions)
+def test_a_round_hides_every_region_once_in_even_groups(regions, groups, rounds, seed):
+    made = partitions(regions, groups, rounds, generator(seed))
+    assert made.shape == (rounds * groups, regions)
+    assert made.dtype == torch.bool
+    hidden = ~made.view(rounds, groups, regions)
     assert (hidden.sum(1) == 1).all()
     sizes = hidden.sum(2)
     assert (sizes.amax(1) - sizes.amin(1) <= 1).all()
 
 
-def test_two_hands_are_complementary_pairs():
-    first, second = deal(9, 2, 1, generator())
+def test_two_groups_are_complementary_pairs():
+    first, second = partitions(9, 2, 1, generator())
     assert (first == ~second).all()
 
 
 def test_any_two_regions_are_hidden_together_as_often_as_any_others():
-    hidden = (~deal(12, 4, 4000, generator())).double()
+    hidden = (~partitions(12, 4, 4000, generator())).double()
     together = (hidden.T @ hidden)[~torch.eye(12, dtype=torch.bool)] / 4000
     assert together.mean() == pytest.approx(2 / 11)
     assert (together - 2 / 11).abs().max() < 5 * (2 / 11 / 4000) ** 0.5
 
 
 @pytest.mark.parametrize(
-    ("regions", "keep", "hands"), [(40, 0.9, 10), (40, 0.85, 7), (40, 0.5, 2), (12, 0.9, 6), (3, 0.9, 2), (1, 0.9, 2)]
+    ("regions", "keep", "groups"), [(40, 0.9, 10), (40, 0.85, 7), (40, 0.5, 2), (12, 0.9, 6), (3, 0.9, 2), (1, 0.9, 2)]
 )
-def test_a_hand_has_two_regions_where_there_are_enough(regions, keep, hands):
-    assert hands_of(regions, keep) == hands
+def test_a_group_has_two_regions_where_there_are_enough(regions, keep, groups):
+    assert group_count(regions, keep) == groups
 
 
 @pytest.mark.parametrize("keep", [0.3, 1.0, float("nan")])
 def test_keep_is_a_share(keep):
     with pytest.raises(UsageError, match="share of regions that stay visible"):
-        hands_of(20, keep)
+        group_count(20, keep)
 
 
 # --- Fitting ------------------------------------------------------------------------------------------------------

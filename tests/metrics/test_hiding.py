@@ -10,7 +10,7 @@ import zoo
 from metrics.samples import explanation, seeded
 from seewhy.core.progress import silent
 from seewhy.engines import find_fill
-from seewhy.methods.map_method import probability
+from seewhy.methods.task import probability
 from seewhy.metrics import Subject
 from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
 from seewhy.models import Target

@@ -24,6 +24,15 @@ def test_any_module_becomes_a_classifier_with_numbered_classes():
     assert classifier._repr_html_() == "<code>Classifier('Residual', Residual, (32, 32))</code>"
 
 
+def test_a_network_of_one_channel_sees_pictures_in_grey():
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    classifier = Classifier.from_module(module)
+    assert classifier.preprocess([PHOTO]).shape == (1, 1, 224, 224)
+    assert classifier.preprocessing == Preprocessing(mean=(0.449,), std=(0.226,))
+    assert len(classifier.predict(PHOTO)) == 3
+    assert classifier.default_layer == "1"
+
+
 def test_what_is_no_module_is_refused():
     with pytest.raises(UsageError, match=r"wants a torch.nn.Module, not function"):
         Classifier.from_module(lambda x: x)

@@ -155,6 +155,7 @@ def test_json_and_back():
         ({"resize": "256"}, "at least 224"),
         ({"interpolation": "hamming"}, "bilinear"),
         ({"mean": [0.5]}, "mean and std"),
+        ({"mean": [], "std": []}, "mean and std"),
         ({"std": [1, 1, 0]}, "mean and std"),
         ({"mean": "abc"}, "mean and std"),
         ({"scale": 2}, r"unknown preprocessing keys \['scale'\]"),
@@ -163,6 +164,24 @@ def test_json_and_back():
 def test_a_recipe_that_cannot_be_is_refused_at_once(fields, words):
     with pytest.raises(ModelError, match=words):
         Preprocessing.from_dict(fields)
+
+
+def test_a_network_of_one_channel_sees_grey():
+    image = photo(*WIDE)
+    grey = Preprocessing((32, 48), mean=(0.5,), std=(0.25,))
+    pixels = grey.pixels([image, image])
+    assert pixels.shape == (2, 1, 32, 48)
+    assert grey.normalize(pixels)[0] == pytest.approx((pixels[0] - 0.5) / 0.25)
+    luma = (Preprocessing((32, 48)).pixels([image])[0] * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)
+    assert (pixels[0, 0] - luma).abs().max() <= 1 / 255
+    assert Preprocessing.from_dict(grey.to_dict() | {"mean": [0.5]}) == grey
+
+
+def test_other_channels_are_for_tensors():
+    five = Preprocessing(mean=(0.0,) * 5, std=(1.0,) * 5)
+    assert five.normalize(torch.ones(2, 5, 4, 4)).shape == (2, 5, 4, 4)
+    with pytest.raises(ModelError, match=r"takes 5 channels; .*seewhy\.attribute"):
+        five.pixels([photo(*TALL)])
 
 
 def test_a_mask_is_seen_as_the_network_sees_the_picture():

@@ -66,6 +66,6 @@ def test_prototypes_at_one_patch_are_counted(head, bank):
 def test_without_enough_pictures_prototypes_are_dropped(head, bank):
     head.prototypes = nn.Parameter(head.prototypes.data[[0, 0, 0, 0, 2]])
     head.owners = torch.tensor([0, 0, 0, 0, 1])
-    head.weights = torch.ones(2, 5)
+    head.set_last(torch.ones(2, 5), head.bias)
     bank.plain = bank.plain[:, :, :, :1]  # one patch a picture, three pictures a class
     assert len(push(head, bank)) == len(head.owners) == 4

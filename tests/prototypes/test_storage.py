@@ -64,7 +64,9 @@ def test_an_older_card_is_read(tiny_model, saved):
     card["trunk"], card["likeness"] = card.pop("backbone"), card.pop("measure")
     card["diagnosis"]["trunk_accuracy"] = card["diagnosis"].pop("backbone_accuracy")
     tensors = load_file(saved / "model.safetensors")
-    save_file({re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}, saved / "model.safetensors")
+    older = {"head.last.weight": "head.weights", "head.last.bias": "head.bias"}
+    renamed = {older.get(name) or re.sub("^backbone", "trunk", name): each for name, each in tensors.items()}
+    save_file(renamed, saved / "model.safetensors")
     card["sha256"] = sha256((saved / "model.safetensors").read_bytes()).hexdigest()
     (saved / "card.json").write_text(json.dumps(card))
     found = load_prototypes(saved)
@@ -73,22 +75,38 @@ def test_an_older_card_is_read(tiny_model, saved):
     assert torch.equal(found.classifier.probabilities(images), tiny_model.classifier.probabilities(images))
 
 
-def test_a_folder_of_prototypes_opens_as_a_classifier(tiny_model, saved):
-    classifier = load(f"file:{saved}", device="cpu")
-    assert classifier.name == "file:model"
-    assert tuple(classifier.categories) == tiny_model.classes
+def test_as_a_plain_classifier_it_is_opened(tiny_model, saved):
+    found = load(f"file:{saved}", device="cpu")
+    assert (found.name, found.categories.names) == ("file:model", tiny_model.classes)
     images = zoo.photos(2)
-    assert torch.equal(classifier.probabilities(images), tiny_model.classifier.probabilities(images))
+    assert torch.equal(found.probabilities(images), tiny_model.classifier.probabilities(images))
+    # The embedding is the similarity to each prototype.
+    x = found.preprocess(images)
+    maps = tiny_model.network.head.similarity(tiny_model.network.head.distances(tiny_model.network.backbone(x)))
+    torch.testing.assert_close(found.embed(x), maps.amax((2, 3)))
+
+
+def test_what_the_gate_refused_is_no_classifier(refused_model, tmp_path):
+    save_prototypes(tmp_path / "model", refused_model, TINY, {})
+    with pytest.raises(ModelError, match=r"not usable: .*finds 0%.*--refused"):
+        load(f"file:{tmp_path / 'model'}")
+
+
+def test_a_card_names_no_code(saved):
+    change(saved, kind="os:system")
+    with pytest.raises(ModelError, match="is of the kind 'os:system'"):
+        load(f"file:{saved}")
+
+
+def test_prototypes_take_no_other_weights(saved):
     with pytest.raises(ModelError, match="leave --weights out"):
         load(f"file:{saved}", saved / "model.safetensors")
+
+
+def test_prototypes_are_no_backbone(saved):
+    classifier = load(f"file:{saved}")
     with pytest.raises(ModelError, match="another kind of model, prototypes"):
         architecture_of(f"file:{saved}", classifier)
-
-
-def test_as_a_classifier_only_usable_prototypes_open(refused_model, tmp_path):
-    save_prototypes(tmp_path, refused_model, TINY, {})
-    with pytest.raises(ModelError, match=r"not usable: .*--refused"):
-        load(f"file:{tmp_path}")
 
 
 def test_another_kind_of_folder_is_named(tmp_path):

@@ -13,8 +13,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw.charts import EXPLAINED
 from seewhy.errors import BadImage
 from seewhy.images import Image
-from seewhy.methods import RegionWeights, Rule
-from seewhy.methods.registry import method_info
+from seewhy.methods import RegionWeights, Rule, method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report import ExplainReport
 

@@ -7,8 +7,7 @@ import pytest
 import seewhy
 from report.samples import explanation, photo
 from seewhy.images import Image
-from seewhy.methods import Cost
-from seewhy.methods.registry import method_info
+from seewhy.methods import Cost, method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report.words import (
     CHECKS,

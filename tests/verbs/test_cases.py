@@ -1,13 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
-from pathlib import Path
+import json
+from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 
 from cases.squares import classifier, folder_of, square
 from seewhy.errors import Cancelled, UsageError
-from seewhy.verbs import ask_each, build_cases, classifier_of_cases, find_counterfactuals, find_twins, open_cases
+from seewhy.verbs import (
+    CounterfactualsResult,
+    TwinsResult,
+    ask_each,
+    build_cases,
+    classifier_of_cases,
+    find_counterfactuals,
+    find_twins,
+    open_cases,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +47,27 @@ def test_what_was_built_can_be_asked(made):
         turned.swap = None
 
 
+def test_results_are_told_and_saved_whole_or_not_at_all(made, tmp_path):
+    colours, root = made
+    cases = open_cases(root / "penultimate", colours)
+    twins = find_twins(cases, square("green", 70), top=2)
+    result = TwinsResult([twins, twins], cases.base.about)
+    out = result.save(tmp_path / "out")
+    assert {path.name for path in out.iterdir()} == {"green-70", "green-70-2", "report.html", "result.json"}
+    told = json.loads((out / "green-70/manifest.json").read_text())
+    assert [each["path"] for each in told["twins"]] == [row["twin"] for row in result.rows()[:2]]
+    values = np.load(out / "green-70/twin-1/own.npy")
+    assert values.mean() == pytest.approx(told["twins"][0]["layer_similarity"], abs=1e-5)
+    broken = replace(twins, trust=float("nan"))  # JSON has none
+    with pytest.raises(ValueError, match="JSON"):
+        TwinsResult([replace(twins, trust=2.0), broken], cases.base.about).save(out)
+    assert json.loads((out / "green-70/manifest.json").read_text()) == told
+    assert not any(path.name.startswith(".") for path in out.iterdir())
+    turned = CounterfactualsResult([find_counterfactuals(cases, square("green", 70))], cases.base.about)
+    assert {row["predicted then"] for row in turned.rows()} <= {"red", "blue"}
+    assert turned.save(tmp_path / "turned").joinpath("green-70/unlike/own.png").is_file()
+
+
 def test_another_classifier_is_refused(made):
     _, root = made
     changed = classifier()
@@ -45,18 +76,21 @@ def test_another_classifier_is_refused(made):
         open_cases(root / "cole", changed)
 
 
-def test_what_goes_wrong_with_one_picture_does_not_stop_the_rest():
+def test_what_goes_wrong_with_one_picture_does_not_stop_the_rest(tmp_path):
     def ask(image):
         if image.name.startswith("blue"):
             raise UsageError("no blue ones, please")
         return image.name
 
-    images = {Path(colour): square(colour, 1) for colour in ("red", "blue", "green")}
+    for colour in ("red", "blue", "green"):
+        square(colour, 1).to_pil().save(tmp_path / f"{colour}.png")
+    sources = [tmp_path / name for name in ("red.png", "blue.png", "missing.png", "green.png")]
     told = []
-    found, failures = ask_each(images, ask, lambda *step: told.append(step))
-    assert found == ["red-1.png", "green-1.png"]
-    assert [(each.source, str(each.error)) for each in failures] == [("blue", "no blue ones, please")]
-    assert told == [(1, 3, "pictures"), (2, 3, "pictures"), (3, 3, "pictures")]
+    found, failures = ask_each(sources, ask, lambda *step: told.append(step))
+    assert found == ["red.png", "green.png"]
+    assert [each.source for each in failures] == [str(tmp_path / "blue.png"), str(tmp_path / "missing.png")]
+    assert str(failures[0].error) == "no blue ones, please"
+    assert told == [(1, 4, "pictures"), (2, 4, "pictures"), (3, 4, "pictures"), (4, 4, "pictures")]
 
 
 def test_a_build_can_be_stopped_and_goes_on(made, tmp_path):

@@ -15,8 +15,7 @@ from seewhy.core.progress import silent
 from seewhy.errors import Cancelled, NonFinite, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods import find_method, suitable_methods
-from seewhy.methods.map_method import MapMethod
-from seewhy.methods.occlusion import Occlusion
+from seewhy.methods.masks import MapMethod, Occlusion
 from seewhy.metrics import CONTROLS, Score, find_metric, metric_info
 from seewhy.metrics.cells import in_cells
 from seewhy.metrics.controls import RandomMap, SobelEdges

@@ -11,8 +11,8 @@ from prototypes import backbones, squares
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.prototypes.learning import Recipe
-from seewhy.train.card import PICTURES
-from seewhy.verbs import explain_prototypes, prototype_rows, save_prototype_explanations, train_prototypes_on
+from seewhy.train.card import PICTURES, trained_pictures
+from seewhy.verbs import explain_prototypes, train_prototypes_on
 
 LITTLE = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
 
@@ -34,24 +34,26 @@ def run(place):
 def test_the_run_is_written_and_opened(run, place):
     assert run.pictures == {"train": 22, "validation": 10}
     card = json.loads((place / "model" / "card.json").read_text())
-    assert card["usable"] is run.trained.model.diagnosis.usable
+    assert card["usable"] is run.model.diagnosis.usable
     assert card["training"]["recipe"]["per_class"] == 2
-    (found,) = explain_prototypes(place / "model", [Image(squares.pixels("red", 7), "red")], refused=True)
-    (same,) = explain_prototypes(f"file:{place / 'model'}", [found.image], refused=True)
+    (found,) = explain_prototypes(place / "model", [Image(squares.pixels("red", 7), "red")], refused=True).found
+    (same,) = explain_prototypes(f"file:{place / 'model'}", [found.image], refused=True).found
     assert np.array_equal(found.maps, same.maps)
 
 
 def test_what_was_found_is_written(run, place, tmp_path):
     images = [Image(squares.pixels(label, 7), "a/photo.png") for label in backbones.CLASSES]
     found = explain_prototypes(place / "model", images, refused=True)
-    save_prototype_explanations(found, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo", "photo-2"]
+    found.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo", "photo-2", "report.html", "result.json"]
     rows = json.loads((tmp_path / "photo" / "manifest.json").read_text())
-    assert rows == json.loads(json.dumps(prototype_rows(found[0])))
+    told = json.loads(json.dumps(found.values(found.found[0])))
+    assert {key: rows[key] for key in told} == told
+    assert json.loads((tmp_path / "result.json").read_text())["photos"][0] == told
     for each in rows["classes"]:
         total = each["start"] + sum(row["points"] for row in each["prototypes"])
         assert total == pytest.approx(each["score"], abs=1e-4)
-    assert np.array_equal(np.load(tmp_path / "photo" / "maps.npy"), found[0].maps)
+    assert np.array_equal(np.load(tmp_path / "photo" / "maps.npy"), found.found[0].maps)
     assert (tmp_path / "photo" / "picture.png").stat().st_size > 1000
 
 
@@ -86,7 +88,20 @@ def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):
     folder = backbones.picture_folder(tmp_path / "pictures", 8)
     (folder / "red" / "broken.png").write_bytes(b"\x89PNG nothing")
     found = train_prototypes_on(folder, f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
-    assert [path for path, _ in found.failures] == ["red/broken.png"]
+    assert [each.source for each in found.failures] == ["red/broken.png"]
+
+
+def test_what_the_prototypes_have_learned_from_is_known(run, place):
+    learned = trained_pictures(place / "model")
+    parts = json.loads((place / "model" / PICTURES).read_text())
+    assert len(learned) == 22
+    assert sum(row["part"] == "validation" for row in parts) == 10
+    (place / "backbone" / PICTURES).write_text(json.dumps([{"path": "a.png", "sha256": "0" * 64, "part": "train"}]))
+    try:
+        found = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "more", recipe=LITTLE)
+    finally:
+        (place / "backbone" / PICTURES).unlink()
+    assert trained_pictures(found.out) == learned | {"0" * 64}
 
 
 def hashes(folder):

@@ -7,8 +7,8 @@ import pytest
 import planted
 from people.samples import new_round
 from seewhy.errors import UsageError
+from seewhy.network.labels import lexicon, naming_of, words_of
 from seewhy.network.view import look
-from seewhy.network.words import lexicon, naming_of, words_of
 from seewhy.people.game import guess, next_round
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds

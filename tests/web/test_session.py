@@ -26,7 +26,7 @@ def begun(queue) -> Session:
 
     def work(job):
         running.set()
-        while not job.is_stopped:
+        while not job.stopped.is_set():
             threading.Event().wait(0.01)
         job.check()
 

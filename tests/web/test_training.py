@@ -71,7 +71,7 @@ def test_a_lesson_leaves_a_classifier_and_cases_that_fit_it(pictures, photo, tmp
 def test_prototypes_are_learned_where_they_are_asked_for(pictures, photo, tmp_path):
     config = TeachConfig("mine", pictures, DEFAULT_MODEL, head_epochs=2, prototypes=True)
     taught = teach(config, tmp_path / "trainings/other")
-    (found,) = explain_prototypes(taught.prototypes, [photo], refused=bool(taught.objections))
+    (found,) = explain_prototypes(taught.prototypes, [photo], refused=bool(taught.objections)).found
     assert found.image.sha256 == photo.sha256
     away = written(training_files(taught), tmp_path / "away")
     assert (away / "mine-prototypes/report.html").is_file()

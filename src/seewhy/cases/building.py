@@ -22,6 +22,7 @@ from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_b
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import picture_print
 from seewhy.core.files import whole_file, write_json
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
@@ -36,19 +37,12 @@ CHUNK = 4096  # rows copied at once
 T = TypeVar("T")
 
 
-class Failure(NamedTuple):
-    """A picture that is not in the base, and why."""
-
-    path: str
-    error: SeewhyError
-
-
 @dataclass(frozen=True, eq=False)
 class Built:
     """The base, the pictures that could not be embedded, and how many were."""
 
     base: CaseBase
-    failures: tuple[Failure, ...]
+    failures: tuple[Outcome[None], ...]
     embedded: int
 
 
@@ -78,12 +72,13 @@ def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress:
         hashes = folder.hashes
         lacking = [entry for entry in folder.entries if hashes[entry.path] not in places]
         fresh = list({hashes[entry.path]: entry for entry in lacking}.values())
-        failures: list[Failure] = []
-        for part in _embedded(folder, fresh, embedder, failures, progress):
+        failed: dict[str, SeewhyError] = {}
+        for part in _embedded(folder, fresh, embedder, failed, progress):
             _keep(part, journal)
             known.append(part)
-        base = _assembled(folder, out, about, known, failures)
-    return Built(base, tuple(_everywhere(failures, folder)), len(fresh) - len(failures))
+        base = _assembled(folder, out, about, known, failed)
+    failures = [Outcome(each.path, error=failed.get(hashes[each.path])) for each in folder.entries]
+    return Built(base, tuple(each for each in failures if each.error), len(fresh) - len(failed))
 
 
 def _known(out: Path, journal: Path, embedder: Embedder, about: About) -> list[Part]:
@@ -113,33 +108,35 @@ def _places(known: Sequence[Part]) -> dict[str, tuple[int, int]]:
 
 
 def _embedded(
-    folder: Folder, entries: Sequence[Entry], embedder: Embedder, failures: list[Failure], progress: Progress
+    folder: Folder, entries: Sequence[Entry], embedder: Embedder, failed: dict[str, SeewhyError], progress: Progress
 ) -> Iterator[Part]:
-    """Parts of up to `PART` pictures; those that fail are added to `failures`."""
+    """Parts of up to `PART` pictures; the errors of the others go into `failed`, by the hash of the file."""
     progress(0, len(entries), "pictures")
     done = 0
     for wanted in _batches(entries, PART):
         rows: list[Part] = []
         for batch in _batches(wanted, BATCH):
-            opened = _opened(folder, batch, failures)
-            rows += _asked(folder, opened, embedder, failures)
+            opened = _opened(folder, batch, failed)
+            rows += _asked(folder, opened, embedder, failed)
             done += len(batch)
             progress(done, len(entries), "pictures")
         if rows:
             yield Part(*map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _opened(folder: Folder, entries: Sequence[Entry], failures: list[Failure]) -> dict[Entry, Image]:
+def _opened(folder: Folder, entries: Sequence[Entry], failed: dict[str, SeewhyError]) -> dict[Entry, Image]:
     found: dict[Entry, Image] = {}
     for entry in entries:
         try:
             found[entry] = folder.image(entry)
         except SeewhyError as error:
-            failures.append(Failure(entry.path, error))
+            failed[folder.hashes[entry.path]] = error
     return found
 
 
-def _asked(folder: Folder, opened: dict[Entry, Image], embedder: Embedder, failures: list[Failure]) -> list[Part]:
+def _asked(
+    folder: Folder, opened: dict[Entry, Image], embedder: Embedder, failed: dict[str, SeewhyError]
+) -> list[Part]:
     """One part of all, or where the network cannot cope with some of them, one of each other."""
     if not opened:
         return []
@@ -147,9 +144,9 @@ def _asked(folder: Folder, opened: dict[Entry, Image], embedder: Embedder, failu
         return [_part(folder, opened, embedder)]
     except SeewhyError as error:
         if len(opened) == 1:
-            failures.append(Failure(next(iter(opened)).path, error))
+            failed[folder.hashes[next(iter(opened)).path]] = error
             return []
-    return [part for entry, image in opened.items() for part in _asked(folder, {entry: image}, embedder, failures)]
+    return [part for entry, image in opened.items() for part in _asked(folder, {entry: image}, embedder, failed)]
 
 
 def _part(folder: Folder, opened: dict[Entry, Image], embedder: Embedder) -> Part:
@@ -178,11 +175,15 @@ def _read_part(path: Path) -> Part:
 # --- Writing ------------------------------------------------------------------------------------------------------
 
 
-def _assembled(folder: Folder, out: Path, about: About, known: Sequence[Part], failures: Sequence[Failure]) -> CaseBase:
+def _assembled(
+    folder: Folder, out: Path, about: About, known: Sequence[Part], failed: dict[str, SeewhyError]
+) -> CaseBase:
     places = _places(known)
     entries = [entry for entry in folder.entries if folder.hashes[entry.path] in places]
     if not entries:
-        raise ExplainError(f"none of the pictures in {folder.root} can be embedded; the first: {failures[0].error}")
+        raise ExplainError(
+            f"none of the pictures in {folder.root} can be embedded; the first: {next(iter(failed.values()))}"
+        )
     rows = [places[folder.hashes[entry.path]] for entry in entries]
     base = write_base(out, about, _gathered(known, rows), _table(folder, entries, known, rows))
     shutil.rmtree(out / JOURNAL, ignore_errors=True)
@@ -211,16 +212,6 @@ def _table(
         "predicted": [int(known[part].logits[row].argmax()) for part, row in rows],
     }
     return pl.DataFrame(columns, schema_overrides={"print": pl.UInt64, "label": pl.String, "predicted": pl.Int32})
-
-
-def _everywhere(failures: Sequence[Failure], folder: Folder) -> Iterator[Failure]:
-    """Each failure for every copy of its file."""
-    errors = {folder.hashes[path]: error for path, error in failures}
-    failed = dict(failures)
-    for entry in folder.entries:
-        error = failed.get(entry.path) or errors.get(folder.hashes[entry.path])
-        if error:
-            yield Failure(entry.path, error)
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -15,7 +15,7 @@ from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill, segment
 from seewhy.errors import ExplainError, UsageError
-from seewhy.methods.region_method import seen_pixels
+from seewhy.methods.regions import seen_pixels
 from seewhy.models import Box, Grid, Prediction, capture
 from seewhy.models.tail import Tail, tail
 
@@ -288,7 +288,7 @@ def least_removal(
     drops when it alone is hidden. What is found is a set of which no single region can be spared; a smaller one of
     other regions may exist. The last word is the classifier's own, not that of the engine's fast copy of it.
     """
-    labels = segment(seen_pixels(classifier, image), regions)
+    labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), regions)
     engine = MaskedForward(
         classifier, image, fill, labels=labels, generator=generator, precision="float32", progress=progress
     )

@@ -15,7 +15,7 @@ from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import Case, Copy, Query, case_of, copies, nearest
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.methods.fam import fam
+from seewhy.methods.similarity import fam
 from seewhy.metrics.correlation import spearman
 from seewhy.models import Box, Categories, capture, folded
 
@@ -172,7 +172,7 @@ class SimilarityMaps:
 def similarity_maps(embedder: Embedder, image: Image, others: Sequence[Image]) -> list[SimilarityMaps]:
     """Where `image` and each of `others` are alike, from one forward.
 
-    Source: Liao 2023 (see `methods.fam`), with the channels of COLE weighted as its vectors are.
+    Source: Liao 2023 (see `methods.similarity`), with the channels of COLE weighted as its vectors are.
 
     Raises:
         ExplainError: no layer of the network covers the picture.

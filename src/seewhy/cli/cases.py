@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+from seewhy.cli.run import Answer, Run, Table, command
 
 if TYPE_CHECKING:
-    from seewhy.cases import Counterfactuals, Twins
-    from seewhy.cases.twins import Beside
+    from collections.abc import Iterator, Sequence
+
+    from seewhy.cases import Twins
     from seewhy.verbs import Cases
 
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
@@ -25,54 +27,46 @@ OwnModel = Annotated[
 
 
 @app.command("build")
+@command("model weights device")
 def build(
+    run: Run,
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
     embedding: Annotated[
-        str,
-        typer.Option(help="penultimate, cole, or a model as second encoder: timm:…, hf-hub:…, file:…"),
+        str, typer.Option(help="penultimate, cole, or a model as second encoder: timm:…, hf-hub:…, file:…")
     ] = "penultimate",
     out: Annotated[Path, typer.Option(help="Folder for the case base; an older one is brought up to date.")] = Path(
         "seewhy-cases"
     ),
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
-    from seewhy.models import load
     from seewhy.verbs import build_cases
 
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, device)
-    with progress_bar() as progress:
+    classifier = run.load()
+    with run.progress() as progress:
         built = build_cases(
             folder,
             classifier,
             out,
             embedding=_from_anywhere(embedding),
-            model=_from_anywhere(model),
-            weights=weights,
-            device=device,
+            model=_from_anywhere(run.model or options.DEFAULT_MODEL),
+            weights=run.weights,
+            device=run.device,
             progress=progress,
         )
     counts = {"cases": len(built.base), "embedded": built.embedded, "failed": len(built.failures)}
-    if json:
-        print_json(
-            {
-                **counts,
-                "embedding": built.base.about.embedding,
-                "fingerprint": built.base.about.fingerprint,
-                "out": str(out),
-            }
-        )
-    else:
-        print_table("", ["cases", "newly embedded", "failed"], [[str(each) for each in counts.values()]])
-    finish(built.failures, len(built.base) + len(built.failures))
+    about = built.base.about
+    return Answer(
+        {**counts, "embedding": about.embedding, "fingerprint": about.fingerprint, "out": str(out)},
+        [Table(["cases", "newly embedded", "failed"], [[str(each) for each in counts.values()]])],
+        failures=built.failures,
+        asked=len(built.base) + len(built.failures),
+    )
 
 
 @app.command("twins")
+@command("weights out device")
 def twins(
+    run: Run,
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
     beside: Annotated[
@@ -80,84 +74,53 @@ def twins(
         typer.Option(help="A second case base of the same pictures, by another encoder.", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
-    model: OwnModel = None,
-    weights: options.Weights = None,
-    out: options.Out = Path("seewhy-out"),
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+    model: OwnModel = None,  # noqa: ARG001 - counts in the run
+) -> Answer:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.images import find_images
-    from seewhy.report import write_twins_report
-    from seewhy.verbs import ask_each, find_twins, open_each, save_twins, twins_values
+    from seewhy.verbs import TwinsResult, ask_each, find_twins, open_cases
 
-    opened, failures = open_each(find_images(images))
-    first = _open(cases, model, weights, device)
-    second = _open_beside(beside, first, device)
-    with progress_bar() as progress:
-        found, failed = ask_each(opened, lambda image: find_twins(first, image, top, second), progress)
-    if found:
-        save_twins(found, first.base.about, out)
-        report = write_twins_report(out, found, first.base.about, failures + failed)
-        if json:
-            print_json([twins_values(each) for each in found])
-        else:
-            print_table("", ["image", "predicted", "twin", "similarity", "twin predicted", "label"], _rows(found))
-        note(f"report: {report}")
-    finish([(each.source, each.error) for each in failures + failed if each.error], len(opened) + len(failures))
+    sources = find_images(images)
+    first = _open(run, cases)
+    second = open_cases(beside, first.embedder.classifier, run.device) if beside else None
+    with run.progress() as progress:
+        found, failures = ask_each(sources, lambda image: find_twins(first, image, top, second), progress)
+    return Answer.of_photos(TwinsResult(found, first.base.about, failures), list(_remarks(found)))
 
 
 @app.command("counterfactual")
+@command("weights out seed device")
 def counterfactual(
+    run: Run,
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
     target: Annotated[
         str | None, typer.Option(help="Class index or name. Default: any other class.", show_default=False)
     ] = None,
-    model: OwnModel = None,
-    weights: options.Weights = None,
-    out: options.Out = Path("seewhy-out"),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+    model: OwnModel = None,  # noqa: ARG001 - counts in the run
+) -> Answer:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.images import find_images
-    from seewhy.report import write_counterfactual_report
-    from seewhy.verbs import ask_each, counterfactual_values, find_counterfactuals, open_each, save_counterfactuals
+    from seewhy.verbs import CounterfactualsResult, ask_each, find_counterfactuals
 
-    opened, failures = open_each(find_images(images))
-    base = _open(cases, model, weights, device)
+    sources = find_images(images)
+    base = _open(run, cases)
     if target is not None:
         base.embedder.classifier.target(target)  # no such class is no matter of one picture
-    with progress_bar() as progress:
-        found, failed = ask_each(opened, lambda image: find_counterfactuals(base, image, target, seed=seed), progress)
-    if found:
-        save_counterfactuals(found, base.base.about, out)
-        report = write_counterfactual_report(out, found, base.base.about, failures + failed)
-        if json:
-            print_json([counterfactual_values(each) for each in found])
-        else:
-            columns = ["image", "predicted", "what turns it", "predicted then", "how"]
-            print_table("", columns, [row for each in found for row in _turns(each)])
-        note(f"report: {report}")
-    finish([(each.source, each.error) for each in failures + failed if each.error], len(opened) + len(failures))
+    with run.progress() as progress:
+        found, failures = ask_each(
+            sources, lambda image: find_counterfactuals(base, image, target, seed=run.seed), progress
+        )
+    return Answer.of_photos(CounterfactualsResult(found, base.base.about, failures))
 
 
-def _open(folder: Path, model: str | None, weights: Path | None, device: str) -> Cases:
-    from seewhy.models import load
+def _open(run: Run, folder: Path) -> Cases:
     from seewhy.verbs import classifier_of_cases, open_cases
 
-    stored, stored_weights = classifier_of_cases(folder)
-    with waiting(f"loading {model or stored}"):
-        classifier = load(model, weights, device) if model else load(stored, weights or stored_weights, device)
-        return open_cases(folder, classifier, device)
-
-
-def _open_beside(folder: Path | None, first: Cases, device: str) -> Cases | None:
-    from seewhy.verbs import open_cases
-
-    return open_cases(folder, first.embedder.classifier, device) if folder else None
+    stored, weights = classifier_of_cases(folder)
+    if run.model is None:
+        run = replace(run, model=stored, weights=run.weights or (Path(weights) if weights else None))
+    return open_cases(folder, run.load(), run.device)
 
 
 def _from_anywhere(model: str) -> str:
@@ -166,42 +129,15 @@ def _from_anywhere(model: str) -> str:
     return f"{prefix}:{Path(rest).expanduser().resolve()}" if prefix in {"file", "onnx"} else model
 
 
-def _rows(found: list[Twins]) -> list[list[str]]:
-    rows: list[list[str]] = []
+def _remarks(found: Sequence[Twins]) -> Iterator[str]:
+    """What the table of twins leaves out."""
     for twins in found:
-        for twin in twins.twins:
-            case = twin.case
-            words = [case.path, f"{case.similarity:.3f}", case.prediction.name, case.label or ""]
-            rows.append([twins.image.name, twins.predictions[0].name, *words])
+        name = twins.image.name
         if not twins.same_class:
-            best = twins.predictions[0].name
-            note(f"{twins.image.name}: no other case is predicted as {best}, so these are of any class")
-        for copy in twins.left_out:
-            note(f"{twins.image.name}: left out {copy.case.path}, {copy.reason}")
-        if twins.beside:
-            note(f"{twins.image.name}: {_agreement(twins.beside)}")
-    return rows
-
-
-def _agreement(beside: Beside) -> str:
-    return (
-        f"{beside.twins.embedding} has {beside.overlap:.0%} of the twins in common; rank correlation over "
-        f"{beside.candidates} cases {beside.correlation:.2f}"
-    )
-
-
-def _turns(found: Counterfactuals) -> list[list[str]]:
-    start = [found.image.name, found.predictions[0].name]
-    rows: list[list[str]] = []
-    if found.unlike:
-        case = found.unlike.case
-        rows.append([*start, f"being {case.path}", case.prediction.name, f"{case.similarity:.3f} alike"])
-    if found.swap and found.unlike:
-        swap = found.swap
-        words = f"{len(swap.pairs)} of {swap.height * swap.width} parts of {found.unlike.case.path}"
-        rows.append([*start, words, swap.prediction.name, f"{swap.area:.0%} of the picture, at layer {swap.layer}"])
-    if found.removal:
-        removal = found.removal
-        words = f"{len(removal.hidden)} regions less"
-        rows.append([*start, words, removal.prediction.name, f"{removal.area:.0%} of the picture hidden"])
-    return rows or [[*start, "nothing was found", "", ""]]
+            yield f"{name}: no other case is predicted as {twins.predictions[0].name}, so these are of any class"
+        yield from (f"{name}: left out {copy.case.path}, {copy.reason}" for copy in twins.left_out)
+        if beside := twins.beside:
+            yield (
+                f"{name}: {beside.twins.embedding} has {beside.overlap:.0%} of the twins in common; rank correlation "
+                f"over {beside.candidates} cases {beside.correlation:.2f}"
+            )

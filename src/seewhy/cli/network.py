@@ -51,7 +51,7 @@ def explain(
     from seewhy.core.files import photo_folders
     from seewhy.images import find_images
     from seewhy.models import load
-    from seewhy.network.words import naming_of
+    from seewhy.network.labels import naming_of
     from seewhy.report import write_network_report
     from seewhy.verbs import NetworkRequest, explain_network_each
 
@@ -121,7 +121,7 @@ def global_(
     from seewhy.images import find_images
     from seewhy.models import load
     from seewhy.network.concepts import find_classes, read_groups
-    from seewhy.network.words import lexicon
+    from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store
     from seewhy.report.global_view import global_manifest, write_global_report
     from seewhy.verbs.network import concept_tests, global_view

@@ -88,7 +88,6 @@ def export(
 @app.command("import")
 @command()
 def import_(
-    _run: Run,
     source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.", show_default=False)
@@ -106,7 +105,7 @@ def import_(
 
 @app.command()
 @command()
-def agreement(_run: Run, simulated: Simulated = False) -> Answer:
+def agreement(simulated: Simulated = False) -> Answer:
     """Say how far people agree on classes and areas, and how far to rely on each."""
     from seewhy.people.agreement import agreement
     from seewhy.people.store import open_store
@@ -131,7 +130,7 @@ def agreement(_run: Run, simulated: Simulated = False) -> Answer:
 
 @app.command()
 @command()
-def leaderboard(_run: Run, simulated: Simulated = False) -> Answer:
+def leaderboard(simulated: Simulated = False) -> Answer:
     """Say who has how many points."""
     from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
@@ -140,7 +139,7 @@ def leaderboard(_run: Run, simulated: Simulated = False) -> Answer:
     with open_store() as store:
         found = leaderboard(answers(store, simulated=simulated))
         left = open_seats(store, simulated=simulated)
-    ranked = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
+    ranked: list[dict[str, Any]] = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
     shown = [{**each, "player": _marked(each["player"], simulated=each["simulated"])} for each in ranked]
     table = _table(["rank", "player", "points", "won", "lost", "resigned"], shown)
     return Answer(ranked, [table], [f"answers still asked for: {left}"])
@@ -181,7 +180,7 @@ def words(
     simulated: Simulated = False,
 ) -> Answer:
     """Clean and group the words that people typed, and say what each group is called."""
-    from seewhy.network.words import lexicon
+    from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store
     from seewhy.words import group_by_distance, group_by_silhouette
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import complain, finish, note, print_json, print_table, progress_bar
-
-if TYPE_CHECKING:
-    from seewhy.prototypes.explaining import PrototypeExplanation
-    from seewhy.prototypes.training import PrototypeRun
-
-FAILED = 1
+from seewhy.cli.run import Answer, Run, command
+from seewhy.core.outcome import Outcome
+from seewhy.errors import ModelError
 
 app = typer.Typer(
     help="This looks like that: deciding by similarity to patches of training pictures.", no_args_is_help=True
@@ -23,7 +19,9 @@ app = typer.Typer(
 
 
 @app.command()
+@command("seed device")
 def train(
+    run: Run,
     folder: Annotated[Path, typer.Argument(help="The class folders that the backbone was trained on.")],
     backbone: Annotated[
         str,
@@ -52,90 +50,37 @@ def train(
         str | None,
         typer.Option(help="Where the backbone ends. Default: its last layer with a grid.", show_default=False),
     ] = None,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
-    from seewhy.report import write_prototypes_report
     from seewhy.verbs import train_prototypes_on
 
     chosen = find_recipe(
         recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, learning_rate=lr, copies=copies
     )
-    with progress_bar() as progress:
-        run = train_prototypes_on(
-            folder, backbone, out, recipe=chosen, layer=layer, seed=seed, device=device, progress=progress
+    with run.progress() as progress:
+        found = train_prototypes_on(
+            folder, backbone, out, recipe=chosen, layer=layer, seed=run.seed, device=run.device, progress=progress
         )
-    report = write_prototypes_report(run)
-    _tell_run(run, json=json)
-    note(f"report: {report}")
-    if not run.trained.model.diagnosis.usable:
-        for reason in run.trained.model.diagnosis.reasons:
-            complain(f"not usable: {reason}")
-        raise typer.Exit(FAILED)
-    finish(run.failures, sum(run.pictures.values()) + len(run.failures))
+    refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
+    asked = len(refused) or sum(found.pictures.values()) + len(found.failures)
+    answer = Answer.of(found, notes=found.notes, failures=refused or found.failures, asked=asked)
+    return replace(answer, result=None, report=out / "report.html")  # it is saved already
 
 
 @app.command()
+@command("out device")
 def explain(
+    run: Run,
     images: options.Images,
     model: Annotated[str, typer.Option(help="The folder that `seewhy prototypes train` wrote.")],
     refused: Annotated[bool, typer.Option("--refused", help="Look at prototypes that are not usable, too.")] = False,
-    out: options.Out = Path("seewhy-out"),
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
-    from seewhy.report import write_prototype_explanations_report
-    from seewhy.verbs import explain_prototypes, open_each, prototype_rows, save_prototype_explanations
+    from seewhy.verbs import ask_each, explain_prototypes
 
-    opened, failures = open_each(find_images(images))
-    if opened:
-        with progress_bar() as progress:
-            found = explain_prototypes(model, list(opened.values()), refused=refused, device=device, progress=progress)
-        save_prototype_explanations(found, out)
-        report = write_prototype_explanations_report(out, found, failures)
-        if json:
-            print_json([prototype_rows(each) for each in found])
-        else:
-            _tell_explanations(found)
-        note(f"report: {report}")
-    finish([(each.source, each.error) for each in failures if each.error], len(opened) + len(failures))
-
-
-def _tell_run(run: PrototypeRun, *, json: bool) -> None:
-    diagnosis = run.trained.model.diagnosis
-    if json:
-        print_json({"model": str(run.out), **diagnosis.to_dict()})
-        return
-    kept = len(run.trained.model.prototypes)
-    rows = [
-        ["usable", "yes" if diagnosis.usable else "no"],
-        ["accuracy", f"{diagnosis.accuracy:.1%}"],
-        ["backbone's accuracy", f"{diagnosis.backbone_accuracy:.1%}"],
-        ["prototypes", f"{kept} of {diagnosis.trained}"],
-        *([f"{name} found", f"{recall:.1%}"] for name, recall in diagnosis.recalls.items()),
-    ]
-    print_table(f"prototypes in {run.out}", ["", ""], rows)
-    for each in run.notes:
-        note(each)
-
-
-def _tell_explanations(found: Sequence[PrototypeExplanation]) -> None:
-    columns = ["image", "class", "looks like", "similarity", "weight", "points"]
-    print_table("", columns, [row for each in found for row in _rows(each)])
-
-
-def _rows(found: PrototypeExplanation) -> list[list[str]]:
-    """What the points of the class predicted add up from."""
-    best = found.predictions[0]
-    parts = [["start", "", "", f"{found.start(best.index):+.2f}"]]
-    parts += [
-        [each.prototype.source, f"{each.similarity:.2f}", f"{each.weight:.2f}", f"{each.points:+.2f}"]
-        for each in found.matches(best.index)
-    ]
-    parts.append(["score", "", "", f"{found.scores[best.index]:+.2f}"])
-    return [[found.image.name, f"{best.name} {best.probability:.1%}", *part] for part in parts]
+    opened, failures = ask_each(find_images(images), lambda image: image)
+    with run.progress() as progress:
+        found = explain_prototypes(model, opened, refused=refused, device=run.device, progress=progress)
+    return Answer.of_photos(replace(found, failures=failures))

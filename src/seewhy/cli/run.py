@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from seewhy.core.progress import Progress
     from seewhy.models import Classifier
     from seewhy.verbs import Result
+    from seewhy.verbs.result import PhotoResults
 
 FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
 
@@ -87,6 +88,13 @@ class Answer:
         rows = result.rows()
         table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
         return replace(cls(result.to_dict(), [table], result=result), **changes)
+
+    @classmethod
+    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
+        """What was found about several photos, in JSON a list; saved unless all of them failed."""
+        answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
+        values = [result.values(each) for each in result.found]
+        return replace(answer, values=values, result=result if result.found else None)
 
 
 def cell_text(value: Any) -> str:

@@ -52,6 +52,7 @@ class Declared:
             entry.name for entry in kept if entry.default is MISSING and entry.default_factory is MISSING
         )
         cls.needs = frozenset(cls.needs)
+        cls.reading = cls.reading.strip()
         if cls.__dict__.get("name"):
             cls.title = cls.__dict__.get("title") or cls.name
             cls.registry.add(cls)
@@ -86,7 +87,11 @@ class Registry(Generic[D]):
 
     def make(self, name: str, parameters: Mapping[str, Any]) -> D:
         """What is called `name`, with these parameters; raises `UsageError` where they do not fit."""
-        entry = self.find(name)
+        return self.build(self.find(name), parameters)
+
+    def build(self, entry: type[D], parameters: Mapping[str, Any]) -> D:
+        """A class of this kind, listed or not, with these parameters; raises `UsageError` where they do not fit."""
+        name = entry.name or entry.__name__
         if unknown := sorted(set(parameters) - set(entry.parameters)):
             known = ", ".join(entry.parameters) or "none"
             raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {known}")

@@ -1,4 +1,4 @@
-"""What hidden parts of a picture are replaced with. All of it is in pixels, [0, 1], before normalising.
+"""What hidden parts of a picture are replaced with. All of it is in pixels, as a rule in [0, 1], before normalising.
 
 A fill is a frozen dataclass of its settings; prepared for one picture it becomes a `Filler`.
 """
@@ -91,7 +91,9 @@ class Constant:
         rgb = COLOURS.get(self.colour) if isinstance(self.colour, str) else self.colour
         if rgb is None:
             raise UsageError(f"there is no colour '{self.colour}'; there are {', '.join(COLOURS)}, or three numbers")
-        return _Pictures(pixels.new_tensor(rgb).view(1, 3, 1, 1).expand(1, *pixels.shape))
+        if len(pixels) != len(rgb):  # no red, green and blue here: as bright in every channel
+            rgb = (sum(rgb) / len(rgb),) * len(pixels)
+        return _Pictures(pixels.new_tensor(rgb).view(1, -1, 1, 1).expand(1, *pixels.shape))
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Noise:
         """See `Fill`."""
         if self.draws < 1:
             raise UsageError(f"noise wants at least one draw, not {self.draws}")
-        return _Pictures(torch.rand((self.draws, *pixels.shape), generator=generator).to(pixels))
+        low, high = _range(pixels)
+        return _Pictures(low + (high - low) * torch.rand((self.draws, *pixels.shape), generator=generator).to(pixels))
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class _Imputed:
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
         kept = masks > 0.5
         filled = linear_imputation(self.pixels, kept)
-        return torch.where(kept[:, None], filled, filled + self.noise).clamp(0, 1)
+        return torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(self.pixels))
 
 
 FILLS: dict[str, Callable[[], Fill]] = {
@@ -196,7 +199,17 @@ def find_fill(fill: str | Fill) -> Fill:
 
 
 def _scaled(image: Image, pixels: Tensor) -> Tensor:
-    """A picture `(3, h, w)` in [0, 1], scaled whole to the size of `pixels`."""
+    """A picture `(C, h, w)`, scaled whole to the size of `pixels`, and to their range."""
     whole = torch.tensor(image.pixels).to(pixels).permute(2, 0, 1)[None] / 255
+    if len(pixels) != whole.shape[1]:
+        whole = whole.mean(1, keepdim=True).expand(-1, len(pixels), -1, -1)
     size = (pixels.shape[1], pixels.shape[2])
-    return interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
+    low, high = _range(pixels)
+    scaled = interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
+    return low + (high - low) * scaled
+
+
+def _range(pixels: Tensor) -> tuple[float, float]:
+    """The least and the greatest value there can be: 0 and 1, or what there is of inputs that are no colours."""
+    low, high = float(pixels.min()), float(pixels.max())
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)

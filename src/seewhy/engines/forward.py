@@ -43,7 +43,7 @@ class MaskedForward:
 
     Args:
         classifier: any; a black box answers for itself, a network through its fast private copy.
-        image: the picture; parts are hidden in what the network saw of it.
+        picture: an image, or what the network sees of one, `(C, h, w)` before normalising; parts of that are hidden.
         fill: what hidden parts are replaced with, by name or as an object.
         labels: region of each pixel, int `(h, w)` from 0 on, for coalitions and for fills that need regions.
         generator: of random fills.
@@ -57,7 +57,7 @@ class MaskedForward:
     def __init__(
         self,
         classifier: Classifier,
-        image: Image,
+        picture: Image | Tensor,
         fill: str | Fill = "region-mean",
         *,
         labels: np.ndarray | None = None,
@@ -74,7 +74,8 @@ class MaskedForward:
         self.checks: dict[str, float] = {}
         self.progress = progress
         self._fixed = None if batch_size is None else BatchSize(classifier.device, batch_size)
-        self._pixels = classifier.preprocessing.pixels([image])[0].to(classifier.device)
+        pixels = picture if isinstance(picture, Tensor) else classifier.preprocessing.pixels([picture])[0]
+        self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
         self.network = self._choose(precision, generator.initial_seed())
@@ -150,7 +151,7 @@ class MaskedForward:
         return coalitions.to(labels.device).index_select(1, labels).view(-1, *self._pixels.shape[1:])
 
     def _composed(self, masks: Tensor, which: Tensor, dtype: torch.dtype) -> Tensor:
-        """Network inputs `(n, 3, h, w)`, channels last: the picture where it is shown, the fill elsewhere."""
+        """Network inputs `(n, C, h, w)`, channels last: the picture where it is shown, the fill elsewhere."""
         picture = self._laid_out(self._pixels[None], dtype)
         fill = self._laid_out(self._filler(masks, which), dtype)
         mask = masks.unsqueeze(-1)
@@ -161,7 +162,7 @@ class MaskedForward:
         return mixed.permute(0, 3, 1, 2)
 
     def _laid_out(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        """`(n, 3, h, w)` in [0, 1] as normalised `(n, h, w, 3)`, in the network's precision."""
+        """`(n, C, h, w)` as normalised `(n, h, w, C)`, in the network's precision."""
         return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
 
     def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:

@@ -83,8 +83,7 @@ def open_image(
         case _ if _is_tensor(source):
             return _from_array(_as_array(source, label), label, max_pixels, background, first=True)
         case _:
-            pass
-    raise BadImage("bad_array", f"{type(source).__name__} is no kind of picture; {_cure(source)}")
+            raise BadImage("bad_array", f"{type(source).__name__} is no kind of picture; {_cure(source)}")
 
 
 def open_images(sources: Pictures) -> tuple[list[Image], bool]:

@@ -5,15 +5,13 @@ The precision of a rule is the share of the variations in which its regions stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Protocol
 
 import numpy as np
-
-from seewhy.methods.anchor_variations import Regions, Variations
-from seewhy.methods.kl_lucb import bounds, rivals
+from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 SLACK = 0.05
 
@@ -178,3 +176,142 @@ def _with(rule: Regions, region: int) -> Regions:
 
 def _mean(kept: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return kept / np.maximum(asked, 1)
+
+
+Regions = tuple[int, ...]
+Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
+UNKNOWN = -1
+COUNTABLE = 16  # up to so many regions all variations are listed: none comes twice, and their number is known
+FIRST = 1024
+
+
+class Variations:
+    """Every region hidden by the toss of a coin: such variations of one picture, in one random order.
+
+    A rule is a set of regions, and its sample the first so many variations in which they all stay. As one order serves
+    all rules, what is asked for one rule is at once in the sample of every larger one, and is no new question for many
+    others. Listed variations are drawn without replacement.
+
+    Args:
+        keeps: whether each of the coalitions, bool `(n, regions)`, shown with these alternatives of the fill, int
+            `(n,)`, keeps the class; bool `(n,)`.
+        regions: how many there are.
+        rng: draws the order.
+        alternatives: of the fill, drawn at random.
+    """
+
+    def __init__(self, keeps: Keeps, regions: int, rng: np.random.Generator, alternatives: int = 1) -> None:
+        self.regions = regions
+        self.asked = 0
+        self._keeps, self._rng, self._alternatives = keeps, rng, alternatives
+        self._listed = regions <= COUNTABLE and alternatives == 1
+        self._shown, self._which = self._all() if self._listed else self._draw(FIRST)
+        self._answers = np.full(len(self._shown), UNKNOWN, np.int8)
+        self._members: dict[Regions, np.ndarray] = {}
+
+    def population(self, rule: Regions) -> float:
+        """How many variations there are in which the rule's regions stay; infinite if they are too many to list."""
+        return 2.0 ** (self.regions - len(rule)) if self._listed else np.inf
+
+    def sample(self, rule: Regions) -> tuple[np.ndarray, np.ndarray]:
+        """The rule's variations as far as they are asked: coalitions, bool `(n, regions)`, and answers, bool `(n,)`."""
+        rows = self._asked(rule)
+        return self._shown[rows], self._answers[rows] > 0
+
+    def tally(self, rules: Sequence[Regions]) -> tuple[np.ndarray, np.ndarray]:
+        """For each rule how many of its sample keep the class, and how many there are."""
+        samples = [self._answers[self._asked(rule)] for rule in rules]
+        return np.array([each.sum() for each in samples]), np.array([len(each) for each in samples])
+
+    def ask(self, rules: Sequence[Regions], count: int) -> None:
+        """Enlarge the sample of each rule by `count`, or by what is left, all in one call."""
+        rows = np.unique(np.concatenate([self._next(rule, count) for rule in rules]))
+        rows = rows[self._answers[rows] == UNKNOWN]
+        self._answers[rows] = self._keeps(self._shown[rows], self._which[rows])
+        self.asked += len(rows)
+
+    def _asked(self, rule: Regions) -> np.ndarray:
+        """The rule's variations up to the first that was not asked: any other choice would depend on the answers."""
+        members = self._members_of(rule)
+        unknown = self._answers[members] == UNKNOWN
+        return members[: unknown.argmax()] if unknown.any() else members
+
+    def _next(self, rule: Regions, count: int) -> np.ndarray:
+        start = len(self._asked(rule))
+        while not self._listed and len(self._members_of(rule)) < start + count:
+            self._lengthen()
+        return self._members_of(rule)[start : start + count]
+
+    def _members_of(self, rule: Regions) -> np.ndarray:
+        """Where in the order the variations stand in which the rule's regions stay."""
+        if rule not in self._members:
+            self._members[rule] = np.flatnonzero(self._shown[:, rule].all(1))
+        return self._members[rule]
+
+    def _lengthen(self) -> None:
+        shown, which = self._draw(len(self._shown))
+        self._shown, self._which = np.concatenate([self._shown, shown]), np.concatenate([self._which, which])
+        self._answers = np.concatenate([self._answers, np.full(len(shown), UNKNOWN, np.int8)])
+        self._members.clear()
+
+    def _draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._rng.random((count, self.regions)) < 0.5, self._rng.integers(self._alternatives, size=count)
+
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        numbers = self._rng.permutation(2**self.regions)
+        return (numbers[:, None] >> np.arange(self.regions)) % 2 == 1, np.zeros(len(numbers), np.int64)
+
+
+HALVINGS = 24  # to 6e-8
+PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
+
+
+def log_likelihood(share: np.ndarray, kept: np.ndarray, asked: np.ndarray, population: float) -> np.ndarray:
+    """Log-probability of one sequence of answers, `kept` of `asked` positive, if a `share` of all is positive.
+
+    The answers are drawn without replacement from `population`; from an infinite one they are independent.
+    """
+    lost = asked - kept
+    if np.isinf(population):
+        return xlogy(kept, share) + xlog1py(lost, -share)
+    positive = share * population
+    return _falling(positive, kept) + _falling(population - positive, lost) - _falling(population, asked)
+
+
+def bounds(kept: np.ndarray, asked: np.ndarray, population: float, error: float) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest share that `kept` of `asked` answers leave possible.
+
+    With probability 1 − `error` the truth stays within them for ever, whenever one looks and stops. From an infinite
+    population they are the q with asked · KL(kept / asked, q) ≤ β; when all of a finite one is asked, they meet.
+
+    Source: Kaufmann & Kalyanakrishnan 2013, KL-LUCB. Their β(t) pays for every look by a union bound; ours comes from
+    the mixture martingale of Robbins 1970, without replacement that of Waudby-Smith & Ramdas 2020, theorem 3.1.
+    """
+    mixture = betaln(kept + PRIOR, asked - kept + PRIOR) - betaln(PRIOR, PRIOR)
+
+    def possible(share: np.ndarray) -> np.ndarray:
+        return mixture - log_likelihood(share, kept, asked, population) <= -np.log(error)
+
+    mean = np.where(asked > 0, kept / np.maximum(asked, 1), 0.5)
+    inside, outside = np.stack([mean, mean]), np.stack([kept / population, 1 - (asked - kept) / population])
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        inner = possible(middle)
+        inside, outside = np.where(inner, middle, inside), np.where(inner, outside, middle)
+    low, high = outside  # the safe side
+    return low, high
+
+
+def rivals(means: np.ndarray, low: np.ndarray, high: np.ndarray, beam: int) -> tuple[int, int]:
+    """Of the `beam` best rules the one that may be worst, and of the others the one that may be best.
+
+    There must be more than `beam` rules. Source: Kaufmann & Kalyanakrishnan 2013, sec. 2.
+    """
+    order = np.argsort(-means, kind="stable")
+    best, rest = order[:beam], order[beam:]
+    return int(best[low[best].argmin()]), int(rest[high[rest].argmax()])
+
+
+def _falling(base: np.ndarray | float, count: np.ndarray) -> np.ndarray:
+    """Logarithm of base · (base − 1) · … with `count` factors."""
+    return gammaln(base + 1) - gammaln(base - count + 1)

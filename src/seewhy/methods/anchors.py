@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 import torch
@@ -13,14 +13,11 @@ from typing_extensions import override
 
 from seewhy.engines import MaskedForward, segment
 from seewhy.errors import UsageError
-from seewhy.images import Image
-from seewhy.methods.anchor_search import Anchor, BanditGrower, Grower, LinearGrower, Search
-from seewhy.methods.anchor_variations import Variations
-from seewhy.methods.anchor_words import best_found, nothing_to_keep, rule_found
+from seewhy.methods.anchor_search import Anchor, BanditGrower, Grower, LinearGrower, Search, Variations
 from seewhy.methods.evidence import Rule
-from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
-from seewhy.methods.registry import register
-from seewhy.models import Classifier, Target
+from seewhy.methods.regions import RegionMethod, region_found
+from seewhy.methods.task import Found, a_class
+from seewhy.models import Categories, Target
 
 LARGEST = 10  # half of all variations lack any one region: samples of larger rules are needles in a haystack
 QUESTION = "Which parts of the picture are enough for this answer?"
@@ -31,7 +28,6 @@ READING = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AnchorMethod(RegionMethod):
     """A rule: the fewest regions that keep the class on top when each other region is hidden by the toss of a coin.
 
@@ -40,6 +36,8 @@ class AnchorMethod(RegionMethod):
     `segments` is about how many regions slic cuts. For "A rather than B", A has to stay before B. A tie does not keep
     the class.
     """
+
+    signed = False
 
     regions: str | np.ndarray = "slic"
     segments: int = 20
@@ -77,18 +75,19 @@ class AnchorMethod(RegionMethod):
         )
 
     @override
-    def labels(self, classifier: Classifier, image: Image) -> np.ndarray:
+    def labels(self, pixels: np.ndarray) -> np.ndarray:
         if isinstance(self.regions, str) and self.regions == "slic":
-            return segment(seen_pixels(classifier, image), "slic", n_segments=self.segments)
-        return super().labels(classifier, image)
+            return segment(pixels, "slic", n_segments=self.segments)
+        return super().labels(pixels)
 
     @override
-    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         """Every target starts from the same seed, so that it finds its variations answered already."""
         seed = int(torch.randint(2**62, (), generator=generator))
-        return [self._find(engine, target, np.random.default_rng(seed)) for target in targets]
+        asked = [a_class(target, self.name) for target in targets]
+        return [self._find(engine, target, np.random.default_rng(seed)) for target in asked]
 
-    def _find(self, engine: MaskedForward, target: Target, rng: np.random.Generator) -> Finding:
+    def _find(self, engine: MaskedForward, target: Target, rng: np.random.Generator) -> Found:
         if lead(engine.logits, target)[0] <= 0:
             return _nothing(engine, target, self.threshold)
 
@@ -100,7 +99,7 @@ class AnchorMethod(RegionMethod):
         weights = np.zeros(engine.regions)
         weights[list(anchor.regions)] = 1.0
         checks = {"precision_low": anchor.low, "precision_high": anchor.high}
-        return Finding(weights, rule=self._rule(engine, target, anchor), checks=checks)
+        return region_found(engine, weights, rule=self._rule(engine, target, anchor), checks=checks)
 
     def _rule(self, engine: MaskedForward, target: Target, anchor: Anchor) -> Rule:
         categories = engine.classifier.categories
@@ -131,32 +130,27 @@ def lead(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     return logits[..., target.index] - best.values, best.indices
 
 
-def _nothing(engine: MaskedForward, target: Target, threshold: float) -> Finding:
+def _nothing(engine: MaskedForward, target: Target, threshold: float) -> Found:
     """The model does not give this answer on the whole picture, so there is nothing to keep."""
     margin, rival = lead(engine.logits, target)
     sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories)
     rule = Rule((), 0.0, 0.0, 0.0, coverage=0.0, area=0.0, variations=0, threshold=threshold, sentence=sentence)
-    return Finding(np.zeros(engine.regions), rule=rule)
+    return region_found(engine, np.zeros(engine.regions), rule=rule)
 
 
-@register(
-    "anchors",
-    title="Anchors",
-    family="regions",
-    paper="Ribeiro et al. 2018",
-    arxiv=None,
-    needs=("scores",),
-    question=QUESTION,
-    reading=READING,
-    cost="a few hundred to about 4,000 forwards",
-)
-@dataclass(frozen=True, kw_only=True)
 class Anchors(AnchorMethod):
     """Every region is tried at every step; the `beam` best rules go on, the best to within `tau`.
 
     Source: Ribeiro et al. 2018. We ask no case twice, share all answers among rules, know how many cases there are,
     and our bounds hold for the rule chosen, where the paper's hold for each rule by itself.
     """
+
+    name = "anchors"
+    title = "Anchors"
+    paper = "Ribeiro et al. 2018"
+    question = QUESTION
+    reading = READING
+    cost = "a few hundred to about 4,000 forwards"
 
     tau: float = 0.15
     beam: int = 1
@@ -167,23 +161,19 @@ class Anchors(AnchorMethod):
         return BanditGrower(self.tau, self.beam)
 
 
-@register(
-    "anchors-lime",
-    title="Anchors in LIME's order",
-    family="regions",
-    paper="Ribeiro et al. 2018 and 2016",
-    arxiv="1602.04938",
-    needs=("scores",),
-    question=QUESTION,
-    reading=READING,
-    cost="a few hundred forwards",
-)
-@dataclass(frozen=True, kw_only=True)
 class LimeAnchors(AnchorMethod):
     """Only the region that LIME finds weightiest is tried at each step: cheaper, and held to the same proof.
 
     LIME's linear model is fitted to `samples` cases under the rule so far: one fit for all steps finds worse rules.
     """
+
+    name = "anchors-lime"
+    title = "Anchors in LIME's order"
+    paper = "Ribeiro et al. 2018 and 2016"
+    arxiv = "1602.04938"
+    question = QUESTION
+    reading = READING
+    cost = "a few hundred forwards"
 
     samples: int = 200
 
@@ -191,3 +181,56 @@ class LimeAnchors(AnchorMethod):
     @override
     def grower(self) -> Grower:
         return LinearGrower(self.samples)
+
+
+FUZZ = 1e-9
+PERCENT = "\N{NO-BREAK SPACE}%"
+
+
+def rule_found(anchor: Anchor, regions: int, target: Target, categories: Categories, delta: float) -> str:
+    """For a rule that holds, in a picture of so many `regions`."""
+    says, often = _says(target, categories), _how_often(anchor, delta)
+    if not anchor.regions:
+        return f"No region has to stay: whichever are hidden, {says} {often}."
+    if len(anchor.regions) == regions:
+        return f"Only if all of the picture stays is it sure that {says}: no smaller part was found to be enough."
+    return f"If {_these(anchor)} and others are hidden at random, {says} {often}."
+
+
+def best_found(anchor: Anchor, threshold: float, target: Target, categories: Categories, delta: float) -> str:
+    """For the best of rules none of which holds."""
+    often = _how_often(anchor, delta)
+    failed = f"No rule was found under which {_says(target, categories)} in {100 * threshold:g}{PERCENT} of cases"
+    if not anchor.regions:
+        return f"{failed}. With no rule at all, and regions hidden at random, it does so {often}."
+    return f"{failed}. The best one found: if {_these(anchor)} and others are hidden at random, it does so {often}."
+
+
+def nothing_to_keep(margin: float, rival: int, target: Target, categories: Categories) -> str:
+    """For a class that the model does not put before its `rival`: it leads by a `margin` of 0 or less."""
+    own, other = f"“{categories[target.index]}”", f"“{categories[rival]}”"
+    if margin == 0:
+        return f"On this picture {own} and {other} score exactly the same: there is no decision for a rule to keep."
+    if target.against is None:
+        return f"The model says {other} here, not {own}, so there is nothing to keep; ask about {other}."
+    return f"Here the model prefers {other} to {own}, so there is nothing to keep; ask about {other} rather than {own}."
+
+
+def _says(target: Target, categories: Categories) -> str:
+    if target.against is None:
+        return f"the model says “{categories[target.index]}”"
+    return f"the model prefers “{categories[target.index]}” to “{categories[target.against]}”"
+
+
+def _these(anchor: Anchor) -> str:
+    count = len(anchor.regions)
+    return "this region stays" if count == 1 else f"these {count} regions stay"
+
+
+def _how_often(anchor: Anchor, delta: float) -> str:
+    if anchor.asked == anchor.population:
+        share = "all" if anchor.kept == anchor.asked else f"{anchor.kept:,} of the"
+        return f"in {share} {anchor.asked:,} cases there are"
+    low, high = floor(100 * anchor.low + FUZZ), ceil(100 * anchor.high - FUZZ)
+    percents = f"{low}" if low == high else f"{low} to {high}"
+    return f"in {percents}{PERCENT} of cases ({anchor.asked:,} tried, {100 * (1 - delta):g}{PERCENT} sure)"

@@ -7,16 +7,19 @@ before the final ReLU. The score is made of logits, never of probabilities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu
 from typing_extensions import override
 
-from seewhy.methods.cam_method import CamMethod
-from seewhy.methods.registry import register
-from seewhy.models import Categories, Target
+from seewhy.methods.method import Method
+from seewhy.methods.task import Found, Task, Value, enlarge
+from seewhy.models import Captured, Categories, Grid, Target, capture, folded
 
 CHEAP = "one forward, one backward"
 WHERE = "Bright areas raised the score of the class; dark areas did not matter or spoke against it. "
@@ -91,168 +94,184 @@ def principal_map(features: Tensor) -> Tensor:
     return signed.view(count, height, width).to(features)
 
 
-@register(
-    "grad-cam",
-    title="Grad-CAM",
-    family="cam",
-    paper="Selvaraju et al. 2017",
-    arxiv="1610.02391",
-    needs=("layers", "gradients"),
-    question="Which areas raised the score of this class?",
-    reading=WHERE + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class GradCAM(CamMethod):
+class CAM(Method):
+    """A map over `layers` (default: the one the classifier names); `signed` keeps the evidence against, too."""
+
+    family = "cam"
+    needs = ("layers", "gradients")
+    question = "Which areas raised the score of this class?"
+    reading = WHERE + COARSE
+    cost = CHEAP
+    batched = True
+
+    layers: tuple[str, ...] = ()
+    signed: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @staticmethod
+    @abstractmethod
+    def cam(activations: Tensor, gradients: Tensor) -> Tensor:
+        """The map `(N, h, w)` of activations and gradients `(N, C, h, w)`, before the final ReLU."""
+
+    def score(self, logits: Tensor, target: Target) -> Tensor:
+        """The number to explain, from one row of logits `(K,)`."""
+        return target.score(logits)
+
+    def label(self, logits: Tensor, target: Target, categories: Categories) -> str:
+        """What the map answers, in words."""
+        return target.label(categories)
+
+    def gradients(self, seen: Captured, score: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
+        """What stands for the gradient g at each layer."""
+        return seen.gradients(score, layers)
+
+    @override
+    def find(self, task: Task) -> list[Found]:
+        """One forward and one backward for each target, of all pictures and layers at once."""
+        grids, asks_gradients = task.grids(self.layers), "gradients" in self.needs
+        with capture(task.classifier.module, list(grids), gradients=asks_gradients) as seen:
+            logits = task.classifier.logits(task.inputs)
+            task.note(logits)
+            columns = [self._maps(seen, grids, logits, column) for column in zip_longest(*task.targets)]
+        task.spend(1, int(asks_gradients))
+        maps = [{layer: enlarge(coarse, task.size) for layer, coarse in column.items()} for column in columns]
+        return [
+            Found(
+                maps[number][layer][row],
+                layer,
+                signed=self.signed,
+                label=partial(self.label, task.logits[row], target),
+            )
+            for row, targets in enumerate(task.targets)
+            for number, target in enumerate(targets)
+            for layer in grids
+        ]
+
+    def _maps(
+        self, seen: Captured, grids: Mapping[str, Grid], logits: Tensor, targets: Sequence[Target | None]
+    ) -> dict[str, Tensor]:
+        """Layer by layer the maps `(N, h, w)` of one target per picture, in the layer's own grid."""
+        gradients: Mapping[str, Tensor] = seen.activations
+        if "gradients" in self.needs:
+            scores = [self.score(row, target) for row, target in zip(logits, targets, strict=True) if target]
+            gradients = self.gradients(seen, torch.stack(scores).sum(), list(grids))
+        maps = {
+            layer: self.cam(folded(grid, seen[layer]), folded(grid, gradients[layer])) for layer, grid in grids.items()
+        }
+        return maps if self.signed else {layer: coarse.clamp(min=0) for layer, coarse in maps.items()}
+
+
+class GradCAM(CAM):
     """Every feature map weighted by its mean gradient."""
+
+    name = "grad-cam"
+    title = "Grad-CAM"
+    paper = "Selvaraju et al. 2017"
+    arxiv = "1610.02391"
 
     cam = staticmethod(grad_cam)
 
 
-@register(
-    "grad-cam++",
-    title="Grad-CAM++",
-    family="cam",
-    paper="Chattopadhay et al. 2018",
-    arxiv="1710.11063",
-    needs=("layers", "gradients"),
-    question="Which areas raised the score of this class, when it shows several times?",
-    reading=WHERE + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class GradCAMPlusPlus(CamMethod):
+class GradCAMPlusPlus(CAM):
     """Grad-CAM that gives every occurrence of an object its due."""
+
+    name = "grad-cam++"
+    title = "Grad-CAM++"
+    paper = "Chattopadhay et al. 2018"
+    arxiv = "1710.11063"
+    question = "Which areas raised the score of this class, when it shows several times?"
 
     cam = staticmethod(grad_cam_plus_plus)
 
 
-@register(
-    "hires-cam",
-    title="HiResCAM",
-    family="cam",
-    paper="Draelos & Carin 2020",
-    arxiv="2011.08891",
-    needs=("layers", "gradients"),
-    question="Which areas did the score of this class come from, exactly?",
-    reading=WHERE + "Where one linear layer follows, the areas add up to the score itself. " + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class HiResCAM(CamMethod):
+class HiResCAM(CAM):
     """Every cell weighted by its own gradient: exact where a linear head follows."""
+
+    name = "hires-cam"
+    title = "HiResCAM"
+    paper = "Draelos & Carin 2020"
+    arxiv = "2011.08891"
+    question = "Which areas did the score of this class come from, exactly?"
+    reading = WHERE + "Where one linear layer follows, the areas add up to the score itself. " + COARSE
 
     cam = staticmethod(hires_cam)
 
 
-@register(
-    "xgrad-cam",
-    title="XGrad-CAM",
-    family="cam",
-    paper="Fu et al. 2020",
-    arxiv="2008.02312",
-    needs=("layers", "gradients"),
-    question="Which areas raised the score of this class?",
-    reading=WHERE + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class XGradCAM(CamMethod):
+class XGradCAM(CAM):
     """Grad-CAM with weights that come nearest to its own axioms."""
+
+    name = "xgrad-cam"
+    title = "XGrad-CAM"
+    paper = "Fu et al. 2020"
+    arxiv = "2008.02312"
 
     cam = staticmethod(x_grad_cam)
 
 
-@register(
-    "layer-cam",
-    title="LayerCAM",
-    family="cam",
-    paper="Jiang et al. 2021",
-    arxiv=None,
-    needs=("layers", "gradients"),
-    question="Which areas raised the score of this class, in early layers too?",
-    reading=WHERE + "On early layers it shows fine detail; on the last it is as coarse as the layer's grid.",
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class LayerCAM(CamMethod):
+class LayerCAM(CAM):
     """Positive gradients cell by cell: the best of the cheap ones on early layers."""
+
+    name = "layer-cam"
+    title = "LayerCAM"
+    paper = "Jiang et al. 2021"
+    question = "Which areas raised the score of this class, in early layers too?"
+    reading = WHERE + "On early layers it shows fine detail; on the last it is as coarse as the layer's grid."
 
     cam = staticmethod(layer_cam)
 
 
-@register(
-    "element-wise-cam",
-    title="Element-wise Grad-CAM",
-    family="cam",
-    paper="pytorch-grad-cam",
-    arxiv=None,
-    needs=("layers", "gradients"),
-    question="Which cells of which maps raised the score of this class?",
-    reading=WHERE + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class ElementWiseCAM(CamMethod):
+class ElementWiseCAM(CAM):
     """Positive contributions cell by cell and map by map."""
+
+    name = "element-wise-cam"
+    title = "Element-wise Grad-CAM"
+    paper = "pytorch-grad-cam"
+    question = "Which cells of which maps raised the score of this class?"
 
     cam = staticmethod(element_wise_cam)
 
 
-@register(
-    "eigen-cam",
-    title="Eigen-CAM",
-    family="cam",
-    paper="Muhammad & Yeasin 2020",
-    arxiv="2008.00299",
-    needs=("layers",),
-    question="What stands out in this picture to the network, whatever the class?",
-    reading="Bright areas are what the layer responds to most. The class plays no part in it, so it is the same map "
-    "for every class: it does not say why the network chose this one. " + COARSE,
-    cost="one forward",
-)
-@dataclass(frozen=True)
-class EigenCAM(CamMethod):
+class EigenCAM(CAM):
     """The layer's first principal component: the same for every class."""
+
+    name = "eigen-cam"
+    title = "Eigen-CAM"
+    paper = "Muhammad & Yeasin 2020"
+    arxiv = "2008.00299"
+    needs = ("layers",)
+    question = "What stands out in this picture to the network, whatever the class?"
+    reading = (
+        "Bright areas are what the layer responds to most. The class plays no part in it, so it is the same map "
+        "for every class: it does not say why the network chose this one. " + COARSE
+    )
+    cost = "one forward"
 
     cam = staticmethod(eigen_cam)
 
 
-@register(
-    "eigen-grad-cam",
-    title="EigenGrad-CAM",
-    family="cam",
-    paper="Muhammad & Yeasin 2020, with gradients",
-    arxiv="2008.00299",
-    needs=("layers", "gradients"),
-    question="What is the main pattern in what raised the score of this class?",
-    reading=WHERE + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class EigenGradCAM(CamMethod):
+class EigenGradCAM(CAM):
     """The first principal component of gradient × activation."""
+
+    name = "eigen-grad-cam"
+    title = "EigenGrad-CAM"
+    paper = "Muhammad & Yeasin 2020, with gradients"
+    arxiv = "2008.00299"
+    question = "What is the main pattern in what raised the score of this class?"
 
     cam = staticmethod(eigen_grad_cam)
 
 
-@register(
-    "finer-cam",
-    title="FinerCAM",
-    family="cam",
-    paper="Zhang et al. 2025",
-    arxiv="2501.11309",
-    needs=("layers", "gradients"),
-    question="What tells this class from the ones most like it?",
-    reading="Bright areas tell the class from the named look-alikes; what they share stays dark. " + COARSE,
-    cost=CHEAP,
-)
-@dataclass(frozen=True)
-class FinerCAM(CamMethod):
+class FinerCAM(CAM):
     """Grad-CAM of the class less `strength` times its `comparisons` nearest classes, weighted by probability.
 
     Asked "A rather than B", B alone is compared. Source: Zhang 2025, eq. 5, with the weights of its reference code.
     """
+
+    name = "finer-cam"
+    title = "FinerCAM"
+    paper = "Zhang et al. 2025"
+    arxiv = "2501.11309"
+    question = "What tells this class from the ones most like it?"
+    reading = "Bright areas tell the class from the named look-alikes; what they share stays dark. " + COARSE
 
     comparisons: int = 3
     strength: float = 1.0
@@ -261,6 +280,8 @@ class FinerCAM(CamMethod):
 
     @override
     def score(self, logits: Tensor, target: Target) -> Tensor:
+        if isinstance(target, Value):
+            return target.score(logits)
         own = logits[target.index]
         if target.against is not None:
             return own - self.strength * logits[target.against]
@@ -269,7 +290,7 @@ class FinerCAM(CamMethod):
 
     @override
     def label(self, logits: Tensor, target: Target, categories: Categories) -> str:
-        if target.against is not None:
+        if target.against is not None or isinstance(target, Value):
             return target.label(categories)
         names = [categories[int(index)] for index in self._rivals(logits, target)]
         return f"{categories[target.index]} rather than {' or '.join(names)}"
@@ -278,3 +299,30 @@ class FinerCAM(CamMethod):
         distance = (logits - logits[target.index]).abs().detach()
         distance[target.index] = torch.inf
         return distance.topk(min(self.comparisons, len(logits) - 1), largest=False).indices
+
+
+class ShapleyCAM(CAM):
+    """Grad-CAM with g − ½ H·A for the gradient, H the second derivatives: Shapley values to second order.
+
+    The score is the logit plus the log-probability, since H of a logit alone is often zero. Source: Cai 2025,
+    ShapleyCAM with the utility ReST.
+    """
+
+    name = "shapley-cam"
+    title = "ShapleyCAM"
+    paper = "Cai 2025"
+    arxiv = "2501.06261"
+    question = "Which areas raised the score of this class, with what they do together shared out?"
+    cost = "one forward, two backwards"
+
+    cam = staticmethod(grad_cam)
+
+    @override
+    def score(self, logits: Tensor, target: Target) -> Tensor:
+        score = target.score(logits)
+        return score if isinstance(target, Value) else score + target.score(logits.log_softmax(-1))
+
+    @override
+    def gradients(self, seen: Captured, score: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
+        gradients, curvatures = seen.curvatures(score, layers)
+        return {layer: gradients[layer] - curvatures[layer] / 2 for layer in layers}

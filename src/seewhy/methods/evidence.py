@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import islice
+from string import ascii_lowercase
 
 import numpy as np
+
+from seewhy.draw import Weight
 
 CONFIDENT = 1.96  # standard errors: 95 %
 
@@ -55,3 +60,53 @@ class Rule:
     def holds(self) -> bool:
         """Whether the precision asked for was reached."""
         return self.precision >= self.threshold
+
+
+STRONGEST = 5
+
+
+def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
+    """The strongest regions for or against, in order, each with its weight, its 95 % margin, and its rank as name.
+
+    A region whose strength the errors cannot tell from that of the first in its group shares its rank, and has a
+    letter of its own: "2a", "2b". Regions of weight zero have none.
+    """
+    strengths = replace(regions, weights=np.abs(regions.weights))
+    order = [int(region) for region in np.argsort(-strengths.weights, kind="stable") if regions.weights[region]]
+    ranks: list[int] = []
+    for place, region in enumerate(order, start=1):
+        shared = bool(ranks) and strengths.tied(order[ranks[-1] - 1], region)
+        ranks.append(ranks[-1] if shared else place)
+    sizes = Counter(ranks)
+    names = (f"{rank}{_letter(place - rank) if sizes[rank] > 1 else ''}" for place, rank in enumerate(ranks, start=1))
+    margins = _margins(regions)
+    return {
+        region: Weight(name, float(regions.weights[region]), None if margins is None else float(margins[region]))
+        for region, name in islice(zip(order, names, strict=True), most)
+    }
+
+
+def _letter(place: int) -> str:
+    """A to z, and then aa, bb and so on."""
+    rounds, letter = divmod(place, len(ascii_lowercase))
+    return ascii_lowercase[letter] * (rounds + 1)
+
+
+def sure(regions: RegionWeights) -> np.ndarray:
+    """Bool `(d,)`: the weight is not zero, at 95 % where its error is known."""
+    margins = _margins(regions)
+    return np.abs(regions.weights) > (0 if margins is None else margins)
+
+
+def supporting(regions: RegionWeights, most: int = STRONGEST) -> np.ndarray:
+    """Bool `(d,)`: the strongest regions whose weight is surely above zero."""
+    order = np.argsort(-regions.weights, kind="stable")
+    above = sure(regions) & (regions.weights > 0)
+    keep = np.zeros(len(above), bool)
+    keep[order[above[order]][:most]] = True
+    return keep
+
+
+def _margins(regions: RegionWeights) -> np.ndarray | None:
+    """Half the width of each weight's 95 % interval."""
+    return None if regions.errors is None else CONFIDENT * regions.errors

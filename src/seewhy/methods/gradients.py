@@ -2,87 +2,156 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import Call, RuleSet
+from seewhy.engines import Call, Fill, RuleSet, find_fill
 from seewhy.errors import UsageError
-from seewhy.methods.pixel_method import Attribution, PixelMethod, Query
-from seewhy.methods.registry import register
+from seewhy.methods.cam import GradCAM
+from seewhy.methods.method import Method
+from seewhy.methods.task import Found, Task, enlarge
 
 SPECKLED = "It shows single pixels, often in speckles: read where they gather, not each one. "
 BATCH = 8
 
 
-@register(
-    "gradient",
-    title="Gradient",
-    family="gradients",
-    paper="Simonyan et al. 2013",
-    arxiv="1312.6034",
-    needs=("gradients",),
-    question="Which pixels would change the score most if they changed a little?",
-    reading="Bright pixels are those the score is most sensitive to, in either direction. " + SPECKLED,
-    cost="one forward, one backward",
-)
-@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked about one picture at one point of the network: why each of `targets`?
+
+    The point is the network's input, or what one of its layers puts out.
+    """
+
+    def __init__(self, task: Task, layer: str | None) -> None:
+        self.network = task.differentiable(layer)
+        self.pixels = task.picture
+        self.generator = task.generator
+        self.progress = task.progress
+        self.point = self.network.points(self.pixels[None])
+        task.note(self.network.logits(self.point))
+        self.targets = task.asked
+
+    def references(self, background: str | Fill) -> Tensor:
+        """The points `(m, …)` that a background stands for: what the fill puts where all is hidden."""
+        filler = find_fill(background).prepare(self.pixels, None, self.generator)
+        nothing = self.pixels.new_zeros((filler.alternatives, *self.pixels.shape[1:]))
+        which = torch.arange(filler.alternatives, device=self.pixels.device)
+        return self.network.points(filler(nothing, which).expand(len(nothing), -1, -1, -1))
+
+    def summed(self, values: Tensor) -> Tensor:
+        """`(n, …)` that belongs to points, summed over colours or channels: `(n, h, w)`."""
+        return self.network.maps(values).sum(1)
+
+    def strongest(self, values: Tensor) -> Tensor:
+        """The largest absolute value over colours or channels, `(n, h, w)`. Source: Simonyan 2013, section 3.1."""
+        return self.network.maps(values).abs().amax(1)
+
+
+class PixelMethod(Method):
+    """A number per pixel of what the network saw, from gradients with respect to its input.
+
+    With `layers` the same for what each of them puts out, summed over channels and enlarged to the picture. A token
+    that is no part of the picture, as a class token, takes a share that no map shows.
+    """
+
+    family = "gradients"
+    needs = ("gradients",)
+    cost = "one forward, one backward"
+
+    layers: tuple[str, ...] = ()
+
+    @abstractmethod
+    def attribute(self, query: Query) -> list[Found]:
+        """One answer per target."""
+
+    @override
+    def find(self, task: Task) -> list[Found]:
+        by_layer = [self._at(task, layer) for layer in self.layers or (None,)]
+        return [each for of_target in zip(*by_layer, strict=True) for each in of_target]
+
+    def _at(self, task: Task, layer: str | None) -> list[Found]:
+        task.generator.manual_seed(task.generator.initial_seed())
+        found = self.attribute(Query(task, layer))
+        return [
+            replace(each, values=_full(each.values, task), errors=_full(each.errors, task), layer=layer)
+            for each in found
+        ]
+
+
+def _full(values: Tensor | np.ndarray | None, task: Task) -> Tensor | np.ndarray | None:
+    """A map as large as what the network sees."""
+    if not isinstance(values, Tensor) or values.shape == task.size:
+        return values
+    return enlarge(values[None], task.size)[0]
+
+
+def completeness_gap(values: Tensor, change: Tensor) -> float:
+    """|Σ values − change of the score|, relative to the larger of |change| and Σ |values|."""
+    scale = max(float(change.abs()), float(values.abs().sum()), torch.finfo(values.dtype).tiny)
+    return float((values.sum() - change).abs()) / scale
+
+
 class Gradient(PixelMethod):
     """How sensitive the score is to each pixel."""
 
+    name = "gradient"
+    title = "Gradient"
+    paper = "Simonyan et al. 2013"
+    arxiv = "1312.6034"
+    question = "Which pixels would change the score most if they changed a little?"
+    reading = "Bright pixels are those the score is most sensitive to, in either direction. " + SPECKLED
+
     @override
-    def attribute(self, query: Query) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Found]:
         _, found = query.network.gradients(query.point, query.targets)
-        return [Attribution(query.strongest(each)[0]) for each in found]
+        return [Found(query.strongest(each)[0]) for each in found]
 
 
-@register(
-    "input-x-gradient",
-    title="Input × gradient",
-    family="gradients",
-    paper="Shrikumar et al. 2016",
-    arxiv="1605.01713",
-    needs=("gradients",),
-    signed=True,
-    question="How much did each pixel add to the score, if the network were linear?",
-    reading="Orange pixels raised the score, blue ones lowered it, measured from the mean colour of the training "
-    "pictures. " + SPECKLED,
-    cost="one forward, one backward",
-)
-@dataclass(frozen=True, kw_only=True)
 class InputXGradient(PixelMethod):
     """The gradient times the normalised input, summed over colours: exact for a linear network."""
 
+    name = "input-x-gradient"
+    title = "Input × gradient"
+    paper = "Shrikumar et al. 2016"
+    arxiv = "1605.01713"
+    signed = True
+    question = "How much did each pixel add to the score, if the network were linear?"
+    reading = (
+        "Orange pixels raised the score, blue ones lowered it, measured from the mean colour of the training "
+        "pictures. " + SPECKLED
+    )
+
     @override
-    def attribute(self, query: Query) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Found]:
         _, found = query.network.gradients(query.point, query.targets)
-        return [Attribution(query.summed(query.point * each)[0]) for each in found]
+        return [Found(query.summed(query.point * each)[0]) for each in found]
 
 
-@register(
-    "smooth-grad",
-    title="SmoothGrad",
-    family="gradients",
-    paper="Smilkov et al. 2017",
-    arxiv="1706.03825",
-    needs=("gradients",),
-    question="Which pixels is the score sensitive to, whatever a little noise?",
-    reading="Bright pixels are those the score is most sensitive to, averaged over noisy copies of the picture.",
-    cost="one forward and backward for each of 25 noisy copies",
-)
-@dataclass(frozen=True, kw_only=True)
 class SmoothGrad(PixelMethod):
     """The gradient averaged over `samples` copies with Gaussian noise of `noise` times the range of the input."""
+
+    name = "smooth-grad"
+    title = "SmoothGrad"
+    stochastic = True
+    paper = "Smilkov et al. 2017"
+    arxiv = "1706.03825"
+    question = "Which pixels is the score sensitive to, whatever a little noise?"
+    reading = "Bright pixels are those the score is most sensitive to, averaged over noisy copies of the picture."
+    cost = "one forward and backward for each of 25 noisy copies"
 
     samples: int = 25
     noise: float = 0.15
 
-    @override
-    def attribute(self, query: Query) -> list[Attribution]:
+    def __post_init__(self) -> None:
         if self.samples < 1 or self.noise < 0:
             raise UsageError(f"smooth-grad wants samples ≥ 1 and noise ≥ 0, not {self.samples} and {self.noise}")
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
         x = query.point
         sigma = self.noise * (x.max() - x.min())
         totals = [torch.zeros_like(x) for _ in query.targets]
@@ -92,7 +161,7 @@ class SmoothGrad(PixelMethod):
             _, found = query.network.gradients(x + sigma * noise, query.targets)
             totals = [total + each.sum(0, keepdim=True) for total, each in zip(totals, found, strict=True)]
             query.progress(start + count, self.samples, "noisy copies")
-        return [Attribution(query.strongest(total / self.samples)[0]) for total in totals]
+        return [Found(query.strongest(total / self.samples)[0]) for total in totals]
 
 
 def _guided(call: Call) -> Tensor:
@@ -114,23 +183,61 @@ class _PositiveOnly(torch.autograd.Function):
 GUIDED = RuleSet("guided backpropagation", {"activation": _guided}, strict=False)
 
 
-@register(
-    "guided-backprop",
-    title="Guided backpropagation",
-    family="gradients",
-    paper="Springenberg et al. 2014",
-    arxiv="1412.6806",
-    needs=("gradients",),
-    question="Which fine structures excite the network?",
-    reading="Bright pixels draw the edges that excite the network. The picture is sharp but hardly depends on the "
-    "class or even on training, so it is no proof of what decided.",
-    cost="one forward, one backward",
-)
-@dataclass(frozen=True, kw_only=True)
 class GuidedBackpropagation(PixelMethod):
     """The gradient with negative values dropped at every activation."""
 
+    name = "guided-backprop"
+    title = "Guided backpropagation"
+    paper = "Springenberg et al. 2014"
+    arxiv = "1412.6806"
+    question = "Which fine structures excite the network?"
+    reading = (
+        "Bright pixels draw the edges that excite the network. The picture is sharp but hardly depends on the "
+        "class or even on training, so it is no proof of what decided."
+    )
+
     @override
-    def attribute(self, query: Query) -> list[Attribution]:
+    def attribute(self, query: Query) -> list[Found]:
         _, found = query.network.gradients(query.point, query.targets, GUIDED)
-        return [Attribution(query.strongest(each)[0]) for each in found]
+        return [Found(query.strongest(each)[0]) for each in found]
+
+
+def guided_grad_cam(gradients: Tensor, cam: Tensor | np.ndarray) -> Tensor:
+    """Guided gradients `(3, h, w)` times a CAM `(h, w)`, the largest absolute value over colours, `(h, w)`.
+
+    Source: Selvaraju 2017, section 3.2.
+    """
+    return (gradients * torch.as_tensor(cam).to(gradients).clamp(min=0)).abs().amax(0)
+
+
+class GuidedGradCAM(Method):
+    """Guided backpropagation times Grad-CAM at each of `layers` (default: the one the classifier names)."""
+
+    name = "guided-grad-cam"
+    title = "Guided Grad-CAM"
+    family = "gradients"
+    paper = "Selvaraju et al. 2017"
+    arxiv = "1610.02391"
+    needs = ("layers", "gradients")
+    question = "Which fine structures lie in the areas that raised the score of this class?"
+    reading = (
+        "Bright pixels draw edges inside the areas that Grad-CAM finds. The areas depend on the class, the edges "
+        "hardly do: trust where it is bright, not how fine it looks."
+    )
+    cost = "two forwards, two backwards"
+
+    layers: tuple[str, ...] = ()
+
+    @override
+    def find(self, task: Task) -> list[Found]:
+        network = task.differentiable()
+        logits, guided = network.gradients(network.points(task.pixels), task.asked, GUIDED)
+        task.note(logits)
+        task.progress(1, 2, "passes")
+        cams = GradCAM(layers=self.layers).find(task)
+        task.progress(2, 2, "passes")
+        layers = len(cams) // len(guided)
+        return [
+            Found(guided_grad_cam(guided[number // layers][0].float(), cam.values), cam.layer)
+            for number, cam in enumerate(cams)
+        ]

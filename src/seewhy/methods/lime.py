@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,10 +10,9 @@ from typing_extensions import override
 
 from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
-from seewhy.methods.ranking import STRONGEST
-from seewhy.methods.region_method import Finding, RegionMethod
-from seewhy.methods.registry import register
-from seewhy.methods.surrogate import Surrogate, deal, fit, hands_of
+from seewhy.methods.evidence import STRONGEST
+from seewhy.methods.regions import RegionMethod, Surrogate, fit, group_count, partitions, region_found
+from seewhy.methods.task import Found, Value, log_probability
 from seewhy.models import Target
 
 BATCH = 128  # coalitions between two looks at the order
@@ -23,21 +21,6 @@ EQUAL = 0.05  # of the strongest weight: an order within it is not worth asking 
 ROUNDING = 1e-5  # of the largest logit: what float32 arithmetic may change without a reason
 
 
-@register(
-    "lime",
-    title="LIME",
-    family="regions",
-    paper="Ribeiro et al. 2016",
-    arxiv="1602.04938",
-    needs=("scores",),
-    signed=True,
-    question="Which regions does this decision hang on, if only a few are hidden at a time?",
-    reading="Orange regions speak for the class: with one of them hidden the network finds it less likely. Blue "
-    "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the network "
-    "for pictures that lack a few regions; R² says how much of the network's answers it repeats.",
-    cost="a few hundred to 1,000 forwards",
-)
-@dataclass(frozen=True, kw_only=True)
 class Lime(RegionMethod):
     """A linear model of the log-probability (for "A rather than B" their difference) in which regions are hidden.
 
@@ -49,23 +32,35 @@ class Lime(RegionMethod):
         UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
     """
 
+    name = "lime"
+    title = "LIME"
+    paper = "Ribeiro et al. 2016"
+    arxiv = "1602.04938"
+    question = "Which regions does this decision hang on, if only a few are hidden at a time?"
+    reading = (
+        "Orange regions speak for the class: with one of them hidden the network finds it less likely. Blue "
+        "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the "
+        "network for pictures that lack a few regions; R² says how much of the network's answers it repeats."
+    )
+    cost = "a few hundred to 1,000 forwards"
+
     keep: float = 0.9
     samples: int = 1000
 
     @override
-    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         """Every target starts from the same random state, so that it finds its coalitions answered already."""
         engine.expected = engine.forwards + self.samples
         state = generator.get_state()
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
-    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Finding:
+    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
         def score(coalitions: Tensor) -> Tensor:
-            return target.score(answers(engine, coalitions, generator).log_softmax(1))
+            return log_probability(answers(engine, coalitions, generator), target)
 
         found = local_surrogate(score, engine.regions, keep=self.keep, samples=self.samples, generator=generator)
-        kept = 1 - 1 / hands_of(engine.regions, self.keep)
-        return Finding(found.weights.numpy(), found.errors.numpy(), checks={"r2": found.r2, "keep": kept})
+        kept = 1 - 1 / group_count(engine.regions, self.keep)
+        return region_found(engine, found.weights.numpy(), found.errors.numpy(), checks={"r2": found.r2, "keep": kept})
 
 
 def local_surrogate(
@@ -79,21 +74,21 @@ def local_surrogate(
     Raises:
         UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
     """
-    hands = hands_of(regions, keep)
-    rounds = (samples - 1) // hands  # one is the picture itself
-    if rounds * hands < 2 * regions:
+    groups = group_count(regions, keep)
+    rounds = (samples - 1) // groups  # one is the picture itself
+    if rounds * groups < 2 * regions:
         raise UsageError(
-            f"samples={samples} is too few for {regions} regions; give at least {2 * regions + hands}, "
+            f"samples={samples} is too few for {regions} regions; give at least {2 * regions + groups}, "
             "or choose fewer regions"
         )
-    dealt = deal(regions, hands, rounds, generator)
-    step = max(-(-BATCH // hands) * hands, 2 * regions)
-    whole = score(torch.ones_like(dealt[:1]))
+    coalitions = partitions(regions, groups, rounds, generator)
+    step = max(-(-BATCH // groups) * groups, 2 * regions)
+    whole = score(torch.ones_like(coalitions[:1]))
     falls = whole[:0]
     while True:
-        falls = torch.cat([falls, whole - score(dealt[len(falls) : len(falls) + step])])
-        found = fit((~dealt[: len(falls)]).double(), falls, intercept=False)
-        if len(falls) == len(dealt) or settled(found):
+        falls = torch.cat([falls, whole - score(coalitions[len(falls) : len(falls) + step])])
+        found = fit((~coalitions[: len(falls)]).double(), falls, intercept=False)
+        if len(falls) == len(coalitions) or settled(found):
             return found
 
 
@@ -118,3 +113,63 @@ def answers(engine: MaskedForward, coalitions: Tensor, generator: torch.Generato
     shown = engine(coalitions, torch.randint(engine.alternatives, (len(coalitions),), generator=generator)).double()
     unmoved = (shown - whole).abs().max() <= ROUNDING * whole.abs().max()
     return whole.expand_as(shown) if unmoved else shown
+
+
+ALPHA = 1.0
+
+
+class LimeClassic(RegionMethod):
+    """The lime package's numbers: a ridge model of the probability, weighted by the closeness to the picture.
+
+    Source: marcotcr/lime, `lime_image.py` and `lime_base.py`. We cut what the network saw, not the whole picture;
+    every draw comes from the seed; and we add standard errors.
+
+    Raises:
+        UsageError: fewer than two `samples`, or a `kernel_width` that is not above 0.
+    """
+
+    name = "lime-classic"
+    title = "LIME, as published"
+    paper = "Ribeiro et al. 2016"
+    arxiv = "1602.04938"
+    question = "Which regions raise the probability of this class, in pictures of which half is hidden?"
+    reading = (
+        "Orange regions raise the probability of the class, blue ones lower it, in a simple model of pictures that "
+        "lack half of their regions. Another seed often gives another order: “LIME” is the steadier form."
+    )
+    cost = "1,000 forwards"
+
+    samples: int = 1000
+    kernel_width: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.samples < 2 or self.kernel_width <= 0:
+            raise UsageError("lime-classic wants samples of at least 2 and a kernel_width above 0")
+
+    @override
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
+        engine.expected = engine.forwards + self.samples
+        coalitions = classic_coalitions(self.samples, engine.regions, generator)
+        logits = answers(engine, coalitions, generator)
+        importance = proximity(coalitions, self.kernel_width)
+        scores = [target.score(logits if isinstance(target, Value) else logits.softmax(1)) for target in targets]
+        return [_found(engine, coalitions, each, importance) for each in scores]
+
+
+def classic_coalitions(samples: int, regions: int, generator: torch.Generator) -> Tensor:
+    """Bool `(samples, regions)`: each region kept or not by the toss of a coin; the first row keeps all."""
+    coalitions = torch.rand((samples, regions), generator=generator) < 0.5
+    coalitions[0] = True
+    return coalitions
+
+
+def proximity(coalitions: Tensor, width: float) -> Tensor:
+    """√exp(−D² / width²), float64 `(n,)`, where D is the cosine distance to the whole picture."""
+    distance = 1 - coalitions.double().mean(1).sqrt()
+    return (-distance.square() / width**2).exp().sqrt()
+
+
+def _found(engine: MaskedForward, coalitions: Tensor, scores: Tensor, importance: Tensor) -> Found:
+    found = fit(coalitions.double(), scores, importance, alpha=ALPHA)
+    checks = {"r2": found.r2, "local_prediction": found.intercept + float(found.weights.sum())}
+    return region_found(engine, found.weights.numpy(), found.errors.numpy(), checks=checks)

@@ -23,8 +23,8 @@ from seewhy.draw import (
     tile,
 )
 from seewhy.errors import UsageError
-from seewhy.methods.ranking import ranking, supporting, sure
-from seewhy.methods.registry import method_info
+from seewhy.methods.evidence import ranking, supporting, sure
+from seewhy.methods.method import method_info
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

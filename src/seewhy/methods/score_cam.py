@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.core.progress import Progress
 from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
-from seewhy.images import Image
-from seewhy.methods.cam_method import enlarge
-from seewhy.methods.map_method import Heat, MapMethod, Maps, MaskMethod, in_chunks, probability, unit, varied
-from seewhy.methods.registry import register
-from seewhy.models import Classifier, Grid, Target, capture, folded
+from seewhy.methods.masks import MaskMethod
+from seewhy.methods.method import Method
+from seewhy.methods.task import Found, Task, enlarge, in_chunks, probability, unit, varied
+from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
 from seewhy.models.inference import BatchSize, in_batches
 from seewhy.models.tail import Tail, tail
 
@@ -26,18 +24,6 @@ WHERE = "Bright areas are where the layer's useful maps respond; dark areas did 
 COARSE = "The map is as coarse as the layer's grid, so read areas, not outlines."
 
 
-@register(
-    "score-cam",
-    title="Score-CAM",
-    family="cam",
-    paper="Wang et al. 2020",
-    arxiv="1910.01279",
-    needs=("layers",),
-    question="Which areas, shown alone, make the network sure of this class?",
-    reading=WHERE + COARSE,
-    cost="one forward per map of the layer: up to 1280 for the default model, 2048 for a ResNet-50",
-)
-@dataclass(frozen=True, kw_only=True)
 class ScoreCAM(MaskMethod):
     """Every feature map weighted by how much showing only what it covers raises the class.
 
@@ -47,9 +33,19 @@ class ScoreCAM(MaskMethod):
     weights alike. Flat maps hide nothing in particular and have no part in it. `signed` keeps the evidence against.
     """
 
+    name = "score-cam"
+    title = "Score-CAM"
+    family = "cam"
+    paper = "Wang et al. 2020"
+    arxiv = "1910.01279"
+    needs = ("layers",)
+    question = "Which areas, shown alone, make the network sure of this class?"
+    reading = WHERE + COARSE
+    cost = "one forward per map of the layer: up to 1280 for the default model, 2048 for a ResNet-50"
+
     layers: tuple[str, ...] = ()
     weighting: Literal["increase", "softmax"] = "increase"
-    signed: bool = False
+    signed: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
         if self.weighting not in ("increase", "softmax"):
@@ -60,37 +56,24 @@ class ScoreCAM(MaskMethod):
         return maps
 
     @override
-    def find(
-        self,
-        classifier: Classifier,
-        image: Image,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> Maps:
-        names = self.layers or (classifier.default_layer,)
-        grids = {layer: classifier.require_grid(layer) for layer in names}
-        engine = self.engine(classifier, image, generator, progress)
-        with capture(classifier.module, names, gradients=False) as seen:
-            classifier.logits(classifier.preprocess([image]))
+    def find(self, task: Task) -> list[Found]:
+        grids = task.grids(self.layers)
+        engine = self.engine(task)
+        with capture(task.classifier.module, list(grids), gradients=False) as seen:
+            task.classifier.logits(task.inputs)
+        task.spend(1)
         maps = {layer: folded(grid, seen[layer])[0] for layer, grid in grids.items()}
         parts = {layer: self.parts(each[varied(each)]) for layer, each in maps.items()}
         engine.expected = engine.forwards + sum(1 + len(each) for each in parts.values())
-        cams = {layer: self._cams(engine, each, targets) for layer, each in parts.items()}
-        return Maps(
-            _heats(targets, cams, classifier, signed=self.signed),
-            engine.logits,
-            engine.forwards + 1,  # for the layer's maps
-            engine.checks,
-            self.signed,
-        )
+        cams = {layer: self._cams(engine, each, task) for layer, each in parts.items()}
+        return _enlarged(cams, task, signed=self.signed)
 
-    def _cams(self, engine: MaskedForward, parts: Tensor, targets: Sequence[Target]) -> Tensor:
+    def _cams(self, engine: MaskedForward, parts: Tensor, task: Task) -> Tensor:
         """`(T, h, w)` in the layer's own grid."""
-        hidden = engine.maps(torch.zeros((1, *engine.classifier.preprocessing.size)))
-        masks = in_chunks(engine, len(parts), lambda chunk: unit(enlarge(parts[chunk], engine.classifier)))
+        hidden = engine.maps(torch.zeros((1, *task.size)))
+        masks = in_chunks(engine, len(parts), lambda chunk: unit(enlarge(parts[chunk], task.size)))
         logits = torch.cat([hidden, *(logits for _, _, logits in masks)])
-        weights = torch.stack([self._weights(logits, target) for target in targets])
+        weights = torch.stack([self._weights(logits, target) for target in task.asked])
         return torch.einsum("tn,nhw->thw", weights.to(parts), parts)
 
     def _weights(self, logits: Tensor, target: Target) -> Tensor:
@@ -101,18 +84,6 @@ class ScoreCAM(MaskMethod):
         return sureness[1:] - sureness[0]
 
 
-@register(
-    "cluster-cam",
-    title="Cluster-CAM",
-    family="cam",
-    paper="Feng et al. 2024",
-    arxiv="2302.01642",
-    needs=("layers",),
-    question="Which groups of areas, shown alone, make the network sure of this class?",
-    reading=WHERE + "Maps that respond in the same places are weighed together. " + COARSE,
-    cost="one forward per cluster: 12 or so",
-)
-@dataclass(frozen=True, kw_only=True)
 class ClusterCAM(ScoreCAM):
     """Score-CAM of a few clusters of maps instead of every map; with as many clusters as maps it is Score-CAM.
 
@@ -121,6 +92,16 @@ class ClusterCAM(ScoreCAM):
     and cut out the worst; we weigh each by its increase, as Score-CAM does.
     """
 
+    name = "cluster-cam"
+    title = "Cluster-CAM"
+    family = "cam"
+    paper = "Feng et al. 2024"
+    arxiv = "2302.01642"
+    needs = ("layers",)
+    question = "Which groups of areas, shown alone, make the network sure of this class?"
+    reading = WHERE + "Maps that respond in the same places are weighed together. " + COARSE
+    cost = "one forward per cluster: 12 or so"
+
     clusters: int = 10
 
     @override
@@ -128,19 +109,7 @@ class ClusterCAM(ScoreCAM):
         return cluster_sums(maps, self.clusters)
 
 
-@register(
-    "ablation-cam",
-    title="Ablation-CAM",
-    family="cam",
-    paper="Desai & Ramaswamy 2020",
-    arxiv=None,
-    needs=("layers",),
-    question="Which areas hold the features that the score of this class cannot do without?",
-    reading=WHERE + COARSE,
-    cost="one forward, and the end of the network once per map of the layer",
-)
-@dataclass(frozen=True, kw_only=True)
-class AblationCAM(MapMethod):
+class AblationCAM(Method):
     """Every feature map weighted by how far the class's logit falls when the map is set to zero.
 
     Only what follows the layer is run again. Source: Desai & Ramaswamy 2020, without the division by the
@@ -149,28 +118,28 @@ class AblationCAM(MapMethod):
     `batch_size` is how many maps are set to zero at once, found by trial without it.
     """
 
+    name = "ablation-cam"
+    title = "Ablation-CAM"
+    family = "cam"
+    paper = "Desai & Ramaswamy 2020"
+    needs = ("layers",)
+    question = "Which areas hold the features that the score of this class cannot do without?"
+    reading = WHERE + COARSE
+    cost = "one forward, and the end of the network once per map of the layer"
+
     layers: tuple[str, ...] = ()
-    signed: bool = False
+    signed: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]
     batch_size: int | None = None
 
     @override
-    def find(
-        self,
-        classifier: Classifier,
-        image: Image,
-        targets: Sequence[Target],
-        generator: torch.Generator,
-        progress: Progress,
-    ) -> Maps:
-        names = self.layers or (classifier.default_layer,)
-        grids = {layer: classifier.require_grid(layer) for layer in names}
-        size = BatchSize(classifier.device, self.batch_size)
-        x = classifier.preprocess([image])
-        ends = {layer: tail(classifier.module, layer, classifier.logits, x) for layer in names}
-        maps = {layer: _ablated(ends[layer], grid, targets, size, progress) for layer, grid in grids.items()}
-        logits = ends[names[0]].logits[0].float().cpu()
-        forwards = sum(1 + grid.channels for grid in grids.values())
-        return Maps(_heats(targets, maps, classifier, signed=self.signed), logits, forwards, signed=self.signed)
+    def find(self, task: Task) -> list[Found]:
+        grids = task.grids(self.layers)
+        size = BatchSize(task.classifier.device, self.batch_size)
+        tails = {layer: tail(task.classifier.module, layer, task.classifier.logits, task.inputs) for layer in grids}
+        task.note(next(iter(tails.values())).logits.float())
+        maps = {layer: _ablated(tails[layer], grid, size, task) for layer, grid in grids.items()}
+        task.spend(sum(1 + grid.channels for grid in grids.values()))
+        return _enlarged(maps, task, signed=self.signed)
 
 
 def without_channels(activation: Tensor, grid: Grid, channels: Sequence[int]) -> Tensor:
@@ -200,7 +169,7 @@ def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
     return np.equal.outer(np.arange(count), labels).astype(np.float32)
 
 
-def _ablated(end: Tail, grid: Grid, targets: Sequence[Target], size: BatchSize, progress: Progress) -> Tensor:
+def _ablated(end: Tail, grid: Grid, size: BatchSize, task: Task) -> Tensor:
     """`(T, h, w)` in the layer's own grid."""
     maps = folded(grid, end.activation)[0]
     alive = maps.flatten(1).any(1)  # to set to zero what is zero changes nothing
@@ -208,22 +177,191 @@ def _ablated(end: Tail, grid: Grid, targets: Sequence[Target], size: BatchSize, 
 
     def ask(part: slice) -> Tensor:
         logits = end(without_channels(end.activation, grid, channels[part]))
-        progress(part.stop, len(channels), "maps")
+        task.progress(part.stop, len(channels), "maps")
         return logits.float().cpu()
 
     batches = in_batches(len(channels), ask, size)
     logits = torch.cat([end.logits.float().cpu(), *batches])
-    scores = torch.stack([target.score(logits) for target in targets])
+    scores = torch.stack([target.score(logits) for target in task.asked])
     drops = scores[:, :1] - scores[:, 1:]
     return torch.einsum("tn,nhw->thw", drops.to(maps), maps[alive])
 
 
-def _heats(
-    targets: Sequence[Target], maps: Mapping[str, Tensor], classifier: Classifier, *, signed: bool
-) -> list[Heat]:
+def _enlarged(maps: Mapping[str, Tensor], task: Task, *, signed: bool) -> list[Found]:
     """Of maps `(T, h, w)` by layer, enlarged to what the network saw."""
-    large = {
-        layer: enlarge(coarse if signed else coarse.clamp(min=0), classifier).cpu().numpy()
-        for layer, coarse in maps.items()
-    }
-    return [Heat(target, large[layer][row], layer) for row, target in enumerate(targets) for layer in maps]
+    large = {layer: enlarge(cam if signed else cam.clamp(min=0), task.size) for layer, cam in maps.items()}
+    return [Found(large[layer][row], layer, signed=signed) for row in range(len(task.asked)) for layer in maps]
+
+
+SISE_READING = (
+    "Bright areas keep the class likely when they are all that is shown, from fine detail to whole objects. The "
+    "coarsest level decides where there can be anything, so a small object that it misses is missing."
+)
+
+
+def stage_layers(classifier: Classifier) -> tuple[str, ...]:
+    """The last layer of each resolution, finest first, up to the layer that CAM methods explain.
+
+    Outermost modules count before those inside them; what a pool puts out has nothing new in it.
+    """
+    names = [layer.name for layer in classifier.layers]
+    last = len(names) - 1 - names[::-1].index(classifier.default_layer)
+    makers: dict[int, Layer] = {}
+    found: dict[tuple[int, int], Layer] = {}
+    for index, layer in enumerate(classifier.layers[: last + 1]):
+        maker = makers.setdefault(layer.output, layer)
+        grid = classifier.grid(layer.name)
+        if grid is None or grid != layer.grid or maker.passive:
+            continue
+        size = (grid.height, grid.width)
+        if index == last or size not in found or _depth(layer) <= _depth(found[size]):
+            found[size] = layer
+    return tuple(found[size].name for size in sorted(found, reverse=True))
+
+
+def otsu(values: Tensor) -> Tensor:
+    """Which of `values` `(h, w)` in [0, 1] lie above Otsu's threshold, found on 256 levels."""
+    from skimage.filters import threshold_otsu
+
+    levels = (values * 255).round().to(torch.uint8)
+    return levels > int(threshold_otsu(levels.numpy()))
+
+
+def fused(maps: Sequence[Tensor]) -> Tensor:
+    """One map of several `(h, w)`, finest first: the next is added, and cuts away what it does not mark itself.
+
+    Source: Sattarzadeh 2021: e ← (e + V) ∘ Otsu(V), with both stretched to [0, 1].
+    """
+    result = unit(maps[0])
+    for each in map(unit, maps[1:]):
+        result = (unit(result) + each) * otsu(each)
+    return result
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A layer's maps `(C, h, w)`; for each target which raise the class, and which of these are masks, `(T, C)`."""
+
+    maps: Tensor
+    raising: Tensor
+    kept: Tensor
+
+
+class SISE(MaskMethod):
+    """Masks from the feature maps of several layers, averaged by the class's probability, fused from fine to coarse.
+
+    `stages` names the layers, finest first; without it they are the last of each resolution. Of each layer the maps
+    with a positive gradient are kept, `most` of them at most, by gradient; the check `left_out` counts the others.
+    Source: Sattarzadeh 2021, with the gradient of the logit. Made for CNNs; of a vision transformer, whose
+    resolution never changes, one layer alone is taken.
+    """
+
+    name = "sise"
+    title = "SISE"
+    family = "cam"
+    paper = "Sattarzadeh et al. 2021"
+    arxiv = "2010.00672"
+    needs = ("layers", "gradients")
+    question = "Which areas, seen at every level of detail, keep this class likely?"
+    reading = SISE_READING
+    cost = (
+        "one forward per map that raises the class, of one layer per resolution: about 800 for the default model, "
+        "2000 for a ResNet-50"
+    )
+
+    stages: tuple[str, ...] = ()
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.most is not None and self.most < 1:
+            raise UsageError(f"most is how many maps of a layer to keep at most, at least 1, not {self.most}")
+
+    def threshold(self, gradients: Tensor) -> float:
+        """What a map's summed gradient has to exceed for the map to be kept, given those `(n,)` above 0."""
+        return 0.0
+
+    @override
+    def find(self, task: Task) -> list[Found]:
+        grids = task.grids(self.stages or stage_layers(task.classifier))
+        engine = self.engine(task)
+        stages = [self._stage(*each) for each in _features(task, grids)]
+        task.spend(1, 1)  # for the layers' maps
+        engine.expected = engine.forwards + sum(int(stage.kept.any(0).sum()) for stage in stages)
+        seen = [_seen(engine, stage, task) for stage in stages]
+        return [_sise(row, stages, seen) for row in range(len(task.asked))]
+
+    def _stage(self, maps: Tensor, gradients: Tensor) -> _Stage:
+        raising = torch.stack([self._raising(row) for row in gradients])
+        if self.most is None:
+            return _Stage(maps, raising, raising)
+        return _Stage(maps, raising, raising & _foremost(gradients, self.most))
+
+    def _raising(self, gradients: Tensor) -> Tensor:
+        positive = gradients[gradients > 0]
+        return gradients > (self.threshold(positive) if len(positive) else 0)
+
+
+class AdaSISE(SISE):
+    """SISE with only those maps whose gradient stands out among the positive ones, by Otsu's threshold."""
+
+    name = "ada-sise"
+    title = "Ada-SISE"
+    family = "cam"
+    paper = "Sudhakar et al. 2021"
+    arxiv = "2102.07799"
+    needs = ("layers", "gradients")
+    question = "Which areas, seen at every level of detail, keep this class likely?"
+    reading = SISE_READING
+    cost = "as SISE, with fewer maps"
+
+    @override
+    def threshold(self, gradients: Tensor) -> float:
+        from skimage.filters import threshold_otsu
+
+        return float(threshold_otsu(gradients.numpy())) if gradients.min() < gradients.max() else 0.0
+
+
+def _features(task: Task, grids: Mapping[str, Grid]) -> list[tuple[Tensor, Tensor]]:
+    """Layer by layer the maps `(C, h, w)` that are not flat, and each target's gradient summed over them, `(T, C)`."""
+    asked = task.asked
+    with capture(task.classifier.module, list(grids)) as seen:
+        logits = task.classifier.logits(task.inputs)[0]
+        by_target = [seen.gradients(target.score(logits), list(grids)) for target in asked]
+    found: list[tuple[Tensor, Tensor]] = []
+    for layer, grid in grids.items():
+        maps = folded(grid, seen[layer])[0]
+        gradients = torch.stack([folded(grid, each[layer])[0].sum((1, 2)) for each in by_target])
+        shown = varied(maps)
+        found.append((maps[shown], gradients[:, shown].cpu()))
+    return found
+
+
+def _depth(layer: Layer) -> int:
+    return layer.name.count(".")
+
+
+def _foremost(gradients: Tensor, most: int) -> Tensor:
+    """Which of `(T, C)` are among the `most` largest of their row."""
+    best = gradients.topk(min(most, gradients.shape[1]), 1).indices
+    return torch.zeros_like(gradients, dtype=torch.bool).scatter(1, best, value=True)
+
+
+def _seen(engine: MaskedForward, stage: _Stage, task: Task) -> Tensor:
+    """What one layer shows, `(T, h, w)` on the CPU: the mean of its masks over area, by each target's probability."""
+    rows = stage.kept.any(0).nonzero()[:, 0]
+    total = torch.zeros((len(task.asked), *task.size))
+    for part, masks, logits in in_chunks(
+        engine, len(rows), lambda part: unit(enlarge(stage.maps[rows[part]], task.size))
+    ):
+        likely = torch.stack([probability(logits, target) for target in task.asked]) * stage.kept[:, rows[part]]
+        weights = likely.to(masks) / masks.sum((1, 2))
+        total += torch.einsum("tn,nhw->thw", weights, masks).cpu()
+    return total / stage.kept.sum(1).clamp(min=1)[:, None, None]
+
+
+def _sise(row: int, stages: Sequence[_Stage], seen: Sequence[Tensor]) -> Found:
+    used = [each[row] for stage, each in zip(stages, seen, strict=True) if stage.kept[row].any()]
+    values = fused(used) if used else torch.zeros_like(seen[0][row])
+    masks = sum(int(stage.kept[row].sum()) for stage in stages)
+    raising = sum(int(stage.raising[row].sum()) for stage in stages)
+    return Found(values, checks={"masks": masks, "left_out": raising - masks, "layers": len(used)})

@@ -7,10 +7,14 @@ pairs, S and N − S: asking both cancels all that is even.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, count, islice
 from math import comb
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -105,3 +109,219 @@ def _gains(orders: Tensor, odd: Tensor, gain: Tensor) -> Tensor:
 
 def _errors(gains: Tensor) -> Tensor:
     return gains.std(0) / len(gains) ** 0.5
+
+
+def kernel_shapley(game: Game, players: int, samples: int, generator: torch.Generator) -> Shares:
+    """Shapley values from at most `samples` coalitions; exact where that is all of them.
+
+    Source: Lundberg & Lee 2017, theorem 2; pairs after Covert & Lee 2021.
+
+    Raises:
+        UsageError: `samples` are too few to tell so many players apart.
+    """
+    if 2**players > samples:
+        check_samples(samples, players)
+    empty, whole = ends(game, players)
+    gain = whole - empty
+    coalitions, weights, drawn = kernel_design(players, (samples - 2) // 2, generator)
+    worth, opposite = ask_pairs(game, coalitions)
+    present, root = coalitions.double().mean(1), weights.sqrt()
+    features = root[:, None] * (coalitions.double() - present[:, None])
+    wanted = root * ((worth - opposite) / 2 + gain * (0.5 - present))
+    solver = torch.linalg.pinv(features)
+    deviations = solver @ wanted
+    values = gain / players + deviations
+    errors = _kernel_errors(features, solver, wanted - features @ deviations, drawn)
+    both = torch.cat([coalitions, ~coalitions]).double()
+    r2 = _r2(torch.cat([worth, opposite]), empty + both @ values, weights.repeat(2))
+    return Shares(values, float(empty), errors, r2)
+
+
+def kernel_design(players: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor, int]:
+    """Which complementary pairs to ask: one coalition of each `(n, d)`, weights `(n,)`, how many were drawn.
+
+    Sizes are enumerated from the outside in, as long as draws could be expected to reach each of their pairs; single
+    players always, so that all can be told apart. Of the other sizes pairs are drawn, in the proportions of the
+    kernel, and stand last. `pairs` are more than the players.
+    """
+    sizes = range(1, players // 2 + 1)
+    twins = [1 + (2 * size == players) for size in sizes]  # of the middle size both coalitions of a pair
+    counts = [comb(players, size) // twin for size, twin in zip(sizes, twins, strict=True)]
+    masses = [(players - 1) / (size * (players - size) * twin) for size, twin in zip(sizes, twins, strict=True)]
+    rows = [torch.zeros(0, players, dtype=torch.bool)]
+    weights: list[float] = []
+    full = 0
+    while full < len(sizes) and (full == 0 or pairs * masses[full] / sum(masses[full:]) >= counts[full]):
+        rows.append(_all_of(sizes[full], counts[full], players))
+        weights += [masses[full] / counts[full]] * counts[full]
+        pairs -= counts[full]
+        full += 1
+    drawn = pairs if full < len(sizes) else 0
+    if drawn:
+        rows.append(_drawn(sizes[full:], masses[full:], drawn, players, generator))
+        weights += [sum(masses[full:]) / drawn] * drawn
+    return torch.cat(rows), torch.tensor(weights, dtype=torch.float64), drawn
+
+
+def _all_of(size: int, count: int, players: int) -> Tensor:
+    """The first `count` coalitions of a size, bool `(count, d)`: half of all are those with player 0."""
+    chosen = torch.tensor(list(islice(combinations(range(players), size), count)))
+    return torch.zeros(count, players, dtype=torch.bool).scatter_(1, chosen, 1)
+
+
+def _drawn(sizes: range, masses: list[float], count: int, players: int, generator: torch.Generator) -> Tensor:
+    """Random coalitions, bool `(count, d)`; of each size its proportion, by evenly spaced quantiles."""
+    quantiles = (torch.arange(count) + torch.rand(1, generator=generator).double()) / count
+    bounds = torch.tensor(masses[:-1]).double().cumsum(0) / sum(masses)
+    chosen = torch.tensor(sizes)[torch.searchsorted(bounds, quantiles)]
+    ranks = torch.rand((count, players), generator=generator).argsort(1)
+    return ranks < chosen[:, None]
+
+
+def _kernel_errors(features: Tensor, solver: Tensor, residuals: Tensor, drawn: int) -> Tensor:
+    """Standard errors `(d,)` from the pairs drawn; robust to unequal residuals (HC3, MacKinnon & White 1985)."""
+    if not drawn:
+        return torch.zeros(len(solver)).to(solver)
+    leverage = (features * solver.T).sum(1).clamp(max=0.99)
+    left_out = (residuals / (1 - leverage))[-drawn:]
+    parts = solver[:, -drawn:] * left_out
+    return (parts.square().sum(1) - parts.sum(1).square() / drawn).clamp(min=0).sqrt()
+
+
+def _r2(truth: Tensor, fitted: Tensor, weights: Tensor) -> float:
+    """1 where the truth never changes."""
+    spread = weights @ (truth - (weights @ truth) / weights.sum()).square()
+    return float(1 - weights @ (truth - fitted).square() / spread) if spread > 0 else 1.0
+
+
+FEWEST = 4  # nobody, everybody, and the two halves
+WIDTH = 16  # groups split at once: enough for a full batch, few enough to go where the differences are
+
+
+class Group(Protocol):
+    """Players, and how they fall into two groups."""
+
+    @property
+    def members(self) -> Tensor:
+        """Numbers of the players, int64 `(m,)`."""
+        ...
+
+    def halves(self) -> tuple[Group, Group]:
+        """Asked only of groups of two or more."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A rectangle of players, int64 `(h, w)`, halved across its longer side; rows first where it is square.
+
+    The first half is the larger where they differ: the tree of shap's image masker.
+    """
+
+    cells: Tensor
+
+    @property
+    def members(self) -> Tensor:
+        """Its cells, row by row."""
+        return self.cells.flatten()
+
+    def halves(self) -> tuple[Group, Group]:
+        """Top and bottom, or left and right."""
+        height, width = self.cells.shape
+        axis = 0 if height >= width else 1
+        first, second = self.cells.tensor_split([(max(height, width) + 1) // 2], axis)
+        return Block(first), Block(second)
+
+
+@dataclass(frozen=True, eq=False)
+class Union:
+    """Two groups and the members of both."""
+
+    members: Tensor
+    parts: tuple[Group, Group]
+
+    def halves(self) -> tuple[Group, Group]:
+        """The two groups."""
+        return self.parts
+
+
+def agglomerate(labels: np.ndarray) -> Group:
+    """The regions of a label map, joined pair by pair to compact groups (Ward's rule on their centres)."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.ndimage import center_of_mass
+
+    numbers = np.arange(int(labels.max()) + 1)
+    centres = np.array(center_of_mass(np.ones_like(labels), labels, numbers))
+    made: list[Group] = [Block(torch.tensor([[number]])) for number in numbers]
+    for first, second, _, _ in linkage(centres, "ward") if len(numbers) > 1 else []:
+        parts = made[int(first)], made[int(second)]
+        made.append(Union(torch.cat([each.members for each in parts]), parts))
+    return made[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    """A group that joins `context`, bool `(d,)`: what it adds there, worth `after` − `before`, counts `weight`."""
+
+    group: Group
+    context: Tensor
+    before: float
+    after: float
+    weight: float
+
+    @property
+    def contribution(self) -> float:
+        return self.weight * (self.after - self.before)
+
+    def halved(self) -> Tensor:
+        """The two coalitions to ask, `(2, d)`: one half has joined, or the other."""
+        return torch.stack([self.context.index_fill(0, half.members, 1) for half in self.group.halves()])
+
+    def split(self, coalitions: Tensor, worth: Sequence[float]) -> Iterator[_Open]:
+        """Each half joins before the other, and after it; `worth` is that of the two of `halved`."""
+        for own, half in enumerate(self.group.halves()):
+            yield _Open(half, self.context, self.before, worth[own], self.weight / 2)
+            yield _Open(half, coalitions[1 - own], worth[1 - own], self.after, self.weight / 2)
+
+
+def owen_values(game: Game, root: Group, samples: int, width: int = WIDTH) -> Shares:
+    """Owen values of the groups within `root`, asking at most `samples` coalitions, where the differences are largest.
+
+    What a group adds that was not split for want of samples is spread evenly over its members. Source: Owen 1977,
+    for nested groups Winter 1989; order of splitting as in shap's PartitionExplainer, which splits five at once.
+
+    Raises:
+        UsageError: `samples` are too few for a single split.
+    """
+    if samples < FEWEST:
+        raise UsageError(f"samples={samples} is too few to halve the picture even once; give at least {FEWEST}")
+    players = len(root.members)
+    empty, whole = ends(game, players).tolist()
+    values = torch.zeros(players, dtype=torch.float64)
+    waiting: list[tuple[float, int, _Open]] = []
+    number = count()
+
+    def enter(found: _Open) -> None:
+        if len(found.group.members) == 1:
+            _credit(values, found)
+        else:
+            heapq.heappush(waiting, (-abs(found.contribution), next(number), found))
+
+    enter(_Open(root, torch.zeros(players, dtype=torch.bool), empty, whole, 1.0))
+    left = (samples - 2) // 2
+    while waiting and left > 0:
+        chosen = [heapq.heappop(waiting)[-1] for _ in range(min(width, left, len(waiting)))]
+        left -= len(chosen)
+        coalitions = torch.stack([each.halved() for each in chosen])
+        worth = game(coalitions.flatten(0, 1)).unflatten(0, (-1, 2)).tolist()
+        for each, asked, answers in zip(chosen, coalitions, worth, strict=True):
+            for found in each.split(asked, answers):
+                enter(found)
+    for _, _, unsplit in waiting:
+        _credit(values, unsplit)
+    return Shares(values, empty)
+
+
+def _credit(values: Tensor, found: _Open) -> None:
+    members = found.group.members
+    values[members] += found.contribution / len(members)

@@ -13,7 +13,7 @@ from seewhy.core.progress import Progress
 from seewhy.engines import Fill, MaskedForward
 from seewhy.images import Image
 from seewhy.methods import Explanation
-from seewhy.methods.map_method import in_chunks, probability
+from seewhy.methods.task import in_chunks, probability
 from seewhy.metrics.ordering import Hiding, draw_ties, keep_of, pixel_ranks
 from seewhy.models import Classifier
 

@@ -39,7 +39,7 @@ def fraction_of_maximum(values: np.ndarray, fraction: float) -> np.ndarray:
 
 def otsu_area(values: np.ndarray) -> np.ndarray:
     """Bool `(h, w)`: the evidence above Otsu's threshold, found on 256 levels."""
-    from seewhy.methods.sise import otsu
+    from seewhy.methods.score_cam import otsu
 
     return otsu(torch.from_numpy(soft_mask(values))).numpy()
 

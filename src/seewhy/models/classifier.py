@@ -19,7 +19,7 @@ from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, evaluating, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, head_layer, layers_of
-from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -49,6 +49,7 @@ class Classifier:
     given_categories: Categories | None = None
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
+    given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
 
     @classmethod
     def from_module(
@@ -58,12 +59,23 @@ class Classifier:
         categories: Sequence[str] | Categories | None = None,
         name: str | None = None,
     ) -> Classifier:
-        """Wrap any network; without more, 224 px of the whole picture, ImageNet statistics and numbered classes."""
+        """Wrap any network.
+
+        Args:
+            module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
+            preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
+                convolution takes one channel.
+            categories: class names in the order of the scores; numbered without them.
+            name: what reports call it; the name of its class without it.
+
+        Raises:
+            UsageError: `module` is no network.
+        """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
         if categories is not None and not isinstance(categories, Categories):
             categories = Categories(tuple(categories))
-        return cls(module, preprocessing or Preprocessing(), categories, name or type(module).__name__)
+        return cls(module, preprocessing or _usual_preprocessing(module), categories, name or type(module).__name__)
 
     @property
     def device(self) -> torch.device:
@@ -76,7 +88,7 @@ class Classifier:
         return self._anchor.dtype
 
     def preprocess(self, images: Sequence[Image]) -> Tensor:
-        """Network input `(N, 3, h, w)`, on the network's device in its dtype."""
+        """Network input `(N, C, h, w)`, on the network's device in its dtype."""
         pixels = self.preprocessing.pixels(list(images)).to(self.device, self.dtype)
         return self.preprocessing.normalize(pixels)
 
@@ -127,7 +139,7 @@ class Classifier:
         return [Prediction(index, self.categories[index], value) for index, value in ordered]
 
     def embed(self, x: Tensor) -> Tensor:
-        """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, 3, h, w)`."""
+        """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
         return self._features(x, gradients=False)[0]
 
     def embed_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,6 +170,8 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
+        if self.given_layer:
+            return self.given_layer
         candidates = default_candidates(self.layers)
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             features = self._probe_features()
@@ -235,7 +249,8 @@ class Classifier:
     def probe(self) -> Tensor:
         """One network input to try things on, always the same."""
         # Noise, not zeros: on a flat picture whole layers of a ReLU network may be dead.
-        noise = torch.randn((1, 3, *self.preprocessing.size), generator=torch.Generator().manual_seed(0))
+        shape = (1, self.preprocessing.channels, *self.preprocessing.size)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
     def _features(self, x: Tensor, *, gradients: bool) -> tuple[Tensor, Tensor]:
@@ -255,6 +270,12 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
+
+
+def _usual_preprocessing(module: nn.Module) -> Preprocessing:
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    grey = first is not None and first.in_channels == 1
+    return Preprocessing(mean=GREY_MEAN, std=GREY_STD) if grey else Preprocessing()
 
 
 def find_logits(output: Any) -> Tensor:

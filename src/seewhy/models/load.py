@@ -99,6 +99,13 @@ def list_models() -> list[str]:
     return [f"{prefix}:{name}" for prefix, source in SOURCES.items() for name in source.names() or ()]
 
 
+def absolute_name(model: str) -> str:
+    """The model's name, so that it means the same in whatever folder it is loaded again."""
+    prefix, _, rest = model.partition(":")
+    is_path = prefix in SOURCES and SOURCES[prefix].is_path
+    return f"{prefix}:{Path(rest).expanduser().resolve()}" if is_path else model
+
+
 def architecture_of(model: str, classifier: Classifier) -> Architecture:
     """How a card names the network of the classifier that `load(model)` gave.
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+GREY_MEAN, GREY_STD = (0.449,), (0.226,)  # of ImageNet's photos in grey
+MODES = {1: "L", 3: "RGB"}
 LONGEST = 16384  # pixels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -26,19 +28,25 @@ class Preprocessing:
     """Resize, crop and normalise.
 
     `size` is the (height, width) the network sees. With `resize`, the short side is scaled to it and the centre is
-    cut out; without, the whole picture is scaled to `size`, whatever its proportions.
+    cut out; without, the whole picture is scaled to `size`, whatever its proportions. `mean` and `std` have a number
+    for each channel in [0, 1]: three for RGB, one for grey.
     """
 
     size: tuple[int, int] = (224, 224)
     resize: int | None = None
     interpolation: Interpolation = "bilinear"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
     def __post_init__(self) -> None:
         problem = next(self._problems(), None)
         if problem:
             raise ModelError(f"preprocessing: {problem}")
+
+    @property
+    def channels(self) -> int:
+        """How many the network takes."""
+        return len(self.mean)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Preprocessing:
@@ -77,11 +85,21 @@ class Preprocessing:
         return image.to_pil().resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
-        """What the network sees, before normalising: float32 `(N, 3, h, w)` in [0, 1] on the CPU."""
+        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey.
+
+        Raises:
+            ModelError: the network takes neither one channel nor three.
+        """
         import torch
 
-        seen = np.stack([np.asarray(self._seen(image)) for image in images])
-        return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        if self.channels not in MODES:
+            raise ModelError(
+                f"pictures are grey or RGB, and the network takes {self.channels} channels; explain its inputs as "
+                "tensors, by seewhy.attribute"
+            )
+        mode = MODES[self.channels]
+        seen = np.stack([np.asarray(self._seen(image).convert(mode)) for image in images])
+        return torch.from_numpy(seen).view(*seen.shape[:3], -1).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
@@ -89,10 +107,16 @@ class Preprocessing:
         return np.asarray(self._seen(drawn))[..., 0] > 127
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """`(N, 3, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
-        mean = pixels.new_tensor(self.mean).view(1, 3, 1, 1)
-        std = pixels.new_tensor(self.std).view(1, 3, 1, 1)
+        """`(N, C, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
+        mean = pixels.new_tensor(self.mean).view(1, -1, 1, 1)
+        std = pixels.new_tensor(self.std).view(1, -1, 1, 1)
         return (pixels - mean) / std
+
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        """Network input `(N, 3, h, w)` back to [0, 1]: the reverse of `normalize`."""
+        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
+        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        return inputs * std + mean
 
     def _problems(self) -> Iterator[str]:
         if not _are(self.size, int, 2) or min(self.size) < 1:
@@ -104,8 +128,12 @@ class Preprocessing:
             )
         if self.interpolation not in get_args(Interpolation):
             yield f"interpolation is one of {', '.join(get_args(Interpolation))}, not {self.interpolation!r}"
-        if not _are(self.mean, float, 3) or not _are(self.std, float, 3) or 0 in self.std:
-            yield f"mean and std are three numbers each, for channels in [0, 1], not {self.mean!r} and {self.std!r}"
+        count = len(self.std) if isinstance(self.std, tuple) else 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not count or not _are(self.mean, float, count) or not _are(self.std, float, count) or 0 in self.std:
+            yield (
+                "mean and std are a number for each channel in [0, 1], three for RGB and one for grey, not "
+                f"{self.mean!r} and {self.std!r}"
+            )
 
     def _seen(self, image: Image) -> PILImage.Image:
         resized = self.resized(image)

@@ -16,8 +16,8 @@ from seewhy.core.names import nearest
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Categories, Target
+from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
-from seewhy.network.words import Said, United, unite
 
 TOP, EXAMPLES = 5, 3
 SURE = 0.05  # p below which a trend is told from chance

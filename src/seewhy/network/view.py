@@ -16,8 +16,7 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.cam_method import enlarge
-from seewhy.methods.map_method import probability, unit
+from seewhy.methods.task import enlarge, probability, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.network.clustering import (
     Clustering,
@@ -208,7 +207,7 @@ def effects(
         return [], 0
     engine = MaskedForward(classifier, image, BASELINE, generator=generator, progress=progress)
     engine.expected = engine.forwards + 2 * len(maps)
-    masks = torch.cat([unit(enlarge(torch.from_numpy(each)[None], classifier)) for each in maps])
+    masks = torch.cat([unit(enlarge(torch.from_numpy(each)[None], classifier.preprocessing.size)) for each in maps])
     logits = engine.maps(torch.cat([1 - masks, masks]))
     hidden, shown = probability(logits, target).view(2, -1).tolist()
     return [Effect(*pair) for pair in zip(hidden, shown, strict=True)], engine.forwards

@@ -172,7 +172,7 @@ class _Player:
         return choices[self.chance.integers(len(choices))]
 
 
-def _rounds(store: Store) -> Sequence[Row[tuple[int, str, str, int]]]:
+def _rounds(store: Store) -> Sequence[Row[int, str, str, int]]:
     wanted = select(RoundRow.id, RoundRow.true_class, RoundRow.layer, RoundRow.cluster).where(RoundRow.simulated)
     with store.reading() as session:
         return session.execute(wanted).all()

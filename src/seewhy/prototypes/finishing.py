@@ -99,7 +99,7 @@ def solve(head: PrototypeHead, bank: FeatureBank, patches: list[Patch]) -> list[
     similarities = head.similarity(nearest_of(head, features))
     while True:
         found = solve_last_layer(similarities, labels, head.owners, classes)
-        head.weights, head.bias = (each.to(similarities) for each in found)
+        head.set_last(*found)
         own = torch.where(own_class(head.owners, classes), head.weights, -1)
         stays = own.amax(0) > 0
         for label in head.owners.unique().tolist():

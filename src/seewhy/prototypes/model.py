@@ -35,7 +35,9 @@ class PrototypeModel:
     @cached_property
     def classifier(self) -> Classifier:
         """The same network as any other classifier, for every method of seewhy."""
-        return Classifier.from_module(self.network, self.preprocessing, Categories(self.classes), self.name)
+        # A cosine does not depend on the length of a patch, so that Grad-CAM is zero in the layers right before it.
+        layer = f"backbone.module.{self.network.backbone.layer}"
+        return Classifier(self.network, self.preprocessing, Categories(self.classes), self.name, given_layer=layer)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ Measure: TypeAlias = Literal["cosine", "log-distance"]
 
 EPSILON = 1e-4  # of the logarithm: the largest similarity is log(1 / EPSILON) = 9.2
 COSINE_SCALE = 10.0  # cosines differ by tenths, logits by units
-AGAINST = -0.5  # a prototype's weight for the classes of others, before it is solved for
+OFF_CLASS = -0.5  # a prototype's weight for the classes of others, before it is solved for
 
 
 class Backbone(nn.Module):
@@ -74,13 +74,11 @@ class PrototypeHead(nn.Module):
     Attributes:
         prototypes: `(J, D)`.
         owners: `(J,)`, the class that each prototype stands for.
-        weights: `(K, J)`, points that a class gets for each unit of similarity.
-        bias: `(K,)`, points that it has from the start.
+        last: the linear layer from similarities to scores. Its weights `(K, J)` are the points that a class gets for
+            each unit of similarity, its bias `(K,)` those that it has from the start.
     """
 
     owners: Tensor
-    weights: Tensor
-    bias: Tensor
 
     def __init__(self, features: int, owners: Sequence[int], classes: int, size: int, measure: Measure) -> None:
         super().__init__()
@@ -88,12 +86,11 @@ class PrototypeHead(nn.Module):
         self.add_on = nn.Sequential(nn.Conv2d(features, size, 1), nn.ReLU(), nn.Conv2d(size, size, 1))
         self.prototypes = nn.Parameter(torch.rand(len(owners), size))
         self.register_buffer("owners", torch.tensor(owners))
-        self.register_buffer("weights", self._first_weights(classes))
-        self.register_buffer("bias", torch.zeros(classes))
         for layer in self.add_on:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+        self.set_last(self._first_weights(classes), torch.zeros(classes))
 
     def patches(self, features: Tensor) -> Tensor:
         """What prototypes are compared with, `(N, D, h, w)`: of length 1, or between 0 and 1."""
@@ -114,7 +111,7 @@ class PrototypeHead(nn.Module):
 
     def score(self, similarities: Tensor) -> Tensor:
         """Class scores `(N, K)` of the best similarity to each prototype, `(N, J)`."""
-        return similarities @ self.weights.T + self.bias
+        return self.last(similarities)
 
     def forward(self, features: Tensor) -> Tensor:
         """Class scores `(N, K)`."""
@@ -125,14 +122,30 @@ class PrototypeHead(nn.Module):
         """The prototypes as they are compared, `(J, D)`: of length 1 where the similarity is a cosine."""
         return functional.normalize(self.prototypes) if self.measure == "cosine" else self.prototypes
 
+    @property
+    def weights(self) -> Tensor:
+        """`(K, J)`, see `last`."""
+        return self.last.weight.detach()
+
+    @property
+    def bias(self) -> Tensor:
+        """`(K,)`, see `last`."""
+        return self.last.bias.detach()
+
+    def set_last(self, weights: Tensor, bias: Tensor) -> None:
+        """Put these, `(K, J)` and `(K,)`, in the place of the last layer."""
+        self.last = nn.Linear(weights.shape[1], weights.shape[0], device="meta")
+        self.last.weight, self.last.bias = (nn.Parameter(each.to(self.prototypes)) for each in (weights, bias))
+
     def keep(self, which: Tensor) -> None:
         """Drop the prototypes where `which`, bool `(J,)`, is false."""
         self.prototypes = nn.Parameter(self.prototypes.detach()[which])
-        self.owners, self.weights = self.owners[which], self.weights[:, which]
+        self.owners = self.owners[which]
+        self.set_last(self.weights[:, which], self.bias)
 
     def _first_weights(self, classes: int) -> Tensor:
         mine = own_class(self.owners, classes)
-        weights = torch.where(mine, 1.0, AGAINST)
+        weights = torch.where(mine, 1.0, OFF_CLASS)
         # A class's prototypes speak together, however many there are.
         return weights * COSINE_SCALE / mine.sum(1, keepdim=True) if self.measure == "cosine" else weights
 

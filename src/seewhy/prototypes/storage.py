@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ def open_classifier(folder: Path) -> Classifier:
     Raises:
         ModelError: as `load_prototypes`.
     """
-    return replace(load_prototypes(folder, device="cpu").classifier, name=f"file:{folder.name}")
+    return load_prototypes(folder, device="cpu").classifier
 
 
 def read_prototype_card(folder: Path) -> dict[str, Any]:
@@ -115,8 +114,7 @@ def _patch_name(number: int) -> str:
 
 
 def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
-    # Before 0.2 the backbone's tensors were called trunk.….
-    tensors = {re.sub(r"^trunk\.", "backbone.", name): each for name, each in read_card(folder).weights().items()}
+    tensors = {_tensor_name(name): tensor for name, tensor in read_card(folder, KIND).weights().items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
     module = build(Architecture(about["architecture"], about["options"]), len(classes))
@@ -128,7 +126,13 @@ def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
     load_weights(network, tensors, WEIGHTS)
     prototypes = tuple(_prototype(folder, number, row) for number, row in enumerate(card["prototypes"]))
     diagnosis = Diagnosis.from_dict(card["diagnosis"])
-    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"prototypes:{folder.name}")
+    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"file:{folder.name}")
+
+
+def _tensor_name(name: str) -> str:
+    """Today's name of a tensor; before 0.2 some had others."""
+    older = {"head.weights": "head.last.weight", "head.bias": "head.last.bias"}
+    return older.get(name) or re.sub(r"^trunk\.", "backbone.", name)
 
 
 def _prototype(folder: Path, number: int, row: Mapping[str, Any]) -> Prototype:

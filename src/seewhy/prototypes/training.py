@@ -6,13 +6,14 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import BadImage, UsageError
+from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.prototypes.explaining import peak_box
@@ -25,8 +26,7 @@ from seewhy.train.finetune import predict
 from seewhy.train.loop import Record, seed_of
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
+class Trained(NamedTuple):
     """A prototype network, and how it came to be: records by stage."""
 
     model: PrototypeModel
@@ -35,15 +35,20 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class PrototypeRun:
-    """A training from a folder of pictures to a folder that holds the model, usable or not."""
+    """A training from a folder of pictures to a folder that holds the model, usable or not.
+
+    `pictures` counts those of each part, `history` holds the records of each stage, `failures` are pictures that could
+    not be opened.
+    """
 
     out: Path
     backbone: str
     recipe: Recipe
     pictures: Mapping[str, int]
-    trained: Trained
+    model: PrototypeModel
+    history: Mapping[str, Sequence[Record]]
     notes: Sequence[str] = ()
-    failures: Sequence[tuple[str, BadImage]] = ()
+    failures: Sequence[Outcome[Any]] = ()
 
 
 def train_prototypes(

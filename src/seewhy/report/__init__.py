@@ -1,11 +1,9 @@
 """Results as pages: one self-contained HTML file each, for people who were not there."""
 
-from seewhy.report.cases import write_counterfactual_report, write_twins_report
 from seewhy.report.compare import write_compare_report
 from seewhy.report.evaluate import evaluate_charts, evaluate_page
 from seewhy.report.explain import ExplainReport
 from seewhy.report.network import write_network_report
-from seewhy.report.prototypes import write_prototype_explanations_report, write_prototypes_report
 from seewhy.report.study import write_study_report
 from seewhy.report.train import train_charts, train_page
 
@@ -16,10 +14,6 @@ __all__ = [
     "train_charts",
     "train_page",
     "write_compare_report",
-    "write_counterfactual_report",
     "write_network_report",
-    "write_prototype_explanations_report",
-    "write_prototypes_report",
     "write_study_report",
-    "write_twins_report",
 ]

@@ -13,9 +13,8 @@ from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, bars_svg, fit, percent, weight_bars_svg
-from seewhy.methods import Explanation
+from seewhy.methods import Explanation, method_info
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
-from seewhy.methods.registry import method_info
 from seewhy.models import Prediction
 from seewhy.report.page import Picture, embed, embed_photo, render, render_macro, scale_bar, thumbnail, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed

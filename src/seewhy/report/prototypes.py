@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -14,78 +13,44 @@ from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
-from seewhy.report.page import Picture, embed, write_page
+from seewhy.report.evaluate import MOST_CLASSES
+from seewhy.report.page import embed, render
 from seewhy.report.words import counted, listed, number
 
-FEW_CLASSES = 25
 SHOWN_MATCHES, SHOWN_CLASSES = 6, 5
 LARGE = 480
 
 
-@dataclass(frozen=True)
-class Learned:
-    """One prototype as it stands in the gallery."""
-
-    picture: Picture
-    words: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A place in a photo, the patch that it looks like, and the points."""
-
-    place: Picture
-    patch: Picture
-    words: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One photo with its best matches, and how its classes' points add up."""
-
-    name: str
-    label: str
-    photo: Picture
-    pairs: Sequence[Pair]
-    rest: str
-    sums: Sequence[tuple[str, str, str, str, str]]
-
-
-def write_prototypes_report(run: PrototypeRun) -> Path:
-    """Write `report.html` into the folder of the prototypes; returns its path."""
-    model = run.trained.model
+def prototypes_page(run: PrototypeRun) -> str:
+    """What was learned, whether it may be used, and how it was trained."""
+    model = run.model
     found = model.diagnosis
-    return write_page(
-        run.out / "report.html",
+    few = len(found.classes) <= MOST_CLASSES
+    return render(
         "prototypes-train.html",
         title=f"Prototypes of {listed(model.classes) if len(model.classes) < 6 else f'{len(model.classes)} classes'}",
         lead=_lead(found, model),
         usable=found.usable,
         reasons=found.reasons,
         gate=_gate(found),
-        confusion=_confusion(found),
-        predictions=list(found.predictions.items()),
-        gallery=[(name, _learned(model, label)) for label, name in enumerate(model.classes)],
+        confusion=Markup(confusion_svg(np.array(found.confusion), found.classes)) if few else None,  # noqa: S704 - escapes
+        gallery=_gallery(model),
         pushed=found.pushed,
-        state=_state(run),
+        state=_state(found),
         charts=_charts(run),
         recipe=_recipe(run),
         notes=run.notes,
-        failures=[Outcome(path, error=error) for path, error in run.failures],
+        failures=run.failures,
         out=run.out,
     )
 
 
-def write_prototype_explanations_report(
-    folder: Path, found: Sequence[PrototypeExplanation], failures: Sequence[Outcome] = ()
-) -> Path:
-    """Write `folder/report.html`; returns its path."""
-    model = found[0].model
+def prototype_explanations_page(
+    found: Sequence[PrototypeExplanation], model: PrototypeModel, failures: Sequence[Outcome[Any]] = ()
+) -> str:
+    """What in each photo looks like which prototype, and how the points add up."""
     refused = "" if model.diagnosis.usable else "These prototypes did not pass the gate: do not rely on them. "
-    return write_page(
-        folder / "report.html",
+    return render(
         "prototypes-explain.html",
         title="This looks like that",
         lead=(
@@ -93,9 +58,8 @@ def write_prototype_explanations_report(
             "Each similarity gives points to a class; the class with most points wins."
         ),
         photos=[_explained(each) for each in found],
-        gallery=[(name, _learned(model, label)) for label, name in enumerate(model.classes)],
+        gallery=_gallery(model),
         accuracy=f"{model.diagnosis.accuracy:.1%}",
-        usable=model.diagnosis.usable,
         reasons=model.diagnosis.reasons,
         failures=failures,
     )
@@ -113,51 +77,44 @@ def _lead(found: Diagnosis, model: PrototypeModel) -> str:
 def _gate(found: Diagnosis) -> list[tuple[str, str, str, bool]]:
     """What the gate asks, what it wants, what it found, and whether that passes."""
     floor = found.backbone_accuracy - MOST_LOST
-    rows = [
-        (
-            "Nearer to pictures of their own class",
-            f"below {number(found.separation, 2)}",
-            number(found.cluster, 2),
-            found.pushed,
+    cluster, separation = number(found.cluster, 2), number(found.separation, 2)
+    enough = found.accuracy >= floor - 1e-9
+    return [
+        ("Nearer to pictures of their own class", f"below {separation}", cluster, found.pushed),
+        ("Accuracy on validation pictures", f"{max(floor, 0):.1%} or more", f"{found.accuracy:.1%}", enough),
+        *(
+            (
+                f"Pictures of {name} that are found",
+                f"{WORST_RECALL:.0%} or more",
+                f"{recall:.1%}",
+                recall >= WORST_RECALL,
+            )
+            for name, recall in found.recalls.items()
         ),
-        (
-            "Accuracy on validation pictures",
-            f"{max(floor, 0):.1%} or more",
-            f"{found.accuracy:.1%}",
-            found.accuracy >= floor - 1e-9,
-        ),
-    ]
-    return rows + [
-        (f"Pictures of {name} that are found", f"{WORST_RECALL:.0%} or more", f"{recall:.1%}", recall >= WORST_RECALL)
-        for name, recall in found.recalls.items()
     ]
 
 
-def _confusion(found: Diagnosis) -> Markup | None:
-    if len(found.classes) > FEW_CLASSES:
-        return None
-    return Markup(confusion_svg(np.array(found.confusion), found.classes))  # noqa: S704 - escapes names
+def _gallery(model: PrototypeModel) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The prototypes of each class, those with the largest weight first."""
+    return [(name, _learned(model, label)) for label, name in enumerate(model.classes)]
 
 
-def _learned(model: PrototypeModel, label: int) -> list[Learned]:
-    """The prototypes of a class, those with the largest weight first."""
+def _learned(model: PrototypeModel, label: int) -> list[dict[str, Any]]:
     weights = model.network.head.weights[label].tolist()
     mine = [index for index, each in enumerate(model.prototypes) if each.label == label and each.picture]
-    return [
-        Learned(
-            embed(
-                prototype_picture(model.prototypes[index]),
-                f"{model.prototypes[index].source}, with a box round the patch that prototype {index} is",
-            ),
-            f"weight {weights[index]:.2f}, first in {counted(model.diagnosis.usage[index], 'validation picture')}",
-            model.prototypes[index].source,
-        )
-        for index in sorted(mine, key=lambda index: -weights[index])
-    ]
+    found: list[dict[str, Any]] = []
+    for index in sorted(mine, key=lambda index: -weights[index]):
+        prototype, used = model.prototypes[index], counted(model.diagnosis.usage[index], "validation picture")
+        alt = f"{prototype.source}, with a box round the patch that prototype {index} is"
+        found.append({
+            "picture": embed(prototype_picture(prototype), alt),
+            "words": f"weight {weights[index]:.2f}, first in {used}",
+            "source": prototype.source,
+        })  # fmt: skip
+    return found
 
 
-def _state(run: PrototypeRun) -> dict[str, str]:
-    found = run.trained.model.diagnosis
+def _state(found: Diagnosis) -> dict[str, str]:
     similarity = {
         f"Mean similarity to prototypes of {name}": "; ".join(
             f"{number(value, 2)} in pictures of {true}"
@@ -177,8 +134,8 @@ def _state(run: PrototypeRun) -> dict[str, str]:
 
 
 def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
-    stages = {name: len(records) for name, records in run.trained.history.items() if records}
-    records = [record for each in run.trained.history.values() for record in each]
+    stages = {name: len(records) for name, records in run.history.items() if records}
+    records = [record for each in run.history.values() for record in each]
     if not records:
         return []
     shown = (
@@ -191,26 +148,20 @@ def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
         ("Accuracy", "Before the last layer is solved for.", {"validation pictures": "validation_accuracy"}, 1.0),
     )
     return [
-        (
-            title,
-            words,
-            Markup(  # noqa: S704 - epochs_svg escapes names
-                epochs_svg(
-                    {name: [record[key] for record in records] for name, key in curves.items()},
-                    across="tenths of a stage",
-                    stages=stages,
-                    top=top,
-                )
-            ),
-        )
+        (title, words, Markup(epochs_svg(  # noqa: S704 - epochs_svg escapes names
+            {name: [record[key] for record in records] for name, key in curves.items()},
+            across="tenths of a stage",
+            stages=stages,
+            top=top,
+        )))
         for title, words, curves, top in shown
-    ]
+    ]  # fmt: skip
 
 
 def _recipe(run: PrototypeRun) -> dict[str, str]:
     recipe = run.recipe
     return {
-        "Backbone": f"{run.backbone}, up to {run.trained.model.network.backbone.layer}",
+        "Backbone": f"{run.backbone}, up to {run.model.network.backbone.layer}",
         "Pictures": ", ".join(f"{count:,} for {part}" for part, count in run.pictures.items()),
         "Prototypes": f"{recipe.per_class} of each class, compared by {recipe.measure}",
         "Start": "patches that tell the classes apart, by k-means" if recipe.probe_steps else "anywhere",
@@ -220,29 +171,32 @@ def _recipe(run: PrototypeRun) -> dict[str, str]:
     }
 
 
-def _explained(found: PrototypeExplanation) -> Explained:
+def _explained(found: PrototypeExplanation) -> dict[str, Any]:
+    """One photo with its best matches, and how its classes' points add up."""
     best = found.predictions[0]
     matches = [each for each in found.matches(best.index) if each.prototype.picture]
     rest = matches[SHOWN_MATCHES:]
-    points = sum(match.points for match in rest)
-    return Explained(
-        found.image.name,
-        f"{best.name} ({best.probability:.1%})",
-        embed(photo(found.image.pixels, found.view, longest=LARGE), f"The photo {found.image.name}"),
-        [_pair(found, match) for match in matches[:SHOWN_MATCHES]],
-        f"{counted(len(rest), 'more prototype')} of {best.name}: {number(points, 2)} points" if rest else "",
-        [_sum(found, each.index, each.name, each.probability) for each in found.predictions[:SHOWN_CLASSES]],
-    )
+    points = number(sum(match.points for match in rest), 2)
+    return {
+        "name": found.image.name,
+        "label": f"{best.name} ({best.probability:.1%})",
+        "photo": embed(photo(found.image.pixels, found.view, longest=LARGE), f"The photo {found.image.name}"),
+        "pairs": [_pair(found, match) for match in matches[:SHOWN_MATCHES]],
+        "rest": f"{counted(len(rest), 'more prototype')} of {best.name}: {points} points" if rest else "",
+        "sums": [_sum(found, each.index, each.name, each.probability) for each in found.predictions[:SHOWN_CLASSES]],
+    }
 
 
-def _pair(found: PrototypeExplanation, match: Match) -> Pair:
-    source = match.prototype.source
-    return Pair(
-        embed(place_picture(found, match), f"{found.image.name}, with a box round the place that is most alike"),
-        embed(prototype_picture(match.prototype), f"{source}, a training picture, with a box round the patch"),
-        match.words,
-        source,
-    )
+def _pair(found: PrototypeExplanation, match: Match) -> dict[str, Any]:
+    """A place in a photo, the patch that it looks like, and the points."""
+    source, name = match.prototype.source, found.image.name
+    patch = prototype_picture(match.prototype)
+    return {
+        "place": embed(place_picture(found, match), f"{name}, with a box round the place that is most alike"),
+        "patch": embed(patch, f"{source}, a training picture, with a box round the patch"),
+        "words": match.words,
+        "source": source,
+    }
 
 
 def _sum(found: PrototypeExplanation, label: int, name: str, probability: float) -> tuple[str, str, str, str, str]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from seewhy.draw import percent
 from seewhy.methods import Cost, Explanation, MethodInfo
+from seewhy.methods.evidence import sure
 from seewhy.methods.pictures import is_blurred
-from seewhy.methods.ranking import sure
 
 CHECKS = {
     "completeness_gap": "The areas add up to the score but for {:.1%} of it.",

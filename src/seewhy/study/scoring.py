@@ -13,7 +13,7 @@ import torch
 
 from seewhy.images import Entry, Folder, Image, Mask
 from seewhy.methods import Explanation, Method
-from seewhy.methods.assemble import describe
+from seewhy.methods.method import describe
 from seewhy.metrics import Metric, Score, Subject
 from seewhy.metrics.cells import reduced, sees_cells
 from seewhy.models import Classifier, Target, load

@@ -38,9 +38,14 @@ def picture_rows(parts: Parts) -> list[dict[str, str]]:
     ]
 
 
-def trained_pictures(folder: Path) -> frozenset[str]:
-    """The content hashes of the pictures that the classifier in `folder` has learned from; none where it is unknown."""
+def trained_rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of the pictures that the model in `folder` has learned from; none where it is unknown."""
     path = folder / PICTURES
     if not path.is_file():
-        return frozenset()
-    return frozenset(row["sha256"] for row in json.loads(path.read_text("utf-8")) if row["part"] == "train")
+        return []
+    return [row for row in json.loads(path.read_text("utf-8")) if row["part"] == "train"]
+
+
+def trained_pictures(folder: Path) -> frozenset[str]:
+    """The content hashes of the pictures that the model in `folder` has learned from; none where it is unknown."""
+    return frozenset(row["sha256"] for row in trained_rows(folder))

@@ -3,6 +3,8 @@
 from seewhy.verbs.best import BEST, best_method
 from seewhy.verbs.cases import (
     Cases,
+    CounterfactualsResult,
+    TwinsResult,
     ask_each,
     build_cases,
     classifier_of_cases,
@@ -17,16 +19,10 @@ from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 from seewhy.verbs.predict import predict_each
-from seewhy.verbs.prototypes import (
-    explain_prototypes,
-    prototype_rows,
-    save_prototype_explanations,
-    train_prototypes_on,
-)
+from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
 from seewhy.verbs.request import Request
-from seewhy.verbs.result import Result
+from seewhy.verbs.result import PhotoResults, Result
 from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
-from seewhy.verbs.saving_cases import counterfactual_values, save_counterfactuals, save_twins, twins_values
 from seewhy.verbs.studies import find_studies, open_study
 from seewhy.verbs.study import STUDY_METHODS, study
 from seewhy.verbs.train import TrainResult, train
@@ -36,20 +32,24 @@ __all__ = [
     "STUDY_METHODS",
     "Cases",
     "Contest",
+    "CounterfactualsResult",
     "EvaluateResult",
     "ExplanationWriter",
     "Explanations",
     "NetworkRequest",
+    "PhotoResults",
+    "PrototypeExplanations",
+    "PrototypeTraining",
     "Request",
     "Result",
     "TrainResult",
+    "TwinsResult",
     "ask_each",
     "best_method",
     "build_cases",
     "classifier_of_cases",
     "compare",
     "comparison_rows",
-    "counterfactual_values",
     "evaluate",
     "explain",
     "explain_each",
@@ -63,16 +63,11 @@ __all__ = [
     "open_each",
     "open_study",
     "predict_each",
-    "prototype_rows",
     "save_comparison",
-    "save_counterfactuals",
     "save_explanations",
-    "save_prototype_explanations",
-    "save_twins",
     "study",
     "train",
     "train_prototypes_on",
-    "twins_values",
     "view_masks",
     "write_explanations",
 ]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image as Pillow
 
 from seewhy import cases
 from seewhy.cases.base import About, CaseBase, read_about
 from seewhy.cases.building import Built
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.embedders import Embedder, find_embedder
-from seewhy.cases.twins import Twins, twins_beside
-from seewhy.core.outcome import Outcome
+from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
+from seewhy.cases.queries import Case, Copy
+from seewhy.cases.twins import Twin, Twins, twins_beside
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import SeewhyError
-from seewhy.images import Folder, Image
+from seewhy.images import Folder, Image, open_image
 from seewhy.models import Classifier
+from seewhy.report.cases import counterfactuals_page, twins_page
+from seewhy.verbs.result import PhotoResults
 
 T = TypeVar("T")
 
@@ -109,15 +115,188 @@ def find_counterfactuals(
 
 
 def ask_each(
-    images: Mapping[Path, Image], ask: Callable[[Image], T], progress: Progress = silent
-) -> tuple[list[T], list[Outcome]]:
-    """What `ask` answers to each picture, and what went wrong with others."""
-    found: list[T] = []
-    failures: list[Outcome] = []
-    for done, (path, image) in enumerate(images.items(), start=1):
-        try:
-            found.append(ask(image))
-        except SeewhyError as error:
-            failures.append(Outcome(str(path), error=error))
-        progress(done, len(images), "pictures")
-    return found, failures
+    sources: Sequence[str | Path], ask: Callable[[Image], T], progress: Progress = silent
+) -> tuple[list[T], list[Outcome[T]]]:
+    """What `ask` answers to the picture of each source, and what went wrong with others."""
+    outcomes: list[Outcome[T]] = []
+    for done, source in enumerate(sources, start=1):
+        outcomes.append(attempt(source, lambda source=source: ask(open_image(source))))
+        progress(done, len(sources), "pictures")
+    return [each.value for each in outcomes if each.value is not None], [each for each in outcomes if each.error]
+
+
+# --- Results ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class TwinsResult(PhotoResults[Twins]):
+    """The twins of photos in the base `about`."""
+
+    found: Sequence[Twins]
+    about: About
+    failures: Sequence[Outcome[Any]] = ()
+
+    def values(self, each: Twins) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        beside = each.beside
+        return {
+            **_head(each, self.about),
+            **_twin_list(each),
+            "vote": [vote._asdict() for vote in each.vote],
+            "trust": each.trust,
+            "left_out": _copies(each.left_out),
+            "beside": beside
+            and {
+                **_twin_list(beside.twins),
+                "overlap": beside.overlap,
+                "correlation": beside.correlation,
+                "candidates": beside.candidates,
+            },
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each twin."""
+        return [
+            {
+                "image": each.image.name,
+                "predicted": each.predictions[0].name,
+                "twin": twin.case.path,
+                "similarity": twin.case.similarity,
+                "twin predicted": twin.case.prediction.name,
+                "label": twin.case.label,
+            }
+            for each in self.found
+            for twin in each.twins
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return twins_page(self.found, self.about, self.failures)
+
+    def write_photo(self, each: Twins, folder: Path) -> None:
+        """Write `twins.png` and for each twin the maps of similarity."""
+        twins_panel(each).save(folder / "twins.png")
+        for number, twin in enumerate(each.twins, start=1):
+            _save_maps(twin, each.image, folder / f"twin-{number}")
+
+
+@dataclass(frozen=True, eq=False)
+class CounterfactualsResult(PhotoResults[Counterfactuals]):
+    """What would have turned the decisions about photos, by the base `about`."""
+
+    found: Sequence[Counterfactuals]
+    about: About
+    failures: Sequence[Outcome[Any]] = ()
+
+    def values(self, each: Counterfactuals) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        swap, removal = each.swap, each.removal
+        return {
+            **_head(each, self.about),
+            "embedding": each.embedding,
+            "target": each.target,
+            "unlike": each.unlike and _twin(each.unlike),
+            "like": each.like and _twin(each.like),
+            "borderline": each.borderline and _twin(each.borderline),
+            "swap": swap
+            and {
+                "layer": swap.layer,
+                "grid": [swap.height, swap.width],
+                "pairs": [{"own": list(pair.own), "other": list(pair.other)} for pair in swap.pairs],
+                "area": swap.area,
+                "prediction": asdict(swap.prediction),
+            },
+            "removal": removal
+            and {
+                "hidden": list(removal.hidden),
+                "regions": int(removal.labels.max()) + 1,
+                "area": removal.area,
+                "fill": removal.fill,
+                "prediction": asdict(removal.prediction),
+            },
+            "left_out": _copies(each.left_out),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each way to another class."""
+        return [
+            {"image": each.image.name, "predicted": each.predictions[0].name, **way}
+            for each in self.found
+            for way in _ways(each) or [{"what turns it": "nothing was found", "predicted then": None, "how": None}]
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return counterfactuals_page(self.found, self.about, self.failures)
+
+    def write_photo(self, each: Counterfactuals, folder: Path) -> None:
+        """Write the maps of similar cases, and what was swapped or hidden."""
+        for name, twin in (("unlike", each.unlike), ("like", each.like), ("borderline", each.borderline)):
+            if twin:
+                _save_maps(twin, each.image, folder / name)
+        if each.swap and each.unlike:
+            pictures = swap_pictures(each.swap, each.image, each.unlike.image)
+            for name, picture in zip(("own", "other"), pictures, strict=True):
+                Pillow.fromarray(picture).save(folder / f"swap-{name}.png")
+        if each.removal:
+            Pillow.fromarray(removal_picture(each.removal, each.image)).save(folder / "removal.png")
+            np.save(folder / "removal-regions.npy", each.removal.labels.astype(np.int32), allow_pickle=False)
+
+
+def _head(found: Twins | Counterfactuals, about: About) -> dict[str, Any]:
+    return {
+        "base": asdict(about),
+        "image": {"name": found.image.name, "sha256": found.image.sha256},
+        "predictions": [asdict(each) for each in found.predictions],
+    }
+
+
+def _twin_list(twins: Twins) -> dict[str, Any]:
+    return {
+        "embedding": twins.embedding,
+        "same_class": twins.same_class,
+        "twins": [_twin(each) for each in twins.twins],
+        "cases": twins.cases,
+    }
+
+
+def _twin(twin: Twin) -> dict[str, Any]:
+    return {**_case(twin.case), "layer": twin.maps.layer, "layer_similarity": twin.maps.similarity}
+
+
+def _case(case: Case) -> dict[str, Any]:
+    return {
+        "path": case.path,
+        "label": case.label,
+        "prediction": asdict(case.prediction),
+        "similarity": case.similarity,
+    }
+
+
+def _copies(left_out: Sequence[Copy]) -> list[dict[str, Any]]:
+    return [{**_case(each.case), "reason": each.reason} for each in left_out]
+
+
+def _ways(found: Counterfactuals) -> list[dict[str, Any]]:
+    ways: list[tuple[str, str, str]] = []
+    unlike, swap, removal = found.unlike, found.swap, found.removal
+    if unlike:
+        case = unlike.case
+        ways.append((f"being {case.path}", case.prediction.name, f"{case.similarity:.3f} alike"))
+    if swap and unlike:
+        words = f"{len(swap.pairs)} of {swap.height * swap.width} parts of {unlike.case.path}"
+        ways.append((words, swap.prediction.name, f"{swap.area:.0%} of the picture, at layer {swap.layer}"))
+    if removal:
+        words = f"{len(removal.hidden)} regions less"
+        ways.append((words, removal.prediction.name, f"{removal.area:.0%} of the picture hidden"))
+    return [dict(zip(("what turns it", "predicted then", "how"), way, strict=True)) for way in ways]
+
+
+def _save_maps(twin: Twin, image: Image, folder: Path) -> None:
+    folder.mkdir()
+    maps = (twin.maps.own, twin.maps.other)
+    for name, picture, values in zip(
+        ("own", "other"), similarity_pictures(twin.maps, image, twin.image), maps, strict=True
+    ):
+        Pillow.fromarray(picture).save(folder / f"{name}.png")
+        np.save(folder / f"{name}.npy", values.astype(np.float32), allow_pickle=False)

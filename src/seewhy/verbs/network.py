@@ -15,8 +15,8 @@ from seewhy.images import find_images, open_image
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.network import NetworkPicture, NetworkView, Words, find_clustering, look
 from seewhy.network.concepts import GlobalView, Seen, sum_up
+from seewhy.network.labels import Lexicon
 from seewhy.network.tcav import ConceptTest, tcav
-from seewhy.network.words import Lexicon
 from seewhy.verbs.comparing import open_each
 
 # What people call what is in a view, and where these words come from.
@@ -105,7 +105,7 @@ def global_view(
     classes: Sequence[int],
     known: Lexicon,
     progress: Progress = silent,
-) -> tuple[GlobalView, list[Outcome]]:
+) -> tuple[GlobalView, list[Outcome[Any]]]:
     """Sum up what was said about those pictures that people saw as one of the classes; and the pictures that failed.
 
     Raises:

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seewhy.core.files import photo_folders
+from seewhy.core.files import write_json, write_whole
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
-from seewhy.models.card import CARD, read_card
+from seewhy.models.card import CARD, Architecture, read_card
 from seewhy.models.load import architecture_of
 from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
 from seewhy.prototypes.learning import Recipe
+from seewhy.prototypes.model import PrototypeModel
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
-from seewhy.train.card import trained_pictures
+from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
+from seewhy.train.card import PICTURES, picture_rows, trained_rows
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import Parts, open_parts
+from seewhy.verbs.result import PAGE, PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PrototypeTraining(PrototypeRun, Result):
+    """What came of a training; `learned_from` are rows of `pictures.json`."""
+
+    architecture: Architecture
+    seed: int
+    learned_from: Sequence[Mapping[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Whether the model is usable, why not, and the figures."""
+        return {"model": str(self.out), **self.model.diagnosis.to_dict()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures, one a row."""
+        diagnosis = self.model.diagnosis
+        figures = {
+            "usable": "yes" if diagnosis.usable else "no",
+            "accuracy": f"{diagnosis.accuracy:.1%}",
+            "backbone's accuracy": f"{diagnosis.backbone_accuracy:.1%}",
+            "prototypes": f"{len(self.model.prototypes)} of {diagnosis.trained}",
+            **{f"{name} found": f"{recall:.1%}" for name, recall in diagnosis.recalls.items()},
+        }
+        return [{"figure": name, "value": value} for name, value in figures.items()]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return prototypes_page(self)
+
+    def write(self, folder: Path) -> None:
+        """Write the model, usable or not, what it was made from, and the report."""
+        about = {
+            "backbone": self.backbone,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "pictures": self.pictures,
+            "history": self.history,
+        }
+        write_json(folder / PICTURES, self.learned_from)
+        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_prototypes(folder, self.model, self.architecture, about)
 
 
 def train_prototypes_on(
@@ -38,7 +83,7 @@ def train_prototypes_on(
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
-) -> PrototypeRun:
+) -> PrototypeTraining:
     """Train prototypes on the class folders of `folder`, and write them to `out`, whether they are usable or not.
 
     The pictures are split as they were when the backbone was trained; what it learned from validates nothing.
@@ -64,84 +109,38 @@ def train_prototypes_on(
     progress(0, None, f"loading {backbone}")
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
-    parts = _parts(Path(folder), backbone, tuple(classifier.categories))
+    about: dict[str, Any] = {}
+    learned: list[dict[str, str]] = []
+    if backbone.startswith("file:"):
+        about = read_card(folder_of(backbone)).fields.get("training", {})
+        learned = trained_rows(folder_of(backbone))
+    parts = _parts(Path(folder), about, {row["sha256"] for row in learned}, tuple(classifier.categories))
     training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
     validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
-    trained = train_prototypes(classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress)
-    pictures = {"train": len(training), "validation": len(validation)}
-    about: dict[str, Any] = {"backbone": backbone, "recipe": recipe.to_dict(), "seed": seed, "pictures": pictures}
-    save_prototypes(out, trained.model, architecture, {**about, "history": trained.history})
-    return PrototypeRun(out, backbone, recipe, pictures, trained, parts.notes, [*bad, *worse])
+    model, history = train_prototypes(
+        classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress
+    )
+    rows = picture_rows(parts)
+    known = {row["sha256"] for row in rows}
+    result = PrototypeTraining(
+        out,
+        backbone,
+        recipe,
+        {"train": len(training), "validation": len(validation)},
+        model,
+        history,
+        parts.notes,
+        [Outcome(path, error=error) for path, error in (*bad, *worse)],
+        architecture=architecture,
+        seed=seed,
+        learned_from=rows + [row for row in learned if row["sha256"] not in known],
+    )
+    result.save(out)
+    return result
 
 
-def explain_prototypes(
-    model: str | Path,
-    images: Sequence[Image],
-    *,
-    refused: bool = False,
-    device: str = "auto",
-    progress: Progress = silent,
-) -> list[PrototypeExplanation]:
-    """Hold pictures against the prototypes in the folder `model`; those that the gate refused only if asked for.
-
-    Raises:
-        ModelError: the folder holds no prototypes, or they are not usable.
-    """
-    return explain_by_prototypes(load_prototypes(folder_of(model), refused=refused, device=device), images, progress)
-
-
-def folder_of(model: str | Path) -> Path:
-    """`file:DIR` and `DIR` mean the same."""
-    return Path(str(model).removeprefix("file:")).expanduser()
-
-
-def save_prototype_explanations(found: Sequence[PrototypeExplanation], out: Path) -> None:
-    """Write `OUT/<photo>/`: the picture, the maps of similarity and a manifest."""
-    for each, folder in zip(found, photo_folders([one.image.name for one in found], out), strict=True):
-        folder.mkdir(parents=True, exist_ok=True)
-        explanation_panel(each).save(folder / "picture.png")
-        np.save(folder / "maps.npy", each.maps, allow_pickle=False)
-        text = json.dumps(prototype_rows(each), indent=2, allow_nan=False, ensure_ascii=False)
-        (folder / "manifest.json").write_text(text + "\n", "utf-8")
-
-
-def prototype_rows(found: PrototypeExplanation) -> dict[str, Any]:
-    """All but the maps, as plain JSON values."""
-    return {
-        "image": {"name": found.image.name, "sha256": found.image.sha256, "notes": list(found.image.notes)},
-        "model": found.model.name,
-        "usable": found.model.diagnosis.usable,
-        "view": list(found.view),
-        "classes": [
-            {
-                "class": prediction.name,
-                "probability": prediction.probability,
-                "score": float(found.scores[prediction.index]),
-                "start": found.start(prediction.index),
-                "prototypes": [
-                    {
-                        "prototype": match.number,
-                        "similarity": match.similarity,
-                        "weight": match.weight,
-                        "points": match.points,
-                        "box": list(match.box),
-                        "source": match.prototype.source,
-                    }
-                    for match in found.matches(prediction.index)
-                ],
-            }
-            for prediction in found.predictions
-        ],
-    }
-
-
-def _parts(folder: Path, backbone: str, classes: tuple[str, ...]) -> Parts:
-    """The parts that the backbone was trained with, without what it has learned from among the validation pictures."""
-    about: dict[str, Any] = {}
-    learned: frozenset[str] = frozenset()
-    if backbone.startswith("file:"):
-        where = folder_of(backbone)
-        about, learned = read_card(where).fields.get("training", {}), trained_pictures(where)
+def _parts(folder: Path, about: dict[str, Any], learned: set[str], classes: tuple[str, ...]) -> Parts:
+    """The parts that the backbone was trained with; pictures that it has `learned` from validate nothing."""
     split = tuple(about.get("recipe", {}).get("split", SPLIT))
     known = Folder.open(folder).classes
     parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())
@@ -151,3 +150,87 @@ def _parts(folder: Path, backbone: str, classes: tuple[str, ...]) -> Parts:
     lost = len(parts.validation.entries) - len(fresh)
     note = f"{lost} pictures validate nothing, since the backbone has learned from them"
     return replace(parts, validation=replace(parts.validation, entries=tuple(fresh)), notes=(*parts.notes, note))
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeExplanations(PhotoResults[PrototypeExplanation]):
+    """Photos explained by the prototypes of a model."""
+
+    found: Sequence[PrototypeExplanation]
+    model: PrototypeModel
+    failures: Sequence[Outcome[Any]] = ()
+
+    def values(self, each: PrototypeExplanation) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        return {
+            "image": {"name": each.image.name, "sha256": each.image.sha256, "notes": list(each.image.notes)},
+            "model": each.model.name,
+            "usable": each.model.diagnosis.usable,
+            "view": list(each.view),
+            "classes": [
+                {
+                    "class": prediction.name,
+                    "probability": prediction.probability,
+                    "score": float(each.scores[prediction.index]),
+                    "start": each.start(prediction.index),
+                    "prototypes": [
+                        {
+                            "prototype": match.number,
+                            "similarity": match.similarity,
+                            "weight": match.weight,
+                            "points": match.points,
+                            "box": list(match.box),
+                            "source": match.prototype.source,
+                        }
+                        for match in each.matches(prediction.index)
+                    ],
+                }
+                for prediction in each.predictions
+            ],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What the points of each photo's predicted class add up from."""
+        columns = ("looks like", "similarity", "weight", "points")
+        found: list[dict[str, Any]] = []
+        for each in self.found:
+            best = each.predictions[0]
+            head = {"image": each.image.name, "class": f"{best.name} {best.probability:.1%}"}
+            parts: list[tuple[str, float | None, float | None, float]] = [
+                ("start", None, None, each.start(best.index)),
+                *((one.prototype.source, one.similarity, one.weight, one.points) for one in each.matches(best.index)),
+                ("score", None, None, float(each.scores[best.index])),
+            ]
+            found += [head | dict(zip(columns, part, strict=True)) for part in parts]
+        return found
+
+    def page(self) -> str:
+        """See `Result`."""
+        return prototype_explanations_page(self.found, self.model, self.failures)
+
+    def write_photo(self, each: PrototypeExplanation, folder: Path) -> None:
+        """Write the picture and the maps of similarity."""
+        explanation_panel(each).save(folder / "picture.png")
+        np.save(folder / "maps.npy", each.maps, allow_pickle=False)
+
+
+def explain_prototypes(
+    model: str | Path,
+    images: Sequence[Image],
+    *,
+    refused: bool = False,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> PrototypeExplanations:
+    """Compare pictures with the prototypes in the folder `model`; those that the gate refused only if asked for.
+
+    Raises:
+        ModelError: the folder holds no prototypes, or they are not usable.
+    """
+    opened = load_prototypes(folder_of(model), refused=refused, device=device)
+    return PrototypeExplanations(explain_by_prototypes(opened, images, progress), opened)
+
+
+def folder_of(model: str | Path) -> Path:
+    """`file:DIR` and `DIR` mean the same."""
+    return Path(str(model).removeprefix("file:")).expanduser()

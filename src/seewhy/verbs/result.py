@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from seewhy.core.files import whole_folder, write_json, write_whole
+from seewhy import __version__
+from seewhy.core.files import photo_folders, whole_folder, write_json, write_whole
+from seewhy.core.outcome import Outcome
 
-PAGE, VALUES = "report.html", "result.json"
+PAGE, VALUES, MANIFEST = "report.html", "result.json", "manifest.json"
+SCHEMA = 1
+T = TypeVar("T")
 
 
 class Result(ABC):
@@ -43,3 +48,33 @@ class Result(ABC):
         write_json(folder / VALUES, self.to_dict())
         # A file name in the page may hold what UTF-8 cannot say.
         write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+
+
+class PhotoResults(Result, Generic[T]):
+    """What was found about several photos, and those that failed; `save` gives each photo a folder of its own."""
+
+    found: Sequence[T]
+    failures: Sequence[Outcome[Any]]
+
+    @abstractmethod
+    def values(self, each: T) -> dict[str, Any]:
+        """All about one photo but pictures and maps, as plain JSON values; `image` holds its name."""
+
+    @abstractmethod
+    def write_photo(self, each: T, folder: Path) -> None:
+        """Write the pictures and maps of one photo."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Result`."""
+        failures = [{"source": each.source, "error": str(each.error)} for each in self.failures]
+        return {"photos": [self.values(each) for each in self.found], "failures": failures}
+
+    def write(self, folder: Path) -> None:
+        """Write the report and for each photo a folder with pictures, maps and a manifest."""
+        values = [self.values(each) for each in self.found]
+        places = photo_folders([each["image"]["name"] for each in values], folder)
+        for each, told, place in zip(self.found, values, places, strict=True):
+            place.mkdir(parents=True)
+            self.write_photo(each, place)
+            write_json(place / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, **told})
+        super().write(folder)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from seewhy.core.progress import Progress, silent
 from seewhy.models import Classifier, load
-from seewhy.report import write_prototypes_report
 from seewhy.verbs.cases import build_cases
 from seewhy.verbs.prototypes import train_prototypes_on
 from seewhy.verbs.train import train
@@ -88,5 +87,4 @@ def teach(
     if not config.prototypes:
         return result
     run = train_prototypes_on(config.pictures, result.model, result.prototypes, progress=progress)
-    write_prototypes_report(run)
-    return TeachResult(config.name, folder, tuple(run.trained.model.diagnosis.reasons))
+    return TeachResult(config.name, folder, tuple(run.model.diagnosis.reasons))

@@ -108,8 +108,5 @@ def _signed_in() -> str:
 
 def _device_secret(key: str, keep: str | None = None, *, forget: bool = False) -> str | None:
     """What the browser keeps, after it was told to `keep` something else or to `forget` it; None before it answers."""
-    return _device(data={"keep": keep, "forget": forget}, key=key, on_token_change=_nothing, height=1).token
-
-
-def _nothing() -> None:
-    """Streamlit wants to call something when the value changes; the new run is enough."""
+    # Streamlit wants to call something when the value changes; the new run is enough.
+    return _device(data={"keep": keep, "forget": forget}, key=key, on_token_change=lambda: None, height=1).token

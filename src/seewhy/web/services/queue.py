@@ -54,7 +54,7 @@ class Status:
 
 
 class Job(Generic[T]):
-    """One piece of work. Its id is a secret of 32 random bytes."""
+    """One piece of work. Its id is a secret of 32 random bytes; `stopped` is set once somebody asked it to stop."""
 
     def __init__(self, queue: Queue, work: Work[T], about: str, alone: str = "") -> None:
         self.id = secrets.token_urlsafe(SECRET)
@@ -65,7 +65,7 @@ class Job(Generic[T]):
         self.told: tuple[int, int | None, str] = (0, None, "")
         self.error: SeewhyError | None = None
         self._value: list[T] = []
-        self._stop, self._over = threading.Event(), threading.Event()
+        self.stopped, self._over = threading.Event(), threading.Event()
 
     @property
     def result(self) -> T:
@@ -89,22 +89,13 @@ class Job(Generic[T]):
         """Stop it: if it waits it never starts, if it runs it stops at its next sign of progress."""
         self._queue.cancel(self)
 
-    def stop(self) -> None:
-        """Ask it to stop; for the queue alone."""
-        self._stop.set()
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether somebody asked it to stop."""
-        return self._stop.is_set()
-
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is over, at most so long; says whether it is."""
         return self._over.wait(seconds)
 
     def check(self) -> None:
         """Raise `Cancelled` if somebody asked it to stop."""
-        if self._stop.is_set():
+        if self.stopped.is_set():
             raise Cancelled(f"{self.about} was stopped")
 
     def tell(self, done: int, total: int | None, message: str) -> None:
@@ -181,7 +172,7 @@ class Queue:
     def cancel(self, job: Job[Any]) -> None:
         """Stop a job: one that waits never starts, one that runs stops at its next sign of progress."""
         with self._changed:
-            job.stop()
+            job.stopped.set()
             self._drop_stopped()
             self._changed.notify_all()
 
@@ -196,7 +187,7 @@ class Queue:
         with self._changed:
             self._closed = True
             for job in (*self._waiting, *self._running.values()):
-                job.stop()
+                job.stopped.set()
             self._drop_stopped()
             self._changed.notify_all()
         for thread in self._threads:
@@ -227,7 +218,7 @@ class Queue:
         return None
 
     def _drop_stopped(self) -> None:
-        for job in [each for each in self._waiting if each.is_stopped]:
+        for job in [each for each in self._waiting if each.stopped.is_set()]:
             self._waiting.remove(job)
             job.finish(State.CANCELLED, error=Cancelled(f"{job.about} was stopped"))
 

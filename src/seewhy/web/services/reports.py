@@ -17,29 +17,27 @@ from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.network.words import lexicon, naming_of
+from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
     write_compare_report,
-    write_counterfactual_report,
     write_network_report,
-    write_prototype_explanations_report,
-    write_twins_report,
 )
 from seewhy.report.global_view import write_global_report
 from seewhy.study.comparison import Comparison
 from seewhy.verbs import (
+    CounterfactualsResult,
+    Result,
+    TwinsResult,
     explain_network,
     explain_prototypes,
     find_counterfactuals,
     find_twins,
     open_cases,
     save_comparison,
-    save_prototype_explanations,
     write_explanations,
 )
 from seewhy.verbs.network import global_view
-from seewhy.verbs.saving_cases import save_counterfactuals, save_twins
 from seewhy.verbs.teach import TeachResult
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
@@ -64,6 +62,12 @@ def zipped(files: Files) -> bytes:
         for name, content in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
+
+
+def result_files(found: Result) -> Files:
+    """What a result saves, by its names."""
+    with _scratch() as folder:
+        return _files_in(found.save(folder))
 
 
 def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
@@ -113,31 +117,20 @@ def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Pro
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
     progress(0, None, "looking for twins")
-    found = [find_twins(opened, image, TWINS)]
-    with _scratch() as folder:
-        save_twins(found, opened.base.about, folder)
-        write_twins_report(folder, found, opened.base.about)
-        return _files_in(folder)
+    return result_files(TwinsResult([find_twins(opened, image, TWINS)], opened.base.about))
 
 
 def counterfactual_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
     """What would have turned the decision."""
     progress(0, None, "opening the cases")
     opened = open_cases(cases, classifier)
-    found = [find_counterfactuals(opened, image, progress=progress)]
-    with _scratch() as folder:
-        save_counterfactuals(found, opened.base.about, folder)
-        write_counterfactual_report(folder, found, opened.base.about)
-        return _files_in(folder)
+    found = find_counterfactuals(opened, image, progress=progress)
+    return result_files(CounterfactualsResult([found], opened.base.about))
 
 
 def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     """This looks like that."""
-    found = explain_prototypes(model, [image], progress=progress)
-    with _scratch() as folder:
-        save_prototype_explanations(found, folder)
-        write_prototype_explanations_report(folder, found)
-        return _files_in(folder)
+    return result_files(explain_prototypes(model, [image], progress=progress))
 
 
 def training_page(found: TeachResult) -> bytes:

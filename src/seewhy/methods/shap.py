@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,13 +18,18 @@ from typing_extensions import override
 
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
-from seewhy.images import Image
-from seewhy.methods.owen import Block, agglomerate, owen_values
-from seewhy.methods.region_method import Finding, RegionMethod, seen_pixels
-from seewhy.methods.registry import register
-from seewhy.methods.shapley_kernel import kernel_shapley
-from seewhy.methods.shapley_values import Game, Shares, permutation_shapley
-from seewhy.models import Classifier, Target
+from seewhy.methods.regions import RegionMethod, region_found
+from seewhy.methods.shapley_values import (
+    Block,
+    Game,
+    Shares,
+    agglomerate,
+    kernel_shapley,
+    owen_values,
+    permutation_shapley,
+)
+from seewhy.methods.task import Found, Value
+from seewhy.models import Target
 
 Of = Literal["logit", "probability"]
 
@@ -37,7 +42,6 @@ READING = (
 HIDDEN = "What hidden areas are replaced with is part of the question: another fill can give another answer. "
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShapleyMethod(RegionMethod):
     """A share of the score per region, from at most `samples` variations of the picture.
 
@@ -57,16 +61,17 @@ class ShapleyMethod(RegionMethod):
         """What each region of the label map `(h, w)` adds."""
 
     @override
-    def find(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Finding]:
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         """Every target starts from the same random state, so that it finds its coalitions answered already."""
         state = generator.get_state()
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
-    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Finding:
+    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
         def score(logits: Tensor) -> Tensor:
             """Float64 `(...)` for logits `(..., K)`."""
             outputs = logits.double()
-            return target.score(outputs.softmax(-1) if self.of == "probability" else outputs)
+            share_probability = self.of == "probability" and not isinstance(target, Value)
+            return target.score(outputs.softmax(-1) if share_probability else outputs)
 
         def worth(coalitions: Tensor) -> Tensor:
             filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
@@ -78,7 +83,8 @@ class ShapleyMethod(RegionMethod):
         checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
         if shares.r2 is not None:
             checks["r2"] = shares.r2
-        return Finding(shares.values.numpy(), None if shares.errors is None else shares.errors.numpy(), checks=checks)
+        errors = None if shares.errors is None else shares.errors.numpy()
+        return region_found(engine, shares.values.numpy(), errors, checks=checks)
 
 
 def completeness_gap(shares: Shares, whole: float) -> float:
@@ -92,24 +98,19 @@ def completeness_gap(shares: Shares, whole: float) -> float:
     return gap / scale if scale > 0 else 0.0
 
 
-@register(
-    "permutation-shap",
-    title="Permutation SHAP",
-    family="regions",
-    paper="Castro et al. 2009; Mitchell et al. 2022",
-    arxiv="2104.12199",
-    needs=("scores",),
-    signed=True,
-    question="How much does each part of the picture add to the score, whatever other parts are there?",
-    reading=READING + HIDDEN,
-    cost="up to 2,000 forwards; stops once the shares have settled",
-)
-@dataclass(frozen=True, kw_only=True)
 class PermutationSHAP(ShapleyMethod):
     """Shapley values from random orders of the regions, each also played backwards.
 
     Stops when no standard error exceeds `tolerance` of the largest share.
     """
+
+    name = "permutation-shap"
+    title = "Permutation SHAP"
+    paper = "Castro et al. 2009; Mitchell et al. 2022"
+    arxiv = "2104.12199"
+    question = "How much does each part of the picture add to the score, whatever other parts are there?"
+    reading = READING + HIDDEN
+    cost = "up to 2,000 forwards; stops once the shares have settled"
 
     tolerance: float = 0.1
 
@@ -118,43 +119,36 @@ class PermutationSHAP(ShapleyMethod):
         return permutation_shapley(game, int(labels.max()) + 1, self.samples, generator, self.tolerance)
 
 
-@register(
-    "kernel-shap",
-    title="Kernel SHAP",
-    family="regions",
-    paper="Lundberg & Lee 2017",
-    arxiv="1705.07874",
-    needs=("scores",),
-    signed=True,
-    question="How much does each part of the picture add to the score, whatever other parts are there?",
-    reading=READING + HIDDEN,
-    cost="2,000 forwards",
-)
-@dataclass(frozen=True, kw_only=True)
 class KernelSHAP(ShapleyMethod):
     """Shapley values by weighted least squares, from the smallest and the largest coalitions inwards."""
+
+    name = "kernel-shap"
+    title = "Kernel SHAP"
+    paper = "Lundberg & Lee 2017"
+    arxiv = "1705.07874"
+    question = "How much does each part of the picture add to the score, whatever other parts are there?"
+    reading = READING + HIDDEN
+    cost = "2,000 forwards"
 
     @override
     def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
         return kernel_shapley(game, int(labels.max()) + 1, self.samples, generator)
 
 
-@register(
-    "partition-shap",
-    title="Partition SHAP",
-    family="regions",
-    paper="Owen 1977; Lundberg & Lee 2017",
-    arxiv="1705.07874",
-    needs=("scores",),
-    signed=True,
-    question="How much does each block of the picture add to the score?",
-    reading=READING + "Blocks are halved again and again where they matter most, so detail is fine there and coarse "
-    "elsewhere; how the picture is halved shapes the answer. " + HIDDEN,
-    cost="500 forwards",
-)
-@dataclass(frozen=True, kw_only=True)
 class PartitionSHAP(ShapleyMethod):
     """Owen values of the picture halved down to pixels, or of `regions` joined by where they lie."""
+
+    name = "partition-shap"
+    title = "Partition SHAP"
+    paper = "Owen 1977; Lundberg & Lee 2017"
+    arxiv = "1705.07874"
+    question = "How much does each block of the picture add to the score?"
+    reading = (
+        READING + "Blocks are halved again and again where they matter most, so detail is fine there and coarse "
+        "elsewhere; how the picture is halved shapes the answer. " + HIDDEN
+    )
+    cost = "500 forwards"
+    stochastic = False
 
     regions: str | np.ndarray = PIXELS
     fill: str | Fill = "blur"
@@ -171,10 +165,10 @@ class PartitionSHAP(ShapleyMethod):
         return isinstance(self.regions, str) and self.regions == PIXELS
 
     @override
-    def labels(self, classifier: Classifier, image: Image) -> np.ndarray:
+    def labels(self, pixels: np.ndarray) -> np.ndarray:
         if not self._by_pixels:
-            return super().labels(classifier, image)
-        height, width = seen_pixels(classifier, image).shape[:2]
+            return super().labels(pixels)
+        height, width = pixels.shape[:2]
         return np.arange(height * width).reshape(height, width)
 
     @override

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from seewhy.models import Grid
-from seewhy.network.view import Cluster, LayerView
-from seewhy.network.words import (
+from seewhy.network.labels import (
     ClusterWords,
     ScoredLabel,
     label_score,
@@ -14,6 +13,7 @@ from seewhy.network.words import (
     unite,
     words_of,
 )
+from seewhy.network.view import Cluster, LayerView
 from seewhy.people.records import Answer
 from seewhy.words import Label, Phrase, Vocabulary
 

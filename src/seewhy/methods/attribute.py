@@ -1,0 +1,297 @@
+"""The tensor door: why did a network answer so for these inputs? For people in a training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from seewhy.core.progress import Progress, silent
+from seewhy.errors import NonFinite, UsageError
+from seewhy.methods.method import Method, Solved, build_method, require_suitable, solve
+from seewhy.methods.task import Found, Task, Value
+from seewhy.models import Classifier, Layer, Preprocessing, Target, find_layer
+
+Ask = int | str | Target | Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """How much each part of the inputs speaks for their targets.
+
+    `values` is `(N, h, w)`, or `(N, L, h, w)` for L layers asked for, on the inputs' device; `logits` `(N, K)` what the
+    network answered; `checks` by name what the method says of itself, a number per input and layer; `errors`, shaped
+    as `values`, the standard errors where they are sampled; `layers` where the method looked.
+    """
+
+    values: Tensor
+    logits: Tensor
+    checks: Mapping[str, Tensor]
+    errors: Tensor | None = None
+    layers: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def attribute(
+    network: nn.Module | Classifier,
+    x: Tensor,
+    target: Ask | Sequence[Ask] | Tensor | None = None,
+    method: str | type[Method] | Method = "grad-cam",
+    *,
+    layer: str | nn.Module | Sequence[str | nn.Module] | None = None,
+    generator: torch.Generator | None = None,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Attribution:
+    """Explain a batch of network inputs, taken as they are.
+
+    The network is left as it was: gradients, training modes, hooks and the global random state; no graph is kept.
+    Regions are cut in the inputs as they are. What hides parts of them is in their own units: for a bare module black
+    is 0, for a `Classifier` black is black before its normalisation.
+
+    Args:
+        network: any module that gives class scores `(N, K)`, or a `Classifier`; on the device of `x`.
+        x: inputs `(N, C, h, w)` on any device, in the network's dtype.
+        target: what to explain: nothing, the likeliest class of each input; a class index for all; a sequence or an
+            integer tensor of N, one for each; "A vs B", by index or by a classifier's class names; or a function from
+            the logits `(K,)` of one input to a number.
+        method: a name of `seewhy.methods.list_methods()`, a class such as `seewhy.methods.GradCAM`, or an object.
+        layer: for methods that look at one: its name, the module itself, or several.
+        generator: every input starts from its seed, 0 without it; it is left as it is.
+        progress: told of the work done; raise `seewhy.errors.Cancelled` in it to stop.
+        settings: parameters of the method.
+
+    Returns:
+        An `Attribution` on the device of `x`.
+
+    Raises:
+        UsageError: an argument is of no use; it is named, before the network is asked.
+        ExplainError: the network cannot be explained in this way.
+
+    >>> import torch, seewhy
+    >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+    ...                               torch.nn.Flatten(), torch.nn.Linear(4, 5))
+    >>> seewhy.attribute(network, torch.rand(2, 3, 16, 16), target=[0, 3]).values.shape
+    torch.Size([2, 16, 16])
+    """
+    classifier = _wrapped(network, x)
+    made = _method(classifier, method, _layers(classifier.module, layer), settings)
+    targets = _targets(classifier, target, len(x))
+    seed = 0 if generator is None else generator.initial_seed()
+    x = x.detach()
+    size = len(x) if made.batched else 1
+    solved: list[Solved] = []
+    logits: list[Tensor] = []
+    checks: list[Mapping[str, float]] = []
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        task = Task(
+            classifier,
+            classifier.preprocessing.denormalize(x[part]),
+            None if targets is None else [[each] for each in targets[part]],
+            generator=torch.Generator().manual_seed(seed),
+            progress=progress,
+            inputs=x[part],
+        )
+        found = list(solve(made, task))
+        solved += found
+        logits.append(task.logits.to(x.device))
+        checks += [{**task.checks, **each.found.checks} for each in found]
+        progress(min(start + size, len(x)), len(x), "inputs")
+    several = layer is not None and not isinstance(layer, str | nn.Module)
+    return _attribution(made, solved, torch.cat(logits), checks, x, several=several)
+
+
+def _attribution(
+    method: Method,
+    solved: Sequence[Solved],
+    logits: Tensor,
+    checks: Sequence[Mapping[str, float]],
+    x: Tensor,
+    *,
+    several: bool,
+) -> Attribution:
+    depth = len(solved) // len(x)
+    shape = (len(x), depth) if several or depth > 1 else (len(x),)
+    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
+
+    def stacked(maps: Sequence[Tensor | np.ndarray]) -> Tensor:
+        tensors = [torch.as_tensor(each).detach().to(x.device, precision) for each in maps]
+        return torch.stack(tensors).unflatten(0, shape)
+
+    values = stacked([each.found.values for each in solved])
+    if not values.isfinite().all():
+        raise NonFinite(f"{method.name} gave NaN or infinity; look for NaN in the inputs and weights")
+    errors = [_errors(each.found) for each in solved]
+    known = [each for each in errors if each is not None]
+    names = dict.fromkeys(name for each in checks for name in each)
+    return Attribution(
+        values=values,
+        logits=logits,
+        checks={
+            name: torch.tensor([each.get(name, torch.nan) for each in checks]).unflatten(0, shape) for name in names
+        },
+        errors=stacked(known) if len(known) == len(errors) else None,
+        layers=tuple(dict.fromkeys(each.found.layer for each in solved if each.found.layer)),
+    )
+
+
+def _errors(found: Found) -> Tensor | np.ndarray | None:
+    """The standard error of each pixel; of regions each one's own."""
+    regions = found.regions
+    if regions is None or regions.errors is None:
+        return found.errors
+    return regions.errors[regions.labels]
+
+
+class _AsIs(Preprocessing):
+    """Inputs are what they are: nothing is scaled or shifted."""
+
+    @override
+    def normalize(self, pixels: Tensor) -> Tensor:
+        return pixels
+
+    @override
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class _Bare(Classifier):
+    """A module asked about inputs like `example` `(1, C, h, w)`; what is found out about its layers is kept."""
+
+    example: Tensor | None = None
+
+    @override
+    def probe(self) -> Tensor:
+        return super().probe() if self.example is None else self.example
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every submodule in the order it runs."""
+        return self._known("layers", lambda: Classifier.layers.func(self))
+
+    @cached_property
+    def default_layer(self) -> str:
+        """The layer that CAM methods explain unless told otherwise."""
+        return self._known("default_layer", lambda: Classifier.default_layer.func(self))
+
+    def _known(self, what: str, find: Callable[[], Any]) -> Any:
+        structure = tuple((name, type(part)) for name, part in self.module.named_modules())
+        known = _KNOWN.setdefault(self.module, {})
+        key = (what, self.probe().shape, structure)
+        if key not in known:
+            known[key] = find()
+        return known[key]
+
+
+# Tracing the layers takes a forward: in a training loop it should be taken once. Nothing here holds the module itself.
+_KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
+
+
+def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
+    if not isinstance(network, nn.Module | Classifier):
+        raise UsageError(
+            f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {_kind(network)}"
+        )
+    if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point() or 0 in x.shape:
+        what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else _kind(x)
+        raise UsageError(
+            f"x is a float tensor of network inputs (N, C, h, w), not {what}; seewhy.explain takes pictures of any kind"
+        )
+    size = (x.shape[2], x.shape[3])
+    if isinstance(network, Classifier):
+        preparing = network.preprocessing
+        if x.shape[1] != len(preparing.mean):
+            raise UsageError(f"{network.name} takes {len(preparing.mean)} channels, and x has {x.shape[1]}")
+        fits = preparing.size == size
+        classifier = network if fits else replace(network, preprocessing=replace(preparing, size=size, resize=None))
+    else:
+        classifier = _Bare(network, _AsIs(size), name=type(network).__name__, example=x[:1].detach())
+    if any(True for _ in classifier.module.parameters()) and (x.device, x.dtype) != (
+        classifier.device,
+        classifier.dtype,
+    ):
+        raise UsageError(
+            f"x is {x.dtype} on {x.device}, the network {classifier.dtype} on {classifier.device}; "
+            f"give x.to({str(classifier.device)!r}, {classifier.dtype})"
+        )
+    return classifier
+
+
+def _layers(module: nn.Module, layer: Any) -> tuple[str, ...]:
+    """The names of the layers asked for."""
+    asked = () if layer is None else (layer,) if isinstance(layer, str | nn.Module) else layer
+    if not isinstance(asked, Sequence) or not all(isinstance(each, str | nn.Module) for each in asked):
+        raise UsageError(f"layer is a layer's name, the module itself or several of them, not {layer!r}")
+    names = {id(part): name for name, part in module.named_modules()}
+    for each in asked:
+        if isinstance(each, nn.Module) and id(each) not in names:
+            raise UsageError(f"layer {type(each).__name__} is no part of the network {type(module).__name__}")
+    return tuple(each if isinstance(each, str) else names[id(each)] for each in asked)
+
+
+def _method(
+    classifier: Classifier, method: str | type[Method] | Method, layers: tuple[str, ...], settings: Mapping[str, Any]
+) -> Method:
+    if isinstance(method, Method):
+        if settings:
+            raise UsageError(f"{', '.join(settings)}: give a method object its settings when you make it")
+        made = method
+        if layers:
+            made = build_method(type(method), {**_parameters(method), "layers": layers})
+    elif isinstance(method, str) or (isinstance(method, type) and issubclass(method, Method)):
+        made = build_method(method, {**settings, **({"layers": layers} if layers else {})})
+    else:
+        raise UsageError(f"method is a name, a class of seewhy.methods or a method object, not {_kind(method)}")
+    require_suitable(made, classifier)
+    for name in layers:
+        find_layer(classifier.module, name)
+    return made
+
+
+def _parameters(method: Method) -> dict[str, Any]:
+    return {name: getattr(method, name) for name in method.parameters}
+
+
+def _targets(classifier: Classifier, target: Any, count: int) -> list[Target] | None:
+    if target is None:
+        return None
+    if isinstance(target, Tensor | np.ndarray) and target.ndim > 0:
+        target = target.tolist()
+    elif isinstance(target, Tensor):
+        target = target.item()
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        if len(target) != count:
+            raise UsageError(f"target has {len(target)} entries for {count} inputs; give one for each, or one for all")
+        return [_target(classifier, each) for each in target]
+    return [_target(classifier, target)] * count
+
+
+def _target(classifier: Classifier, target: Any) -> Target:
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, str):
+        return classifier.target(target)
+    if isinstance(target, int | np.integer) and not isinstance(target, bool):
+        return Target(int(target))
+    if callable(target) and not isinstance(target, type):
+        return Value(-1, function=target)
+    raise UsageError(
+        f'target is a class index, a name, "A vs B" or a function of the logits, or one for each input, '
+        f"not {_kind(target)}"
+    )
+
+
+def _kind(value: object) -> str:
+    plain = isinstance(value, bool | int | float | str | None)
+    return f"{type(value).__name__} {value!r}" if plain and value is not None else type(value).__name__

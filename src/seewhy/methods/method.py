@@ -1,0 +1,220 @@
+"""`Method`: what every method declares, and how one is run on pictures.
+
+A method says what it is by class attributes and computes in `find`: one `Task` in, one `Found` for each picture ×
+target × layer out. The command line, the app, the table of methods in the docs and the conformance tests are generated
+from what it declares.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.core.progress import Progress, silent
+from seewhy.core.registry import Declared, Registry
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.methods.explanation import Cost, Explanation
+from seewhy.methods.task import Found, Task
+from seewhy.models import Classifier, Target
+
+SHOWN = 5
+BATCH = 16  # pictures that a batched method gets at once
+Kind = Literal["method", "control"]
+
+
+class Method(Declared, ABC):
+    """A way to explain one decision. Subclass it, name it, and write `find`; annotated attributes are its parameters.
+
+    Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`; `signed` says that values may speak
+    against the class, `cost` what it takes; `batched` that `find` takes several pictures at once, `stochastic` that
+    another seed gives another answer; `kind` is `control` for maps that know nothing of the network.
+
+    >>> class Middle(Method):
+    ...     name = "middle"
+    ...     def find(self, task):
+    ...         spot = torch.zeros(task.size)
+    ...         spot[task.size[0] // 2, task.size[1] // 2] = 1
+    ...         return [Found(spot) for _ in task.asked]
+    >>> find_method("middle").title
+    'middle'
+    """
+
+    registry: ClassVar[Registry[Method]]
+    needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
+    cost: ClassVar[str] = ""
+    kind: ClassVar[Kind] = "method"
+    signed: ClassVar[bool] = False
+    batched: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+
+    @property
+    def info(self) -> type[Method]:
+        """What the method declares about itself."""
+        return type(self)
+
+    @abstractmethod
+    def find(self, task: Task) -> list[Found]:
+        """What the method finds, picture by picture, target by target, layer by layer."""
+
+    def __call__(
+        self,
+        classifier: Classifier,
+        images: Sequence[Image],
+        targets: Sequence[Sequence[Target]] | None = None,
+        *,
+        top: int = 1,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Explanation]:
+        """One explanation per image × target × layer, in that order.
+
+        Args:
+            classifier: whose decision is explained.
+            images: the pictures.
+            targets: for each picture its targets; without them the `top` likeliest classes of each.
+            top: how many.
+            generator: of all randomness; every picture starts from its seed again.
+            progress: told of the work done; raise `Cancelled` in it to stop.
+        """
+        found: list[Explanation] = []
+        size = BATCH if self.batched else 1
+        for start in range(0, len(images), size):
+            part = slice(start, start + size)
+            pixels = classifier.preprocessing.pixels(list(images[part]))
+            asked = None if targets is None else targets[part]
+            task = Task(classifier, pixels, asked, generator=generator, progress=progress, top=top)
+            if asked is None or any(asked):
+                found += _explanations(self, task, images[part])
+            progress(min(start + size, len(images)), len(images), "images")
+        return found
+
+
+Method.registry = Registry("method", "seewhy.methods")
+MethodInfo: TypeAlias = type[Method]
+
+
+class Solved(NamedTuple):
+    """What was found about one target of the picture `row` of a task."""
+
+    row: int
+    target: Target
+    found: Found
+
+
+def solve(method: Method, task: Task) -> Iterator[Solved]:
+    """Run a method on a task, from the generator's seed on."""
+    task.generator.manual_seed(task.generator.initial_seed())
+    found = method.find(task)
+    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
+    for number, each in enumerate(found):
+        yield Solved(*asked[number * len(asked) // len(found)], each)
+
+
+def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
+    start = time.perf_counter()
+    solved = list(solve(method, task))
+    cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
+    classifier, checks = task.classifier, task.checks
+    logits = task.logits.float()
+    return [
+        Explanation(
+            values=_array(found.values),
+            image=images[row],
+            view=classifier.preprocessing.view(images[row]),
+            target=target,
+            target_label=(found.label or target.label)(classifier.categories),
+            predictions=tuple(classifier.ranked(logits[row].softmax(0), SHOWN, target)),
+            method=method.name,
+            signed=method.signed if found.signed is None else found.signed,
+            classifier=classifier.name,
+            fingerprint=classifier.fingerprint,
+            layer=found.layer,
+            parameters=describe(method),
+            seed=task.generator.initial_seed(),
+            cost=cost,
+            checks={**checks, **found.checks},
+            errors=None if found.errors is None else _array(found.errors),
+            regions=found.regions,
+            rule=found.rule,
+        )
+        for row, target, found in solved
+    ]
+
+
+def describe(declared: Declared) -> dict[str, Any]:
+    """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
+    return {name: _plain(getattr(declared, name)) for name in declared.parameters}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Image):
+        return {"name": value.name, "sha256": value.sha256}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "sha256": sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
+    if is_dataclass(value) and not isinstance(value, type):  # a fill
+        return {type(value).__name__: {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}}
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _array(values: Tensor | np.ndarray) -> np.ndarray:
+    return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
+
+
+def list_methods(kind: Kind = "method") -> list[type[Method]]:
+    """Every method, built in or added by an installed package, by family and name; or every control."""
+    return [method for method in Method.registry.all() if method.kind == kind]
+
+
+def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
+    """The methods that need no more than the classifier offers and can be called without further input."""
+    found = list_methods(kind)
+    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
+
+
+def method_info(name: str) -> type[Method]:
+    """The class of the method called `name`.
+
+    Raises:
+        UnknownName: no such method; the nearest names are listed.
+    """
+    return Method.registry.find(name)
+
+
+def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
+    """A method by name or class with these parameters; see `find_method`."""
+    made = method_info(method) if isinstance(method, str) else method
+    return Method.registry.build(made, parameters)
+
+
+def require_suitable(method: Method, classifier: Classifier) -> None:
+    """Refuse a method that needs more than the classifier offers.
+
+    Raises:
+        UsageError: it does.
+    """
+    if lacking := frozenset(method.needs) - classifier.offers:
+        raise UsageError(
+            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
+            "choose a method that needs scores only (`seewhy list methods`)"
+        )
+
+
+def find_method(name: str, **parameters: Any) -> Method:
+    """The method called `name` with these parameters.
+
+    Raises:
+        UnknownName: no such method; the nearest names are listed.
+        UsageError: the method has no such parameter, or wants another one.
+    """
+    return build_method(name, parameters)

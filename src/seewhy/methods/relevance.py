@@ -1,0 +1,178 @@
+"""Rules instead of gradients: DeepLIFT shares out a change of the score, LRP the score itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from seewhy.engines import DEEPLIFT, Differentiable, Fill, FromLayer, RuleSet
+from seewhy.engines.lrp_rules import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.errors import UsageError
+from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
+from seewhy.methods.task import Found
+from seewhy.models import Target
+
+BATCH = 4  # references at once: each takes part beside the picture
+
+
+def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
+    """Mean over references r of (x − r) ⊙ m, shaped as the point x, per target: sums to f(x) − mean f(r).
+
+    Source: Shrikumar 2017, rescale rule; Lundberg 2017, section 4.2, for the mean over references.
+    """
+    totals = [torch.zeros_like(x) for _ in targets]
+    for chosen in others.split(BATCH):
+        pairs = torch.cat([x.expand(len(chosen), *x.shape), chosen])
+        _, found = network.gradients(pairs, targets, DEEPLIFT, scored=len(chosen))
+        multipliers = (each[: len(chosen)] for each in found)
+        totals = [total + ((x - chosen) * each).sum(0) for total, each in zip(totals, multipliers, strict=True)]
+    return [total / len(others) for total in totals]
+
+
+class DeepLift(PixelMethod):
+    """The rescale rule against `background`, a fill's name or a fill; of several references the mean."""
+
+    name = "deep-lift"
+    title = "DeepLIFT"
+    family = "shap"
+    paper = "Shrikumar et al. 2017"
+    arxiv = "1704.02685"
+    signed = True
+    question = "How did each pixel change the score, from a reference picture to this one, in one pass?"
+    reading = (
+        "Orange pixels raised the score compared with the reference (black by default), blue ones lowered it; all "
+        "together they add up to the whole difference, exactly."
+    )
+    cost = "one forward and one backward of two pictures"
+
+    background: str | Fill = "black"
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
+        x, others = query.point[0], query.references(self.background)
+        ends = query.network.logits(torch.cat([x[None], others]))
+        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
+        found = rescale(query.network, x, others, query.targets)
+        return [
+            Found(query.summed(each[None])[0], checks={"completeness_gap": completeness_gap(each, change)})
+            for each, change in zip(found, changes, strict=True)
+        ]
+
+
+class DeepShap(DeepLift):
+    """DeepLIFT averaged over the pictures of `background`."""
+
+    name = "deep-shap"
+    title = "DeepSHAP"
+    family = "shap"
+    paper = "Lundberg & Lee 2017"
+    arxiv = "1705.07874"
+    signed = True
+    question = "How did each pixel change the score, compared with other pictures, in one pass each?"
+    reading = (
+        "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
+        "they add up to the difference from the backgrounds' mean score, exactly."
+    )
+    cost = "one forward and one backward of two pictures per background picture"
+
+    background: str | Fill = "samples"
+
+
+READING = (
+    "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back from "
+    "the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
+)
+NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
+Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
+Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
+
+
+def relevance(query: Query, rules: RuleSet) -> list[Found]:
+    """Input times gradient under `rules`, summed over colours; the share of the score that arrived is a check.
+
+    What is missing of it went to the network's constants, its biases: they are no part of the picture.
+    """
+    x = torch.where(query.point == 0, NUDGE, query.point)
+    if isinstance(query.network, FromLayer):
+        rules = replace(rules, first=None)  # the first layer is behind us
+    logits, found = query.network.gradients(x, query.targets, rules)
+    maps = [query.summed(x * each)[0] for each in found]
+    scores = [float(target.score(logits[0])) for target in query.targets]
+    return [
+        Found(each, checks={"relevance_kept": float(each.sum()) / score} if score else {})
+        for each, score in zip(maps, scores, strict=True)
+    ]
+
+
+class LRP(PixelMethod):
+    """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded.
+
+    `-flat` and `-box` have one of their own for the first layer, whose inputs have no zero that means "nothing".
+    """
+
+    name = "lrp"
+    title = "Layer-wise relevance propagation"
+    family = "relevance"
+    paper = "Bach et al. 2015; composite of Kohlbrenner et al. 2020"
+    arxiv = "1910.09840"
+    signed = True
+    question = "Which pixels carried the score of this class through the network?"
+    reading = READING
+
+    rules: Composite = "epsilon-plus-flat"
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
+        return relevance(query, _chosen(self.rules, COMPOSITES)(query))
+
+
+class AttnLRP(PixelMethod):
+    """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
+
+    name = "attn-lrp"
+    title = "AttnLRP"
+    family = "relevance"
+    paper = "Achtibat et al. 2024"
+    arxiv = "2402.05602"
+    signed = True
+    question = "Which pixels carried the score of this class through a transformer?"
+    reading = READING
+
+    rules: Attention = "attn-lrp"
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
+        return relevance(query, _chosen(self.rules, ATTENTION)(query))
+
+
+def _boxed(query: Query) -> RuleSet:
+    ends = torch.stack([torch.zeros_like(query.pixels[:, :1, :1]), torch.ones_like(query.pixels[:, :1, :1])])
+    low, high = query.network.classifier.preprocessing.normalize(ends).to(query.point)[:, None]
+    return composite("LRP ε-γ box", gamma(0.25), epsilon(1e-6), box(low, high))
+
+
+Rules = Callable[[Query], RuleSet]
+COMPOSITES: dict[Composite, Rules] = {
+    "epsilon": lambda _: composite("LRP-ε", epsilon(STABLE), epsilon(STABLE)),
+    "gamma": lambda _: composite("LRP-γ", gamma(0.25), gamma(0.25)),
+    "epsilon-gamma": lambda _: composite("LRP ε-γ", gamma(0.25), epsilon(1e-6)),
+    "epsilon-plus": lambda _: composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
+    "epsilon-plus-flat": lambda _: composite("LRP ε-z⁺ flat", z_plus, epsilon(1e-6), flat),
+    "epsilon-gamma-box": _boxed,
+}
+ATTENTION: dict[Attention, Rules] = {
+    "attn-lrp": lambda _: composite("AttnLRP", gamma(0.25), gamma(0.05)),
+    "cp-lrp": lambda _: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
+    "libra-grad": lambda _: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
+}
+
+
+def _chosen(name: str, known: Mapping[Any, Rules]) -> Rules:
+    if name not in known:
+        raise UsageError(f"there are no rules '{name}'; there are {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,263 @@
+"""What a method is asked, and what it answers: one `Task` in, one `Found` for each picture × target × layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from typing_extensions import override
+
+from seewhy.core.progress import Progress, silent
+from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
+from seewhy.errors import UsageError
+from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.models import Categories, Classifier, Grid, Target
+from seewhy.models.inference import Precision
+
+CHUNK = 256  # masks held at once
+
+
+@dataclass(frozen=True)
+class Value(Target):
+    """A number of the caller's own, made of the logits `(K,)` of one picture, in place of a class."""
+
+    function: Callable[[Tensor], Tensor] | None = None
+
+    @override
+    def score(self, logits: Tensor) -> Tensor:
+        rows = [torch.as_tensor(self.function(row)) for row in logits.flatten(0, -2)] if self.function else []
+        if logits.dim() == 1 and self.function:
+            return torch.as_tensor(self.function(logits))
+        return torch.stack(rows).to(logits).reshape(logits.shape[:-1])
+
+    @override
+    def label(self, categories: Categories) -> str:
+        return getattr(self.function, "__name__", "a value of the logits")
+
+
+class Task:
+    """Why each of some targets, about each of some pictures?
+
+    `pixels` `(N, C, h, w)` is what the network sees before normalising, and `inputs` after it; `targets` holds a list
+    for each picture. A method that is not `batched` gets one picture at a time: `picture` `(C, h, w)`, with its targets
+    `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
+    What is asked of the network through the task is counted: `forwards`, `backwards`.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        pixels: Tensor,
+        targets: Sequence[Sequence[Target]] | None,
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+        top: int = 1,
+        inputs: Tensor | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.pixels = pixels.to(classifier.device)
+        self.generator = generator
+        self.progress = progress
+        self._targets, self._top = targets, top
+        self._inputs = inputs
+        self._logits: Tensor | None = None
+        self._engines: list[MaskedForward | Differentiable] = []
+        self._spent = [0, 0]
+
+    @property
+    def picture(self) -> Tensor:
+        """The one picture, `(C, h, w)`, of a method that is not batched."""
+        return self.pixels[0]
+
+    @property
+    def asked(self) -> Sequence[Target]:
+        """The targets of the one picture."""
+        return self.targets[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what the network sees."""
+        return (self.pixels.shape[2], self.pixels.shape[3])
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """The network's input `(N, C, h, w)`, in its precision."""
+        if self._inputs is not None:
+            return self._inputs
+        return self.classifier.preprocessing.normalize(self.pixels.to(self.classifier.dtype))
+
+    @cached_property
+    def targets(self) -> Sequence[Sequence[Target]]:
+        """A list for each picture."""
+        if self._targets is not None:
+            return self._targets
+        best = self.logits.topk(min(self._top, self.logits.shape[1])).indices
+        return [[Target(index, chosen="predicted") for index in row] for row in best.tolist()]
+
+    @property
+    def logits(self) -> Tensor:
+        """`(N, K)` of the pictures as they are: what the method noted, or its engine's, or those of one forward."""
+        if self._logits is None:
+            masked = next((each for each in self._engines if isinstance(each, MaskedForward)), None)
+            if masked is None:
+                self.spend(forwards=1)
+            with torch.no_grad():
+                self.note(self.classifier.logits(self.inputs) if masked is None else masked.logits[None])
+        return self._logits
+
+    def note(self, logits: Tensor) -> None:
+        """Keep the logits `(N, K)` that the method's own forward gave, before it reads any target's score off them.
+
+        Raises:
+            UsageError: a target is no class of the network.
+        """
+        self._logits = logits.detach()
+        classes = logits.shape[1]
+        for target in (each for targets in self._targets or () for each in targets):
+            wrong = [each for each in (target.index, target.against) if each is not None and each >= classes]
+            if wrong or (target.index < 0 and not isinstance(target, Value)):
+                raise UsageError(
+                    f"the network has {classes} classes, 0 to {classes - 1}; there is no {(wrong or [target.index])[0]}"
+                )
+
+    def spend(self, forwards: int = 0, backwards: int = 0) -> None:
+        """Count passes for each picture that no engine of the task counts."""
+        self._spent[0] += forwards
+        self._spent[1] += backwards
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes so far."""
+        return self._spent[0] + sum(each.forwards for each in self._engines)
+
+    @property
+    def backwards(self) -> int:
+        """Backward passes so far."""
+        kept = (each.backwards for each in self._engines if isinstance(each, Differentiable))
+        return self._spent[1] + sum(kept)
+
+    @property
+    def checks(self) -> Mapping[str, float]:
+        """What the engines found out about themselves."""
+        return {
+            name: value
+            for each in self._engines
+            if isinstance(each, MaskedForward)
+            for name, value in each.checks.items()
+        }
+
+    def grids(self, layers: Sequence[str]) -> dict[str, Grid]:
+        """How each of these layers, or the default one, covers the picture; a layer that does not is refused."""
+        return {layer: self.classifier.require_grid(layer) for layer in layers or (self.classifier.default_layer,)}
+
+    def masked(
+        self,
+        fill: str | Fill,
+        *,
+        labels: np.ndarray | None = None,
+        precision: Precision | Literal["auto"] = "auto",
+        batch_size: int | None = None,
+    ) -> MaskedForward:
+        """The masked-forward engine of the one picture, over the regions `labels` `(h, w)` if there are any."""
+        engine = MaskedForward(
+            self.classifier,
+            self.picture,
+            fill,
+            labels=labels,
+            generator=self.generator,
+            precision=precision,
+            batch_size=batch_size,
+            progress=self.progress,
+        )
+        self._engines.append(engine)
+        _ = self.logits  # from the engine, and checks the targets before the work
+        return engine
+
+    def differentiable(self, layer: str | None = None) -> Differentiable:
+        """The network as a function of its input, or of what `layer` puts out for the one picture."""
+        network = FromLayer(self.classifier, layer, self.picture) if layer else Differentiable(self.classifier)
+        self._engines.append(network)
+        return network
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a method found for one picture, target and layer.
+
+    `values` `(h, w)` over what the network saw with their standard `errors`, where the method knows them; `regions`
+    and `rule` where it is about regions; `checks` what the method says of itself, in numbers; `signed` where it
+    differs from the method's own, `label` what was explained in words, from the class names, where that is not the
+    target alone.
+    """
+
+    values: Tensor | np.ndarray
+    layer: str | None = None
+    errors: Tensor | np.ndarray | None = None
+    regions: RegionWeights | None = None
+    rule: Rule | None = None
+    checks: Mapping[str, float] = field(default_factory=dict)
+    signed: bool | None = None
+    label: Callable[[Categories], str] | None = None
+
+
+def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(N, h, w)` to `size`, bilinearly."""
+    return interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def in_chunks(
+    engine: MaskedForward, count: int, masks: Callable[[slice], Tensor]
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Chunk by chunk of `count` masks: which they are, the masks `(n, h, w)` and the logits `(n, K)` under them."""
+    for start in range(0, count, CHUNK):
+        part = slice(start, min(start + CHUNK, count))
+        shown = masks(part)
+        yield part, shown, engine.maps(shown)
+
+
+def probability(logits: Tensor, target: Target) -> Tensor:
+    """Float64 `(...)` of logits `(..., K)`: a class's probability; of "A rather than B" A's if there were no third.
+
+    Of a value of the caller's own the value itself.
+    """
+    if isinstance(target, Value):
+        return target.score(logits.double())
+    if target.against is None:
+        return logits.double().softmax(-1)[..., target.index]
+    return target.score(logits.double()).sigmoid()
+
+
+def log_probability(logits: Tensor, target: Target) -> Tensor:
+    """Float64 `(...)` of logits `(..., K)`: a class's log-probability, a difference of two, or the caller's value."""
+    logits = logits.double()
+    return target.score(logits if isinstance(target, Value) else logits.log_softmax(-1))
+
+
+def a_class(target: Target, method: str) -> Target:
+    """The target, which has to be about classes.
+
+    Raises:
+        UsageError: it is a value of the caller's own.
+    """
+    if isinstance(target, Value):
+        raise UsageError(f"{method} explains a decision between classes, which a function of the logits does not make")
+    return target
+
+
+def unit(maps: Tensor) -> Tensor:
+    """Each map `(..., h, w)` stretched to [0, 1]; a flat one has nothing to show and is all 0."""
+    low = maps.amin((-2, -1), keepdim=True)
+    span = maps.amax((-2, -1), keepdim=True) - low
+    return torch.where(span > 0, (maps - low) / span, 0)
+
+
+def varied(maps: Tensor) -> Tensor:
+    """Which of maps `(n, h, w)` are not flat."""
+    return maps.amax((1, 2)) > maps.amin((1, 2))
