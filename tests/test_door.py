@@ -80,7 +80,7 @@ WRONG = [
     ({"layer": "inner.konv"}, "no layer 'inner.konv'", "nearest: inner.conv"),
     ({"layer": ""}, "no layer ''", "seewhy list layers"),
     ({"layer": nn.ReLU()}, "layer is a ReLU that is no part", "its name"),
-    ({"layer": "inner.conv", "method": "rise"}, "rise has no parameter layers", "it has fill"),
+    ({"layer": "inner.conv", "method": "rise"}, "rise has no parameter layers", "it has batch_size"),
     ({"layers": ["inner.conv"]}, "explain takes layer=", "not layers="),
     ({"layers": "inner.conv"}, "explain takes layer=", "not layers="),
     ({"targets": [1]}, "no parameter targets", "targets → target"),
@@ -303,6 +303,11 @@ def test_a_name_that_may_be_two_is_refused():
     assert canonical("a-b", ["ab", "a-b"]) == "a-b"
     with pytest.raises(UnknownName, match="nearest: see the list"):
         canonical("zzz", ["ab"], "method", "see the list")
+
+
+def test_a_method_is_found_however_it_is_written():
+    assert seewhy.methods.method_info("GradCAM").name == "grad-cam"
+    assert type(seewhy.find_method("Integrated_Gradients", steps=8)).__name__ == "IntegratedGradients"
 
 
 def test_a_class_of_methods_takes_settings_and_an_object_has_its_own(toy):
@@ -587,8 +592,6 @@ def test_the_examples_of_the_page_run_one_after_the_other(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in blocks_of(PAGE):
-        if "seewhy.attribute(" in block and not hasattr(seewhy, "attribute"):
-            continue
         exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102
     said = capsys.readouterr().out
     assert "espresso" in said
