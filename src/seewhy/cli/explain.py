@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from seewhy.cli import options
 from seewhy.cli.console import note
 from seewhy.cli.run import Answer, Run, Table, command
 from seewhy.core.outcome import Outcome
-
-if TYPE_CHECKING:
-    from seewhy.methods import Explanation
 
 
 @command("model weights out seed device")
@@ -87,12 +84,11 @@ def explain(
         for outcome in explain_each(classifier, sources, request, progress):
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
-            rows += map(_row, outcome.value or ())
+            rows += [
+                [each.image.name, each.target_label, f"{each.probability:.1%}", each.method, each.layer or ""]
+                for each in outcome.value or ()
+            ]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
         report = writer.close()
     table = Table(["image", "why", "probability", "method", "layer"], rows)
     return Answer(manifests, [table], report=report, failures=failures, asked=len(sources))
-
-
-def _row(found: Explanation) -> list[str]:
-    return [found.image.name, found.target_label, f"{found.probability:.1%}", found.method, found.layer or ""]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from seewhy.draw.canvas import photo_uri
+from seewhy.draw.canvas import data_uri, photo_uri
 from seewhy.draw.charts import Weight, weight_bars
 from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
 from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
@@ -46,6 +47,11 @@ class Legend:
         _line(pen, self.words, BAR + 4, width, 13, INK)
         _line(pen, self.numbers, BAR + 22, width, 11, FAINT)
         return block
+
+    @cached_property
+    def uri(self) -> str:
+        """The bar alone, as a `data:` address."""
+        return data_uri(self._bar(256))
 
     @property
     def words(self) -> tuple[str, str, str]:

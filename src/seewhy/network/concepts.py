@@ -1,4 +1,4 @@
-"""What a network goes by in a class: the labels of many pictures summed up, layer by layer, early against late."""
+"""What a network uses in a class or a group: labels of many pictures summed up by layer; and groups of classes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from seewhy.images import Image
 from seewhy.models import Categories, Target
 from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
+
+Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
 
 TOP, EXAMPLES = 5, 3
 SURE = 0.05  # p below which a trend is told from chance
@@ -121,6 +123,36 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
     )
 
 
+def read_groups(path: Path) -> Groups:
+    """The groups of a JSON file: `{"cats": ["tabby", "Persian cat"]}`, or a tree of WordNet.
+
+    A tree has `synsets`: by id their `words` and the ids of their `hypernyms`. A word then names every synset below
+    the synsets that have it.
+
+    Raises:
+        UsageError: the file cannot be read, or is neither.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if "synsets" in found:
+            return _tree(found["synsets"])
+        return {name.casefold(): tuple(map(str, members)) for name, members in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the groups in {path} cannot be read ({error}); write a JSON object of names and lists of classes"
+        ) from error
+
+
+def find_classes(names: Iterable[str], categories: Categories, groups: Groups | None = None) -> tuple[int, ...]:
+    """The indices of the classes and groups of these names; a class comes before a group of the same name.
+
+    Raises:
+        UnknownName: nothing has this name, or none of its members is a class.
+        AmbiguousClass: several classes have it.
+    """
+    return tuple(dict.fromkeys(index for name in names for index in _classes(name, categories, groups or {})))
+
+
 def _layer(name: str, seen: Iterable[Seen]) -> LayerConcepts:
     pictures = 0
     found: defaultdict[str, list[Example]] = defaultdict(list)
@@ -168,39 +200,6 @@ def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[
         return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
     line: Any = linregress(np.arange(len(curve)), curve)  # its stubs know no fields
     return Trend(name, tuple(curve), float(line.slope), float(line.pvalue))
-
-
-Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
-
-
-def read_groups(path: Path) -> Groups:
-    """The groups of a JSON file: `{"cats": ["tabby", "Persian cat"]}`, or a tree of WordNet.
-
-    A tree has `synsets`: by id their `words` and the ids of their `hypernyms`. A word then names every synset below
-    the synsets that have it.
-
-    Raises:
-        UsageError: the file cannot be read, or is neither.
-    """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if "synsets" in found:
-            return _tree(found["synsets"])
-        return {name.casefold(): tuple(map(str, members)) for name, members in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"the groups in {path} cannot be read ({error}); write a JSON object of names and lists of classes"
-        ) from error
-
-
-def find_classes(names: Iterable[str], categories: Categories, groups: Groups | None = None) -> tuple[int, ...]:
-    """The indices of the classes and groups of these names; a class comes before a group of the same name.
-
-    Raises:
-        UnknownName: nothing has this name, or none of its members is a class.
-        AmbiguousClass: several classes have it.
-    """
-    return tuple(dict.fromkeys(index for name in names for index in _classes(name, categories, groups or {})))
 
 
 def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:

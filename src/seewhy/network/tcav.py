@@ -98,7 +98,7 @@ def tcav(
         )
     shown = features(classifier, concept, layers, progress)
     rest = features(classifier, others, layers, progress)
-    found = slopes(classifier, pictures, layers, progress)
+    found = gradients(classifier, pictures, layers, progress)
     return [
         judge(layer, shown[layer], rest[layer], found[layer], np.random.default_rng(seed), sets, progress)
         for layer in layers
@@ -109,12 +109,12 @@ def judge(
     layer: str,
     concept: Rows,
     others: Rows,
-    slopes: Rows,
+    gradients: Rows,
     generator: np.random.Generator,
     sets: int = SETS,
     progress: Progress = silent,
 ) -> ConceptTest:
-    """The test on features `(n, C)` of the concept and `(m, C)` of others, and slopes `(k, C)` of the class.
+    """The test on features `(n, C)` of the concept and `(m, C)` of others, and gradients `(k, C)` of the class.
 
     The concept, and `sets` random sets of its size out of all pictures, are each told from what is left. p is the
     share of sets, the concept among them, whose slope is at least as far from the mean of all.
@@ -125,17 +125,17 @@ def judge(
         progress(number, sets, f"random concepts at {layer}")
         order = generator.permutation(len(rows))
         directions.append(concept_direction(rows[order[:count]], rows[order[count:]]))
-    steep = np.array([steepness(slopes, direction) for direction in directions])
+    steep = np.array([steepness(gradients, direction) for direction in directions])
     far = np.abs(steep - steep.mean())
     against = others[generator.permutation(len(others))[:count]]
     return ConceptTest(
         layer,
-        tcav_score(slopes, directions[0]),
+        tcav_score(gradients, directions[0]),
         float(steep[0]),
         tuple(steep[1:].tolist()),
         float((far >= far[0] - 1e-12).mean()),
         _accuracy(concept, against, generator),
-        len(slopes),
+        len(gradients),
     )
 
 
@@ -153,15 +153,15 @@ def concept_direction(concept: Rows, others: Rows) -> NDArray[np.float64]:
     return normal / length if length else normal
 
 
-def tcav_score(slopes: Rows, direction: NDArray[np.float64]) -> float:
+def tcav_score(gradients: Rows, direction: NDArray[np.float64]) -> float:
     """The share of pictures whose score grows along the direction; who neither grows nor falls counts half."""
-    return float(((np.sign(slopes @ direction) + 1) / 2).mean())
+    return float(((np.sign(gradients @ direction) + 1) / 2).mean())
 
 
-def steepness(slopes: Rows, direction: NDArray[np.float64]) -> float:
-    """The mean slope along the direction, of the mean length of the slopes: from −1 to 1."""
-    longest = np.linalg.norm(slopes, axis=1).mean()
-    return float((slopes @ direction).mean() / longest) if longest else 0.0
+def steepness(gradients: Rows, direction: NDArray[np.float64]) -> float:
+    """The mean slope along the direction, of the mean length of the gradients: from −1 to 1."""
+    longest = np.linalg.norm(gradients, axis=1).mean()
+    return float((gradients @ direction).mean() / longest) if longest else 0.0
 
 
 def features(
@@ -179,7 +179,7 @@ def features(
     return {layer: _rows(torch.cat(parts)) for layer, parts in found.items()}
 
 
-def slopes(
+def gradients(
     classifier: Classifier,
     pictures: Sequence[tuple[Image, Target]],
     layers: Sequence[str],
@@ -194,9 +194,9 @@ def slopes(
         with capture(classifier.module, list(layers)) as seen:
             logits = classifier.logits(classifier.preprocess([image for image, _ in part]))
             score = torch.stack([target.score(row) for (_, target), row in zip(part, logits, strict=True)]).sum()
-            gradients = seen.gradients(score, list(layers))
+            measured = seen.gradients(score, list(layers))
         for layer, grid in grids.items():
-            found[layer].append(folded(grid, gradients[layer]).sum((2, 3)))
+            found[layer].append(folded(grid, measured[layer]).sum((2, 3)))
     return {layer: _rows(torch.cat(parts)) for layer, parts in found.items()}
 
 

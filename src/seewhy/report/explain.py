@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -12,11 +12,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, bars_svg, fit, percent, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, weight_bars_svg
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
+from seewhy.methods.pictures import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.page import Picture, embed, embed_photo, render, render_macro, scale_bar, thumbnail, write_page
+from seewhy.report.page import SMALL, Picture, embed, embed_all, framed_photo, render, render_macro, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
@@ -41,13 +41,24 @@ class ExplainReport:
         self._count, self._lead = 0, ""
         self._failures: list[Outcome[Any]] = []
 
-    def add(self, outcome: Outcome[tuple[Explanation, ...]], saved: Path | None = None) -> None:
-        """Add a photo with its explanations, and a link to the folder that they were `saved` in, or its failure."""
+    def add(
+        self,
+        outcome: Outcome[tuple[Explanation, ...]],
+        saved: Path | None = None,
+        tiles: Sequence[Tile] | None = None,
+    ) -> None:
+        """Add a photo with its explanations, or its failure.
+
+        Args:
+            outcome: The explanations of one photo, or the error that stopped it.
+            saved: The folder that they were saved in, to link to.
+            tiles: Their pictures by `explanation_tiles`, where they are drawn already.
+        """
         if outcome.error:
             self._failures.append(outcome)
         elif outcome.value:
             link = saved and quote(Path(os.path.relpath(saved, self.path.parent)).as_posix()) + "/"
-            section = _section(outcome.value, link, self._colors)
+            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self._colors), link)
             self._count += 1
             self._lead = self._lead or section["lead"]
             self._contents.write(render_macro(PHOTO, "entry", section, self._count))
@@ -86,47 +97,64 @@ def _again(file: IO[str]) -> Iterator[Markup]:
         yield Markup(part)  # noqa: S704 - it was rendered by a template
 
 
-def _section(explanations: Sequence[Explanation], link: str | None, colors: Colors) -> dict[str, Any]:
-    """One photo of the page."""
+def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
+    """One photo of the page: first the words, then the drawing."""
     one = explanations[0]
+    findings = [_finding(each, explanations[:place]) for place, each in enumerate(explanations)]
+    titles = dict.fromkeys(finding["info"].title for finding in findings)
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
     classes = sorted(known.values(), key=lambda each: -each.probability)
     explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
-    photo, whole = embed_photo(one)
-    findings = [
-        _finding(each, colors, _limit(each, explanations), is_first=_is_first(place, explanations))
-        for place, each in enumerate(explanations)
-    ]
-    titles = dict.fromkeys(finding["info"].title for finding in findings)
-    return {
+    words = {
         "name": one.image.name,
         "notes": (*one.image.notes, *cautions(one)),
-        "photo": photo,
-        "whole": whole,
-        "thumbnail": thumbnail(one.image),
-        "best": f"{classes[0].name}, {percent(classes[0].probability)}",
-        "says": _likely(classes[0]),
-        "explained": ", ".join(map(_likely, explained)) if explained != classes[:1] else "",
-        "bars": _bars(classes, explained),
-        "grids": _grids(explanations),
-        "findings": findings,
         "lead": f"Asked of {one.classifier}: why {asked_classes(explanations)}? Answered by {listed(list(titles))}.",
         "classifier": one.classifier,
         "fingerprint": one.fingerprint,
         "link": link,
+        "grids": _grids(explanations),
     }
+    for finding, tile in zip(findings, tiles, strict=True):
+        finding |= {"found": finding["rule"] or tile.legend, "intervals": any(each.margin for each in tile.weights)}
+    return {**words, "findings": findings, **_drawn(one, classes, explained, findings, tiles)}
 
 
-def _likely(prediction: Prediction) -> str:
-    return f"{prediction.name} ({percent(prediction.probability)})"
-
-
-def _bars(classes: Sequence[Prediction], explained: Sequence[Prediction]) -> Markup:
-    """The classes as bars, the explained one highlighted; none where several are explained."""
+def _drawn(
+    one: Explanation,
+    classes: Sequence[Prediction],
+    explained: Sequence[Prediction],
+    findings: Sequence[dict[str, Any]],
+    tiles: Sequence[Tile],
+) -> dict[str, Any]:
+    """The pictures and charts of a photo; those of each finding are put into it."""
+    shown, whole, alt = framed_photo(one)
+    small = fit(one.image.pixels, SMALL)
+    overlays = [(tile.picture, finding["alt"]) for finding, tile in zip(findings, tiles, strict=True)]
+    large, thumbnail, *pictures = embed_all([(shown, alt), (small, ""), *overlays])
+    for finding, tile, picture in zip(findings, tiles, pictures, strict=True):
+        legend = tile.legend
+        finding |= {
+            "picture": picture,
+            "scale": (legend.uri, legend.words, legend.numbers) if legend else None,
+            "other_colors": OTHER_COLORS if legend and legend.colors.cmap else "",
+            # The functions that draw escape names.
+            "weights": Markup(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),  # noqa: S704
+        }
     named = [(each.name, each.probability) for each in classes]
     highlighted = classes.index(explained[0]) if len(explained) == 1 else None
-    return Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH))  # noqa: S704 - bars_svg escapes names
+    best = classes[0]
+    return {
+        "photo": large,
+        "whole": whole,
+        "thumbnail": thumbnail,
+        "bars": Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH)),  # noqa: S704
+        "best": f"{best.name}, {percent(best.probability)}",
+        "says": f"{best.name} ({percent(best.probability)})",
+        "explained": ", ".join(f"{each.name} ({percent(each.probability)})" for each in explained)
+        if explained != [best]
+        else "",
+    }
 
 
 def _grids(explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
@@ -146,37 +174,16 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
-def _limit(explanation: Explanation, explanations: Sequence[Explanation]) -> float | None:
-    """The end of the colours, common to all classes that a method was asked about at a layer."""
-    same = [each for each in explanations if (each.method, each.layer) == (explanation.method, explanation.layer)]
-    return shared_limit(same)
-
-
-def _is_first(place: int, explanations: Sequence[Explanation]) -> bool:
-    """Whether it is the first of its method: how to read a method's pictures is told once."""
-    return explanations[place].method not in {each.method for each in explanations[:place]}
-
-
-def _finding(explanation: Explanation, colors: Colors, limit: float | None, *, is_first: bool) -> Mapping[str, Any]:
-    """One overlay, and what is to be said of it."""
-    info = method_info(explanation.method)
-    tile = explanation_tile(explanation, colors=colors, limit=limit)
-    legend, weights = tile.legend, tile.weights
-    bars = weight_bars_svg(weights, width=BARS_WIDTH) if weights else ""
+def _finding(explanation: Explanation, earlier: Sequence[Explanation]) -> dict[str, Any]:
+    """What is to be said of one overlay; how to read a method's pictures is told at the first of them."""
+    info, blurred = method_info(explanation.method), is_blurred(explanation)
     return {
         "info": info,
         "about": explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
         "rule": explanation.rule.sentence if explanation.rule else None,
-        "picture": embed(tile.picture, alternative(explanation, info)),
-        "scale": scale_bar(legend) if legend else None,
-        "words": legend.words if legend else (),
-        "numbers": legend.numbers if legend else (),
-        "other_colors": OTHER_COLORS if legend and legend.colors.cmap else "",
-        "weights": Markup(bars),  # noqa: S704 - weight_bars_svg escapes names
-        "intervals": any(weight.margin for weight in weights),
-        "found": bool(explanation.rule or legend),
+        "alt": alternative(explanation, info),
         "signed": explanation.signed,
-        "blurred": is_blurred(explanation),
-        "is_first": is_first,
-        "facts": facts(explanation),
+        "blurred": blurred,
+        "is_first": explanation.method not in {each.method for each in earlier},
+        "facts": facts(explanation, blurred=blurred),
     }

@@ -27,7 +27,7 @@ def write_global_report(
     name: str,
     view: GlobalView,
     classifier: str,
-    failures: Iterable[Outcome] = (),
+    failures: Iterable[Outcome[Any]] = (),
     tests: Iterable[tuple[str, ConceptTest]] = (),
 ) -> Path:
     """Write `folder/report.html` and `global.json` about the class or group called `name`; returns the page's path.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,12 +17,11 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.files import whole_file
-from seewhy.draw import Legend, data_uri, fit, overlay, percent, photo, photo_uri
+from seewhy.draw import fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Explanation
 
 LARGE, SMALL = 640, 240
-MIDDLE_GREY = 128
 
 
 def render(template: str, **fields: Any) -> str:
@@ -60,29 +60,32 @@ class Picture:
 
 def embed(pixels: np.ndarray, alt: str) -> Picture:
     """RGB uint8 `(H, W, 3)` as JPEG: a tenth of a PNG of the same photo."""
-    return Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt)
+    return embed_all([(pixels, alt)])[0]
+
+
+def embed_all(pictures: Iterable[tuple[np.ndarray, str]]) -> list[Picture]:
+    """Each of several RGB arrays with its words, as `embed` does it."""
+    return [Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt) for pixels, alt in pictures]
 
 
 def embed_photo(explanation: Explanation) -> tuple[Picture, bool]:
     """The photo, with a frame round what the model saw; and whether it saw the whole of it."""
+    shown, whole, alt = framed_photo(explanation)
+    return embed(shown, alt), whole
+
+
+def framed_photo(explanation: Explanation) -> tuple[np.ndarray, bool, str]:
+    """RGB uint8 `(H, W, 3)` of `embed_photo`, whether the model saw the whole of it, and what it shows in words."""
     image = explanation.image
     shown = photo(image.pixels, explanation.view, longest=LARGE)
     whole = np.array_equal(shown, fit(image.pixels, LARGE))
     framed = "" if whole else ", with a frame round the part that the model saw"
-    return embed(shown, f"The photo {image.name}{framed}"), whole
+    return shown, whole, f"The photo {image.name}{framed}"
 
 
 def thumbnail(image: Image) -> Picture:
     """The photo as an item of a list that names it; it stays silent beside its name."""
     return embed(fit(image.pixels, SMALL), "")
-
-
-def scale_bar(legend: Legend) -> str:
-    """The colours of a legend from end to end, over middle grey, as a `data:` address."""
-    ramp = np.linspace(-1.0 if legend.signed else 0.0, 1.0, 256)[None]
-    under = np.full((8, 256, 3), MIDDLE_GREY, np.uint8)
-    bar = overlay(under, ramp, (0, 0, 256, 8), signed=legend.signed, colors=legend.colors, longest=256)
-    return data_uri(bar)
 
 
 @cache

@@ -72,17 +72,18 @@ def asked_classes(explanations: Sequence[Explanation]) -> str:
 def cautions(explanation: Explanation) -> tuple[str, ...]:
     """Why this very photo can say little, whatever the method; begun in small letters, as an image's notes are."""
     left, top, right, bottom = explanation.view
-    image, (height, width) = explanation.image, explanation.values.shape
-    best = explanation.predictions[0]
-    found = {
-        "the photo is of one colour, so that whatever the model says, it says of nothing": _is_plain(image.pixels),
-        f"the photo is small, {image.width} × {image.height} pixels, and was much enlarged for the model, which has "
-        "rarely seen such photos": min((bottom - top) * ENLARGED / height, (right - left) * ENLARGED / width) < 1,
-        f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}": (
-            best.probability < GUESS
-        ),
-    }
-    return tuple(words for words, holds in found.items() if holds)
+    (tall, wide), (height, width) = explanation.image.pixels.shape[:2], explanation.values.shape
+    best, found = explanation.predictions[0], list[str]()
+    if _is_plain(explanation.image.pixels):
+        found.append("the photo is of one colour, so that whatever the model says, it says of nothing")
+    if min((bottom - top) * ENLARGED / height, (right - left) * ENLARGED / width) < 1:
+        found.append(
+            f"the photo is small, {wide} × {tall} pixels, and was much enlarged for the model, which has rarely seen "
+            "such photos"
+        )
+    if best.probability < GUESS:
+        found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}")
+    return tuple(found)
 
 
 def _is_plain(pixels: np.ndarray) -> bool:
@@ -97,7 +98,7 @@ def alternative(explanation: Explanation, info: MethodInfo) -> str:
     if explanation.rule and explanation.regions:
         share = f"{len(explanation.rule.regions)} of {len(explanation.regions.weights)} regions"
         return start + kept_words(explanation, share)
-    if explanation.is_zero:
+    if not explanation.values.any():
         return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
     if explanation.regions and not sure(explanation.regions).any():
         return f"{start}the photo in grey, no region stands out from chance"
@@ -114,8 +115,9 @@ def kept_words(explanation: Explanation, share: str) -> str:
     return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
 
 
-def facts(explanation: Explanation) -> dict[str, str]:
-    """What is needed to repeat the explanation and to judge it."""
+def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str, str]:
+    """What is needed to repeat the explanation and to judge it; `blurred` where it is known whether it was drawn so."""
+    blurred = is_blurred(explanation) if blurred is None else blurred
     target = explanation.target
     chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
     found = {
@@ -124,7 +126,7 @@ def facts(explanation: Explanation) -> dict[str, str]:
         "Settings": _settings(explanation.parameters),
         "Cost": cost_words(explanation.cost),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
-        "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * is_blurred(explanation),
+        "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
         "Seed": None if explanation.seed is None else str(explanation.seed),
     }
     return {term: text for term, text in found.items() if text}

@@ -1,17 +1,8 @@
 """One function per verb: what the command line, the app and Python all call."""
 
+from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
 from seewhy.verbs.best import BEST, best_method
-from seewhy.verbs.cases import (
-    Cases,
-    CounterfactualsResult,
-    TwinsResult,
-    ask_each,
-    build_cases,
-    classifier_of_cases,
-    find_counterfactuals,
-    find_twins,
-    open_cases,
-)
+from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
 from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate
 from seewhy.verbs.explain import explain, explain_each

@@ -17,7 +17,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, MethodInfo, method_info
 from seewhy.methods.pictures import explanation_tile, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.page import Picture, embed, embed_photo, scale_bar
+from seewhy.report.page import Picture, embed, embed_photo
 from seewhy.report.study import Table
 from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
@@ -71,7 +71,7 @@ def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str =
         explanation=explanation,
         shown=embed(tile.picture, alternative(explanation, info)),
         legend=tile.legend,
-        scale=scale_bar(tile.legend) if tile.legend else "",
+        scale=tile.legend.uri if tile.legend else "",
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
         remark=_remark(explanation, info, tile),
