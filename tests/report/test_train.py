@@ -10,6 +10,7 @@ import pytest
 
 import planted
 from report.test_explain import Page
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.report import train_charts, train_page
 from seewhy.report.evaluate import accuracy_words, judgement
@@ -66,7 +67,7 @@ def test_the_page_says_how_good_it_is_and_how_it_learned(training):
 
 
 def test_what_could_not_be_opened_is_listed(training):
-    page = page_of(replace(training, failures=[(f"red/{EVIL}.png", BadImage("empty", "it is empty"))]))
+    page = page_of(replace(training, failures=[Outcome(f"red/{EVIL}.png", error=BadImage("empty", "it is empty"))]))
     assert "it is empty" in page.text
     assert EVIL not in page.source
 

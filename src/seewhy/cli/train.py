@@ -10,7 +10,6 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import progress_table
 from seewhy.cli.run import Answer, Run, Table, command
-from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 
 
@@ -92,7 +91,7 @@ def train(
         [Table(["part", "pictures", "accuracy"], rows, found.model)],
         [*found.parts.notes, f"every other command opens it: --model {found.model}"],
         report=found.out / "report.html",
-        failures=[Outcome(path, error=error) for path, error in found.failures],
+        failures=found.failures,
         asked=sum(len(part.entries) for part in found.parts.named.values()),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
@@ -119,17 +120,17 @@ class Pictures:
 
 def open_pictures(
     folder: Folder, classes: Sequence[str], preprocessing: Preprocessing, progress: Progress = silent
-) -> tuple[Pictures, list[tuple[str, BadImage]]]:
+) -> tuple[Pictures, list[Outcome[None]]]:
     """The pictures of `folder` that can be opened, and what is wrong with the others."""
     good: list[int] = []
-    failures: list[tuple[str, BadImage]] = []
+    failures: list[Outcome[None]] = []
     pictures = Pictures(folder, folder.entries, tuple(classes), preprocessing)
     for index, entry in enumerate(folder.entries):
         progress(index, len(folder.entries), "opening pictures")
         try:
             pictures.canvas(index)
         except BadImage as error:
-            failures.append((entry.path, error))
+            failures.append(Outcome(entry.path, error=error))
         else:
             good.append(index)
     return pictures.part(good), failures

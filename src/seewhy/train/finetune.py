@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import BadImage, ExplainError, ModelError
+from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier
-from seewhy.models.card import Architecture
+from seewhy.models.card import Architecture, write_model
 from seewhy.models.classifier import find_logits
 from seewhy.models.layers import head_layer
 from seewhy.models.sources.local import build
@@ -46,7 +48,7 @@ class Training:
     parts: Parts
     epochs: Sequence[Epoch]
     evaluations: Mapping[str, Evaluation]
-    failures: Sequence[tuple[str, BadImage]]
+    failures: Sequence[Outcome[None]]
 
     @property
     def model(self) -> str:
@@ -123,6 +125,18 @@ def finetune(
         path = checkpoints / f"{name}.pt" if checkpoints else None
         fit(module, stage, checkpoint=path, progress=progress, tell=partial(told, name))
     return found
+
+
+def save_classifier(folder: Path, classifier: Classifier, architecture: Architecture, about: Mapping[str, Any]) -> None:
+    """Write weights and card; `about` stands in the card as `training`. The same classifier gives the same bytes."""
+    fields = {
+        "architecture": architecture.name,
+        "options": architecture.options,
+        "preprocessing": classifier.preprocessing.to_dict(),
+        "categories": list(classifier.categories),
+        "training": about,
+    }
+    write_model(folder, classifier.module, fields)
 
 
 def predict(classifier: Classifier, pictures: Pictures, progress: Progress = silent) -> Tensor:
