@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
 from seewhy.draw import percent
-from seewhy.metrics.correlation import spearman
+from seewhy.metrics.maps import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
 from seewhy.report.page import embed, write_page
