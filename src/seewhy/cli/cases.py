@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
 
 CasesFolder = Annotated[Path, typer.Option("--cases", help="What `seewhy cases build` made.")]
-OwnModel = Annotated[
-    str | None,
-    typer.Option("--model", help="Default: the model that the cases were built with.", show_default=False),
-]
+OwnModel = Annotated[str | None, typer.Option("--model", help="Default: the model that the cases were built with.")]
 
 
 @app.command("build")
@@ -71,8 +68,7 @@ def twins(
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
     beside: Annotated[
-        Path | None,
-        typer.Option(help="A second case base of the same pictures, by another encoder.", show_default=False),
+        Path | None, typer.Option(help="A second case base of the same pictures, by another encoder.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
@@ -95,9 +91,7 @@ def counterfactual(
     run: Run,
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
-    target: Annotated[
-        str | None, typer.Option(help="Class index or name. Default: any other class.", show_default=False)
-    ] = None,
+    target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
 ) -> Answer:
     """Show what would have turned the model's decision about each picture."""

@@ -21,13 +21,9 @@ def compare(
     metric: Annotated[
         str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
     ] = "",
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of masks of the object, named like the pictures.", show_default=False),
-    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
     target: Annotated[
-        str | None,
-        typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.', show_default=False),
+        str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')
     ] = None,
     cells: Annotated[
         int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")

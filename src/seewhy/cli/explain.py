@@ -28,31 +28,23 @@ def explain(
         typer.Option(help='Class index, name or "A vs B"; can be repeated. Default: what the model predicts.'),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Explain the K likeliest classes of each picture.")] = 1,
-    layer: Annotated[
-        str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.", show_default=False)
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="A second picture, for methods that compare two.", show_default=False)
-    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.")] = None,
+    reference: Annotated[str | None, typer.Option(help="A second picture, for methods that compare two.")] = None,
     background: Annotated[
         str | None,
         typer.Option(
             help="What methods compare with or hide parts by: a folder of pictures, a picture, or black, grey, blur, "
-            "noise …",
-            show_default=False,
+            "noise …"
         ),
     ] = None,
     calibrate: Annotated[
-        Path | None,
-        typer.Option(help="For --method best: a folder of pictures to test methods on.", show_default=False),
+        Path | None, typer.Option(help="For --method best: a folder of pictures to test methods on.")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
     ] = None,
-    cmap: Annotated[
-        str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.", show_default=False)
-    ] = None,
+    cmap: Annotated[str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.")] = None,
     opacity: Annotated[float, typer.Option(help="Of the strongest evidence, above 0 and at most 1.")] = 0.8,
 ) -> Answer:
     """Show where the model looked, and write a report with the pictures and the raw maps."""

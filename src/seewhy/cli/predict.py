@@ -13,9 +13,7 @@ from seewhy.cli.run import Answer, Run, Table, command
 
 @command("model weights device")
 def predict(
-    run: Run,
-    images: options.Images,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
+    run: Run, images: options.Images, top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5
 ) -> Answer:
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images

@@ -31,24 +31,17 @@ def train(
     recipe: Annotated[
         str, typer.Option(help="default, or source1: a plain ProtoPNet, which mostly fails on small sets.")
     ] = "default",
-    per_class: Annotated[
-        int | None, typer.Option(min=1, help="Prototypes of each class. Default: 10.", show_default=False)
-    ] = None,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Prototypes of each class. Default: 10.")] = None,
     warm_steps: Annotated[
-        int | None, typer.Option(min=0, help="Steps with the backbone at rest. Default: 300.", show_default=False)
+        int | None, typer.Option(min=0, help="Steps with the backbone at rest. Default: 300.")
     ] = None,
     joint_steps: Annotated[
-        int | None, typer.Option(min=0, help="Steps together with the backbone. Default: 0.", show_default=False)
+        int | None, typer.Option(min=0, help="Steps together with the backbone. Default: 0.")
     ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate of prototypes. Default: 3e-4.", show_default=False)
-    ] = None,
-    copies: Annotated[
-        int | None, typer.Option(min=0, help="Changed copies of each picture. Default: 8.", show_default=False)
-    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of prototypes. Default: 3e-4.")] = None,
+    copies: Annotated[int | None, typer.Option(min=0, help="Changed copies of each picture. Default: 8.")] = None,
     layer: Annotated[
-        str | None,
-        typer.Option(help="Where the backbone ends. Default: its last layer with a grid.", show_default=False),
+        str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
     ] = None,
 ) -> Answer:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""

@@ -36,21 +36,16 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of masks of the object, named like the pictures.", show_default=False),
-    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
     weights: Annotated[
-        list[Path] | None,
-        typer.Option(help="A local file of weights; one for each model, in their order.", show_default=False),
+        list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
     executor: Annotated[str, typer.Option(help="local: processes of this machine; ray: a cluster.")] = "local",
     ray_address: Annotated[
-        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.", show_default=False)
+        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.")
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="So many at once. Default: one for each processor.", show_default=False),
+        int | None, typer.Option(min=1, help="So many at once. Default: one for each processor.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one worker; other threads, other last digits.")] = 1,
     batch_size: Annotated[
@@ -59,9 +54,7 @@ def study(
     cells: Annotated[
         int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
     ] = 14,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.", show_default=False)
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
     ] = False,

@@ -26,32 +26,21 @@ def train(
         "seewhy-model"
     ),
     recipe: Annotated[str, typer.Option(help="default, or source1: plain Adam on squeezed pictures.")] = "default",
-    epochs: Annotated[
-        int | None, typer.Option(min=0, help="Of the whole network. Default: 10.", show_default=False)
-    ] = None,
-    head_epochs: Annotated[
-        int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.", show_default=False)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.", show_default=False)
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the whole network. Default: 1e-4.", show_default=False)
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=0, help="Of the whole network. Default: 10.")] = None,
+    head_epochs: Annotated[int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of the whole network. Default: 1e-4.")] = None,
     split: Annotated[
-        str,
-        typer.Option(help="Share for training, or shares for training, validation, test. Default: 0.7."),
+        str, typer.Option(help="Share for training, or shares for training, validation, test. Default: 0.7.")
     ] = "",
     augment: Annotated[
-        bool | None,
-        typer.Option("--augment/--no-augment", help="Crops, mirror images and other light.", show_default=False),
+        bool | None, typer.Option("--augment/--no-augment", help="Crops, mirror images and other light.")
     ] = None,
     class_weights: Annotated[
         bool, typer.Option("--class-weights", help="Count rare classes more, so that all weigh alike.")
     ] = False,
     patience: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.", show_default=False),
+        int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
     classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
 ) -> Answer:
