@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import waiting
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import waiting
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
 
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "
