@@ -298,7 +298,8 @@ class Probe(nn.Module):
     def __init__(self, head: PrototypeHead) -> None:
         super().__init__()
         self.add_on = head.add_on
-        self.linear = nn.utils.skip_init(nn.Linear, head.prototypes.shape[1], len(head.bias)).to(head.prototypes)
+        linear = nn.Linear(head.prototypes.shape[1], len(head.bias), device="meta")  # without drawing weights
+        self.linear = linear.to_empty(device=head.prototypes.device)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 

@@ -192,7 +192,7 @@ class _Stages:
             objective=objective,
             groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
             evaluating=[part for each in still for part in each.modules()],
-            decay=_half_cosine(steps) if recipe.decay and not head else _constant,
+            decay=_half_cosine(steps) if recipe.decay and not head else None,
             look=look,
             patience=None if head else recipe.patience,
             half=True,
@@ -242,10 +242,6 @@ class _Stages:
 def _half_cosine(steps: int) -> Callable[[int], float]:
     """From 1 at the first step to nearly 0 at the last. Source: Loshchilov & Hutter 2017, without restarts."""
     return lambda step: (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _constant(_step: int) -> float:
-    return 1.0
 
 
 def _head_name(classifier: Classifier) -> str:
