@@ -39,6 +39,7 @@ def build(
     ),
 ) -> Answer:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
+    from seewhy.models.load import absolute_name
     from seewhy.verbs import build_cases
 
     classifier = run.load()
@@ -47,8 +48,8 @@ def build(
             folder,
             classifier,
             out,
-            embedding=_from_anywhere(embedding),
-            model=_from_anywhere(run.model or options.DEFAULT_MODEL),
+            embedding=absolute_name(embedding),
+            model=absolute_name(run.model or options.DEFAULT_MODEL),
             weights=run.weights,
             device=run.device,
             progress=progress,
@@ -121,12 +122,6 @@ def _open(run: Run, folder: Path) -> Cases:
     if run.model is None:
         run = replace(run, model=stored, weights=run.weights or (Path(weights) if weights else None))
     return open_cases(folder, run.load(), run.device)
-
-
-def _from_anywhere(model: str) -> str:
-    """The model's name, so that it means the same in whatever folder it is loaded again."""
-    prefix, _, rest = model.partition(":")
-    return f"{prefix}:{Path(rest).expanduser().resolve()}" if prefix in {"file", "onnx"} else model
 
 
 def _remarks(found: Sequence[Twins]) -> Iterator[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
-from seewhy.errors import SeewhyError, UsageError
-
-if TYPE_CHECKING:
-    from seewhy.study.summary import StudyResult
+from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.errors import UsageError
 
 
+@command("seed device")
 def study(
+    run: Run,
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
     models: Annotated[
         str, typer.Option("--models", "--model", help="Models, joined by commas; see `seewhy list models`.")
@@ -69,20 +68,18 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder for results, tables and report; the same one goes on.")] = Path(
         "seewhy-study"
     ),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Score methods for models over a folder of pictures.
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.report import write_study_report
+    from seewhy.report.verdict import title_of
+    from seewhy.report.words import number
     from seewhy.verbs import STUDY_METHODS, study
 
     named = options.split(models)
-    with progress_bar() as progress:
-        result = study(
+    with run.progress() as progress:
+        found = study(
             folder,
             named,
             options.split(methods) or STUDY_METHODS,
@@ -90,7 +87,7 @@ def study(
             out,
             masks=masks,
             weights=_weights(named, weights or []),
-            device=device,
+            device=run.device,
             executor=executor,
             ray_address=ray_address,
             workers=workers,
@@ -98,36 +95,25 @@ def study(
             batch_size=batch_size,
             cells=cells,
             limit=limit,
-            seed=seed,
+            seed=run.seed,
             fail_fast=fail_fast,
             progress=progress,
         )
-    with waiting("writing the report"):
-        report = write_study_report(out, result)
-    _tell(result, json=json)
-    note(f"report: {report}")
-    told = {(each.unit.image, each.failure.message): each for each in result.failures if each.failure}
-    failures = [(image, SeewhyError(message)) for image, message in told]
-    finish(failures, len(failures) + len(result.plan.units) - len(result.failures))
+    rows: list[list[str]] = []
+    for scores in found.scores:
+        for method in scores.ordered:
+            means = (found.means.get((scores.model, metric.name, method)) for metric in found.metrics)
+            rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
+    return Answer(
+        found.rows(),
+        [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
+        result=found,
+        failures=found.problems,
+        asked=len(found.problems) + len(found.plan.units) - len(found.failures),
+    )
 
 
 def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
     if files and len(files) != len(models):
         raise UsageError(f"there are {len(models)} models and {len(files)} files of weights; give one for each model")
     return dict(zip(models, files, strict=False))
-
-
-def _tell(result: StudyResult, *, json: bool) -> None:
-    from seewhy.report.verdict import title_of
-    from seewhy.report.words import number
-
-    if json:
-        print_json(result.rows())
-        return
-    metrics = result.scores[0].metrics
-    rows: list[list[str]] = []
-    for scores in result.scores:
-        for method in scores.methods:
-            means = (result.means.get((scores.model, metric.name, method)) for metric in metrics)
-            rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
-    print_table("", ["model", "method", *(metric.title for metric in metrics)], rows)

@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
-from seewhy.core.names import unknown
+from seewhy.core.names import canonical
 from seewhy.errors import UsageError
 
 
@@ -79,11 +79,9 @@ class Registry(Generic[D]):
         return sorted(self.entries.values(), key=lambda entry: (entry.family, entry.name))
 
     def find(self, name: str) -> type[D]:
-        """The class called `name`; raises `UnknownName` with the nearest names."""
+        """The class called `name`, however it is written; raises `UnknownName` with the nearest names."""
         import_all(self.package, f"seewhy.{self.kind}s")
-        if name not in self.entries:
-            raise unknown(self.kind, name, self.entries, f"see `seewhy list {self.kind}s`")
-        return self.entries[name]
+        return self.entries[canonical(name, self.entries, self.kind, f"see `seewhy list {self.kind}s`")]
 
     def make(self, name: str, parameters: Mapping[str, Any]) -> D:
         """What is called `name`, with these parameters; raises `UsageError` where they do not fit."""

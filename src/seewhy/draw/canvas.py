@@ -157,14 +157,18 @@ class Line:
 
     def draw(self, canvas: Image.Image, scale: float) -> None:
         """See `Shape`."""
-        points = np.asarray(self.points)
-        if self.eased:  # the cubic Bézier curve of the SVG
-            t = np.linspace(0, 1, STEPS + 1)
-            shares = np.stack([1.5 * t * (1 - t) + t**3, t**2 * (3 - 2 * t)], axis=1)
-            points = points[0] + shares * (points[1] - points[0])
-        placed = [(x * scale, y * scale) for x, y in points.tolist()]
-        width = max(round(self.stroke.width * scale), 1)
-        ImageDraw.Draw(canvas).line(placed, self.stroke.on_paper, width, joint="curve")
+        pen, color, width = ImageDraw.Draw(canvas), self.stroke.on_paper, max(round(self.stroke.width * scale), 1)
+        points = scale * np.asarray(self.points, float)
+        if not self.eased:
+            pen.line([(x, y) for x, y in points.tolist()], color, width, joint="curve")
+            return
+        t = np.linspace(0, 1, STEPS + 1)  # along the cubic Bézier curve of the SVG
+        shares = np.stack([1.5 * t * (1 - t) + t**3, t**2 * (3 - 2 * t)], axis=1)
+        curve = points[0] + shares * (points[1] - points[0])
+        along = np.gradient(curve, axis=0)
+        aside = width / 2 * (along / np.linalg.norm(along, axis=1, keepdims=True))[:, ::-1] * (-1, 1)
+        # Short pieces of a wide line would leave hairlines between them.
+        pen.polygon([(x, y) for x, y in [*(curve + aside).tolist(), *(curve - aside)[::-1].tolist()]], color)
 
 
 @dataclass(frozen=True)

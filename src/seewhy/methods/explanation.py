@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seewhy import __version__
+from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
@@ -20,6 +21,8 @@ from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+
+    from seewhy.draw import Tile
 
 
 class Cost(NamedTuple):
@@ -92,11 +95,18 @@ class Explanation:
 
         display(self.picture(), self.image.name, self)
 
-    def save(self, folder: str | Path, colors: Colors = OURS) -> Path:
-        """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`; returns the folder."""
-        from seewhy.methods.explanation import save
+    def save(self, folder: str | Path, colors: Colors = OURS, *, tile: Tile | None = None) -> Path:
+        """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`, whole or not at all.
 
-        return save(self, Path(folder), colors)
+        Args:
+            folder: Where to; it is made if need be, and other files in it stay.
+            colors: What the picture is drawn with.
+            tile: The picture, where it is drawn already.
+
+        Returns:
+            The folder.
+        """
+        return save(self, Path(folder), colors, tile)
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
@@ -126,18 +136,25 @@ PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
 ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 
-def save(explanation: Explanation, folder: Path, colors: Colors = OURS) -> Path:
-    """Write everything about `explanation` into `folder`, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / VALUES, explanation.values, allow_pickle=False)
+def save(explanation: Explanation, folder: Path, colors: Colors = OURS, tile: Tile | None = None) -> Path:
+    """Write everything about `explanation` into `folder`; see `Explanation.save`."""
+    from seewhy.methods.pictures import explanation_panel
+
+    arrays = {VALUES: explanation.values}
     if explanation.errors is not None:
-        np.save(folder / ERRORS, explanation.errors.astype(np.float32), allow_pickle=False)
+        arrays[ERRORS] = explanation.errors.astype(np.float32)
     if explanation.regions is not None:
-        np.save(folder / REGIONS, explanation.regions.labels.astype(np.int32), allow_pickle=False)
-    explanation.image.to_pil().save(folder / PHOTO)
-    explanation.picture(colors).save(folder / PICTURE)
-    text = json.dumps(manifest(explanation), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+        arrays[REGIONS] = explanation.regions.labels.astype(np.int32)
+    picture = explanation_panel(explanation, colors, tile) if tile else explanation.picture(colors)
+    photo, about = explanation.image.to_pil(), manifest(explanation)
+    with whole_folder(folder) as part:
+        for name, values in arrays.items():
+            np.save(part / name, values, allow_pickle=False)
+        photo.save(part / PHOTO)
+        picture.save(part / PICTURE)
+        write_json(part / MANIFEST, about)
+    for name in {ERRORS, REGIONS} - arrays.keys():
+        (folder / name).unlink(missing_ok=True)  # of an older explanation
     return folder
 
 

@@ -188,7 +188,7 @@ def method_info(name: str) -> type[Method]:
     Raises:
         UnknownName: no such method; the nearest names are listed.
     """
-    return Method.registry.find(name)
+    return Method.registry.entries.get(name) or Method.registry.find(name)
 
 
 def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:

@@ -14,7 +14,7 @@ from seewhy.models import Categories, Classifier
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
-from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
 
@@ -74,13 +74,12 @@ class United:
 class Lexicon:
     """What people, or simulated players, said about one classifier or all, and the labels made of it.
 
-    `trust` says of each player how far to rely on them, in [0, 1]; `weights` by round what its cluster weighed.
+    `trust` says of each player how far to rely on them, in [0, 1].
     """
 
     answers: tuple[Answer, ...]
     vocabulary: Vocabulary
     trust: Mapping[str, float]
-    weights: Mapping[int, float]
     simulated: bool
 
     def on(self, view: NetworkView) -> Said:
@@ -91,9 +90,7 @@ class Lexicon:
         now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
         about = self._about.get((view.image.sha256, view.target_label), ())
         same = [
-            answer
-            for answer in about
-            if abs(now.get((answer.layer, answer.cluster), np.inf) - self.weights[answer.round]) < SAME
+            answer for answer in about if abs(now.get((answer.layer, answer.cluster), np.inf) - answer.weight) < SAME
         ]
         return words_of(same, self.vocabulary, self.trust)
 
@@ -131,9 +128,9 @@ def lexicon(
     phrases = phrases_of(given)
     names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
     encode = sentence_encoder(encoder) if phrases else None
-    trust = {each.player: each.ability for each in reliability(given, gold_rounds(store), option_counts(store))}
+    trust = {each.player: each.ability for each in reliability(given)}
     vocabulary = find_labels(phrases, names, encode=encode, group=group)
-    return Lexicon(tuple(given), vocabulary, trust, round_weights(store), simulated)
+    return Lexicon(tuple(given), vocabulary, trust, simulated)
 
 
 def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
