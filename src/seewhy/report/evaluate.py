@@ -74,7 +74,7 @@ def evaluate_page(
 def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
     """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes."""
     found = judgement("", evaluation)
-    charts = {"confusion": found.confusion, "reliability": found.reliability}
+    charts = {"confusion": found["confusion"], "reliability": found["reliability"]}
     return {name: str(chart) for name, chart in charts.items() if chart}
 
 
