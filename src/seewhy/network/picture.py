@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 AGAINST = AGAINST_FOR[1]
-FAINT = 0.7  # opacity of what is said besides
+FAINT = 0.7  # opacity of secondary text
 SHARPNESS = 2.5  # pixels of a picture to a pixel of the drawing: screens are fine, and people zoom
 SCALE = 1.5  # pixels of the PNG to one of the drawing
 
