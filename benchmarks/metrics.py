@@ -14,7 +14,7 @@ from benchmarks._timing import Timing, machine, write_section
 from seewhy import Classifier, Explanation, Target, find_method, open_image
 from seewhy.engines import Linear
 from seewhy.engines.imputation import linear_imputation
-from seewhy.metrics import Subject, find_metric
+from seewhy.metrics import Context, find_metric
 from seewhy.models.shim import ready_torchvision
 
 PHOTO = "sample:cat"
@@ -77,8 +77,8 @@ def _road_seewhy(classifier: Classifier) -> Callable[[int], float]:
     metric = find_metric("road", percentiles=PERCENTILES, fill=Linear(noise=PEERS_NOISE))
 
     def run(seed: int) -> float:
-        subject = Subject(classifier, found.image)  # a new one: nothing is remembered
-        return metric(subject, [found], generator=torch.Generator().manual_seed(seed))[0].value or 0.0
+        context = Context(classifier, found.image)  # a new one: nothing is remembered
+        return metric(context, [found], generator=torch.Generator().manual_seed(seed))[0].value or 0.0
 
     return run
 
@@ -122,7 +122,7 @@ def _areas(classifier: Classifier) -> Callable[[int], float]:
     metric = find_metric("insertion-minus-deletion")
 
     def run(seed: int) -> float:
-        scores = metric(Subject(classifier, found[0].image), found, generator=torch.Generator().manual_seed(seed))
+        scores = metric(Context(classifier, found[0].image), found, generator=torch.Generator().manual_seed(seed))
         return scores[0].value or 0.0
 
     return run

@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from seewhy.cli.app import app
 from seewhy.core.catalogue import Entry
 from seewhy.methods import MethodInfo, list_methods
-from seewhy.metrics import MetricInfo, list_metrics
+from seewhy.metrics import Metric, list_metrics
 from seewhy.web.settings import Settings
 
 __all__ = ["commands", "methods", "metrics", "on_page_markdown", "variables"]
@@ -96,7 +96,7 @@ def _method(info: MethodInfo) -> str:
     )
 
 
-def _metric(info: MetricInfo) -> str:
+def _metric(info: type[Metric]) -> str:
     low, high = info.bounds
     better = "higher" if info.higher_is_better else "lower"
     facts = [("Better", better), ("Between", f"{low:g} and {high:g}".replace("inf", "∞").replace("-", "−"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from io import BytesIO
@@ -79,7 +80,7 @@ WRONG = [
     ({"layer": "inner.konv"}, "no layer 'inner.konv'", "nearest: inner.conv"),
     ({"layer": ""}, "no layer ''", "seewhy list layers"),
     ({"layer": nn.ReLU()}, "layer is a ReLU that is no part", "its name"),
-    ({"layer": "inner.conv", "method": "rise"}, "rise has no parameter layers", "it has fill"),
+    ({"layer": "inner.conv", "method": "rise"}, "rise has no parameter layers", "it has batch_size"),
     ({"layers": ["inner.conv"]}, "explain takes layer=", "not layers="),
     ({"layers": "inner.conv"}, "explain takes layer=", "not layers="),
     ({"targets": [1]}, "no parameter targets", "targets → target"),
@@ -304,6 +305,11 @@ def test_a_name_that_may_be_two_is_refused():
         canonical("zzz", ["ab"], "method", "see the list")
 
 
+def test_a_method_is_found_however_it_is_written():
+    assert seewhy.methods.method_info("GradCAM").name == "grad-cam"
+    assert type(seewhy.find_method("Integrated_Gradients", steps=8)).__name__ == "IntegratedGradients"
+
+
 def test_a_class_of_methods_takes_settings_and_an_object_has_its_own(toy):
     assert seewhy.explain(toy, PHOTO, GradCAM, signed=True).signed
     assert seewhy.explain(toy, PHOTO, GradCAM(signed=True)).signed
@@ -406,7 +412,7 @@ def test_all_are_saved_in_folders_of_their_own_and_read_back(toy, tmp_path):
 def test_saving_leaves_nothing_when_it_fails(toy, tmp_path, monkeypatch):
     found = seewhy.explain(toy, [PHOTO, OTHER])
 
-    def full(*_):
+    def full(*_, **_settings):
         raise OSError("the disk is full")
 
     monkeypatch.setattr("seewhy.methods.explanation.Explanation.save", full)
@@ -571,3 +577,29 @@ def test_type_checkers_know_what_comes_back(tmp_path):
     command = [checker, "--pythonpath", sys.executable, "-p", tmp_path, tmp_path / "typed.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "0 errors" in done.stdout, done.stdout
+
+
+# --- Documentation ------------------------------------------------------------------------------------------------
+
+PAGE = ROOT / "docs/python.md"
+
+
+def blocks_of(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_of_the_page_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks_of(PAGE):
+        exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102
+    said = capsys.readouterr().out
+    assert "espresso" in said
+    assert re.search(r"print\(error\)  # (.*)", PAGE.read_text("utf-8"))[1] in said
+    assert sorted(path.name for path in Path("results").iterdir()) == ["both", "cat"]
+
+
+def test_the_examples_of_the_readme_are_python():
+    assert len(blocks_of(ROOT / "README.md")) == 2
+    for block in blocks_of(ROOT / "README.md"):
+        compile(block, "README.md", "exec")

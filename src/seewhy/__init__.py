@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
     from seewhy.images import Image, find_images, open_image
-    from seewhy.methods import Explanation, find_method, list_methods, register
+    from seewhy.methods import Attribution, Explanation, Method, attribute, find_method, list_methods
     from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
     from seewhy.verbs import Explanations, compare, evaluate, explain, study, train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attribution",
     "Classifier",
     "Colors",
     "Explanation",
     "Explanations",
     "Image",
+    "Method",
     "Prediction",
     "Preprocessing",
     "SeewhyError",
     "Target",
+    "attribute",
     "black_box",
     "compare",
     "evaluate",
@@ -45,22 +48,24 @@ __all__ = [
     "metrics",
     "open_image",
     "progress_bar",
-    "register",
     "study",
     "train",
 ]
 
 # Loaded on first use, so that `import seewhy` and `seewhy --help` do not wait for PyTorch.
 _HOMES = {
+    "Attribution": "methods",
     "Classifier": "models",
     "Colors": "draw",
     "Explanation": "methods",
     "Explanations": "verbs",
     "Image": "images",
+    "Method": "methods",
     "Prediction": "models",
     "Preprocessing": "models",
     "SeewhyError": "errors",
     "Target": "models",
+    "attribute": "methods",
     "black_box": "models",
     "compare": "verbs",
     "evaluate": "verbs",
@@ -71,7 +76,6 @@ _HOMES = {
     "load": "models",
     "open_image": "images",
     "progress_bar": "core.notebook",
-    "register": "methods",
 }
 # Packages for whom `import seewhy` is enough; study and train are called, too (`seewhy.core.callable_room`).
 _ROOMS = {"errors", "images", "methods", "metrics", "study", "train"}

@@ -19,7 +19,6 @@ from pathlib import Path
 from seewhy import find_method, load
 from seewhy.cli.console import progress_bar
 from seewhy.errors import ModelError
-from seewhy.report import write_study_report
 from seewhy.report.study_tables import grids, markdown
 from seewhy.study.summary import ModelScores, StudyResult, mean_rank, means_of
 from seewhy.verbs import study
@@ -109,7 +108,7 @@ def _study(given: argparse.Namespace, backbone: Backbone, part: str) -> StudyRes
             workers=given.workers,
             progress=progress,
         )
-    write_study_report(out, result)
+    result.save(out)
     return result
 
 

@@ -8,7 +8,7 @@ import torch
 
 import zoo
 from cases.squares import COLOURS, square
-from seewhy.cases import counterfactuals, find_counterfactuals, find_embedder
+from seewhy.cases import Cases, counterfactuals, find_counterfactuals, find_embedder
 from seewhy.cases.counterfactuals import greedy_pairs, least_removal, swap_cells
 from seewhy.engines import find_fill
 from seewhy.errors import UsageError
@@ -34,7 +34,7 @@ def with_hidden(classifier, image, removal, hidden):
 @pytest.mark.parametrize(("colour", "seed"), list(itertools.product(COLOURS, range(4))))
 def test_whatever_is_returned_is_predicted_otherwise(base, raw, colours, colour, seed):
     image = square(colour, 700 + seed)
-    found = find_counterfactuals(base, raw, image)
+    found = find_counterfactuals(Cases(base, raw), image)
     own = colours.predict(image, 1)[0].index
     assert found.predictions[0].index == own
     assert colours.predict(found.unlike.image, 1)[0].index == found.unlike.case.prediction.index != own
@@ -63,7 +63,7 @@ def swapped_class(classifier, image, other, swap):
 def test_the_nearest_unlike_case_and_the_semi_factual_by_hand(base, raw):
     image = square("red", 801)
     vector, logits = (each[0].numpy() for each in raw([image]))
-    found = find_counterfactuals(base, raw, image)
+    found = find_counterfactuals(Cases(base, raw), image)
     cosines = base.vectors @ vector
     others = np.flatnonzero(base.predicted != logits.argmax())
     assert found.unlike.case.row == others[cosines[others].argmax()]
@@ -76,15 +76,15 @@ def test_the_nearest_unlike_case_and_the_semi_factual_by_hand(base, raw):
 def test_a_class_may_be_asked_about(base, raw):
     image = square("red", 801)
     for name, index in (("green", 1), ("blue", 2)):
-        found = find_counterfactuals(base, raw, image, name)
+        found = find_counterfactuals(Cases(base, raw), image, name)
         assert found.target == name
         assert found.unlike.case.prediction.index == found.swap.prediction.index == index
     with pytest.raises(UsageError, match="predicted as red already"):
-        find_counterfactuals(base, raw, image, "red")
+        find_counterfactuals(Cases(base, raw), image, "red")
     with pytest.raises(UsageError, match="one class"):
-        find_counterfactuals(base, raw, image, "green vs blue")
+        find_counterfactuals(Cases(base, raw), image, "green vs blue")
     with pytest.raises(UsageError, match="classes 0 to 2"):
-        find_counterfactuals(base, raw, image, 9)
+        find_counterfactuals(Cases(base, raw), image, 9)
 
 
 def test_without_a_case_of_another_class_there_is_no_unlike_one(builds, raw, tmp_path):
@@ -92,17 +92,17 @@ def test_without_a_case_of_another_class_there_is_no_unlike_one(builds, raw, tmp
     for seed in range(3):
         square("red", seed).to_pil().save(tmp_path / f"photos/{seed}.png")
     base = builds(tmp_path / "photos", raw, tmp_path / "base").base
-    found = find_counterfactuals(base, raw, square("red", 9))
+    found = find_counterfactuals(Cases(base, raw), square("red", 9))
     assert found.unlike is found.swap is None
     assert found.like is not None
 
 
 def test_a_case_that_the_classifier_now_sees_otherwise_is_passed_over(base, raw, monkeypatch):
     image = square("red", 801)
-    first = find_counterfactuals(base, raw, image).unlike.case
+    first = find_counterfactuals(Cases(base, raw), image).unlike.case
     monkeypatch.setitem(base.__dict__, "predicted", base.predicted.copy())
     base.predicted[first.row] = ({0, 1, 2} - {0, first.prediction.index}).pop()
-    assert find_counterfactuals(base, raw, image).unlike.case.row != first.row
+    assert find_counterfactuals(Cases(base, raw), image).unlike.case.row != first.row
 
 
 def test_a_black_box_has_everything_but_swaps(builds, squares, colours, tmp_path):
@@ -114,7 +114,7 @@ def test_a_black_box_has_everything_but_swaps(builds, squares, colours, tmp_path
     service = black_box(score, size=(64, 64), categories=list(COLOURS))
     embedder = find_embedder("py:planted:classifier", service, "cpu")
     base = builds(squares, embedder, tmp_path / "base").base
-    found = find_counterfactuals(base, embedder, square("green", 5))
+    found = find_counterfactuals(Cases(base, embedder), square("green", 5))
     assert found.swap is None
     assert found.unlike.case.prediction.index != 1
     assert found.unlike.maps.layer == "third"
@@ -213,6 +213,6 @@ def test_where_the_class_stays_whatever_is_hidden_there_is_none():
 
 def test_progress_is_told(base, raw):
     told = []
-    find_counterfactuals(base, raw, square("red", 801), progress=lambda *step: told.append(step[2]))
+    find_counterfactuals(Cases(base, raw), square("red", 801), progress=lambda *step: told.append(step[2]))
     assert told == ["nearest cases", "parts to swap", "parts to hide", "done"]
     assert counterfactuals.NEIGHBOURHOOD > 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from cases.squares import square
+from seewhy.cases import Cases
 from seewhy.cases.counterfactuals import Cell, Pair, Removal, Swap
 from seewhy.cases.pictures import removal_picture, seen_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.twins import SimilarityMaps, find_twins
@@ -57,5 +58,5 @@ def test_what_is_hidden_is_grey():
 
 
 def test_the_panel_of_twins_can_be_drawn(base, raw):
-    drawn = twins_panel(find_twins(base, raw, square("red", 3), top=2))
+    drawn = twins_panel(find_twins(Cases(base, raw), square("red", 3), top=2))
     assert drawn.width > 900

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cases.squares import folder_of, square
-from seewhy.cases import find_embedder, find_twins
-from seewhy.cases.twins import case_classes, jaccard, trust_score, twins_beside
+from seewhy.cases import Cases, find_embedder, find_twins
+from seewhy.cases.twins import case_classes, jaccard, trust_score
 from seewhy.errors import UsageError
 from seewhy.images import open_image
 
@@ -21,7 +21,7 @@ def brute(base, vector, rows, count):
 @pytest.mark.parametrize("seed", range(5))
 def test_twins_are_the_nearest_of_the_same_predicted_class(base, raw, seed):
     image = square("green", 500 + seed)
-    found = find_twins(base, raw, image, top=4)
+    found = find_twins(Cases(base, raw), image, top=4)
     vector = raw([image]).vectors[0].numpy()
     same = [row for row in range(len(base)) if base.predicted[row] == found.predictions[0].index]
     assert [twin.case.row for twin in found.twins] == brute(base, vector, same, 4)
@@ -39,7 +39,7 @@ def test_twins_are_the_nearest_of_the_same_predicted_class(base, raw, seed):
 
 def test_the_vote_and_the_trust_score_are_of_all_cases(base, raw):
     image = square("red", 501)
-    found = find_twins(base, raw, image, top=5)
+    found = find_twins(Cases(base, raw), image, top=5)
     vector = raw([image]).vectors[0].numpy()
     labels = base.table["label"].to_list()
     voters = [labels[row] for row in brute(base, vector, range(len(base)), 5)]
@@ -74,7 +74,7 @@ def test_the_picture_itself_and_near_copies_are_left_out_and_named(builds, raw, 
     image.to_pil().save(folder / "red/again.bmp")
     image.to_pil().save(folder / "red/packed.jpg", quality=90)
     base = builds(folder, raw, tmp_path / "base").base
-    found = find_twins(base, raw, image, top=10)
+    found = find_twins(Cases(base, raw), image, top=10)
     assert {copy.case.path: copy.reason for copy in found.left_out} == {
         "red/1.png": "the picture itself",
         "red/again.bmp": "the picture itself",
@@ -88,7 +88,7 @@ def test_the_picture_itself_and_near_copies_are_left_out_and_named(builds, raw, 
 def test_saved_again_it_is_known_as_well(base, raw):
     packed = io.BytesIO()
     base.image(0).to_pil().save(packed, "JPEG", quality=85)
-    found = find_twins(base, raw, open_image(packed.getvalue()))
+    found = find_twins(Cases(base, raw), open_image(packed.getvalue()))
     assert [copy.case.row for copy in found.left_out] == [0]
 
 
@@ -99,7 +99,7 @@ def test_where_no_case_is_predicted_alike_they_are_of_any_class(builds, raw, tmp
     (folder / "red").rmdir()
     base = builds(folder, raw, tmp_path / "base").base
     image = square("red", 7)
-    found = find_twins(base, raw, image, top=3)
+    found = find_twins(Cases(base, raw), image, top=3)
     assert not found.same_class
     assert [twin.case.row for twin in found.twins] == brute(base, vector_of(raw, image), range(len(base)), 3)
     assert found.trust is None
@@ -111,20 +111,20 @@ def test_a_base_of_nothing_but_the_picture_has_no_twins(builds, raw, tmp_path):
     image.to_pil().save(tmp_path / "photos/one.png")
     base = builds(tmp_path / "photos", raw, tmp_path / "base").base
     with pytest.raises(UsageError, match="no other picture"):
-        find_twins(base, raw, image)
+        find_twins(Cases(base, raw), image)
 
 
 def test_two_lists_are_compared(base, raw, cole_base, cole):
     image = square("blue", 503)
-    first = find_twins(base, raw, image, 4)
-    beside = twins_beside(first, base, raw, cole_base, cole, image, 4)
+    first = find_twins(Cases(base, raw), image, 4)
+    beside = find_twins(Cases(base, raw), image, 4, Cases(cole_base, cole)).beside
     assert [twin.case.path for twin in beside.twins.twins] == [
-        twin.case.path for twin in find_twins(cole_base, cole, image, 4).twins
+        twin.case.path for twin in find_twins(Cases(cole_base, cole), image, 4).twins
     ]
     one, two = ({twin.case.path for twin in each.twins} for each in (first, beside.twins))
     assert beside.overlap == len(one & two) / len(one | two)
     assert beside.candidates == (base.predicted == 2).sum()
-    itself = twins_beside(first, base, raw, base, raw, image, 4)
+    itself = find_twins(Cases(base, raw), image, 4, Cases(base, raw)).beside
     assert (itself.overlap, itself.correlation) == (1, pytest.approx(1))
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from seewhy.cases import find_embedder, find_twins
+from seewhy.cases import Cases, find_embedder, find_twins
 
 STEP = 4  # every fourth photo is asked about
 
@@ -24,7 +24,7 @@ def test_the_first_twin_is_a_relative_in_wordnet_ten_times_as_often_as_by_chance
     parents = {path: {*tree[path.partition("_")[0]]["hypernyms"]} for path in base.table["path"].to_list()}
     asked = list(range(0, len(base), STEP))
     paths = [base.path(row) for row in asked]
-    first = [find_twins(base, embedder, base.image(row), top=1).twins[0].case.path for row in asked]
+    first = [find_twins(Cases(base, embedder), base.image(row), top=1).twins[0].case.path for row in asked]
     share = np.mean([bool(parents[one] & parents[other]) for one, other in zip(paths, first, strict=True)])
     chance = np.mean([bool(parents[one] & parents[other]) for one in paths for other in parents if other != one])
     assert share >= 10 * chance > 0

@@ -10,10 +10,11 @@ from cli.nets import TOY
 from seewhy.images import Image, open_image
 from seewhy.methods import Explanation
 from seewhy.report.verdict import title_of
+from seewhy.study.score import picture_seed
 from seewhy.verbs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST
 
 FEW = ("--method", "grad-cam,rise", "--metric", "insertion-minus-deletion,sparseness")
-CONTROLS = ["Random map", "Centred Gaussian", "Sobel edges", "Empty map"]
+CONTROLS = ["Random map", "Empty map", "Centred Gaussian", "Sobel edges"]
 
 
 @pytest.fixture
@@ -76,7 +77,8 @@ def test_json_is_strict_and_says_what_the_files_say(seewhy, photos, tmp_path):
     assert len(found["scores"]) == (2 + 4) * 2
     assert found["scores"][0]["method"] == found["best"]
     saved = json.loads((tmp_path / "deep/er/scores.json").read_text("utf-8"), parse_constant=pytest.fail)
-    assert saved == {"best": found["best"], "scores": found["scores"]}
+    assert len(saved.pop("photos")) == 2 * (2 + 4) * 2
+    assert saved == found
     assert names_in(tmp_path / "deep/er") == {"report.html", "scores.json", "a", "b"}
     assert "report:" in run.err
 
@@ -93,7 +95,8 @@ def test_the_seed_reaches_maps_and_metrics(compared, tmp_path):
     compared("--seed", "7", "--out", "one")
     compared("--seed", "8", "--out", "two")
     one, two = (Explanation.load(tmp_path / name / "a/rise") for name in ("one", "two"))
-    assert (one.seed, two.seed) == (7, 8)
+    image = open_image(tmp_path / "photos/a.png")
+    assert (one.seed, two.seed) == (picture_seed(7, image), picture_seed(8, image))
     assert not np.array_equal(one.values, two.values)
 
 

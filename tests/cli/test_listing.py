@@ -4,7 +4,7 @@ import pytest
 
 from cli import nets
 from cli.nets import TOY
-from seewhy.cli.options import DEFAULT_MODEL
+from seewhy.cli.options import DEFAULT_MODEL, Model
 from seewhy.methods import list_methods
 from seewhy.metrics import list_metrics
 from seewhy.models.load import SOURCES
@@ -103,6 +103,12 @@ def test_models_of_every_source_that_can_be_listed(seewhy):
     some = seewhy("list", "models", "resnet50", "--json").json
     assert some == [name for name in names if "resnet50" in name]
     assert "torchvision:resnet50" in some
+
+
+def test_the_help_names_every_source():
+    *forms, last = (source.form for source in SOURCES.values())
+    (option,) = (each for each in Model.__metadata__)
+    assert option.help == f"{', '.join(forms)} or {last}."
 
 
 def test_a_model_that_does_not_load_is_told(seewhy):

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from prototypes import backbones, squares
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
-from seewhy.train.card import PICTURES
+from seewhy.train.parts import PICTURES
 
 
 @pytest.fixture(scope="module")

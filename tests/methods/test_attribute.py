@@ -11,7 +11,6 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-from seewhy.models.classifier import black_box
 from torch import nn
 
 import seewhy
@@ -21,6 +20,7 @@ from seewhy.errors import Cancelled, NonFinite, SeewhyError, UnknownName, UsageE
 from seewhy.methods import GradCAM, Lime, RandomMap, attribute, list_methods
 from seewhy.methods.cam import grad_cam
 from seewhy.models import Classifier, Preprocessing, Target, capture
+from seewhy.models.classifier import black_box
 
 METHODS = [*list_methods(), *list_methods("control")]
 METHODS = [method for method in METHODS if method.name != "fam"]  # it compares with a picture

@@ -150,6 +150,22 @@ def test_a_damaged_photo_is_a_bad_image(saved):
         Explanation.load(saved)
 
 
+def test_a_save_that_fails_leaves_the_older_explanation(saved, monkeypatch):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    changed = replace(Explanation.load(saved), seed=1)
+    monkeypatch.setattr("seewhy.methods.explanation.write_json", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        changed.save(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_nothing_of_an_older_explanation_is_left(saved):
+    made = Explanation.load(saved)
+    replace(made, errors=np.ones_like(made.values)).save(saved)
+    made.save(saved)
+    assert Explanation.load(saved).errors is None
+
+
 def test_a_save_that_fails_leaves_nothing_that_looks_whole(saved, monkeypatch):
     shutil.rmtree(saved)
     monkeypatch.setattr(Explanation, "picture", lambda *_: 1 / 0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import planted
 from seewhy.images import Image
 from seewhy.methods import Explanation
-from seewhy.metrics import Score, Subject, find_metric
+from seewhy.metrics import Context, Score, find_metric
 from seewhy.models import Classifier, Prediction, Preprocessing, Target
 
 RED = Target(0)  # of the planted network
@@ -44,7 +44,7 @@ def noisy(size: tuple[int, int], seed: int = 0) -> Image:
     return Image(np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8), "noise")
 
 
-def explanation(subject: Subject, values: np.ndarray, target: Target = RED, seed: int = 0) -> Explanation:
+def explanation(subject: Context, values: np.ndarray, target: Target = RED, seed: int = 0) -> Explanation:
     """`values` as if a method had found them."""
     indices = {target.index, target.against} - {None}
     return Explanation(
@@ -67,22 +67,22 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def scores(
-    name: str, subject: Subject, maps: Sequence[np.ndarray], *, seed: int = 0, **settings: object
+    name: str, subject: Context, maps: Sequence[np.ndarray], *, seed: int = 0, **settings: object
 ) -> list[Score]:
     """What the metric says of maps of class 0."""
     found = [explanation(subject, each) for each in maps]
     return find_metric(name, **settings)(subject, found, generator=seeded(seed))
 
 
-def values(name: str, subject: Subject, maps: Sequence[np.ndarray], **settings: object) -> list[float | None]:
+def values(name: str, subject: Context, maps: Sequence[np.ndarray], **settings: object) -> list[float | None]:
     return [each.value for each in scores(name, subject, maps, **settings)]
 
 
-def planted_subject() -> Subject:
+def planted_subject() -> Context:
     """The picture of squares, its mask the red one."""
     mask = np.zeros((planted.SIZE, planted.SIZE), bool)
     mask[planted.ROWS, planted.COLUMNS] = True
-    return Subject(planted.classifier(), planted.picture(), mask)
+    return Context(planted.classifier(), planted.picture(), mask)
 
 
 def perfect_map() -> np.ndarray:

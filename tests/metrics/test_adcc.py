@@ -8,14 +8,14 @@ import pytest
 import zoo
 from metrics.samples import explanation, seeded
 from seewhy.methods import find_method
-from seewhy.metrics import Subject, find_metric
+from seewhy.metrics import Context, find_metric
 from seewhy.models import Target
 
 
 def test_it_is_made_of_its_parts():
     classifier, images, method = zoo.classifier("residual"), zoo.photos(1), find_method("grad-cam", layers=("stem",))
     found = method(classifier, images, [[Target(0), Target(2)]], generator=seeded())
-    subject = Subject(classifier, images[0], methods=dict.fromkeys(found, method))
+    subject = Context(classifier, images[0], methods=dict.fromkeys(found, method))
     parts = [find_metric(name)(subject, found, generator=seeded()) for name in ("coherency", "area", "average-drop")]
     for whole, coherency, area, drop in zip(
         find_metric("adcc")(subject, found, generator=seeded()), *parts, strict=True
@@ -25,7 +25,7 @@ def test_it_is_made_of_its_parts():
 
 
 def test_without_a_method_there_is_none():
-    subject = Subject(zoo.classifier("residual"), zoo.photos(1)[0])
+    subject = Context(zoo.classifier("residual"), zoo.photos(1)[0])
     (found,) = find_metric("adcc")(subject, [explanation(subject, np.eye(32))], generator=seeded())
     assert found.value is None
     assert "cannot be made again" in found.reason

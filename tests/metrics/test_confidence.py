@@ -9,9 +9,9 @@ import torch
 import planted
 from metrics.samples import perfect_map, planted_subject, random_map, summing, values, white
 from seewhy.errors import UsageError
-from seewhy.metrics import Subject, list_metrics
+from seewhy.metrics import Context, list_metrics
 from seewhy.metrics.confidence import absolute_drop, increase, relative_drop
-from seewhy.metrics.ordering import soft_mask
+from seewhy.metrics.maps import soft_mask
 from seewhy.models.shim import ready_torchvision
 
 NAMES = [info.name for info in list_metrics() if info.name.startswith(("average-drop", "increase-", "drop-"))]
@@ -30,9 +30,9 @@ def test_what_was_not_there_cannot_drop():
 
 
 @pytest.fixture
-def quarters() -> Subject:
+def quarters() -> Context:
     """The upper left pixel is worth 0.4, the others 0.2, 0.1 and 0.1."""
-    return Subject(summing(np.array([[0.4, 0.2], [0.1, 0.1]])), white((2, 2)))
+    return Context(summing(np.array([[0.4, 0.2], [0.1, 0.1]])), white((2, 2)))
 
 
 MAP = np.array([[2.0, 1.0], [0.0, -3.0]])  # as a mask 1, ½, 0 and 0
@@ -57,7 +57,7 @@ def test_by_hand(quarters, name):
 
 
 def test_an_increase_by_hand():
-    against = Subject(summing(np.array([[0.5, 0.4], [-0.2, -0.1]])), white((2, 2)))
+    against = Context(summing(np.array([[0.5, 0.4], [-0.2, -0.1]])), white((2, 2)))
     (shown,) = values("increase-in-confidence-hard", against, [MAP], fill="black", area=0.5)
     (hidden,) = values("increase-in-confidence-hard-removed", against, [-MAP], fill="black", area=0.5)
     assert shown == hidden == 1, "0.9 without what speaks against it, 0.6 with it"
@@ -71,7 +71,7 @@ def test_a_map_of_ones_drops_nothing_and_an_empty_one_everything(quarters):
 
 
 def test_a_hard_mask_shows_the_same_area_whatever_the_ties():
-    subject = Subject(summing(np.full((20, 20), 0.8 / 400)), white((20, 20)))
+    subject = Context(summing(np.full((20, 20), 0.8 / 400)), white((20, 20)))
     sparse = np.zeros((20, 20))
     sparse.flat[:20] = 1
     for area in (0.02, 0.05, 0.25, 0.9):

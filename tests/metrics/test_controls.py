@@ -9,12 +9,12 @@ from skimage.filters import sobel
 import zoo
 from metrics.samples import noisy, seeded
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation, Method, list_methods
-from seewhy.metrics import CONTROLS
-from seewhy.metrics.controls import CentredGaussian, RandomMap
+from seewhy.methods import Explanation, Method, find_method, list_methods
+from seewhy.methods.controls import CentredGaussian, RandomMap
 from seewhy.models import Classifier, Preprocessing, Target
 
 SIZE = (24, 40)
+CONTROLS = ("random", "gaussian", "sobel", "empty")
 every_control = pytest.mark.parametrize("name", CONTROLS)
 
 
@@ -25,7 +25,7 @@ def explained(control: Method, *targets: Target, seed: int = 0) -> list[Explanat
 
 @every_control
 def test_a_control_is_an_explanation_like_any_other(name):
-    one, other = explained(CONTROLS[name](), Target(1), Target(2, against=0))
+    one, other = explained(find_method(f"control:{name}"), Target(1), Target(2, against=0))
     assert one.method == f"control:{name}"
     assert one.values.shape == SIZE
     assert one.is_zero == (name == "empty")
@@ -36,11 +36,12 @@ def test_a_control_is_an_explanation_like_any_other(name):
 
 @every_control
 def test_a_control_is_no_method_that_people_are_offered(name):
-    control = CONTROLS[name]()
+    control = find_method(f"control:{name}")
     assert isinstance(control, Method)
-    assert control.info.name not in {info.name for info in list_methods()}
-    assert control.info.title
-    assert control.info.reading.endswith(".")
+    assert control.name not in {each.name for each in list_methods()}
+    assert control.name in {each.name for each in list_methods("control")}
+    assert control.title
+    assert control.reading.endswith(".")
     assert type(control).__doc__
 
 
@@ -67,7 +68,7 @@ def test_the_bell_stands_in_the_middle():
 
 
 def test_edges_are_those_of_what_the_network_sees():
-    (found,) = explained(CONTROLS["sobel"]())
+    (found,) = explained(find_method("control:sobel"))
     pixels = Preprocessing(SIZE, resize=44).pixels([noisy((60, 50))])[0]
     np.testing.assert_allclose(found.values, sobel(pixels.mean(0).numpy()), atol=1e-6)
 

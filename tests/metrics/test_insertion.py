@@ -20,16 +20,16 @@ from metrics.samples import (
 )
 from seewhy.core.progress import silent
 from seewhy.errors import UsageError
-from seewhy.metrics import Subject, find_metric
-from seewhy.metrics.insertion import area_under
+from seewhy.metrics import Context, find_metric
+from seewhy.metrics.removal import area_under
 
 WEIGHTS = np.arange(1, 17).reshape(4, 4) / 170
 
 
 @pytest.fixture
-def sixteen() -> Subject:
+def sixteen() -> Context:
     """Pixels worth 1 to 16 hundred-and-seventieths each; the whole picture 136 of them."""
-    return Subject(summing(WEIGHTS), white((4, 4)))
+    return Context(summing(WEIGHTS), white((4, 4)))
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
@@ -87,10 +87,10 @@ def test_what_was_asked_is_not_asked_again():
     subject = planted_subject()
     one = [explanation(subject, perfect_map())]
     apart = [find_metric(name)(subject, one, generator=seeded())[0] for name in ("insertion", "deletion")]
-    engines = [subject.hider(fill, seeded(), silent).engine for fill in ("blur", "mean")]
+    engines = [subject.perturber(fill, seeded(), silent).engine for fill in ("blur", "mean")]
     before = [engine.forwards for engine in engines]
     (both,) = find_metric("insertion-minus-deletion")(subject, one, generator=seeded())
     assert [engine.forwards for engine in engines] == before
     assert both.value == pytest.approx(apart[0].value - apart[1].value)
     find_metric("deletion")(subject, one, generator=seeded(1))
-    assert subject.hider("mean", seeded(1), silent).engine is not engines[1], "another seed draws afresh"
+    assert subject.perturber("mean", seeded(1), silent).engine is not engines[1], "another seed draws afresh"

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from seewhy.metrics.ordering import Hiding, draw_ties, evidence, keep_of, pixel_ranks, soft_mask, top_area
+from seewhy.images.masks import top_area
+from seewhy.metrics.maps import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
 
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 # Few different values, so that there are many ties.
@@ -29,11 +30,11 @@ def test_exactly_so_many_pixels_are_hidden_from_the_right_end(values, data):
     count = data.draw(st.integers(0, values.size))
     ranks = pixel_ranks(values, draw_ties(values.shape, 0))
     for end, sign in (("highest", 1), ("lowest", -1)):
-        kept = keep_of(ranks, Hiding(end, count))
+        kept = keep_of(ranks, TopK(end, count))
         assert (~kept).sum() == count
         if 0 < count < values.size:
             assert (sign * values[~kept]).min() >= (sign * values[kept]).max()
-    together = keep_of(ranks, Hiding("highest", count)) ^ keep_of(ranks, Hiding("lowest", values.size - count))
+    together = keep_of(ranks, TopK("highest", count)) ^ keep_of(ranks, TopK("lowest", values.size - count))
     assert together.all(), "what one end hides, the other shows"
 
 

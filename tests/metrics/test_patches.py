@@ -12,7 +12,7 @@ from scipy import stats
 import zoo
 from metrics.samples import perfect_map, planted_subject, random_map, scores, values, white
 from seewhy.errors import UsageError
-from seewhy.metrics import Subject
+from seewhy.metrics import Context
 from seewhy.metrics.patches import grid, infidelity, squares
 from seewhy.models import Classifier, Preprocessing
 
@@ -48,7 +48,7 @@ def test_infidelity_is_captums(scaled, seed):
     from captum.metrics import infidelity as theirs
 
     classifier, image = zoo.classifier("residual", seed), zoo.photos(1)[0]
-    subject = Subject(classifier, image)
+    subject = Context(classifier, image)
     attribution = np.random.default_rng(seed).normal(size=zoo.SIZE).astype(np.float32)
     (found,) = scores("infidelity", subject, [attribution], seed=seed, side=0.25, draws=20, scaled=scaled, fill="black")
 
@@ -91,7 +91,7 @@ def test_the_network_of_a_weighted_sum_is_foretold():
     """Logits that add up over pixels: the weights themselves are the perfect map."""
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2))
     preprocessing = Preprocessing((8, 8), mean=(0, 0, 0), std=(1, 1, 1))
-    subject = Subject(Classifier.from_module(module, preprocessing), white((8, 8)))
+    subject = Context(Classifier.from_module(module, preprocessing), white((8, 8)))
     weights = module[1].weight[0].detach().view(3, 8, 8).sum(0).numpy()
     exact, doubled, empty = (
         values("infidelity", subject, [each], fill="black", scaled=False)[0]
@@ -115,7 +115,7 @@ def test_idsds_is_the_rank_correlation_of_a_loop():
                 hidden[..., top : top + 8, left : left + 8] = 0  # the mean, normalised
                 falls.append(float((classifier.logits(x) - classifier.logits(hidden))[0, 0]))
                 sums.append(attribution[top : top + 8, left : left + 8].sum())
-    (found,) = scores("idsds", Subject(classifier, image), [attribution])
+    (found,) = scores("idsds", Context(classifier, image), [attribution])
     assert found.value == pytest.approx(stats.spearmanr(sums, falls).statistic, abs=1e-6)
     np.testing.assert_allclose(found.curve, [sums, falls], atol=1e-4)
 

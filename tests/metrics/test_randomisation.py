@@ -14,8 +14,8 @@ import zoo
 from metrics.samples import RED, seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Method, find_method
-from seewhy.metrics import CONTROLS, Score, Subject, find_metric
-from seewhy.metrics.randomisation import in_stages, layers_of_weights, shuffle
+from seewhy.metrics import Context, Score, find_metric
+from seewhy.metrics.robustness import in_stages, layers_of_weights, shuffle
 from seewhy.models import Classifier, Target
 from seewhy.models.classifier import black_box
 
@@ -23,7 +23,7 @@ from seewhy.models.classifier import black_box
 def judge(name: str, method: Method, classifier: Classifier, target: Target = RED, **settings: int) -> Score:
     image = planted.picture() if classifier.preprocessing.size[0] == planted.SIZE else zoo.photos(1)[0]
     found = method(classifier, [image], [[target]], generator=seeded())
-    subject = Subject(classifier, image, methods={found[0]: method})
+    subject = Context(classifier, image, methods={found[0]: method})
     return find_metric(name, **settings)(subject, found, generator=seeded())[0]
 
 
@@ -64,7 +64,7 @@ def test_shuffling_keeps_the_numbers_and_moves_them():
 
 @pytest.mark.parametrize("control", ["sobel", "gaussian"])
 def test_a_map_of_the_picture_alone_is_found_out(control):
-    found = judge("parameter-randomisation", CONTROLS[control](), zoo.classifier("residual"))
+    found = judge("parameter-randomisation", find_method(f"control:{control}"), zoo.classifier("residual"))
     assert found.value == pytest.approx(1)
     np.testing.assert_allclose(found.curve, 1)
 
@@ -102,7 +102,7 @@ def test_without_weights_there_is_nothing_to_shuffle():
 def test_a_network_that_cannot_be_copied_is_left_alone():
     classifier = zoo.classifier("residual")
     classifier.module.lock = (each for each in ())  # no generator can be copied
-    found = judge("parameter-randomisation", CONTROLS["sobel"](), classifier)
+    found = judge("parameter-randomisation", find_method("control:sobel"), classifier)
     assert found.value is None
     assert "cannot be copied" in found.reason
 
@@ -122,11 +122,11 @@ def test_no_class_of_the_question_is_drawn():
     asked: list[Target] = []
 
     class Spy:
-        info = CONTROLS["random"]().info
+        parameters = find_method("control:random").parameters
 
         def __call__(self, classifier, images, targets, *, generator, progress=None):
             asked.extend(targets[0])
-            return CONTROLS["random"]()(classifier, images, targets, generator=generator)
+            return find_method("control:random")(classifier, images, targets, generator=generator)
 
     judge("random-logit", Spy(), classifier, Target(2, against=0))
     assert asked == [Target(2, against=0), Target(1)]
@@ -137,7 +137,7 @@ def test_two_classes_in_one_question_leave_no_other():
         torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 2)),
         zoo.classifier("residual").preprocessing,
     )
-    found = judge("random-logit", CONTROLS["sobel"](), classifier, Target(0, against=1))
+    found = judge("random-logit", find_method("control:sobel"), classifier, Target(0, against=1))
     assert found.value is None
     assert found.reason == "there is no other class"
 

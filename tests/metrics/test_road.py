@@ -10,8 +10,8 @@ from metrics.samples import noisy, perfect_map, planted_subject, random_map, sco
 from seewhy.engines import Linear
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.metrics import Subject
-from seewhy.metrics.road import combined
+from seewhy.metrics import Context
+from seewhy.metrics.removal import combined
 from seewhy.models.shim import ready_torchvision
 
 SIDE = 20
@@ -26,13 +26,13 @@ def test_combined_by_hand():
 def test_a_sparse_map_removes_exactly_the_asked_share(name):
     sparse = np.zeros((SIDE, SIDE))
     sparse.flat[: SIDE**2 // 20] = 1
-    subject = Subject(summing(EVEN), white((SIDE, SIDE)))
+    subject = Context(summing(EVEN), white((SIDE, SIDE)))
     (found,) = scores(name, subject, [sparse], fill="black", percentiles=(0, 20, 40, 60, 80, 99, 100))
     np.testing.assert_allclose(found.curve, -0.8 * np.array([1, 0.8, 0.6, 0.4, 0.2, 0.01, 0]), atol=1e-5)
 
 
 def test_a_picture_of_one_colour_does_not_change():
-    subject = Subject(summing(EVEN), white((SIDE, SIDE)))
+    subject = Context(summing(EVEN), white((SIDE, SIDE)))
     maps = [np.zeros((SIDE, SIDE)), np.random.default_rng(0).random((SIDE, SIDE))]
     for name in ("road", "road-morf", "road-lerf"):
         for found in scores(name, subject, maps, fill=Linear(noise=0)):
@@ -43,7 +43,7 @@ def test_a_slope_does_not_change_where_its_inside_is_removed():
     ramp = (np.arange(SIDE, dtype=np.uint8) * 12)[None].repeat(SIDE, 0)
     weights = np.random.default_rng(0).random((SIDE, SIDE))
     weights /= 2 * weights.sum()
-    subject = Subject(summing(weights), Image(ramp[..., None].repeat(3, 2), "ramp"))
+    subject = Context(summing(weights), Image(ramp[..., None].repeat(3, 2), "ramp"))
     inside = np.zeros((SIDE, SIDE))
     inside[5:15, 5:15] = 1 + weights[5:15, 5:15]
     (found,) = scores("road-morf", subject, [inside], fill=Linear(noise=0), percentiles=(75, 85, 95))
@@ -89,7 +89,7 @@ def test_perfect_beats_random_beats_inverted(name, sign):
 
 
 def test_changes_are_told_percentile_by_percentile():
-    subject = Subject(summing(EVEN), noisy((SIDE, SIDE)))
+    subject = Context(summing(EVEN), noisy((SIDE, SIDE)))
     (found,) = scores("road", subject, [np.random.default_rng(0).random((SIDE, SIDE))], percentiles=(10, 50, 90))
     assert found.curve.shape == (2, 3)
     assert found.value == pytest.approx(combined(*found.curve))
@@ -97,6 +97,6 @@ def test_changes_are_told_percentile_by_percentile():
 
 @pytest.mark.parametrize("percentiles", [(), (-1,), (20, 101)])
 def test_percentiles_are_percentiles(percentiles):
-    subject = Subject(summing(EVEN), white((SIDE, SIDE)))
+    subject = Context(summing(EVEN), white((SIDE, SIDE)))
     with pytest.raises(UsageError, match="0 to 100"):
         scores("road", subject, [EVEN], percentiles=percentiles)

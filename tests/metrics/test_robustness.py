@@ -14,20 +14,20 @@ import zoo
 from metrics.samples import seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, Method, find_method
-from seewhy.metrics import CONTROLS, Score, Subject, find_metric
-from seewhy.metrics.ordering import soft_mask
+from seewhy.metrics import Context, Score, find_metric
+from seewhy.metrics.maps import soft_mask
 from seewhy.metrics.robustness import max_sensitivity, stability
 from seewhy.models import Target
 
 
-def explained(method: Method) -> tuple[Subject, Explanation]:
+def explained(method: Method) -> tuple[Context, Explanation]:
     """Class 1 of a photo."""
     classifier, images = zoo.classifier("residual"), zoo.photos(1)
     (found,) = method(classifier, images, [[Target(1)]], generator=seeded(4))
-    return Subject(classifier, images[0], methods={found: method}), found
+    return Context(classifier, images[0], methods={found: method}), found
 
 
-def judge(name: str, subject: Subject, found: Explanation, **settings: Any) -> Score:
+def judge(name: str, subject: Context, found: Explanation, **settings: Any) -> Score:
     return find_metric(name, **settings)(subject, [found], generator=seeded())[0]
 
 
@@ -74,7 +74,9 @@ def test_a_larger_disturbance_changes_more():
 
 
 def test_chance_is_no_disturbance():
-    assert judge("max-sensitivity", *explained(CONTROLS["random"]())).value == 0, "the explanation's own seed again"
+    assert judge("max-sensitivity", *explained(find_method("control:random"))).value == 0, (
+        "the explanation's own seed again"
+    )
 
 
 def test_stability_is_the_mean_over_pairs():
@@ -90,7 +92,7 @@ def test_methods_without_chance_are_stable_and_chance_is_not():
         "fixed": find_method("grad-cam"),
         "few": find_method("rise", masks=30),
         "many": find_method("rise", masks=600),
-        "random": CONTROLS["random"](),
+        "random": find_method("control:random"),
     }.items():
         values[name] = judge("stability", *explained(method)).value
     assert values["fixed"] == pytest.approx(1)
@@ -102,7 +104,7 @@ def test_the_explained_layer_is_explained_again():
     method = find_method("hires-cam", layers=("stem", "second"))
     classifier, images = zoo.classifier("residual"), zoo.photos(1)
     found = method(classifier, images, [[Target(1)]], generator=seeded())
-    subject = Subject(classifier, images[0], methods=dict.fromkeys(found, method))
+    subject = Context(classifier, images[0], methods=dict.fromkeys(found, method))
     for score in find_metric("stability")(subject, found, generator=seeded()):
         assert score.value == pytest.approx(1)
 
@@ -123,10 +125,10 @@ def test_coherency_is_the_correlation_of_a_repetition(signed):
 )
 def test_what_cannot_be_compared_says_why(name):
     subject, found = explained(find_method("grad-cam"))
-    stranger = judge(name, Subject(subject.classifier, subject.image), found)
+    stranger = judge(name, Context(subject.classifier, subject.image), found)
     assert stranger.value is None
     assert "cannot be made again" in stranger.reason
-    empty = judge(name, *explained(CONTROLS["empty"]()))
+    empty = judge(name, *explained(find_method("control:empty")))
     assert empty.value is None
     assert "the same everywhere" in empty.reason
 

@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import save_file
 
 from models import attacks
-from seewhy.errors import ModelError, UnknownName
+from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.images import open_image
 from seewhy.models import DEFAULT_MODEL, Classifier, imagenet, list_models, load
-from seewhy.models.load import SOURCES
+from seewhy.models.load import SOURCES, absolute_name
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,21 @@ def test_a_path_is_answered_with_how_to_write_it(tmp_path):
     weights.touch()
     with pytest.raises(UnknownName, match=r"is a file: name the architecture .* --weights"):
         load(str(weights))
+
+
+def test_what_is_no_name_is_refused(tmp_path):
+    with pytest.raises(UnknownName, match="is a folder: write 'file:"):
+        load(tmp_path)
+    with pytest.raises(UsageError, match=r"named by a string .* not Linear; Classifier\.from_module wraps"):
+        load(torch.nn.Linear(2, 2))
+
+
+def test_a_path_in_a_name_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("file:model") == f"file:{tmp_path.resolve()}/model"
+    assert absolute_name("onnx:a.onnx") == f"onnx:{tmp_path.resolve()}/a.onnx"
+    for name in ("timm:resnet18", "py:mine:make", "cole"):
+        assert absolute_name(name) == name
 
 
 def test_every_listed_name_has_a_source():

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from network.test_words import words
 
 import planted
+from network.test_labels import words
 from seewhy.images import Image
 from seewhy.network.concepts import GlobalView, Seen, _trend, sum_up
 from seewhy.network.view import look

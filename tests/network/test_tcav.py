@@ -8,7 +8,7 @@ import planted
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Target
-from seewhy.network.tcav import concept_direction, features, judge, slopes, steepness, tcav, tcav_score
+from seewhy.network.tcav import concept_direction, features, gradients, judge, steepness, tcav, tcav_score
 
 RED, GREEN, BLUE = range(3)
 
@@ -120,7 +120,7 @@ def test_scores_by_hand():
 def test_features_are_means_and_slopes_what_moving_them_everywhere_does():
     classifier, image = planted.classifier(), planted.picture()
     (row,) = features(classifier, [image], ["third"])["third"]
-    (slope,) = slopes(classifier, [(image, Target(RED))], ["third"])["third"]
+    (slope,) = gradients(classifier, [(image, Target(RED))], ["third"])["third"]
     # After this layer comes nothing but the mean and a linear head.
     weight, bias = classifier.module.head.weight.detach().numpy(), classifier.module.head.bias.detach().numpy()
     assert np.allclose(slope, weight[RED], rtol=1e-5)
@@ -129,7 +129,7 @@ def test_features_are_means_and_slopes_what_moving_them_everywhere_does():
 
 def test_each_picture_has_its_own_class():
     classifier, image = planted.classifier(), planted.picture()
-    both = slopes(classifier, [(image, Target(RED)), (image, Target(BLUE))], ["third"])["third"]
+    both = gradients(classifier, [(image, Target(RED)), (image, Target(BLUE))], ["third"])["third"]
     assert np.allclose(both, classifier.module.head.weight.detach().numpy()[[RED, BLUE]], rtol=1e-5)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from functools import partial
 
 import numpy as np
 import pytest
 
-from people.samples import answer
+from people import samples
 from seewhy.people.agreement import reliability
 
-FOUR = defaultdict(lambda: 4)
+answer = partial(samples.answer, choices=4)
 
 
 def test_one_gold_round_moves_the_first_belief_by_one():
     """Beta(2, 1) and one right answer is Beta(3, 1); one wrong answer Beta(2, 2)."""
-    ann, bob, cy = reliability([answer(1, "ann", "cat"), answer(1, "bob", "dog"), answer(1, "cy", None)], {1}, FOUR)
+    ann, bob, cy = reliability(
+        [answer(1, who, said, gold=True) for who, said in (("ann", "cat"), ("bob", "dog"), ("cy", None))]
+    )
     assert (ann.ability, bob.ability, cy.ability) == pytest.approx((3 / 4, 2 / 4, 2 / 3))
     assert [(each.gold, each.gold_right, each.guesses) for each in (ann, bob, cy)] == [(1, 1, 1), (1, 0, 1), (0, 0, 0)]
 
@@ -39,7 +41,7 @@ def test_it_settles_where_dawid_and_skene_do():
         {"ann": "dog", "bob": "dog"},
     ]
     answers = [answer(number, who, word) for number, each in enumerate(said) for who, word in each.items()]
-    found = {each.player: each.ability for each in reliability(answers, (), FOUR)}
+    found = {each.player: each.ability for each in reliability(answers)}
     expected = [literal_expectation(each, found, options) for each in said]
     for who, ability in found.items():
         hits = [each[who] for each in expected if who in each]
@@ -57,14 +59,14 @@ def test_known_abilities_are_found_again():
             right = chance.random() < ability
             said = truth if right else (truth + int(chance.integers(1, 4))) % 4
             answers.append(answer(number, who, classes[said], true_class=classes[truth]))
-    found = {each.player: each.ability for each in reliability(answers, (), FOUR)}
+    found = {each.player: each.ability for each in reliability(answers)}
     assert all(abs(found[who] - ability) < 0.06 for who, ability in abilities.items())
 
 
 def test_what_all_see_counts_even_if_it_is_not_the_true_class():
     """A cluster may show grass alone."""
     answers = [answer(number, who, "dog") for number in range(10) for who in ("ann", "bob", "cy")]
-    assert min(each.ability for each in reliability(answers, (), FOUR)) > 0.9
+    assert min(each.ability for each in reliability(answers)) > 0.9
 
 
 def test_words_are_shared_within_a_round_whatever_case_and_spaces():
@@ -76,12 +78,10 @@ def test_words_are_shared_within_a_round_whatever_case_and_spaces():
             answer(2, "bob", labels=("moon", "tail")),
             answer(3, "cy", labels=("tail",)),
         ],
-        (),
-        FOUR,
     )
     shared = {each.player: each.shared_words for each in found}
     assert shared == {"ann": pytest.approx(2 / 3), "bob": pytest.approx(2 / 3), "cy": None}
 
 
 def test_nobody_said_anything():
-    assert reliability([], (), FOUR) == []
+    assert reliability([]) == []

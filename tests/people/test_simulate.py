@@ -12,7 +12,7 @@ from seewhy.people.agreement import reliability
 from seewhy.people.exchange import export_lines
 from seewhy.people.game import next_round
 from seewhy.people.players import join
-from seewhy.people.rounds import add_rounds, answers, gold_rounds, open_seats, option_counts
+from seewhy.people.rounds import add_rounds, answers, open_seats
 from seewhy.people.simulate import CONCEPTS, concept_of, concepts_of_rounds, kinds_of_players, misspelt, simulate
 from seewhy.people.store import open_store
 
@@ -57,7 +57,7 @@ def test_the_right_word_is_the_commonest_of_nearly_every_cluster(played):
 
 
 def test_the_kinds_can_be_told_apart_by_what_they_do(played):
-    found = reliability(answers(played), gold_rounds(played), option_counts(played))
+    found = reliability(answers(played))
     of_kind = {kind: [each for each in found if kind in each.player] for kind in ("honest", "careless", "hostile")}
     honest = min(each.ability for each in of_kind["honest"])
     assert honest > max(each.ability for each in of_kind["careless"])

@@ -11,9 +11,8 @@ from seewhy.models import Categories, Classifier, Preprocessing
 from seewhy.models.card import Architecture
 from seewhy.models.sources.local import build
 from seewhy.prototypes.learning import Recipe
-from seewhy.train.card import save_classifier
 from seewhy.train.data import open_pictures
-from seewhy.train.finetune import finetune
+from seewhy.train.finetune import finetune, save_classifier
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe as TrainRecipe
 

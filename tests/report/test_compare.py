@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 
 from report.samples import photo
-from report.test_explain import Page, failure
+from report.test_explain import Page
 from seewhy.metrics import metric_info
-from seewhy.report import write_compare_report
-from seewhy.report.compare import SHOWN
-from seewhy.report.verdict import verdict
+from seewhy.report import study_page
+from seewhy.report.study import DRAWN
+from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import FAST, MOST
 from study.contests import METHODS, UP, comparison, contest, trial
 
 CONTROL_TITLES = ["Random map", "Centred Gaussian", "Sobel edges", "Empty map"]
 
 
-@pytest.fixture
-def report(tmp_path):
-    def write(found, *failures):
-        return Page(write_compare_report(tmp_path, found, failures).read_text("utf-8"))
+FAILED = ("broken <b>.jpg", "it holds no bytes at all. Copy it again.")
 
-    return write
+
+@pytest.fixture
+def report():
+    return lambda found: Page(study_page(found))
 
 
 def table(page, number=0):
@@ -45,7 +45,7 @@ def headings(page):
 def test_the_verdict_comes_first(report):
     found = contest()
     page = report(found)
-    assert f"Which explanation to believe {verdict(found)}" in page.text
+    assert f"Which explanation to believe {study_verdict(found)}" in page.text
     assert page.text.index("Believe Grad-CAM first") < page.text.index("0.png")
     assert "1 photo, bundled:tiny." in page.text
 
@@ -82,7 +82,7 @@ def test_plausibility_and_tidiness_stand_apart_without_ranks(report):
     page = report(contest())
     assert headings(page)[1:] == [
         "Is it true to the network?", "Does it look where people would?", "How much does it ask to look at?",
-        "How the class comes and goes", "Do they agree?", "What this cannot tell you",
+        "How the class comes and goes", "Do they agree?", "To repeat this", "What this cannot tell you",
     ]  # fmt: skip
     for number, metric in ((1, "pointing-game"), (2, "sparseness")):
         head, *rows = table(page, number)
@@ -132,9 +132,9 @@ def test_agreement_is_a_matrix_best_first(report):
     page = report(comparison(trial({UP: {"lime": 0.1, "grad-cam": 0.3, "rise": 0.2}}, maps=maps)))
     assert table(page, 1) == [
         ["", "Grad-CAM", "RISE", "LIME"],
-        ["Grad-CAM", "1.00", "-1.00", "-1.00"],
-        ["RISE", "-1.00", "1.00", "1.00"],
-        ["LIME", "-1.00", "1.00", "1.00"],
+        ["Grad-CAM", "1.00", "−1.00", "−1.00"],
+        ["RISE", "−1.00", "1.00", "1.00"],
+        ["LIME", "−1.00", "1.00", "1.00"],
     ]
     strengths = re.findall(r"rgba\(210, 100, 26, ([\d.]+)\)", page.source)
     assert [float(each) for each in strengths] == [0.6, 0, 0, 0, 0.6, 0.6, 0, 0.6, 0.6]
@@ -160,13 +160,13 @@ def test_what_brackets_mean_hangs_on_how_many_photos_there_are(report):
 
 
 def test_of_many_photos_the_first_are_shown_and_the_rest_are_counted(report):
-    page = report(contest(SHOWN + 2))
-    assert f"{SHOWN - 1}.png" in page.text
-    assert f"{SHOWN}.png" not in page.text
-    assert f"{SHOWN + 2} photos, bundled:tiny." in page.text
+    page = report(contest(DRAWN + 2))
+    assert f"{DRAWN - 1}.png Why" in page.text
+    assert f"{DRAWN}.png Why" not in page.text
+    assert f"{DRAWN + 2} photos, bundled:tiny." in page.text
     assert "2 more photos count below without pictures here." in page.text
-    assert "1 more photo counts below" in report(contest(SHOWN + 1)).text
-    assert "without pictures here" not in report(contest(SHOWN)).text
+    assert "1 more photo counts below" in report(contest(DRAWN + 1)).text
+    assert "without pictures here" not in report(contest(DRAWN)).text
 
 
 def test_curves_of_several_photos_are_their_mean(report):
@@ -178,7 +178,7 @@ def test_curves_of_several_photos_are_their_mean(report):
 
 
 def test_nothing_comes_from_elsewhere(report):
-    page = report(contest(2), failure())
+    page = report(contest(2, failures=[FAILED]))
     loaded = {tag for tag, attributes in page.tags if {"src", "srcset", "poster", "data"} & attributes.keys()}
     assert loaded == {"img"}
     assert all(each["src"].startswith("data:image/") for each in page.named("img"))
@@ -192,20 +192,20 @@ def test_nothing_comes_from_elsewhere(report):
 def test_names_cannot_break_out_of_the_page(report):
     nasty = '<script>alert("x")</script>'
     made = trial({UP: dict.fromkeys(METHODS, 0.5)}, image=photo(nasty), target_label=nasty, classifier=nasty)
-    page = report(comparison(made), failure(nasty, nasty))
+    page = report(comparison(made, failures=[(nasty, nasty)]))
     assert "<script" not in page.source
     assert page.text.count("alert") >= 5
 
 
 def test_failures_are_listed_with_their_words(report):
-    page = report(contest(), failure(), failure("b.jpg"))
+    page = report(contest(failures=[FAILED, ("b.jpg", "it holds no bytes.")]))
     assert "Not explained" in headings(page)
-    assert "broken <b>.jpg it holds no bytes at all. Copy it again." in page.text
+    assert "broken <b>.jpg, 6 explanations it holds no bytes at all. Copy it again." in page.text
     assert "Not explained" not in report(contest()).text
 
 
 def test_a_reader_of_headings_gets_an_outline(report):
-    page = report(contest(2), failure())
+    page = report(contest(2, failures=[FAILED]))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -217,9 +217,8 @@ def test_a_reader_of_headings_gets_an_outline(report):
     ]
 
 
-def test_the_same_comparison_gives_the_same_bytes(tmp_path):
-    first = write_compare_report(tmp_path / "a", contest(2), [failure()]).read_bytes()
-    assert write_compare_report(tmp_path / "b", contest(2), [failure()]).read_bytes() == first
+def test_the_same_comparison_gives_the_same_bytes():
+    assert study_page(contest(2, failures=[FAILED])) == study_page(contest(2, failures=[FAILED]))
 
 
 @pytest.mark.browser
@@ -229,7 +228,8 @@ def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
         pytest.skip("needs Chromium: `make browser`")
     from playwright.sync_api import sync_playwright
 
-    path = write_compare_report(tmp_path, contest(2, methods=FAST[:MOST]), [failure("a" * 200)])
+    found = contest(2, methods=FAST[:MOST], failures=[("a" * 200, "it holds no bytes.")])
+    path = found.save(tmp_path / "out") / "report.html"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):

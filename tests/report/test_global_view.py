@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from network.test_words import words
 
 import planted
+from network.test_labels import words
 from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look

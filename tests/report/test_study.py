@@ -11,11 +11,11 @@ from PIL import Image as Pillow
 
 from report.test_explain import Page
 from seewhy.images import Folder
-from seewhy.report import write_study_report
-from seewhy.report.study_photos import THUMBNAIL
+from seewhy.report.study import THUMBNAIL
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.summary import CHANCE, StudyResult
-from seewhy.study.tables import table
+from seewhy.study.ledger import table
+from seewhy.study.score import CHANCE
+from seewhy.verbs import Study
 
 MODELS = ("torchvision:vgg16", "torchvision:res_net&50")
 METHODS = ("grad-cam", "lime", CHANCE)
@@ -59,13 +59,13 @@ def study(tmp_path_factory):
         for model in MODELS
         for method in METHODS
     ]
-    return StudyResult(plan, table([done(*unit) for unit in units]), tuple(failed), folder)
+    return Study(plan, table([done(*unit) for unit in units]), tuple(failed), folder)
 
 
 @pytest.fixture(scope="module")
 def out(study, tmp_path_factory):
     """The folder that the report of it was written to."""
-    return write_study_report(tmp_path_factory.mktemp("out"), study).parent
+    return study.save(tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,8 @@ def rewritten(study, tmp_path):
     """The page of the same study with something changed."""
 
     def write(**changes):
-        return Page(write_study_report(tmp_path, replace(study, **changes)).read_text("utf-8"))
+        out = replace(study, **changes).save(tmp_path)
+        return Page((out / "report.html").read_text("utf-8"))
 
     return write
 
@@ -99,7 +100,8 @@ def tables(page):
 def test_a_stranger_finds_everything(page):
     for words in (
         "A study of 9 photos",
-        "For torchvision:vgg16 Grad-CAM ranks best over 3 tests of faithfulness and beats chance in 3 of them.",
+        "torchvision:vgg16: Believe Grad-CAM first: of 2 methods it ranks best over 3 tests of faithfulness",
+        "and beats maps drawn by chance in all of them.",
         "Is it true to the network?",
         "Maps are compared as means of 14 × 14 cells",
         "Does it look where people would?",
@@ -135,7 +137,7 @@ def test_each_model_has_its_tables_localisation_apart(page):
 def test_what_is_no_better_than_chance_is_said(study, rewritten):
     page = rewritten(table=study.table.with_columns(value=0.5))
     assert tables(page)[0][1][2] == "0.500 ≈ chance"
-    assert "beats chance in 0 of them" in page.text
+    assert "None can be recommended: even Grad-CAM, which ranks first in 3 tests" in page.text
 
 
 def test_few_photos_cannot_tell_chance(study, rewritten):
@@ -173,7 +175,7 @@ def test_every_photo_has_its_scores_and_a_small_picture(page):
 
 
 def test_of_many_photos_the_first_are_shown(rewritten, monkeypatch):
-    monkeypatch.setattr("seewhy.report.study_photos.SHOWN", 3)
+    monkeypatch.setattr("seewhy.report.study.SHOWN", 3)
     page = rewritten()
     assert "The scores of the first 3 photos; those of 5 more are in results.parquet." in page.text
     assert len(page.named("img")) == 3
@@ -197,7 +199,7 @@ def test_photos_that_are_gone_keep_their_scores(study, rewritten, tmp_path):
 
 def test_a_study_in_which_all_failed_says_why(rewritten):
     page = rewritten(table=table([]))
-    assert "there are no two methods with scores" in page.text
+    assert "None of the pictures could be explained" in page.text
     assert "bad.png is <no> picture" in page.text
     assert not page.named("svg")
 

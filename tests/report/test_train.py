@@ -10,6 +10,7 @@ import pytest
 
 import planted
 from report.test_explain import Page
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.report import train_charts, train_page
 from seewhy.report.evaluate import accuracy_words, judgement
@@ -66,7 +67,7 @@ def test_the_page_says_how_good_it_is_and_how_it_learned(training):
 
 
 def test_what_could_not_be_opened_is_listed(training):
-    page = page_of(replace(training, failures=[(f"red/{EVIL}.png", BadImage("empty", "it is empty"))]))
+    page = page_of(replace(training, failures=[Outcome(f"red/{EVIL}.png", error=BadImage("empty", "it is empty"))]))
     assert "it is empty" in page.text
     assert EVIL not in page.source
 
@@ -89,9 +90,9 @@ def test_of_many_classes_the_commonest_confusions_are_listed():
     names = tuple(f"class {number}" for number in range(30))
     found = Evaluation.of(names, list(range(30)) * 2, np.eye(30)[[*range(30), *range(1, 30), 0]])
     told = judgement("title", found)
-    assert told.confusion is None
-    assert len(told.confusions) == 10
-    assert told.confusions[0] == "class 0 taken for class 1: 1"
+    assert told["confusion"] is None
+    assert len(told["confusions"]) == 10
+    assert told["confusions"][0] == "class 0 taken for class 1: 1"
 
 
 def test_mistakes_stand_with_their_reason_and_their_twins(tmp_path):

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.metrics import CONTROLS
-from seewhy.report.verdict import cell_words, title_of, verdict
-from seewhy.study.comparison import Cell
-from study.contests import DOWN, IDLE, UP, comparison, contest, trial
+from seewhy.report.verdict import cell_words, study_verdict, title_of
+from seewhy.study.summary import Mean
+from study.contests import CONTROL_NAMES, DOWN, IDLE, UP, comparison, contest, trial
 
 CHANCE = [number / 30 for number in range(30)]
 ABOVE, WITHIN = 2.0, 0.5  # what chance gets
@@ -21,7 +20,7 @@ def judged(*rows, chance=None, metrics=(UP, "insertion-minus-deletion", "deletio
         for place, metric in enumerate(metrics[: len(rows[0])])
     }
     known = {metric: (better[metric] * np.roll(CHANCE, 7 * place)).tolist() for place, metric in enumerate(values)}
-    return verdict(comparison(trial(values, known if chance is None else chance)))
+    return study_verdict(comparison(trial(values, known if chance is None else chance)))
 
 
 def test_the_best_is_named_with_what_it_beat():
@@ -54,7 +53,7 @@ def test_those_no_better_than_chance_are_named():
 
 def test_controls_are_not_worth_a_word():
     values = {UP: {"grad-cam": ABOVE, "lime": 1.5, "control:random": WITHIN, "control:empty": 0.0}}
-    told = verdict(comparison(trial(values, {UP: CHANCE})))
+    told = study_verdict(comparison(trial(values, {UP: CHANCE})))
     assert "Random" not in told
     assert "no better than chance" not in told
 
@@ -81,25 +80,25 @@ def test_what_chance_would_get_is_not_made_up():
 
 
 def test_a_whole_comparison_ends_in_a_sentence():
-    assert verdict(contest()).startswith("Believe Grad-CAM first")
-    assert verdict(contest(methods=("lime", "rise"))).startswith("Believe LIME first")
+    assert study_verdict(contest()).startswith("Believe Grad-CAM first")
+    assert study_verdict(contest(methods=("lime", "rise"))).startswith("Believe LIME first")
 
 
 def test_titles_of_methods_and_controls():
     assert title_of("grad-cam") == "Grad-CAM"
     assert title_of("control:random") == "Random map"
-    assert len({title_of(f"control:{name}") for name in CONTROLS}) == len(CONTROLS)
+    assert len({title_of(name) for name in CONTROL_NAMES}) == len(CONTROL_NAMES) == 4
 
 
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
-        (Cell(0.5, 0.25, 0.75, True), "0.500 (0.250 to 0.750)"),
-        (Cell(-0.5, -0.75, 0.0, None), "−0.500 (−0.750 to 0.000)"),
-        (Cell(0.5, 0.5, 0.5, False), "0.500"),
-        (Cell(0.5, 0.4999, 0.5001, False), "0.500"),
-        (Cell(0.5, 0.4997, 0.5003, False), "0.500 (0.500 to 0.500)"),
-        (Cell(-1e-5, -1e-5, 0.0, False), "0.000"),
+        (Mean(0.5, 0.25, 0.75, 2), "0.500 (0.250 to 0.750)"),
+        (Mean(-0.5, -0.75, 0.0, 2), "−0.500 (−0.750 to 0.000)"),
+        (Mean(0.5, 0.5, 0.5, 2), "0.500"),
+        (Mean(0.5, 0.4999, 0.5001, 2), "0.500"),
+        (Mean(0.5, 0.4997, 0.5003, 2), "0.500 (0.500 to 0.500)"),
+        (Mean(-1e-5, -1e-5, 0.0, 2), "0.000"),
     ],
 )
 def test_a_score_has_an_interval_where_it_is_one(cell, words):

@@ -1,21 +1,35 @@
-"""Comparisons made by hand, whose outcome can be reckoned on paper."""
+"""Studies made by hand, whose outcome can be reckoned on paper."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from report.samples import explanation, photo
-from seewhy.metrics import CONTROLS, Score, metric_info
-from seewhy.study.comparison import Comparison, Trial
+from seewhy.methods import Explanation
+from seewhy.metrics import Score, metric_info
+from seewhy.study import Failure, Plan, Result, Unit
+from seewhy.study.ledger import table
+from seewhy.study.score import CHANCE, Scored
+from seewhy.verbs import Comparison
 
 METHODS = ("grad-cam", "lime")
-CONTROL_NAMES = tuple(f"control:{name}" for name in CONTROLS)
+CONTROL_NAMES = ("control:random", "control:gaussian", "control:sobel", "control:empty")
 UP, DOWN, IDLE = "road", "infidelity", "sparseness"  # higher is better, lower is better, no test of faithfulness
 CURVED = "insertion-minus-deletion"
 Values = Mapping[str, Mapping[str, float | Sequence[float | None] | None]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One picture: maps by method, and by metric each draw of each method and what random maps score."""
+
+    explanations: Mapping[str, Explanation]
+    draws: Mapping[str, Mapping[str, Sequence[Score]]]
+    chance: Mapping[str, Sequence[float]]
 
 
 def score(value: float | None, curve: np.ndarray | None = None) -> Score:
@@ -42,20 +56,59 @@ def trial(
     return Trial(made, draws, chance or {})
 
 
-def comparison(*trials: Trial, **changes: object) -> Comparison:
-    """Of all methods and metrics that the first trial knows."""
+def comparison(*trials: Trial, seed: int = 0, failures: Sequence[tuple[str, str]] = ()) -> Comparison:
+    """Of all methods and metrics that the first trial knows; `failures` are pictures and reasons."""
     first = trials[0]
-    names = list(first.explanations)
-    return Comparison(
-        methods=tuple(name for name in names if not name.startswith("control:")),
-        controls=tuple(name for name in names if name.startswith("control:")),
-        metrics=tuple(metric_info(name) for name in first.draws),
-        trials=trials,
-        **changes,
+    firsts = [next(iter(each.explanations.values())) for each in trials]
+    names = [f"{place}: {each.image.name}" for place, each in enumerate(firsts)]
+    one, methods = firsts[0], [*first.explanations]
+    failed = [
+        Result(Unit(one.classifier, method, image), failure=Failure("BadImage", reason))
+        for image, reason in failures
+        for method in methods
+    ]
+    plan = Plan(
+        models={one.classifier: "f" * 64},
+        methods={name: {} for name in methods},
+        metrics={name: {"cells": 14} if metric_info(name).asks_network else {} for name in first.draws},
+        images={**dict.fromkeys(names, "0" * 64), **{image: "unreadable" for image, _ in failures}},
+        batch_size=16,
+        seed=seed,
     )
+    results = [
+        Result(
+            Unit(one.classifier, method, names[place]),
+            tuple(_row(metric, each.draws[metric][method], each, method) for metric in each.draws),
+        )
+        for place, each in enumerate(trials)
+        for method in each.explanations
+    ]
+    explained = {
+        names[place]: Scored(firsts[place].image, each.explanations, scores=each.draws)
+        for place, each in enumerate(trials)
+    }
+    return Comparison(plan, table(results), tuple(failed), None, explained)
 
 
-def contest(pictures: int = 1, methods: Sequence[str] = METHODS, **changes: object) -> Comparison:
+def _row(metric, scores, each, method):
+    values = [score.value for score in scores]
+    known = None not in values
+    # Where no random control is among the methods, the first of them brings what random maps score.
+    carrier = CHANCE if CHANCE in each.explanations else next(iter(each.explanations))
+    return {
+        "metric": metric,
+        "value": float(np.mean(values)) if known else None,
+        "reason": None if known else "it has no meaning here",
+        "draws": json.dumps(values) if known and len(values) > 1 else None,
+        "chance": json.dumps(list(each.chance[metric])) if method == carrier and each.chance.get(metric) else None,
+        "label": each.explanations[method].target_label,
+        "probability": 0.6,
+    }
+
+
+def contest(
+    pictures: int = 1, methods: Sequence[str] = METHODS, failures: Sequence[tuple[str, str]] = ()
+) -> Comparison:
     """A whole comparison as `compare` makes it: the first method is the best by far, the rest is no better than chance.
 
     Of three tests of faithfulness, one of which draws curves, one of plausibility and one of tidiness.
@@ -78,7 +131,7 @@ def contest(pictures: int = 1, methods: Sequence[str] = METHODS, **changes: obje
         "sparseness": [],
     }
     trials = [trial(draws, chance, image=photo(f"{number}.png")) for number in range(pictures)]
-    return comparison(*map(with_curves, trials), **changes)
+    return comparison(*map(with_curves, trials), failures=failures)
 
 
 def with_curves(made: Trial) -> Trial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,13 +12,48 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from seewhy.metrics import metric_info
-from seewhy.metrics.cells import cell_means
-from seewhy.study.comparison import CELLS, agreement
+from seewhy.metrics.maps import cell_means
+from seewhy.study.score import CELLS
 from seewhy.study.statistics import bootstrap_interval
-from study.contests import DOWN, IDLE, UP, comparison, trial
+from seewhy.study.summary import map_agreement, no_better_than_chance
+from study import contests
+from study.contests import DOWN, IDLE, UP, trial
 
 ROAD, INFIDELITY = metric_info(UP), metric_info(DOWN)
 THIRTY = [number / 30 for number in range(30)]
+
+
+class Cell(NamedTuple):
+    value: float
+    low: float
+    high: float
+    beats_chance: bool | None
+
+
+class Asked:
+    """What a comparison says, metric by metric and method by method."""
+
+    def __init__(self, found):
+        self.found = found
+        (self.scores,) = found.scores
+        self.ranks, self.best, self.ranked_by = self.scores.ranks, self.scores.best, self.scores.tests
+        self.no_better_than_chance = no_better_than_chance(self.scores)
+
+    def cell(self, metric, method):
+        key = (self.scores.model, metric.name, method)
+        mean = self.found.means.get(key)
+        return mean and Cell(mean.value, mean.low, mean.high, self.found.beats_chance.get(key))
+
+    def mean_rank(self, method):
+        return self.ranks.get(method)
+
+
+def comparison(*trials, **changes):
+    return Asked(contests.comparison(*trials, **changes))
+
+
+def agreement(asked):
+    return map_agreement(asked.found.explained.values(), asked.scores.rivals)
 
 
 def cell(found, metric=ROAD, method="a"):
@@ -215,7 +251,7 @@ def test_without_a_test_of_faithfulness_none_is_best():
     found = comparison(trial({IDLE: {"a": 0.1, "b": 0.9}}, {IDLE: THIRTY}))
     assert found.best is None
     assert found.mean_rank("a") is None
-    assert list(found.ranks) == ["a", "b"]
+    assert found.scores.ordered == ("a", "b")
     assert found.no_better_than_chance == []
 
 

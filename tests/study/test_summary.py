@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from seewhy.images import Folder
 from seewhy.metrics import metric_info
 from seewhy.study import Plan, Result, Unit
+from seewhy.study.ledger import table
 from seewhy.study.statistics import holm
 from seewhy.study.summary import (
     CHANCE,
@@ -26,7 +27,6 @@ from seewhy.study.summary import (
     photo_concordance,
     scores_of,
 )
-from seewhy.study.tables import table
 
 HIGH, LOW, PLACE = "road", "infidelity", "pointing-game"  # higher, lower is better; no test of faithfulness
 BEST, WORST = "grad-cam", "lime"
@@ -190,7 +190,7 @@ def result(tmp_path):
 
 
 def test_a_table_is_split_by_model(result):
-    one, two = scores_of(result.table, result.plan)
+    one, two = scores_of(result.table.iter_rows(named=True), result.plan)
     assert one.values == {(HIGH, BEST): {"a.png": 0.5}, (HIGH, CHANCE): {"a.png": 0.0}, (PLACE, CHANCE): {"a.png": 1.0}}
     assert two.values == {}
     assert (one.rivals, one.tests) == ((BEST,), (metric_info(HIGH),))

@@ -44,7 +44,7 @@ def test_what_cannot_be_opened_is_listed(tints):
     zoo.photos(1)[0].to_pil().convert("RGBA").save(root / "green" / "see-through.png")
     folder = Folder.open(root)
     found, failures = open_pictures(folder, folder.classes, SIZE)
-    assert [path for path, _ in failures] == ["red/01.png"]
+    assert [each.source for each in failures] == ["red/01.png"]
     assert len(found) == 7
     assert found.batch(range(7)).x.shape == (7, 3, 32, 32)
     assert found.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]

@@ -9,13 +9,15 @@ import pytest
 
 import zoo
 from report.samples import photo
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image, open_image
+from seewhy.images.opening import open_each
 from seewhy.methods import Explanation
-from seewhy.metrics import CONTROLS
 from seewhy.models import Classifier, Preprocessing
-from seewhy.verbs import comparison_rows, open_each, save_comparison, view_masks
-from study.contests import METHODS, UP, comparison, contest, trial
+from seewhy.report.verdict import study_verdict
+from seewhy.verbs.compare import seen_masks
+from study.contests import CONTROL_NAMES, METHODS, UP, comparison, contest, trial
 
 ROWS, COLUMNS = slice(10, 30), slice(6, 18)  # of the object
 
@@ -52,6 +54,13 @@ def drawn(level=255):
 
 def opened(paths):
     return open_each(paths)[0]
+
+
+def view_masks(classifier, images, folder):
+    """By the pictures' content."""
+    outcomes = [Outcome(str(path), image) for path, image in images.items()]
+    found = seen_masks(classifier, list(images), outcomes, folder)
+    return {outcomes[number].value.sha256: mask for number, mask in found.items()}
 
 
 # --- Pictures and masks -------------------------------------------------------------------------------------------
@@ -144,11 +153,12 @@ def test_two_masks_of_one_name_are_refused(written, square, tmp_path):
 
 def test_there_is_a_row_for_each_method_and_metric():
     found = contest()
-    rows = comparison_rows(found)
-    names = ["grad-cam", "lime", *(f"control:{name}" for name in CONTROLS)]
+    rows = found.rows()
+    names = ["grad-cam", "lime", *CONTROL_NAMES]
     metrics = [each.name for each in found.metrics]
     assert [(row["method"], row["metric"]) for row in rows] == [(name, each) for name in names for each in metrics]
     assert rows[0] == {
+        "model": "bundled:tiny",
         "method": "grad-cam",
         "metric": "road",
         "family": "faithfulness",
@@ -157,6 +167,7 @@ def test_there_is_a_row_for_each_method_and_metric():
         "value": pytest.approx(0.905),
         "low": 0.9,
         "high": 0.91,
+        "pictures": 1,
         "beats_chance": True,
     }
     by_name = {(row["method"], row["metric"]): row for row in rows}
@@ -167,33 +178,37 @@ def test_there_is_a_row_for_each_method_and_metric():
 
 
 def test_rows_come_best_first_and_without_a_number_where_there_is_none():
-    rows = comparison_rows(comparison(trial({UP: {"lime": None, "grad-cam": 0.2}}, {UP: [0.1] * 30})))
+    rows = comparison(trial({UP: {"lime": None, "grad-cam": 0.2}}, {UP: [0.1] * 30})).rows()
     assert [(row["method"], row["mean_rank"], row["value"]) for row in rows] == [
         ("grad-cam", 1.0, 0.2), ("lime", 2.0, None)
     ]  # fmt: skip
     assert {tuple(row) for row in rows} == {tuple(rows[0])}, "every row has the same keys"
-    untested = comparison_rows(comparison(trial({"sparseness": {"lime": 0.1, "grad-cam": 0.2}})))
+    untested = comparison(trial({"sparseness": {"lime": 0.1, "grad-cam": 0.2}})).rows()
     assert [row["mean_rank"] for row in untested] == [None, None]
 
 
 def test_scores_and_maps_are_saved(tmp_path):
     found = contest(2)
-    save_comparison(found, tmp_path / "out")
+    found.save(tmp_path / "out")
     saved = json.loads((tmp_path / "out/scores.json").read_text("utf-8"), parse_constant=pytest.fail)
-    assert saved == {"best": "grad-cam", "scores": comparison_rows(found)}
+    assert saved["photos"][0] == {
+        "image": "0: 0.png", "method": "grad-cam", "metric": "road", "value": pytest.approx(0.905), "reason": None
+    }  # fmt: skip
+    assert len(saved.pop("photos")) == 2 * (2 + len(CONTROL_NAMES)) * len(found.metrics)
+    assert saved == {"best": "grad-cam", "verdict": study_verdict(found), "scores": found.rows()}
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/*/*")) == [
         f"{number}/{method}" for number in range(2) for method in METHODS
     ]
     again = Explanation.load(tmp_path / "out/1/lime")
-    assert np.array_equal(again.values, found.trials[1].explanations["lime"].values)
+    assert np.array_equal(again.values, list(found.explained.values())[1].explanations["lime"].values)
 
 
 def test_pictures_of_one_name_lie_apart(tmp_path):
     trials = [trial({UP: dict.fromkeys(METHODS, 0.5)}, image=photo(name)) for name in ("a/cat.png", "b/cat.png")]
-    save_comparison(comparison(*trials), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"cat", "cat-2", "scores.json"}
+    comparison(*trials).save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"cat", "cat-2", "scores.json", "report.html"}
 
 
 def test_what_was_saved_opens_as_a_picture(tmp_path):
-    save_comparison(contest(), tmp_path)
+    contest().save(tmp_path)
     assert open_image(tmp_path / "0/grad-cam/picture.png").width > 100

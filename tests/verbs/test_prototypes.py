@@ -11,7 +11,7 @@ from prototypes import backbones, squares
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.prototypes.learning import Recipe
-from seewhy.train.card import PICTURES, trained_pictures
+from seewhy.train.parts import PICTURES, trained_rows
 from seewhy.verbs import explain_prototypes, train_prototypes_on
 
 LITTLE = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
@@ -92,7 +92,7 @@ def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):
 
 
 def test_what_the_prototypes_have_learned_from_is_known(run, place):
-    learned = trained_pictures(place / "model")
+    learned = {row["sha256"] for row in trained_rows(place / "model")}
     parts = json.loads((place / "model" / PICTURES).read_text())
     assert len(learned) == 22
     assert sum(row["part"] == "validation" for row in parts) == 10
@@ -101,7 +101,7 @@ def test_what_the_prototypes_have_learned_from_is_known(run, place):
         found = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "more", recipe=LITTLE)
     finally:
         (place / "backbone" / PICTURES).unlink()
-    assert trained_pictures(found.out) == learned | {"0" * 64}
+    assert {row["sha256"] for row in trained_rows(found.out)} == learned | {"0" * 64}
 
 
 def hashes(folder):

@@ -11,10 +11,9 @@ import zoo
 from seewhy.errors import UsageError
 from seewhy.images import Folder
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.ledger import open_ledger
-from seewhy.study.tables import write
+from seewhy.study.ledger import open_ledger, write
 from seewhy.verbs import find_studies, open_study
-from seewhy.verbs.studies import SOURCE, note_source
+from seewhy.verbs.study import SOURCE, note_source
 
 PLAN = Plan(
     models={"toy": "f" * 64},

@@ -17,7 +17,7 @@ from seewhy import explain
 from seewhy.errors import Cancelled, UsageError
 from seewhy.models import Preprocessing, load
 from seewhy.models.card import read_weights
-from seewhy.train.card import trained_pictures
+from seewhy.train.parts import trained_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs import train
 from tints import write_tints, write_weights
@@ -54,7 +54,7 @@ def test_a_trained_classifier_is_opened_and_explained_by_its_name(ground):
     assert card["architecture"] == BACKBONE
     assert card["training"]["metrics"]["validation"] == found.evaluations["validation"].to_dict()
     assert card["training"]["pictures"] == {"train": 12, "validation": 4}
-    assert trained_pictures(found.out) == set(found.parts.train.hashes.values())
+    assert {row["sha256"] for row in trained_rows(found.out)} == set(found.parts.train.hashes.values())
 
 
 def test_equal_runs_give_equal_bytes_and_other_seeds_others(ground):
@@ -126,7 +126,7 @@ def test_a_folder_with_somebody_elses_classifier_is_left_alone(ground):
 def test_what_cannot_be_opened_is_listed_and_does_not_stop_it(ground):
     (ground / "red" / "broken.png").write_bytes(b"no picture")
     found = run(ground)
-    assert [path for path, _ in found.failures] == ["red/broken.png"]
+    assert [each.source for each in found.failures] == ["red/broken.png"]
     assert found.evaluations["validation"].accuracy.value >= 0
 
 

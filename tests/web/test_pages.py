@@ -157,8 +157,7 @@ class TestStudies:
 
     def test_a_study_is_browsed_down_to_a_photo(self, at):
         from seewhy.study import Result
-        from seewhy.study.ledger import open_ledger
-        from seewhy.study.tables import write
+        from seewhy.study.ledger import open_ledger, write
         from verbs.test_studies import PLAN, rows
 
         out = at.settings.studies_folder / "first"

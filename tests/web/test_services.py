@@ -110,7 +110,7 @@ def test_a_comparison_that_could_not_be_made_is_refused_at_once(at, photo, metho
 def test_a_comparison_is_made_and_remembered(at, photo):
     asked = Request(TOY, ("grad-cam", "occlusion"), ("sparseness",))
     found = done(at.compare(photo, asked))
-    assert found.methods == ("grad-cam", "occlusion")
+    assert found.scores[0].rivals == ("grad-cam", "occlusion")
     assert done(at.compare(photo, asked)) is found
 
 

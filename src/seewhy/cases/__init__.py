@@ -4,12 +4,14 @@ from seewhy.cases.base import About, CaseBase
 from seewhy.cases.building import Built, build
 from seewhy.cases.counterfactuals import Counterfactuals, find_counterfactuals
 from seewhy.cases.embedders import Cole, Embedder, Encoded, Penultimate, find_embedder
+from seewhy.cases.queries import Cases, open_cases
 from seewhy.cases.twins import Twin, Twins, find_twins
 
 __all__ = [
     "About",
     "Built",
     "CaseBase",
+    "Cases",
     "Cole",
     "Counterfactuals",
     "Embedder",
@@ -21,4 +23,5 @@ __all__ = [
     "find_counterfactuals",
     "find_embedder",
     "find_twins",
+    "open_cases",
 ]

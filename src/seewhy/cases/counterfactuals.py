@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.cases.queries import Copy, Query, case_of, copies, nearest
+from seewhy.cases.queries import Cases, Copy, Query
 from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill, segment
@@ -20,10 +20,8 @@ from seewhy.models import Box, Grid, Prediction, capture
 from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:
-    from seewhy.cases.base import CaseBase
-    from seewhy.cases.embedders import Embedder
     from seewhy.images import Image
-    from seewhy.models import Box, Classifier, Prediction
+    from seewhy.models import Classifier
 
 NEIGHBOURHOOD = 20  # nearest like cases, among which the semi-factual is looked for
 ASKED_AGAIN = 10  # nearest unlike cases that the classifier is asked about once more
@@ -55,8 +53,7 @@ class Counterfactuals:
 
 
 def find_counterfactuals(
-    base: CaseBase,
-    embedder: Embedder,
+    cases: Cases,
     image: Image,
     target: str | int | None = None,
     *,
@@ -70,15 +67,13 @@ def find_counterfactuals(
             changed since it was built.
         BadImage: a picture of the base is gone.
     """
-    query = Query.of(embedder, image)
-    classifier = embedder.classifier
+    query = Query.of(cases, image)
+    classifier = cases.embedder.classifier
     goal = _goal(classifier, query, target)
-    left_out = copies(base, query)
-    same = base.predicted == query.predicted
     progress(0, 3, "nearest cases")
-    unlike = _unlike(base, embedder, query, left_out, ~same if goal is None else base.predicted == goal)
-    like_rows = nearest(base, query, NEIGHBOURHOOD, left_out, same)
-    like = _twin(base, embedder, query, like_rows[0]) if like_rows else None
+    unlike = _unlike(query, ~query.alike if goal is None else cases.base.predicted == goal)
+    like_rows = query.nearest(NEIGHBOURHOOD, query.alike)
+    like = _twin(query, like_rows[0]) if like_rows else None
     progress(1, 3, "parts to swap")
     swap = _swap(classifier, query, unlike) if unlike else None
     progress(2, 3, "parts to hide")
@@ -87,14 +82,14 @@ def find_counterfactuals(
     return Counterfactuals(
         image=image,
         predictions=query.predictions,
-        embedding=embedder.name,
+        embedding=cases.embedder.name,
         target=None if goal is None else classifier.categories[goal],
         unlike=unlike,
         like=like,
-        borderline=_borderline(base, embedder, query, like_rows, goal),
+        borderline=_borderline(query, like_rows, goal),
         swap=swap,
         removal=removal,
-        left_out=tuple(Copy(case_of(base, embedder, query, row), why) for row, why in sorted(left_out.items())),
+        left_out=query.copies,
     )
 
 
@@ -110,31 +105,30 @@ def _goal(classifier: Classifier, query: Query, target: str | int | None) -> int
     return asked.index
 
 
-def _unlike(
-    base: CaseBase, embedder: Embedder, query: Query, left_out: dict[int, str], others: np.ndarray
-) -> Twin | None:
+def _unlike(query: Query, others: np.ndarray) -> Twin | None:
     """The nearest of `others` that the classifier, asked again, still gives the class that the base says."""
-    for row in nearest(base, query, ASKED_AGAIN, left_out, others):
-        twin = _twin(base, embedder, query, row)
-        if embedder.classifier.predict(twin.image, 1)[0].index == base.predicted[row]:
+    cases = query.cases
+    for row in query.nearest(ASKED_AGAIN, others):
+        twin = _twin(query, row)
+        if cases.embedder.classifier.predict(twin.image, 1)[0].index == cases.base.predicted[row]:
             return twin
     return None
 
 
-def _twin(base: CaseBase, embedder: Embedder, query: Query, row: int) -> Twin:
-    image = base.image(row)
-    return Twin(case_of(base, embedder, query, row), image, similarity_maps(embedder, query.image, [image])[0])
+def _twin(query: Query, row: int) -> Twin:
+    image = query.cases.base.image(row)
+    return Twin(query.case(row), image, similarity_maps(query.cases.embedder, query.image, [image])[0])
 
 
-def _borderline(base: CaseBase, embedder: Embedder, query: Query, rows: list[int], goal: int | None) -> Twin | None:
+def _borderline(query: Query, rows: list[int], goal: int | None) -> Twin | None:
     """Of `rows` the one whose score lies least above the best of the others, or above that of `goal`."""
     if not rows:
         return None
-    logits = np.array(base.logits[rows])
+    logits = np.array(query.cases.base.logits[rows])
     own = logits[:, query.predicted].copy()
     logits[:, query.predicted] = -np.inf
     margins = own - (logits.max(1) if goal is None else logits[:, goal])
-    return _twin(base, embedder, query, rows[int(margins.argmin())])
+    return _twin(query, rows[int(margins.argmin())])
 
 
 def _swap(classifier: Classifier, query: Query, unlike: Twin) -> Swap | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,57 +27,37 @@ class Embedded(NamedTuple):
     logits: Tensor
 
 
-class Embedder(Protocol):
-    """Turns pictures into vectors whose cosine says how alike they are."""
+@dataclass(frozen=True, eq=False)
+class Embedder(ABC):
+    """Turns pictures into vectors whose cosine says how alike they are.
 
-    @property
-    def name(self) -> str:
-        """What it is called on the command line."""
-        ...
+    `classifier` is the one whose decisions are explained, `name` what the embedding is called on the command line.
+    """
 
-    @property
-    def classifier(self) -> Classifier:
-        """The classifier whose decisions are explained."""
-        ...
+    classifier: Classifier
+    name: str
 
     @property
     def network(self) -> Classifier:
         """The network that the vectors come from."""
-        ...
-
-    @property
-    def layer(self) -> str:
-        """Its last layer with a grid, which tells where the similarity of two pictures sits."""
-        ...
-
-    def __call__(self, images: Sequence[Image]) -> Embedded:
-        """The pictures as vectors, and what the classifier says of them."""
-        ...
-
-    def channel_weights(self, predicted: Tensor) -> Tensor | None:
-        """What each number of the embedding counts `(N, D)` in pictures of the classes `(N,)`; None: all the same."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class _LastLayer:
-    """An embedding by the classifier itself."""
-
-    classifier: Classifier
-
-    @property
-    def network(self) -> Classifier:
-        """See `Embedder`."""
         return self.classifier
 
     @property
     def layer(self) -> str:
-        """See `Embedder`."""
-        return self.classifier.default_layer
+        """Its last layer with a grid, which tells where the similarity of two pictures sits."""
+        return self.network.default_layer
+
+    @abstractmethod
+    def __call__(self, images: Sequence[Image]) -> Embedded:
+        """The pictures as vectors, and what the classifier says of them."""
+
+    def channel_weights(self, predicted: Tensor) -> Tensor | None:
+        """What each number of the embedding counts `(N, D)` in pictures of the classes `(N,)`; None: all the same."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
-class Penultimate(_LastLayer):
+class Penultimate(Embedder):
     """What goes into the classifier's last layer."""
 
     name: str = "penultimate"
@@ -86,13 +67,9 @@ class Penultimate(_LastLayer):
         features, logits = self.classifier.embed_and_score(self.classifier.preprocess(images))
         return _embedded(features, logits)
 
-    def channel_weights(self, predicted: Tensor) -> None:
-        """See `Embedder`."""
-        return
-
 
 @dataclass(frozen=True, eq=False)
-class Cole(_LastLayer):
+class Cole(Embedder):
     """What each number that goes into the last layer adds to the score of the predicted class.
 
     Source: Kenny & Keane 2019, C-HP: each case by its own predicted class.
@@ -132,12 +109,10 @@ class Cole(_LastLayer):
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class Encoded(Embedder):
     """What another encoder sees, which knows nothing of the classifier: what looks alike in general."""
 
-    classifier: Classifier
     encoder: Encoder
-    name: str
 
     @property
     def network(self) -> Classifier:
@@ -155,10 +130,6 @@ class Encoded:
             logits = self.classifier.logits(self.classifier.preprocess(images))
         return _embedded(self.encoder(images), logits)
 
-    def channel_weights(self, predicted: Tensor) -> None:
-        """See `Embedder`."""
-        return
-
 
 EMBEDDINGS = {"penultimate": Penultimate, "cole": Cole}
 
@@ -171,7 +142,7 @@ def find_embedder(name: str, classifier: Classifier, device: str = "auto") -> Em
         UnknownName, ModelError: the second encoder cannot be had.
     """
     if name not in EMBEDDINGS:
-        return Encoded(classifier, load_encoder(name, device), name)
+        return Encoded(classifier, name, load_encoder(name, device))
     if "layers" not in classifier.offers:
         raise UsageError(
             f"{classifier.name} offers scores only, so there is nothing to embed pictures by; name an encoder, such as "

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
 
-from seewhy.images import Image
+from seewhy.cases.base import CaseBase
+from seewhy.cases.embedders import Embedder, find_embedder
 from seewhy.models import Prediction
 
 if TYPE_CHECKING:
-    from seewhy.cases.base import CaseBase
-    from seewhy.cases.embedders import Embedder
+    from seewhy.images import Image
+    from seewhy.models import Classifier
 
 SIDE = 8
 # Of 64 bits. Between the 124,750 pairs of 500 photos no two differ in fewer than 7; after saving as JPEG again, scaling
@@ -22,6 +25,26 @@ SAME_PRINT, LIKE_PRINT = 4, 16
 # Cosines alone would not do: those of the copies go from 0.67 to 0.99, and in a network that was trained long enough
 # all pictures of a class may reach 0.999.
 RELATED, SAME_VECTOR = 0.5, 0.999
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """A case base with what turns pictures into its vectors."""
+
+    base: CaseBase
+    embedder: Embedder
+
+
+def open_cases(folder: str | Path, classifier: Classifier, device: str = "auto") -> Cases:
+    """Open a case base for `classifier`.
+
+    Raises:
+        UsageError: there is none, or it was built with another classifier.
+    """
+    base = CaseBase.open(folder)
+    embedder = find_embedder(base.about.embedding, classifier, device)
+    base.about.check(base.folder, embedder)
+    return Cases(base, embedder)
 
 
 class Case(NamedTuple):
@@ -43,53 +66,65 @@ class Copy(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture with its vector `(D,)`, logits `(K,)` and likeliest classes, best first."""
+    """A picture asked about: its vector `(D,)`, logits `(K,)` and likeliest classes, best first."""
 
+    cases: Cases
     image: Image
     vector: np.ndarray
     logits: np.ndarray
     predictions: tuple[Prediction, ...]
 
     @classmethod
-    def of(cls, embedder: Embedder, image: Image) -> Query:
+    def of(cls, cases: Cases, image: Image) -> Query:
         """Ask the network about `image`."""
-        vectors, logits = embedder([image])
-        ranked = embedder.classifier.ranked(logits[0].softmax(0))
-        return cls(image, vectors[0].numpy(), logits[0].numpy(), tuple(ranked))
+        vectors, logits = cases.embedder([image])
+        ranked = cases.embedder.classifier.ranked(logits[0].softmax(0))
+        return cls(cases, image, vectors[0].numpy(), logits[0].numpy(), tuple(ranked))
 
     @property
     def predicted(self) -> int:
         """The class that the classifier gives it."""
         return self.predictions[0].index
 
+    @cached_property
+    def alike(self) -> np.ndarray:
+        """Which cases are predicted as the picture is, bool `(n,)`."""
+        return self.cases.base.predicted == self.predicted
 
-def copies(base: CaseBase, query: Query) -> dict[int, str]:
-    """Rows that are the picture asked about, or nearly so, and why they are taken for it."""
-    bits = differing_bits(base.prints, picture_print(query.image))
-    near = np.flatnonzero(bits <= LIKE_PRINT)
-    cosines = base.vectors[near] @ query.vector
-    alike = (bits[near] <= SAME_PRINT) & (cosines > RELATED) | (cosines > SAME_VECTOR)
-    found = dict.fromkeys(near[alike].tolist(), "nearly the same picture")
-    same = np.flatnonzero((base.table["pixels"] == query.image.sha256).to_numpy())
-    return found | dict.fromkeys(same.tolist(), "the picture itself")
+    @cached_property
+    def left_out(self) -> dict[int, str]:
+        """Rows that are the picture itself, or nearly so, and why they are taken for it."""
+        base = self.cases.base
+        bits = differing_bits(base.prints, picture_print(self.image))
+        near = np.flatnonzero(bits <= LIKE_PRINT)
+        cosines = base.vectors[near] @ self.vector
+        copied = (bits[near] <= SAME_PRINT) & (cosines > RELATED) | (cosines > SAME_VECTOR)
+        found = dict.fromkeys(near[copied].tolist(), "nearly the same picture")
+        same = np.flatnonzero((base.table["pixels"] == self.image.sha256).to_numpy())
+        return found | dict.fromkeys(same.tolist(), "the picture itself")
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        """The cases of `left_out`."""
+        return tuple(Copy(self.case(row), why) for row, why in sorted(self.left_out.items()))
+
+    def nearest(self, count: int, among: np.ndarray | None = None) -> list[int]:
+        """Up to `count` nearest rows but copies, best first, of those where bool `among` `(n,)` is true, if given."""
+        base = self.cases.base
+        found = base.neighbours.nearest(self.vector[None], min(count + len(self.left_out), len(base)), among)
+        return [row for row in found.rows[0].tolist() if row >= 0 and row not in self.left_out][:count]
+
+    def case(self, row: int) -> Case:
+        """A row of the base as people see it."""
+        base, index = self.cases.base, int(self.cases.base.predicted[row])
+        logits = np.array(base.logits[row])
+        odds = np.exp(logits - logits.max())
+        name = self.cases.embedder.classifier.categories[index]
+        prediction = Prediction(index, name, float(odds[index] / odds.sum()))
+        return Case(row, base.path(row), base.label(row), prediction, float(base.vectors[row] @ self.vector))
 
 
-def nearest(base: CaseBase, query: Query, count: int, left_out: dict[int, str], among: np.ndarray | None) -> list[int]:
-    """Up to `count` rows nearest to `query`, best first, of those where bool `among` `(n,)` is true, if given."""
-    found = base.neighbours.nearest(query.vector[None], min(count + len(left_out), len(base)), among)
-    return [row for row in found.rows[0].tolist() if row >= 0 and row not in left_out][:count]
-
-
-def case_of(base: CaseBase, embedder: Embedder, query: Query, row: int) -> Case:
-    """A row of the base as people see it."""
-    logits = np.array(base.logits[row])
-    index = int(base.predicted[row])
-    odds = np.exp(logits - logits.max())
-    prediction = Prediction(index, embedder.classifier.categories[index], float(odds[index] / odds.sum()))
-    return Case(row, base.path(row), base.label(row), prediction, float(base.vectors[row] @ query.vector))
-
-
-# --- Fingerprints that survive scaling and saving again -------------------------------------------------------------
+# --- Fingerprints that survive scaling and saving again -----------------------------------------------------------
 
 
 def picture_print(image: Image) -> int:

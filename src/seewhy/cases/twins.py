@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 
 from seewhy.cases.embedders import Embedder
-from seewhy.cases.queries import Case, Copy, Query, case_of, copies, nearest
+from seewhy.cases.queries import Case, Cases, Copy, Query
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.similarity import fam
-from seewhy.metrics.correlation import spearman
+from seewhy.metrics.maps import spearman
 from seewhy.models import Box, Categories, capture, folded
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
-    from seewhy.cases.embedders import Embedder
     from seewhy.models import Prediction
 
 
@@ -78,34 +77,39 @@ class Twins:
     beside: Beside | None = None
 
 
-def find_twins(base: CaseBase, embedder: Embedder, image: Image, top: int = 5) -> Twins:
+def find_twins(cases: Cases, image: Image, top: int = 5, beside: Cases | None = None) -> Twins:
     """The `top` cases most like `image` that the classifier gives the same class; copies of `image` are left out.
 
+    With a second base of the same pictures, `beside`, the result holds its list and how far the two agree.
+
     Raises:
-        UsageError: the base holds nothing but copies of it, or a picture was changed since it was built.
-        BadImage: a picture of the base is gone.
+        UsageError: a base holds nothing but copies of it, or a picture was changed since it was built; or the two
+            bases have no candidate in common.
+        BadImage: a picture of a base is gone.
     """
-    query = Query.of(embedder, image)
-    left_out = copies(base, query)
-    same = base.predicted == query.predicted
-    rows = nearest(base, query, top, left_out, same)
-    voters = nearest(base, query, top, left_out, None)
+    base, embedder = cases.base, cases.embedder
+    query = Query.of(cases, image)
+    rows, voters = query.nearest(top, query.alike), query.nearest(top)
     if not voters:
         raise UsageError(f"{base.folder} holds no other picture than {image.name}; build it from more pictures")
-    cases = [case_of(base, embedder, query, row) for row in rows or voters]
-    images = [base.image(case.row) for case in cases]
-    classes = case_classes(base, embedder.classifier.categories)
-    return Twins(
+    found = [query.case(row) for row in rows or voters]
+    images = [base.image(case.row) for case in found]
+    categories = embedder.classifier.categories
+    classes = case_classes(base, categories)
+    # Most frequent first; of equals the one whose nearest case is nearest.
+    votes = Counter(classes[voters].tolist()).most_common()
+    twins = Twins(
         image=image,
         predictions=query.predictions,
         embedding=embedder.name,
-        twins=tuple(map(Twin, cases, images, similarity_maps(embedder, image, images))),
+        twins=tuple(map(Twin, found, images, similarity_maps(embedder, image, images))),
         same_class=bool(rows),
-        vote=_vote(classes[voters], embedder.classifier.categories),
-        trust=_trust(base, query, left_out, classes == query.predicted),
-        left_out=tuple(Copy(case_of(base, embedder, query, row), why) for row, why in sorted(left_out.items())),
+        vote=tuple(Vote(categories[index], count) for index, count in votes),
+        trust=_trust(query, classes == query.predicted),
+        left_out=query.copies,
         cases=len(base),
     )
+    return replace(twins, beside=_beside(query, twins, beside, top)) if beside else twins
 
 
 def case_classes(base: CaseBase, categories: Categories) -> np.ndarray:
@@ -125,16 +129,11 @@ def trust_score(to_other: float, to_same: float) -> float:
     return other / same
 
 
-def _vote(classes: np.ndarray, categories: Categories) -> tuple[Vote, ...]:
-    """By class of the nearest cases `(k,)`, most frequent first; of equals the one whose nearest case is nearest."""
-    return tuple(Vote(categories[int(index)], count) for index, count in Counter(classes.tolist()).most_common())
-
-
-def _trust(base: CaseBase, query: Query, left_out: dict[int, str], same: np.ndarray) -> float | None:
-    mine, others = (nearest(base, query, 1, left_out, which) for which in (same, ~same))
+def _trust(query: Query, same: np.ndarray) -> float | None:
+    mine, others = (query.nearest(1, which) for which in (same, ~same))
     if not (mine and others):
         return None
-    return trust_score(*(float(base.vectors[rows[0]] @ query.vector) for rows in (others, mine)))
+    return trust_score(*(query.case(rows[0]).similarity for rows in (others, mine)))
 
 
 def _index(categories: Categories, label: str | None) -> int:
@@ -209,27 +208,22 @@ def _weighted(maps: Tensor, weights: Tensor | None) -> Tensor:
 # --- A second encoder -----------------------------------------------------------------------------------------------
 
 
-def twins_beside(
-    first: Twins, base: CaseBase, embedder: Embedder, other: CaseBase, other_embedder: Embedder, image: Image, top: int
-) -> Beside:
-    """The twins of `image` in `other` beside `first`, those in `base`.
-
-    Raises:
-        UsageError: the two bases have no candidate in common.
-    """
-    second = find_twins(other, other_embedder, image, top)
-    query, other_query = Query.of(embedder, image), Query.of(other_embedder, image)
-    left_out = copies(base, query)
-    rows = np.flatnonzero(base.predicted == query.predicted) if first.same_class else np.arange(len(base))
-    places = {path: row for row, path in enumerate(other.table["path"].to_list())}
-    mine = [row for row in rows.tolist() if row not in left_out and base.path(row) in places]
+def _beside(query: Query, first: Twins, other: Cases, top: int) -> Beside:
+    """The twins in `other` beside `first`, those in the base of the query."""
+    base, image = query.cases.base, query.image
+    second, other_query = find_twins(other, image, top), Query.of(other, image)
+    rows = np.flatnonzero(query.alike) if first.same_class else np.arange(len(base))
+    places = {path: row for row, path in enumerate(other.base.table["path"].to_list())}
+    mine = [row for row in rows.tolist() if row not in query.left_out and base.path(row) in places]
     if not mine:
-        raise UsageError(f"{base.folder} and {other.folder} have no pictures in common; build both from one folder")
+        raise UsageError(
+            f"{base.folder} and {other.base.folder} have no pictures in common; build both from one folder"
+        )
     theirs = [places[base.path(row)] for row in mine]
     return Beside(
         second,
         jaccard(*([each.case.path for each in found.twins] for found in (first, second))),
-        spearman(base.vectors[mine] @ query.vector, other.vectors[theirs] @ other_query.vector),
+        spearman(base.vectors[mine] @ query.vector, other.base.vectors[theirs] @ other_query.vector),
         len(mine),
     )
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
-from seewhy.errors import SeewhyError, UsageError
-
-if TYPE_CHECKING:
-    from seewhy.study.summary import StudyResult
+from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.run import command
+from seewhy.errors import UsageError
 
 
+@command("seed device")
 def study(
+    run: Run,
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
     models: Annotated[
         str, typer.Option("--models", "--model", help="Models, joined by commas; see `seewhy list models`.")
@@ -37,21 +37,16 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of masks of the object, named like the pictures.", show_default=False),
-    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
     weights: Annotated[
-        list[Path] | None,
-        typer.Option(help="A local file of weights; one for each model, in their order.", show_default=False),
+        list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
     executor: Annotated[str, typer.Option(help="local: processes of this machine; ray: a cluster.")] = "local",
     ray_address: Annotated[
-        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.", show_default=False)
+        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.")
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="So many at once. Default: one for each processor.", show_default=False),
+        int | None, typer.Option(min=1, help="So many at once. Default: one for each processor.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one worker; other threads, other last digits.")] = 1,
     batch_size: Annotated[
@@ -60,29 +55,25 @@ def study(
     cells: Annotated[
         int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
     ] = 14,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.", show_default=False)
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder for results, tables and report; the same one goes on.")] = Path(
         "seewhy-study"
     ),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Score methods for models over a folder of pictures.
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.report import write_study_report
+    from seewhy.report.verdict import title_of
+    from seewhy.report.words import number
     from seewhy.verbs import STUDY_METHODS, study
 
     named = options.split(models)
-    with progress_bar() as progress:
-        result = study(
+    with run.progress() as progress:
+        found = study(
             folder,
             named,
             options.split(methods) or STUDY_METHODS,
@@ -90,7 +81,7 @@ def study(
             out,
             masks=masks,
             weights=_weights(named, weights or []),
-            device=device,
+            device=run.device,
             executor=executor,
             ray_address=ray_address,
             workers=workers,
@@ -98,17 +89,22 @@ def study(
             batch_size=batch_size,
             cells=cells,
             limit=limit,
-            seed=seed,
+            seed=run.seed,
             fail_fast=fail_fast,
             progress=progress,
         )
-    with waiting("writing the report"):
-        report = write_study_report(out, result)
-    _tell(result, json=json)
-    note(f"report: {report}")
-    told = {(each.unit.image, each.failure.message): each for each in result.failures if each.failure}
-    failures = [(image, SeewhyError(message)) for image, message in told]
-    finish(failures, len(failures) + len(result.plan.units) - len(result.failures))
+    rows: list[list[str]] = []
+    for scores in found.scores:
+        for method in scores.ordered:
+            means = (found.means.get((scores.model, metric.name, method)) for metric in found.metrics)
+            rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
+    return Answer(
+        found.rows(),
+        [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
+        result=found,
+        failures=found.problems,
+        asked=len(found.problems) + len(found.plan.units) - len(found.failures),
+    )
 
 
 def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
@@ -117,17 +113,56 @@ def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
     return dict(zip(models, files, strict=False))
 
 
-def _tell(result: StudyResult, *, json: bool) -> None:
-    from seewhy.report.verdict import title_of
-    from seewhy.report.words import number
+@command("model weights out seed device")
+def compare(
+    run: Run,
+    images: options.Images,
+    method: Annotated[
+        str, typer.Option("--method", "--methods", help="Methods, joined by commas; all; default: eight fast ones.")
+    ] = "",
+    metric: Annotated[
+        str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
+    ] = "",
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')
+    ] = None,
+    cells: Annotated[
+        int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
+    ] = 14,
+) -> Answer:
+    """Score several methods on the same pictures, and say which to believe."""
+    from seewhy.images import find_images
+    from seewhy.report.verdict import cell_words, study_verdict, title_of
+    from seewhy.verbs import compare
 
-    if json:
-        print_json(result.rows())
-        return
-    metrics = result.scores[0].metrics
+    sources = find_images(images)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = compare(
+            classifier,
+            sources,
+            options.split(method),
+            options.split(metric),
+            masks=masks,
+            target=target,
+            cells=cells,
+            seed=run.seed,
+            progress=progress,
+        )
+    (scores,) = found.scores
     rows: list[list[str]] = []
-    for scores in result.scores:
-        for method in scores.methods:
-            means = (result.means.get((scores.model, metric.name, method)) for metric in metrics)
-            rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
-    print_table("", ["model", "method", *(metric.title for metric in metrics)], rows)
+    for name in scores.ordered:
+        means = [found.means.get((scores.model, each.name, name)) for each in scores.metrics]
+        rank = f"{scores.ranks[name]:.1f}" if name in scores.ranks else ""
+        rows.append([title_of(name), rank, *(cell_words(mean) if mean else "–" for mean in means)])
+    table = Table(["method", "mean rank", *(each.title for each in scores.metrics)], rows)
+    failed = {each.source for each in found.problems} - set(found.explained)
+    return Answer(
+        found.to_dict(),
+        [table] if found.explained else [],
+        [study_verdict(found)] if found.explained and not run.json else [],
+        found if found.explained else None,
+        failures=found.problems,
+        asked=len(found.problems) + len(sources) - len(failed),
+    )

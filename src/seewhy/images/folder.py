@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import file_digest, sha256
@@ -89,7 +89,7 @@ class Folder:
         """
         if not (fractions and min(fractions) > 0 and abs(sum(fractions) - 1) < 1e-9):
             raise UsageError(f"fractions are positive and sum to 1, such as 0.8 and 0.2; not {list(fractions)}")
-        part_of = _dealt(_twins(self.entries, self.hashes), fractions, seed)
+        part_of = _partition(self.entries, self.hashes, fractions, seed)
         parts = [
             [entry for entry in self.entries if part_of[self.hashes[entry.path]] == part]
             for part in range(len(fractions))
@@ -129,23 +129,17 @@ def _hash(path: Path) -> str:
     return _UNREADABLE
 
 
-def _twins(entries: Iterable[Entry], hashes: dict[str, str]) -> dict[str, list[Entry]]:
-    """Pictures by their content; equal files share a place."""
-    found: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        found[hashes[entry.path]].append(entry)
-    return found
-
-
-def _dealt(twins: dict[str, list[Entry]], fractions: Sequence[float], seed: int) -> dict[str, int]:
-    """The part of each content: class by class, in an order that the seed shuffles, to whoever lacks most."""
-    by_class: defaultdict[str | None, list[str]] = defaultdict(list)
-    for content, entries in twins.items():
-        by_class[entries[0].label].append(content)
+def _partition(
+    entries: Sequence[Entry], hashes: Mapping[str, str], fractions: Sequence[float], seed: int
+) -> dict[str, int]:
+    """The part of each content: class by class, in an order that the seed shuffles, to the part that lacks most."""
+    counts = Counter(hashes[entry.path] for entry in entries)
+    label_of = {hashes[entry.path]: entry.label for entry in reversed(entries)}  # of equal files the first one's
     part_of: dict[str, int] = {}
-    for contents in by_class.values():
-        lacking = [fraction * sum(len(twins[each]) for each in contents) for fraction in fractions]
+    for label in dict.fromkeys(label_of.values()):
+        contents = [content for content in counts if label_of[content] == label]
+        lacking = [fraction * sum(counts[content] for content in contents) for fraction in fractions]
         for content in sorted(contents, key=lambda each: sha256(f"{seed}:{each}".encode()).digest()):
             part_of[content] = max(range(len(lacking)), key=lacking.__getitem__)
-            lacking[part_of[content]] -= len(twins[content])
+            lacking[part_of[content]] -= counts[content]
     return part_of

@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
 from seewhy.core.names import nearest
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
 from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes
@@ -141,6 +143,13 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
 
 def _unstacked(batch: Any) -> Iterator[Any]:
     return (batch[place] for place in range(len(batch)))
+
+
+def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome[Any]]]:
+    """The pictures that can be opened, by their paths, and what is wrong with the others."""
+    outcomes = [(source, attempt(source, partial(open_image, source))) for source in sources]
+    opened = {source: each.value for source, each in outcomes if each.value}
+    return opened, [each for _, each in outcomes if each.error]
 
 
 def _numbered(source: Any, place: int) -> Image:

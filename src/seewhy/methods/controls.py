@@ -50,11 +50,14 @@ class RandomMap(Control):
 
     @override
     def draw(self, picture: Tensor, generator: torch.Generator) -> Tensor:
-        size = picture.shape[1:]
+        return self.draws(1, (picture.shape[1], picture.shape[2]), generator)[0]
+
+    def draws(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+        """So many maps of one picture, `(count, h, w)`."""
         if self.cells is None:
-            return torch.rand(size, generator=generator)
-        coarse = torch.rand((1, 1, self.cells, self.cells), generator=generator)
-        return interpolate(coarse, size, mode="bilinear", align_corners=False)[0, 0]
+            return torch.rand((count, *size), generator=generator)
+        coarse = torch.rand((count, 1, self.cells, self.cells), generator=generator)
+        return interpolate(coarse, size, mode="bilinear", align_corners=False)[:, 0]
 
 
 class CentredGaussian(Control):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seewhy import __version__
-from seewhy.core.files import whole_folder
+from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
@@ -21,6 +21,8 @@ from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+
+    from seewhy.draw import Tile
 
 
 SCHEMA = 1
@@ -87,11 +89,11 @@ class Explanation:
         """The probability of the explained class."""
         return probability_of(self.predictions, self.target)
 
-    def picture(self, colors: Colors = OURS) -> Picture:
-        """Original and overlay side by side, with legend."""
+    def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
+        """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
         from seewhy.methods.pictures import explanation_panel
 
-        return explanation_panel(self, colors)
+        return explanation_panel(self, colors, tile)
 
     def show(self) -> None:
         """Show the picture in the notebook, or open a window; `UsageError` where there is neither."""
@@ -99,22 +101,32 @@ class Explanation:
 
         display(self.picture(), self.image.name, self)
 
-    def save(self, folder: str | Path, colors: Colors = OURS) -> Path:
-        """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`, all or none."""
+    def save(self, folder: str | Path, colors: Colors = OURS, *, tile: Tile | None = None) -> Path:
+        """Write the arrays (`.npy`), `image.png`, `picture.png` and `manifest.json`, whole or not at all.
+
+        Args:
+            folder: Where to; it is made if need be, and other files in it stay.
+            colors: What the picture is drawn with.
+            tile: The picture, where it is drawn already.
+
+        Returns:
+            The folder.
+        """
         folder = Path(folder)
+        arrays = {VALUES: self.values}
+        if self.errors is not None:
+            arrays[ERRORS] = self.errors.astype(np.float32)
+        if self.regions is not None:
+            arrays[REGIONS] = self.regions.labels.astype(np.int32)
+        picture, photo, about = self.picture(colors, tile), self.image.to_pil(), self.manifest()
         with whole_folder(folder) as part:
-            np.save(part / VALUES, self.values, allow_pickle=False)
-            if self.errors is not None:
-                np.save(part / ERRORS, self.errors.astype(np.float32), allow_pickle=False)
-            if self.regions is not None:
-                np.save(part / REGIONS, self.regions.labels.astype(np.int32), allow_pickle=False)
-            self.image.to_pil().save(part / PHOTO)
-            self.picture(colors).save(part / PICTURE)
-            text = json.dumps(self.manifest(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-            (part / MANIFEST).write_text(text + "\n", "utf-8")
-            for name in (ERRORS, REGIONS):  # of an explanation that was here before
-                if not (part / name).exists():
-                    (folder / name).unlink(missing_ok=True)
+            for name, values in arrays.items():
+                np.save(part / name, values, allow_pickle=False)
+            photo.save(part / PHOTO)
+            picture.save(part / PICTURE)
+            write_json(part / MANIFEST, about)
+        for name in {ERRORS, REGIONS} - arrays.keys():
+            (folder / name).unlink(missing_ok=True)  # of an older explanation
         return folder
 
     @classmethod

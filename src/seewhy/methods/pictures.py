@@ -47,9 +47,9 @@ NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
 NOTHING_FOR = "no region surely speaks for it"
 
 
-def explanation_panel(explanation: Explanation, colors: Colors = OURS) -> Picture:
-    """The photo, and beside it what the method found."""
-    tile = explanation_tile(explanation, colors=colors)
+def explanation_panel(explanation: Explanation, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
+    """The photo, and beside it what the method found: the `tile`, where it is drawn already."""
+    tile = tile or explanation_tile(explanation, colors=colors)
     return panel(
         explanation.image.pixels,
         explanation.view,
@@ -109,6 +109,16 @@ def explanation_tile(
         keep = _needed(regions, rule)
         return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, _nothing(rule)), caption)
     return _region_tile(explanation, regions, caption, colors, limit)
+
+
+def explanation_tiles(explanations: Sequence[Explanation], colors: Colors = OURS) -> list[Tile]:
+    """The tiles of one photo's explanations; those by one method at one layer share the end of their colours."""
+    asked = [(each.method, each.layer) for each in explanations]
+    same = {key: [each for each, other in zip(explanations, asked, strict=True) if other == key] for key in asked}
+    limits = {key: shared_limit(about) for key, about in same.items()}
+    return [
+        explanation_tile(each, colors=colors, limit=limits[key]) for each, key in zip(explanations, asked, strict=True)
+    ]
 
 
 def class_tile(explanation: Explanation) -> Tile:

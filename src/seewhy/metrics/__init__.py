@@ -1,17 +1,34 @@
-"""How good is an explanation? One file per family of metrics, and what they share."""
+"""How good is an explanation? One file per family of metrics, and what they share.
 
-from seewhy.metrics.controls import CONTROLS
-from seewhy.metrics.registry import Metric, MetricInfo, find_metric, list_metrics, metric_info, register_metric
-from seewhy.metrics.subject import Score, Subject
+Functions such as `road`, `insertion` and `sparseness` score maps from anywhere; `score_maps` asks any metric by name.
+"""
+
+from seewhy.metrics.complexity import effective_complexity, entropy, mean_area, sparseness
+from seewhy.metrics.confidence import average_drop
+from seewhy.metrics.context import Context, Map, score_maps
+from seewhy.metrics.localisation import average_precision, energy_in_mask, iou_top_area, pointing_game
+from seewhy.metrics.metric import Metric, Score, find_metric, list_metrics, metric_info
+from seewhy.metrics.removal import deletion, insertion, road
 
 __all__ = [
-    "CONTROLS",
+    "Context",
+    "Map",
     "Metric",
-    "MetricInfo",
     "Score",
-    "Subject",
+    "average_drop",
+    "average_precision",
+    "deletion",
+    "effective_complexity",
+    "energy_in_mask",
+    "entropy",
     "find_metric",
+    "insertion",
+    "iou_top_area",
     "list_metrics",
+    "mean_area",
     "metric_info",
-    "register_metric",
+    "pointing_game",
+    "road",
+    "score_maps",
+    "sparseness",
 ]

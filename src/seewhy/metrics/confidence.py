@@ -1,32 +1,34 @@
 """Confidence change: how likely is the class when only the marked part is shown, and when only that is hidden?
 
-The subject is what a map marks. Shown alone, the class should stay likely; hidden, it should not. The mask is soft,
-the map itself stretched to [0, 1], or hard, the map's top area.
+The object is what a map marks. Shown alone, the class should stay likely; hidden, it should not. The mask is soft, the
+map itself stretched to [0, 1], or hard, the map's top area. ADCC joins the drop with coherency and area.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from statistics import harmonic_mean
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
 from typing_extensions import override
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation
-from seewhy.metrics.hiding import Hider
-from seewhy.metrics.ordering import NOTHING, Hiding, soft_mask
-from seewhy.metrics.registry import register_metric
-from seewhy.metrics.subject import Score, Subject
+from seewhy.metrics.complexity import MeanArea
+from seewhy.metrics.context import Attribution, Context, score_maps
+from seewhy.metrics.maps import NOTHING, TopK, soft_mask
+from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.robustness import Coherency
+from seewhy.models import Classifier, Target
 
 GRAD_CAM_PLUS_PLUS = "Chattopadhay et al. 2018"
-ARXIV = "1710.11063"
 ROUNDING = 1e-6  # of a probability, between batches of different sizes
+YES_OR_NO = "1 for yes, 0 for no: meant to be averaged over many pictures."
 FLAW = " A map that marks everything drops nothing, so look at its area, too."
 
 
@@ -46,224 +48,211 @@ def increase(whole: np.ndarray, masked: np.ndarray) -> np.ndarray:
     return (whole + ROUNDING < masked).astype(np.float64)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Change(ABC):
-    """Of the probability Y of the whole picture and O of the masked one."""
+def average_drop(
+    classifier: Classifier,
+    image: Any,
+    maps: ArrayLike | Tensor,
+    target: int | str | Target | None = None,
+    *,
+    fill: str | Fill = "mean",
+) -> float | np.ndarray:
+    """The share of the class's probability that is lost when the picture fades where a map is dark; see `score_maps`.
 
+    >>> import seewhy
+    >>> classifier = seewhy.load()
+    >>> round(average_drop(classifier, "sample:cat", np.ones((224, 224))), 4)
+    0.0
+    """
+    return score_maps(AverageDrop(fill=fill), classifier, image, maps, target)
+
+
+class _Soft(Metric):
+    """`change` from the probability Y of the whole picture to O of the one masked by the map, or by what it leaves."""
+
+    family = "faithfulness"
+    needs = ("scores",)
+    paper = "after " + GRAD_CAM_PLUS_PLUS
+    arxiv = "1710.11063"
+    bounds = (0, 1)
+    ranked = True
+    asks_network = True
     removed: ClassVar[bool] = False
     change: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = staticmethod(relative_drop)
 
     fill: str | Fill = "mean"
 
-    @abstractmethod
-    def masked(self, hider: Hider, explanations: Sequence[Explanation]) -> np.ndarray:
-        """O of each explanation, `(n,)`."""
-
+    @override
     def __call__(
         self,
-        subject: Subject,
-        explanations: Sequence[Explanation],
+        context: Context,
+        maps: Sequence[Attribution],
         *,
         generator: torch.Generator,
         progress: Progress = silent,
     ) -> list[Score]:
-        """See `Metric`."""
-        hider = subject.hider(self.fill, generator, progress)
-        whole = hider.ranked(explanations, [NOTHING])[:, 0]
-        return [Score(float(each)) for each in self.change(whole, self.masked(hider, explanations))]
+        perturber = context.perturber(self.fill, generator, progress)
+        whole = perturber.ranked(maps, [NOTHING])[:, 0]
+        masked = perturber.softly(maps, lambda values: 1 - soft_mask(values) if self.removed else soft_mask(values))
+        return [Score(float(each)) for each in self.change(whole, masked)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Soft(_Change):
-    @override
-    def masked(self, hider: Hider, explanations: Sequence[Explanation]) -> np.ndarray:
-        return hider.softly(explanations, self._mask)
+class _Hard(_Soft):
+    """The same, the mask being the map's top `area`."""
 
-    def _mask(self, explanation: Explanation) -> np.ndarray:
-        mask = soft_mask(explanation.values)
-        return 1 - mask if self.removed else mask
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Hard(_Change):
     area: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 <= self.area <= 1:
-            raise UsageError(f"area is the share of pixels that belong to the subject, from 0 to 1, not {self.area:g}")
+            raise UsageError(f"area is the share of pixels that belong to the object, from 0 to 1, not {self.area:g}")
 
     @override
-    def masked(self, hider: Hider, explanations: Sequence[Explanation]) -> np.ndarray:
-        total = hider.ties.size
-        subject = Hiding.share("highest", self.area, total)
-        way = subject if self.removed else Hiding("lowest", total - subject.pixels)
-        return hider.ranked(explanations, [way])[:, 0]
+    def __call__(
+        self,
+        context: Context,
+        maps: Sequence[Attribution],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        perturber = context.perturber(self.fill, generator, progress)
+        total = perturber.ties.size
+        marked = TopK.share("highest", self.area, total)
+        hidden = marked if self.removed else TopK("lowest", total - marked.pixels)
+        whole, masked = perturber.ranked(maps, [NOTHING, hidden]).T
+        return [Score(float(each)) for each in self.change(whole, masked)]
 
 
-@register_metric(
-    "average-drop",
-    title="Average drop",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, 1),
-    paper=GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="What share of the class's probability is lost when the picture fades where the map is dark?",
-    reading="0 means that what the map marks is all the network needs." + FLAW,
-)
-@dataclass(frozen=True, kw_only=True)
 class AverageDrop(_Soft):
     """Relative drop under the map itself as mask."""
 
+    name = "average-drop"
+    title = "Average drop"
+    paper = GRAD_CAM_PLUS_PLUS
+    higher_is_better = False
+    question = "What share of the class's probability is lost when the picture fades where the map is dark?"
+    reading = "0 means that what the map marks is all the network needs." + FLAW
 
-@register_metric(
-    "increase-in-confidence",
-    title="Increase in confidence",
-    family="faithfulness",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper=GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="Is the class likelier when the picture fades where the map is dark?",
-    reading="1 for yes, 0 for no: meant to be averaged over many pictures.",
-)
-@dataclass(frozen=True, kw_only=True)
+
 class IncreaseInConfidence(_Soft):
     """Whether the probability rises under the map itself as mask."""
 
+    name = "increase-in-confidence"
+    title = "Increase in confidence"
+    paper = GRAD_CAM_PLUS_PLUS
     change = staticmethod(increase)
+    question = "Is the class likelier when the picture fades where the map is dark?"
+    reading = YES_OR_NO
 
 
-@register_metric(
-    "drop-in-confidence",
-    title="Drop in confidence",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, 1),
-    paper="pytorch-grad-cam",
-    arxiv=None,
-    needs=("scores",),
-    question="How many points of probability does the class lose when the picture fades where the map is dark?",
-    reading="The average drop, not divided by what there was to lose: 0.3 is 30 points." + FLAW,
-)
-@dataclass(frozen=True, kw_only=True)
 class DropInConfidence(_Soft):
     """Absolute drop under the map itself as mask."""
 
+    name = "drop-in-confidence"
+    title = "Drop in confidence"
+    paper = "pytorch-grad-cam"
+    arxiv = None
+    higher_is_better = False
     change = staticmethod(absolute_drop)
+    question = "How many points of probability does the class lose when the picture fades where the map is dark?"
+    reading = "The average drop, not divided by what there was to lose: 0.3 is 30 points." + FLAW
 
 
-@register_metric(
-    "average-drop-removed",
-    title="Average drop, subject faded",
-    family="faithfulness",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="What share of the class's probability is lost when the picture fades where the map is bright?",
-    reading="1 means that without what the map marks nothing of the class is left.",
-)
-@dataclass(frozen=True, kw_only=True)
 class AverageDropRemoved(_Soft):
     """Relative drop under one less the map as mask."""
 
+    name = "average-drop-removed"
+    title = "Average drop, subject faded"
     removed = True
+    question = "What share of the class's probability is lost when the picture fades where the map is bright?"
+    reading = "1 means that without what the map marks nothing of the class is left."
 
 
-@register_metric(
-    "increase-in-confidence-removed",
-    title="Increase in confidence, subject faded",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="Is the class likelier when the picture fades where the map is bright?",
-    reading="1 for yes, 0 for no: meant to be averaged over many pictures.",
-)
-@dataclass(frozen=True, kw_only=True)
 class IncreaseInConfidenceRemoved(_Soft):
     """Whether the probability rises under one less the map as mask."""
 
+    name = "increase-in-confidence-removed"
+    title = "Increase in confidence, subject faded"
+    higher_is_better = False
     removed = True
     change = staticmethod(increase)
+    question = "Is the class likelier when the picture fades where the map is bright?"
+    reading = YES_OR_NO
 
 
-@register_metric(
-    "average-drop-hard",
-    title="Average drop, subject shown alone",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="What share of the class's probability is lost when only the map's top quarter is shown?",
-    reading="0 means that the top quarter is all the network needs. Every map shows equally much.",
-)
-@dataclass(frozen=True, kw_only=True)
 class AverageDropHard(_Hard):
     """Relative drop when all but the top `area` is hidden: background occluded, "b"."""
 
+    name = "average-drop-hard"
+    title = "Average drop, subject shown alone"
+    higher_is_better = False
+    question = "What share of the class's probability is lost when only the map's top quarter is shown?"
+    reading = "0 means that the top quarter is all the network needs. Every map shows equally much."
 
-@register_metric(
-    "increase-in-confidence-hard",
-    title="Increase in confidence, subject shown alone",
-    family="faithfulness",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="Is the class likelier when only the map's top quarter is shown?",
-    reading="1 for yes, 0 for no: meant to be averaged over many pictures.",
-)
-@dataclass(frozen=True, kw_only=True)
+
 class IncreaseInConfidenceHard(_Hard):
     """Whether the probability rises when all but the top `area` is hidden: background occluded, "b"."""
 
+    name = "increase-in-confidence-hard"
+    title = "Increase in confidence, subject shown alone"
     change = staticmethod(increase)
+    question = "Is the class likelier when only the map's top quarter is shown?"
+    reading = YES_OR_NO
 
 
-@register_metric(
-    "average-drop-hard-removed",
-    title="Average drop, subject hidden",
-    family="faithfulness",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="What share of the class's probability is lost when the map's top quarter is hidden?",
-    reading="1 means that without the top quarter nothing of the class is left. Every map hides equally much.",
-)
-@dataclass(frozen=True, kw_only=True)
 class AverageDropHardRemoved(_Hard):
     """Relative drop when the top `area` is hidden: subject occluded, "s"."""
 
+    name = "average-drop-hard-removed"
+    title = "Average drop, subject hidden"
     removed = True
+    question = "What share of the class's probability is lost when the map's top quarter is hidden?"
+    reading = "1 means that without the top quarter nothing of the class is left. Every map hides equally much."
 
 
-@register_metric(
-    "increase-in-confidence-hard-removed",
-    title="Increase in confidence, subject hidden",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, 1),
-    paper="after " + GRAD_CAM_PLUS_PLUS,
-    arxiv=ARXIV,
-    needs=("scores",),
-    question="Is the class likelier when the map's top quarter is hidden?",
-    reading="1 for yes, 0 for no: meant to be averaged over many pictures.",
-)
-@dataclass(frozen=True, kw_only=True)
 class IncreaseInConfidenceHardRemoved(_Hard):
     """Whether the probability rises when the top `area` is hidden: subject occluded, "s"."""
 
+    name = "increase-in-confidence-hard-removed"
+    title = "Increase in confidence, subject hidden"
+    higher_is_better = False
     removed = True
     change = staticmethod(increase)
+    question = "Is the class likelier when the map's top quarter is hidden?"
+    reading = YES_OR_NO
+
+
+class ADCC(Metric):
+    """Harmonic mean of coherency, 1 − mean area and 1 − average drop; the curve holds them. Source: Poppi 2021."""
+
+    name = "adcc"
+    title = "ADCC"
+    family = "faithfulness"
+    paper = "Poppi et al. 2021"
+    arxiv = "2104.10252"
+    needs = ("scores", "method")
+    bounds = (0, 1)
+    ranked = True
+    question = "Does a small map keep the class, and stay the same when the rest fades?"
+    reading = "1 is perfect in all three; one bad part spoils it."
+
+    fill: str | Fill = "mean"
+
+    @override
+    def __call__(
+        self,
+        context: Context,
+        maps: Sequence[Attribution],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        metrics = (Coherency(fill=self.fill), MeanArea(), AverageDrop(fill=self.fill))
+        columns = [each(context, maps, generator=generator, progress=progress) for each in metrics]
+        return [_joined(*parts) for parts in zip(*columns, strict=True)]
+
+
+def _joined(coherency: Score, area: Score, drop: Score) -> Score:
+    if coherency.value is None or area.value is None or drop.value is None:
+        return Score.undefined(coherency.reason or area.reason or drop.reason)
+    parts = [coherency.value, 1 - area.value, 1 - drop.value]
+    return Score(harmonic_mean(parts), np.array(parts))

@@ -6,30 +6,40 @@ That is plausibility, not faithfulness: a network may well look elsewhere, and a
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation
-from seewhy.metrics.one_by_one import OneByOne
-from seewhy.metrics.ordering import draw_ties, evidence, soft_mask, top_area
-from seewhy.metrics.registry import register_metric
-from seewhy.metrics.subject import Score, Subject
+from seewhy.images.masks import iou, top_area
+from seewhy.metrics.context import Attribution, Context
+from seewhy.metrics.maps import draw_ties, evidence, soft_mask
+from seewhy.metrics.metric import Metric, Score
 
 IOU_READING = (
     "1 means that both areas are the same, 0 that they do not touch. It says how plausible a map looks, not whether "
     "the network decides so."
 )
+NO_MASK = Score.undefined("no mask says where the object is")
+NO_EVIDENCE = Score.undefined("the map shows no evidence for the class, so there is nothing to locate")
 
 
-def iou(found: np.ndarray, mask: np.ndarray) -> float:
-    """Intersection over union of two bool `(h, w)`; 0 where both are empty."""
-    union = int((found | mask).sum())
-    return int((found & mask).sum()) / union if union else 0.0
+def iou_top_area(values: np.ndarray, mask: np.ndarray, area: float = 0.2, ties: np.ndarray | None = None) -> float:
+    """Intersection over union of the map's top `area` with the mask.
+
+    Args:
+        values: a map `(h, w)`.
+        mask: where the object is, bool `(h, w)`.
+        area: a share of all pixels, from 0 to 1.
+        ties: which of equal pixels come first, see `top_area`.
+
+    >>> iou_top_area(np.array([[4, 3], [2, 1]]), np.array([[True, True], [True, False]]), area=0.5)
+    0.6666666666666666
+    """
+    return iou(top_area(values, area, ties), mask)
 
 
 def fraction_of_maximum(values: np.ndarray, fraction: float) -> np.ndarray:
@@ -62,38 +72,42 @@ def average_precision(values: np.ndarray, mask: np.ndarray) -> float:
     return float(average_precision_score(mask.ravel(), values.ravel()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Located(OneByOne):
+class _Located(Metric):
+    family = "localisation"
+    needs = ("mask",)
+    bounds = (0, 1)
+
     @abstractmethod
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
-        """Of a map that has evidence with a mask that has pixels."""
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
+        """Of a map that has evidence with a mask that has pixels; `ties` is the order of equal pixels."""
 
     @override
-    def score(
-        self, subject: Subject, explanation: Explanation, generator: torch.Generator, progress: Progress
-    ) -> Score:
-        if subject.mask is None or not subject.mask.any():
-            return Score.undefined("no mask says where the object is")
-        if not (explanation.values > 0).any():
-            return Score.undefined("the map shows no evidence for the class, so there is nothing to locate")
-        return Score(self.agreement(explanation.values, subject.mask, generator.initial_seed()))
+    def __call__(
+        self,
+        context: Context,
+        maps: Sequence[Attribution],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        progress(0, len(maps), "maps")
+        mask = context.mask
+        if mask is None or not mask.any():
+            return [NO_MASK] * len(maps)
+        ties = draw_ties((mask.shape[0], mask.shape[1]), generator.initial_seed())
+        return [
+            Score(self.agreement(each.values, mask, ties)) if (each.values > 0).any() else NO_EVIDENCE for each in maps
+        ]
 
 
-@register_metric(
-    "iou-top-area",
-    title="IoU, top area",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="as in segmentation",
-    arxiv=None,
-    needs=("mask",),
-    question="How well does the map's top area cover the object, and nothing else?",
-    reading=IOU_READING + " Objects far larger or smaller than the area cannot reach 1.",
-)
-@dataclass(frozen=True, kw_only=True)
 class IoUTopArea(_Located):
     """Intersection over union of the mask and the map's top `area`, a share of all pixels."""
+
+    name = "iou-top-area"
+    title = "IoU, top area"
+    paper = "as in segmentation"
+    question = "How well does the map's top area cover the object, and nothing else?"
+    reading = IOU_READING + " Objects far larger or smaller than the area cannot reach 1."
 
     area: float = 0.2
 
@@ -102,25 +116,19 @@ class IoUTopArea(_Located):
             raise UsageError(f"area is a share of all pixels, above 0 and up to 1, not {self.area:g}")
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
-        return iou(top_area(values, self.area, draw_ties(mask.shape, seed)), mask)
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
+        return iou_top_area(values, mask, self.area, ties)
 
 
-@register_metric(
-    "iou-maximum",
-    title="IoU, fraction of maximum",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="after Chattopadhay et al. 2018",
-    arxiv="1710.11063",
-    needs=("mask",),
-    question="How well does what is at least half as bright as the brightest spot cover the object, and nothing else?",
-    reading=IOU_READING,
-)
-@dataclass(frozen=True, kw_only=True)
 class IoUMaximum(_Located):
     """Intersection over union of the mask and what is at least `fraction` of the map's maximum."""
+
+    name = "iou-maximum"
+    title = "IoU, fraction of maximum"
+    paper = "after Chattopadhay et al. 2018"
+    arxiv = "1710.11063"
+    question = "How well does what is at least half as bright as the brightest spot cover the object, and nothing else?"
+    reading = IOU_READING
 
     fraction: float = 0.5
 
@@ -129,90 +137,66 @@ class IoUMaximum(_Located):
             raise UsageError(f"fraction is of the map's maximum, from 0 to 1, not {self.fraction:g}")
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
         return iou(fraction_of_maximum(values, self.fraction), mask)
 
 
-@register_metric(
-    "iou-otsu",
-    title="IoU, Otsu's threshold",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="Otsu 1979",
-    arxiv=None,
-    needs=("mask",),
-    question="How well does the map's bright part, told from its dark part by itself, cover the object?",
-    reading=IOU_READING,
-)
-@dataclass(frozen=True, kw_only=True)
 class IoUOtsu(_Located):
     """Intersection over union of the mask and what lies above the map's own threshold."""
 
+    name = "iou-otsu"
+    title = "IoU, Otsu's threshold"
+    paper = "Otsu 1979"
+    question = "How well does the map's bright part, told from its dark part by itself, cover the object?"
+    reading = IOU_READING
+
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
         return iou(otsu_area(values), mask)
 
 
-@register_metric(
-    "pointing-game",
-    title="Pointing game",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="Zhang et al. 2016",
-    arxiv="1608.00507",
-    needs=("mask",),
-    question="Does the brightest spot lie on the object?",
-    reading="1 for yes, 0 for no: meant to be averaged over many pictures.",
-)
-@dataclass(frozen=True, kw_only=True)
 class PointingGame(_Located):
     """Whether the maximum lies in the mask, without the paper's tolerance of 15 pixels."""
 
+    name = "pointing-game"
+    title = "Pointing game"
+    paper = "Zhang et al. 2016"
+    arxiv = "1608.00507"
+    question = "Does the brightest spot lie on the object?"
+    reading = "1 for yes, 0 for no: meant to be averaged over many pictures."
+
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
         return pointing_game(values, mask)
 
 
-@register_metric(
-    "energy-in-mask",
-    title="Energy in the mask",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="Wang et al. 2020",
-    arxiv="1910.01279",
-    needs=("mask",),
-    question="What share of the map's brightness lies on the object?",
-    reading="1 means all of it; an evenly bright map gets the share of the picture that the object covers.",
-)
-@dataclass(frozen=True, kw_only=True)
 class EnergyInMask(_Located):
     """Σ of the evidence in the mask / Σ of all evidence: the energy-based pointing game."""
 
+    name = "energy-in-mask"
+    title = "Energy in the mask"
+    paper = "Wang et al. 2020"
+    arxiv = "1910.01279"
+    question = "What share of the map's brightness lies on the object?"
+    reading = "1 means all of it; an evenly bright map gets the share of the picture that the object covers."
+
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
         return energy_in_mask(values, mask)
 
 
-@register_metric(
-    "average-precision",
-    title="Average precision",
-    family="localisation",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="as in retrieval",
-    arxiv=None,
-    needs=("mask",),
-    question="Going from bright to dark, are the object's pixels met first?",
-    reading="1 means that every pixel of the object is brighter than all others; a map that knows nothing gets the "
-    "share of the picture that the object covers. No threshold is chosen.",
-)
-@dataclass(frozen=True, kw_only=True)
 class AveragePrecision(_Located):
     """Area under precision and recall of the map as a classifier of pixels."""
 
+    name = "average-precision"
+    title = "Average precision"
+    paper = "as in retrieval"
+    question = "Going from bright to dark, are the object's pixels met first?"
+    reading = (
+        "1 means that every pixel of the object is brighter than all others; a map that knows nothing gets the "
+        "share of the picture that the object covers. No threshold is chosen."
+    )
+
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, seed: int) -> float:
+    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
         return average_precision(values, mask)

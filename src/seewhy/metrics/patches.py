@@ -5,9 +5,8 @@ The patches are the same for every map, so that many maps cost no more than one.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation
-from seewhy.metrics.cells import cell_labels
-from seewhy.metrics.correlation import is_flat, spearman
-from seewhy.metrics.registry import register_metric
-from seewhy.metrics.subject import Score, Subject
+from seewhy.metrics.context import Attribution, Context
+from seewhy.metrics.maps import cell_labels, is_flat, spearman
+from seewhy.metrics.metric import Metric, Score
 
 
 def infidelity(predicted: np.ndarray, actual: np.ndarray, *, scaled: bool) -> float:
@@ -49,8 +46,12 @@ def grid(size: tuple[int, int], cells: int) -> np.ndarray:
     return cell_labels(size, cells) == np.arange(cells**2)[:, None, None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Patches(ABC):
+class _Patches(Metric):
+    family = "faithfulness"
+    needs = ("scores",)
+    ranked = True
+    asks_network = True
+
     fill: str | Fill = "mean"
 
     @abstractmethod
@@ -61,46 +62,45 @@ class _Patches(ABC):
     def score(self, predicted: np.ndarray, actual: np.ndarray) -> Score:
         """From what the map says a patch is worth, `(n,)`, and how far the score falls without it, `(n,)`."""
 
+    @override
     def __call__(
         self,
-        subject: Subject,
-        explanations: Sequence[Explanation],
+        context: Context,
+        maps: Sequence[Attribution],
         *,
         generator: torch.Generator,
         progress: Progress = silent,
     ) -> list[Score]:
-        """See `Metric`."""
-        hider = subject.hider(self.fill, generator, progress)
+        perturber = context.perturber(self.fill, generator, progress)
         fresh = torch.Generator().manual_seed(generator.initial_seed())
-        patches = self.patches(subject.classifier.preprocessing.size, fresh)
+        patches = self.patches(context.classifier.preprocessing.size, fresh)
         kept = torch.from_numpy(np.concatenate([np.ones_like(patches[:1]), ~patches]))
-        whole, *without = hider.logits(len(kept), lambda part: kept[part]).double()
+        whole, *without = perturber.logits(len(kept), lambda part: kept[part]).double()
         falls = whole - torch.stack(without)
         inside = patches.reshape(len(patches), -1).astype(np.float64)
-        return [self.score(inside @ each.values.ravel(), each.target.score(falls).numpy()) for each in explanations]
+        actual = {target: target.score(falls).numpy() for target in dict.fromkeys(each.target for each in maps)}
+        return [self.score(inside @ each.values.ravel(), actual[each.target]) for each in maps]
 
 
-@register_metric(
-    "infidelity",
-    title="Infidelity",
-    family="faithfulness",
-    higher_is_better=False,
-    bounds=(0, np.inf),
-    paper="Yeh et al. 2019",
-    arxiv="1901.09392",
-    needs=("scores",),
-    drawn=True,
-    question="How far off is the map when it foretells how much the score falls as random squares are hidden?",
-    reading="The mean squared error, in squared logits: 0 is perfect, and an empty map gets what the falls themselves "
-    "amount to. Compare maps of the same picture only.",
-)
-@dataclass(frozen=True, kw_only=True)
 class Infidelity(_Patches):
     """E[(β Iᵀa − (f(x) − f(x without the square)))²], f the logit, or the difference of two, that was explained.
 
     I is 1 on `draws` random squares of `side` times the shorter side. `scaled` takes the best β, for maps that have
     no unit; else β = 1. Source: Yeh 2019, with square removal.
     """
+
+    name = "infidelity"
+    title = "Infidelity"
+    paper = "Yeh et al. 2019"
+    arxiv = "1901.09392"
+    higher_is_better = False
+    bounds = (0, np.inf)
+    stochastic = True
+    question = "How far off is the map when it predicts how much the score falls as random squares are hidden?"
+    reading = (
+        "The mean squared error, in squared logits: 0 is perfect, and an empty map gets what the falls themselves "
+        "amount to. Compare maps of the same picture only."
+    )
 
     side: float = 0.25
     draws: int = 64
@@ -122,25 +122,20 @@ class Infidelity(_Patches):
         return Score(infidelity(predicted, actual, scaled=self.scaled), np.stack([predicted, actual]))
 
 
-@register_metric(
-    "idsds",
-    title="IDSDS, without fine-tuning",
-    family="faithfulness",
-    higher_is_better=True,
-    bounds=(-1, 1),
-    paper="Hesse et al. 2024",
-    arxiv="2407.11910",
-    needs=("scores",),
-    question="Does the map rank the patches of the picture as the network does?",
-    reading="1 means that the order of the patches is that of how far the score falls without each; 0 is chance.",
-)
-@dataclass(frozen=True, kw_only=True)
 class IDSDS(_Patches):
     """Rank correlation of the map's sum over each of `cells` × `cells` patches with the fall of the score without it.
 
     Source: Hesse 2024, where the network is first trained to cope with missing patches: there, scores of
     different networks can be compared; here, only of maps.
     """
+
+    name = "idsds"
+    title = "IDSDS, without fine-tuning"
+    paper = "Hesse et al. 2024"
+    arxiv = "2407.11910"
+    bounds = (-1, 1)
+    question = "Does the map rank the patches of the picture as the network does?"
+    reading = "1 means that the order of the patches is that of how far the score falls without each; 0 is chance."
 
     cells: int = 4
 

@@ -1,22 +1,31 @@
-"""Robustness: does a map stay when next to nothing has changed?"""
+"""Robustness and sanity: does a map stay when next to nothing has changed, and change when everything has?
+
+What stays the same for shuffled weights, or for another class, explains neither.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
+import copy
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, combinations, pairwise
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from typing_extensions import override
 
+from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.methods import Explanation
-from seewhy.metrics.correlation import pearson, spearman
-from seewhy.metrics.one_by_one import Repeat, Repeating
-from seewhy.metrics.ordering import soft_mask
-from seewhy.metrics.registry import register_metric
-from seewhy.metrics.subject import Score, Subject
+from seewhy.images import Image
+from seewhy.methods import Method
+from seewhy.metrics.context import Attribution, Context
+from seewhy.metrics.maps import is_flat, pearson, soft_mask, spearman
+from seewhy.metrics.metric import Metric, Score
+from seewhy.models import Classifier, Target
 
 
 def max_sensitivity(values: np.ndarray, perturbed: np.ndarray) -> float:
@@ -30,26 +39,112 @@ def stability(maps: np.ndarray) -> float:
     return float(np.mean([spearman(*pair) for pair in combinations(maps, 2)]))
 
 
-@register_metric(
-    "max-sensitivity",
-    title="Max-sensitivity",
-    family="robustness",
-    higher_is_better=False,
-    bounds=(0, np.inf),
-    paper="Yeh et al. 2019",
-    arxiv="1901.09392",
-    needs=("scores", "method"),
-    question="How much does the map change when the picture is disturbed so little that nobody sees it?",
-    reading="0.1 means that the worst of ten disturbances changed the map by a tenth of its own size; above 1 nothing "
-    "of it is left.",
-)
-@dataclass(frozen=True, kw_only=True)
-class MaxSensitivity(Repeating):
+def layers_of_weights(classifier: Classifier) -> list[list[nn.Parameter]]:
+    """Every parameter once, layer by layer, from the output to the input; those of no layer that runs come last."""
+    seen: set[nn.Parameter] = set()
+    found: list[list[nn.Parameter]] = []
+    for name in [*(layer.name for layer in reversed(classifier.layers)), ""]:
+        own = classifier.module.get_submodule(name).parameters(recurse=not name)
+        found.append([each for each in own if each not in seen])
+        seen.update(found[-1])
+    return [each for each in found if each]
+
+
+def in_stages(layers: Sequence[Sequence[nn.Parameter]], stages: int) -> list[list[nn.Parameter]]:
+    """The layers' parameters in at most so many stages of as many layers as can be, in order."""
+    stages = min(stages, len(layers))
+    bounds = [stage * len(layers) // stages for stage in range(stages + 1)] if stages else []
+    return [list(chain.from_iterable(layers[start:stop])) for start, stop in pairwise(bounds)]
+
+
+@torch.no_grad()
+def shuffle(parameters: Sequence[nn.Parameter], generator: torch.Generator) -> None:
+    """Permute the numbers of each parameter in place."""
+    for each in parameters:
+        order = torch.randperm(each.numel(), generator=generator).to(each.device)
+        each.copy_(each.flatten()[order].view_as(each))
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Makes a map again, with one thing changed."""
+
+    method: Method
+    original: Attribution
+    progress: Progress
+
+    def __call__(
+        self, classifier: Classifier, images: Sequence[Image], *, target: Target | None = None, seed: int | None = None
+    ) -> np.ndarray:
+        """Maps `(n, h, w)` of pictures; target and seed are the original's unless given."""
+        seed = seed if seed is not None else self.original.seed or 0
+        targets = [[target or self.original.target]] * len(images)
+        generator = torch.Generator().manual_seed(seed)
+        found = self._method(classifier, images, targets, generator=generator, progress=self.progress)
+        return np.stack([each.values for each in found])
+
+    @property
+    def _method(self) -> Method:
+        """For the layer that was explained, where the method was asked about several, or chose one itself."""
+        if self.original.layer is None or "layers" not in self.method.parameters:
+            return self.method
+        method: Any = self.method
+        return replace(method, layers=(self.original.layer,))
+
+
+class _Repeating(Metric):
+    """A metric that explains again and compares, map by map."""
+
+    family = "robustness"
+    needs = ("scores", "method")
+
+    @abstractmethod
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
+        """The score of a map that is not flat; the generator is as fresh for each."""
+
+    @override
+    def __call__(
+        self,
+        context: Context,
+        maps: Sequence[Attribution],
+        *,
+        generator: torch.Generator,
+        progress: Progress = silent,
+    ) -> list[Score]:
+        scores: list[Score] = []
+        for done, each in enumerate(maps, start=1):
+            fresh = torch.Generator().manual_seed(generator.initial_seed())
+            scores.append(self._score(context, each, fresh, progress))
+            progress(done, len(maps), "maps")
+        return scores
+
+    def _score(self, context: Context, each: Attribution, generator: torch.Generator, progress: Progress) -> Score:
+        method = context.methods.get(each)
+        if method is None:
+            return Score.undefined("what made this map was not given, so it cannot be made again")
+        if is_flat(each.values):
+            return Score.undefined("the map is the same everywhere, so there is nothing to compare")
+        return self.compare(context, each, Repeat(method, each, progress), generator)
+
+
+class MaxSensitivity(_Repeating):
     """Largest relative change of the map over `draws` disturbances, uniform up to `radius` of the range of pixels.
 
     The disturbed pictures are rounded to 8 bits, and each is explained with the explanation's own seed. The curve
     holds each disturbance's change. Source: Yeh 2019.
     """
+
+    name = "max-sensitivity"
+    title = "Max-sensitivity"
+    paper = "Yeh et al. 2019"
+    arxiv = "1901.09392"
+    higher_is_better = False
+    bounds = (0, np.inf)
+    question = "How much does the map change when the picture is disturbed so little that nobody sees it?"
+    reading = (
+        "0.1 means that the worst of ten disturbances changed the map by a tenth of its own size; above 1 nothing "
+        "of it is left."
+    )
 
     draws: int = 10
     radius: float = 0.02
@@ -61,30 +156,27 @@ class MaxSensitivity(Repeating):
             )
 
     @override
-    def compare(self, subject: Subject, explanation: Explanation, repeat: Repeat, generator: torch.Generator) -> Score:
-        noise = torch.rand((self.draws, *subject.pixels.shape), generator=generator) * 2 - 1
-        pictures = [subject.framed(subject.pixels + self.radius * each) for each in noise]
-        perturbed = repeat(subject.classifier, pictures)
-        curve = np.array([max_sensitivity(explanation.values, each[None]) for each in perturbed])
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
+        noise = torch.rand((self.draws, *context.pixels.shape), generator=generator) * 2 - 1
+        pictures = [context.framed(context.pixels + self.radius * each) for each in noise]
+        perturbed = repeat(context.classifier, pictures)
+        curve = np.array([max_sensitivity(original.values, each[None]) for each in perturbed])
         return Score(float(curve.max()), curve)
 
 
-@register_metric(
-    "stability",
-    title="Run-to-run stability",
-    family="robustness",
-    higher_is_better=True,
-    bounds=(-1, 1),
-    paper="after Visani et al. 2022",
-    arxiv="2001.11757",
-    needs=("scores", "method"),
-    question="Does the same method give the same map when it throws its dice again?",
-    reading="1 means that all runs rank the pixels alike, as methods without chance always do; 0 that they have "
-    "nothing in common.",
-)
-@dataclass(frozen=True, kw_only=True)
-class Stability(Repeating):
+class Stability(_Repeating):
     """Mean rank correlation over all pairs of the map and `runs` more with other seeds."""
+
+    name = "stability"
+    title = "Run-to-run stability"
+    paper = "after Visani et al. 2022"
+    arxiv = "2001.11757"
+    bounds = (-1, 1)
+    question = "Does the same method give the same map when it throws its dice again?"
+    reading = (
+        "1 means that all runs rank the pixels alike, as methods without chance always do; 0 that they have "
+        "nothing in common."
+    )
 
     runs: int = 3
 
@@ -93,32 +185,97 @@ class Stability(Repeating):
             raise UsageError(f"runs is how often to explain again, at least once, not {self.runs}")
 
     @override
-    def compare(self, subject: Subject, explanation: Explanation, repeat: Repeat, generator: torch.Generator) -> Score:
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
         seeds = torch.randint(2**31, (self.runs,), generator=generator).tolist()
-        others = [repeat(subject.classifier, [subject.image], seed=seed)[0] for seed in seeds]
-        return Score(stability(np.stack([explanation.values, *others])))
+        others = [repeat(context.classifier, [context.image], seed=seed)[0] for seed in seeds]
+        return Score(stability(np.stack([original.values, *others])))
 
 
-@register_metric(
-    "coherency",
-    title="Coherency",
-    family="robustness",
-    higher_is_better=True,
-    bounds=(0, 1),
-    paper="Poppi et al. 2021",
-    arxiv="2104.10252",
-    needs=("scores", "method"),
-    question="Is the map the same when what it leaves dark is faded out?",
-    reading="1 means the same map, 0.5 that both have nothing in common.",
-)
-@dataclass(frozen=True, kw_only=True)
-class Coherency(Repeating):
+class Coherency(_Repeating):
     """(Pearson(a(x), a(x ∘ a(x))) + 1) / 2. Source: Poppi 2021."""
+
+    name = "coherency"
+    title = "Coherency"
+    paper = "Poppi et al. 2021"
+    arxiv = "2104.10252"
+    bounds = (0, 1)
+    question = "Is the map the same when what it leaves dark is faded out?"
+    reading = "1 means the same map, 0.5 that both have nothing in common."
 
     fill: str | Fill = "mean"
 
     @override
-    def compare(self, subject: Subject, explanation: Explanation, repeat: Repeat, generator: torch.Generator) -> Score:
-        mask = soft_mask(explanation.values)
-        (other,) = repeat(subject.classifier, [subject.shown(mask, self.fill, generator)])
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
+        mask = soft_mask(original.values)
+        (other,) = repeat(context.classifier, [context.shown(mask, self.fill, generator)])
         return Score((pearson(mask, soft_mask(other)) + 1) / 2)
+
+
+class ParameterRandomisation(_Repeating):
+    """Rank correlation of |a| with that of the network after its weights were shuffled in `stages`, output first.
+
+    The curve holds the correlation after each stage, the value is their mean; a map that is flat by then has nothing
+    in common with the first. Source: Adebayo 2018, cascading randomisation; we permute a layer's numbers
+    instead of drawing new ones, which keeps their size.
+    """
+
+    name = "parameter-randomisation"
+    title = "Parameter randomisation"
+    family = "sanity"
+    paper = "Adebayo et al. 2018"
+    arxiv = "1810.03292"
+    higher_is_better = False
+    bounds = (-1, 1)
+    question = "Does the map change when what the network has learned is destroyed, layer by layer?"
+    reading = (
+        "1 means that the map stays the same whatever the network knows: it shows the picture, not the decision. "
+        "Around 0 is as it should be."
+    )
+
+    stages: int = 5
+
+    def __post_init__(self) -> None:
+        if self.stages < 1:
+            raise UsageError(f"stages is how often to shuffle more layers, at least once, not {self.stages}")
+
+    @override
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
+        if "layers" not in context.classifier.offers:
+            return Score.undefined("the classifier offers nothing but scores, so there are no weights to shuffle")
+        try:
+            module = copy.deepcopy(context.classifier.module)
+        except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied
+            return Score.undefined("the network cannot be copied, and it must not be changed itself")
+        classifier = replace(context.classifier, module=module)
+        similar: list[float] = []
+        for stage in in_stages(layers_of_weights(classifier), self.stages):
+            shuffle(stage, generator)
+            (other,) = repeat(classifier, [context.image])
+            similar.append(spearman(np.abs(original.values), np.abs(other)))
+        if not similar:
+            return Score.undefined("the network has no weights to shuffle")
+        return Score(float(np.mean(similar)), np.array(similar))
+
+
+class RandomLogit(_Repeating):
+    """Rank correlation of the map with that of a class drawn at random. Source: Sixt 2020, there with SSIM."""
+
+    name = "random-logit"
+    title = "Random logit"
+    family = "sanity"
+    paper = "Sixt et al. 2020"
+    arxiv = "1912.09818"
+    higher_is_better = False
+    bounds = (-1, 1)
+    question = "Is the map for another class another map?"
+    reading = "1 means that it is the same map whatever the class: it does not say why the network chose this one."
+
+    @override
+    def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
+        named = {original.target.index, original.target.against}
+        others = [index for index in range(len(context.classifier.categories)) if index not in named]
+        if not others:
+            return Score.undefined("there is no other class")
+        drawn = others[int(torch.randint(len(others), (1,), generator=generator))]
+        (other,) = repeat(context.classifier, [context.image], target=Target(drawn))
+        return Score(spearman(original.values, other))

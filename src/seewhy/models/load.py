@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from seewhy.errors import ModelError, UnknownName
+from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.models.capture import capture
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
 from seewhy.models.classifier import Classifier
@@ -141,7 +141,13 @@ def find_device(wanted: str) -> str:
     return wanted
 
 
-def _split(name: str) -> tuple[Source, str]:
+def _split(name: object) -> tuple[Source, str]:
+    if not isinstance(name, str | Path):
+        raise UsageError(
+            f"a model is named by a string such as '{DEFAULT_MODEL}', not {type(name).__name__}; "
+            "Classifier.from_module wraps a network of your own"
+        )
+    name = str(name)
     prefix, _, rest = name.partition(":")
     if prefix not in SOURCES or not rest:
         raise UnknownName(_correction(name))

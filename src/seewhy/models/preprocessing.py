@@ -110,15 +110,16 @@ class Preprocessing:
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """`(N, C, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
-        mean = pixels.new_tensor(self.mean).view(1, -1, 1, 1)
-        std = pixels.new_tensor(self.std).view(1, -1, 1, 1)
+        mean, std = self._statistics(pixels)
         return (pixels - mean) / std
 
     def denormalize(self, inputs: Tensor) -> Tensor:
-        """Network input `(N, 3, h, w)` back to [0, 1]: the reverse of `normalize`."""
-        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
-        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        """Network input `(N, C, h, w)` back to [0, 1]: the reverse of `normalize`."""
+        mean, std = self._statistics(inputs)
         return inputs * std + mean
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return like.new_tensor(self.mean).view(1, -1, 1, 1), like.new_tensor(self.std).view(1, -1, 1, 1)
 
     def _problems(self) -> Iterator[str]:
         if not _are(self.size, int, 2) or min(self.size) < 1:

@@ -20,7 +20,7 @@ from seewhy.errors import ExplainError, SeewhyError
 from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
 
 Forward = Callable[[Tensor], Tensor]
-Lend = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
+Spread = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
 Answer = Callable[[], Any] | None  # to one call of a module; None is its own
 Answers = dict[nn.Module, list[Answer]]
 
@@ -39,7 +39,7 @@ class Tail:
     _layer: nn.Module
     _output: Any
     _before: Sequence[tuple[nn.Module, Any]]  # what returns again what it returned, in the order it ran
-    _lend: Lend
+    _spread: Spread
     _earlier_runs: int = 0  # of the layer that have to run again
 
     def __call__(self, activations: Tensor, *, gradients: bool = False) -> Tensor:
@@ -52,14 +52,14 @@ class Tail:
     def _answers(self, activations: Tensor, count: int) -> Answers:
         answers: Answers = {}
         for part, output in self._before:
-            answers.setdefault(part, []).append(partial(_lent, output, self._lend, count))
+            answers.setdefault(part, []).append(partial(_batched, output, self._spread, count))
         mine = answers.setdefault(self._layer, [None] * self._earlier_runs)
         # A copy, since what follows may work in place on it.
-        mine.append(lambda: with_leading_tensor(_lent(self._output, self._lend, count), activations.clone()))
+        mine.append(lambda: with_leading_tensor(_batched(self._output, self._spread, count), activations.clone()))
         return answers
 
     def agrees(self) -> bool:
-        """Whether it says what the whole network says when nothing is replaced, and keeps what it has to lend."""
+        """Whether it says what the whole network says when nothing is replaced, and leaves what it keeps as it was."""
         versions = _versions(self._before)
         try:
             found = self(self.activation.expand(2, *self.activation.shape[1:]))
@@ -89,9 +89,9 @@ def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
     *before, (_, output) = watched.kept
     made = partial(Tail, leading_tensor(output, layer), logits, forward, x, part, output)
     with torch.inference_mode(False):
-        spare = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
-    for kept, lend in ((spare, _shared), (before, _copied)):
-        if (found := made(kept, lend)).agrees():
+        clones = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
+    for kept, spread in ((clones, _shared), (before, _copied)):
+        if (found := made(kept, spread)).agrees():
             return found
     return made([], _copied, watched.runs - 1)
 
@@ -154,8 +154,8 @@ def _replaced(part: nn.Module, answers: Iterator[Answer]) -> Generator[None]:
             own["forward"] = given
 
 
-def _lent(output: Any, lend: Lend, count: int) -> Any:
-    return _mapped(output, lambda tensor: lend(tensor, count) if tensor.dim() else tensor)
+def _batched(output: Any, spread: Spread, count: int) -> Any:
+    return _mapped(output, lambda tensor: spread(tensor, count) if tensor.dim() else tensor)
 
 
 def _shared(tensor: Tensor, count: int) -> Tensor:

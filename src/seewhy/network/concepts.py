@@ -1,4 +1,4 @@
-"""What a network goes by in a class: the labels of many pictures summed up, layer by layer, early against late."""
+"""What a network uses in a class or a group: labels of many pictures summed up by layer; and groups of classes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from seewhy.models import Categories, Target
 from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
 
+Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
+
 TOP, EXAMPLES = 5, 3
-SURE = 0.05  # p below which a trend is told from chance
+SIGNIFICANT = 0.05  # p below which a trend is shown
 FEWEST = 3  # layers through which a line says anything
 
 
@@ -96,12 +98,12 @@ class GlobalView:
         return len(self.asked)
 
     def late(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that surely grow with depth, the steepest first."""
-        return tuple(trend for trend in self.trends if trend.slope > 0 and trend.p < SURE)[:top]
+        """The labels that grow significantly with depth, the steepest first."""
+        return tuple(trend for trend in self.trends if trend.slope > 0 and trend.p < SIGNIFICANT)[:top]
 
     def early(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that surely fade with depth, the steepest first."""
-        return tuple(trend for trend in self.trends[::-1] if trend.slope < 0 and trend.p < SURE)[:top]
+        """The labels that fade significantly with depth, the steepest first."""
+        return tuple(trend for trend in self.trends[::-1] if trend.slope < 0 and trend.p < SIGNIFICANT)[:top]
 
 
 def sum_up(seen: Sequence[Seen]) -> GlobalView:
@@ -109,7 +111,7 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
 
     In each layer the scores of best labels are summed by label over all pictures, five labels are kept, and each is
     shown by the three pictures where it fits best. A label's trend is the slope of its mean score over the layers,
-    by least squares. Source: Bianchi et al. 2024, global explanations; we add whether it can be told from chance.
+    by least squares. Source: Bianchi et al. 2024, global explanations; we add a test of significance.
     """
     names = list(dict.fromkeys(layer.name for each in seen for layer in each.view.layers))
     trends = _trends(names, [each.words for each in seen])
@@ -119,6 +121,36 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
         tuple((each.view.image, each.view.target) for each in seen if each.words),
         any(words.simulated for each in seen for words in each.words.values()),
     )
+
+
+def read_groups(path: Path) -> Groups:
+    """The groups of a JSON file: `{"cats": ["tabby", "Persian cat"]}`, or a tree of WordNet.
+
+    A tree has `synsets`: by id their `words` and the ids of their `hypernyms`. A word then names every synset below
+    the synsets that have it.
+
+    Raises:
+        UsageError: the file cannot be read, or is neither.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if "synsets" in found:
+            return _tree(found["synsets"])
+        return {name.casefold(): tuple(map(str, members)) for name, members in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the groups in {path} cannot be read ({error}); write a JSON object of names and lists of classes"
+        ) from error
+
+
+def find_classes(names: Iterable[str], categories: Categories, groups: Groups | None = None) -> tuple[int, ...]:
+    """The indices of the classes and groups of these names; a class comes before a group of the same name.
+
+    Raises:
+        UnknownName: nothing has this name, or none of its members is a class.
+        AmbiguousClass: several classes have it.
+    """
+    return tuple(dict.fromkeys(index for name in names for index in _classes(name, categories, groups or {})))
 
 
 def _layer(name: str, seen: Iterable[Seen]) -> LayerConcepts:
@@ -168,39 +200,6 @@ def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[
         return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
     line: Any = linregress(np.arange(len(curve)), curve)  # its stubs know no fields
     return Trend(name, tuple(curve), float(line.slope), float(line.pvalue))
-
-
-Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
-
-
-def read_groups(path: Path) -> Groups:
-    """The groups of a JSON file: `{"cats": ["tabby", "Persian cat"]}`, or a tree of WordNet.
-
-    A tree has `synsets`: by id their `words` and the ids of their `hypernyms`. A word then names every synset below
-    the synsets that have it.
-
-    Raises:
-        UsageError: the file cannot be read, or is neither.
-    """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if "synsets" in found:
-            return _tree(found["synsets"])
-        return {name.casefold(): tuple(map(str, members)) for name, members in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"the groups in {path} cannot be read ({error}); write a JSON object of names and lists of classes"
-        ) from error
-
-
-def find_classes(names: Iterable[str], categories: Categories, groups: Groups | None = None) -> tuple[int, ...]:
-    """The indices of the classes and groups of these names; a class comes before a group of the same name.
-
-    Raises:
-        UnknownName: nothing has this name, or none of its members is a class.
-        AmbiguousClass: several classes have it.
-    """
-    return tuple(dict.fromkeys(index for name in names for index in _classes(name, categories, groups or {})))
 
 
 def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:

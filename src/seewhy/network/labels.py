@@ -14,7 +14,7 @@ from seewhy.models import Categories, Classifier
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
-from seewhy.people.rounds import answers, gold_rounds, option_counts, round_weights
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
 
@@ -74,13 +74,12 @@ class United:
 class Lexicon:
     """What people, or simulated players, said about one classifier or all, and the labels made of it.
 
-    `trust` says of each player how far to rely on them, in [0, 1]; `weights` by round what its cluster weighed.
+    `trust` says of each player how far to rely on them, in [0, 1].
     """
 
     answers: tuple[Answer, ...]
     vocabulary: Vocabulary
     trust: Mapping[str, float]
-    weights: Mapping[int, float]
     simulated: bool
 
     def on(self, view: NetworkView) -> Said:
@@ -91,9 +90,7 @@ class Lexicon:
         now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
         about = self._about.get((view.image.sha256, view.target_label), ())
         same = [
-            answer
-            for answer in about
-            if abs(now.get((answer.layer, answer.cluster), np.inf) - self.weights[answer.round]) < SAME
+            answer for answer in about if abs(now.get((answer.layer, answer.cluster), np.inf) - answer.weight) < SAME
         ]
         return words_of(same, self.vocabulary, self.trust)
 
@@ -131,15 +128,15 @@ def lexicon(
     phrases = phrases_of(given)
     names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
     encode = sentence_encoder(encoder) if phrases else None
-    trust = {each.player: each.ability for each in reliability(given, gold_rounds(store), option_counts(store))}
+    trust = {each.player: each.ability for each in reliability(given)}
     vocabulary = find_labels(phrases, names, encode=encode, group=group)
-    return Lexicon(tuple(given), vocabulary, trust, round_weights(store), simulated)
+    return Lexicon(tuple(given), vocabulary, trust, simulated)
 
 
 def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
     """Gives the words on a view of this classifier and where they come from; None while nobody said anything.
 
-    Words of simulated players are taken where there are none of people, and told from them.
+    Words of simulated players are taken where there are none of people, and marked as such.
     """
     if not is_there():
         return None
@@ -194,8 +191,7 @@ def words_of(
     games: defaultdict[tuple[str, int], list[Answer]] = defaultdict(list)
     for answer in answers:
         games[answer.layer, answer.cluster].append(answer)
-    scoring = _Scoring(vocabulary, trust or {})
-    return {cluster: scoring.words(played) for cluster, played in games.items()}
+    return {cluster: _words(played, vocabulary, trust or {}) for cluster, played in games.items()}
 
 
 def scores_of(words: Said) -> Words:
@@ -231,42 +227,32 @@ def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
     return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
 
 
-@dataclass(frozen=True)
-class _Scoring:
-    vocabulary: Vocabulary
-    trust: Mapping[str, float]
-
-    def words(self, answers: Sequence[Answer]) -> ClusterWords:
-        behind: defaultdict[str, list[Answer]] = defaultdict(list)
-        for answer in answers:
-            for name in self._names(answer):
+def _words(answers: Sequence[Answer], vocabulary: Vocabulary, trust: Mapping[str, float]) -> ClusterWords:
+    """What came of all answers about one cluster."""
+    behind: defaultdict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        # A set: to say the same twice is to say it once.
+        for name in {vocabulary.name_of(phrase) for phrase in phrases_of([answer])}:
+            if name is not None:
                 behind[name].append(answer)
-        said = self.vocabulary.said
-        scored = (self._scored(name, given) for name, given in behind.items())
-        resigned = sum(answer.guess is None for answer in answers)
-        won = sum(answer.won for answer in answers)
-        return ClusterWords(
-            tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
-            won,
-            len(answers) - won - resigned,
-            resigned,
-            float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
-            any(answer.simulated for answer in answers),
-        )
-
-    def _names(self, answer: Answer) -> set[str]:
-        """The labels of one answer; to say the same twice is to say it once."""
-        found = {self.vocabulary.name_of(phrase) for phrase in phrases_of([answer])}
-        return {name for name in found if name is not None}
-
-    def _scored(self, name: str, behind: Sequence[Answer]) -> ScoredLabel:
-        stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
-        weight = sum(self.trust.get(answer.player, 1.0) for answer in behind)
-        return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
+    scored = (_scored(name, given, trust) for name, given in behind.items())
+    said = vocabulary.said
+    resigned = sum(answer.guess is None for answer in answers)
+    won = sum(answer.won for answer in answers)
+    return ClusterWords(
+        tuple(sorted(scored, key=lambda label: (-round(label.score, 9), -said[label.name], label.name))),
+        won,
+        len(answers) - won - resigned,
+        resigned,
+        float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
+        any(answer.simulated for answer in answers),
+    )
 
 
-def _ranked(labels: Iterable[ScoredLabel]) -> tuple[ScoredLabel, ...]:
-    return tuple(sorted(labels, key=lambda label: (-label.score, label.name)))
+def _scored(name: str, behind: Sequence[Answer], trust: Mapping[str, float]) -> ScoredLabel:
+    stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
+    weight = sum(trust.get(answer.player, 1.0) for answer in behind)
+    return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
 
 
 def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
@@ -296,7 +282,7 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
     for share, each in zip(shares, said, strict=True):
         for label in each.labels:
             found[label.name].append((float(share), label))
-    return _ranked(
+    together = (
         ScoredLabel(
             name,
             sum(share * label.score for share, label in labels),
@@ -306,6 +292,7 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
         )
         for name, labels in found.items()
     )
+    return tuple(sorted(together, key=lambda label: (-label.score, label.name)))
 
 
 def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:

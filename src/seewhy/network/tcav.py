@@ -5,12 +5,14 @@ concept from other pictures (CAV). The TCAV score is the share of a class's pict
 Activations are averaged over the layer's grid, so that a concept may be anywhere in the picture, and a direction is
 learned from few pictures.
 
-Source: Kim et al. 2018 (arXiv 1711.11279). Differs: the average, which the paper does not take; the concept is told
-from all other pictures at once, which finds far more than to take as few of them as it has itself; and the test. The
-paper's t-test takes scores that share their concept pictures for independent, and so calls random concepts significant
-more often than it says. Here random sets of pictures go through all that the concept goes through, and the concept's
-place among them is the test. It is one of permutation, and exact: of concepts whose pictures are like the others, no
-more than a share α gets a p of α or less. Scores of random sets are often 0 or 1, so places are told by the slope.
+Source: Kim et al. 2018 (arXiv 1711.11279). This differs in three points:
+
+- Activations are averaged.
+- The classifier separates the concept from all other pictures, not from as few as it has itself, and finds far more.
+- The test is one of permutation. The paper's t-test treats scores that share their concept pictures as independent, and
+  so finds random concepts significant more often than it says. Here random sets of pictures take the concept's place,
+  and p is the concept's rank among them. That is exact: of concepts whose pictures are like the others, no more than a
+  share α gets a p of α or less. Scores of random sets are often 0 or 1, so sets are ranked by the slope.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class ConceptTest:
         slope: How steeply scores grow along the concept, of the steepest way there is: from −1 to 1.
         chance: The slopes of random concepts.
         p: Two-sided: how often chance gives a slope as far out.
-        accuracy: How well the concept is told from random pictures by its own direction, on pictures that did not help
-            to find it; 0.5 is not at all.
+        accuracy: Of the direction as a classifier of the concept against random pictures, on pictures that did not help
+            to find it; 0.5 is chance.
         pictures: Of the class.
     """
 
@@ -98,7 +100,7 @@ def tcav(
         )
     shown = features(classifier, concept, layers, progress)
     rest = features(classifier, others, layers, progress)
-    found = slopes(classifier, pictures, layers, progress)
+    found = gradients(classifier, pictures, layers, progress)
     return [
         judge(layer, shown[layer], rest[layer], found[layer], np.random.default_rng(seed), sets, progress)
         for layer in layers
@@ -109,14 +111,14 @@ def judge(
     layer: str,
     concept: Rows,
     others: Rows,
-    slopes: Rows,
+    gradients: Rows,
     generator: np.random.Generator,
     sets: int = SETS,
     progress: Progress = silent,
 ) -> ConceptTest:
-    """The test on features `(n, C)` of the concept and `(m, C)` of others, and slopes `(k, C)` of the class.
+    """The test on features `(n, C)` of the concept and `(m, C)` of others, and gradients `(k, C)` of the class.
 
-    The concept, and `sets` random sets of its size out of all pictures, are each told from what is left. p is the
+    The concept, and `sets` random sets of its size out of all pictures, are each separated from what is left. p is the
     share of sets, the concept among them, whose slope is at least as far from the mean of all.
     """
     count, rows = len(concept), np.concatenate([concept, others])
@@ -125,17 +127,17 @@ def judge(
         progress(number, sets, f"random concepts at {layer}")
         order = generator.permutation(len(rows))
         directions.append(concept_direction(rows[order[:count]], rows[order[count:]]))
-    steep = np.array([steepness(slopes, direction) for direction in directions])
+    steep = np.array([steepness(gradients, direction) for direction in directions])
     far = np.abs(steep - steep.mean())
     against = others[generator.permutation(len(others))[:count]]
     return ConceptTest(
         layer,
-        tcav_score(slopes, directions[0]),
+        tcav_score(gradients, directions[0]),
         float(steep[0]),
         tuple(steep[1:].tolist()),
         float((far >= far[0] - 1e-12).mean()),
         _accuracy(concept, against, generator),
-        len(slopes),
+        len(gradients),
     )
 
 
@@ -153,15 +155,15 @@ def concept_direction(concept: Rows, others: Rows) -> NDArray[np.float64]:
     return normal / length if length else normal
 
 
-def tcav_score(slopes: Rows, direction: NDArray[np.float64]) -> float:
+def tcav_score(gradients: Rows, direction: NDArray[np.float64]) -> float:
     """The share of pictures whose score grows along the direction; who neither grows nor falls counts half."""
-    return float(((np.sign(slopes @ direction) + 1) / 2).mean())
+    return float(((np.sign(gradients @ direction) + 1) / 2).mean())
 
 
-def steepness(slopes: Rows, direction: NDArray[np.float64]) -> float:
-    """The mean slope along the direction, of the mean length of the slopes: from −1 to 1."""
-    longest = np.linalg.norm(slopes, axis=1).mean()
-    return float((slopes @ direction).mean() / longest) if longest else 0.0
+def steepness(gradients: Rows, direction: NDArray[np.float64]) -> float:
+    """The mean slope along the direction, of the mean length of the gradients: from −1 to 1."""
+    longest = np.linalg.norm(gradients, axis=1).mean()
+    return float((gradients @ direction).mean() / longest) if longest else 0.0
 
 
 def features(
@@ -179,7 +181,7 @@ def features(
     return {layer: _rows(torch.cat(parts)) for layer, parts in found.items()}
 
 
-def slopes(
+def gradients(
     classifier: Classifier,
     pictures: Sequence[tuple[Image, Target]],
     layers: Sequence[str],
@@ -194,9 +196,9 @@ def slopes(
         with capture(classifier.module, list(layers)) as seen:
             logits = classifier.logits(classifier.preprocess([image for image, _ in part]))
             score = torch.stack([target.score(row) for (_, target), row in zip(part, logits, strict=True)]).sum()
-            gradients = seen.gradients(score, list(layers))
+            measured = seen.gradients(score, list(layers))
         for layer, grid in grids.items():
-            found[layer].append(folded(grid, gradients[layer]).sum((2, 3)))
+            found[layer].append(folded(grid, measured[layer]).sum((2, 3)))
     return {layer: _rows(torch.cat(parts)) for layer, parts in found.items()}
 
 

@@ -7,7 +7,7 @@ with one number for each player, and words that others share.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from seewhy.images import iou
 from seewhy.people.masks import drawn
 from seewhy.people.records import Answer, MaskRevision
-from seewhy.people.rounds import answers, gold_rounds, option_counts
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0
@@ -51,7 +51,7 @@ def agreement(store: Store, *, simulated: bool = False) -> Agreement:
         guess_agreement(given),
         {layer: guess_agreement(each for each in given if each.layer == layer) for layer in layers},
         tuple(area_agreement(each for each in drawn(store) if each.simulated == simulated)),
-        tuple(reliability(given, gold_rounds(store), option_counts(store))),
+        tuple(reliability(given)),
     )
 
 
@@ -132,25 +132,28 @@ class Reliability:
     simulated: bool = False
 
 
-def reliability(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> list[Reliability]:
+def reliability(answers: Sequence[Answer]) -> list[Reliability]:
     """Every player of these answers, by name.
 
-    `gold` are the rounds with a known answer; `options` says how many classes each round offers, two at least.
+    Source: Dawid & Skene 1979. Ours is its one-coin form: a player names what is to be seen with a chance of their own,
+    or else one of the other classes. What is to be seen need not be the true class, since a cluster may show grass
+    alone; in gold rounds it is. Chances start from a weak belief in people, Beta(2, 1), so that one answer decides
+    nothing.
     """
     guessed = [answer for answer in answers if answer.guess is not None]
-    abilities = _abilities(guessed, gold, options)
+    abilities = _abilities(guessed)
     shared = _shared_words(answers)
     found: list[Reliability] = []
     for player in sorted({answer.player for answer in answers}):
         own = [answer for answer in guessed if answer.player == player]
-        golden = [answer.won for answer in own if answer.round in gold]
+        golden = [answer.won for answer in own if answer.gold]
         simulated = any(answer.simulated for answer in answers if answer.player == player)
         ability = abilities.get(player, _PRIOR_RIGHT / (_PRIOR_RIGHT + _PRIOR_WRONG))
         found.append(Reliability(player, len(own), ability, len(golden), sum(golden), shared.get(player), simulated))
     return found
 
 
-def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mapping[int, int]) -> dict[str, float]:
+def _abilities(answers: Sequence[Answer]) -> dict[str, float]:
     """Expectation maximisation: what is to be seen in each round, then how often each player names it."""
     players = sorted({answer.player for answer in answers})
     place = {player: number for number, player in enumerate(players)}
@@ -161,9 +164,9 @@ def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mappin
     for _ in range(_ROUNDS):
         right = np.full(len(players), _PRIOR_RIGHT)
         wrong = np.full(len(players), _PRIOR_WRONG)
-        for number, group in rounds.items():
+        for group in rounds.values():
             coders = [place[answer.player] for answer in group]
-            agreeing = _believed(group, chances[coders], options[number], known=number in gold)
+            agreeing = _believed(group, chances[coders])
             right[coders] += agreeing
             wrong[coders] += 1 - agreeing
         before, chances = chances, right / (right + wrong)
@@ -172,17 +175,16 @@ def _abilities(answers: Sequence[Answer], gold: Collection[int], options: Mappin
     return dict(zip(players, chances.tolist(), strict=True))
 
 
-def _believed(
-    group: Sequence[Answer], chances: NDArray[np.float64], options: int, *, known: bool
-) -> NDArray[np.float64]:
+def _believed(group: Sequence[Answer], chances: NDArray[np.float64]) -> NDArray[np.float64]:
     """For each answer of one round, how likely it names what is to be seen."""
-    if known:
+    if group[0].gold:
         return np.array([answer.won for answer in group], dtype=np.float64)
     named = sorted({answer.guess for answer in group if answer.guess is not None})
     said = np.array([[answer.guess == name for name in named] for answer in group])
-    hit, miss = np.log(chances), np.log((1 - chances) / (options - 1))
+    choices = group[0].choices
+    hit, miss = np.log(chances), np.log((1 - chances) / (choices - 1))
     likelihood = np.where(said, hit[:, None], miss[:, None]).sum(axis=0)
-    unnamed = miss.sum() + np.log(options - len(named)) if options > len(named) else -np.inf
+    unnamed = miss.sum() + np.log(choices - len(named)) if choices > len(named) else -np.inf
     every = np.append(likelihood, unnamed)
     belief = np.exp(every - every.max())
     belief /= belief.sum()

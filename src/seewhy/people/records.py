@@ -27,6 +27,9 @@ class Answer:
         labels: The player's own words, as typed; none where the player resigned.
         language: Of the labels, as a BCP 47 tag.
         simulated: No person said this.
+        weight: The percentage of its layer that the cluster weighed when the round was made.
+        gold: Whether everybody plays the round as a check.
+        choices: How many classes the round offered, two at least.
     """
 
     round: int
@@ -41,6 +44,9 @@ class Answer:
     labels: tuple[str, ...]
     language: str = "en"
     simulated: bool = False
+    weight: float = 0.0
+    gold: bool = False
+    choices: int = 2
 
     @property
     def won(self) -> bool:

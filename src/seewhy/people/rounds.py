@@ -157,13 +157,10 @@ def answer_of(row: AnswerRow) -> Answer:
         labels=tuple(label.text for label in row.labels),
         language=row.language,
         simulated=row.player.simulated,
+        weight=row.round.weight,
+        gold=row.round.gold,
+        choices=len(row.round.options),
     )
-
-
-def gold_rounds(store: Store) -> set[int]:
-    """The numbers of the rounds that everybody plays as a check."""
-    with store.reading() as session:
-        return set(session.scalars(select(RoundRow.id).where(RoundRow.gold)))
 
 
 def played_classes(store: Store, model: str) -> set[str]:
@@ -171,18 +168,6 @@ def played_classes(store: Store, model: str) -> set[str]:
     wanted = select(RoundRow.true_class).join(AnswerRow, AnswerRow.round_id == RoundRow.id).distinct()
     with store.reading() as session:
         return set(session.scalars(wanted.where(RoundRow.model == model)))
-
-
-def option_counts(store: Store) -> dict[int, int]:
-    """How many classes each round offers."""
-    with store.reading() as session:
-        return {row.id: len(row.options) for row in session.execute(select(RoundRow.id, RoundRow.options))}
-
-
-def round_weights(store: Store) -> dict[int, float]:
-    """By round the per cent of its layer that the cluster weighed when the round was made."""
-    with store.reading() as session:
-        return {row.id: row.weight for row in session.execute(select(RoundRow.id, RoundRow.weight))}
 
 
 def open_seats(store: Store, *, simulated: bool = False) -> int:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, weight_bars_svg
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import by_classes, class_tile, explanation_tile, is_blurred, shared_limit
+from seewhy.methods.pictures import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import SMALL, Picture, embed, embed_all, framed_photo, render, render_macro, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
@@ -41,13 +41,24 @@ class ExplainReport:
         self._count, self._lead = 0, ""
         self._failures: list[Outcome[Any]] = []
 
-    def add(self, outcome: Outcome[tuple[Explanation, ...]], saved: Path | None = None) -> None:
-        """Add a photo with its explanations, and a link to the folder that they were `saved` in, or its failure."""
+    def add(
+        self,
+        outcome: Outcome[tuple[Explanation, ...]],
+        saved: Path | None = None,
+        tiles: Sequence[Tile] | None = None,
+    ) -> None:
+        """Add a photo with its explanations, or its failure.
+
+        Args:
+            outcome: The explanations of one photo, or the error that stopped it.
+            saved: The folder that they were saved in, to link to.
+            tiles: Their pictures by `explanation_tiles`, where they are drawn already.
+        """
         if outcome.error:
             self._failures.append(outcome)
         elif outcome.value:
             link = saved and quote(Path(os.path.relpath(saved, self.path.parent)).as_posix()) + "/"
-            section = _section(outcome.value, link, self._colors)
+            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self._colors), link)
             self._count += 1
             self._lead = self._lead or section["lead"]
             self._contents.write(render_macro(PHOTO, "entry", section, self._count))
@@ -86,10 +97,9 @@ def _again(file: IO[str]) -> Iterator[Markup]:
         yield Markup(part)  # noqa: S704 - it was rendered by a template
 
 
-def _section(explanations: Sequence[Explanation], link: str | None, colors: Colors) -> dict[str, Any]:
-    """One photo of the page: first what is to be drawn, then the words, then the drawing."""
+def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
+    """One photo of the page: first the words, then the drawing."""
     one = explanations[0]
-    tiles = [explanation_tile(each, colors=colors, limit=_limit(each, explanations)) for each in explanations]
     findings = [_finding(each, explanations[:place]) for place, each in enumerate(explanations)]
     titles = dict.fromkeys(finding["info"].title for finding in findings)
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
@@ -162,12 +172,6 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     tile = class_tile(explanation)
     shown = f"{explanation.image.name}, {kept_words(explanation, tile.caption)}"
     return tile.heading, embed(fit(tile.picture, CELL), shown)
-
-
-def _limit(explanation: Explanation, explanations: Sequence[Explanation]) -> float | None:
-    """The end of the colours, common to all classes that a method was asked about at a layer."""
-    asked = explanation.method, explanation.layer
-    return shared_limit([each for each in explanations if (each.method, each.layer) == asked])
 
 
 def _finding(explanation: Explanation, earlier: Sequence[Explanation]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report of `network global`: what people see in what a network goes by, layer by layer."""
+"""The report of `network global`: what people see in the evidence of each layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_global_report(
     name: str,
     view: GlobalView,
     classifier: str,
-    failures: Iterable[Outcome] = (),
+    failures: Iterable[Outcome[Any]] = (),
     tests: Iterable[tuple[str, ConceptTest]] = (),
 ) -> Path:
     """Write `folder/report.html` and `global.json` about the class or group called `name`; returns the page's path.

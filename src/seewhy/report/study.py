@@ -1,38 +1,69 @@
-"""The report of `study`: scores of every model, method and metric over a folder, down to the single photo."""
+"""The report of compare and study: which explanation to believe, maps in a row, scores down to the single photo."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.draw import Dot, intervals_svg
-from seewhy.metrics import MetricInfo
-from seewhy.report.compare import Row, Table
-from seewhy.report.page import write_page
-from seewhy.report.study_photos import photos_of
-from seewhy.report.study_tables import grids, latex, markdown
-from seewhy.report.verdict import cell_words, title_of
-from seewhy.report.words import counted, number
-from seewhy.study.comparison import Cell
+from seewhy.draw import Dot, curves_svg, fit, intervals_svg
+from seewhy.errors import SeewhyError
+from seewhy.methods import Explanation, method_info
+from seewhy.methods.pictures import explanation_tile
+from seewhy.metrics import Metric
+from seewhy.report.page import Picture, embed, embed_photo, render
+from seewhy.report.verdict import cell_words, study_verdict, title_of
+from seewhy.report.words import alternative, counted, number
+from seewhy.study.score import CHANCE, Scored
+from seewhy.study.statistics import LEVEL
 from seewhy.study.summary import (
-    CHANCE,
-    LEVEL,
     Mean,
     ModelScores,
     StudyResult,
+    map_agreement,
     metric_agreement,
     metric_concordance,
     pairwise,
     photo_concordance,
 )
 
-PAGE, MARKDOWN, LATEX = "report.html", "tables.md", "tables.tex"
+if TYPE_CHECKING:
+    import polars as pl
+
+MAP = 360  # pixels of a picture
+DRAWN = 12  # photos with maps; tables count all
+SHOWN = 300  # photos with scores; a page of more would be slow to open
+THUMBNAIL = 120
+CHARTED = 3  # photos, from which on an interval is worth a chart
+CURVES = {"insertion-minus-deletion": ("Insertion", "Deletion")}
+ABOUT_CURVES = {
+    "Insertion": "of the pixels shown, most relevant first: the sooner a curve rises, the better",
+    "Deletion": "of the pixels hidden, most relevant first: the sooner a curve falls, the better",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table of scores; `rank` only where it is a method's."""
+
+    title: str
+    rank: float | None
+    cells: Sequence[tuple[str, bool | None]]
+    control: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """Metrics of one kind, and what every method scores; `ranked` where methods are put in order by any of them."""
+
+    family: str
+    metrics: Sequence[type[Metric]]
+    rows: Sequence[Row]
+    ranked: bool
 
 
 @dataclass(frozen=True)
@@ -40,57 +71,70 @@ class Family:
     """Metrics of one kind: a table for each model, a chart for each metric."""
 
     name: str
+    metrics: Sequence[type[Metric]]
     tables: Sequence[tuple[str, Table]]
-    charts: Sequence[tuple[MetricInfo, Markup]]
+    charts: Sequence[tuple[type[Metric], Markup]]
+
+    @property
+    def ranked(self) -> bool:
+        """Whether methods are put in order by any of the metrics."""
+        return any(metric.ranked for metric in self.metrics)
+
+    @property
+    def located(self) -> bool:
+        """Whether any of the metrics needs to know where the object is."""
+        return any("mask" in metric.needs for metric in self.metrics)
 
 
-class Failed(NamedTuple):
-    """What could not be explained, and why."""
+class Scores(NamedTuple):
+    """One explanation: why what, and its score by each metric, in words."""
 
-    source: str
-    error: str
-
-
-def write_study_report(folder: Path, result: StudyResult) -> Path:
-    """Write `report.html`, `tables.md` and `tables.tex` to `folder`; returns the path of the first."""
-    tables = grids(result.scores, result.means)
-    page = write_page(folder / PAGE, "study.html", **_fields(result))
-    (folder / MARKDOWN).write_text(markdown(tables), "utf-8", errors="replace", newline="\n")
-    (folder / LATEX).write_text(latex(tables), "utf-8", errors="replace", newline="\n")
-    return page
+    model: str
+    method: str
+    why: str
+    values: Sequence[str]
 
 
-def _fields(result: StudyResult) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Photo:
+    """One photo; without its picture where it cannot be opened any more."""
+
+    name: str
+    picture: Picture | None
+    rows: Sequence[Scores]
+
+
+def study_page(result: StudyResult) -> str:
+    """The page."""
     plan = result.plan
-    photos = photos_of(result, result.metrics)
-    return {
-        "title": f"A study of {counted(len(plan.images), 'photo')}",
-        "lead": study_verdict(result),
-        "families": families(result),
-        "tested": bool(result.beats_chance),
-        "untested": CHANCE in result.plan.methods and not result.beats_chance,
-        "cells": _cells(result),
-        "masked": len(plan.masks),
-        "agreements": list(_agreements(result)),
-        "differences": list(_differences(result)),
-        "titles": [metric.title for metric in result.metrics],
-        "photos": photos,
-        "unshown": result.table["image"].n_unique() - len(photos),
-        "failures": _failures(result),
-        "facts": _facts(result),
-        "count": len(plan.images),
-    }
-
-
-def _failures(result: StudyResult) -> list[Failed]:
-    """What failed in the same way on the same photo, told once."""
-    counts = Counter((each.unit.image, each.failure.message) for each in result.failures if each.failure)
-    return [Failed(f"{image}, {counted(count, 'explanation')}", message) for (image, message), count in counts.items()]
-
-
-def study_verdict(result: StudyResult) -> str:
-    """One sentence on each model."""
-    return " ".join(_verdict(result, each) for each in result.scores)
+    photos, count = photos_of(result), result.table["image"].n_unique()
+    mapped = [scored for scored in result.explained.values() if scored.explanations]
+    by_maps = [len(maps) for each in result.scores for row in each.chance.values() for maps in row.values()]
+    return render(
+        "study.html",
+        title="Which explanation to believe" if mapped else f"A study of {counted(len(plan.images), 'photo')}",
+        lead=study_verdict(result),
+        asked=f"{counted(count, 'photo')}, {', '.join(plan.models)}",
+        maps=[_maps(scored, _best_first(result.scores[0])) for scored in mapped[:DRAWN]],
+        unmapped=max(len(mapped) - DRAWN, 0),
+        families=families(result),
+        random_maps=max(by_maps, default=0),
+        tested=bool(result.beats_chance) and not by_maps,
+        untested=CHANCE in plan.methods and not result.beats_chance,
+        several=count > 1,
+        cells=_cells(result),
+        masked=len(plan.masks),
+        curves=mean_curves(result),
+        alike=_map_agreement(mapped, result.scores[0]) if mapped else None,
+        agreements=list(_agreements(result)) if count > 1 else [],
+        differences=list(_differences(result)),
+        titles=[metric.title for metric in result.metrics],
+        photos=photos if count > 1 or not mapped else [],
+        unshown=count - len(photos),
+        failures=_failures(result),
+        facts=_facts(result),
+        count=len(plan.images),
+    )
 
 
 def families(result: StudyResult) -> list[Family]:
@@ -98,60 +142,111 @@ def families(result: StudyResult) -> list[Family]:
     return [_family(result, name) for name in dict.fromkeys(metric.family for metric in result.metrics)]
 
 
-def _verdict(result: StudyResult, scores: ModelScores) -> str:
-    """One sentence on a model."""
-    ranks, tests = result.ranks[scores.model], scores.tests
-    if len(ranks) < 2:
-        return f"For {scores.model} there are no two methods with scores of faithfulness to choose from."
-    best = next(iter(ranks))
-    known = [result.beats_chance.get((scores.model, metric.name, best)) for metric in tests]
-    chance = f" and beats chance in {known.count(True)} of them" if any(each is not None for each in known) else ""
-    return f"For {scores.model} {title_of(best)} ranks best over {counted(len(tests), 'test')} of faithfulness{chance}."
+def photos_of(result: StudyResult, only: str | None = None) -> list[Photo]:
+    """The first `SHOWN` photos that have scores, in the order of the folder; of one photo alone, that one."""
+    units = result.table.partition_by("model", "method", "image", as_dict=True) if result.table.height else {}
+    scored = {image for _, _, image in units}
+    shown = [name for name in result.plan.images if name in scored and only in {None, name}][:SHOWN]
+    return [
+        Photo(
+            name,
+            _thumbnail(result, name),
+            [
+                _scores(units[scores.model, method, name], result.metrics)
+                for scores in result.scores
+                for method in (*scores.rivals, *scores.controls)
+                if (scores.model, method, name) in units
+            ],
+        )
+        for name in shown
+    ]
 
 
-def _cells(result: StudyResult) -> str:
-    sizes = {settings["cells"] for settings in result.plan.metrics.values() if settings.get("cells")}
-    return "".join(f"Maps are compared as means of {size} × {size} cells, areas and pixels alike." for size in sizes)
+def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
+    """One chart for each part of a metric that has a curve to show, of the mean over photos: title, words, `<svg>`."""
+    charts: list[tuple[str, str, Markup]] = []
+    for metric in result.metrics:
+        for part, title in enumerate(CURVES.get(metric.name, ())):
+            if drawn := _mean_of_each(result, metric.name, part):
+                chart = curves_svg(drawn, across="of the pixels", up="probability")
+                charts.append((title, ABOUT_CURVES[title], Markup(chart)))  # noqa: S704 - curves_svg escapes names
+    return charts
+
+
+def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, np.ndarray]:
+    scores, found = result.scores[0], dict[str, np.ndarray]()
+    for method in (*_best_first(scores), *({CHANCE} & {*scores.controls})):
+        draws = [each for scored in result.explained.values() for each in scored.scores[metric].get(method, ())]
+        if curves := [each.curve[part] for each in draws if each.curve is not None]:
+            found[title_of(method)] = np.mean(curves, axis=0)
+    return found
+
+
+def _best_first(scores: ModelScores) -> tuple[str, ...]:
+    """The methods that are no controls."""
+    return scores.ordered[: len(scores.rivals)]
+
+
+def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
+    """One photo with what each method found in it, best first."""
+    one = next(iter(scored.explanations.values()))
+    photo, _ = embed_photo(one)
+    return {
+        "name": one.image.name,
+        "label": f"{one.target_label} ({one.probability:.1%})",
+        "photo": photo,
+        "pictures": [
+            (title_of(method), _drawn(scored.explanations[method]))
+            for method in methods
+            if method in scored.explanations
+        ],
+    }
+
+
+def _drawn(explanation: Explanation) -> Picture:
+    tile = explanation_tile(explanation)
+    return embed(fit(tile.picture, MAP), alternative(explanation, method_info(explanation.method)))
 
 
 def _family(result: StudyResult, name: str) -> Family:
     metrics = [metric for metric in result.metrics if metric.family == name]
-    charts = ((metric, _chart(result, metric)) for metric in metrics)
+    charts = [(metric, _chart(result, metric)) for metric in metrics]
     return Family(
         name,
+        metrics,
         [(each.model, _table(result, each, name, metrics)) for each in result.scores],
         [(metric, chart) for metric, chart in charts if chart],
     )
 
 
-def _table(result: StudyResult, scores: ModelScores, family: str, metrics: Sequence[MetricInfo]) -> Table:
-    ranks = result.ranks[scores.model]
-    order = sorted(scores.methods, key=lambda method: (method not in scores.rivals, ranks.get(method, 0.0)))
+def _table(result: StudyResult, scores: ModelScores, family: str, metrics: Sequence[type[Metric]]) -> Table:
+    ranked = any(metric.ranked for metric in metrics)
     rows = [
         Row(
             title_of(method),
-            ranks.get(method) if family == "faithfulness" else None,
+            scores.ranks.get(method) if ranked else None,
             [_cell(result, (scores.model, metric.name, method)) for metric in metrics],
-            control=method not in scores.rivals,
+            control=method in scores.controls,
         )
-        for method in order
+        for method in scores.ordered
     ]
-    return Table(family, metrics, rows)
+    return Table(family, metrics, rows, ranked)
 
 
 def _cell(result: StudyResult, key: tuple[str, str, str]) -> tuple[str, bool | None]:
-    mean, better = result.means.get(key), result.beats_chance.get(key)
-    return (cell_words(Cell(mean.value, mean.low, mean.high, better)), better) if mean else ("–", None)
+    mean = result.means.get(key)
+    return (cell_words(mean), result.beats_chance.get(key)) if mean else ("–", None)
 
 
-def _chart(result: StudyResult, metric: MetricInfo) -> Markup | None:
-    """Methods down, a colour for each model; none where nothing was scored."""
+def _chart(result: StudyResult, metric: type[Metric]) -> Markup | None:
+    """Methods down, a colour for each model; none of too few photos, or where nothing was scored."""
     models = [each.model for each in result.scores]
     rows = {
         title_of(method): [_dot(result.means.get((model, metric.name, method))) for model in models]
         for method in result.plan.methods
     }
-    if not any(dot for row in rows.values() for dot in row):
+    counts = [result.means[key].pictures for key in result.means if key[1] == metric.name]
+    if max(counts, default=0) < CHARTED:
         return None
     chart = intervals_svg(rows, models, across="higher is better" if metric.higher_is_better else "lower is better")
     return Markup(chart)  # noqa: S704 - intervals_svg escapes names
@@ -159,6 +254,11 @@ def _chart(result: StudyResult, metric: MetricInfo) -> Markup | None:
 
 def _dot(mean: Mean | None) -> Dot | None:
     return mean and Dot(mean.value, mean.low, mean.high)
+
+
+def _map_agreement(mapped: Sequence[Scored], scores: ModelScores) -> dict[str, Any]:
+    order = _best_first(scores)
+    return _matrix([title_of(method) for method in order], map_agreement(mapped, order))
 
 
 def _agreements(result: StudyResult) -> Iterator[dict[str, Any]]:
@@ -178,17 +278,20 @@ def _agreements(result: StudyResult) -> Iterator[dict[str, Any]]:
 
 
 def _differences(result: StudyResult) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """For each model the p-values of pairs of methods by metric."""
+    """For each model the p-values of pairs of methods by metric, where so many photos can tell any two apart."""
     for scores in result.scores:
+        pairs = len(scores.methods) * (len(scores.methods) - 1) / 2
+        photos = max((len(each) for each in scores.values.values()), default=0)
+        if 2 * 0.5**photos * pairs > LEVEL:
+            continue
         tested = [(metric.title, pairwise(scores, metric.name)) for metric in scores.metrics]
-        shown = [(title, _p_values(*pairs)) for title, pairs in tested if pairs]
-        if shown:
+        if shown := [(title, _p_values(*found)) for title, found in tested if found]:
             yield scores.model, shown
 
 
 def _matrix(titles: Sequence[str], values: np.ndarray) -> dict[str, Any]:
     """The larger, the stronger the colour."""
-    rows = [[(number(float(value), 2), max(float(value), 0.0)) for value in row] for row in values]
+    rows = [[(number(float(value), 2), round(max(float(value), 0.0), 2)) for value in row] for row in values]
     return {"titles": titles, "rows": rows}
 
 
@@ -203,6 +306,36 @@ def _p_values(methods: Sequence[str], values: np.ndarray) -> dict[str, Any]:
 
 def _p_words(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:
+    first = unit.row(0, named=True)
+    values = dict(unit.select("metric", "value").iter_rows())
+    why = f"{first['label']} ({first['probability']:.1%})"
+    known = (values.get(each.name) for each in metrics)
+    words = ["–" if value is None else number(value) for value in known]
+    return Scores(first["model"], title_of(first["method"]), why, words)
+
+
+def _thumbnail(result: StudyResult, name: str) -> Picture | None:
+    try:
+        return embed(fit(result.picture(name).pixels, THUMBNAIL), f"The photo {name}")
+    except (SeewhyError, KeyError):
+        return None
+
+
+def _failures(result: StudyResult) -> list[dict[str, str]]:
+    """What failed in the same way on the same photo, told once."""
+    counts = Counter((each.unit.image, each.failure.message) for each in result.failures if each.failure)
+    return [
+        {"source": f"{image}, {counted(count, 'explanation')}", "error": message}
+        for (image, message), count in counts.items()
+    ]
+
+
+def _cells(result: StudyResult) -> str:
+    sizes = {settings["cells"] for settings in result.plan.metrics.values() if settings.get("cells")}
+    return "".join(f"Maps are compared as means of {size} × {size} cells, areas and pixels alike." for size in sizes)
 
 
 def _facts(result: StudyResult) -> dict[str, str]:

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from seewhy.metrics import MetricInfo
+from seewhy.metrics import Metric
 from seewhy.report.verdict import title_of
-from seewhy.study.summary import Mean, ModelScores
+from seewhy.study.summary import Mean, ModelScores, is_control
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method
-LOCALISATION = "localisation"
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
 LATEX_SPECIAL = {
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
@@ -48,8 +47,8 @@ class Grid:
 
 def grids(scores: Sequence[ModelScores], means: Means) -> list[Grid]:
     """A table for each method, one of localisation for all."""
-    metrics = [metric for metric in scores[0].metrics if metric.family != LOCALISATION]
-    located = [metric for metric in scores[0].metrics if metric.family == LOCALISATION]
+    metrics = [metric for metric in scores[0].metrics if "mask" not in metric.needs]
+    located = [metric for metric in scores[0].metrics if "mask" in metric.needs]
     found = [_of_method(method, metrics, scores, means) for method in scores[0].methods] if metrics else []
     return [*found, *([_of_localisation(located, scores, means)] if located else [])]
 
@@ -64,14 +63,14 @@ def latex(tables: Sequence[Grid]) -> str:
     return "\n".join(line for table in tables for line in _latex(table))
 
 
-def _of_method(method: str, metrics: Sequence[MetricInfo], scores: Sequence[ModelScores], means: Means) -> Grid:
+def _of_method(method: str, metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means) -> Grid:
     columns = [_entries(metric, method, scores, means) for metric in metrics]
     rows = zip(((each.model,) for each in scores), zip(*columns, strict=True), strict=True)
     heads = ((_heading(metric), metric.higher_is_better) for metric in metrics)
     return Grid(title_of(method), ("Model",), tuple(heads), tuple(rows))
 
 
-def _of_localisation(metrics: Sequence[MetricInfo], scores: Sequence[ModelScores], means: Means) -> Grid:
+def _of_localisation(metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means) -> Grid:
     rows = tuple(
         ((title_of(method), _heading(metric)), _entries(metric, method, scores, means))
         for method in scores[0].methods
@@ -80,27 +79,24 @@ def _of_localisation(metrics: Sequence[MetricInfo], scores: Sequence[ModelScores
     return Grid("Localisation", ("Method", "Metric"), tuple((each.model, None) for each in scores), rows)
 
 
-def _heading(metric: MetricInfo) -> str:
+def _heading(metric: type[Metric]) -> str:
     return metric.title + (" (%)" if _is_share(metric) else "")
 
 
-def _is_share(metric: MetricInfo) -> bool:
+def _is_share(metric: type[Metric]) -> bool:
     return max(map(abs, metric.bounds)) <= 1
 
 
-def _entries(metric: MetricInfo, method: str, scores: Sequence[ModelScores], means: Means) -> tuple[Entry, ...]:
+def _entries(metric: type[Metric], method: str, scores: Sequence[ModelScores], means: Means) -> tuple[Entry, ...]:
     """One entry for each model, the best of several marked."""
     found = [means.get((each.model, metric.name, method)) for each in scores]
     known = [mean.value for mean in found if mean]
-    best = (
-        (max if metric.higher_is_better else min)(known)
-        if len(known) > 1 and not method.startswith("control:")
-        else None
-    )
+    compared = len(known) > 1 and not is_control(method)
+    best = (max if metric.higher_is_better else min)(known) if compared else None
     return tuple(_entry(metric, mean, best) if mean else Entry() for mean in found)
 
 
-def _entry(metric: MetricInfo, mean: Mean, best: float | None) -> Entry:
+def _entry(metric: type[Metric], mean: Mean, best: float | None) -> Entry:
     scale = 100 if _is_share(metric) else 1
     value, half = scale * mean.value, scale * (mean.high - mean.low) / 2
     return Entry(f"{value:z.2f}", f"{half:.2f}", mean.value == best)

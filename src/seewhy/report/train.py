@@ -7,7 +7,6 @@ from shlex import quote
 
 from markupsafe import Markup
 
-from seewhy.core.outcome import Outcome
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
@@ -42,7 +41,7 @@ def train_page(training: Training) -> str:
         notes=parts.notes,
         samples=[(name, _samples(parts.train, name)) for name in parts.classes[:SAMPLED_CLASSES]],
         recipe=_recipe(training.backbone, recipe),
-        failures=[Outcome(path, error=error) for path, error in training.failures],
+        failures=training.failures,
         folder=quote(str(training.parts.folder)),
         model=quote(training.model),
         chosen=recipe.patience is not None,

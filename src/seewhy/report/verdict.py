@@ -1,61 +1,67 @@
-"""What a comparison says, in people's words."""
+"""What scores say, in people's words."""
 
 from __future__ import annotations
 
 from seewhy.methods import method_info
-from seewhy.metrics import CONTROLS
 from seewhy.report.words import counted, listed, number
-from seewhy.study.comparison import Cell, Comparison
+from seewhy.study.summary import Mean, ModelScores, StudyResult, beats_chance, no_better_than_chance
+
+PRECISION = 5e-4
 
 
 def title_of(method: str) -> str:
-    """A method's or a control's title."""
-    if method.startswith("control:"):
-        return CONTROLS[method.removeprefix("control:")]().info.title
+    """The title of a method or control."""
     return method_info(method).title
 
 
-def verdict(comparison: Comparison) -> str:
-    """In a sentence or two which method to believe, and why; which are no better than chance."""
-    if not comparison.trials:
+def study_verdict(result: StudyResult) -> str:
+    """A verdict on each model, by its name where there are several."""
+    if len(result.scores) == 1:
+        return verdict(result.scores[0])
+    return " ".join(f"{each.model}: {verdict(each)}" for each in result.scores)
+
+
+def verdict(scores: ModelScores) -> str:
+    """In a sentence or two which method to believe for a model, and why; which are no better than chance."""
+    tests, best = len(scores.tests), scores.best
+    if not any(scores.values.values()):
         return "None of the pictures could be explained, so there is nothing to compare."
-    tests = len(comparison.ranked_by)
-    hopeless = [each for each in comparison.no_better_than_chance if each in comparison.methods]
-    best = comparison.best
-    if best is None:
+    if not tests:
         return "None of these metrics asks whether a map is true to the network, so none of the methods is put first."
+    if best is None or len(scores.rivals) < 2:
+        return "There are no two methods with scores of faithfulness to choose from."
+    unscored = [each for each in scores.rivals if not any(scores.of(metric.name, each) for metric in scores.tests)]
+    hopeless = [each for each in no_better_than_chance(scores) if each in scores.rivals and each not in unscored]
     if best in hopeless:
         return (
             f"None can be recommended: even {title_of(best)}, which ranks first in {counted(tests, 'test')} of "
             "faithfulness, scores no better than maps drawn by chance."
         )
     words = (
-        f"Believe {title_of(best)} first: of {counted(len(comparison.methods), 'method')} it ranks best over "
-        f"{counted(tests, 'test')} of faithfulness{_against_chance(comparison, best)}."
+        f"Believe {title_of(best)} first: of {counted(len(scores.rivals), 'method')} it ranks best over "
+        f"{counted(tests, 'test')} of faithfulness{_against_chance(scores, best)}."
     )
     if hopeless:
         names = listed([title_of(each) for each in hopeless])
         where = "here" if tests == 1 else "over all tests together"
         words += f" {names} {'does' if len(hopeless) == 1 else 'do'} no better than chance {where}."
+    if unscored:
+        words += f" {listed([title_of(each) for each in unscored])} got no score, and so the last rank."
     return words
 
 
-def cell_words(cell: Cell) -> str:
+def cell_words(mean: Mean) -> str:
     """A score, with its interval where it is one."""
-    if cell.high - cell.low < PRECISION:
-        return number(cell.value)
-    return f"{number(cell.value)} ({number(cell.low)} to {number(cell.high)})"
+    if mean.high - mean.low < PRECISION:
+        return number(mean.value)
+    return f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
 
 
-PRECISION = 5e-4
-
-
-def _against_chance(comparison: Comparison, method: str) -> str:
-    cells = [comparison.cell(metric, method) for metric in comparison.ranked_by]
-    known = [cell.beats_chance for cell in cells if cell and cell.beats_chance is not None]
-    if not known:
+def _against_chance(scores: ModelScores, method: str) -> str:
+    known = [beats_chance(scores, metric).get(method) for metric in scores.tests]
+    if not any(each is not None for each in known):
         return "; what chance would get is unknown"
-    return f" and beats maps drawn by chance in {_of(sum(known), len(cells))}"
+    return f" and beats maps drawn by chance in {_of(known.count(True), len(known))}"
 
 
 def _of(some: int, all_: int) -> str:

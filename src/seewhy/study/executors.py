@@ -1,15 +1,21 @@
-"""Units dealt to workers that may die; `local` and `ray` say what a worker is."""
+"""Units dealt to workers that may die: local workers are processes of this machine; `ray` has those of a cluster."""
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import replace
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing import connection, get_context
+from multiprocessing.process import BaseProcess
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from seewhy.errors import SeewhyError
-from seewhy.study.plan import Unit
-from seewhy.study.work import Failure, Result, Work
+from seewhy.study.plan import Failure, Result, Row, Unit, Work, canonical
 
 ATTEMPTS = 3  # workers that a unit may cost, and that may die one after another before they are ready
 LOST = "WorkerLost"
@@ -18,7 +24,7 @@ LOST = "WorkerLost"
 class Executor(Protocol):
     """Does units on several workers at once."""
 
-    def run(self, units: Sequence[Unit], work: Work[Any], threads: int) -> Generator[Result]:
+    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
         """The result of every unit, as they get done, by workers of `threads` each; closing it ends the workers.
 
         Raises:
@@ -49,22 +55,19 @@ class Worker(Protocol):
         ...
 
 
-W = TypeVar("W", bound=Worker)
-
-
-class Crew(Protocol[W]):
+class Crew(Protocol):
     """Where workers come from."""
 
-    def hire(self) -> W:
+    def hire(self) -> Worker:
         """A new worker, who is still getting ready."""
         ...
 
-    def first(self, busy: Sequence[W]) -> W:
+    def first(self, busy: Sequence[Any]) -> Worker:
         """Wait until one of them is ready, done or dead."""
         ...
 
 
-def deal(units: Sequence[Unit], crew: Crew[W], workers: int) -> Generator[Result]:
+def deal(units: Sequence[Unit], crew: Crew, workers: int) -> Generator[Result]:
     """Give units to at most so many workers; whoever dies is replaced, and its unit done again.
 
     A unit that costs `ATTEMPTS` workers is a failure called `LOST`. A worker waits until its result is taken.
@@ -89,12 +92,12 @@ class _Held(NamedTuple):
     attempt: int
 
 
-class _Table(Generic[W]):
-    def __init__(self, units: Sequence[Unit], crew: Crew[W]) -> None:
+class _Table:
+    def __init__(self, units: Sequence[Unit], crew: Crew) -> None:
         self._crew = crew
         self._waiting = deque(_Held(unit, 1) for unit in units)
-        self._busy: dict[W, _Held | None] = {}  # with None it is getting ready
-        self._idle: list[W] = []
+        self._busy: dict[Worker, _Held | None] = {}  # with None it is getting ready
+        self._idle: list[Worker] = []
         self._stillborn = 0
 
     @property
@@ -154,3 +157,109 @@ _LOST_FOR_GOOD = Failure(
     f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
     "give fewer workers or a smaller batch size, and run again",
 )
+
+
+Line: TypeAlias = "connection.Connection[Any, Any] | connection.PipeConnection[Any, Any]"
+
+
+@dataclass(frozen=True)
+class Local:
+    """Runs units in `workers` processes; a single one is a process too, since units may crash it."""
+
+    workers: int = 1
+
+    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
+        """See `Executor.run`."""
+        return deal(units, _Processes(work, threads), self.workers)
+
+
+class _Process:
+    def __init__(self, process: BaseProcess, line: Line) -> None:
+        self._process = process
+        self.line = line
+
+    def give(self, unit: Unit) -> None:
+        with suppress(OSError):  # it is dead; whoever takes from it will notice
+            self.line.send(unit)
+
+    def take(self) -> Result | Lost | None:
+        try:
+            return self.line.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            return Lost(f"exit code {self._process.exitcode}")
+
+    def dismiss(self) -> None:
+        self.line.close()
+        self._process.kill()
+        self._process.join()
+
+
+@dataclass(frozen=True)
+class _Processes:
+    work: Work
+    threads: int
+
+    def hire(self) -> _Process:
+        # Spawned, not forked: a forked copy of a process with threads, as torch has them, may hang.
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.work, self.threads), daemon=True)
+        process.start()
+        theirs.close()  # so that the line breaks when the worker dies
+        return _Process(process, ours)
+
+    def first(self, busy: Sequence[_Process]) -> _Process:
+        ready = connection.wait([worker.line for worker in busy])
+        return next(worker for worker in busy if worker.line in ready)
+
+
+def _serve(line: Line, work: Work, threads: int) -> None:
+    """Do units until the line breaks, which it does when the parent ends, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, and it decides
+    bench = Bench(work, threads)
+    with suppress(EOFError, OSError):
+        line.send(None)
+        while True:
+            line.send(bench.do(line.recv()))
+
+
+class Bench:
+    """Where a worker does its units, one after another, with the model at hand."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        self._work = work
+        self._threads = threads
+        self._prepared: tuple[str, Any] | None = None
+
+    def do(self, unit: Unit) -> Result:
+        """The rows of a unit, or why there are none; no exception gets out."""
+        started = perf_counter()
+        try:
+            rows, failure = self._rows(unit), None
+        except Exception as error:  # noqa: BLE001 - whatever fails, the study goes on
+            rows, failure = (), Failure(type(error).__name__, _writable(str(error)))
+        return Result(unit, rows, failure, perf_counter() - started)
+
+    def _rows(self, unit: Unit) -> tuple[Row, ...]:
+        if self._prepared is None or self._prepared[0] != unit.model:
+            self._prepared = None  # two models at once may be more than the memory holds
+            self._prepared = (unit.model, self._work.prepare(unit.model))
+            _limit_threads(self._threads)
+        rows = self._work.score(self._prepared[1], unit)
+        # There and back through JSON: what cannot be written down fails here, by itself.
+        return tuple(json.loads(canonical([dict(row) for row in rows]).encode()))
+
+
+def _writable(text: str) -> str:
+    """The same, but for the halves of letters that file names may hold and no file can."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _limit_threads(threads: int) -> None:
+    """Have every library that is loaded compute with so many: for speed among workers, and for equal last bits."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)

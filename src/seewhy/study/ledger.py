@@ -1,16 +1,24 @@
-"""What a study has finished, kept so that no end of the process can hurt it."""
+"""A study run to its end from wherever it stands: what is finished is kept whatever ends the process."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from seewhy.core.files import write_whole
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.study.plan import Plan, Unit, canonical, difference
-from seewhy.study.work import Failure, Result
+from seewhy.study.executors import Executor
+from seewhy.study.plan import Failure, Plan, Result, Unit, Work, canonical, difference
+
+if TYPE_CHECKING:
+    import polars as pl
+
 
 LEDGER = "ledger.sqlite"
 
@@ -141,3 +149,72 @@ def _failures_named(path: Path) -> Generator[None]:
 
 def _damaged(path: Path, reason: str) -> UsageError:
     return UsageError(f"{path} is damaged ({reason}); delete it to begin the study anew, or restore a copy")
+
+
+RESULTS, FAILURES = "results.parquet", "failures.jsonl"
+
+
+def table(results: Iterable[Result]) -> pl.DataFrame:
+    """One line for each row of each result, in their order; a column that a row lacks is null there."""
+    import polars as pl
+
+    rows = [{**result.unit._asdict(), **row} for result in results for row in result.rows]
+    names = dict.fromkeys(Unit._fields) | dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(Unit._fields, pl.String), strict=False)
+
+
+def failure_lines(results: Iterable[Result]) -> str:
+    """One JSON object a line for each failure, in their order."""
+    failed: list[dict[str, Any]] = [
+        {**result.unit._asdict(), **result.failure._asdict()} for result in results if result.failure
+    ]
+    return "".join(canonical(each) + "\n" for each in failed)
+
+
+def write(results: Sequence[Result], out: Path) -> None:
+    """Write `RESULTS` and `FAILURES`, each whole or not at all."""
+    buffer = BytesIO()
+    table(results).write_parquet(buffer)
+    write_whole(out / RESULTS, buffer.getvalue())
+    write_whole(out / FAILURES, failure_lines(results).encode())
+
+
+def read(out: Path) -> pl.DataFrame:
+    """The table that `write` left in `out`."""
+    import polars as pl
+
+    return pl.read_parquet(out / RESULTS)
+
+
+def run(plan: Plan, work: Work, executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:
+    """Do every unit of `plan` that `out` does not hold yet, then write `results.parquet` and `failures.jsonl` there.
+
+    However an earlier run ended, this one takes up where it stood; only units that were being done, and those that
+    failed, are done again.
+    The files depend on plan and work alone: not on workers, interruptions or time.
+
+    Returns:
+        The units that failed.
+
+    Raises:
+        UsageError: `out` is in use, holds another study or is damaged.
+        Cancelled: raised by `progress`; what is finished stays finished.
+    """
+    with open_ledger(out, plan) as ledger:
+        _do_missing(plan, work, executor, ledger, progress)
+        results = list(ledger.results())
+        write(results, out)
+    return [result for result in results if result.failure]
+
+
+def _do_missing(plan: Plan, work: Work, executor: Executor, ledger: Ledger, progress: Progress) -> None:
+    units, finished = plan.units, ledger.finished()
+    missing = [unit for unit in units if unit not in finished]
+    progress(len(finished), len(units), "units")
+    if not missing:
+        return
+    with closing(executor.run(missing, work, plan.threads)) as results:
+        for done, result in enumerate(results, start=len(finished) + 1):
+            ledger.record(result)
+            progress(done, len(units), "units")

@@ -1,13 +1,13 @@
-"""What a study is going to do, in full and before it begins."""
+"""What a study is going to do, in full and before it begins; what is done to units, and what becomes of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 _LISTED = 3  # names shown of many
 _DIGEST = 64  # letters of a SHA-256, which tell people nothing
@@ -62,6 +62,41 @@ class Plan:
     def sha256(self) -> str:
         """Hash of the configuration."""
         return sha256(self.configuration.encode()).hexdigest()
+
+
+Row: TypeAlias = Mapping[str, str | float | int | bool | None]
+
+
+class Failure(NamedTuple):
+    """Why there are no rows: the name of the exception and what it says."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished unit: its rows, or the failure in their place; `seconds` of the last of `attempts`."""
+
+    unit: Unit
+    rows: tuple[Row, ...] = ()
+    failure: Failure | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """Two functions that travel to the workers by pickle: functions of a module, or partials of them.
+
+    Attributes:
+        prepare: makes of a model's name whatever `score` needs of it; called once for each model in a row.
+        score: makes the rows of one unit, all with the same names: plain values, no NaN. Its randomness is seeded
+            anew for each unit, so that neither order nor worker matters.
+    """
+
+    prepare: Callable[[str], Any]
+    score: Callable[[Any, Unit], Sequence[Row]]
 
 
 def canonical(value: Any) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seewhy.errors import UsageError
-from seewhy.study.executors import Lost, deal
-from seewhy.study.plan import Unit
-from seewhy.study.work import Bench, Result, Work
+from seewhy.study.executors import Bench, Lost, deal
+from seewhy.study.plan import Result, Unit, Work
 
 OBJECT_STORE = 100 << 20  # bytes; units and rows are small
 CONNECT_SECONDS = 5
@@ -34,7 +33,7 @@ class Ray:
     workers: int = 1
     address: str | None = None
 
-    def run(self, units: Sequence[Unit], work: Work[Any], threads: int) -> Generator[Result]:
+    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
         """See `Executor.run`."""
         with _cluster(self.address, self.workers * threads) as ray:
             yield from deal(units, _Crew(ray, work, threads), self.workers)
@@ -59,7 +58,7 @@ class _Actor:
         self._ray.kill(self._actor)
 
 
-class _Remote(Bench[Any]):
+class _Remote(Bench):
     def ready(self) -> None:
         """Answers as soon as the worker exists."""
 
@@ -67,7 +66,7 @@ class _Remote(Bench[Any]):
 @dataclass(frozen=True)
 class _Crew:
     ray: Any
-    work: Work[Any]
+    work: Work
     threads: int
 
     def hire(self) -> _Actor:

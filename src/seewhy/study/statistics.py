@@ -17,6 +17,7 @@ from seewhy.errors import UsageError
 Array: TypeAlias = NDArray[np.float64]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 
+LEVEL = 0.05  # of a test
 DRAWS = 10_000
 BLOCK = 1 << 22  # numbers held at once
 
@@ -82,11 +83,10 @@ def pairwise_wilcoxon(scores: ArrayLike) -> Array:
     return result
 
 
-def against_control(scores: ArrayLike, control: ArrayLike, *, higher_is_better: bool) -> Array:
-    """p-values `(m,)` that each column is no better than the control `(n,)`, after Holm's correction."""
-    table = _table(scores)
-    better: Alternative = "greater" if higher_is_better else "less"
-    return holm([wilcoxon(column, control, better) for column in table.T])
+def stands_out(worths: ArrayLike) -> bool:
+    """Whether at most one in twenty of them, itself counted, is worth as much as the first."""
+    found = np.asarray(worths, float)
+    return bool((found >= found[0]).mean() <= LEVEL)
 
 
 def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> Array:

@@ -1,23 +1,32 @@
-"""What the table of a study says: means with intervals, ranks, tests against chance, and who agrees with whom.
+"""What a table of scores says: means with intervals, ranks, who beats chance, and who agrees with whom.
 
-Pure functions of a model's scores. Where methods or metrics are held against each other, only pictures count on which
-all of them have a score.
+Pure functions of one model's scores, the same for two photos and for thousands. Whether a method beats chance is told
+by its place among maps drawn by chance where their scores are at hand, as they are for few photos, and else by a
+paired test against the random control over the photos.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.images import Folder
-from seewhy.metrics import MetricInfo, metric_info
-from seewhy.study.plan import Plan
+from seewhy.core.outcome import Outcome
+from seewhy.errors import SeewhyError
+from seewhy.images import Entry, Folder, Image
+from seewhy.methods import list_methods
+from seewhy.metrics import Metric, metric_info
+from seewhy.metrics.maps import cell_means, spearman
+from seewhy.study.plan import Plan, Result, Row
+from seewhy.study.score import CELLS, CHANCE, Scored
 from seewhy.study.statistics import (
+    LEVEL,
     Array,
     bootstrap_interval,
     holm,
@@ -25,19 +34,23 @@ from seewhy.study.statistics import (
     mean_ranks,
     pairwise_wilcoxon,
     rank_agreement,
+    stands_out,
     wilcoxon,
 )
-from seewhy.study.work import Result
 
 if TYPE_CHECKING:
     import polars as pl
 
-CHANCE = "control:random"
-LEVEL = 0.05
+WORST = -1e300  # of a score that there is not
+
+
+def is_control(method: str) -> bool:
+    """Whether the method of this name knows nothing of the network; one that is not installed any more is a method."""
+    return method in {control.name for control in list_methods("control")}
 
 
 class Mean(NamedTuple):
-    """The mean over so many `pictures`, and the bounds of its 95 % interval."""
+    """The mean over so many `pictures`, and the bounds of its 95 % interval; of one picture, of its draws."""
 
     value: float
     low: float
@@ -52,23 +65,53 @@ UNDEFINED = {**dict.fromkeys(Mean._fields), "pictures": 0}
 class ModelScores:
     """One model's scores by (metric, method) and picture; those that are not defined are missing.
 
-    `methods` has controls, too.
+    Attributes:
+        model: its name.
+        methods: methods and controls.
+        metrics: what scored every map.
+        values: the mean over the draws of each score.
+        draws: the draws of stochastic metrics, first the one that random maps faced, too.
+        chance: what maps drawn by chance score, by metric and picture.
+        seed: of the bootstrap.
     """
 
     model: str
     methods: tuple[str, ...]
-    metrics: tuple[MetricInfo, ...]
+    metrics: tuple[type[Metric], ...]
     values: Mapping[tuple[str, str], Mapping[str, float]]
+    draws: Mapping[tuple[str, str], Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    chance: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    seed: int = 0
 
-    @property
+    @cached_property
     def rivals(self) -> tuple[str, ...]:
         """The methods that are no controls."""
-        return tuple(method for method in self.methods if not method.startswith("control:"))
+        return tuple(method for method in self.methods if not is_control(method))
 
     @property
-    def tests(self) -> tuple[MetricInfo, ...]:
-        """The metrics of faithfulness, which ranks are made of."""
-        return tuple(metric for metric in self.metrics if metric.family == "faithfulness")
+    def controls(self) -> tuple[str, ...]:
+        """The methods that are controls."""
+        return tuple(method for method in self.methods if method not in self.rivals)
+
+    @property
+    def tests(self) -> tuple[type[Metric], ...]:
+        """The metrics that methods are ranked by."""
+        return tuple(metric for metric in self.metrics if metric.ranked)
+
+    @cached_property
+    def ranks(self) -> dict[str, float]:
+        """See `mean_rank`."""
+        return mean_rank(self)
+
+    @property
+    def best(self) -> str | None:
+        """The method of the best mean rank; None where no metric ranks, or nothing has a score."""
+        return next(iter(self.ranks), None)
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """Methods best first, as they came where there are no ranks, then controls."""
+        return (*(self.ranks or self.rivals), *self.controls)
 
     def of(self, metric: str, method: str) -> Mapping[str, float]:
         """The scores by picture."""
@@ -82,24 +125,35 @@ class ModelScores:
         found = [[[cell[image] for cell in row] for row in cells] for image in shared]
         return np.array(found, float).reshape(len(shared), len(metrics), len(methods))
 
+    def worths(self, metric: type[Metric], methods: Sequence[str]) -> dict[str, list[float]]:
+        """By picture that has any score: of each method, more is better, a score that is missing is worst."""
+        columns = [self.of(metric.name, method) for method in methods]
+        sign = 1 if metric.higher_is_better else -1
+        known = sorted(set[str]().union(*columns))
+        return {image: [sign * each[image] if image in each else WORST for each in columns] for image in known}
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """A finished study: what was asked, a row for each unit and metric, what failed, and the pictures."""
+    """A finished study: what was asked, a row for each unit and metric, what failed, and the pictures.
+
+    `explained` holds maps by picture, where they are at hand; `folder` opens the pictures otherwise.
+    """
 
     plan: Plan
     table: pl.DataFrame
     failures: tuple[Result, ...]
-    folder: Folder
+    folder: Folder | None = None
+    explained: Mapping[str, Scored] = field(default_factory=dict)
 
     @cached_property
     def scores(self) -> list[ModelScores]:
         """The scores of each model."""
-        return scores_of(self.table, self.plan)
+        return scores_of(self.table.iter_rows(named=True), self.plan)
 
     @property
-    def metrics(self) -> tuple[MetricInfo, ...]:
-        """What scored every explanation."""
+    def metrics(self) -> tuple[type[Metric], ...]:
+        """What scored every map."""
         return tuple(map(metric_info, self.plan.metrics))
 
     @cached_property
@@ -109,12 +163,12 @@ class StudyResult:
             (each.model, metric.name, method): mean
             for each in self.scores
             for metric in each.metrics
-            for method, mean in means_of(each, metric.name, self.plan.seed).items()
+            for method, mean in means_of(each, metric.name).items()
         }
 
     @cached_property
     def beats_chance(self) -> dict[tuple[str, str, str], bool]:
-        """Whether each model, metric and method beats the random map, where that could be tested."""
+        """Whether each model, metric and method beats chance, where that could be told."""
         return {
             (each.model, metric.name, method): better
             for each in self.scores
@@ -125,75 +179,170 @@ class StudyResult:
     @cached_property
     def ranks(self) -> dict[str, dict[str, float]]:
         """The mean rank of each method that is no control, by model, best first."""
-        return {each.model: mean_rank(each) for each in self.scores}
+        return {each.model: each.ranks for each in self.scores}
+
+    @property
+    def problems(self) -> list[Outcome[Any]]:
+        """What failed, each reason once for a picture."""
+        told = {(each.unit.image, each.failure.message): each for each in self.failures if each.failure}
+        return [Outcome(image, error=SeewhyError(message)) for image, message in told]
+
+    def picture(self, name: str) -> Image:
+        """The picture of this name.
+
+        Raises:
+            BadImage: it cannot be opened any more.
+        """
+        if self.folder is None:
+            return self.explained[name].image
+        return self.folder.image(Entry(name))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each model, method and metric, as plain JSON values; without a score they are None."""
+        """A row for each model, method and metric, best first, as plain JSON values; without a score they are None."""
         return [
             {
-                "model": model,
+                "model": scores.model,
                 "method": method,
                 "metric": metric.name,
                 "family": metric.family,
                 "higher_is_better": metric.higher_is_better,
-                "mean_rank": ranks.get(method),
-                "beats_chance": self.beats_chance.get((model, metric.name, method)),
-                **(mean._asdict() if (mean := self.means.get((model, metric.name, method))) else UNDEFINED),
+                "mean_rank": scores.ranks.get(method),
+                "beats_chance": self.beats_chance.get((scores.model, metric.name, method)),
+                **(mean._asdict() if (mean := self.means.get((scores.model, metric.name, method))) else UNDEFINED),
             }
-            for model, ranks in self.ranks.items()
-            for method in self.plan.methods
-            for metric in self.metrics
+            for scores in self.scores
+            for method in scores.ordered
+            for metric in scores.metrics
         ]
 
 
-def scores_of(table: pl.DataFrame, plan: Plan) -> list[ModelScores]:
-    """The scores of each model of `plan` out of a study's table."""
-    values: defaultdict[str, defaultdict[tuple[str, str], dict[str, float]]]
-    values = defaultdict(lambda: defaultdict(dict))
-    for row in table.iter_rows(named=True):
+def scores_of(rows: Iterable[Row], plan: Plan) -> list[ModelScores]:
+    """The scores of each model of `plan` out of rows of a table."""
+    values: Any = defaultdict(lambda: defaultdict(dict))
+    draws: Any = defaultdict(lambda: defaultdict(dict))
+    chance: Any = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        model, metric, method, image = row["model"], row["metric"], row["method"], row["image"]
         if row["value"] is not None:
-            values[row["model"]][row["metric"], row["method"]][row["image"]] = row["value"]
+            values[model][metric, method][image] = row["value"]
+        if drawn := row.get("draws"):
+            draws[model][metric, method][image] = json.loads(str(drawn))
+        if random := row.get("chance"):
+            chance[model][metric][image] = json.loads(str(random))
     metrics = tuple(map(metric_info, plan.metrics))
-    return [ModelScores(model, tuple(plan.methods), metrics, values[model]) for model in plan.models]
+    return [
+        ModelScores(model, tuple(plan.methods), metrics, values[model], draws[model], chance[model], plan.seed)
+        for model in plan.models
+    ]
 
 
-def means_of(scores: ModelScores, metric: str, seed: int = 0) -> dict[str, Mean]:
-    """The mean of each method over pictures with its bootstrap interval; methods without any score are left out."""
+def means_of(scores: ModelScores, metric: str) -> dict[str, Mean]:
+    """The mean of each method over pictures with its bootstrap interval; methods without any score are left out.
+
+    The interval of a single picture is that of its draws.
+    """
     by_pictures: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for method in scores.methods:
         by_pictures[tuple(sorted(scores.of(metric, method)))].append(method)
     found: dict[str, Mean] = {}
     for pictures, methods in by_pictures.items():
-        if pictures:  # those scored on the same ones are drawn together, which is quicker
-            drawn = bootstrap_interval(scores.paired([metric], methods)[:, 0], np.random.default_rng(seed))
+        if len(pictures) == 1:
+            for method in methods:
+                value = scores.of(metric, method)[pictures[0]]
+                drawn = scores.draws.get((metric, method), {}).get(pictures[0], [value])
+                found[method] = Mean(value, min(drawn), max(drawn), 1)
+        elif pictures:  # those scored on the same ones are drawn together, which is quicker
+            drawn = bootstrap_interval(scores.paired([metric], methods)[:, 0], np.random.default_rng(scores.seed))
             for method, *bounds in zip(methods, *map(np.ndarray.tolist, drawn), strict=True):
                 found[method] = Mean(*bounds, pictures=len(pictures))
     return found
 
 
 def mean_rank(scores: ModelScores) -> dict[str, float]:
-    """The mean rank of each method that is no control, over pictures and metrics of faithfulness, best first."""
-    rows = [
-        scores.paired([metric.name], scores.rivals)[:, 0] * (1 if metric.higher_is_better else -1)
-        for metric in scores.tests
-    ]
-    if not scores.rivals or not sum(map(len, rows)):
+    """The mean rank of each method that is no control, over pictures and the metrics that rank, best first.
+
+    A score that is missing, since the method failed or the metric has no answer, is the last.
+    """
+    rows = [row for metric in scores.tests for row in scores.worths(metric, scores.rivals).values()]
+    if not rows:
         return {}
-    means = mean_ranks(np.concatenate(rows), higher_is_better=True)
+    means = mean_ranks(rows, higher_is_better=True)
     return dict(sorted(zip(scores.rivals, map(float, means), strict=True), key=lambda item: item[1]))
 
 
-def beats_chance(scores: ModelScores, metric: MetricInfo) -> dict[str, bool]:
-    """Whether each method beats the random map on the pictures where both have a score, at 5 % after Holm's correction.
+# --- Chance -------------------------------------------------------------------------------------------------------
 
-    By Wilcoxon's signed-rank test; methods that share too few pictures with the random map to tell are left out.
+
+def beats_chance(scores: ModelScores, metric: type[Metric]) -> dict[str, bool]:
+    """Whether each method beats chance by one metric; methods of which it cannot be told are left out.
+
+    Among random maps: whether at most one in twenty, itself counted, scores as well, by means over the same pictures.
+    Without their scores: by Wilcoxon's signed-rank test against the random control on the pictures where both have a
+    score, at 5 % after Holm's correction.
     """
-    others = [method for method in scores.methods if method != CHANCE]
-    pairs = {method: scores.paired([metric.name], [method, CHANCE])[:, 0] for method in others}
-    tested = {method: pair for method, pair in pairs.items() if 0.5 ** len(pair) * len(others) <= LEVEL}
-    better = "greater" if metric.higher_is_better else "less"
-    p_values = holm([wilcoxon(pair[:, 0], pair[:, 1], better) for pair in tested.values()])
+    if scores.chance.get(metric.name):
+        places = {method: among_random_maps(scores, metric, method) for method in scores.methods}
+        return {method: stands_out(worths) for method, worths in places.items() if worths is not None}
+    pairs = {
+        method: scores.paired([metric.name], [method, CHANCE])[:, 0] for method in scores.methods if method != CHANCE
+    }
+    sign = 1 if metric.higher_is_better else -1
+    return _tested({method: sign * pair for method, pair in pairs.items()})
+
+
+def no_better_than_chance(scores: ModelScores) -> list[str]:
+    """Methods and controls that chance does as well as, over all metrics that rank.
+
+    One question for all metrics: asked one by one, chance would pass one of many. It is about the mean rank, among
+    random maps or, over the pictures, against the random control.
+    """
+    if any(scores.chance.get(metric.name) for metric in scores.tests):
+        return [method for method in scores.methods if not _beats_random_maps(scores, method)]
+    rows = [scores.worths(metric, scores.methods) for metric in scores.tests]
+    if CHANCE not in scores.methods:
+        return []
+    ranks: dict[str, Array] = {
+        image: mean_ranks([each[image] for each in rows if image in each], higher_is_better=True)
+        for image in dict.fromkeys(image for each in rows for image in each)
+    }
+    place = scores.methods.index(CHANCE)
+    pairs = {
+        method: -np.array([[each[column], each[place]] for each in ranks.values()]).reshape(-1, 2)
+        for column, method in enumerate(scores.methods)
+        if column != place
+    }
+    return [method for method, better in _tested(pairs).items() if not better]
+
+
+def among_random_maps(scores: ModelScores, metric: type[Metric], method: str) -> Array | None:
+    """Its worth and that of random maps, `(1 + n,)`, means over the same pictures; None where nothing is known."""
+    # Another seed asks other questions, some of them easier: only the first draw is held against chance.
+    drawn = scores.draws.get((metric.name, method), {})
+    firsts = {image: drawn.get(image, [value])[0] for image, value in scores.of(metric.name, method).items()}
+    random = scores.chance.get(metric.name, {})
+    rows = [[value, *random[image]] for image, value in firsts.items() if random.get(image)]
+    if not rows:
+        return None
+    means = np.mean([row[: min(map(len, rows))] for row in rows], axis=0)
+    return means if metric.higher_is_better else -means
+
+
+def _beats_random_maps(scores: ModelScores, method: str) -> bool:
+    found = [among_random_maps(scores, metric, method) for metric in scores.tests]
+    rows = [worths for worths in found if worths is not None]
+    if not rows:
+        return False
+    return stands_out(-mean_ranks([row[: min(map(len, rows))] for row in rows], higher_is_better=True))
+
+
+def _tested(pairs: Mapping[str, Array]) -> dict[str, bool]:
+    """Whether the first of each pair `(pictures, 2)` is higher, of those that have the pictures to tell."""
+    tested = {method: pair for method, pair in pairs.items() if 0.5 ** len(pair) * len(pairs) <= LEVEL}
+    p_values = holm([wilcoxon(pair[:, 0], pair[:, 1], "greater") for pair in tested.values()])
     return {method: bool(p <= LEVEL) for method, p in zip(tested, p_values, strict=True)}
+
+
+# --- Who differs, who agrees --------------------------------------------------------------------------------------
 
 
 def pairwise(scores: ModelScores, metric: str) -> tuple[tuple[str, ...], Array] | None:
@@ -206,7 +355,7 @@ def pairwise(scores: ModelScores, metric: str) -> tuple[tuple[str, ...], Array] 
     return (methods, pairwise_wilcoxon(table)) if len(table) and len(methods) > 1 else None
 
 
-def metric_agreement(scores: ModelScores, metrics: Sequence[MetricInfo]) -> Array | None:
+def metric_agreement(scores: ModelScores, metrics: Sequence[type[Metric]]) -> Array | None:
     """Kendall's tau `(k, k)` between the orders in which metrics put the methods, mean over pictures."""
     table = scores.paired([metric.name for metric in metrics], scores.rivals)
     if not len(table) or len(scores.rivals) < 2:
@@ -215,7 +364,7 @@ def metric_agreement(scores: ModelScores, metrics: Sequence[MetricInfo]) -> Arra
     return np.mean([rank_agreement(picture, signs) for picture in table], axis=0)
 
 
-def metric_concordance(scores: ModelScores, metrics: Sequence[MetricInfo]) -> float | None:
+def metric_concordance(scores: ModelScores, metrics: Sequence[type[Metric]]) -> float | None:
     """Kendall's W: how far metrics agree on the order of the methods by their means; 1 fully, 0 not at all."""
     table = scores.paired([metric.name for metric in metrics], scores.rivals)
     if not len(table) or len(scores.rivals) < 2:
@@ -228,3 +377,18 @@ def photo_concordance(scores: ModelScores, metric: str) -> float | None:
     """Kendall's W: how far pictures agree on the order of the methods by one metric."""
     table = scores.paired([metric], scores.rivals)[:, 0]
     return kendall_w(table) if len(table) > 1 and len(scores.rivals) > 1 else None
+
+
+def map_agreement(pictures: Iterable[Scored], methods: Sequence[str]) -> Array:
+    """How alike the methods' maps are: Spearman `(m, m)` of their cells, mean over the pictures that have both."""
+    total, known = np.eye(len(methods)), np.eye(len(methods))
+    for scored in pictures:
+        cells = {
+            place: cell_means(scored.explanations[method].values, CELLS)
+            for place, method in enumerate(methods)
+            if method in scored.explanations
+        }
+        for i, j in combinations(cells, 2):
+            total[[i, j], [j, i]] += spearman(cells[i], cells[j])
+            known[[i, j], [j, i]] += 1
+    return total / np.maximum(known, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from seewhy.errors import UsageError
 from seewhy.images.folder import Folder
 
+PICTURES = "pictures.json"
 PARTS = {
     "train": {"train", "training"},
     "validation": {"val", "valid", "validation", "dev"},
@@ -68,6 +70,24 @@ def judged_part(path: Path, classes: Sequence[str] = ()) -> Folder:
     """
     own = _own_parts(path)
     return _chosen(_class_folder(own.get("test") or own.get("validation") or path), classes)
+
+
+def picture_rows(parts: Parts) -> list[dict[str, str]]:
+    """Every picture with its class, its part and the hash of its content, for `PICTURES` beside a trained model."""
+    return [
+        {"path": entry.path, "class": entry.label or "", "part": part, "sha256": folder.hashes[entry.path]}
+        for part, folder in parts.named.items()
+        for entry in folder.entries
+    ]
+
+
+def trained_rows(model: str | Path) -> list[dict[str, str]]:
+    """Of `picture_rows` those that `model`, a folder or `file:FOLDER`, has learned from; none where it is unknown."""
+    if isinstance(model, str) and not model.startswith("file:"):
+        return []
+    path = Path(str(model).removeprefix("file:")).expanduser() / PICTURES
+    rows: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    return [row for row in rows if row["part"] == "train"]
 
 
 def _own_parts(path: Path) -> dict[str, Path]:

@@ -75,7 +75,11 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def find_recipe(name: str, **settings: Any) -> Recipe:
-    """The recipe called `name` with these settings changed; None leaves one as it is."""
+    """The recipe called `name` with these settings changed; None leaves one as it is.
+
+    Raises:
+        UnknownName: there is no such recipe.
+    """
     if name not in RECIPES:
         raise UnknownName(f"there is no recipe '{name}'; write one of {', '.join(RECIPES)}")
     return replace(RECIPES[name], **{key: value for key, value in settings.items() if value is not None})

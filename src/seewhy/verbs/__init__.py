@@ -1,19 +1,9 @@
 """One function per verb: what the command line, the app and Python all call."""
 
+from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
 from seewhy.verbs.best import BEST, best_method
-from seewhy.verbs.cases import (
-    Cases,
-    CounterfactualsResult,
-    TwinsResult,
-    ask_each,
-    build_cases,
-    classifier_of_cases,
-    find_counterfactuals,
-    find_twins,
-    open_cases,
-)
-from seewhy.verbs.compare import Contest, compare
-from seewhy.verbs.comparing import comparison_rows, open_each, save_comparison, view_masks
+from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
+from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
@@ -23,15 +13,14 @@ from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, ex
 from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
 from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
-from seewhy.verbs.studies import find_studies, open_study
-from seewhy.verbs.study import STUDY_METHODS, study
+from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
 from seewhy.verbs.train import TrainResult, train
 
 __all__ = [
     "BEST",
     "STUDY_METHODS",
     "Cases",
-    "Contest",
+    "Comparison",
     "CounterfactualsResult",
     "EvaluateResult",
     "ExplanationWriter",
@@ -42,6 +31,7 @@ __all__ = [
     "PrototypeTraining",
     "Request",
     "Result",
+    "Study",
     "TrainResult",
     "TwinsResult",
     "ask_each",
@@ -49,7 +39,6 @@ __all__ = [
     "build_cases",
     "classifier_of_cases",
     "compare",
-    "comparison_rows",
     "evaluate",
     "explain",
     "explain_each",
@@ -60,14 +49,11 @@ __all__ = [
     "find_studies",
     "find_twins",
     "open_cases",
-    "open_each",
     "open_study",
     "predict_each",
-    "save_comparison",
     "save_explanations",
     "study",
     "train",
     "train_prototypes_on",
-    "view_masks",
     "write_explanations",
 ]

@@ -9,7 +9,7 @@ import torch
 
 from seewhy.images import Image, Mask
 from seewhy.methods import Explanation
-from seewhy.metrics import Score, Subject
+from seewhy.metrics import Context, Score
 from seewhy.metrics.localisation import EnergyInMask, IoUTopArea, PointingGame
 from seewhy.models import Classifier
 
@@ -77,9 +77,9 @@ def agreement(
         seed: Of all randomness.
     """
     seen = classifier.preprocessing.mask(mask)
-    subject, share = Subject(classifier, image, seen), float(seen.mean())
+    context, share = Context(classifier, image, seen), float(seen.mean())
     columns = [
-        metric(subject, explanations, generator=torch.Generator().manual_seed(seed))
+        metric(context, explanations, generator=torch.Generator().manual_seed(seed))
         for metric in (IoUTopArea(area=share), EnergyInMask(), PointingGame())
     ]
     rows = [MaskAgreement(*row) for row in zip(explanations, *columns, strict=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from seewhy.core.files import cache_folder
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
-from seewhy.methods import method_info
+from seewhy.images.opening import open_each
+from seewhy.methods import find_method, method_info
 from seewhy.models import Classifier
-from seewhy.verbs.compare import Contest, chosen_methods, compare
-from seewhy.verbs.comparing import open_each
+from seewhy.study.score import Scoring
+from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
 from seewhy.verbs.explain import DEFAULT_METHOD
 
 BEST = "best"
@@ -53,11 +53,11 @@ def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progres
     Raises:
         SeewhyError: none of the pictures could be explained; it is the first one's.
     """
-    contest = replace(Contest.of(classifier, metrics=METRICS), random_maps=0, redraws=1)
-    found = compare(classifier, images, contest, progress=progress)
-    if not found.trials:
-        raise found.failures[0].error or ExplainError("none of the pictures could be explained; try others")
-    return {"method": found.best, "images": len(found.trials), "ranks": found.ranks}
+    methods = {name: find_method(name) for name in chosen_methods(classifier)}
+    found = score_each(classifier, images, Scoring(methods, checked_metrics(METRICS, masked=False)), progress=progress)
+    if not found.explained:
+        raise next(iter(found.errors.values()), ExplainError("none of the pictures could be explained; try others"))
+    return {"method": found.best, "images": len(found.explained), "ranks": found.scores[0].ranks}
 
 
 def _file(classifier: Classifier) -> Path:

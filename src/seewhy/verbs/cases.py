@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image as Pillow
 
-from seewhy import cases
-from seewhy.cases.base import About, CaseBase, read_about
-from seewhy.cases.building import Built
+from seewhy.cases.base import About, read_about
+from seewhy.cases.building import Built, build
 from seewhy.cases.counterfactuals import Counterfactuals
-from seewhy.cases.embedders import Embedder, find_embedder
+from seewhy.cases.embedders import find_embedder
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Copy
-from seewhy.cases.twins import Twin, Twins, twins_beside
+from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.images import Folder, Image, open_image
@@ -26,14 +25,6 @@ from seewhy.report.cases import counterfactuals_page, twins_page
 from seewhy.verbs.result import PhotoResults
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Cases:
-    """A case base with what turns pictures into its vectors."""
-
-    base: CaseBase
-    embedder: Embedder
 
 
 def build_cases(
@@ -67,51 +58,13 @@ def build_cases(
     pictures = Folder.open(folder)
     embedder = find_embedder(embedding, classifier, device)
     about = About.of(pictures.root, embedder, model, Path(weights) if weights else None)
-    return cases.build(pictures, embedder, Path(out), about, progress)
+    return build(pictures, embedder, Path(out), about, progress)
 
 
 def classifier_of_cases(folder: str | Path) -> tuple[str, str | None]:
     """The model name and the weights by which the classifier of a case base can be loaded."""
     about = read_about(Path(folder))
     return about.model, about.weights
-
-
-def open_cases(folder: str | Path, classifier: Classifier, device: str = "auto") -> Cases:
-    """Open a case base for `classifier`.
-
-    Raises:
-        UsageError: there is none, or it was built with another classifier.
-    """
-    base = CaseBase.open(folder)
-    embedder = find_embedder(base.about.embedding, classifier, device)
-    base.about.check(base.folder, embedder)
-    return Cases(base, embedder)
-
-
-def find_twins(cases_: Cases, image: Image, top: int = 5, beside: Cases | None = None) -> Twins:
-    """The `top` cases most like `image` that are predicted alike; with a second base, its list and their agreement.
-
-    Raises:
-        UsageError: the base holds no other picture, or one that was changed since.
-        BadImage: a picture of the base is gone.
-    """
-    found = cases.find_twins(cases_.base, cases_.embedder, image, top)
-    if beside is None:
-        return found
-    second = twins_beside(found, cases_.base, cases_.embedder, beside.base, beside.embedder, image, top)
-    return replace(found, beside=second)
-
-
-def find_counterfactuals(
-    cases_: Cases, image: Image, target: str | int | None = None, *, seed: int = 0, progress: Progress = silent
-) -> Counterfactuals:
-    """What would have turned the decision about `image`, to the class `target` where one is given.
-
-    Raises:
-        UsageError: `target` is the class that it has already, or a picture of the base was changed since.
-        BadImage: a picture of the base is gone.
-    """
-    return cases.find_counterfactuals(cases_.base, cases_.embedder, image, target, seed=seed, progress=progress)
 
 
 def ask_each(

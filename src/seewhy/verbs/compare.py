@@ -1,25 +1,34 @@
-"""Compare: which of several explanations of the same pictures to believe."""
+"""Compare: which of several explanations of the same pictures to believe. It is a study of a few pictures in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
+from typing_extensions import override
 
-from seewhy.core.outcome import Outcome
+from seewhy.core.files import photo_folders, write_json
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import Cancelled, SeewhyError, UsageError
-from seewhy.images import Image
-from seewhy.methods import Explanation, Method, find_method, method_info, suitable_methods
-from seewhy.metrics import CONTROLS, Metric, Score, Subject, find_metric
-from seewhy.metrics.cells import reduced, sees_cells
-from seewhy.metrics.controls import RandomMap
+from seewhy.errors import SeewhyError, UsageError
+from seewhy.images import Image, Mask, match_masks, open_image, open_mask
+from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
+from seewhy.metrics import Metric, find_metric
 from seewhy.models import Classifier, Target
-from seewhy.study.comparison import Comparison, Trial
-from seewhy.verbs.explain import naming
+from seewhy.report.study import study_page
+from seewhy.report.verdict import study_verdict
+from seewhy.study.ledger import table
+from seewhy.study.plan import Failure, Result, Unit
+from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
+from seewhy.study.summary import StudyResult
+from seewhy.verbs.result import Result as Saved
+from seewhy.verbs.result import write_page
+from seewhy.verbs.saving import save_explanations
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
 FAST = (
@@ -29,57 +38,168 @@ FAST = (
 MOST = 8
 DEFAULT_METRICS = ("road", "insertion-minus-deletion", "infidelity", "sparseness")
 MASK_METRICS = ("iou-top-area", "pointing-game", "energy-in-mask")
-RANDOM_MAPS, REDRAWS = 30, 3
+SCORES = "scores.json"
+T = TypeVar("T", Method, Metric)
 
 
-@dataclass(frozen=True)
-class Contest:
-    """What is compared on every picture.
+@dataclass(frozen=True, eq=False)
+class Comparison(StudyResult, Saved):
+    """What `compare` found: scores, maps in `explained`, a verdict, and the `errors` of pictures that failed."""
 
-    Metrics of faithfulness see every map reduced to `cells` × `cells` means, so that areas and single pixels are
-    compared like with like; 0 leaves maps as they are.
+    errors: Mapping[str, SeewhyError] = field(default_factory=dict)
+
+    @property
+    def best(self) -> str | None:
+        """The method of the best mean rank; None where no metric ranks, or nothing has a score."""
+        return self.scores[0].best
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        """The best method, the verdict in words, and the `rows`."""
+        return {"best": self.best, "verdict": study_verdict(self), "scores": self.rows()}
+
+    @override
+    def page(self) -> str:
+        """The report."""
+        return study_page(self)
+
+    @override
+    def write(self, folder: Path) -> None:
+        """Write `scores.json`, the report, and each explanation to `<picture>/<method>/`."""
+        mine = [
+            [scored.explanations[method] for method in self.scores[0].ordered if self._shown(method, scored)]
+            for scored in self.explained.values()
+        ]
+        saved = [each for each in mine if each]
+        for place, each in zip(photo_folders((each[0].image.name for each in saved), folder), saved, strict=True):
+            save_explanations(each, place)
+        write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
+        write_page(folder, self.page())
+
+    def _shown(self, method: str, scored: Scored) -> bool:
+        return method in scored.explanations and method not in self.scores[0].controls
+
+    def _by_photo(self) -> list[dict[str, Any]]:
+        """The score of each map."""
+        columns = ("image", "method", "metric", "value", "reason")
+        return self.table.select(columns).to_dicts() if self.table.height else []
+
+
+def compare(
+    classifier: Classifier,
+    pictures: Any,
+    methods: Sequence[str | Method] = (),
+    metrics: Sequence[str | Metric] = (),
+    *,
+    masks: str | Path | Sequence[ArrayLike | None] | None = None,
+    target: str | int | Target | None = None,
+    cells: int = CELLS,
+    batch_size: int = BATCH,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Comparison:
+    """Score several methods on the same pictures, beside controls that know nothing, and say which to believe.
+
+    A picture or method that fails is among the failures, and takes nothing from the rest. `study` gives the same
+    numbers and the same verdict for the same question.
+
+    Args:
+        classifier: from `seewhy.load` or `Classifier.from_module`.
+        pictures: one, or a list of them, as `open_image` takes them.
+        methods: names or objects; by default the fast ones that suit the classifier, all that do for `["all"]`.
+        metrics: names or objects; by default ROAD, insertion − deletion, infidelity and sparseness, with masks three of
+            localisation, too.
+        masks: where the object is: a folder of masks named like the pictures, or for each picture bool `(H, W)` over
+            the whole of it, or None.
+        target: class index, name or "A vs B"; without it the class that the classifier predicts for each picture.
+        cells: metrics that ask the network see maps as means of so many cells a side; 0 leaves maps as they are.
+        batch_size: variations in one forward; another size may give other last digits.
+        seed: of all randomness.
+        progress: told of the work done; may raise `Cancelled`.
+
+    Raises:
+        UsageError: a question without sense; the message has the cure.
+
+    >>> import seewhy
+    >>> found = seewhy.compare(seewhy.load(), "sample:cat", ["grad-cam", "eigen-cam"], ["sparseness"])
+    >>> [row["method"] for row in found.rows()][:2]
+    ['grad-cam', 'eigen-cam']
     """
+    sources = [*pictures] if isinstance(pictures, list | tuple) else [pictures]
+    asked = scoring_for(
+        classifier,
+        methods,
+        metrics,
+        target=target,
+        masked=masks is not None,
+        cells=cells,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    return score_each(classifier, sources, asked.for_pictures(len(sources)), masks, progress)
 
-    methods: tuple[Method, ...]
-    metrics: tuple[Metric, ...]
-    target: Target | None = None
-    cells: int = 14
-    random_maps: int = RANDOM_MAPS
-    redraws: int = REDRAWS
-    seed: int = 0
 
-    @classmethod
-    def of(
-        cls,
-        classifier: Classifier,
-        methods: Sequence[str] = (),
-        metrics: Sequence[str] = (),
-        *,
-        target: str | int | None = None,
-        masked: bool = False,
-        cells: int = 14,
-        seed: int = 0,
-    ) -> Contest:
-        """Resolve names; without methods the fast ones that suit the classifier, all that do for `all`."""
-        if len(names := list(dict.fromkeys(methods))) == 1 and names != ["all"]:
-            raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
-        wanted = list(dict.fromkeys(metrics)) or [*DEFAULT_METRICS, *(MASK_METRICS if masked else ())]
-        made = tuple(find_metric(name) for name in wanted)
-        check_masked(made, masked=masked)
-        return cls(
-            tuple(find_method(name) for name in chosen_methods(classifier, names)),
-            made,
-            None if target is None else classifier.target(target),
-            cells=cells,
-            seed=seed,
+def scoring_for(
+    classifier: Classifier,
+    methods: Sequence[str | Method] = (),
+    metrics: Sequence[str | Metric] = (),
+    *,
+    target: str | int | Target | None = None,
+    masked: bool = False,
+    cells: int = CELLS,
+    batch_size: int = BATCH,
+    seed: int = 0,
+) -> Scoring:
+    """What `compare` asks of every picture, with its names resolved: its methods and all controls."""
+    chosen = by_name([find_method(each) if isinstance(each, str) else each for each in _chosen(classifier, methods)])
+    if methods and [*methods] != ["all"] and len(chosen) < 2:
+        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
+    controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
+    return Scoring(
+        {**chosen, **controls},
+        checked_metrics(metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ())), masked=masked),
+        target if isinstance(target, Target | None) else classifier.target(target),
+        cells=cells,
+        batch_size=batch_size,
+        seed=seed,
+    )
+
+
+def score_each(
+    classifier: Classifier,
+    sources: Sequence[Any],
+    scoring: Scoring,
+    masks: str | Path | Sequence[ArrayLike | None] | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Score picture after picture, in memory."""
+    opened = [attempt(_said(source, number), partial(open_image, source)) for number, source in enumerate(sources)]
+    names = _names(opened)
+    seen = seen_masks(classifier, sources, opened, masks)
+    explained: dict[str, Scored] = {}
+    errors: dict[str, SeewhyError] = {}
+    results: list[Result] = []
+    for number, (name, picture) in enumerate(zip(names, opened, strict=True)):
+        told = _within(progress, number, len(sources))
+        outcome = (
+            attempt(name, partial(score_picture, classifier, picture.value, scoring, seen.get(number), told))
+            if picture.value
+            else Outcome[Scored](name, error=picture.error)
         )
-
-
-def check_masked(metrics: Iterable[Metric], *, masked: bool) -> None:
-    """Refuse metrics that need masks where there are none."""
-    for metric in metrics:
-        if "mask" in metric.info.needs and not masked:
-            raise UsageError(f"{metric.info.name} needs to know where the object is: give --masks FOLDER")
+        scored = outcome.value or Scored(picture.value, errors=_all_failed(scoring, outcome))
+        if any(row["value"] is not None for rows in scored.rows.values() for row in rows) or not scored.errors:
+            explained[name] = scored
+        else:
+            errors[name] = next(iter(scored.errors.values()))
+        results += _results(classifier.name, name, scored)
+    plan = scoring.plan(
+        {classifier.name: classifier.fingerprint},
+        {name: each.value.sha256 if each.value else "unreadable" for name, each in zip(names, opened, strict=True)},
+        {names[number]: "given" for number in seen},
+        threads=1,
+    )
+    failed = tuple(each for each in results if each.failure)
+    return Comparison(plan, table(each for each in results if each.rows), failed, None, explained, errors)
 
 
 def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:
@@ -96,113 +216,95 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
     for name in names:
         if name not in suitable:
             info = method_info(name)
-            lacking = ", ".join(sorted(info.needs - classifier.offers) or info.required)
+            lacking = ", ".join(sorted(frozenset(info.needs) - classifier.offers) or info.required)
             raise UsageError(f"{name} needs {lacking}, which is not at hand; leave it out")
     return list(names)
 
 
-def compare(
+def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
+    """The metrics, each once; refuses those that need masks where there are none."""
+    made = by_name([find_metric(each) if isinstance(each, str) else each for each in wanted])
+    for name, metric in made.items():
+        if "mask" in metric.needs and not masked:
+            raise UsageError(f"{name} needs to know where the object is: give --masks FOLDER")
+    return tuple(made.values())
+
+
+def by_name(made: Sequence[T]) -> dict[str, T]:
+    """Methods or metrics by their names; refuses one that is asked for twice with different settings."""
+    found = {each.name: each for each in made}
+    for name, kept in found.items():
+        if any(each != kept for each in made if each.name == name):
+            raise UsageError(f"{name} is asked for twice, with different settings; make a study of each")
+    return found
+
+
+def _chosen(classifier: Classifier, methods: Sequence[str | Method]) -> list[str | Method]:
+    """The fast ones, all, or those that are asked for, in their order."""
+    names = [each for each in methods if isinstance(each, str)]
+    if not methods or names == ["all"]:
+        return [*chosen_methods(classifier, names)]
+    chosen_methods(classifier, names)
+    return [*methods]
+
+
+def _said(source: Any, number: int) -> str:
+    return str(source) if isinstance(source, str | Path) else getattr(source, "name", f"picture {number + 1}")
+
+
+def _names(opened: Sequence[Outcome[Image]]) -> list[str]:
+    """What each picture is called in the table, numbered where several are called alike."""
+    found: dict[str, None] = {}
+    for each in opened:
+        name = each.value.name if each.value else each.source
+        again = 2
+        unique = name
+        while unique in found:
+            unique, again = f"{name} ({again})", again + 1
+        found[unique] = None
+    return list(found)
+
+
+def seen_masks(
     classifier: Classifier,
-    images: Sequence[Image],
-    contest: Contest,
-    *,
-    masks: Mapping[str, np.ndarray] | None = None,
-    progress: Progress = silent,
-) -> Comparison:
-    """Explain and score every picture; `masks` bool `(h, w)` over what the network sees, by the picture's SHA-256.
-
-    A picture that cannot be explained or scored is among the comparison's failures, and never stops the rest.
-    """
-    trials: list[Trial] = []
-    failures: list[Outcome] = []
-    for number, image in enumerate(images):
-        told = _within(progress, number, len(images))
-        try:
-            trials.append(_trial(classifier, image, contest, (masks or {}).get(image.sha256), told))
-        except Cancelled:
-            raise
-        except (SeewhyError, RuntimeError) as error:
-            failures.append(Outcome(image.name, error=naming(error, image)))
-    return Comparison(
-        tuple(method.info.name for method in contest.methods),
-        tuple(f"control:{name}" for name in CONTROLS),
-        tuple(metric.info for metric in contest.metrics),
-        tuple(trials),
-        contest.seed,
-        tuple(failures),
-    )
+    sources: Sequence[Any],
+    opened: Sequence[Outcome[Image]],
+    masks: str | Path | Sequence[ArrayLike | None] | None,
+) -> dict[int, Mask]:
+    """Where the object is in what the network sees, by the number of the picture."""
+    whole: dict[int, Mask] = {}
+    if isinstance(masks, str | Path):
+        paths = {
+            number: Path(source if isinstance(source, str | Path) else each.value.name)
+            for number, (source, each) in enumerate(zip(sources, opened, strict=True))
+            if each.value
+        }
+        fitting = match_masks(list(paths.values()), Path(masks))
+        for number, path in paths.items():
+            if path in fitting and (image := opened[number].value):
+                whole[number] = open_mask(fitting[path], image)
+    elif masks is not None:
+        for number, (each, given) in enumerate(zip(opened, masks, strict=True)):
+            if given is None or each.value is None:
+                continue
+            whole[number] = np.asarray(given, np.bool_)
+            if whole[number].shape != (size := (each.value.height, each.value.width)):
+                raise UsageError(f"the mask of {each.value.name} is {whole[number].shape}, its picture {size}")
+    return {number: classifier.preprocessing.mask(mask) for number, mask in whole.items()}
 
 
-def _trial(
-    classifier: Classifier, image: Image, contest: Contest, mask: np.ndarray | None, progress: Progress
-) -> Trial:
-    target = contest.target or Target(classifier.predict(image, 1)[0].index, chosen="predicted")
-    explain = partial(_explain, classifier, image, target, contest.seed)
-    methods = {method.info.name: method for method in contest.methods}
-    methods |= {f"control:{name}": make() for name, make in CONTROLS.items()}
-    total = len(methods) + len(contest.metrics)
-    found: dict[str, Explanation] = {}
-    for done, (name, method) in enumerate(methods.items()):
-        progress(done, total, name)
-        found[name] = explain(method)
-    bench = _Bench(
-        Subject(classifier, image, mask, {found[name]: method for name, method in methods.items()}),
-        list(found.values()),
-        _random_maps(found["control:random"], classifier, contest),
-        contest,
-    )
-    draws: dict[str, dict[str, list[Score]]] = {}
-    chance: dict[str, list[float]] = {}
-    for done, metric in enumerate(contest.metrics, start=len(methods)):
-        progress(done, total, metric.info.title)
-        draws[metric.info.name] = dict(zip(found, bench.draws(metric), strict=True))
-        chance[metric.info.name] = bench.chance(metric)
-    progress(total, total, "done")
-    return Trial(found, draws, chance)
+def _all_failed(scoring: Scoring, outcome: Outcome[Any]) -> dict[str, SeewhyError]:
+    return {name: outcome.error for name in scoring.methods if outcome.error}
 
 
-def _explain(classifier: Classifier, image: Image, target: Target, seed: int, method: Method) -> Explanation:
-    return method(classifier, [image], [[target]], generator=torch.Generator().manual_seed(seed))[0]
-
-
-def _random_maps(like: Explanation, classifier: Classifier, contest: Contest) -> list[Explanation]:
-    """More of the random control, of the same decision."""
-    pixels = classifier.preprocessing.pixels([like.image])[0]
-    control = RandomMap()
-    seeds = range(contest.seed + 1, contest.seed + 1 + contest.random_maps)
-    drawn = [control.draw(pixels, torch.Generator().manual_seed(seed)).numpy() for seed in seeds]
-    return [replace(like, values=values) for values in drawn]
-
-
-class _Bench:
-    """Where one picture's maps are scored; each is reduced once, so that metrics share what they ask the network."""
-
-    def __init__(
-        self, subject: Subject, found: Sequence[Explanation], random: Sequence[Explanation], contest: Contest
-    ) -> None:
-        self.subject, self.contest = subject, contest
-        self.whole, self.random = (found, random)
-        self.reduced, self.random_reduced = (
-            [reduced(each, contest.cells) for each in maps] for maps in (found, random)
-        )
-
-    def draws(self, metric: Metric) -> list[list[Score]]:
-        """For each map its scores, several with other seeds where the metric is drawn."""
-        again = self.contest.redraws if metric.info.drawn else 1
-        shown = self.reduced if sees_cells(metric) else self.whole
-        rows = [self._scores(metric, shown, self.contest.seed + number) for number in range(again)]
-        return list(map(list, zip(*rows, strict=True)))
-
-    def chance(self, metric: Metric) -> list[float]:
-        """What random maps score; nothing where the metric does not hold a map against the network or a mask."""
-        if metric.info.family not in {"faithfulness", "localisation"} or "method" in metric.info.needs:
-            return []
-        shown = self.random_reduced if sees_cells(metric) else self.random
-        scores = self._scores(metric, shown, self.contest.seed)
-        return [score.value for score in scores if score.value is not None]
-
-    def _scores(self, metric: Metric, shown: Sequence[Explanation], seed: int) -> list[Score]:
-        return metric(self.subject, shown, generator=torch.Generator().manual_seed(seed))
+def _results(model: str, image: str, scored: Scored) -> list[Result]:
+    """The units of one picture: those with rows, and the failures."""
+    done = [Result(Unit(model, method, image), rows) for method, rows in scored.rows.items()]
+    failed = [
+        Result(Unit(model, method, image), failure=Failure(type(error).__name__, str(error)))
+        for method, error in scored.errors.items()
+    ]
+    return [*done, *failed]
 
 
 def _within(progress: Progress, number: int, count: int) -> Progress:

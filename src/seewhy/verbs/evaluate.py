@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from seewhy.cases import About, Penultimate, Twins, build, find_twins
+from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
@@ -18,11 +18,10 @@ from seewhy.images import Image
 from seewhy.images.folder import Folder
 from seewhy.models import Categories, Classifier, load
 from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
-from seewhy.train.card import trained_pictures
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
-from seewhy.train.parts import judged_part
+from seewhy.train.parts import judged_part, trained_rows
 from seewhy.verbs.explain import explain_each
 from seewhy.verbs.request import DEFAULT_METHOD, Request
 from seewhy.verbs.result import PAGE, Result
@@ -140,14 +139,14 @@ def evaluate(
     request = Request.of(classifier, [method], seed=seed)
     whole = judged_part(Path(folder), classes)
     known, unknown = _known(whole, classifier.categories)
-    seen = trained_pictures(Path(model.removeprefix("file:"))) if model.startswith("file:") else frozenset()
+    seen = {row["sha256"] for row in trained_rows(model)}
     fresh = tuple(entry for entry in known.entries if whole.hashes[entry.path] not in seen)
     if not fresh:
         raise UsageError(f"{model} has learned from every picture of {folder}, so its accuracy there says nothing")
     pictures, bad = open_pictures(replace(known, entries=fresh), known.classes, classifier.preprocessing, progress)
     indices = [_class_index(classifier.categories, name) for name in pictures.classes]
     if not len(pictures):
-        raise UsageError(f"no picture of {folder} can be opened; {bad[0][1]}")
+        raise UsageError(f"no picture of {folder} can be opened; {bad[0].error}")
     found = Evaluation.of(
         classifier.categories.names,
         [indices[label] for label in pictures.labels.tolist()],
@@ -165,7 +164,7 @@ def evaluate(
         mistakes=_explained(classifier, pictures, wrong[:shown], like, request, progress),
         unshown=max(0, len(wrong) - shown),
         learned=len(learned),
-        failures=[*(Outcome(path, error=error) for path, error in bad), *unknown],
+        failures=[*bad, *unknown],
     )
 
 
@@ -215,6 +214,6 @@ def _twins(classifier: Classifier, images: Sequence[Image], like: Folder, progre
     with TemporaryDirectory() as cases:
         try:
             base = build(like, embedder, Path(cases), About.of(like.root, embedder), progress).base
-            return [find_twins(base, embedder, image, TWINS) for image in images]
+            return [find_twins(Cases(base, embedder), image, TWINS) for image in images]
         except (ExplainError, UsageError):  # no linear head, no grid, or nothing but copies of them
             return nobody

@@ -29,6 +29,7 @@ from seewhy.verbs.request import (
 
 CHUNK = 16  # images held at once
 
+Explained: TypeAlias = Outcome[tuple[Explanation, ...]]  # the explanations of one picture, or what went wrong
 Many: TypeAlias = list[Any] | tuple[Any, ...]
 Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 
@@ -132,7 +133,7 @@ def explain(
 
 def explain_each(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress = silent
-) -> Iterator[Outcome]:
+) -> Iterator[Explained]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     progress(0, len(sources), "images")
     step = _step(request)
@@ -163,13 +164,13 @@ def _explain_in_turn(
 
 
 def _step(request: Request) -> int:
-    """How many pictures to explain at once: only CAMs gain by several; one by one shows how far the slow ones are."""
-    return CHUNK if all(method.info.family == "cam" for method in request.methods) else 1
+    """How many pictures to explain at once: one by one shows how far those are that gain nothing by several."""
+    return CHUNK if all(method.batched for method in request.methods) else 1
 
 
 def _explain_chunk(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress
-) -> list[Outcome]:
+) -> list[Explained]:
     opened = [_opened(source) for source in sources]
     images = [each for each in opened if isinstance(each, Image)]
     try:
@@ -180,7 +181,7 @@ def _explain_chunk(
         # Of several one is to blame: find it by going one by one.
         alone = len(images) == 1
         found = iter([naming(error, each) if alone else _explained_alone(classifier, each, request) for each in images])
-    outcomes: list[Outcome] = []
+    outcomes: list[Explained] = []
     for source, each in zip(sources, opened, strict=True):
         result = next(found) if isinstance(each, Image) else each
         name = str(source)
@@ -219,8 +220,8 @@ def _explain_images(
     found: list[list[Explanation]] = [[] for _ in images]
     for method in request.methods:
         generator = torch.Generator().manual_seed(request.seed)
-        told = progress if len(request.methods) == 1 else _by_method(progress, method.info.title)
-        explanations = method(classifier, images, targets, generator=generator, progress=told)
+        told = progress if len(request.methods) == 1 else _by_method(progress, method.title)
+        explanations = method(classifier, images, targets, top=request.top, generator=generator, progress=told)
         each = len(explanations) // len(images)
         for row, mine in enumerate(found):
             mine += explanations[row * each : (row + 1) * each]
@@ -236,8 +237,12 @@ def _by_method(progress: Progress, title: str) -> Progress:
     return tell
 
 
-def _targets(classifier: Classifier, images: Sequence[Image], request: Request) -> list[list[Target]]:
+def _targets(classifier: Classifier, images: Sequence[Image], request: Request) -> list[list[Target]] | None:
+    """The targets of each picture; None where the only method can find the likeliest classes itself."""
     if request.targets:
         return [list(request.targets) for _ in images]
+    if len(request.methods) == 1:
+        return None
+    # Found once: methods that ask in batches of another size may see two classes as likely in another order.
     rows = classifier.probabilities(images)
     return [[Target(best.index, chosen="predicted") for best in classifier.ranked(row, request.top)] for row in rows]

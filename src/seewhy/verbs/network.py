@@ -12,12 +12,12 @@ from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import find_images, open_image
+from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.network import NetworkPicture, NetworkView, Words, find_clustering, look
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Lexicon
 from seewhy.network.tcav import ConceptTest, tcav
-from seewhy.verbs.comparing import open_each
 
 # What people call what is in a view, and where these words come from.
 Naming = Callable[[NetworkView], tuple[Words, str]]

@@ -16,6 +16,7 @@ from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, SeewhyError, UsageError
 from seewhy.images import Image, open_image
+from seewhy.images.opening import open_each
 from seewhy.models import Classifier
 from seewhy.network.view import Cluster, LayerView, look
 from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
@@ -23,7 +24,6 @@ from seewhy.people.masks import drawn
 from seewhy.people.records import NewRound
 from seewhy.people.rounds import OPTIONS, add_rounds, answers, choices, player_picture
 from seewhy.people.store import Store
-from seewhy.verbs.comparing import open_each
 
 NEXT_LIKELIEST = 5
 LINES, MASKS, ANSWERS, MANIFEST = "people.jsonl", "masks.json", "answers.csv", "manifest.json"

@@ -23,9 +23,8 @@ from seewhy.prototypes.model import PrototypeModel
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
-from seewhy.train.card import PICTURES, picture_rows, trained_rows
 from seewhy.train.data import open_pictures
-from seewhy.train.parts import Parts, open_parts
+from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows, trained_rows
 from seewhy.verbs.result import PAGE, PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
@@ -110,10 +109,9 @@ def train_prototypes_on(
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
     about: dict[str, Any] = {}
-    learned: list[dict[str, str]] = []
     if backbone.startswith("file:"):
         about = read_card(folder_of(backbone)).fields.get("training", {})
-        learned = trained_rows(folder_of(backbone))
+    learned = trained_rows(backbone)
     parts = _parts(Path(folder), about, {row["sha256"] for row in learned}, tuple(classifier.categories))
     training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
     validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
@@ -130,7 +128,7 @@ def train_prototypes_on(
         model,
         history,
         parts.notes,
-        [Outcome(path, error=error) for path, error in (*bad, *worse)],
+        [*bad, *worse],
         architecture=architecture,
         seed=seed,
         learned_from=rows + [row for row in learned if row["sha256"] not in known],

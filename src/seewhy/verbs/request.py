@@ -9,9 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from torch import nn
 
-from seewhy.core.names import canonical, nearest
+from seewhy.core.names import nearest
 from seewhy.errors import UnknownName, UsageError
-from seewhy.methods import Method, find_method, list_methods, method_info
+from seewhy.methods import Method, method_info
+from seewhy.methods.method import build_method, require_suitable
 from seewhy.models import Classifier, Target, find_layer
 
 DEFAULT_METHOD = "grad-cam"
@@ -21,7 +22,7 @@ SEEDS = 2**63 - 1
 ALIKE = 0.6  # from which on a name is taken for a slip of the pen
 
 T = TypeVar("T")
-OneMethod: TypeAlias = str | Method | type[Any]
+OneMethod: TypeAlias = str | Method | type[Method]
 OneTarget: TypeAlias = str | int | Target
 OneLayer: TypeAlias = str | nn.Module
 
@@ -75,12 +76,12 @@ def untargeted(
     if not methods:
         raise UsageError("name at least one method (`seewhy list methods`)")
     resolved = [_resolved(each, classifier) for each in methods]
-    names = [each for each in resolved if isinstance(each, str)]
+    classes = [each for each in resolved if not isinstance(each, Method)]
     given = {**settings, **({"layers": tuple(layer_name(classifier, each) for each in layers)} if layers else {})}
-    _check_taken(given, names, len(resolved))
-    made = tuple(_make(each, given) if isinstance(each, str) else each for each in resolved)
+    _check_taken(given, classes, len(resolved))
+    made = tuple(each if isinstance(each, Method) else _make(each, given) for each in resolved)
     for method in made:
-        _check_suitable(method, classifier)
+        require_suitable(method, classifier)
         for layer in getattr(method, "layers", ()):
             find_layer(classifier.module, layer)
     return Request(made, (), top, seed)
@@ -162,19 +163,15 @@ def layer_name(classifier: Classifier, layer: Any) -> str:
     raise UnknownName(f"layer is {what}; give a module inside the classifier's network, or its name")
 
 
-def _resolved(method: Any, classifier: Classifier) -> str | Method:
-    """A method's name as it is registered, or the object that was given."""
+def _resolved(method: Any, classifier: Classifier) -> type[Method] | Method:
+    """The class of a method that is named, or the class or object that was given."""
     if isinstance(method, str):
         if method.casefold() == BEST:
             from seewhy.verbs.best import best_method
 
-            return best_method(classifier)[0]
-        return canonical(method, [info.name for info in list_methods()], "method", "see `seewhy list methods`")
-    if isinstance(method, type):
-        for info in list_methods():
-            if method in {info, getattr(info, "make", None)}:
-                return info.name
-    elif isinstance(method, Method):
+            return method_info(best_method(classifier)[0])
+        return method_info(method)
+    if isinstance(method, Method) or (isinstance(method, type) and issubclass(method, Method)):
         return method
     raise UsageError(
         f"method is a name such as {DEFAULT_METHOD!r}, a class or an object of seewhy.methods, or a list of them, "
@@ -182,17 +179,17 @@ def _resolved(method: Any, classifier: Classifier) -> str | Method:
     )
 
 
-def _make(name: str, given: Mapping[str, Any]) -> Method:
+def _make(method: type[Method], given: Mapping[str, Any]) -> Method:
     """The method with what it has of the settings; who asked for a background means what hides parts, too."""
-    known = method_info(name).parameters
+    known = method.parameters
     if "background" not in known and "fill" in known:
         given = {"fill" if key == "background" else key: value for key, value in given.items()}
-    return find_method(name, **{key: value for key, value in given.items() if key in known})
+    return build_method(method, {key: value for key, value in given.items() if key in known})
 
 
-def _check_taken(given: Iterable[str], names: Sequence[str], asked: int) -> None:
+def _check_taken(given: Iterable[str], methods: Sequence[type[Method]], asked: int) -> None:
     """Refuse a setting that no method has: several take each what it has, but one of them must have it."""
-    shown = {key for name in names for key in method_info(name).parameters}
+    shown = {key for method in methods for key in method.parameters}
     known = shown | ({"background"} if "fill" in shown else set())
     unknown = sorted(set(given) - known)
     if not unknown:
@@ -202,21 +199,13 @@ def _check_taken(given: Iterable[str], names: Sequence[str], asked: int) -> None
     hints = [f"{each} → {found[0]}" for each, found in near.items() if found]
     hint = f"; did you mean {', '.join(hints)}?" if hints else ""
     listed = ", ".join(unknown)
-    if asked == 1 and names:
-        has = ", ".join(method_info(names[0]).parameters) or "none"
-        raise UsageError(f"{names[0]} has no parameter {listed}; it has {has}{hint}")
+    if asked == 1 and methods:
+        has = ", ".join(sorted(methods[0].parameters)) or "none"
+        raise UsageError(f"{methods[0].name} has no parameter {listed}; it has {has}{hint}")
     raise UsageError(
         f"none of the methods takes {listed}; those asked for by name take {', '.join(sorted(known)) or 'nothing'}"
-        + (hint or ("" if names else ", and a method object has its own: set them there"))
+        + (hint or ("" if methods else ", and a method object has its own: set them there"))
     )
-
-
-def _check_suitable(method: Method, classifier: Classifier) -> None:
-    if lacking := method.info.needs - classifier.offers:
-        raise UsageError(
-            f"{method.info.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
-            "choose a method that needs scores only (`seewhy list methods`)"
-        )
 
 
 def _checked(classifier: Classifier, target: OneTarget) -> Target:

@@ -46,8 +46,7 @@ class Result(ABC):
     def write(self, folder: Path) -> None:
         """Write the files of the result into an empty folder; a result with more files than these two adds them."""
         write_json(folder / VALUES, self.to_dict())
-        # A file name in the page may hold what UTF-8 cannot say.
-        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        write_page(folder, self.page())
 
 
 class PhotoResults(Result, Generic[T]):
@@ -78,3 +77,9 @@ class PhotoResults(Result, Generic[T]):
             self.write_photo(each, place)
             write_json(place / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, **told})
         super().write(folder)
+
+
+def write_page(folder: Path, page: str) -> None:
+    """Write a report as `folder/report.html`, whole or not at all."""
+    # A file name in the page may hold what UTF-8 cannot say.
+    write_whole(folder / PAGE, page.encode("utf-8", errors="replace"))

@@ -6,14 +6,15 @@ same are numbered, as is `cat-2`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from seewhy.core.files import free_name, photo_name, safe_name, whole_folder
+from seewhy.core.files import free_name, photo_name, safe_name, whole_file
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors
+from seewhy.draw import OURS, Colors, Tile
 from seewhy.methods import Explanation
-from seewhy.methods.pictures import by_classes, class_grid
+from seewhy.methods.pictures import by_classes, class_grid, explanation_tiles
 from seewhy.report.explain import ExplainReport
 
 
@@ -26,11 +27,10 @@ class ExplanationWriter:
         self._report = ExplainReport(out, colors)
 
     def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
-        """Save the explanations of a photo in a folder of its own, whole or not at all; returns the folder."""
+        """Save the explanations of a photo in a folder of its own, each whole or not at all; returns the folder."""
         folder = self.out / photo_name(outcome.source, self._taken)
-        if outcome.value:
-            save_explanations(outcome.value, folder, self._colors)
-        self._report.add(outcome, folder)
+        tiles = save_explanations(outcome.value, folder, self._colors) if outcome.value else None
+        self._report.add(outcome, folder, tiles)
         return folder
 
     def close(self) -> Path:
@@ -46,14 +46,18 @@ def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out
     return writer.close()
 
 
-def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> None:
-    """Save the explanations of one photo, each in a folder of its own below `folder`, whole or not at all."""
-    names = folder_names(explanations)
-    with whole_folder(folder) as part:
-        for name, explanation in zip(names, explanations, strict=True):
-            explanation.save(part / name, colors)
-        for method, about in by_classes(explanations).items():
-            class_grid(about).save(part / f"{safe_name(method)}--classes.png")
+def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
+    """Save the explanations of one photo, each in a folder of its own below `folder`; returns their pictures."""
+    names, tiles = folder_names(explanations), explanation_tiles(explanations, colors)
+    asked = Counter((each.method, each.layer) for each in explanations)
+    for name, explanation, tile in zip(names, explanations, tiles, strict=True):
+        # One of several classes has colours of its own scale in its own picture, and the common one on the page.
+        alone = asked[explanation.method, explanation.layer] == 1
+        explanation.save(folder / name, colors, tile=tile if alone else None)
+    for method, about in by_classes(explanations).items():
+        with whole_file(folder / f"{safe_name(method)}--classes.png") as file:
+            class_grid(about).save(file, "PNG")
+    return tiles
 
 
 def folder_names(explanations: Sequence[Explanation]) -> list[str]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from typing_extensions import override
+
+from seewhy.core.files import write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
-from seewhy.images import Folder
+from seewhy.images import Entry, Folder
 from seewhy.methods import Method, find_method
-from seewhy.metrics import CONTROLS, Metric, find_metric
+from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
-from seewhy.study import Executor, Local, Ray, Result, Unit, Work, run
-from seewhy.study.scoring import Scoring, pinned
+from seewhy.report.study import study_page
+from seewhy.report.study_tables import grids, latex, markdown
+from seewhy.report.verdict import study_verdict
+from seewhy.study import Executor, Failure, Local, Ray, Unit, Work, run
+from seewhy.study import Result as Done
+from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan
+from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
 from seewhy.study.summary import StudyResult
-from seewhy.study.tables import read
-from seewhy.verbs.compare import MASK_METRICS, check_masked
-from seewhy.verbs.studies import note_source
+from seewhy.verbs.compare import MASK_METRICS, by_name, checked_metrics
+from seewhy.verbs.result import Result, write_page
 
 # Those of the study that this one began with, and chance.
 STUDY_METHODS = ("grad-cam", "expected-gradients", "lime", "control:random")
@@ -29,9 +37,30 @@ STUDY_METRICS = (
     *("average-drop-hard-removed", "increase-in-confidence-hard-removed"),
     *("road", "insertion-minus-deletion"),
 )
-CONTROL = "control:"
-T = TypeVar("T", Method, Metric)
-BATCH = 16  # from here on float32 convolutions of one image do not depend on their neighbours on a CPU
+MARKDOWN, LATEX = "tables.md", "tables.tex"
+SOURCE = "source.json"  # where the pictures lay; not part of the results, which are the same wherever that was
+
+
+class Study(StudyResult, Result):
+    """What `study` found, or `open_study` read again: every score, means, ranks, a verdict, and what failed."""
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict in words, and the `rows`."""
+        return {"verdict": study_verdict(self), "scores": self.rows()}
+
+    @override
+    def page(self) -> str:
+        """The report."""
+        return study_page(self)
+
+    @override
+    def write(self, folder: Path) -> None:
+        """Write the report, and tables for papers as Markdown and LaTeX."""
+        tables = grids(self.scores, self.means)
+        write_whole(folder / MARKDOWN, markdown(tables).encode("utf-8", "replace"))
+        write_whole(folder / LATEX, latex(tables).encode("utf-8", "replace"))
+        write_page(folder, self.page())
 
 
 def study(
@@ -49,12 +78,12 @@ def study(
     workers: int | None = None,
     threads: int = 1,
     batch_size: int = BATCH,
-    cells: int = 14,
+    cells: int = CELLS,
     limit: int | None = None,
     seed: int = 0,
     fail_fast: bool = False,
     progress: Progress = silent,
-) -> StudyResult:
+) -> Study:
     """Explain every picture by every method for every model, and score it by every metric.
 
     What `out` holds of the same study already is not done again, but for what failed; a study that was interrupted
@@ -65,7 +94,7 @@ def study(
         folder: pictures, plain or in a sub-folder for each class.
         models: names as `seewhy.load` takes them.
         methods: names of methods, and of controls such as `control:random`.
-        metrics: by default those of `STUDY_METRICS`, and with masks three of localisation.
+        metrics: names or objects; by default those of `STUDY_METRICS`, and with masks three of localisation.
         out: where results and the ledger of what is finished go.
         masks: a folder of masks of the object, named like the pictures.
         weights: local files with weights, by the models' names.
@@ -89,25 +118,66 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
-    scoring = Scoring(
-        folder=_pictures(Path(folder), masks, limit),
-        methods=_methods(methods, batch_size),
-        metrics=_metrics(metrics, masked=masks is not None),
-        weights={model: Path(path).resolve() for model, path in (weights or {}).items()},
-        device=device,
+    pictures = _pictures(Path(folder), masks, limit)
+    asked = Scoring(
+        _methods(methods),
+        checked_metrics(
+            metrics or (*STUDY_METRICS, *(MASK_METRICS if masks is not None else ())), masked=masks is not None
+        ),
         cells=cells,
         batch_size=batch_size,
         seed=seed,
-    )
-    if stray := sorted(scoring.weights.keys() - set(models)):
+    ).for_pictures(len(pictures.entries))
+    files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
+    if stray := sorted(files.keys() - set(models)):
         raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
-    known = {model: _known(model, scoring, progress) for model in models}
-    plan = scoring.plan({model: each.fingerprint for model, each in known.items()}, threads)
+    known = {model: _known(model, asked.methods, files.get(model), device, progress) for model in models}
+    fingerprints = {model: each.fingerprint for model, each in known.items()}
+    plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
     one_each = 1 if any(each.on_gpu for each in known.values()) else max((os.cpu_count() or 1) // threads, 1)
     crew = _executor(executor, workers or one_each, ray_address)
-    note_source(Path(out), scoring.folder.root)
-    failures = run(plan, scoring.work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
-    return StudyResult(plan, read(Path(out)), tuple(failures), scoring.folder)
+    note_source(Path(out), pictures.root)
+    work = unit_work(asked, pictures, files, device)
+    failures = run(plan, work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
+    return Study(plan, read(Path(out)), tuple(failures), pictures)
+
+
+def find_studies(folder: Path) -> dict[str, Path]:
+    """The studies below `folder` that have results, by their paths within it; none where there is no such folder."""
+    return {path.parent.relative_to(folder).as_posix(): path.parent for path in sorted(folder.rglob(RESULTS))}
+
+
+def open_study(out: Path) -> Study:
+    """What `study` returned when it wrote to `out`; its pictures may have gone since.
+
+    Raises:
+        UsageError: there is no study, a run is writing to it just now, or it is damaged.
+    """
+    plan = read_plan(out)
+    return Study(plan, read(out), tuple(_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
+
+
+def note_source(out: Path, pictures: Path) -> None:
+    """Keep in mind where the pictures of a study lie."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SOURCE).write_text(json.dumps({"pictures": str(pictures)}) + "\n", "utf-8")
+
+
+def _source(out: Path) -> Path:
+    try:
+        return Path(json.loads((out / SOURCE).read_text("utf-8"))["pictures"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return out / "pictures"
+
+
+def _failures(out: Path) -> list[Done]:
+    path = out / FAILURES
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return [
+        Done(Unit(row["model"], row["method"], row["image"]), failure=Failure(row["error"], row["message"]))
+        for row in rows
+    ]
 
 
 class _Known(NamedTuple):
@@ -117,12 +187,12 @@ class _Known(NamedTuple):
     on_gpu: bool
 
 
-def _known(model: str, scoring: Scoring, progress: Progress) -> _Known:
+def _known(model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress) -> _Known:
     """Load a model for a moment: one that does not load or suit is better found out now than by every unit."""
     progress(0, None, f"loading {model}")
-    classifier = load(model, scoring.weights.get(model), scoring.device)
-    for name, method in scoring.methods.items():
-        if lacking := sorted(method.info.needs - classifier.offers):
+    classifier = load(model, weights, device)
+    for name, method in methods.items():
+        if lacking := sorted(frozenset(method.needs) - classifier.offers):
             raise UsageError(f"{name} needs {', '.join(lacking)}, which {model} does not offer; leave one of them out")
     return _Known(classifier.fingerprint, classifier.device.type != "cpu")
 
@@ -138,34 +208,8 @@ def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Fold
     return replace(found, entries=tuple(found.entries[place] for place in spread))
 
 
-def _methods(methods: Sequence[str | Method], batch_size: int) -> dict[str, Method]:
-    made = [_find_any(each) if isinstance(each, str) else each for each in methods]
-    return {name: pinned(method, batch_size) for name, method in _by_name(made).items()}
-
-
-def _find_any(name: str) -> Method:
-    """A method or a control."""
-    if not name.startswith(CONTROL):
-        return find_method(name)
-    if (control := name.removeprefix(CONTROL)) not in CONTROLS:
-        known = ", ".join(CONTROL + each for each in CONTROLS)
-        raise UnknownName(f"there is no control '{name}'; there are {known}")
-    return CONTROLS[control]()
-
-
-def _metrics(metrics: Sequence[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
-    wanted = metrics or (*STUDY_METRICS, *(MASK_METRICS if masked else ()))
-    made = tuple(_by_name([find_metric(each) if isinstance(each, str) else each for each in wanted]).values())
-    check_masked(made, masked=masked)
-    return made
-
-
-def _by_name(made: Sequence[T]) -> dict[str, T]:
-    found = {each.info.name: each for each in made}
-    for name, kept in found.items():
-        if any(each != kept for each in made if each.info.name == name):
-            raise UsageError(f"{name} is asked for twice, with different settings; make a study of each")
-    return found
+def _methods(methods: Sequence[str | Method]) -> dict[str, Method]:
+    return by_name([find_method(each) if isinstance(each, str) else each for each in methods])
 
 
 @dataclass(frozen=True)
@@ -174,7 +218,7 @@ class _FailFast:
 
     executor: Executor
 
-    def run(self, units: Sequence[Unit], work: Work[Any], threads: int) -> Generator[Result]:
+    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Done]:
         """See `Executor.run`."""
         with closing(self.executor.run(units, work, threads)) as results:
             for result in results:

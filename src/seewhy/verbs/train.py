@@ -11,22 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.core.files import write_json, write_whole
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import BadImage, UsageError
+from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
 from seewhy.report.train import train_charts, train_page
 from seewhy.study.plan import canonical, difference
-from seewhy.train.card import (
-    PICTURES,
-    picture_rows,
-    save_classifier,
-)
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
-from seewhy.train.finetune import Epoch, Training, finetune, predict, with_new_head
-from seewhy.train.parts import Parts, open_parts
+from seewhy.train.finetune import Epoch, Training, finetune, predict, save_classifier, with_new_head
+from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs.result import PAGE, Result
 
@@ -183,16 +179,16 @@ def _claim(out: Path, configuration: str) -> None:
 
 def _opened(
     parts: Parts, classifier: Classifier, progress: Progress
-) -> tuple[dict[str, Pictures], list[tuple[str, BadImage]]]:
+) -> tuple[dict[str, Pictures], list[Outcome[None]]]:
     """The pictures of each part that can be opened, and what is wrong with the others."""
     opened: dict[str, Pictures] = {}
-    failures: list[tuple[str, BadImage]] = []
+    failures: list[Outcome[None]] = []
     for part, folder in parts.named.items():
         opened[part], bad = open_pictures(folder, parts.classes, classifier.preprocessing, progress)
         failures += bad
     learned = {opened["train"].classes[label] for label in opened["train"].labels.tolist()}
     if missing := [name for name in parts.classes if name not in learned]:
-        raise UsageError(f"no picture of {', '.join(missing)} can be opened to learn from; {failures[0][1]}")
+        raise UsageError(f"no picture of {', '.join(missing)} can be opened to learn from; {failures[0].error}")
     if not len(opened["validation"]):
-        raise UsageError(f"none of the pictures for validation can be opened; {failures[0][1]}")
+        raise UsageError(f"none of the pictures for validation can be opened; {failures[0].error}")
     return opened, failures

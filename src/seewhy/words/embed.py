@@ -1,4 +1,4 @@
-"""Phrases as vectors, near one another where they mean the same, and groups of those that do."""
+"""Phrases as vectors, near one another where they mean the same, and groups of those: by cosine, complete linkage."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ import streamlit as st
 
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
-from seewhy.report.compare import mean_curves, score_tables
-from seewhy.report.verdict import title_of, verdict
-from seewhy.study.comparison import Comparison
+from seewhy.report.study import families, mean_curves
+from seewhy.report.verdict import study_verdict, title_of
+from seewhy.verbs import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
@@ -75,18 +75,20 @@ def _questions(classifier: Classifier, model: str) -> Request:
 
 
 def _results(found: Comparison, name: str) -> None:
-    trial = found.trials[0]
-    one = trial.explanations[found.methods[0]]
+    (scores,), (maps,) = found.scores, (scored.explanations for scored in found.explained.values())
+    one = next(iter(maps.values()))
     st.header(f"Why {one.target_label}?", anchor=False)
     st.caption(f"To {plain(one.classifier)} it is {one.probability:.1%} likely.")
     st.header("The verdict", anchor=False)
-    st.markdown(verdict(found))
-    for table in score_tables(found):
-        st.html(scores_html(table))
+    st.markdown(study_verdict(found))
+    for family in families(found):
+        for _, table in family.tables:
+            st.html(scores_html(table))
     _curves(found)
     st.header("What each method sees, best first", anchor=False)
-    for column, (place, method) in columns_of(list(enumerate(found.ranks, start=1)), 3):
-        column.html(figure_html(trial.explanations[method], title=f"{place}. {title_of(method)}"))
+    shown = [method for method in scores.ordered if method in maps and method not in scores.controls]
+    for column, (place, method) in columns_of(list(enumerate(shown, start=1)), 3):
+        column.html(figure_html(maps[method], title=f"{place}. {title_of(method)}"))
     downloads("compare", f"seewhy-{name}-compared", lambda: comparison_files(found))
     limits(LIMITS)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from seewhy.errors import SeewhyError
-from seewhy.report.study import Family, families, study_verdict
-from seewhy.report.study_photos import photos_of
+from seewhy.report.study import Family, families, photos_of
+from seewhy.report.verdict import study_verdict
 from seewhy.study.summary import StudyResult
 from seewhy.verbs import find_studies, open_study
 from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html
@@ -77,17 +76,16 @@ def _scores(result: StudyResult) -> None:
 def _photos(result: StudyResult) -> None:
     """One photo, and how every explanation of it scores."""
     scored = set(result.table["image"].unique())
-    entries = [entry for entry in result.folder.entries if entry.path in scored]
-    if not entries:
+    names = [name for name in result.plan.images if name in scored]
+    if not names:
         st.info("No photo could be scored.")
         return
-    entry = st.selectbox("Photo", entries, format_func=lambda each: each.path, key="studies-photo")
-    one = replace(result, folder=replace(result.folder, entries=(entry,)))
+    name = st.selectbox("Photo", names, key="studies-photo")
     titles = [metric.title for metric in result.metrics]
     left, right = st.columns([1, 3], gap="large")
-    for photo in photos_of(one, result.metrics):
+    for photo in photos_of(result, name):
         if photo.picture:
-            left.html(picture_html(replace(photo.picture, alt=f"The photo {photo.name}")))
+            left.html(picture_html(photo.picture))
         else:
             left.caption("The photo is no longer where it was.")
         right.html(render("study_photo.html", photo=photo, titles=titles))

@@ -17,8 +17,8 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, MethodInfo, method_info
 from seewhy.methods.pictures import explanation_tile, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.compare import Table
 from seewhy.report.page import Picture, embed, embed_photo
+from seewhy.report.study import Table
 from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
 SMALL = 480

@@ -13,9 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
 from seewhy.models import DEFAULT_MODEL, Prediction
-from seewhy.report.verdict import verdict
-from seewhy.study.comparison import Comparison
-from seewhy.verbs import comparison_rows
+from seewhy.verbs import Comparison
 from seewhy.web.services.hub import Explained, Request, Services, services
 from seewhy.web.services.queue import Job, State
 from seewhy.web.services.reports import Files, comparison_files, explanation_files, report_of, zipped
@@ -176,7 +174,7 @@ def _plain(found: object) -> Any:
         failures = {method: str(error) for method, error in found.failures.items()}
         return {"explanations": [each.manifest() for each in found.explanations], "failures": failures}
     if isinstance(found, Comparison):
-        return {"best": found.best, "verdict": verdict(found), "scores": comparison_rows(found)}
+        return found.to_dict()
     return {"predictions": [asdict(each) for each in cast("tuple[Prediction, ...]", found)]}
 
 

@@ -15,8 +15,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
-from seewhy.study.comparison import Comparison
-from seewhy.verbs import Contest, compare, explain
+from seewhy.verbs import Comparison, compare, explain
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.queue import Job, Queue, interruptible
@@ -101,9 +100,11 @@ class Services:
 
         def work(classifier: Classifier, progress: Progress) -> Comparison:
             def make() -> Comparison:
-                chosen = request.methods, request.metrics
-                contest = Contest.of(classifier, *chosen, target=request.target, seed=request.seed)
-                return compare(classifier, [image], contest, progress=progress)
+                asked = {"target": request.target, "seed": request.seed, "progress": progress}
+                found = compare(classifier, [image], request.methods, request.metrics, **asked)
+                for error in found.errors.values():
+                    raise error
+                return found
 
             key = _key(classifier, image, request, "compare", *request.methods, *request.metrics)
             return self.answers.recall(key, make)

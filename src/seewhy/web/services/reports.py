@@ -20,12 +20,11 @@ from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import (
-    write_compare_report,
     write_network_report,
 )
 from seewhy.report.global_view import write_global_report
-from seewhy.study.comparison import Comparison
 from seewhy.verbs import (
+    Comparison,
     CounterfactualsResult,
     Result,
     TwinsResult,
@@ -34,7 +33,6 @@ from seewhy.verbs import (
     find_counterfactuals,
     find_twins,
     open_cases,
-    save_comparison,
     write_explanations,
 )
 from seewhy.verbs.network import global_view
@@ -82,8 +80,7 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
 def comparison_files(found: Comparison) -> Files:
     """Report, scores, pictures, raw maps and manifests of one comparison, by their names."""
     with _scratch() as folder:
-        save_comparison(found, folder)
-        write_compare_report(folder, found)
+        found.write(folder)
         return _files_in(folder)
 
 

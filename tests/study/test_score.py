@@ -16,12 +16,12 @@ from cli.nets import TOY
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
-from seewhy.metrics import CONTROLS, Subject, find_metric
-from seewhy.metrics.cells import in_cells
+from seewhy.metrics import Context, find_metric
+from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
 from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Unit, canonical
-from seewhy.study.scoring import Scoring, pinned, unit_seed
+from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")
 LIME = find_method("lime", regions="grid", samples=120)
@@ -42,17 +42,29 @@ def folder(tmp_path):
 
 @pytest.fixture
 def scoring(folder):
-    methods = {"grad-cam": find_method("grad-cam"), "lime": pinned(LIME, 16), "control:random": CONTROLS["random"]()}
+    methods = {
+        "grad-cam": find_method("grad-cam"),
+        "lime": pinned(LIME, 16),
+        "control:random": find_method("control:random"),
+    }
     metrics = tuple(map(find_metric, METRICS))
-    return Scoring(folder, methods, metrics, weights={}, device="cpu", cells=0, batch_size=16, seed=3)
+    return Scoring(methods, metrics, cells=0, batch_size=16, seed=3)
 
 
-def rows(scoring, method="grad-cam", image="a.png", model=TOY):
-    prepare, score = scoring.work.prepare, scoring.work.score
-    return score(prepare(model), Unit(model, method, image))
+@pytest.fixture
+def rows(scoring, folder):
+    def ask(scoring, method="grad-cam", image="a.png", model=TOY):
+        work = work_of(scoring, folder)
+        return work.score(work.prepare(model), Unit(model, method, image))
+
+    return ask
 
 
-def test_a_row_for_each_metric_says_what_was_explained(scoring, folder):
+def work_of(scoring, folder):
+    return unit_work(scoring, folder, weights={}, device="cpu")
+
+
+def test_a_row_for_each_metric_says_what_was_explained(scoring, folder, rows):
     found = rows(scoring)
     best = nets.named().predict(open_image(folder.root / "a.png"), 1)[0]
     assert [row["metric"] for row in found] == list(METRICS)
@@ -64,12 +76,12 @@ def test_a_row_for_each_metric_says_what_was_explained(scoring, folder):
     canonical(found)  # plain JSON
 
 
-def test_a_score_is_what_the_metric_says_of_the_explanation(scoring, folder):
+def test_a_score_is_what_the_metric_says_of_the_explanation(scoring, folder, rows):
     classifier, image = nets.named(), folder.image(folder.entries[0])
     target = Target(classifier.predict(image, 1)[0].index)
-    seed = unit_seed(3, "a.png")
+    seed = picture_seed(3, image)
     explained = pinned(LIME, 16)(classifier, [image], [[target]], generator=torch.Generator().manual_seed(seed))[0]
-    subject = Subject(classifier, image)
+    subject = Context(classifier, image)
     for cells in (0, 7):
         shown = replace(explained, values=in_cells(explained.values, 7)) if cells else explained
         drop, sparse = (find_metric(name) for name in METRICS)
@@ -79,13 +91,13 @@ def test_a_score_is_what_the_metric_says_of_the_explanation(scoring, folder):
         assert [row["value"] for row in found] == pytest.approx(expected, rel=1e-5)
 
 
-def test_metrics_that_explain_again_see_the_map_as_it_is(scoring):
+def test_metrics_that_explain_again_see_the_map_as_it_is(scoring, rows):
     again = replace(scoring, metrics=(find_metric("coherency"),), cells=4)
     assert rows(again) == rows(replace(again, cells=0))
     assert rows(again)[0]["value"] is not None
 
 
-def test_localisation_is_scored_where_there_is_a_mask(scoring):
+def test_localisation_is_scored_where_there_is_a_mask(scoring, rows):
     located = replace(scoring, metrics=(find_metric("energy-in-mask"),))
     assert 0 < rows(located)[0]["value"] < 1
     without = rows(located, image="b.png")[0]
@@ -93,14 +105,14 @@ def test_localisation_is_scored_where_there_is_a_mask(scoring):
     assert "no mask" in without["reason"]
 
 
-def test_a_mask_of_another_size_fails_by_itself(scoring, folder):
+def test_a_mask_of_another_size_fails_by_itself(scoring, folder, rows):
     Pillow.new("L", (5, 5), 255).save(folder.root / "masks" / "a.png")
     with pytest.raises(UsageError, match="the size of its picture"):
         rows(scoring)
     rows(scoring, image="b.png")
 
 
-def test_a_picture_that_cannot_be_opened_says_so(scoring):
+def test_a_picture_that_cannot_be_opened_says_so(scoring, rows):
     with pytest.raises(BadImage):
         rows(scoring, image="c.png")
 
@@ -108,14 +120,14 @@ def test_a_picture_that_cannot_be_opened_says_so(scoring):
 # --- Nothing but the plan decides ---------------------------------------------------------------------------------
 
 
-def test_workers_get_the_same_by_pickle(scoring):
+def test_workers_get_the_same_by_pickle(scoring, rows):
     travelled = pickle.loads(pickle.dumps(scoring))  # noqa: S301 (our own)
     for method in scoring.methods:
         assert rows(travelled, method) == rows(scoring, method)
 
 
-def test_what_happened_before_does_not_matter(scoring):
-    work = scoring.work
+def test_what_happened_before_does_not_matter(scoring, folder):
+    work = work_of(scoring, folder)
     classifier, unit = work.prepare(TOY), Unit(TOY, "lime", "a.png")
     fresh = work.score(classifier, unit)
     size = inference_copy(classifier, "float32").size
@@ -124,7 +136,7 @@ def test_what_happened_before_does_not_matter(scoring):
     assert work.score(classifier, unit) == fresh
 
 
-def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch):
+def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch, rows):
     seen = []
     monkeypatch.setattr(BatchSize, "ran", lambda self, count, seconds: seen.append((self.size, count)))
     for method in ("lime", "grad-cam"):
@@ -133,7 +145,7 @@ def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch):
     assert max(count for _, count in seen) == 5
 
 
-def test_a_black_box_too_is_asked_in_batches_as_large_as_said(scoring, monkeypatch):
+def test_a_black_box_too_is_asked_in_batches_as_large_as_said(scoring, monkeypatch, rows):
     seen = []
     monkeypatch.setattr(BatchSize, "ran", lambda self, count, seconds: seen.append((self.size, self._settled)))
     rows(replace(scoring, batch_size=5), "control:random", model="py:cli.nets:service")
@@ -147,16 +159,17 @@ def test_what_is_timed_is_pinned():
     assert pinned(find_method("ablation-cam"), 4).batch_size == 4
 
 
-def test_a_classifier_of_scores_alone_can_be_studied(scoring):
+def test_a_classifier_of_scores_alone_can_be_studied(scoring, rows):
     assert rows(scoring, "lime", model="py:cli.nets:service")[0]["value"] is not None
 
 
-def test_seeds_are_of_pictures():
-    assert unit_seed(0, "a.png") == unit_seed(0, "a.png") < 2**48
-    assert len({unit_seed(seed, image) for seed in range(3) for image in ("a.png", "b.png")}) == 6
+def test_seeds_are_of_pictures_wherever_they_lie():
+    one, other = zoo.photos(2)
+    assert picture_seed(0, one) == picture_seed(0, replace(one, name="elsewhere")) < 2**48
+    assert len({picture_seed(seed, image) for seed in range(3) for image in (one, other)}) == 6
 
 
-def test_random_maps_follow_the_seed_and_the_picture(scoring):
+def test_random_maps_follow_the_seed_and_the_picture(scoring, rows):
     def drop(**changes):
         image = changes.pop("image", "a.png")
         return rows(replace(scoring, **changes), "control:random", image)[1]["value"]
@@ -166,11 +179,13 @@ def test_random_maps_follow_the_seed_and_the_picture(scoring):
 
 
 def test_the_plan_holds_all_that_decides(scoring, folder):
-    plan = scoring.plan({TOY: "f" * 64}, threads=2)
+    plan = scoring.plan({TOY: "f" * 64}, folder.hashes, folder.mask_hashes, threads=2)
     assert plan.images == folder.hashes
     assert plan.masks == {"a.png": folder.mask_hashes["a.png"]}
     assert plan.methods["lime"]["samples"] == 120
     assert (plan.threads, plan.batch_size, plan.precision, plan.seed) == (2, 16, "float32", 3)
     assert plan.metrics["average-drop-hard-removed"]["cells"] == 0
     assert "cells" not in plan.metrics["sparseness"]
-    assert len({replace(scoring, **change).plan({}, 1).sha256 for change in ({"cells": 7}, {"seed": 4}, {})}) == 3
+    assert (
+        len({replace(scoring, **change).plan({}, {}, {}, 1).sha256 for change in ({"cells": 7}, {"seed": 4}, {})}) == 3
+    )

@@ -11,7 +11,7 @@ from metrics.samples import seeded
 from seewhy.core.progress import silent
 from seewhy.engines import Blur
 from seewhy.errors import NonFinite, UsageError
-from seewhy.metrics import Score, Subject
+from seewhy.metrics import Context, Score
 from seewhy.models import Classifier, Preprocessing
 
 PREPROCESSINGS = [
@@ -22,8 +22,8 @@ PREPROCESSINGS = [
 ]
 
 
-def subject(preprocessing: Preprocessing) -> Subject:
-    return Subject(Classifier.from_module(zoo.network("residual"), preprocessing), zoo.photos(1)[0])
+def subject(preprocessing: Preprocessing) -> Context:
+    return Context(Classifier.from_module(zoo.network("residual"), preprocessing), zoo.photos(1)[0])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -62,16 +62,16 @@ def test_a_soft_mask_shows_the_picture_or_the_fill():
 @pytest.mark.parametrize("mask", [np.ones((32, 32)), np.ones((32, 31), bool)])
 def test_a_mask_is_bool_over_what_the_network_sees(mask):
     with pytest.raises(UsageError, match=r"a mask is bool \(32, 32\)"):
-        Subject(zoo.classifier("residual"), zoo.photos(1)[0], mask)
+        Context(zoo.classifier("residual"), zoo.photos(1)[0], mask)
 
 
 def test_one_engine_serves_all_that_share_fill_and_seed():
     one = subject(PREPROCESSINGS[0])
-    first = one.hider(Blur(0.1), seeded(), silent)
+    first = one.perturber(Blur(0.1), seeded(), silent)
     told: list[int] = []
-    again = one.hider(Blur(0.1), seeded(), lambda done, *_: told.append(done))
+    again = one.perturber(Blur(0.1), seeded(), lambda done, *_: told.append(done))
     assert again is first
-    assert one.hider(Blur(0.2), seeded(), silent) is not first
-    assert one.hider(Blur(0.1), seeded(1), silent) is not first
+    assert one.perturber(Blur(0.2), seeded(), silent) is not first
+    assert one.perturber(Blur(0.1), seeded(1), silent) is not first
     again.logits(2, lambda part: torch.ones(part.stop - part.start, 32, 32))
     assert told, "and it reports to who asked last"

@@ -1,0 +1,269 @@
+"""Explain one picture by some methods and score every map by some metrics: what compare and study do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seewhy.core.outcome import attempt
+from seewhy.core.progress import Progress, silent
+from seewhy.errors import SeewhyError
+from seewhy.images import Folder, Image, Mask
+from seewhy.methods import Explanation, Method
+from seewhy.methods.controls import RandomMap
+from seewhy.methods.method import describe
+from seewhy.metrics import Context, Map, Metric, Score
+from seewhy.metrics.context import Attribution
+from seewhy.metrics.maps import in_cells
+from seewhy.models import Classifier, Target, load
+from seewhy.models.inference import BatchSize, inference_copy
+from seewhy.study.plan import Plan, Row, Unit, Work, canonical
+
+CHANCE = RandomMap.name  # the control that says what chance gets
+PRECISION = "float32"  # half precision is not the same on every machine
+BATCH = 16  # from here on float32 convolutions of one image do not depend on their neighbours on a CPU
+CELLS = 14
+FEW = 12  # pictures: so few are asked more closely, since a paired test over them would see little
+RANDOM_MAPS, REDRAWS = 30, 3
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What every picture is asked.
+
+    Attributes:
+        methods: methods and controls by their names.
+        metrics: what scores each map, in this order.
+        target: what is explained; by default the class that the classifier finds likeliest.
+        cells: metrics that ask the network see maps as means of so many cells a side, so that areas and single pixels
+            compare like with like; 0 leaves maps as they are.
+        batch_size: variations in one forward.
+        seed: of all randomness.
+        random_maps: how many maps drawn by chance are scored beside the random control, where that is asked for.
+        redraws: how often a stochastic metric is asked, each time with another seed.
+    """
+
+    methods: Mapping[str, Method]
+    metrics: Sequence[Metric]
+    target: Target | None = None
+    cells: int = CELLS
+    batch_size: int = BATCH
+    seed: int = 0
+    random_maps: int = 0
+    redraws: int = 1
+
+    def for_pictures(self, count: int) -> Scoring:
+        """The same for so many pictures: few are asked more closely, whatever the command."""
+        closely = {"random_maps": RANDOM_MAPS, "redraws": REDRAWS} if count <= FEW else {}
+        methods = {name: pinned(method, self.batch_size) for name, method in self.methods.items()}
+        return replace(self, methods=methods, **closely)
+
+    def plan(
+        self, models: Mapping[str, str], images: Mapping[str, str], masks: Mapping[str, str], threads: int
+    ) -> Plan:
+        """The plan for models, pictures and masks with these fingerprints, by their names."""
+        return Plan(
+            models=dict(models),
+            methods={name: describe(method) for name, method in self.methods.items()},
+            metrics={metric.name: self._settings(metric) for metric in self.metrics},
+            images=dict(images),
+            masks=dict(masks),
+            batch_size=self.batch_size,
+            precision=PRECISION,
+            threads=threads,
+            seed=self.seed,
+        )
+
+    def _settings(self, metric: Any) -> dict[str, Any]:
+        settings = {**describe(metric), **({"cells": self.cells} if metric.asks_network else {})}
+        return {**settings, **({"redraws": self.redraws} if metric.stochastic and self.redraws > 1 else {})}
+
+
+def pinned(method: Any, batch_size: int) -> Method:
+    """The method without anything it would find out by timing: the same precision and batches on every machine."""
+    wanted = {"precision": PRECISION, "batch_size": batch_size}
+    return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.parameters)})
+
+
+def picture_seed(seed: int, image: Image) -> int:
+    """The seed for a picture: the same for every method, so that all face the same draws, and wherever it lies."""
+    return int.from_bytes(sha256(f"{seed}:{image.sha256}".encode()).digest()[:6])
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One picture: by method what it found and its rows, a row for each metric; by metric and method all scores.
+
+    `errors` are of methods that failed, or whose maps a metric could not score.
+    """
+
+    image: Image | None
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
+    rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)
+    errors: Mapping[str, SeewhyError] = field(default_factory=dict)
+
+
+def score_picture(
+    classifier: Classifier,
+    image: Image,
+    scoring: Scoring,
+    mask: Mask | None = None,
+    progress: Progress = silent,
+) -> Scored:
+    """Explain a picture by every method, and score every map by every metric.
+
+    A method that fails has no rows, and takes nothing from the others.
+
+    Args:
+        classifier: whose decision is explained.
+        image: the picture.
+        scoring: what is asked.
+        mask: where the object is, bool `(h, w)` over what the network sees.
+        progress: told after each method and metric.
+    """
+    seed = picture_seed(scoring.seed, image)
+    total = len(scoring.methods) + len(scoring.metrics)
+    target = scoring.target or Target(classifier.predict(image, 1)[0].index, chosen="predicted")
+    found: dict[str, Explanation] = {}
+    errors: dict[str, SeewhyError] = {}
+    with _fixed_batches(classifier, scoring.batch_size):
+        for done, (name, method) in enumerate(scoring.methods.items()):
+            progress(done, total, name)
+            outcome = attempt(image.name, partial(_explain, classifier, image, target, seed, method))
+            if outcome.value is not None:
+                found[name] = outcome.value
+            elif outcome.error is not None:
+                errors[name] = outcome.error
+        context = Context(classifier, image, mask, {found[name]: scoring.methods[name] for name in found})
+        bench = _Maps(context, list(found.values()), scoring, seed, chance=CHANCE in found)
+        scores: dict[str, dict[str, Sequence[Score]]] = {}
+        chance: dict[str, list[float]] = {}
+        for done, metric in enumerate(scoring.metrics, start=len(scoring.methods)):
+            progress(done, total, metric.title)
+            drawn, chance[metric.name], failed = bench.scores(metric)
+            scores[metric.name] = dict(zip(found, drawn, strict=True))
+            errors |= {name: error for name, error in zip(found, failed, strict=True) if error and name not in errors}
+    progress(total, total, "done")
+    rows = {
+        name: tuple(
+            _row(metric, scores[metric.name][name], chance[metric.name] if name == CHANCE else [], each)
+            for metric in scoring.metrics
+        )
+        for name, each in found.items()
+    }
+    return Scored(image, found, rows, scores, errors)
+
+
+def unit_work(scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str) -> Work:
+    """What workers do with a unit of a study; it travels to them once, so paths have to be theirs, too."""
+    return Work(partial(_prepare, weights, device), partial(_score_unit, scoring, folder))
+
+
+def _prepare(weights: Mapping[str, Path], device: str, model: str) -> Classifier:
+    return load(model, weights.get(model), device)
+
+
+def _score_unit(scoring: Scoring, folder: Folder, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
+    """A row for each metric."""
+    entry = next(each for each in folder.entries if each.path == unit.image)
+    image, mask = folder.image(entry), folder.mask(entry)
+    seen = None if mask is None else classifier.preprocessing.mask(mask)
+    alone = replace(scoring, methods={unit.method: scoring.methods[unit.method]})
+    scored = score_picture(classifier, image, alone, seen)
+    if scored.errors:
+        raise scored.errors[unit.method]
+    return scored.rows[unit.method]
+
+
+class _Maps:
+    """The maps of one picture and random ones, each reduced once, so that metrics share what they ask the network."""
+
+    def __init__(
+        self, context: Context, found: Sequence[Explanation], scoring: Scoring, seed: int, *, chance: bool
+    ) -> None:
+        self._context, self._scoring, self._seed = context, scoring, seed
+        self._random: list[Attribution] = []
+        if chance and scoring.random_maps:
+            size, generator = context.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
+            drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
+            self._random = [Map(values, found[0].target) for values in drawn]
+        self._whole: Sequence[Attribution] = found
+        self._reduced, self._random_reduced = (
+            [_reduced(each, scoring.cells) for each in maps] for maps in (found, self._random)
+        )
+
+    def scores(self, metric: Metric) -> tuple[list[list[Score]], list[float], list[SeewhyError | None]]:
+        """For each map its scores, several of a stochastic metric; what random maps score; for each map its error."""
+        reduced = metric.asks_network and self._scoring.cells
+        shown = self._reduced if reduced else self._whole
+        random = (self._random_reduced if reduced else self._random) if metric.tells_chance() else []
+        first, errors = self._asked(metric, [*shown, *random], self._seed)
+        again = range(1, self._scoring.redraws if metric.stochastic else 1)
+        rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
+        chance = [score.value for score in first[len(shown) :] if score.value is not None]
+        return list(map(list, zip(*rows, strict=True))), chance, errors[: len(shown)]
+
+    def _asked(
+        self, metric: Metric, maps: Sequence[Attribution], seed: int
+    ) -> tuple[list[Score], list[SeewhyError | None]]:
+        """All at once; where that fails one by one, so that one map takes nothing from the others."""
+        generator = torch.Generator().manual_seed(seed)
+        outcome = attempt(self._context.image.name, partial(metric, self._context, maps, generator=generator))
+        if outcome.value is not None:
+            return outcome.value, [None] * len(maps)
+        if len(maps) == 1:
+            return [Score.undefined(str(outcome.error))], [outcome.error]
+        parts = [self._asked(metric, [each], seed) for each in maps]
+        return [score for scores, _ in parts for score in scores], [error for _, errors in parts for error in errors]
+
+
+def _explain(classifier: Classifier, image: Image, target: Target, seed: int, method: Method) -> Explanation:
+    return method(classifier, [image], [[target]], generator=torch.Generator().manual_seed(seed))[0]
+
+
+def _reduced(each: Attribution, cells: int) -> Attribution:
+    if not cells:
+        return each
+    values = in_cells(each.values, cells).astype(np.float32)
+    return Map(values, each.target, each.method, each.layer, each.seed)
+
+
+@contextmanager
+def _fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
+    """Have the masked-forward engine ask in batches of this size, also where memory ran out before."""
+    network = inference_copy(classifier, PRECISION)
+    before, network.size = network.size, BatchSize(classifier.device, size)
+    try:
+        yield
+    finally:
+        network.size = before
+
+
+def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float], explanation: Explanation) -> Row:
+    """Plain values: the mean over draws, what each draw and random maps scored, and what was explained.
+
+    Lists are JSON; `checks` is what the method says of itself.
+    """
+    values = [score.value for score in scores if score.value is not None]
+    defined = len(values) == len(scores)
+    return {
+        "metric": metric.name,
+        "value": float(np.mean(values)) if defined else None,
+        "reason": next((score.reason for score in scores if score.value is None), None),
+        "draws": canonical(values) if defined and len(values) > 1 else None,
+        "chance": canonical(chance) if chance else None,
+        "target": explanation.target.index,
+        "label": explanation.target_label,
+        "probability": explanation.probability,
+        "layer": explanation.layer,
+        "checks": canonical({name: float(value) for name, value in explanation.checks.items()}),
+    }
