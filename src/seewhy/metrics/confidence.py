@@ -60,7 +60,7 @@ def average_drop(
 
     >>> import seewhy
     >>> classifier = seewhy.load()
-    >>> average_drop(classifier, "sample:cat", np.ones((224, 224)))
+    >>> round(average_drop(classifier, "sample:cat", np.ones((224, 224))), 4)
     0.0
     """
     return score_maps(AverageDrop(fill=fill), classifier, image, maps, target)
