@@ -22,9 +22,7 @@ Model = Annotated[
         help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
     ),
 ]
-Weights = Annotated[
-    Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.", show_default=False)
-]
+Weights = Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Seed = Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
