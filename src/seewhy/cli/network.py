@@ -29,9 +29,7 @@ def network() -> None:
 def explain(
     run: Run,
     images: options.Images,
-    target: Annotated[
-        str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')
-    ] = None,
+    target: options.Target = None,
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages.")
     ] = "",

@@ -37,7 +37,7 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
+    masks: options.Masks = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
@@ -52,9 +52,7 @@ def study(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Variations in one forward; other batches, other last digits.")
     ] = 16,
-    cells: Annotated[
-        int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
-    ] = 14,
+    cells: options.Cells = 14,
     limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
@@ -123,13 +121,9 @@ def compare(
     metric: Annotated[
         str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
     ] = "",
-    masks: Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')
-    ] = None,
-    cells: Annotated[
-        int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
-    ] = 14,
+    masks: options.Masks = None,
+    target: options.Target = None,
+    cells: options.Cells = 14,
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images

@@ -42,7 +42,7 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
-    classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
+    classes: options.Classes = "",
 ) -> Answer:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
     from seewhy.report.evaluate import share_words
@@ -101,7 +101,7 @@ def evaluate(
     ],
     method: Annotated[str, typer.Option(help="How mistakes are explained.")] = "grad-cam",
     shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
-    classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
+    classes: options.Classes = "",
 ) -> Answer:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
     from seewhy.report.evaluate import accuracy_words
