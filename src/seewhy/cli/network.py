@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import waiting
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 
@@ -29,13 +29,9 @@ def network() -> None:
 def explain(
     run: Run,
     images: options.Images,
-    target: Annotated[
-        str | None,
-        typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.', show_default=False),
-    ] = None,
+    target: options.Target = None,
     layers: Annotated[
-        str,
-        typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages."),
+        str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages.")
     ] = "",
     clustering: Annotated[
         str, typer.Option(help="How maps are grouped: ward, or classic for the paper's t-SNE.")
@@ -87,8 +83,7 @@ def global_(
         Path | None,
         typer.Option(
             help='JSON file of groups: {"cats": ["tabby", "Persian cat"]}, or a WordNet tree with synsets, their words '
-            "and hypernyms.",
-            show_default=False,
+            "and hypernyms."
         ),
     ] = None,
     concept: Annotated[
@@ -96,8 +91,7 @@ def global_(
         typer.Option("--concept", help="Folder of pictures of a concept, to test by TCAV; can be repeated."),
     ] = None,
     random: Annotated[
-        Path | None,
-        typer.Option(help="Folder of pictures of anything, for TCAV to compare with.", show_default=False),
+        Path | None, typer.Option(help="Folder of pictures of anything, for TCAV to compare with.")
     ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="Words of simulated players, not of people.")] = False,
 ) -> Answer:
