@@ -83,7 +83,8 @@ def test_a_classifier_gets_what_it_can_serve():
 @pytest.fixture
 def newcomer(monkeypatch) -> Callable[[], type[Method]]:
     """Defines a method for the time of a test."""
-    monkeypatch.setattr(Method.registry, "entries", dict(Method.registry.entries))
+    monkeypatch.setitem(Method.registry, "my-method", Method)  # afterwards it is gone again
+    del Method.registry["my-method"]
 
     def define() -> type[Method]:
         class MyMethod(Method):

@@ -16,9 +16,8 @@ from seewhy.methods import find_method, method_info
 from seewhy.models import Classifier
 from seewhy.study.score import Scoring
 from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
-from seewhy.verbs.explain import DEFAULT_METHOD
+from seewhy.verbs.request import DEFAULT_METHOD
 
-BEST = "best"
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
 
