@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seewhy import images, methods, metrics
-    from seewhy.core.notebook import progress_bar
+    from seewhy.core.progress import progress_bar
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
     from seewhy.images import Image, find_images, open_image
