@@ -16,9 +16,19 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, evaluating, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, head_layer, layers_of
+from seewhy.models.layers import (
+    Grid,
+    Layer,
+    capture,
+    deepest_used,
+    default_candidates,
+    evaluating,
+    find_layer,
+    head_layer,
+    layers_of,
+    watch,
+)
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 
 if TYPE_CHECKING:

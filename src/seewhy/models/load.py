@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from seewhy.errors import ModelError, UnknownName, UsageError
-from seewhy.models.capture import capture
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
 from seewhy.models.classifier import Classifier
-from seewhy.models.layers import deepest_used, default_candidates
+from seewhy.models.layers import capture, deepest_used, default_candidates
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Source
 from seewhy.models.sources.hub import Hub
