@@ -75,7 +75,7 @@ _HOMES = {
     "list_methods": "methods",
     "load": "models",
     "open_image": "images",
-    "progress_bar": "core.notebook",
+    "progress_bar": "core.progress",
 }
 # Packages for whom `import seewhy` is enough; study and train are called, too (`seewhy.core.callable_room`).
 _ROOMS = {"errors", "images", "methods", "metrics", "study", "train"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -47,11 +48,12 @@ def layers_of(visits: Iterable[Visit], input_size: tuple[int, int]) -> tuple[Lay
     )
 
 
-def default_candidates(layers: Sequence[Layer]) -> list[Layer]:
-    """The deepest layers that cover the picture with values of their own, in the order they run.
+def deepest_layer(layers: Sequence[Layer], module: nn.Module, run: Callable[[], Tensor]) -> str:
+    """The deepest of the last `CANDIDATES` layers with a grid that what `run` answers depends on, place by place.
 
-    Raises:
-        ExplainError: no layer covers the picture.
+    For a CNN that is its last convolutional stage before pooling; for a vision transformer with a class token it is
+    the last block's first norm, since the patch tokens after it are never read. `run` had better answer with what the
+    network's head sees, which tells dependence even where the head is not trained yet.
     """
     candidates = _distinct(layers)[-CANDIDATES:]
     if not candidates:
@@ -59,16 +61,8 @@ def default_candidates(layers: Sequence[Layer]) -> list[Layer]:
             "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
             "use a method that needs scores or gradients only"
         )
-    return candidates
-
-
-def deepest_used(candidates: Sequence[Layer], seen: Captured, features: Tensor) -> str:
-    """The deepest of the captured `candidates` that `features` still depend on, position by position.
-
-    For a CNN that is its last convolutional stage before pooling; for a vision transformer with a class token it is
-    the last block's first norm, since the patch tokens after it are never read. `features` are what the network's
-    head sees, which tells dependence even where the head is not trained yet.
-    """
+    with capture(module, [layer.name for layer in candidates]) as seen:
+        features = run()
     with torch.enable_grad():
         score = features.square().sum()
     if score.requires_grad:
@@ -77,15 +71,6 @@ def deepest_used(candidates: Sequence[Layer], seen: Captured, features: Tensor) 
             if gradient is not None and layer.grid and bool(layer.grid.fold(gradient).any()):
                 return layer.name
     return candidates[-1].name
-
-
-def head_layer(layers: Sequence[Layer], module: nn.Module, classes: int) -> str:
-    """The last linear layer that gives the class scores: what goes into it is the embedding."""
-    heads = (nn.Linear, nn.Conv2d)
-    for layer in reversed(layers):
-        if isinstance(module.get_submodule(layer.name), heads) and layer.shape[1:2] == (classes,):
-            return layer.name
-    raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
 
 
 def _distinct(layers: Sequence[Layer]) -> list[Layer]:
@@ -98,12 +83,12 @@ def _distinct(layers: Sequence[Layer]) -> list[Layer]:
         # Of a module that runs several times, its last run is what capture gives; an idle one does not wrap anything.
         if runs[layer.name] == index and not layer.passive:
             outermost[layer.output] = layer
-    return [layer for key, layer in outermost.items() if not makers[key].passive and _is_stage(layer)]
-
-
-def _is_stage(layer: Layer) -> bool:
-    # Among tokens a bare linear layer makes queries, keys or values, which are no features of the patch.
-    return layer.grid is not None and not (layer.grid.layout == "tokens" and layer.kind == "Linear")
+    return [
+        layer
+        for key, layer in outermost.items()
+        # Among tokens a bare linear layer makes queries, keys or values, which are no features of the patch.
+        if layer.grid and not makers[key].passive and (layer.grid.layout, layer.kind) != ("tokens", "Linear")
+    ]
 
 
 MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
@@ -140,17 +125,11 @@ def find_grid(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | Non
     if shape[:1] != (1,):  # windows of the picture, one beside the other
         return None
     if len(shape) == 4:
-        return _grid_of_maps(shape, input_size)
-    if len(shape) == 3:
-        return _grid_of_tokens(shape, input_size)
-    return None
-
-
-def _grid_of_maps(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | None:
-    first = Grid("channels first", shape[1], shape[2], shape[3])
-    last = Grid("channels last", shape[3], shape[1], shape[2])
-    fits = [grid for grid in (first, last) if _covers(grid, input_size)]
-    return min(fits, key=lambda grid: _distortion(grid, input_size), default=None)
+        first = Grid("channels first", shape[1], shape[2], shape[3])
+        last = Grid("channels last", shape[3], shape[1], shape[2])
+        fits = [grid for grid in (first, last) if _covers(grid, input_size)]
+        return min(fits, key=lambda grid: _distortion(grid, input_size), default=None)
+    return _grid_of_tokens(shape[1], shape[2], input_size) if len(shape) == 3 else None
 
 
 def _covers(grid: Grid, input_size: tuple[int, int]) -> bool:
@@ -162,8 +141,7 @@ def _distortion(grid: Grid, input_size: tuple[int, int]) -> float:
     return abs(math.log(grid.height * input_size[1] / (grid.width * input_size[0])))
 
 
-def _grid_of_tokens(shape: tuple[int, ...], input_size: tuple[int, int]) -> Grid | None:
-    tokens, channels = shape[1], shape[2]
+def _grid_of_tokens(tokens: int, channels: int, input_size: tuple[int, int]) -> Grid | None:
     for prefix in range(min(MOST_PREFIX_TOKENS, tokens - 1) + 1):
         patches = tokens - prefix
         height = round(math.sqrt(patches * input_size[0] / input_size[1]))
@@ -254,19 +232,16 @@ def watch(module: nn.Module) -> Generator[list[Visit]]:
     """Note every run of every submodule while the context lasts, in order of completion."""
     visits: list[Visit] = []
 
-    def noting(name: str, part: nn.Module) -> Any:
-        def note(_module: nn.Module, args: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple | list) and output else output
-            if isinstance(first, Tensor) and first.is_floating_point():
-                took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
-                visits.append(Visit(name, part, took, _identity(first), first, first.grad_fn))
-
-        return part.register_forward_hook(note)
+    def note(name: str, part: nn.Module, args: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple | list) and output else output
+        if isinstance(first, Tensor) and first.is_floating_point():
+            took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
+            visits.append(Visit(name, part, took, _identity(first), first, first.grad_fn))
 
     with ExitStack() as stack:
         for name, part in module.named_modules():
             if name:
-                stack.callback(noting(name, part).remove)
+                stack.callback(part.register_forward_hook(partial(note, name)).remove)
         yield visits
 
 
@@ -317,8 +292,10 @@ def _recording(module: nn.Module) -> Generator[None]:
 @contextmanager
 def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
     def keep(value: Any) -> Any:
-        tensor = leading_tensor(value, name)
-        held = _recorded(tensor) if gradients else tensor
+        held = leading_tensor(value, name)
+        if gradients:
+            torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
+            held = held if held.requires_grad else held.detach().requires_grad_()
         seen.activations[name] = held
         # The network goes on with a copy: what follows may work in place on it (residual additions, ReLU).
         return with_leading_tensor(value, held.clone())
@@ -337,11 +314,6 @@ def _identity(tensor: Tensor) -> Identity:
     # Work in place bumps the version: the same memory then holds another layer's output.
     version = 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
     return tensor.data_ptr(), tuple(tensor.shape), version
-
-
-def _recorded(tensor: Tensor) -> Tensor:
-    torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
-    return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def leading_tensor(value: Any, name: str) -> Tensor:
@@ -377,24 +349,17 @@ def evaluating(module: nn.Module) -> Generator[None]:
     found = {tensor.device for tensor in module.parameters()} if torch.cuda.is_initialized() else set()
     devices = [device for device in found if device.type == "cuda"]
     with torch.random.fork_rng(devices):
+        # Not torch.manual_seed, which would seed every device there is.
+        torch.default_generator.manual_seed(0)
+        for device in devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(0)
         try:
-            _seed(devices)
-            _set(flags, evaluation=True)
+            for part, training in flags:
+                if training:  # to set is slow, and hundreds of parts mostly have nothing to set
+                    part.training = False
             yield
         finally:
-            _set(flags)
-
-
-def _seed(devices: Sequence[torch.device]) -> None:
-    # Not torch.manual_seed, which would seed every device there is.
-    torch.default_generator.manual_seed(0)
-    for device in devices:
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(0)
-
-
-def _set(flags: Sequence[tuple[nn.Module, bool]], *, evaluation: bool = False) -> None:
-    for part, training in flags:
-        wanted = training and not evaluation
-        if part.training != wanted:  # to set is slow, and hundreds of parts mostly have nothing to set
-            part.training = wanted
+            for part, training in flags:
+                if part.training != training:
+                    part.training = training
