@@ -66,8 +66,9 @@ class Comparison(StudyResult, Saved):
     @override
     def write(self, folder: Path) -> None:
         """Write `scores.json`, the report, and each explanation to `<picture>/<method>/`."""
+        ordered = self.scores[0].ordered[: len(self.scores[0].rivals)]
         mine = [
-            [scored.explanations[method] for method in self.scores[0].ordered if self._shown(method, scored)]
+            [scored.explanations[method] for method in ordered if method in scored.explanations]
             for scored in self.explained.values()
         ]
         saved = [each for each in mine if each]
@@ -75,9 +76,6 @@ class Comparison(StudyResult, Saved):
             save_explanations(each, place)
         write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
         write_page(folder, self.page())
-
-    def _shown(self, method: str, scored: Scored) -> bool:
-        return method in scored.explanations and method not in self.scores[0].controls
 
     def _by_photo(self) -> list[dict[str, Any]]:
         """The score of each map."""
@@ -213,12 +211,12 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
         return suitable
     if not names:
         return [name for name in FAST if name in suitable][:MOST]
-    for name in names:
-        if name not in suitable:
-            info = method_info(name)
-            lacking = ", ".join(sorted(frozenset(info.needs) - classifier.offers) or info.required)
-            raise UsageError(f"{name} needs {lacking}, which is not at hand; leave it out")
-    return list(names)
+    asked = [method_info(name) for name in names]
+    for each in asked:
+        if each.name not in suitable:
+            lacking = ", ".join(sorted(frozenset(each.needs) - classifier.offers) or each.required)
+            raise UsageError(f"{each.name} needs {lacking}, which is not at hand; leave it out")
+    return [each.name for each in asked]
 
 
 def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
