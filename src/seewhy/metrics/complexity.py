@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
-import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Attribution, Context
 from seewhy.metrics.maps import soft_mask
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 
 
 def sparseness(values: np.ndarray) -> float:
@@ -61,17 +57,10 @@ class _Complexity(Metric):
         """Of a map that is not empty."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        progress(0, len(maps), "maps")
+    def scores(self, asked: Question) -> list[Score]:
+        asked.progress(0, len(asked.maps), "maps")
         empty = Score.undefined("the map is empty")
-        return [Score(self.measure(each.values)) if each.values.any() else empty for each in maps]
+        return [Score(self.measure(each.values)) if each.values.any() else empty for each in asked.maps]
 
 
 class Sparseness(_Complexity):

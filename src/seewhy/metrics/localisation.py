@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images.masks import iou, top_area
-from seewhy.metrics.context import Attribution, Context
 from seewhy.metrics.maps import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 
 IOU_READING = (
     "1 means that both areas are the same, 0 that they do not touch. It says how plausible a map looks, not whether "
@@ -87,20 +85,13 @@ class _Located(Metric):
         """Of maps that have evidence with a mask that has pixels; equal pixels stand in the order of the seed."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        progress(0, len(maps), "maps")
-        mask = context.mask
+    def scores(self, asked: Question) -> list[Score]:
+        asked.progress(0, len(asked.maps), "maps")
+        mask, maps = asked.context.mask, asked.maps
         if mask is None or not mask.any():
             return [NO_MASK] * len(maps)
         values = [each.values for each in maps if (each.values > 0).any()]
-        found = iter(self.agreements(values, mask, generator.initial_seed()))
+        found = iter(self.agreements(values, mask, asked.generator.initial_seed()))
         return [Score(float(next(found))) if (each.values > 0).any() else NO_EVIDENCE for each in maps]
 
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from seewhy.core.files import photo_folders, write_json
 from seewhy.core.outcome import Outcome, attempt
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, open_image, open_mask
 from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
@@ -178,7 +178,7 @@ def score_each(
     errors: dict[str, SeewhyError] = {}
     results: list[Result] = []
     for number, (name, picture) in enumerate(zip(names, opened, strict=True)):
-        told = _within(progress, number, len(sources))
+        told = within(progress, number, len(sources))
         outcome = (
             attempt(name, partial(score_picture, classifier, picture.value, scoring, seen.get(number), told))
             if picture.value
@@ -303,12 +303,3 @@ def _results(model: str, image: str, scored: Scored) -> list[Result]:
         for method, error in scored.errors.items()
     ]
     return [*done, *failed]
-
-
-def _within(progress: Progress, number: int, count: int) -> Progress:
-    """Progress of one picture as part of that of all."""
-
-    def tell(done: int, total: int | None, message: str) -> None:
-        progress(number * (total or 1) + done, count * (total or 1), message)
-
-    return tell
