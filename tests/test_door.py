@@ -412,7 +412,7 @@ def test_all_are_saved_in_folders_of_their_own_and_read_back(toy, tmp_path):
 def test_saving_leaves_nothing_when_it_fails(toy, tmp_path, monkeypatch):
     found = seewhy.explain(toy, [PHOTO, OTHER])
 
-    def full(*_):
+    def full(*_, **_settings):
         raise OSError("the disk is full")
 
     monkeypatch.setattr("seewhy.methods.explanation.Explanation.save", full)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from seewhy.cli import console
+from seewhy.cli import console, run
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
+from seewhy.verbs import Result
 
 NASTY = "[red]:cat:[/nothing] \\[b] photo.png"
 ROWS = [["a.png", NASTY], ["b.png", "50.0%"]]
@@ -83,7 +87,7 @@ def test_what_happens_inside_comes_out():
 @pytest.mark.parametrize(("failed", "asked", "code"), [(1, 1, 1), (1, 2, 3), (2, 2, 1), (2, 5, 3)])
 def test_the_code_says_how_much_failed(capsys, failed, asked, code):
     with pytest.raises(typer.Exit) as stopped:
-        console.finish([(f"{place}.png", BadImage("empty", "no bytes")) for place in range(failed)], asked)
+        tell(failures_of(*(f"{place}.png" for place in range(failed))), asked)
     assert stopped.value.exit_code == code
     told = capsys.readouterr()
     assert not told.out
@@ -92,11 +96,61 @@ def test_the_code_says_how_much_failed(capsys, failed, asked, code):
 
 def test_a_picture_is_named_once(capsys):
     with pytest.raises(typer.Exit):
-        console.finish([("a.png", BadImage("empty", "a.png holds no bytes"))], 1)
+        tell([Outcome("a.png", error=BadImage("empty", "a.png holds no bytes"))], 1)
     assert capsys.readouterr().err == "seewhy: a.png holds no bytes\n"
 
 
 def test_where_nothing_failed_nothing_is_said(capsys):
-    console.finish([], 3)
+    tell([], 3)
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "")
+
+
+def failures_of(*names):
+    return [Outcome(name, error=BadImage("empty", "no bytes")) for name in names]
+
+
+def tell(failures, asked):
+    run.tell(console.Run(), console.Answer([], failures=failures, asked=asked))
+
+
+# --- Any command --------------------------------------------------------------------------------------------------
+
+
+class Sum(Result):
+    def to_dict(self):
+        return {"sum": 3.5}
+
+    def rows(self):
+        return [{"name": "a", "sum": 3.5, "of": 2, "left": None}]
+
+    def page(self):
+        return "<p>3.5</p>"
+
+
+@run.command("out seed")
+def add(run: console.Run, first: Annotated[int, typer.Argument()], second: int = 2) -> console.Answer:
+    """Add."""
+    return console.Answer.of(Sum(), notes=[f"{first} + {second}, seed {run.seed}"])
+
+
+@pytest.fixture
+def adding(tmp_path):
+    app = typer.Typer()
+    app.command()(add)
+    return lambda *arguments: CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+
+
+def test_a_result_is_told_and_saved_without_a_word_of_the_command(adding, tmp_path):
+    done = adding("1", "--second", "3", "--seed", "7")
+    assert (done.exit_code, done.stdout) == (0, "a\t3.500\t2\t\n")
+    assert done.stderr.splitlines() == ["1 + 3, seed 7", f"report: {tmp_path / 'out/report.html'}"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"result.json", "report.html"}
+    assert json.loads(adding("1", "--json").stdout) == {"sum": 3.5}
+
+
+def test_a_command_has_the_shared_options_that_it_asks_for_and_no_other(adding):
+    told = adding("--help").stdout
+    assert all(option in told for option in ("--second", "--out", "--seed", "--json"))
+    assert "--model" not in told
+    assert adding("1", "--model", "x").exit_code == 2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.draw import cut, spotlight
+from seewhy.draw import crop, cut, spotlight
 from seewhy.errors import ExplainError
 
 RED = np.full((40, 60, 3), (200, 30, 30), np.uint8)
@@ -43,3 +43,21 @@ def test_a_photo_is_cut_to_what_was_seen():
     assert part.shape == (80, 80, 3)
     assert part[8:-8, 8:-8].min() == 255
     assert cut(pixels, (-20, 0, 60, 40), 30).shape == (20, 30, 3)  # what lies beyond the photo is no part of it
+
+
+@pytest.mark.parametrize(
+    ("view", "shape", "there"),
+    [
+        ((10, 0, 50, 40), (40, 40), (0, 0, 40, 40)),
+        ((9.75, 0.25, 49.75, 39.75), (40, 40), (-0.25, 0.25, 39.75, 39.75)),
+        ((-5, -5, 30, 30), (30, 30), (-5, -5, 30, 30)),
+        ((20.1, 20.1, 20.2, 20.2), (1, 1), (0.1, 0.1, 0.2, 0.2)),
+    ],
+)
+def test_a_photo_is_cropped_to_pixels_and_the_view_goes_with_it(view, shape, there):
+    pixels = np.arange(40 * 60 * 3, dtype=np.uint32).reshape(40, 60, 3).astype(np.uint8)
+    part, box = crop(pixels, view)
+    assert part.shape[:2] == shape
+    assert box == pytest.approx(there)
+    top, left = max(round(view[1]), 0), max(round(view[0]), 0)
+    assert (part == pixels[top : top + shape[0], left : left + shape[1]]).all()

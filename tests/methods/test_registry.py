@@ -45,7 +45,15 @@ def test_a_method_is_found_with_its_parameters():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"), [("gradcam", "grad-cam"), ("Grad_CAM", "grad-cam"), ("eigencam", "eigen-cam")]
+    ("written", "meant"), [("gradcam", "grad-cam"), ("Grad_CAM", "grad-cam"), ("eigencam", "eigen-cam")]
+)
+def test_a_name_is_known_however_it_is_written(written, meant):
+    assert method_info(written) is method_info(meant)
+    assert find_method(written) == find_method(meant)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("gradkam", "grad-cam"), ("Grad_KAM", "grad-cam"), ("eigen-camm", "eigen-cam")]
 )
 def test_an_unknown_name_is_answered_with_the_nearest(wrong, right):
     for find in (find_method, method_info):
@@ -75,7 +83,8 @@ def test_a_classifier_gets_what_it_can_serve():
 @pytest.fixture
 def newcomer(monkeypatch) -> Callable[[], type[Method]]:
     """Defines a method for the time of a test."""
-    monkeypatch.setattr(Method.registry, "entries", dict(Method.registry.entries))
+    monkeypatch.setitem(Method.registry, "my-method", Method)  # afterwards it is gone again
+    del Method.registry["my-method"]
 
     def define() -> type[Method]:
         class MyMethod(Method):

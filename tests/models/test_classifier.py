@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import seewhy
 import zoo
 from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.images import Image
@@ -31,6 +32,15 @@ def test_a_network_of_one_channel_sees_pictures_in_grey():
     assert classifier.preprocessing == Preprocessing(mean=(0.449,), std=(0.226,))
     assert len(classifier.predict(PHOTO)) == 3
     assert classifier.default_layer == "1"
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "deep-lift", "occlusion"])
+def test_pictures_are_explained_to_a_network_of_one_channel(method):
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    grey = Preprocessing(zoo.SIZE, mean=(0.5,), std=(0.25,))
+    found = seewhy.explain(Classifier.from_module(module, grey), PHOTO, method=method)
+    assert found.values.shape == zoo.SIZE
+    assert np.isfinite(found.values).all()
 
 
 def test_what_is_no_module_is_refused():

@@ -179,7 +179,9 @@ def test_a_network_of_one_channel_sees_grey():
 
 def test_other_channels_are_for_tensors():
     five = Preprocessing(mean=(0.0,) * 5, std=(1.0,) * 5)
-    assert five.normalize(torch.ones(2, 5, 4, 4)).shape == (2, 5, 4, 4)
+    inputs = torch.rand(2, 5, 4, 4)
+    assert torch.equal(five.normalize(inputs), inputs)
+    assert torch.equal(five.denormalize(inputs), inputs)
     with pytest.raises(ModelError, match=r"takes 5 channels; .*seewhy\.attribute"):
         five.pixels([photo(*TALL)])
 

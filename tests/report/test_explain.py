@@ -1,5 +1,6 @@
 import re
 import shutil
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -298,6 +299,18 @@ def test_a_large_photo_stays_small_on_the_page(report):
     page = report(outcome(explanation(image=large, view=Box(500.0, 0.0, 2500.0, 2000.0))))
     assert max(int(each["width"]) for each in page.named("img")) == 640
     assert len(page.source) < 200_000
+
+
+def test_photos_do_not_gather_in_memory(tmp_path):
+    report, held = ExplainReport(tmp_path), []
+    tracemalloc.start()
+    for number in range(60):
+        report.add(outcome(explanation(image=photo(f"{number}.png"))))
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    page = report.close()
+    assert held[-1] - held[20] < page.stat().st_size / 10
+    assert page.read_text("utf-8").count("<section id=") == 60
 
 
 @pytest.mark.browser

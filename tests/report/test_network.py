@@ -10,6 +10,7 @@ import pytest
 
 from network import pictures
 from network.pictures import WORDS, cluster, layer
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.network import NetworkPicture
 from seewhy.report import write_network_report
@@ -22,7 +23,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         (NetworkPicture(pictures.view(), WORDS, "simulated <players>"), folder / "a b"),
         (NetworkPicture(pictures.view()), None),
     ]
-    return write_network_report(folder, two, [("bad.png", BadImage("empty", "it is <empty>"))]).read_text("utf-8")
+    return write_network_report(folder, two, [Outcome("bad.png", error=BadImage("empty", "it is <empty>"))]).read_text(
+        "utf-8"
+    )
 
 
 def test_all_text_is_escaped(page):
@@ -82,5 +85,5 @@ def test_how_stable_groups_are_is_said_where_it_is_known(tmp_path):
 
 
 def test_nothing_but_failures_is_a_report_too(tmp_path):
-    page = write_network_report(tmp_path, [], [("bad.png", BadImage("empty", "empty"))]).read_text("utf-8")
+    page = write_network_report(tmp_path, [], [Outcome("bad.png", error=BadImage("empty", "empty"))]).read_text("utf-8")
     assert "Nothing could be explained" in page

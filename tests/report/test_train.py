@@ -90,9 +90,9 @@ def test_of_many_classes_the_commonest_confusions_are_listed():
     names = tuple(f"class {number}" for number in range(30))
     found = Evaluation.of(names, list(range(30)) * 2, np.eye(30)[[*range(30), *range(1, 30), 0]])
     told = judgement("title", found)
-    assert told.confusion is None
-    assert len(told.confusions) == 10
-    assert told.confusions[0] == "class 0 taken for class 1: 1"
+    assert told["confusion"] is None
+    assert len(told["confusions"]) == 10
+    assert told["confusions"][0] == "class 0 taken for class 1: 1"
 
 
 def test_mistakes_stand_with_their_reason_and_their_twins(tmp_path):

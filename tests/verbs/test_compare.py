@@ -432,7 +432,7 @@ class Edges(SobelEdges):
 
 
 for known in ("upside-down", "mirrored", "edges"):  # no other test is to find them
-    del Method.registry.entries[known]
+    del Method.registry[known]
 
 
 PATCH = {"size": 4, "stride": 2}

@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy.draw import Colors
 from seewhy.web.services.hub import Request
-from seewhy.web.services.reports import comparison_files, explanation_files, report_of, zipped
+from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 
 from .conftest import TOY
 
@@ -37,7 +37,7 @@ def test_what_is_taken_away_has_the_chosen_colours(at, photo):
 def test_a_comparison_too(at, photo):
     job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)))
     assert job.wait(30)
-    assert {"report.html", "scores.json", "squares/occlusion/picture.png"} <= comparison_files(job.result).keys()
+    assert {"report.html", "scores.json", "squares/occlusion/picture.png"} <= result_files(job.result).keys()
 
 
 def test_the_same_files_give_the_same_archive():

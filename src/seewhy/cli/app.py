@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
-from seewhy.cli import (
-    app_server,
-    cases,
-    compare,
-    evaluate,
-    explain,
-    listing,
-    network,
-    people,
-    predict,
-    prototypes,
-    study,
-    train,
-)
-from seewhy.cli.console import complain
+from seewhy.cli import cases, explain, listing, network, people, study, train
+from seewhy.cli.console import complain, note
+from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
-
-FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
 
 app = typer.Typer(
     name="seewhy",
@@ -34,28 +21,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("predict")(predict.predict)
+app.callback(invoke_without_command=True)(version)
+app.command("predict")(explain.predict)
 app.command("explain")(explain.explain)
-app.command("compare")(compare.compare)
+app.command("compare")(study.compare)
 app.command("study")(study.study)
 app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("app")(app_server.app_server)
+app.command("evaluate")(train.evaluate)
+
+
+@app.command("app")
+def app_server(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for everybody who can reach it.")
+    ] = "127.0.0.1",
+) -> None:
+    """Start the app in a browser, with the REST interface at `/api/docs`; `SEEWHY_…` variables are its settings."""
+    try:
+        from seewhy.web.server import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
+    note(f"http://{host}:{port} (Ctrl-C to stop), REST interface at http://{host}:{port}/api/docs")
+    serve(host, port)
+
+
 app.add_typer(people.app, name="people")
 app.add_typer(cases.app, name="cases")
-app.add_typer(prototypes.app, name="prototypes")
+app.add_typer(cases.prototypes_app, name="prototypes")
 app.add_typer(network.app, name="network")
 app.add_typer(listing.app, name="list")
-
-
-@app.callback(invoke_without_command=True)
-def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
-    """See why an image classifier decided what it did, and how far to believe the explanation."""
-    if show:
-        from seewhy import __version__
-
-        typer.echo(f"seewhy {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:

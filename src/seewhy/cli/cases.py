@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.run import command
+from seewhy.core.outcome import Outcome
+from seewhy.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,13 +20,11 @@ if TYPE_CHECKING:
     from seewhy.cases import Twins
     from seewhy.verbs import Cases
 
+
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
 
 CasesFolder = Annotated[Path, typer.Option("--cases", help="What `seewhy cases build` made.")]
-OwnModel = Annotated[
-    str | None,
-    typer.Option("--model", help="Default: the model that the cases were built with.", show_default=False),
-]
+OwnModel = Annotated[str | None, typer.Option("--model", help="Default: the model that the cases were built with.")]
 
 
 @app.command("build")
@@ -71,8 +72,7 @@ def twins(
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
     beside: Annotated[
-        Path | None,
-        typer.Option(help="A second case base of the same pictures, by another encoder.", show_default=False),
+        Path | None, typer.Option(help="A second case base of the same pictures, by another encoder.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
@@ -95,9 +95,7 @@ def counterfactual(
     run: Run,
     images: options.Images,
     cases: CasesFolder = Path("seewhy-cases"),
-    target: Annotated[
-        str | None, typer.Option(help="Class index or name. Default: any other class.", show_default=False)
-    ] = None,
+    target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
 ) -> Answer:
     """Show what would have turned the model's decision about each picture."""
@@ -136,3 +134,69 @@ def _remarks(found: Sequence[Twins]) -> Iterator[str]:
                 f"{name}: {beside.twins.embedding} has {beside.overlap:.0%} of the twins in common; rank correlation "
                 f"over {beside.candidates} cases {beside.correlation:.2f}"
             )
+
+
+prototypes_app = typer.Typer(
+    help="This looks like that: deciding by similarity to patches of training pictures.", no_args_is_help=True
+)
+
+
+@prototypes_app.command("train")
+@command("seed device")
+def prototypes_train(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="The class folders that the backbone was trained on.")],
+    backbone: Annotated[
+        str,
+        typer.Option("--backbone", "--trunk", help="The trained classifier: file:DIR, as `seewhy train` writes it."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the prototypes and their report.")] = Path("seewhy-prototypes"),
+    recipe: Annotated[
+        str, typer.Option(help="default, or source1: a plain ProtoPNet, which mostly fails on small sets.")
+    ] = "default",
+    per_class: Annotated[int | None, typer.Option(min=1, help="Prototypes of each class. Default: 10.")] = None,
+    warm_steps: Annotated[
+        int | None, typer.Option(min=0, help="Steps with the backbone at rest. Default: 300.")
+    ] = None,
+    joint_steps: Annotated[
+        int | None, typer.Option(min=0, help="Steps together with the backbone. Default: 0.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of prototypes. Default: 3e-4.")] = None,
+    copies: Annotated[int | None, typer.Option(min=0, help="Changed copies of each picture. Default: 8.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
+    ] = None,
+) -> Answer:
+    """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
+    from seewhy.prototypes.learning import find_recipe
+    from seewhy.verbs import train_prototypes_on
+
+    chosen = find_recipe(
+        recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, learning_rate=lr, copies=copies
+    )
+    with run.progress() as progress:
+        found = train_prototypes_on(
+            folder, backbone, out, recipe=chosen, layer=layer, seed=run.seed, device=run.device, progress=progress
+        )
+    refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
+    asked = len(refused) or sum(found.pictures.values()) + len(found.failures)
+    answer = Answer.of(found, notes=found.notes, failures=refused or found.failures, asked=asked)
+    return replace(answer, result=None, report=out / "report.html")  # it is saved already
+
+
+@prototypes_app.command("explain")
+@command("out device")
+def prototypes_explain(
+    run: Run,
+    images: options.Images,
+    model: Annotated[str, typer.Option(help="The folder that `seewhy prototypes train` wrote.")],
+    refused: Annotated[bool, typer.Option("--refused", help="Look at prototypes that are not usable, too.")] = False,
+) -> Answer:
+    """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
+    from seewhy.images import find_images
+    from seewhy.verbs import ask_each, explain_prototypes
+
+    opened, failures = ask_each(find_images(images), lambda image: image)
+    with run.progress() as progress:
+        found = explain_prototypes(model, opened, refused=refused, device=run.device, progress=progress)
+    return Answer.of_photos(replace(found, failures=failures))

@@ -1,21 +1,99 @@
-"""What the commands print with: tables on stdout, progress and complaints on stderr."""
+"""What a command has: its `Run`, its `Answer`, and the terminal: data on stdout, progress and chatter on stderr."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+from rich.table import Table as TextTable
 
+from seewhy.cli.options import DEFAULT_MODEL
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 
-FAILED, SOME_FAILED = 1, 3
+if TYPE_CHECKING:
+    from seewhy.models import Classifier
+    from seewhy.verbs import Result
+    from seewhy.verbs.result import PhotoResults
+
 NARROWEST = 7  # of a column
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a command: what its shared options say, and what commands do with them."""
+
+    model: str | None = DEFAULT_MODEL
+    weights: Path | None = None
+    out: Path = Path()
+    seed: int = 0
+    device: str = "auto"
+    json: bool = False
+
+    def load(self) -> Classifier:
+        """The classifier that `--model` names."""
+        from seewhy.models import load
+
+        with waiting(f"loading {self.model}"):
+            return load(self.model or DEFAULT_MODEL, self.weights, self.device)
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """A bar on stderr."""
+        return progress_bar()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people; into a pipe go its rows alone."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
+
+    A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
+    `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them.
+    """
+
+    values: Any
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    result: Result | None = None
+    report: Path | None = None
+    failures: Sequence[Outcome[Any]] = ()
+    asked: int = 0
+
+    @classmethod
+    def of(cls, result: Result, **changes: Any) -> Answer:
+        """A result, told by its own rows and saved."""
+        rows = result.rows()
+        table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
+        return replace(cls(result.to_dict(), [table], result=result), **changes)
+
+    @classmethod
+    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
+        """What was found about several photos, in JSON a list; saved unless all of them failed."""
+        answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
+        values = [result.values(each) for each in result.found]
+        return replace(answer, values=values, result=result if result.found else None)
+
+
+def cell_text(value: Any) -> str:
+    """A plain value as the cell of a table."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _stderr() -> Console:
@@ -44,7 +122,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         for row in rows:
             print("\t".join(row))
         return
-    table = Table(
+    table = TextTable(
         *columns, title=_escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
     )
     for row in rows:
@@ -91,16 +169,6 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
             bar.update(task, completed=done, total=total, description=message)
 
         yield report, add
-
-
-def finish(failures: Sequence[tuple[str, Exception]], asked: int) -> None:
-    """List what failed, and leave with the exit code that says how much of it."""
-    import typer
-
-    for source, error in failures:
-        complain(str(error) if source in str(error) else f"{source}: {error}")
-    if failures:
-        raise typer.Exit(FAILED if len(failures) == asked else SOME_FAILED)
 
 
 def _escape(text: str) -> str:

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import note
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, note
+from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
+
+
+@command("model weights device")
+def predict(
+    run: Run, images: options.Images, top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5
+) -> Answer:
+    """Say what is in each picture: the likeliest classes with their probabilities."""
+    from seewhy.images import find_images
+    from seewhy.verbs import predict_each
+
+    sources = find_images(images)
+    classifier = run.load()
+    with run.progress() as progress:
+        outcomes = list(predict_each(classifier, sources, top, progress))
+    good = [(each.source, each.value) for each in outcomes if each.value]
+    return Answer(
+        [{"image": source, "predictions": [asdict(each) for each in found]} for source, found in good],
+        [
+            Table(
+                ["image", "class", "probability", "index"],
+                [
+                    [source, each.name, f"{each.probability:.1%}", str(each.index)]
+                    for source, found in good
+                    for each in found
+                ],
+                classifier.name,
+            )
+        ],
+        failures=[each for each in outcomes if each.error],
+        asked=len(outcomes),
+    )
 
 
 @command("model weights out seed device")
@@ -28,31 +60,23 @@ def explain(
         typer.Option(help='Class index, name or "A vs B"; can be repeated. Default: what the model predicts.'),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Explain the K likeliest classes of each picture.")] = 1,
-    layer: Annotated[
-        str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.", show_default=False)
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="A second picture, for methods that compare two.", show_default=False)
-    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.")] = None,
+    reference: Annotated[str | None, typer.Option(help="A second picture, for methods that compare two.")] = None,
     background: Annotated[
         str | None,
         typer.Option(
             help="What methods compare with or hide parts by: a folder of pictures, a picture, or black, grey, blur, "
-            "noise …",
-            show_default=False,
+            "noise …"
         ),
     ] = None,
     calibrate: Annotated[
-        Path | None,
-        typer.Option(help="For --method best: a folder of pictures to test methods on.", show_default=False),
+        Path | None, typer.Option(help="For --method best: a folder of pictures to test methods on.")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
     ] = None,
-    cmap: Annotated[
-        str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.", show_default=False)
-    ] = None,
+    cmap: Annotated[str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.")] = None,
     opacity: Annotated[float, typer.Option(help="Of the strongest evidence, above 0 and at most 1.")] = 0.8,
 ) -> Answer:
     """Show where the model looked, and write a report with the pictures and the raw maps."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import finish, note, print_json, print_table, progress_bar, waiting
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
+from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
-    from seewhy.core.progress import Progress
-    from seewhy.errors import SeewhyError
     from seewhy.network import NetworkPicture, NetworkView
 
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)
@@ -25,70 +24,57 @@ def network() -> None:
     """Look into the network, layer by layer."""
 
 
-@app.command("explain")
+@app.command()
+@command("model weights out seed device")
 def explain(
+    run: Run,
     images: options.Images,
-    target: Annotated[
-        str | None,
-        typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.', show_default=False),
-    ] = None,
+    target: options.Target = None,
     layers: Annotated[
-        str,
-        typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages."),
+        str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages.")
     ] = "",
     clustering: Annotated[
         str, typer.Option(help="How maps are grouped: ward, or classic for the paper's t-SNE.")
     ] = "ward",
     signed: Annotated[bool, typer.Option("--signed", help="Keep what speaks against the class, too.")] = False,
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
-    out: options.Out = Path("seewhy-out"),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.core.files import photo_folders
     from seewhy.images import find_images
-    from seewhy.models import load
     from seewhy.network.labels import naming_of
     from seewhy.report import write_network_report
     from seewhy.verbs import NetworkRequest, explain_network_each
 
     sources = find_images(images)
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, device)
-        request = NetworkRequest.of(
-            classifier, target, layers=options.split(layers), clustering=clustering, signed=signed, seed=seed
-        )
-        naming = naming_of(classifier)
-    views: list[NetworkView] = []
-    manifests: list[dict[str, Any]] = []
-    failures: list[tuple[str, SeewhyError]] = []
-
-    def saved(progress: Progress) -> Iterator[tuple[NetworkPicture, Path]]:
-        outcomes = explain_network_each(classifier, sources, request, naming, progress)
-        for outcome, folder in zip(outcomes, photo_folders(map(str, sources), out), strict=True):
-            if outcome.error:
-                failures.append((outcome.source, outcome.error))
-            elif outcome.value:
-                views.append(outcome.value.view)
-                manifests.append(outcome.value.to_dict())
-                yield outcome.value, outcome.value.save(folder / "network")
-
-    with progress_bar() as progress:
-        report = write_network_report(out, saved(progress), failures)
-    if json:
-        print_json(manifests)
-    else:
-        columns = ["image", "why", "layer", "group", "weight", "maps", "without it", "alone"]
-        print_table("", columns, [row for view in views for row in _rows(view)])
-    note(f"report: {report}")
-    finish(failures, len(sources))
+    classifier = run.load()
+    request = NetworkRequest.of(
+        classifier, target, layers=options.split(layers), clustering=clustering, signed=signed, seed=run.seed
+    )
+    found: list[tuple[NetworkPicture, Path]] = []
+    failures: list[Outcome[Any]] = []
+    folders = iter(photo_folders(map(str, sources), run.out))
+    with run.progress() as progress:
+        for outcome in explain_network_each(classifier, sources, request, naming_of(classifier), progress):
+            folder = next(folders) / "network"
+            if outcome.value:
+                found.append((outcome.value, outcome.value.save(folder)))
+            else:
+                failures.append(outcome)
+        report = write_network_report(run.out, found, failures)
+    columns = ["image", "why", "layer", "group", "weight", "maps", "without it", "alone"]
+    return Answer(
+        [picture.to_dict() for picture, _ in found],
+        [Table(columns, [row for picture, _ in found for row in _rows(picture.view)])],
+        report=report,
+        failures=failures,
+        asked=len(sources),
+    )
 
 
 @app.command("global")
+@command("model weights out seed device")
 def global_(
+    run: Run,
     class_: Annotated[
         str, typer.Option("--class", help="A class, several joined by commas, or a group of the file of --groups.")
     ],
@@ -97,8 +83,7 @@ def global_(
         Path | None,
         typer.Option(
             help='JSON file of groups: {"cats": ["tabby", "Persian cat"]}, or a WordNet tree with synsets, their words '
-            "and hypernyms.",
-            show_default=False,
+            "and hypernyms."
         ),
     ] = None,
     concept: Annotated[
@@ -106,20 +91,12 @@ def global_(
         typer.Option("--concept", help="Folder of pictures of a concept, to test by TCAV; can be repeated."),
     ] = None,
     random: Annotated[
-        Path | None,
-        typer.Option(help="Folder of pictures of anything, for TCAV to compare with.", show_default=False),
+        Path | None, typer.Option(help="Folder of pictures of anything, for TCAV to compare with.")
     ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="Words of simulated players, not of people.")] = False,
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
-    out: options.Out = Path("seewhy-out"),
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    json: options.Json = False,
-) -> None:
+) -> Answer:
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
-    from seewhy.models import load
     from seewhy.network.concepts import find_classes, read_groups
     from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store
@@ -129,35 +106,27 @@ def global_(
     if bool(concept) != bool(random):
         raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")
     sources = find_images(images)
-    with waiting(f"loading {model}"):
-        classifier = load(model, weights, device)
-        known_groups = read_groups(groups) if groups else None
-        classes = find_classes(options.split(class_), classifier.categories, known_groups)
+    classifier = run.load()
+    known_groups = read_groups(groups) if groups else None
+    classes = find_classes(options.split(class_), classifier.categories, known_groups)
     with waiting("reading words"), open_store() as store:
         known = lexicon(store, classifier, simulated=simulated)
-    with progress_bar() as progress:
+    with run.progress() as progress:
         found, failures = global_view(classifier, sources, classes, known, progress)
-        tests = concept_tests(classifier, concept or [], random, found, seed, progress)
-    report = write_global_report(out, class_, found, classifier.name, failures, tests)
-    if json:
-        print_json(global_manifest(class_, found, classifier.name, tests))
-    else:
-        rows = [
-            [
-                layer.layer,
-                each.name,
-                f"{each.score:.1f}",
-                f"{each.weight:.0f} %",
-                f"{each.pictures} of {layer.pictures}",
-            ]
-            for layer in found.layers
-            for each in layer.concepts
-        ]
-        print_table("", ["layer", "label", "score", "weight", "pictures"], rows)
-    if simulated:
-        note("simulated: no person said these words")
-    note(f"report: {report}")
-    finish([(each.source, each.error) for each in failures if each.error], len(sources))
+        tests = concept_tests(classifier, concept or [], random, found, run.seed, progress)
+    rows = [
+        [layer.layer, each.name, f"{each.score:.1f}", f"{each.weight:.0f} %", f"{each.pictures} of {layer.pictures}"]
+        for layer in found.layers
+        for each in layer.concepts
+    ]
+    return Answer(
+        global_manifest(class_, found, classifier.name, tests),
+        [Table(["layer", "label", "score", "weight", "pictures"], rows)],
+        ["simulated: no person said these words"] if simulated else [],
+        report=write_global_report(run.out, class_, found, classifier.name, failures, tests),
+        failures=failures,
+        asked=len(sources),
+    )
 
 
 def _rows(view: NetworkView) -> list[list[str]]:

@@ -22,12 +22,14 @@ Model = Annotated[
         help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
     ),
 ]
-Weights = Annotated[
-    Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.", show_default=False)
-]
+Weights = Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Seed = Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
+Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
+Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
+Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
 Out = Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")]
 
 # Options that every command may have, in the order of its help, with their defaults.

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import waiting
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
 
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "
@@ -27,16 +27,13 @@ def rounds(
     run: Run,
     images: options.Images,
     overlap: Annotated[int, typer.Option(min=1, help="So many different players answer each round.")] = 3,
-    target: Annotated[
-        str | None, typer.Option(help="Class index or name. Default: what the model predicts.", show_default=False)
-    ] = None,
+    target: Annotated[str | None, typer.Option(help="Class index or name. Default: what the model predicts.")] = None,
     classes: Annotated[
         str, typer.Option(help="What players choose from, joined by commas. Default: the classes of the pictures.")
     ] = "",
     layer: Annotated[str, typer.Option("--layer", "--layers", help="Layers, joined by commas.")] = "",
     gold: Annotated[
-        bool,
-        typer.Option("--gold", help="A check of players: one round a picture, for all; give plain pictures."),
+        bool, typer.Option("--gold", help="A check of players: one round a picture, for all; give plain pictures.")
     ] = False,
     simulated: Annotated[bool, typer.Option("--simulated", help="For simulated players alone.")] = False,
 ) -> Answer:
@@ -89,9 +86,7 @@ def export(
 @command()
 def import_(
     source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.", show_default=False)
-    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.")] = None,
     player: Annotated[str, typer.Option(help="Who drew the masks of a COCO file that names nobody.")] = "imported",
 ) -> Answer:
     """Add what a file holds and the store does not; what the two know differently is refused."""
@@ -168,9 +163,7 @@ def simulate(
 @command("weights device")
 def words(
     run: Run,
-    model: Annotated[
-        str | None, typer.Option(help="Only what was said about this model. Default: about all.", show_default=False)
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only what was said about this model. Default: about all.")] = None,
     encoder: Annotated[
         str, typer.Option(help="Sentence encoder: the bundled one, a name on the Hugging Face hub, or a folder.")
     ] = "bundled:all-minilm-l6-v2",

@@ -13,95 +13,15 @@ A command is a function that asks a verb and returns an `Answer`; `command` give
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
-from seewhy.cli.console import complain, note, print_json, print_table, progress_bar, waiting
-from seewhy.cli.options import DEFAULT_MODEL, SHARED
-from seewhy.core.outcome import Outcome
-
-if TYPE_CHECKING:
-    from seewhy.core.progress import Progress
-    from seewhy.models import Classifier
-    from seewhy.verbs import Result
-    from seewhy.verbs.result import PhotoResults
+from seewhy.cli.console import Answer, Run, complain, note, print_json, print_table
+from seewhy.cli.options import SHARED
 
 FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
-
-
-@dataclass(frozen=True)
-class Run:
-    """One call of a command: what its shared options say, and what commands do with them."""
-
-    model: str | None = DEFAULT_MODEL
-    weights: Path | None = None
-    out: Path = Path()
-    seed: int = 0
-    device: str = "auto"
-    json: bool = False
-
-    def load(self) -> Classifier:
-        """The classifier that `--model` names."""
-        from seewhy.models import load
-
-        with waiting(f"loading {self.model}"):
-            return load(self.model or DEFAULT_MODEL, self.weights, self.device)
-
-    def progress(self) -> AbstractContextManager[Progress]:
-        """A bar on stderr."""
-        return progress_bar()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people; into a pipe go its rows alone."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
-
-    A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
-    `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them.
-    """
-
-    values: Any
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = ()
-    result: Result | None = None
-    report: Path | None = None
-    failures: Sequence[Outcome[Any]] = ()
-    asked: int = 0
-
-    @classmethod
-    def of(cls, result: Result, **changes: Any) -> Answer:
-        """A result, told by its own rows and saved."""
-        rows = result.rows()
-        table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
-        return replace(cls(result.to_dict(), [table], result=result), **changes)
-
-    @classmethod
-    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
-        """What was found about several photos, in JSON a list; saved unless all of them failed."""
-        answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
-        values = [result.values(each) for each in result.found]
-        return replace(answer, values=values, result=result if result.found else None)
-
-
-def cell_text(value: Any) -> str:
-    """A plain value as the cell of a table."""
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
@@ -156,3 +76,12 @@ def tell(run: Run, answer: Answer) -> None:
         complain(words if failure.source in words else f"{failure.source}: {words}")
     if answer.failures:
         raise typer.Exit(FAILED if len(answer.failures) >= answer.asked else SOME_FAILED)
+
+
+def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """See why an image classifier decided what it did, and how far to believe the explanation."""
+    if show:
+        from seewhy import __version__
+
+        typer.echo(f"seewhy {__version__}")
+        raise typer.Exit

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 
@@ -36,32 +37,23 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of masks of the object, named like the pictures.", show_default=False),
-    ] = None,
+    masks: options.Masks = None,
     weights: Annotated[
-        list[Path] | None,
-        typer.Option(help="A local file of weights; one for each model, in their order.", show_default=False),
+        list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
     executor: Annotated[str, typer.Option(help="local: processes of this machine; ray: a cluster.")] = "local",
     ray_address: Annotated[
-        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.", show_default=False)
+        str | None, typer.Option(help="Of a running Ray cluster; without, one is started here.")
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="So many at once. Default: one for each processor.", show_default=False),
+        int | None, typer.Option(min=1, help="So many at once. Default: one for each processor.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one worker; other threads, other last digits.")] = 1,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Variations in one forward; other batches, other last digits.")
     ] = 16,
-    cells: Annotated[
-        int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")
-    ] = 14,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.", show_default=False)
-    ] = None,
+    cells: options.Cells = 14,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
     ] = False,
@@ -117,3 +109,54 @@ def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
     if files and len(files) != len(models):
         raise UsageError(f"there are {len(models)} models and {len(files)} files of weights; give one for each model")
     return dict(zip(models, files, strict=False))
+
+
+@command("model weights out seed device")
+def compare(
+    run: Run,
+    images: options.Images,
+    method: Annotated[
+        str, typer.Option("--method", "--methods", help="Methods, joined by commas; all; default: eight fast ones.")
+    ] = "",
+    metric: Annotated[
+        str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
+    ] = "",
+    masks: options.Masks = None,
+    target: options.Target = None,
+    cells: options.Cells = 14,
+) -> Answer:
+    """Score several methods on the same pictures, and say which to believe."""
+    from seewhy.images import find_images
+    from seewhy.report.verdict import cell_words, study_verdict, title_of
+    from seewhy.verbs import compare
+
+    sources = find_images(images)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = compare(
+            classifier,
+            sources,
+            options.split(method),
+            options.split(metric),
+            masks=masks,
+            target=target,
+            cells=cells,
+            seed=run.seed,
+            progress=progress,
+        )
+    (scores,) = found.scores
+    rows: list[list[str]] = []
+    for name in scores.ordered:
+        means = [found.means.get((scores.model, each.name, name)) for each in scores.metrics]
+        rank = f"{scores.ranks[name]:.1f}" if name in scores.ranks else ""
+        rows.append([title_of(name), rank, *(cell_words(mean) if mean else "–" for mean in means)])
+    table = Table(["method", "mean rank", *(each.title for each in scores.metrics)], rows)
+    failed = {each.source for each in found.problems} - set(found.explained)
+    return Answer(
+        found.to_dict(),
+        [table] if found.explained else [],
+        [study_verdict(found)] if found.explained and not run.json else [],
+        found if found.explained else None,
+        failures=found.problems,
+        asked=len(found.problems) + len(sources) - len(failed),
+    )

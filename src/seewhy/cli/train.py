@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from seewhy.cli import options
-from seewhy.cli.console import progress_table
-from seewhy.cli.run import Answer, Run, Table, command
+from seewhy.cli.console import Answer, Run, Table, progress_table
+from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 
@@ -26,34 +26,23 @@ def train(
         "seewhy-model"
     ),
     recipe: Annotated[str, typer.Option(help="default, or source1: plain Adam on squeezed pictures.")] = "default",
-    epochs: Annotated[
-        int | None, typer.Option(min=0, help="Of the whole network. Default: 10.", show_default=False)
-    ] = None,
-    head_epochs: Annotated[
-        int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.", show_default=False)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.", show_default=False)
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the whole network. Default: 1e-4.", show_default=False)
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=0, help="Of the whole network. Default: 10.")] = None,
+    head_epochs: Annotated[int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of the whole network. Default: 1e-4.")] = None,
     split: Annotated[
-        str,
-        typer.Option(help="Share for training, or shares for training, validation, test. Default: 0.7."),
+        str, typer.Option(help="Share for training, or shares for training, validation, test. Default: 0.7.")
     ] = "",
     augment: Annotated[
-        bool | None,
-        typer.Option("--augment/--no-augment", help="Crops, mirror images and other light.", show_default=False),
+        bool | None, typer.Option("--augment/--no-augment", help="Crops, mirror images and other light.")
     ] = None,
     class_weights: Annotated[
         bool, typer.Option("--class-weights", help="Count rare classes more, so that all weigh alike.")
     ] = False,
     patience: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.", show_default=False),
+        int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
-    classes: Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")] = "",
+    classes: options.Classes = "",
 ) -> Answer:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
     from seewhy.report.evaluate import share_words
@@ -102,3 +91,47 @@ def _shares(text: str) -> tuple[float, ...] | None:
     except ValueError:
         raise UsageError(f"--split is one share, such as 0.7, or three, such as 0.6,0.2,0.2; not '{text}'") from None
     return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
+
+
+@command("model weights out seed device", out=Path("seewhy-evaluation"))
+def evaluate(
+    run: Run,
+    folder: Annotated[
+        Path, typer.Argument(help="A sub-folder of pictures for each class, named as the model calls it, or test/.")
+    ],
+    method: Annotated[str, typer.Option(help="How mistakes are explained.")] = "grad-cam",
+    shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
+    classes: options.Classes = "",
+) -> Answer:
+    """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
+    from seewhy.report.evaluate import accuracy_words
+    from seewhy.verbs import evaluate
+
+    classifier = run.load()
+    with run.progress() as progress:
+        found = evaluate(
+            classifier,
+            folder,
+            model=run.model,
+            classes=options.split(classes),
+            method=method,
+            shown=shown,
+            seed=run.seed,
+            progress=progress,
+        )
+    rows = [
+        [each.name, str(each.pictures), *("" if share is None else f"{share:.1%}" for share in shares)]
+        for each in found.evaluation.classes
+        for shares in [(each.precision, each.recall, each.f1)]
+    ]
+    notes = [accuracy_words(found.evaluation)]
+    if found.learned:
+        notes.append(f"{found.learned} pictures that the model has learned from do not count")
+    return Answer(
+        found.to_dict(),
+        [Table(["class", "pictures", "precision", "recall", "F1"], rows)],
+        notes,
+        result=found,
+        failures=found.failures,
+        asked=len(found.pictures) + len(found.failures),
+    )

@@ -55,37 +55,29 @@ class Declared:
         cls.reading = cls.reading.strip()
         if cls.__dict__.get("name"):
             cls.title = cls.__dict__.get("title") or cls.name
-            cls.registry.add(cls)
+            cls.registry[cls.name] = cls
 
 
 D = TypeVar("D", bound=Declared)
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
 
 
-class Registry(Generic[D]):
+class Registry(dict[str, type[D]], Generic[D]):
     """Classes of one kind, `method` or `metric`, by name; `package` holds those that are built in."""
 
     def __init__(self, kind: str, package: str) -> None:
+        super().__init__()
         self.kind, self.package = kind, package
-        self.entries: dict[str, type[D]] = {}
 
-    def add(self, entry: type[D]) -> None:
-        """Make a class known under its name."""
-        self.entries[entry.name] = entry
+    def __missing__(self, name: str) -> type[D]:
+        """The class called `name`, however it is written; raises `UnknownName` with the nearest names."""
+        self._load()
+        return self[canonical(name, self, self.kind, f"see `seewhy list {self.kind}s`")]
 
     def all(self) -> list[type[D]]:
         """Every class, built in or added by an installed package, by family and name."""
-        import_all(self.package, f"seewhy.{self.kind}s")
-        return sorted(self.entries.values(), key=lambda entry: (entry.family, entry.name))
-
-    def find(self, name: str) -> type[D]:
-        """The class called `name`, however it is written; raises `UnknownName` with the nearest names."""
-        import_all(self.package, f"seewhy.{self.kind}s")
-        return self.entries[canonical(name, self.entries, self.kind, f"see `seewhy list {self.kind}s`")]
-
-    def make(self, name: str, parameters: Mapping[str, Any]) -> D:
-        """What is called `name`, with these parameters; raises `UsageError` where they do not fit."""
-        return self.build(self.find(name), parameters)
+        self._load()
+        return sorted(self.values(), key=lambda entry: (entry.family, entry.name))
 
     def build(self, entry: type[D], parameters: Mapping[str, Any]) -> D:
         """A class of this kind, listed or not, with these parameters; raises `UsageError` where they do not fit."""
@@ -100,6 +92,9 @@ class Registry(Generic[D]):
         for parameter, value in parameters.items():
             _check_type(name, parameter, value, hints[parameter])
         return entry(**parameters)
+
+    def _load(self) -> None:
+        import_all(self.package, f"seewhy.{self.kind}s")
 
 
 def _check_type(name: str, parameter: str, value: Any, hint: Any) -> None:

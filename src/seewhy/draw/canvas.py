@@ -54,10 +54,7 @@ class Paint:
 
     def svg(self, use: Literal["fill", "stroke"]) -> dict[str, str | None]:
         """The attributes for one use."""
-        return {
-            use: self.color or "currentColor",
-            f"{use}_opacity": f"{self.opacity:.2g}" if self.opacity < 1 else None,
-        }
+        return {use: self.color or "currentColor", f"{use}_opacity": _share(self.opacity)}
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,7 @@ class Rect:
 
     def svg(self, page: str) -> str:
         """See `Shape`."""
-        look = {
-            **(self.fill.svg("fill") if self.fill else {"fill": "none"}),
-            **(self.stroke.look if self.stroke else {}),
-        }
+        look = {**(self.fill or Paint("none")).svg("fill"), **(self.stroke.look if self.stroke else {})}
         place = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
         return element("rect", **place, rx=self.radius or None, **look)
 
@@ -157,14 +151,18 @@ class Line:
 
     def draw(self, canvas: Image.Image, scale: float) -> None:
         """See `Shape`."""
-        points = np.asarray(self.points)
-        if self.eased:  # the cubic Bézier curve of the SVG
-            t = np.linspace(0, 1, STEPS + 1)
-            shares = np.stack([1.5 * t * (1 - t) + t**3, t**2 * (3 - 2 * t)], axis=1)
-            points = points[0] + shares * (points[1] - points[0])
-        placed = [(x * scale, y * scale) for x, y in points.tolist()]
-        width = max(round(self.stroke.width * scale), 1)
-        ImageDraw.Draw(canvas).line(placed, self.stroke.on_paper, width, joint="curve")
+        pen, color, width = ImageDraw.Draw(canvas), self.stroke.on_paper, max(round(self.stroke.width * scale), 1)
+        points = scale * np.asarray(self.points, float)
+        if not self.eased:
+            pen.line([(x, y) for x, y in points.tolist()], color, width, joint="curve")
+            return
+        t = np.linspace(0, 1, STEPS + 1)  # along the cubic Bézier curve of the SVG
+        shares = np.stack([1.5 * t * (1 - t) + t**3, t**2 * (3 - 2 * t)], axis=1)
+        curve = points[0] + shares * (points[1] - points[0])
+        along = np.gradient(curve, axis=0)
+        aside = width / 2 * (along / np.linalg.norm(along, axis=1, keepdims=True))[:, ::-1] * (-1, 1)
+        # Short pieces of a wide line would leave hairlines between them.
+        pen.polygon([(x, y) for x, y in [*(curve + aside).tolist(), *(curve - aside)[::-1].tolist()]], color)
 
 
 @dataclass(frozen=True)
@@ -189,11 +187,14 @@ class Text:
 
     def draw(self, canvas: Image.Image, scale: float) -> None:
         """See `Shape`."""
-        at, face = (self.x * scale, round(self.y * scale)), font(round(self.size * scale), bold=self.bold)
+        at, ink = (self.x * scale, round(self.y * scale)), Paint(opacity=self.opacity).on_paper
+        face, anchor = font(round(self.size * scale), bold=self.bold), ANCHORS[self.anchor]
+        if not self.turn:
+            ImageDraw.Draw(canvas).text(at, self.words, ink, face, anchor)
+            return
         mask = Image.new("L", canvas.size)
-        ImageDraw.Draw(mask).text(at, self.words, round(255 * self.opacity), face, ANCHORS[self.anchor])
-        turned = mask.rotate(-self.turn, Image.Resampling.BICUBIC, center=at) if self.turn else mask
-        canvas.paste(INK, (0, 0), turned)
+        ImageDraw.Draw(mask).text(at, self.words, 255, face, anchor)
+        canvas.paste(ink, (0, 0), mask.rotate(-self.turn, Image.Resampling.BICUBIC, center=at))
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Shapes from back to front, in pixels from the upper left; `spoken` says what they show to who cannot see them."""
+    """Shapes from back to front, in pixels from the upper left; `spoken` describes them for screen readers."""
 
     width: float
     height: float

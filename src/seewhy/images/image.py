@@ -76,12 +76,6 @@ class Image:
         digest.update(self.pixels.data)
         return digest.hexdigest()
 
-    def cut(self, view: Box) -> tuple[Pixels, Box]:
-        """The pixels in `view`, to the nearest pixel and at least one, and where `view` lies among them."""
-        left, top = max(round(view.left), 0), max(round(view.top), 0)
-        pixels = self.pixels[top : max(round(view.bottom), top + 1), left : max(round(view.right), left + 1)]
-        return pixels, Box(view.left - left, view.top - top, view.right - left, view.bottom - top)
-
     def to_pil(self) -> PIL.Image.Image:
         """The picture as a Pillow image of its own, mode RGB."""
         return PIL.Image.fromarray(self.pixels)

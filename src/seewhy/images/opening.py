@@ -33,20 +33,11 @@ Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # wha
 _NAME_LENGTH = 200
 _WHITE: Colour = (255, 255, 255)
 _SAMPLE_PREFIX = "sample:"
-_SAMPLE_FILES = {
-    "astronaut": "astronaut.png",
-    "cat": "chelsea.png",
-    "coffee": "coffee.png",
-    "rocket": "rocket.jpg",
-}
+_SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
 
 def open_image(
-    source: OnePicture | Tensor,
-    *,
-    name: str | None = None,
-    max_pixels: int = MAX_PIXELS,
-    background: Colour = _WHITE,
+    source: OnePicture | Tensor, *, name: str | None = None, max_pixels: int = MAX_PIXELS, background: Colour = _WHITE
 ) -> Image:
     """Open any picture safely as upright RGB; its `notes` tell what was changed.
 

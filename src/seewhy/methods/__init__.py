@@ -20,6 +20,7 @@ from seewhy.methods.cam import (
     ShapleyCAM,
     XGradCAM,
 )
+from seewhy.methods.check import check_method
 from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.methods.explanation import Cost, Explanation
@@ -105,6 +106,7 @@ __all__ = [
     "Task",
     "XGradCAM",
     "attribute",
+    "check_method",
     "find_method",
     "list_methods",
     "method_info",

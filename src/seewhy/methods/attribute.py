@@ -86,6 +86,8 @@ def attribute(
     classifier = _wrapped(network, x)
     made = _method(classifier, method, _layers(classifier.module, layer), settings)
     targets = _targets(classifier, target, len(x))
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     seed = 0 if generator is None else generator.initial_seed()
     x = x.detach()
     size = len(x) if made.batched else 1
@@ -102,7 +104,7 @@ def attribute(
             progress=progress,
             inputs=x[part],
         )
-        found = list(solve(made, task))
+        found = solve(made, task)
         solved += found
         logits.append(task.logits.to(x.device))
         checks += [{**task.checks, **each.found.checks} for each in found]

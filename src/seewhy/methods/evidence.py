@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import ascii_lowercase
@@ -10,6 +11,7 @@ from string import ascii_lowercase
 import numpy as np
 
 from seewhy.draw import Weight
+from seewhy.models import Prediction, Target
 
 CONFIDENT = 1.96  # standard errors: 95 %
 
@@ -63,6 +65,11 @@ class Rule:
 
 
 STRONGEST = 5
+
+
+def probability_of(predictions: Sequence[Prediction], target: Target) -> float:
+    """The probability of the explained class."""
+    return next(each.probability for each in predictions if each.index == target.index)
 
 
 def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:

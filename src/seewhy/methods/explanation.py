@@ -16,13 +16,19 @@ from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import RegionWeights, Rule, probability_of
 from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from seewhy.draw import Tile
+
+
+SCHEMA = 1
+VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
+PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
+ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 
 class Cost(NamedTuple):
@@ -81,13 +87,13 @@ class Explanation:
     @property
     def probability(self) -> float:
         """The probability of the explained class."""
-        return next(each.probability for each in self.predictions if each.index == self.target.index)
+        return probability_of(self.predictions, self.target)
 
-    def picture(self, colors: Colors = OURS) -> Picture:
-        """Original and overlay side by side, with legend."""
+    def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
+        """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
         from seewhy.methods.pictures import explanation_panel
 
-        return explanation_panel(self, colors)
+        return explanation_panel(self, colors, tile)
 
     def show(self) -> None:
         """Show the picture in the notebook, or open a window; `UsageError` where there is neither."""
@@ -106,20 +112,58 @@ class Explanation:
         Returns:
             The folder.
         """
-        return save(self, Path(folder), colors, tile)
+        folder = Path(folder)
+        arrays = {VALUES: self.values}
+        if self.errors is not None:
+            arrays[ERRORS] = self.errors.astype(np.float32)
+        if self.regions is not None:
+            arrays[REGIONS] = self.regions.labels.astype(np.int32)
+        picture, photo, about = self.picture(colors, tile), self.image.to_pil(), self.manifest()
+        with whole_folder(folder) as part:
+            for name, values in arrays.items():
+                np.save(part / name, values, allow_pickle=False)
+            photo.save(part / PHOTO)
+            picture.save(part / PICTURE)
+            write_json(part / MANIFEST, about)
+        for name in {ERRORS, REGIONS} - arrays.keys():
+            (folder / name).unlink(missing_ok=True)  # of an older explanation
+        return folder
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
-        """Read back what `save` wrote; see `storage.load` for what is refused."""
-        from seewhy.methods.explanation import load
+        """Read back what `save` wrote.
 
-        return load(Path(folder))
+        Raises:
+            UsageError: the folder holds no explanation, or one of another schema.
+            ExplainError: its files are damaged, or its photo is not the one the manifest was written for.
+        """
+        folder = Path(folder)
+        if not (folder / MANIFEST).is_file():
+            raise UsageError(f"{folder} holds no explanation (no {MANIFEST})")
+        try:
+            return _read(folder)
+        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+            raise ExplainError(
+                f"{folder} was damaged since the explanation was saved ({type(error).__name__}: {error}); explain again"
+            ) from error
 
     def manifest(self) -> dict[str, Any]:
         """All but the large arrays, as plain JSON values."""
-        from seewhy.methods.explanation import manifest
-
-        return manifest(self)
+        regions, image = self.regions, self.image
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in ARRAYS}
+        nested = {
+            "target": asdict(self.target),
+            "predictions": [asdict(each) for each in self.predictions],
+            "cost": self.cost._asdict(),
+            "regions": regions
+            and {
+                "weights": regions.weights.tolist(),
+                "errors": None if regions.errors is None else regions.errors.tolist(),
+            },
+            "rule": self.rule and asdict(self.rule),
+        }
+        about = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
+        return {"schema": SCHEMA, "seewhy": __version__, "image": about, "explanation": {**plain, **nested}}
 
     def _repr_html_(self) -> str:
         from seewhy.draw import data_uri
@@ -128,51 +172,6 @@ class Explanation:
 
     def __str__(self) -> str:
         return f"{self.method}: why '{self.target_label}' on {self.image.name}"
-
-
-SCHEMA = 1
-VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
-PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
-ARRAYS = {"values", "errors", "image"}  # kept in files of their own
-
-
-def save(explanation: Explanation, folder: Path, colors: Colors = OURS, tile: Tile | None = None) -> Path:
-    """Write everything about `explanation` into `folder`; see `Explanation.save`."""
-    from seewhy.methods.pictures import explanation_panel
-
-    arrays = {VALUES: explanation.values}
-    if explanation.errors is not None:
-        arrays[ERRORS] = explanation.errors.astype(np.float32)
-    if explanation.regions is not None:
-        arrays[REGIONS] = explanation.regions.labels.astype(np.int32)
-    picture = explanation_panel(explanation, colors, tile) if tile else explanation.picture(colors)
-    photo, about = explanation.image.to_pil(), manifest(explanation)
-    with whole_folder(folder) as part:
-        for name, values in arrays.items():
-            np.save(part / name, values, allow_pickle=False)
-        photo.save(part / PHOTO)
-        picture.save(part / PICTURE)
-        write_json(part / MANIFEST, about)
-    for name in {ERRORS, REGIONS} - arrays.keys():
-        (folder / name).unlink(missing_ok=True)  # of an older explanation
-    return folder
-
-
-def load(folder: Path) -> Explanation:
-    """Read back what `save` wrote.
-
-    Raises:
-        UsageError: the folder holds no explanation, or one of another schema.
-        ExplainError: its files are damaged, or its photo is not the one the manifest was written for.
-    """
-    if not (folder / MANIFEST).is_file():
-        raise UsageError(f"{folder} holds no explanation (no {MANIFEST})")
-    try:
-        return _read(folder)
-    except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-        raise ExplainError(
-            f"{folder} was damaged since the explanation was saved ({type(error).__name__}: {error}); explain again"
-        ) from error
 
 
 def _read(folder: Path) -> Explanation:
@@ -188,26 +187,6 @@ def _read(folder: Path) -> Explanation:
     return Explanation(values=values, errors=errors, image=image, **_rebuilt(content["explanation"], folder))
 
 
-def manifest(explanation: Explanation) -> dict[str, Any]:
-    """All but the large arrays, as plain JSON values."""
-    plain = {entry.name: getattr(explanation, entry.name) for entry in fields(explanation) if entry.name not in ARRAYS}
-    image = explanation.image
-    nested = {
-        "target": asdict(explanation.target),
-        "predictions": [asdict(each) for each in explanation.predictions],
-        "cost": explanation.cost._asdict(),
-        "regions": explanation.regions and _region_numbers(explanation.regions),
-        "rule": explanation.rule and asdict(explanation.rule),
-    }
-    about = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
-    return {"schema": SCHEMA, "seewhy": __version__, "image": about, "explanation": {**plain, **nested}}
-
-
-def _region_numbers(regions: RegionWeights) -> dict[str, Any]:
-    errors = None if regions.errors is None else regions.errors.tolist()
-    return {"weights": regions.weights.tolist(), "errors": errors}
-
-
 def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     regions, rule = found["regions"], found["rule"]
     return {
@@ -216,16 +195,11 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
         "target": Target(**found["target"]),
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
-        "regions": regions and _regions(regions, folder),
-        "rule": rule and _rule(**rule),
+        "regions": regions and _regions(folder, **regions),
+        "rule": rule and Rule(**{**rule, "regions": tuple(rule["regions"])}),
     }
 
 
-def _rule(regions: list[int], **rest: Any) -> Rule:
-    return Rule(regions=tuple(regions), **rest)
-
-
-def _regions(numbers: dict[str, Any], folder: Path) -> RegionWeights:
+def _regions(folder: Path, weights: list[float], errors: list[float] | None) -> RegionWeights:
     labels = np.load(folder / REGIONS, allow_pickle=False)
-    errors = None if numbers["errors"] is None else np.array(numbers["errors"])
-    return RegionWeights(labels, np.array(numbers["weights"]), errors)
+    return RegionWeights(labels, np.array(weights), None if errors is None else np.array(errors))

@@ -7,9 +7,10 @@ from what it declares.
 
 from __future__ import annotations
 
+import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -110,21 +111,25 @@ class Solved(NamedTuple):
     found: Found
 
 
-def solve(method: Method, task: Task) -> Iterator[Solved]:
-    """Run a method on a task, from the generator's seed on."""
+def solve(method: Method, task: Task) -> list[Solved]:
+    """Run a method on a task, from the generator's seed on; global random states stay as they are."""
     task.generator.manual_seed(task.generator.initial_seed())
-    found = method.find(task)
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
+    try:
+        found = method.find(task)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
     asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
-    for number, each in enumerate(found):
-        yield Solved(*asked[number * len(asked) // len(found)], each)
+    return [Solved(*asked[number * len(asked) // len(found)], each) for number, each in enumerate(found)]
 
 
 def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
     start = time.perf_counter()
-    solved = list(solve(method, task))
+    solved = solve(method, task)
+    logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
     classifier, checks = task.classifier, task.checks
-    logits = task.logits.float()
     return [
         Explanation(
             values=_array(found.values),
@@ -188,7 +193,7 @@ def method_info(name: str) -> type[Method]:
     Raises:
         UnknownName: no such method; the nearest names are listed.
     """
-    return Method.registry.entries.get(name) or Method.registry.find(name)
+    return Method.registry[name]
 
 
 def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:

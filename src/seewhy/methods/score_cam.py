@@ -17,7 +17,7 @@ from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task, enlarge, in_chunks, probability, unit, varied
 from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
-from seewhy.models.inference import BatchSize, in_batches
+from seewhy.models.inference import BatchSize, batches
 from seewhy.models.tail import Tail, tail
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "
@@ -175,13 +175,13 @@ def _ablated(end: Tail, grid: Grid, size: BatchSize, task: Task) -> Tensor:
     alive = maps.flatten(1).any(1)  # to set to zero what is zero changes nothing
     channels: list[int] = alive.nonzero()[:, 0].tolist()
 
-    def ask(part: slice) -> Tensor:
-        logits = end(without_channels(end.activation, grid, channels[part]))
-        task.progress(part.stop, len(channels), "maps")
-        return logits.float().cpu()
-
-    batches = in_batches(len(channels), ask, size)
-    logits = torch.cat([end.logits.float().cpu(), *batches])
+    rows = [end.logits[0].float().cpu()]
+    for batch in batches(len(channels), size):
+        with batch as part:
+            batch.rows = end(without_channels(end.activation, grid, channels[part])).float().cpu()
+        rows.extend(batch.rows)
+        task.progress(len(rows) - 1, len(channels), "maps")
+    logits = torch.stack(rows)
     scores = torch.stack([target.score(logits) for target in task.asked])
     drops = scores[:, :1] - scores[:, 1:]
     return torch.einsum("tn,nhw->thw", drops.to(maps), maps[alive])

@@ -31,10 +31,13 @@ class Value(Target):
 
     @override
     def score(self, logits: Tensor) -> Tensor:
-        rows = [torch.as_tensor(self.function(row)) for row in logits.flatten(0, -2)] if self.function else []
-        if logits.dim() == 1 and self.function:
-            return torch.as_tensor(self.function(logits))
-        return torch.stack(rows).to(logits).reshape(logits.shape[:-1])
+        if self.function is None:
+            raise UsageError("a value needs a function of the logits")
+        rows = [torch.as_tensor(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
+        if any(row.numel() != 1 for row in rows):
+            raise UsageError("a target function gives one number for the logits (K,) of an input")
+        values = torch.stack([row.reshape(()) for row in rows]) if rows else logits.new_zeros(0)
+        return values.to(logits).reshape(logits.shape[:-1])
 
     @override
     def label(self, categories: Categories) -> str:

@@ -58,7 +58,7 @@ def average_drop(
 
     >>> import seewhy
     >>> classifier = seewhy.load()
-    >>> round(average_drop(classifier, "sample:cat", np.ones((224, 224))), 3)
+    >>> round(average_drop(classifier, "sample:cat", np.ones((224, 224))), 4)
     0.0
     """
     return score_maps(AverageDrop(fill=fill), classifier, image, maps, target)

@@ -123,7 +123,7 @@ def metric_info(name: str) -> type[Metric]:
     Raises:
         UnknownName: no such metric; the nearest names are listed.
     """
-    return Metric.registry.find(name)
+    return Metric.registry[name]
 
 
 def find_metric(name: str, **parameters: Any) -> Metric:
@@ -136,4 +136,4 @@ def find_metric(name: str, **parameters: Any) -> Metric:
         UnknownName: no such metric; the nearest names are listed.
         UsageError: the metric has no such setting, or wants another one.
     """
-    return Metric.registry.make(name, parameters)
+    return Metric.registry.build(Metric.registry[name], parameters)

@@ -45,6 +45,9 @@ class Categories:
             UsageError: an index out of range.
             UnknownName: no such class; the nearest names are listed.
             AmbiguousClass: several classes go by that name; their indices are listed.
+
+        >>> Categories(("tabby cat", "dog"), (("moggy",), ())).find("Moggy")
+        0
         """
         text = str(name).strip()
         if text.lstrip("-").isdigit():
@@ -108,7 +111,11 @@ class Target:
 
 
 def parse_target(text: str | int, categories: Categories) -> Target:
-    """A target from an index, a class name or "A vs B"; see `Categories.find` for what is refused."""
+    """A target from an index, a class name or "A vs B"; see `Categories.find` for what is refused.
+
+    >>> parse_target("dog vs cat", Categories(("cat", "dog")))
+    Target(index=1, against=0, chosen='asked')
+    """
     parts = CONTRAST.split(str(text))
     if len(parts) > 2:
         raise UsageError(f"'{text}' compares more than two classes; write \"A vs B\"")

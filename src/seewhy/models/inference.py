@@ -13,7 +13,7 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -250,15 +250,6 @@ def batches(count: int, size: BatchSize) -> Iterator[Batch]:
         batch = Batch(slice(start, min(start + size.size, count)), size)
         yield batch
         start = batch.part.stop if batch.done else start
-
-
-def in_batches(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> Iterator[Tensor]:
-    """`run` over slices of `range(count)`, each result `(n, …)` as it comes."""
-    for batch in batches(count, size):
-        with batch as part:
-            batch.rows = run(part)
-        if batch.done:
-            yield batch.rows
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -14,17 +14,7 @@ from seewhy.errors import ExplainError
 from seewhy.models.capture import Captured, Identity, Visit, gradients_of
 
 # Layers that pass on, shrink or reshape what another computed: their maps say nothing new.
-PASSIVE = (
-    "Pool",
-    "Dropout",
-    "DropPath",
-    "StochasticDepth",
-    "Identity",
-    "Flatten",
-    "Permute",
-    "Pad",
-    "Upsample",
-)
+PASSIVE = ("Pool", "Dropout", "DropPath", "StochasticDepth", "Identity", "Flatten", "Permute", "Pad", "Upsample")
 CANDIDATES = 12
 
 

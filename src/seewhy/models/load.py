@@ -113,7 +113,7 @@ def architecture_of(model: str, classifier: Classifier) -> Architecture:
         ModelError: no card can, such as for one's own code.
     """
     prefix, _, name = model.partition(":")
-    if prefix in SOURCES and SOURCES[prefix].builds:
+    if prefix in BUILDERS:
         return Architecture(model, {})
     if prefix == File.prefix:
         return read_card(Path(name).expanduser(), CLASSIFIER).architecture

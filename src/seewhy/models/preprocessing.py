@@ -65,11 +65,12 @@ class Preprocessing:
 
     def view(self, image: Image) -> Box:
         """The part of the upright picture that the network sees."""
+        tall, wide = image.pixels.shape[:2]
         if self.resize is None:
-            return Box(0.0, 0.0, float(image.width), float(image.height))
+            return Box(0.0, 0.0, float(wide), float(tall))
         width, height = self._resized(image)
         left, top = self._corner(width, height)
-        across, down = image.width / width, image.height / height
+        across, down = wide / width, tall / height
         return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
 
     def resized(self, image: Image) -> PILImage.Image:
@@ -77,12 +78,13 @@ class Preprocessing:
         from PIL import Image as Pillow
 
         how = Pillow.Resampling[self.interpolation.upper()]
+        picture = Pillow.fromarray(image.pixels)
         if self.resize is None:
-            return image.to_pil().resize((self.size[1], self.size[0]), how)
+            return picture.resize((self.size[1], self.size[0]), how)
         width, height = self._resized(image)
         if max(width, height) > LONGEST:
-            return image.to_pil().resize((self.size[1], self.size[0]), how, box=self.view(image))
-        return image.to_pil().resize((width, height), how)
+            return picture.resize((self.size[1], self.size[0]), how, box=self.view(image))
+        return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
         """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey.
@@ -108,15 +110,16 @@ class Preprocessing:
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """`(N, C, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
-        mean = pixels.new_tensor(self.mean).view(1, -1, 1, 1)
-        std = pixels.new_tensor(self.std).view(1, -1, 1, 1)
+        mean, std = self._statistics(pixels)
         return (pixels - mean) / std
 
     def denormalize(self, inputs: Tensor) -> Tensor:
-        """Network input `(N, 3, h, w)` back to [0, 1]: the reverse of `normalize`."""
-        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
-        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        """Network input `(N, C, h, w)` back to [0, 1]: the reverse of `normalize`."""
+        mean, std = self._statistics(inputs)
         return inputs * std + mean
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return like.new_tensor(self.mean).view(1, -1, 1, 1), like.new_tensor(self.std).view(1, -1, 1, 1)
 
     def _problems(self) -> Iterator[str]:
         if not _are(self.size, int, 2) or min(self.size) < 1:
@@ -142,9 +145,10 @@ class Preprocessing:
 
     def _resized(self, image: Image) -> tuple[int, int]:
         short = self.resize or min(self.size)
-        if image.width <= image.height:
-            return short, int(short * image.height / image.width)
-        return int(short * image.width / image.height), short
+        tall, wide = image.pixels.shape[:2]
+        if wide <= tall:
+            return short, int(short * tall / wide)
+        return int(short * wide / tall), short
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
         return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)

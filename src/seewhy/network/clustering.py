@@ -49,7 +49,7 @@ class WardClustering(Clustering):
 
     Two maps are as far apart as their patterns differ: rows are centred and brought to length 1, which makes the
     squared distance 2 − 2 r, with r their correlation. Like the cosine it takes no notice of strength, and it is a
-    true Euclidean distance, which Ward needs. Distances are exact, so that there is no embedding to be lucky with: the
+    true Euclidean distance, which Ward needs. Distances are exact, without an embedding that depends on its seed: the
     same maps give the same clusters whatever the seed. On three photos (27 layers of the default model) the mean
     `stability` was 0.59, that of `ClassicClustering` 0.41, at a fourteenth of its cost. Average linkage reached 0.63
     with fewer clusters (on a ResNet-50 0.46, Ward 0.37); we stay with the paper's linkage, whose clusters are finer.

@@ -22,7 +22,7 @@ from seewhy.network.view import NetworkView
 Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
 
 TOP, EXAMPLES = 5, 3
-SURE = 0.05  # p below which a trend is told from chance
+SIGNIFICANT = 0.05  # p below which a trend is shown
 FEWEST = 3  # layers through which a line says anything
 
 
@@ -98,12 +98,12 @@ class GlobalView:
         return len(self.asked)
 
     def late(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that surely grow with depth, the steepest first."""
-        return tuple(trend for trend in self.trends if trend.slope > 0 and trend.p < SURE)[:top]
+        """The labels that grow significantly with depth, the steepest first."""
+        return tuple(trend for trend in self.trends if trend.slope > 0 and trend.p < SIGNIFICANT)[:top]
 
     def early(self, top: int = TOP) -> tuple[Trend, ...]:
-        """The labels that surely fade with depth, the steepest first."""
-        return tuple(trend for trend in self.trends[::-1] if trend.slope < 0 and trend.p < SURE)[:top]
+        """The labels that fade significantly with depth, the steepest first."""
+        return tuple(trend for trend in self.trends[::-1] if trend.slope < 0 and trend.p < SIGNIFICANT)[:top]
 
 
 def sum_up(seen: Sequence[Seen]) -> GlobalView:
@@ -111,7 +111,7 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
 
     In each layer the scores of best labels are summed by label over all pictures, five labels are kept, and each is
     shown by the three pictures where it fits best. A label's trend is the slope of its mean score over the layers,
-    by least squares. Source: Bianchi et al. 2024, global explanations; we add whether it can be told from chance.
+    by least squares. Source: Bianchi et al. 2024, global explanations; we add a test of significance.
     """
     names = list(dict.fromkeys(layer.name for each in seen for layer in each.view.layers))
     trends = _trends(names, [each.words for each in seen])

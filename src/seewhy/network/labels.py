@@ -136,7 +136,7 @@ def lexicon(
 def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, str]] | None:
     """Gives the words on a view of this classifier and where they come from; None while nobody said anything.
 
-    Words of simulated players are taken where there are none of people, and told from them.
+    Words of simulated players are taken where there are none of people, and marked as such.
     """
     if not is_there():
         return None

@@ -41,7 +41,7 @@ def stages(classifier: Classifier) -> list[str]:
 
     A stage is a point through which everything passes that the decision knows of the picture: there is no way round
     it. So the end of a residual block is one, and a convolution inside it is not, since the shortcut leads past. A
-    kind of module makes stages if all modules of the kind do: this tells blocks from what is in them, without a table
+    kind of module makes stages if all modules of the kind do: this separates blocks from their parts, without a table
     of architectures.
     """
     visits, passed = _flow(classifier)

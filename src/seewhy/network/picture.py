@@ -14,8 +14,7 @@ from seewhy import __version__
 from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import cut, percent, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
-from seewhy.draw.charts import EXPLAINED, PALE
-from seewhy.draw.colors import AGAINST_FOR
+from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
 from seewhy.images import Box
 from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from seewhy.images.image import Pixels
 
 SCHEMA = 1
-AGAINST = AGAINST_FOR[1]
-FAINT = 0.7  # opacity of what is said besides
+FAINT = 0.7  # opacity of secondary text
 SHARPNESS = 2.5  # pixels of a picture to a pixel of the drawing: screens are fine, and people zoom
 SCALE = 1.5  # pixels of the PNG to one of the drawing
 

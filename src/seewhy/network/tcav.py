@@ -5,12 +5,14 @@ concept from other pictures (CAV). The TCAV score is the share of a class's pict
 Activations are averaged over the layer's grid, so that a concept may be anywhere in the picture, and a direction is
 learned from few pictures.
 
-Source: Kim et al. 2018 (arXiv 1711.11279). Differs: the average, which the paper does not take; the concept is told
-from all other pictures at once, which finds far more than to take as few of them as it has itself; and the test. The
-paper's t-test takes scores that share their concept pictures for independent, and so calls random concepts significant
-more often than it says. Here random sets of pictures go through all that the concept goes through, and the concept's
-place among them is the test. It is one of permutation, and exact: of concepts whose pictures are like the others, no
-more than a share α gets a p of α or less. Scores of random sets are often 0 or 1, so places are told by the slope.
+Source: Kim et al. 2018 (arXiv 1711.11279). This differs in three points:
+
+- Activations are averaged.
+- The classifier separates the concept from all other pictures, not from as few as it has itself, and finds far more.
+- The test is one of permutation. The paper's t-test treats scores that share their concept pictures as independent, and
+  so finds random concepts significant more often than it says. Here random sets of pictures take the concept's place,
+  and p is the concept's rank among them. That is exact: of concepts whose pictures are like the others, no more than a
+  share α gets a p of α or less. Scores of random sets are often 0 or 1, so sets are ranked by the slope.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class ConceptTest:
         slope: How steeply scores grow along the concept, of the steepest way there is: from −1 to 1.
         chance: The slopes of random concepts.
         p: Two-sided: how often chance gives a slope as far out.
-        accuracy: How well the concept is told from random pictures by its own direction, on pictures that did not help
-            to find it; 0.5 is not at all.
+        accuracy: Of the direction as a classifier of the concept against random pictures, on pictures that did not help
+            to find it; 0.5 is chance.
         pictures: Of the class.
     """
 
@@ -116,7 +118,7 @@ def judge(
 ) -> ConceptTest:
     """The test on features `(n, C)` of the concept and `(m, C)` of others, and gradients `(k, C)` of the class.
 
-    The concept, and `sets` random sets of its size out of all pictures, are each told from what is left. p is the
+    The concept, and `sets` random sets of its size out of all pictures, are each separated from what is left. p is the
     share of sets, the concept among them, whose slope is at least as far from the mean of all.
     """
     count, rows = len(concept), np.concatenate([concept, others])

@@ -136,7 +136,7 @@ def look(
         image: the picture.
         target: a class, or "A vs B"; without it the class that the classifier predicts.
         layers: which of them; without any, see `default_layers`. They are shown in the order they run.
-        clustering: how maps are grouped, `WardClustering()` unless told otherwise.
+        clustering: how maps are grouped, by default `WardClustering()`.
         signed: weigh maps by their mean gradient, as Grad-CAM does, and keep what speaks against the class; without,
             by the guided gradient, and of maps with negative values the positive part counts, as in the gradient.
         filtered: leave out maps and clusters of little weight.
@@ -152,7 +152,7 @@ def look(
     """
     start = time.perf_counter()
     if lacking := {"layers", "gradients"} - classifier.offers:
-        raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so nobody can look inside")
+        raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so no layer can be shown")
     names = _in_order(classifier, layers) if layers else list(default_layers(classifier))
     grids = {name: classifier.require_grid(name) for name in names}
     given = None if target is None else classifier.target(target)

@@ -14,7 +14,7 @@ from scipy.ndimage import find_objects, label
 from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
-from seewhy.draw import Tile, boxed, fit, panel
+from seewhy.draw import Tile, boxed, crop, fit, panel
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
@@ -146,7 +146,7 @@ def peak_box(similarity: np.ndarray, size: tuple[int, int]) -> Box:
 
 def on_picture(box: Box, size: tuple[int, int], view: Box) -> Box:
     """A box in pixels of the input in pixels of the upright picture, of which the input shows `view`."""
-    across, down = (view.right - view.left) / size[1], (view.bottom - view.top) / size[0]
+    across, down = view.width / size[1], view.height / size[0]
     return Box(
         view.left + box.left * across,
         view.top + box.top * down,
@@ -160,10 +160,10 @@ def on_picture(box: Box, size: tuple[int, int], view: Box) -> Box:
 
 def place_picture(found: PrototypeExplanation, match: Match, longest: int = SIDE) -> Pixels:
     """What the network saw of the photo, with a box round what is similar to the prototype."""
-    left, top, right, bottom = found.view
-    rows, columns = slice(max(round(top), 0), round(bottom)), slice(max(round(left), 0), round(right))
+    pixels, within = crop(found.image.pixels, found.view)
+    left, top = found.view.left - within[0], found.view.top - within[1]  # where the pixels begin
     box = (match.box.left - left, match.box.top - top, match.box.right - left, match.box.bottom - top)
-    return boxed(found.image.pixels[rows, columns], box, longest=longest)
+    return boxed(pixels, box, longest=longest)
 
 
 def prototype_picture(prototype: Prototype, longest: int = SIDE) -> Pixels:

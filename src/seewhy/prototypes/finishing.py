@@ -25,8 +25,7 @@ L1, L2 = 1e-3, 1e-3
 TOLERANCE, MOST_STEPS = 1e-6, 50_000
 
 
-@dataclass(frozen=True)
-class Costs:
+class Costs(NamedTuple):
     """Mean distance of training pictures to their class's nearest prototype, and to the nearest other one."""
 
     cluster: float
@@ -226,16 +225,6 @@ def solve_last_layer(
     found = _descend(problem)
     weights = found.weights / spread
     return LastLayer(weights, found.bias - weights @ middle)
-
-
-def objective(found: LastLayer, similarities: Tensor, labels: Tensor, *, l1: float = L1, l2: float = L2) -> float:
-    """What the solution makes least."""
-    given = similarities.double()
-    spread = _spread(given)
-    losses = functional.cross_entropy(given @ found.weights.T + found.bias, labels, reduction="none")
-    weights = found.weights * spread
-    importance = _importance(labels, len(found.bias))
-    return float((losses * importance).sum() + l1 * weights.abs().sum() + l2 / 2 * weights.square().sum())
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ in the papers: prototypes start at patches that tell a class apart; a small set 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from torch.nn import functional
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UnknownName, UsageError
 from seewhy.prototypes.network import Backbone, Measure, PrototypeHead, PrototypeNetwork
-from seewhy.train.data import Pictures, Stream
+from seewhy.train.data import Pictures, Stream, answers
+from seewhy.train.finetune import measured
 from seewhy.train.loop import Batch, Group, Record, Stage, fit, seed_of
 
-BATCH = 16
 KEPT_BYTES = 3 << 30
 ADD_ON_DECAY = 1e-3  # Chen et al.'s weight decay
 LOOKS = 10  # at the validation pictures in each stage
@@ -131,9 +132,7 @@ class Learning:
 
     def start(self, bank: FeatureBank) -> None:
         """Warm up the add-on layers under a plain head, and put the prototypes where patches tell classes apart."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed_of(self.seed, "probe"))
-            probe = Probe(self.head)
+        probe = Probe(self.head)
 
         def objective(batch: Batch) -> Mapping[str, Tensor]:
             return {"loss": functional.cross_entropy(probe(batch.x), batch.y)}
@@ -187,17 +186,7 @@ class Learning:
         return {"loss": loss + recipe.diversity * found["diversity"], **found}
 
     def _look(self, scores: Callable[[], Tensor]) -> Callable[[], Mapping[str, float]]:
-        labels = self.validation.labels
-
-        def look() -> Mapping[str, float]:
-            found = scores().cpu()
-            right = (found.argmax(1) == labels).float().mean()
-            return {
-                "validation_accuracy": float(right),
-                "validation_loss": float(functional.cross_entropy(found, labels)),
-            }
-
-        return look
+        return lambda: measured(scores().cpu(), self.validation.labels)
 
     def _stage(
         self,
@@ -285,30 +274,19 @@ def filled_bank(backbone: Backbone, stream: Stream, copies: int, progress: Progr
     pictures = stream.pictures
     plain = features_of(backbone, pictures, progress)
     copies = min(copies, KEPT_BYTES // (plain.numel() * torch.half.itemsize))
-    total = copies * len(pictures)
-    shown = (stream.seen(index, copy) for copy in range(copies) for index in range(len(pictures)))
-    changed = torch.cat([*_computed(backbone, pictures, shown, total, progress)]) if copies else plain
+    shown = [partial(stream.seen, index, copy) for copy in range(copies) for index in range(len(pictures))]
+    changed = features_of(backbone, pictures, progress, shown) if copies else plain
     return FeatureBank(plain, changed.half().view(-1, *plain.shape), stream)
 
 
-def features_of(backbone: Backbone, pictures: Pictures, progress: Progress = silent) -> Tensor:
-    """Features `(n, C, h, w)` of pictures as they are."""
-    count = len(pictures)
-    return torch.cat([*_computed(backbone, pictures, map(pictures.view, range(count)), count, progress)])
-
-
-def _computed(
-    backbone: Backbone, pictures: Pictures, shown: Iterable[Tensor], total: int, progress: Progress
-) -> Iterable[Tensor]:
-    """Features of uint8 pictures `(3, h, w)`, batch after batch."""
-    device = next(backbone.parameters()).device
-    source = iter(shown)
-    for start in range(0, total, BATCH):
-        progress(start, total, "features of pictures")
-        batch = torch.stack([next(source) for _ in range(min(BATCH, total - start))])
-        with torch.no_grad():
-            found = backbone(pictures.preprocessing.normalize(batch.to(device).float().div_(255)))
-        yield found
+def features_of(
+    backbone: Backbone,
+    pictures: Pictures,
+    progress: Progress = silent,
+    shown: Sequence[Callable[[], Tensor]] | None = None,
+) -> Tensor:
+    """Features `(n, C, h, w)` of pictures as they are, or as they are `shown`."""
+    return answers(backbone, pictures, next(backbone.parameters()).device, progress, "features of pictures", shown)
 
 
 # --- Where prototypes start -----------------------------------------------------------------------------------------
@@ -320,7 +298,8 @@ class Probe(nn.Module):
     def __init__(self, head: PrototypeHead) -> None:
         super().__init__()
         self.add_on = head.add_on
-        self.linear = nn.Linear(head.prototypes.shape[1], len(head.bias)).to(head.prototypes)
+        linear = nn.Linear(head.prototypes.shape[1], len(head.bias), device="meta")  # without drawing weights
+        self.linear = linear.to_empty(device=head.prototypes.device)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from seewhy.core.files import write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
@@ -56,14 +58,15 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
     Raises:
         ModelError: the folder holds no prototype network, its files are damaged, or it is not usable.
     """
-    card = read_prototype_card(folder)
+    stored = read_card(folder, KIND)
+    card = _renamed(stored.fields) | {"diagnosis": _renamed(stored.fields["diagnosis"])}
     if not (card["usable"] or refused):
         raise ModelError(
-            f"the prototypes in {folder} are not usable: {'; '.join(card['reasons'])}. "
-            "To look at them all the same, say --refused"
+            f"the prototypes in {folder} are not usable: {'; '.join(card['reasons'])}. To look at them all the same: "
+            f"seewhy prototypes explain --model {folder} --refused"
         )
     try:
-        model = _read(folder, card)
+        model = _read(folder, card, stored.weights())
     except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
@@ -79,16 +82,6 @@ def open_classifier(folder: Path) -> Classifier:
         ModelError: as `load_prototypes`.
     """
     return load_prototypes(folder, device="cpu").classifier
-
-
-def read_prototype_card(folder: Path) -> dict[str, Any]:
-    """What the folder says of itself.
-
-    Raises:
-        ModelError: it holds no prototype network.
-    """
-    fields = read_card(folder, KIND).fields
-    return _renamed(fields) | {"diagnosis": _renamed(fields["diagnosis"])}
 
 
 def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,8 +106,8 @@ def _patch_name(number: int) -> str:
     return f"{PATCHES}/{number:03}.png"
 
 
-def _read(folder: Path, card: Mapping[str, Any]) -> PrototypeModel:
-    tensors = {_tensor_name(name): tensor for name, tensor in read_card(folder, KIND).weights().items()}
+def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) -> PrototypeModel:
+    tensors = {_tensor_name(name): tensor for name, tensor in weights.items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
     module = build(Architecture(about["architecture"], about["options"]), len(classes))

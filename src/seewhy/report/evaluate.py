@@ -24,19 +24,6 @@ CONFUSIONS = 10
 CELL = 360
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """The figures of one set of pictures, ready for a page; `confusion` is None where there are too many classes."""
-
-    title: str
-    words: str
-    rows: Sequence[tuple[str, str, str, str, str]]
-    confusion: Markup | None
-    confusions: Sequence[str]
-    reliability: Markup
-    calibration: str
-
-
 @dataclass(frozen=True, eq=False)
 class Mistake:
     """A picture that was taken for another class, why, and which pictures it is like. Either may be lacking."""
@@ -87,23 +74,23 @@ def evaluate_page(
 def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
     """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes."""
     found = judgement("", evaluation)
-    charts = {"confusion": found.confusion, "reliability": found.reliability}
+    charts = {"confusion": found["confusion"], "reliability": found["reliability"]}
     return {name: str(chart) for name, chart in charts.items() if chart}
 
 
-def judgement(title: str, found: Evaluation) -> Judgement:
-    """What to say of an evaluation."""
+def judgement(title: str, found: Evaluation) -> dict[str, Any]:
+    """The figures of one set of pictures for a page; `confusion` is None where there are too many classes."""
     few = len(found.present) <= MOST_CLASSES
     names = [found.names[index] for index in found.present]
-    return Judgement(
-        title=title,
-        words=_figures(found),
-        rows=[_row(each) for each in found.classes],
-        confusion=Markup(confusion_svg(found.confusion, names)) if few else None,  # noqa: S704 - escapes names
-        confusions=[] if few else _confusions(found),
-        reliability=Markup(reliability_svg(_steps(found))),  # noqa: S704 - it draws numbers alone
-        calibration=_calibration(found),
-    )
+    return {
+        "title": title,
+        "words": f"{_right(found)} right: accuracy {share_words(found.accuracy)}, mean F1 {found.macro_f1:.2f}.",
+        "rows": [_row(each) for each in found.classes],
+        "confusion": Markup(confusion_svg(found.confusion, names)) if few else None,  # noqa: S704 - escapes names
+        "confusions": [] if few else _confusions(found),
+        "reliability": Markup(reliability_svg(_steps(found))),  # noqa: S704 - it draws numbers alone
+        "calibration": _calibration(found),
+    }
 
 
 def share_words(share: Share) -> str:
@@ -124,10 +111,6 @@ def accuracy_words(found: Evaluation) -> str:
 
 def _right(found: Evaluation) -> str:
     return f"{int(found.right.sum()):,} of {counted(len(found.truth), 'picture')}"
-
-
-def _figures(found: Evaluation) -> str:
-    return f"{_right(found)} right: accuracy {share_words(found.accuracy)}, mean F1 {found.macro_f1:.2f}."
 
 
 def _row(score: ClassScore) -> tuple[str, str, str, str, str]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, weight_bars_svg
-from seewhy.methods import Explanation, method_info
+from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import SMALL, Picture, embed, embed_all, framed_photo, render, render_macro, write_page
@@ -79,7 +79,8 @@ class ExplainReport:
             title = "Where the model looked" + (f" in {self._count} photos" if self._count > 1 else "")
             failed = f" {counted(len(self._failures), 'photo')} could not be explained: see the end."
             lead = self._lead + failed * bool(self._failures)
-        contents, photos = _again(self._contents), _again(self._photos)
+        contents = _again(self._contents) if self._count > 1 else ()
+        photos = _again(self._photos)
         return {
             "title": title, "lead": lead, "count": self._count,
             "contents": contents, "photos": photos, "failures": self._failures,
@@ -99,9 +100,13 @@ def _again(file: IO[str]) -> Iterator[Markup]:
 
 def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
     """One photo of the page: first the words, then the drawing."""
-    one = explanations[0]
-    findings = [_finding(each, explanations[:place]) for place, each in enumerate(explanations)]
-    titles = dict.fromkeys(finding["info"].title for finding in findings)
+    one, by_regions = explanations[0], by_classes(explanations)
+    infos, blurred = [method_info(each.method) for each in explanations], [is_blurred(each) for each in explanations]
+    findings = [
+        _finding(each, info, blurred=blur, is_first=infos.index(info) == place)
+        for place, (each, info, blur) in enumerate(zip(explanations, infos, blurred, strict=True))
+    ]
+    titles = dict.fromkeys(info.title for info in infos)
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
     classes = sorted(known.values(), key=lambda each: -each.probability)
@@ -113,7 +118,7 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         "classifier": one.classifier,
         "fingerprint": one.fingerprint,
         "link": link,
-        "grids": _grids(explanations),
+        "grids": [_grid(name, about) for name, about in by_regions.items()],
     }
     for finding, tile in zip(findings, tiles, strict=True):
         finding |= {"found": finding["rule"] or tile.legend, "intervals": any(each.margin for each in tile.weights)}
@@ -157,15 +162,13 @@ def _drawn(
     }
 
 
-def _grids(explanations: Sequence[Explanation]) -> list[dict[str, Any]]:
-    """For each method of regions that was asked about several classes, what speaks for each of them.
+def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:
+    """What speaks for each of several classes, by a method of regions.
 
     Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
     """
-    return [
-        {"info": method_info(name), "rules": any(each.rule for each in about), "cells": [_cell(each) for each in about]}
-        for name, about in by_classes(explanations).items()
-    ]
+    rules = any(each.rule for each in explanations)
+    return {"info": method_info(method), "rules": rules, "cells": [_cell(each) for each in explanations]}
 
 
 def _cell(explanation: Explanation) -> tuple[str, Picture]:
@@ -174,9 +177,8 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
     return tile.heading, embed(fit(tile.picture, CELL), shown)
 
 
-def _finding(explanation: Explanation, earlier: Sequence[Explanation]) -> dict[str, Any]:
+def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_first: bool) -> dict[str, Any]:
     """What is to be said of one overlay; how to read a method's pictures is told at the first of them."""
-    info, blurred = method_info(explanation.method), is_blurred(explanation)
     return {
         "info": info,
         "about": explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
@@ -184,6 +186,6 @@ def _finding(explanation: Explanation, earlier: Sequence[Explanation]) -> dict[s
         "alt": alternative(explanation, info),
         "signed": explanation.signed,
         "blurred": blurred,
-        "is_first": explanation.method not in {each.method for each in earlier},
+        "is_first": is_first,
         "facts": facts(explanation, blurred=blurred),
     }

@@ -1,4 +1,4 @@
-"""The report of `network global`: what people see in what a network goes by, layer by layer."""
+"""The report of `network global`: what people see in the evidence of each layer."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -14,8 +14,8 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
+from seewhy.core.outcome import Outcome
 from seewhy.draw import percent
-from seewhy.errors import SeewhyError
 from seewhy.metrics.maps import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
@@ -29,23 +29,19 @@ ENOUGH = 6  # groups, to say whether weights and effects agree
 def write_network_report(
     folder: Path,
     results: Iterable[tuple[NetworkPicture, Path | None]],
-    failures: Iterable[tuple[str, SeewhyError]] = (),
+    failures: Sequence[Outcome[Any]] = (),
 ) -> Path:
-    """Write `folder/report.html` of pictures, each with the folder it was saved in, if it was; returns its path.
-
-    `failures` are read after the pictures, which may be made one by one.
-    """
+    """Write `folder/report.html` of pictures, each with the folder it was saved in, if it was; returns its path."""
     sections = [_section(f"photo-{number}", *each, folder) for number, each in enumerate(results, start=1)]
-    failed = [{"source": source, "error": error} for source, error in failures]
     script = _script()
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return write_page(
         folder / "report.html",
         "network.html",
         title="What the network found, layer by layer" if sections else "Nothing could be explained",
-        lead=_lead(len(failed), any_done=bool(sections)),
+        lead=_lead(len(failures), any_done=bool(sections)),
         sections=sections,
-        failures=failed,
+        failures=failures,
         script=Markup(script),  # noqa: S704 - our own
         policy=f"'sha256-{digest}'",
     )

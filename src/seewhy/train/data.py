@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from seewhy.images.folder import Entry, Folder
 from seewhy.models import Preprocessing
 from seewhy.train.loop import Batch, seed_of
 
+ASKED = 16  # pictures at once
 KEPT_BYTES = 4 << 30  # of pictures in memory; more are opened again each time
 
 
@@ -113,9 +114,12 @@ class Pictures:
 
     def assembled(self, seen: Sequence[Tensor], indices: Sequence[int], device: torch.device | None = None) -> Batch:
         """uint8 `(3, h, w)` of the pictures at these places as network input."""
-        pixels = torch.stack(list(seen)).to(device).float().div_(255)
         places = torch.tensor(list(indices), dtype=torch.int64)
-        return Batch(self.preprocessing.normalize(pixels), self.labels[places].to(device), places)
+        return Batch(self.inputs(seen, device), self.labels[places].to(device), places)
+
+    def inputs(self, seen: Sequence[Tensor], device: torch.device | None = None) -> Tensor:
+        """uint8 `(3, h, w)` as network input `(n, 3, h, w)`."""
+        return self.preprocessing.normalize(torch.stack(list(seen)).to(device).float().div_(255))
 
 
 def open_pictures(
@@ -134,6 +138,27 @@ def open_pictures(
         else:
             good.append(index)
     return pictures.part(good), failures
+
+
+def answers(
+    ask: Callable[[Tensor], Tensor],
+    pictures: Pictures,
+    device: torch.device,
+    progress: Progress = silent,
+    message: str = "pictures",
+    shown: Sequence[Callable[[], Tensor]] | None = None,
+) -> Tensor:
+    """What `ask` answers to the network inputs of all pictures, batch after batch, without autograd.
+
+    `shown` gives other uint8 views `(3, h, w)` in place of the pictures as they are.
+    """
+    shown = shown or [partial(pictures.view, index) for index in range(len(pictures))]
+    rows: list[Tensor] = []
+    for start in range(0, len(shown), ASKED):
+        progress(start, len(shown), message)
+        with torch.no_grad():
+            rows.append(ask(pictures.inputs([show() for show in shown[start : start + ASKED]], device)))
+    return torch.cat(rows)
 
 
 @dataclass(frozen=True)

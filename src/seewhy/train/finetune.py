@@ -25,13 +25,11 @@ from seewhy.models.card import Architecture, write_model
 from seewhy.models.classifier import find_logits
 from seewhy.models.layers import head_layer
 from seewhy.models.sources.local import build
-from seewhy.train.data import Augmentation, Pictures, Stream
+from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
 from seewhy.train.parts import Parts
 from seewhy.train.recipe import Recipe
-
-PREDICT_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,13 @@ def save_classifier(folder: Path, classifier: Classifier, architecture: Architec
 
 def predict(classifier: Classifier, pictures: Pictures, progress: Progress = silent) -> Tensor:
     """Logits `(n, K)` of pictures as they are, on the CPU."""
-    return _in_batches(classifier.logits, classifier, pictures, progress, "pictures").float().cpu()
+    return answers(classifier.logits, pictures, classifier.device, progress).float().cpu()
+
+
+def measured(logits: Tensor, y: Tensor) -> Mapping[str, float]:
+    """Validation loss and accuracy of logits `(n, K)` for pictures of the classes `y` `(n,)`."""
+    found = _cross_entropy(logits, y, None)
+    return {f"validation_{name}": float(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ class _Stages:
             return _cross_entropy(find_logits(module(batch.x)), batch.y, self._weights)
 
         def look() -> Mapping[str, float]:
-            return _measured(predict(self.classifier, self.validation), self.validation.labels)
+            return measured(predict(self.classifier, self.validation), self.validation.labels)
 
         steps = (recipe.head_epochs if head else recipe.epochs) * stream.steps_per_epoch
         return Stage(
@@ -188,7 +192,7 @@ class _Stages:
             objective=objective,
             groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
             evaluating=[part for each in still for part in each.modules()],
-            decay=_half_cosine(steps) if recipe.decay and not head else _constant,
+            decay=_half_cosine(steps) if recipe.decay and not head else None,
             look=look,
             patience=None if head else recipe.patience,
             half=True,
@@ -218,11 +222,12 @@ class _Stages:
             batches=batches,
             objective=lambda batch: _cross_entropy(head(batch[0]), batch[1], self._weights),
             groups=[Group(list(head.parameters()), self.recipe.head_learning_rate)],
-            look=lambda: _measured(head(seen).cpu(), expected),
+            look=lambda: measured(head(seen).cpu(), expected),
         )
 
     def _features(self, pictures: Pictures) -> Tensor:
-        return _in_batches(self.classifier.embed, self.classifier, pictures, self.progress, "pictures for the head")
+        classifier = self.classifier
+        return answers(classifier.embed, pictures, classifier.device, self.progress, "pictures for the head")
 
     @property
     def _weights(self) -> Tensor | None:
@@ -234,26 +239,9 @@ class _Stages:
         return weights.to(self.classifier.device, torch.float32)
 
 
-def _in_batches(
-    ask: Callable[[Tensor], Tensor], classifier: Classifier, pictures: Pictures, progress: Progress, message: str
-) -> Tensor:
-    """What `ask` answers to the network inputs of all pictures, as they are."""
-    rows: list[Tensor] = []
-    for start in range(0, len(pictures), PREDICT_BATCH):
-        progress(start, len(pictures), message)
-        part = range(start, min(start + PREDICT_BATCH, len(pictures)))
-        with torch.no_grad():
-            rows.append(ask(pictures.batch(part, classifier.device).x))
-    return torch.cat(rows)
-
-
 def _half_cosine(steps: int) -> Callable[[int], float]:
     """From 1 at the first step to nearly 0 at the last. Source: Loshchilov & Hutter 2017, without restarts."""
     return lambda step: (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _constant(_step: int) -> float:
-    return 1.0
 
 
 def _head_name(classifier: Classifier) -> str:
@@ -269,8 +257,3 @@ def _cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None) -> Mapping
         "loss": losses.mean(),  # not over the weights of the batch, which a batch of one class would cancel
         "accuracy": (logits.argmax(1) == y).float().mean(),
     }
-
-
-def _measured(logits: Tensor, y: Tensor) -> Mapping[str, float]:
-    found = _cross_entropy(logits, y, None)
-    return {f"validation_{name}": float(value) for name, value in found.items()}

@@ -6,7 +6,7 @@ weights, optimiser and step number are the whole state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -41,17 +41,6 @@ class Group(NamedTuple):
     weight_decay: float = 0.0
 
 
-def _constant(_step: int) -> float:
-    return 1.0
-
-
-def _nothing() -> Mapping[str, float]:
-    return {}
-
-
-def _nobody(_record: Record) -> None: ...
-
-
 @dataclass(frozen=True)
 class Stage:
     """One stage of training: Adam on `groups`, all other parameters at rest.
@@ -76,8 +65,8 @@ class Stage:
     objective: Callable[[Any], Mapping[str, Tensor]]
     groups: Sequence[Group]
     evaluating: Sequence[nn.Module] = ()
-    decay: Callable[[int], float] = _constant
-    look: Callable[[], Mapping[str, float]] = _nothing
+    decay: Callable[[int], float] | None = None
+    look: Callable[[], Mapping[str, float]] = dict
     watched: str = "validation_loss"
     patience: int | None = None
     half: bool = False
@@ -90,7 +79,7 @@ def fit(
     *,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-    tell: Callable[[Record], None] = _nobody,
+    tell: Callable[[Record], object] = lambda _record: None,
 ) -> list[Record]:
     """Train `module` in place; it is left in evaluation mode, its parameters all trainable.
 
@@ -162,9 +151,11 @@ class _Run:
 
     def step(self, number: int) -> None:
         stage = self.stage
-        _train_mode(self.module, stage.evaluating)
+        self.module.train()
+        for part in stage.evaluating:
+            part.eval()
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * stage.decay(number)
+            group["lr"] = rate * (stage.decay(number) if stage.decay else 1)
         device = next(self.module.parameters()).device
         batch = stage.batches(number)
         self.optimizer.zero_grad(set_to_none=True)
@@ -232,12 +223,6 @@ def _finite(objective: Callable[[Any], Mapping[str, Tensor]], batch: Any, step: 
     if not torch.isfinite(found["loss"].detach()):
         raise NonFinite(DIVERGED.format(step + 1))
     return found
-
-
-def _train_mode(module: nn.Module, evaluating: Iterable[nn.Module]) -> None:
-    module.train()
-    for part in evaluating:
-        part.eval()
 
 
 def _half_pays(device: torch.device) -> bool:

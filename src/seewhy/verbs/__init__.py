@@ -4,11 +4,10 @@ from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
 from seewhy.verbs.best import BEST, best_method
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
 from seewhy.verbs.compare import Comparison, compare
-from seewhy.verbs.evaluate import EvaluateResult, evaluate
+from seewhy.verbs.evaluate import EvaluateResult, evaluate, predict_each
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
-from seewhy.verbs.predict import predict_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
 from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result

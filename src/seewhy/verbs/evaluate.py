@@ -1,9 +1,9 @@
-"""Evaluate: how good a classifier is on a folder of pictures, and what its mistakes have in common."""
+"""What a classifier says of pictures; and on a folder, how good that is and what its mistakes have in common."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +11,12 @@ from typing import Any
 
 from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
-from seewhy.core.outcome import Outcome
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
-from seewhy.images import Image
+from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder
-from seewhy.models import Categories, Classifier, load
+from seewhy.models import Categories, Classifier, Prediction, load
 from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
@@ -166,6 +166,15 @@ def evaluate(
         learned=len(learned),
         failures=[*bad, *unknown],
     )
+
+
+def predict_each(
+    classifier: Classifier, sources: Sequence[str | Path], top: int = 5, progress: Progress = silent
+) -> Iterator[Outcome[Sequence[Prediction]]]:
+    """The `top` likeliest classes of file after file; a bad one never stops the rest."""
+    for done, source in enumerate(sources, start=1):
+        yield attempt(source, lambda source=source: classifier.predict(open_image(source), top))
+        progress(done, len(sources), "images")
 
 
 def _known(folder: Folder, categories: Categories) -> tuple[Folder, list[Outcome[Any]]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from seewhy.core.files import write_json
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, GridRow, display, grid_html, grid_picture, percent, photo
+from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods.pictures import explanation_tiles
 from seewhy.report import ExplainReport
 from seewhy.verbs.result import VALUES, Result
 from seewhy.verbs.saving import write_explanations
@@ -113,7 +113,8 @@ class Explanations(Result, Sequence[Explanation]):
 
     def picture(self, colors: Colors = OURS) -> Picture:
         """The grid as one picture."""
-        return grid_picture(*_grid(self._all, colors))
+        columns, rows = _cells(self._all)
+        return grid_picture(_headings(columns), _drawn(rows, columns, colors))
 
     def show(self) -> None:
         """Show the grid in the notebook, or open a window."""
@@ -127,24 +128,29 @@ class Explanations(Result, Sequence[Explanation]):
     def _repr_html_(self) -> str:
         if not self._all:
             return "<p>no explanations</p>"
-        columns, rows = _grid(self._all, OURS)
-        note = "Every picture has colours of its own scale, which the picture of one explanation shows."
+        columns, rows = _cells(self._all)
+        note = (
+            "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
+        )
         if len(rows) > DRAWN:
             note += f" {len(rows) - DRAWN} more rows are not drawn; save(folder) writes all."
-        return grid_html(columns, rows[:DRAWN], note)
+        return grid_html(_headings(columns), _drawn(rows[:DRAWN], columns, OURS), note)
 
 
-def _grid(explanations: Sequence[Explanation], colors: Colors) -> tuple[list[str], list[GridRow]]:
-    """The headings of the columns, and the rows: what was asked twice in one cell gets another row."""
-    columns = {_column(each): each for each in reversed(explanations)}
-    order = list(dict.fromkeys(map(_column, explanations)))
-    rows: dict[Any, dict[str, Explanation]] = {}
+Row: TypeAlias = dict[str, Explanation]  # by column
+
+
+def _cells(explanations: Sequence[Explanation]) -> tuple[dict[str, Explanation], list[Row]]:
+    """The first explanation of each column, and the rows: what was asked twice in one cell gets another row."""
+    columns: dict[str, Explanation] = {}
+    rows: dict[Any, Row] = {}
     for each in explanations:
-        again = 0
-        while _column(each) in rows.setdefault((*_row(each), again), {}):
+        column, again = _column(each), 0
+        columns.setdefault(column, each)
+        while column in rows.setdefault((*_row(each), again), {}):
             again += 1
-        rows[(*_row(each), again)][_column(each)] = each
-    return _headings([columns[key] for key in order]), [_drawn(cells, order, colors) for cells in rows.values()]
+        rows[(*_row(each), again)][column] = each
+    return columns, list(rows.values())
 
 
 def _row(explanation: Explanation) -> tuple[Any, ...]:
@@ -160,15 +166,14 @@ def _settings(explanation: Explanation) -> Mapping[str, Any]:
     return {name: value for name, value in explanation.parameters.items() if name != "layers"}
 
 
-def _headings(columns: Sequence[Explanation]) -> list[str]:
+def _headings(columns: Mapping[str, Explanation]) -> list[str]:
     """What tells the columns apart: the method, and of several of a method the layer and the settings that differ."""
-    titles = [method_info(each.method).title for each in columns]
     found: list[str] = []
-    for title, each in zip(titles, columns, strict=True):
-        same = [other for other in columns if other.method == each.method]
-        parts = [title]
-        if len({other.layer for other in same}) > 1:
-            parts.append(f"{each.layer}")
+    for each in columns.values():
+        same = [other for other in columns.values() if other.method == each.method]
+        parts = [method_info(each.method).title]
+        if each.layer and len({other.layer for other in same}) > 1:
+            parts.append(each.layer)
         parts += [
             f"{name}={value}"
             for name, value in _settings(each).items()
@@ -178,16 +183,23 @@ def _headings(columns: Sequence[Explanation]) -> list[str]:
     return found
 
 
-def _drawn(cells: Mapping[str, Explanation], columns: Sequence[str], colors: Colors) -> GridRow:
-    one = next(iter(cells.values()))
+def _drawn(rows: Sequence[Row], columns: Iterable[str], colors: Colors) -> list[GridRow]:
+    photos: dict[str, list[Explanation]] = {}
+    for row in rows:
+        for each in row.values():
+            photos.setdefault(each.image.sha256, []).append(each)
+    tiles: dict[int, Tile] = {}
+    for explanations in photos.values():
+        tiles |= zip(map(id, explanations), explanation_tiles(explanations, colors), strict=True)
+    return [_drawn_row(row, columns, tiles) for row in rows]
+
+
+def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> GridRow:
+    one = next(iter(row.values()))
+    cells = [row.get(column) for column in columns]
     return GridRow(
         photo(one.image.pixels, one.view, longest=SIDE),
         one.image.name,
         f"{one.target_label} · {percent(one.probability)}",
-        tuple(_cell(cells[column], colors) if column in cells else None for column in columns),
+        tuple(cell and (tiles[id(cell)].picture, cell.rule.sentence if cell.rule else "") for cell in cells),
     )
-
-
-def _cell(explanation: Explanation, colors: Colors) -> tuple[Any, str]:
-    tile = explanation_tile(explanation, colors=colors)
-    return tile.picture, explanation.rule.sentence if explanation.rule else ""

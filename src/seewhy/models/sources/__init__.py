@@ -5,9 +5,8 @@ A further source is one file here and one entry of `SOURCES` in `seewhy/models/l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,14 +28,12 @@ class Source:
         prefix: what names of its models begin with.
         form: how such a name is written, for help texts.
         is_path: whether the name after the prefix is a path, which means another file in another folder.
-        builds: whether it knows architectures by name, so that cards can name them.
         options: what `build` takes besides.
     """
 
     prefix: ClassVar[str]
     form: ClassVar[str]
     is_path: ClassVar[bool] = False
-    builds: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
 
     def load(self, name: str, weights: Path | None = None) -> Classifier:
@@ -61,8 +58,20 @@ class Source:
         return None
 
     def built(self, name: str, weights: Mapping[str, Tensor], origin: str) -> tuple[nn.Module, int]:
-        """The architecture with these weights, and the number of classes they score."""
-        module, count = build_for(weights, partial(self.build, name))
+        """The architecture with these weights, and the number of classes they score.
+
+        What has a row for each of ImageNet's 1000 classes where it is built for them is the head.
+        """
+        count = len(imagenet())
+        module = self.build(name, count)
+        rows = {
+            tuple(weights[key].shape[:1])
+            for key, tensor in module.state_dict().items()
+            if tensor.shape[:1] == (count,) and key in weights
+        }
+        if len(rows) == 1 and rows not in ({(count,)}, {()}):
+            ((count,),) = rows
+            module = self.build(name, count)
         load_weights(module, weights, origin)
         return module, count
 
@@ -113,21 +122,6 @@ def _hub_answers() -> bool:
         get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
         return True
     return False
-
-
-def build_for(weights: Mapping[str, Tensor], build: Callable[[int], nn.Module]) -> tuple[nn.Module, int]:
-    """`build(classes)` for as many classes as `weights` score, and that number.
-
-    What has a row for each of ImageNet's 1000 classes where it is built for them is the head.
-    """
-    count = len(imagenet())
-    module = build(count)
-    heads = [name for name, tensor in module.state_dict().items() if tensor.shape[:1] == (count,) and name in weights]
-    rows = {tuple(weights[name].shape[:1]) for name in heads}
-    if len(rows) != 1 or rows == {(count,)} or rows == {()}:
-        return module, count
-    (found,) = rows.pop()
-    return build(found), found
 
 
 def categories_for(count: int) -> Categories:

@@ -30,7 +30,7 @@ STD = (128 / 255, 128 / 255, 128 / 255)
 class Bundled(Source):
     """EfficientNet-Lite0."""
 
-    prefix, form, builds = "bundled", "bundled:…", True
+    prefix, form = "bundled", "bundled:…"
 
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:

@@ -19,7 +19,7 @@ from seewhy.models.sources import Source, categories_for, check_known, downloadi
 class Timm(Source):
     """Classifiers of timm, by `arch` or `arch.tag`."""
 
-    prefix, form, builds = "timm", "timm:…", True
+    prefix, form = "timm", "timm:…"
 
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:

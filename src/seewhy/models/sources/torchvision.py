@@ -19,7 +19,7 @@ from seewhy.models.sources import Source, categories_for, check_known, downloadi
 class Torchvision(Source):
     """Classifiers of torchvision; `build` takes the options of `variant`."""
 
-    prefix, form, builds, options = "torchvision", "torchvision:…", True, ("stride_in", "bn_eps")
+    prefix, form, options = "torchvision", "torchvision:…", ("stride_in", "bn_eps")
 
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:

@@ -14,7 +14,7 @@ from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
 from seewhy.web.services.hub import Request, services
-from seewhy.web.services.reports import comparison_files
+from seewhy.web.services.reports import result_files
 
 # Of every kind, and among the quick ones.
 FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
@@ -89,7 +89,7 @@ def _results(found: Comparison, name: str) -> None:
     shown = [method for method in scores.ordered if method in maps and method not in scores.controls]
     for column, (place, method) in columns_of(list(enumerate(shown, start=1)), 3):
         column.html(figure_html(maps[method], title=f"{place}. {title_of(method)}"))
-    downloads("compare", f"seewhy-{name}-compared", lambda: comparison_files(found))
+    downloads("compare", f"seewhy-{name}-compared", lambda: result_files(found))
     limits(LIMITS)
 
 

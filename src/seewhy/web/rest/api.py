@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seewhy import __version__
-from seewhy.core.catalogue import Entry
+from seewhy.core.registry import Declared
 from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
 from seewhy.images import samples
 from seewhy.methods import list_methods
@@ -70,7 +70,7 @@ def sample_photos() -> list[str]:
     return [f"sample:{name}" for name in samples()]
 
 
-def _about(entry: Entry) -> dict[str, Any]:
+def _about(entry: type[Declared]) -> dict[str, Any]:
     return {**{name: getattr(entry, name) for name in SHOWN}, "needs": sorted(entry.needs)}
 
 

@@ -16,7 +16,7 @@ from seewhy.models import DEFAULT_MODEL, Prediction
 from seewhy.verbs import Comparison
 from seewhy.web.services.hub import Explained, Request, Services, services
 from seewhy.web.services.queue import Job, State
-from seewhy.web.services.reports import Files, comparison_files, explanation_files, report_of, zipped
+from seewhy.web.services.reports import Files, explanation_files, report_of, result_files, zipped
 
 MOST = 60  # methods or metrics of one request
 
@@ -182,5 +182,5 @@ def _files(found: object) -> Files:
     if isinstance(found, Explained):
         return explanation_files(found)
     if isinstance(found, Comparison):
-        return comparison_files(found)
+        return result_files(found)
     raise UnknownName("this job left no files; its result says all there is")

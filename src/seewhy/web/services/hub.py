@@ -100,8 +100,8 @@ class Services:
 
         def work(classifier: Classifier, progress: Progress) -> Comparison:
             def make() -> Comparison:
-                asked = {"target": request.target, "seed": request.seed, "progress": progress}
-                found = compare(classifier, [image], request.methods, request.metrics, **asked)
+                what = (request.methods, request.metrics)
+                found = compare(classifier, [image], *what, target=request.target, seed=request.seed, progress=progress)
                 for error in found.errors.values():
                     raise error
                 return found

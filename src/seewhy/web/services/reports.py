@@ -24,7 +24,6 @@ from seewhy.report import (
 )
 from seewhy.report.global_view import write_global_report
 from seewhy.verbs import (
-    Comparison,
     CounterfactualsResult,
     Result,
     TwinsResult,
@@ -74,13 +73,6 @@ def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
     with _scratch() as folder:
         write_explanations([outcome, *failures], folder, colors)
-        return _files_in(folder)
-
-
-def comparison_files(found: Comparison) -> Files:
-    """Report, scores, pictures, raw maps and manifests of one comparison, by their names."""
-    with _scratch() as folder:
-        found.write(folder)
         return _files_in(folder)
 
 
