@@ -124,6 +124,9 @@ def trust_score(to_other: float, to_same: float) -> float:
     """Distance to the nearest of another class over that to the nearest of the predicted class, of two cosines.
 
     Source: Jiang 2018, between vectors of length 1 and without leaving out outliers.
+
+    >>> round(trust_score(to_other=0.5, to_same=0.875), 6)
+    2.0
     """
     other, same = (max(2 - 2 * cosine, 1e-12) ** 0.5 for cosine in (to_other, to_same))
     return other / same
@@ -229,5 +232,9 @@ def _beside(query: Query, first: Twins, other: Cases, top: int) -> Beside:
 
 
 def jaccard(one: Collection[str], other: Collection[str]) -> float:
-    """What two sets have in common, as a share of what either has."""
+    """What two sets have in common, as a share of what either has.
+
+    >>> jaccard(["a", "b"], ["b"])
+    0.5
+    """
     return len({*one} & {*other}) / len({*one} | {*other})

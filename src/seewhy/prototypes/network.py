@@ -1,4 +1,4 @@
-"""ProtoPNet: a backbone's patches held against prototypes, which give points to classes.
+"""ProtoPNet: a backbone's patches are compared with prototypes, which give points to classes.
 
 Source: Chen et al., This Looks Like That, NeurIPS 2019, section 2.1. We differ: patches may be compared by cosine, the
 last layer may have a bias, and the backbone is any network that keeps a grid over the picture.

@@ -22,7 +22,7 @@ from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures
-OLDER = {"trunk": "backbone", "likeness": "measure", "trunk_accuracy": "backbone_accuracy"}  # keys of cards before 0.2
+OLDER = {"trunk": "backbone", "likeness": "measure", "trunk_accuracy": "backbone_accuracy"}  # keys of older cards
 
 
 def save_prototypes(
@@ -123,7 +123,7 @@ def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) 
 
 
 def _tensor_name(name: str) -> str:
-    """Today's name of a tensor; before 0.2 some had others."""
+    """Today's name of a tensor of an older model."""
     older = {"head.weights": "head.last.weight", "head.bias": "head.last.bias"}
     return older.get(name) or re.sub(r"^trunk\.", "backbone.", name)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
@@ -142,15 +143,11 @@ def _measured(
     points = similarities * head.weights[predicted]
     used = torch.bincount(points.argmax(1), minlength=len(head.owners))
     classes = len(validation.classes)
-    counts = torch.bincount(labels * classes + predicted.cpu(), minlength=classes**2).view(classes, classes)
+    true, said = (functional.one_hot(each.cpu(), classes) for each in (labels, predicted))  # (N, K)
     mine = own_class(head.owners, classes).float()
-    means = similarities @ mine.T / mine.sum(1).clamp(min=1)  # (N, K)
-    by_true = torch.stack([_mean(means[labels == label], classes) for label in range(classes)], 1)
-    return _rows(counts), _rows(by_true), tuple(used.tolist())
-
-
-def _mean(rows: Tensor, classes: int) -> Tensor:
-    return rows.mean(0) if len(rows) else torch.zeros(classes, device=rows.device)
+    means = (similarities @ mine.T / mine.sum(1).clamp(min=1)).cpu()  # (N, K)
+    by_true = means.T @ true.float() / true.sum(0).clamp(min=1)
+    return _rows(true.T @ said), _rows(by_true), tuple(used.tolist())
 
 
 def _rows(table: Tensor) -> tuple[tuple[Any, ...], ...]:

@@ -63,7 +63,7 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Predictions held against the truth.
+    """Predictions compared with the true classes.
 
     Attributes:
         names: the classes of the classifier, K of them.
@@ -191,6 +191,9 @@ def wilson(right: int, count: int) -> Share:
     """The share `right` of `count` with its 95 % interval.
 
     Source: Wilson 1927, the score interval without continuity correction.
+
+    >>> wilson(9, 10).low > 0.55
+    True
 
     Raises:
         UsageError: there is nothing to take a share of.

@@ -55,7 +55,7 @@ class Stage:
         look: measures the network now and then, such as on validation pictures; it runs in evaluation mode.
         watched: the name of the number, less is better, by which `patience` judges.
         patience: so many looks without a better one end the stage, which then keeps the weights of the best.
-        half: reckon in bfloat16 on a GPU that is built for it; elsewhere it changes nothing.
+        half: compute in bfloat16 on a GPU that is built for it; elsewhere it changes nothing.
         seed: of what the network draws, such as dropout.
     """
 

@@ -20,6 +20,7 @@ from seewhy.images import Image, Mask, match_masks, open_image, open_mask
 from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
 from seewhy.metrics import Metric, find_metric
 from seewhy.models import Classifier, Target
+from seewhy.report.page import save_page
 from seewhy.report.study import study_page
 from seewhy.report.verdict import study_verdict
 from seewhy.study.ledger import table
@@ -27,7 +28,6 @@ from seewhy.study.plan import Failure, Result, Unit
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.result import Result as Saved
-from seewhy.verbs.result import write_page
 from seewhy.verbs.saving import save_explanations
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
@@ -75,7 +75,7 @@ class Comparison(StudyResult, Saved):
         for place, each in zip(photo_folders((each[0].image.name for each in saved), folder), saved, strict=True):
             save_explanations(each, place)
         write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
-        write_page(folder, self.page())
+        save_page(folder, self.page())
 
     def _by_photo(self) -> list[dict[str, Any]]:
         """The score of each map."""
