@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from seewhy.cli.app import app
-from seewhy.core.catalogue import Entry
+from seewhy.core.registry import Declared
 from seewhy.methods import MethodInfo, list_methods
 from seewhy.metrics import Metric, list_metrics
 from seewhy.web.settings import Settings
@@ -103,7 +103,7 @@ def _metric(info: type[Metric]) -> str:
     return _section(info, [*facts, *([("Needs", ", ".join(sorted(info.needs)))] if info.needs else [])])
 
 
-def _section(info: Entry, facts: Iterable[tuple[str, str]]) -> str:
+def _section(info: type[Declared], facts: Iterable[tuple[str, str]]) -> str:
     source = f"[{info.paper}](https://arxiv.org/abs/{info.arxiv})" if info.arxiv else info.paper
     told = " · ".join(f"**{name}** {text}" for name, text in facts)
     return "\n\n".join(
@@ -121,9 +121,9 @@ def _anchor(name: str) -> str:
     return name.replace("+", "p")
 
 
-def _settings(info: Entry) -> str:
+def _settings(info: type[Declared]) -> str:
     shown: list[str] = []
-    for each in fields(info.make):
+    for each in fields(info):
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         shown.append(f"`{each.name}`" if default is MISSING else f"`{each.name}={_plain(default)}`")
     return ", ".join(shown)

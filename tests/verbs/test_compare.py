@@ -62,11 +62,11 @@ def Spy(name="spy", **declared):
 
 @pytest.fixture(autouse=True)
 def forget():
-    registries = [(each, dict(each.entries)) for each in (Metric.registry, Method.registry)]
+    registries = [(each, dict(each)) for each in (Metric.registry, Method.registry)]
     yield
     for each, known in registries:
-        each.entries.clear()
-        each.entries.update(known)
+        each.clear()
+        each.update(known)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table as TextTable
 
 from seewhy.cli.options import DEFAULT_MODEL
+from seewhy.core.files import json_text
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 
@@ -112,7 +112,7 @@ def note(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; NaN is refused."""
-    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+    print(json_text(value))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

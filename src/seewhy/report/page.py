@@ -16,11 +16,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seewhy import __version__
-from seewhy.core.files import whole_file
+from seewhy.core.files import whole_file, write_whole
 from seewhy.draw import fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Explanation
 
+PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
 
@@ -41,6 +42,12 @@ def write_page(path: Path, template: str, **fields: Any) -> Path:
         for part in _environment().get_template(template).generate(fields, versions=_versions()):
             file.write(part.encode("utf-8", errors="replace"))  # a file name may hold what UTF-8 cannot say
     return path
+
+
+def save_page(folder: Path, page: str) -> Path:
+    """Write a page as `folder/report.html`, whole or not at all; returns its path."""
+    write_whole(folder / PAGE, page.encode("utf-8", errors="replace"))  # a file name may hold what UTF-8 cannot say
+    return folder / PAGE
 
 
 def render_macro(template: str, macro: str, *arguments: Any) -> str:

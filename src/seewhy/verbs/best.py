@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.files import cache_folder
+from seewhy.core.files import cache_folder, write_json
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
@@ -32,7 +32,7 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         images = list(open_each(find_images([folder])[:MOST])[0].values())
         if not images:
             raise UsageError(f"none of the pictures in {folder} can be opened, so there is nothing to calibrate on")
-        _keep(classifier, calibrate(classifier, images, progress))
+        write_json(_file(classifier), calibrate(classifier, images, progress))
     if kept := _kept(classifier):
         title = method_info(kept["method"]).title
         return kept["method"], (
@@ -61,12 +61,6 @@ def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progres
 
 def _file(classifier: Classifier) -> Path:
     return cache_folder() / "best" / f"{classifier.fingerprint}.json"
-
-
-def _keep(classifier: Classifier, found: dict[str, Any]) -> None:
-    path = _file(classifier)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 def _kept(classifier: Classifier) -> dict[str, Any] | None:

@@ -18,13 +18,14 @@ from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder
 from seewhy.models import Categories, Classifier, Prediction, load
 from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
+from seewhy.report.page import save_page
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part, trained_rows
 from seewhy.verbs.explain import explain_each
 from seewhy.verbs.request import DEFAULT_METHOD, Request
-from seewhy.verbs.result import PAGE, Result
+from seewhy.verbs.result import Result
 
 TWINS = 3
 WNID = re.compile(r"n\d{8}")
@@ -93,7 +94,7 @@ class EvaluateResult(Result):
         write_csv(folder / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
         for name, chart in evaluate_charts(self.evaluation).items():
             write_whole(folder / f"{name}.svg", chart.encode())
-        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_page(folder, self.page())
 
 
 def evaluate(

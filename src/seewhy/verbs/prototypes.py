@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.core.files import write_json, write_whole
+from seewhy.core.files import write_json
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -22,10 +22,11 @@ from seewhy.prototypes.learning import Recipe
 from seewhy.prototypes.model import PrototypeModel
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, train_prototypes
+from seewhy.report.page import save_page
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
 from seewhy.train.data import open_pictures
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows, trained_rows
-from seewhy.verbs.result import PAGE, PhotoResults, Result
+from seewhy.verbs.result import PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
 
@@ -68,7 +69,7 @@ class PrototypeTraining(PrototypeRun, Result):
             "history": self.history,
         }
         write_json(folder / PICTURES, self.learned_from)
-        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_page(folder, self.page())
         save_prototypes(folder, self.model, self.architecture, about)
 
 

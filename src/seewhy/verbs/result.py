@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from seewhy import __version__
-from seewhy.core.files import photo_folders, whole_folder, write_json, write_whole
+from seewhy.core.files import photo_folders, whole_folder, write_json
 from seewhy.core.outcome import Outcome
+from seewhy.report.page import save_page
 
-PAGE, VALUES, MANIFEST = "report.html", "result.json", "manifest.json"
+VALUES, MANIFEST = "result.json", "manifest.json"
 SCHEMA = 1
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Result(ABC):
     def write(self, folder: Path) -> None:
         """Write the files of the result into an empty folder; a result with more files than these two adds them."""
         write_json(folder / VALUES, self.to_dict())
-        write_page(folder, self.page())
+        save_page(folder, self.page())
 
 
 class PhotoResults(Result, Generic[T]):
@@ -77,9 +78,3 @@ class PhotoResults(Result, Generic[T]):
             self.write_photo(each, place)
             write_json(place / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, **told})
         super().write(folder)
-
-
-def write_page(folder: Path, page: str) -> None:
-    """Write a report as `folder/report.html`, whole or not at all."""
-    # A file name in the page may hold what UTF-8 cannot say.
-    write_whole(folder / PAGE, page.encode("utf-8", errors="replace"))

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from typing_extensions import override
 
-from seewhy.core.files import write_whole
+from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
 from seewhy.methods import Method, find_method
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
+from seewhy.report.page import save_page
 from seewhy.report.study import study_page
 from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.report.verdict import study_verdict
@@ -28,7 +29,7 @@ from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan
 from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.compare import MASK_METRICS, by_name, checked_metrics
-from seewhy.verbs.result import Result, write_page
+from seewhy.verbs.result import Result
 
 # Those of the study that this one began with, and chance.
 STUDY_METHODS = ("grad-cam", "expected-gradients", "lime", "control:random")
@@ -60,7 +61,7 @@ class Study(StudyResult, Result):
         tables = grids(self.scores, self.means)
         write_whole(folder / MARKDOWN, markdown(tables).encode("utf-8", "replace"))
         write_whole(folder / LATEX, latex(tables).encode("utf-8", "replace"))
-        write_page(folder, self.page())
+        save_page(folder, self.page())
 
 
 def study(
@@ -160,7 +161,7 @@ def open_study(out: Path) -> Study:
 def note_source(out: Path, pictures: Path) -> None:
     """Keep in mind where the pictures of a study lie."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / SOURCE).write_text(json.dumps({"pictures": str(pictures)}) + "\n", "utf-8")
+    write_json(out / SOURCE, {"pictures": str(pictures)})
 
 
 def _source(out: Path) -> Path:

@@ -17,6 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
+from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
 from seewhy.study.plan import canonical, difference
 from seewhy.train.data import Pictures, open_pictures
@@ -24,7 +25,7 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training, finetune, predict, save_classifier, with_new_head
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows
 from seewhy.train.recipe import Recipe
-from seewhy.verbs.result import PAGE, Result
+from seewhy.verbs.result import Result
 
 RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
 
@@ -67,7 +68,7 @@ class TrainResult(Training, Result):
         write_json(folder / HISTORY, [asdict(epoch) for epoch in self.epochs])
         for name, chart in train_charts(self).items():
             write_whole(folder / f"{name}.svg", chart.encode())
-        write_whole(folder / PAGE, self.page().encode("utf-8", errors="replace"))
+        save_page(folder, self.page())
         save_classifier(folder, self.classifier, self.architecture, about)  # last: with its card a run has ended
 
 
