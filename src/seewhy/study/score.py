@@ -105,7 +105,7 @@ class Scored:
     `errors` are of methods that failed, or whose maps a metric could not score.
     """
 
-    image: Image | None
+    image: Image
     explanations: Mapping[str, Explanation] = field(default_factory=dict)
     rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)

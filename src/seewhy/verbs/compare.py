@@ -184,20 +184,25 @@ def score_each(
             if picture.value
             else Outcome[Scored](name, error=picture.error)
         )
-        scored = outcome.value or Scored(picture.value, errors=_all_failed(scoring, outcome))
-        if any(row["value"] is not None for rows in scored.rows.values() for row in rows) or not scored.errors:
-            explained[name] = scored
-        else:
-            errors[name] = next(iter(scored.errors.values()))
-        results += _results(classifier.name, name, scored)
+        rows = outcome.value.rows if outcome.value else {}
+        failed = outcome.value.errors if outcome.value else dict.fromkeys(scoring.methods, outcome.error)
+        if outcome.value and (not failed or any(row["value"] is not None for each in rows.values() for row in each)):
+            explained[name] = outcome.value
+        elif error := next(iter(failed.values()), None):
+            errors[name] = error
+        results += [Result(Unit(classifier.name, method, name), each) for method, each in rows.items()]
+        results += [
+            Result(Unit(classifier.name, method, name), failure=Failure(type(error).__name__, str(error)))
+            for method, error in failed.items()
+        ]
     plan = scoring.plan(
         {classifier.name: classifier.fingerprint},
         {name: each.value.sha256 if each.value else "unreadable" for name, each in zip(names, opened, strict=True)},
         {names[number]: "given" for number in seen},
         threads=1,
     )
-    failed = tuple(each for each in results if each.failure)
-    return Comparison(plan, table(each for each in results if each.rows), failed, None, explained, errors)
+    failures = tuple(each for each in results if each.failure)
+    return Comparison(plan, table(each for each in results if each.rows), failures, None, explained, errors)
 
 
 def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:
@@ -289,17 +294,3 @@ def seen_masks(
             if whole[number].shape != (size := (each.value.height, each.value.width)):
                 raise UsageError(f"the mask of {each.value.name} is {whole[number].shape}, its picture {size}")
     return {number: classifier.preprocessing.mask(mask) for number, mask in whole.items()}
-
-
-def _all_failed(scoring: Scoring, outcome: Outcome[Any]) -> dict[str, SeewhyError]:
-    return {name: outcome.error for name in scoring.methods if outcome.error}
-
-
-def _results(model: str, image: str, scored: Scored) -> list[Result]:
-    """The units of one picture: those with rows, and the failures."""
-    done = [Result(Unit(model, method, image), rows) for method, rows in scored.rows.items()]
-    failed = [
-        Result(Unit(model, method, image), failure=Failure(type(error).__name__, str(error)))
-        for method, error in scored.errors.items()
-    ]
-    return [*done, *failed]
