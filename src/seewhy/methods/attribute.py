@@ -102,10 +102,10 @@ def attribute(
         task = Task(
             classifier,
             classifier.preprocessing.denormalize(x[part]),
+            x[part],
             None if targets is None else [[each] for each in targets[part]],
             generator=torch.Generator().manual_seed(seed),
             progress=progress,
-            inputs=x[part],
         )
         found = solve(made, task)
         solved += found
