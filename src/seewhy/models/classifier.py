@@ -97,8 +97,13 @@ class Classifier:
 
     def preprocess(self, images: Sequence[Image]) -> Tensor:
         """Network input `(N, C, h, w)`, on the network's device in its dtype."""
-        pixels = self.preprocessing.pixels(list(images)).to(self.device, self.dtype)
-        return self.preprocessing.normalize(pixels)
+        return self.seen(images)[1]
+
+    def seen(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
+        """What the network sees, on its device: pixels `(N, C, h, w)` in [0, 1], and the inputs that they become."""
+        anchor = self._anchor
+        pixels = self.preprocessing.pixels(list(images)).to(anchor.device)
+        return pixels, self.preprocessing.normalize(pixels.to(anchor.dtype))
 
     def logits(self, x: Tensor) -> Tensor:
         """Class scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""

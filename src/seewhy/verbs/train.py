@@ -44,7 +44,13 @@ class TrainResult(Training, Result):
     def rows(self) -> list[dict[str, Any]]:
         """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval."""
         return [
-            {"part": part, "pictures": len(each.truth), **each.accuracy._asdict()}
+            {
+                "part": part,
+                "pictures": len(each.truth),
+                "accuracy": each.accuracy.value,
+                "low": each.accuracy.low,
+                "high": each.accuracy.high,
+            }
             for part, each in self.evaluations.items()
         ]
 
