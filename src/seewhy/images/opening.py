@@ -19,9 +19,8 @@ from PIL.Image import Image as Picture
 from seewhy.core.names import nearest
 from seewhy.core.progress import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
-from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes
-from seewhy.images.image import Image
+from seewhy.images.decoding import MAX_PIXELS, byte_limit, check_size, from_bytes, from_picture, picture_suffixes
+from seewhy.images.image import Colour, Image, values_to_rgb, with_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
