@@ -131,15 +131,6 @@ def byte_limit(max_pixels: int) -> int:
     return 4 * max_pixels + _SPARE_BYTES
 
 
-def check_bytes(count: int, max_pixels: int, name: str) -> None:
-    """Refuse a file larger than `byte_limit` (`too_large`)."""
-    if count > byte_limit(max_pixels):
-        raise BadImage(
-            "too_large",
-            f"{name} is larger than {byte_limit(max_pixels) >> 20} MiB. Save it as PNG or JPEG, or smaller.",
-        )
-
-
 # Seconds of computing allowed for a header, for the pixels beside so many a pixel, and for counting frames.
 _HEADER_SECONDS = 1.0
 _PIXEL_SECONDS = 1e-7
@@ -188,14 +179,12 @@ def from_picture(picture: Picture, name: str, max_pixels: int, background: Colou
 
 
 def from_bytes(data: bytes, name: str, max_pixels: int, background: Colour) -> Image:
-    """The first frame of a picture file as an `Image`.
-
-    Raises:
-        BadImage: For everything but a whole picture of an allowed kind and size.
-    """
+    """The first frame of a picture file as an `Image`; refuses all but a whole picture of an allowed kind and size."""
     if not data:
         raise BadImage("empty", f"{name} holds no bytes at all. Copy or download it again.")
-    check_bytes(len(data), max_pixels, name)
+    most = byte_limit(max_pixels)
+    if len(data) > most:
+        raise BadImage("too_large", f"{name} is larger than {most >> 20} MiB. Save it as PNG or JPEG, or smaller.")
     kind = kind_of(data, name)
     if (kind.name == "JPEG" and is_endless_jpeg(data)) or (kind.name == "TIFF" and is_endless_tiff(data)):
         raise _stalling(name)
@@ -306,12 +295,7 @@ _AS_STORED: dict[int, Callable[[Pixels], Pixels]] = {
 
 
 def picture_to_rgb(picture: Picture, background: Colour, name: str) -> tuple[Pixels, _Notes]:
-    """Upright uint8 `(H, W, 3)`, read-only, and what was done to get there.
-
-    Raises:
-        BadImage: `nonfinite` where a float picture holds NaN or infinity.
-        Exception: Whatever Pillow raises at pixels that cannot be decoded.
-    """
+    """Upright uint8 `(H, W, 3)`, read-only, and what was done to get there; raises whatever Pillow does."""
     picture.load()
     turn, notes = _exif_orientation(picture), ()
     if turn not in _AS_STORED:

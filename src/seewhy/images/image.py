@@ -98,10 +98,7 @@ def with_channels(array: NDArray[Any], name: str, *, first: bool = False) -> NDA
     """The array as `(H, W, C)` with one, three or four channels; `(C, H, W)` is turned round.
 
     A picture so small that both ends may be channels follows the convention of its kind: last in NumPy, `first` in
-    PyTorch.
-
-    Raises:
-        BadImage: `bad_array` for any other shape.
+    PyTorch. Other shapes are refused.
     """
     if array.ndim == 2:
         return array[..., np.newaxis]
@@ -123,9 +120,6 @@ def values_to_rgb(values: NDArray[Any], background: Colour, name: str) -> Pixels
     """A uint8 `(H, W, 3)` of its own from grey, RGB, or RGB and alpha `(H, W, C)`.
 
     bool is black and white; uint8 stays; of uint16 the high byte stays; floats must lie in [0, 1].
-
-    Raises:
-        BadImage: `bad_array` for other types and ranges; `nonfinite` for NaN and infinity.
     """
     levels = _to_bytes(values, name)
     if levels.shape[2] == 4:
