@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageShow
 
-from seewhy.core.notebook import in_notebook
+from seewhy.core.progress import in_notebook
 from seewhy.errors import UsageError
 
 CURE = ".save(folder) writes it, and .picture() gives it as a Pillow picture"
