@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from benchmarks._timing import machine, take_turns, write_section
+from seewhy.models.capture import evaluating
 from torch import Tensor, nn
 
 import seewhy
@@ -13,7 +14,6 @@ from seewhy.methods import find_method
 from seewhy.methods.cam import grad_cam
 from seewhy.methods.task import enlarge
 from seewhy.models import capture
-from seewhy.models.capture import evaluating
 from seewhy.models.shim import ready_torchvision
 
 ENGINE, DOOR, GUESSED = "engine alone", "attribute", "attribute, no target"

@@ -24,7 +24,7 @@ from seewhy.core.registry import Declared, Registry
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import Cost, Explanation
-from seewhy.methods.task import Found, Task
+from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target
 
 SHOWN = 5
@@ -49,7 +49,7 @@ class Method(Declared, ABC):
     'middle'
     """
 
-    registry: ClassVar[Registry[Method]]
+    registry: ClassVar[Registry[Method]] = METHODS
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
     cost: ClassVar[str] = ""
     kind: ClassVar[Kind] = "method"
@@ -99,7 +99,6 @@ class Method(Declared, ABC):
         return found
 
 
-Method.registry = Registry("method", "seewhy.methods")
 MethodInfo: TypeAlias = type[Method]
 
 
