@@ -19,10 +19,24 @@ from seewhy.draw.charts import (
     weight_bars,
     weight_bars_svg,
 )
-from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
-from seewhy.draw.display import display
-from seewhy.draw.overlay import NOTHING, View, blank, boxed, crop, cut, fit, overlay, photo, spotlight
-from seewhy.draw.panel import GridRow, Legend, Tile, grid_html, grid_picture, panel, tile
+from seewhy.draw.overlay import (
+    NOTHING,
+    OURS,
+    Colors,
+    View,
+    blank,
+    boxed,
+    colorize,
+    crop,
+    cut,
+    fit,
+    overlay,
+    peak,
+    photo,
+    scale,
+    spotlight,
+)
+from seewhy.draw.panel import GridRow, Legend, Tile, display, grid_html, grid_picture, panel, tile
 from seewhy.draw.regions import kept_overlay, region_overlay
 
 __all__ = [

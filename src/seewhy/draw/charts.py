@@ -11,9 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from seewhy.draw.canvas import Circle, Drawing, Group, Line, Paint, Rect, Shape, Stroke, Text, raster, svg
-from seewhy.draw.colors import AGAINST_FOR
-from seewhy.draw.text import LEAN, ellipsize, font, wrap
+from seewhy.draw.canvas import (
+    LEAN,
+    Circle,
+    Drawing,
+    Group,
+    Line,
+    Paint,
+    Rect,
+    Shape,
+    Stroke,
+    Text,
+    ellipsize,
+    font,
+    raster,
+    svg,
+    wrap,
+)
+from seewhy.draw.overlay import AGAINST_FOR
 from seewhy.errors import UsageError
 
 # Okabe & Ito's colours, which most kinds of colour blindness leave apart; dashes double them.

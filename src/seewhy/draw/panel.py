@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from math import ceil
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps, ImageShow
 
-from seewhy.draw.canvas import data_uri, photo_uri
+from seewhy.core.notebook import in_notebook
+from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
-from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
-from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
-from seewhy.draw.text import FAINT, INK, PAPER, beside, font, stack, text_block
+from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
 from seewhy.errors import UsageError
 from seewhy.images.image import Pixels
 
@@ -191,3 +193,34 @@ def _html_picture(pixels: Pixels, alt: str) -> str:
     shown = fit(pixels, CELL)
     size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
     return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'
+
+
+CURE = ".save(folder) writes it, and .picture() gives it as a Pillow picture"
+
+
+def display(picture: Image.Image, title: str, notebook: Any = None) -> None:
+    """Show a picture in the notebook that runs us, else in a window.
+
+    Args:
+        picture: What the window shows.
+        title: The window's.
+        notebook: What a notebook shows instead, anything with `_repr_html_`.
+
+    Raises:
+        UsageError: There is neither a notebook nor a display, as over SSH and in containers.
+    """
+    if in_notebook():
+        from IPython.display import display as show
+
+        show(picture if notebook is None else notebook)
+        return
+    if not _has_display():
+        raise UsageError(f"there is no display to show {title} on; {CURE}")
+    if not ImageShow.show(picture, title=title):
+        raise UsageError(f"no program that shows pictures was found for {title}; {CURE}")
+
+
+def _has_display() -> bool:
+    if sys.platform in {"win32", "darwin"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

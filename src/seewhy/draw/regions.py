@@ -10,9 +10,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
 
-from seewhy.draw.colors import OURS, Colors, blend, pale, rounded, scale
-from seewhy.draw.overlay import LONGEST, View, blank, displayed, frame, resample
-from seewhy.draw.text import INK, font
+from seewhy.draw.canvas import INK, font
+from seewhy.draw.overlay import (
+    LONGEST,
+    OURS,
+    Colors,
+    View,
+    blank,
+    blend,
+    displayed,
+    frame,
+    pale,
+    resample,
+    rounded,
+    scale,
+)
 from seewhy.images.image import Pixels
 
 Labels: TypeAlias = NDArray[np.integer[Any]]

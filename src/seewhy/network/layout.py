@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from seewhy.draw import percent
-from seewhy.draw.text import ellipsize, font, wrap
+from seewhy.draw.canvas import ellipsize, font, wrap
 from seewhy.images import Box
 from seewhy.images.masks import Mask, iou, top_area
 from seewhy.models import Prediction
