@@ -26,18 +26,17 @@ from seewhy.draw.overlay import (
     View,
     blank,
     boxed,
-    colorize,
     crop,
     cut,
     fit,
+    kept_overlay,
     overlay,
     peak,
     photo,
-    scale,
+    region_overlay,
     spotlight,
 )
 from seewhy.draw.panel import GridRow, Legend, Tile, display, grid_html, grid_picture, panel, tile
-from seewhy.draw.regions import kept_overlay, region_overlay
 
 __all__ = [
     "NOTHING",
@@ -54,7 +53,6 @@ __all__ = [
     "bars_svg",
     "blank",
     "boxed",
-    "colorize",
     "confusion_svg",
     "crop",
     "curves_svg",
@@ -76,7 +74,6 @@ __all__ = [
     "png_bytes",
     "region_overlay",
     "reliability_svg",
-    "scale",
     "spark_svg",
     "spotlight",
     "tile",

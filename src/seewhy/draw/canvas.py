@@ -21,6 +21,13 @@ PAPER = "#ffffff"
 INK = "#1b1f24"
 FAINT = "#5b6470"
 LEAN = 1  # Letters such as j reach a little beyond the width that their font states.
+FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+CORNER = 0.06  # radius of a picture's corners, as a share of its sides
+CORNERS = '<clipPath id="{}" clipPathUnits="objectBoundingBox"><rect width="1" height="1" rx="{}"/></clipPath>'
+FINE = 3  # shapes are drawn so much finer than pixels, and averaged
+STEPS = 40  # of a curve
+ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
+QUALITY = 85
 
 
 @cache
@@ -82,10 +89,7 @@ def label(pixels: Pixels, words: str) -> Pixels:
 
 def stack(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
     """Blocks one below the other, on paper as wide as the widest."""
-    size = (
-        max(block.width for block in blocks),
-        sum(block.height for block in blocks) + gap * (len(blocks) - 1),
-    )
+    size = max(block.width for block in blocks), sum(block.height + gap for block in blocks) - gap
     whole, top = Image.new("RGB", size, PAPER), 0
     for block in blocks:
         whole.paste(block, (0, top))
@@ -95,10 +99,7 @@ def stack(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
 
 def beside(blocks: Sequence[Image.Image], gap: int, *, bottom: bool = False) -> Image.Image:
     """Blocks side by side, their tops or bottoms in line, on paper as high as the highest."""
-    size = (
-        sum(block.width for block in blocks) + gap * (len(blocks) - 1),
-        max(block.height for block in blocks),
-    )
+    size = sum(block.width + gap for block in blocks) - gap, max(block.height for block in blocks)
     whole, left = Image.new("RGB", size, PAPER), 0
     for block in blocks:
         whole.paste(block, (left, whole.height - block.height if bottom else 0))
@@ -111,15 +112,6 @@ def _pieces(word: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[s
         count = next((n for n in range(len(word), 1, -1) if face.getlength(word[:n]) <= width), 1)
         yield word[:count]
         word = word[count:]
-
-
-FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
-CORNER = 0.06  # radius of a picture's corners, as a share of its sides
-CORNERS = '<clipPath id="{}" clipPathUnits="objectBoundingBox"><rect width="1" height="1" rx="{}"/></clipPath>'
-FINE = 3  # shapes are drawn so much finer than pixels, and averaged
-STEPS = 40  # of a curve
-ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
-QUALITY = 85
 
 
 class Shape(Protocol):
@@ -357,11 +349,6 @@ class Drawing:
     spoken: str
     shapes: Sequence[Shape]
 
-    @property
-    def flat(self) -> Iterator[Shape]:
-        """The shapes without their groups."""
-        return _flat(self.shapes)
-
 
 def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
     """The drawing as one `<svg>` element, which takes its text colour from the page around it, light or dark.
@@ -373,7 +360,7 @@ def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
         alone: for a file of its own, with its own ink and paper.
     """
     width, height = f"{drawing.width:g}", f"{drawing.height:g}"
-    pictures = not page and any(isinstance(each, Picture) for each in drawing.flat)
+    pictures = not page and any(isinstance(each, Picture) for each in flat(drawing.shapes))
     parts = [CORNERS.format("round", CORNER)] if pictures else []
     parts += [element("rect", width=width, height=height, fill=PAPER)] if alone else []
     return element(
@@ -394,7 +381,7 @@ def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
 
 def definitions(drawing: Drawing, page: str) -> str:
     """An `<svg>` of no size with every picture of a drawing once, for its SVGs of this `page`."""
-    pictures = [each for each in drawing.flat if isinstance(each, Picture)]
+    pictures = [each for each in flat(drawing.shapes) if isinstance(each, Picture)]
     images = [each.whole(id=f"face-{page}-{each.key}", width="1", height="1") for each in pictures]
     defs = element("defs", "\n".join([CORNERS.format(f"round-{page}", CORNER), *images]))
     hidden = {"width": "0", "height": "0", "style": "position:absolute", "aria_hidden": "true"}
@@ -406,7 +393,7 @@ def raster(drawing: Drawing, scale: float = 1.0) -> Image.Image:
     size = round(drawing.width * scale), round(drawing.height * scale)
     fine = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
     texts: list[Text] = []  # they are drawn last, at the size that they are shown in, which is sharper
-    for shape in drawing.flat:
+    for shape in flat(drawing.shapes):
         if isinstance(shape, Text):
             texts.append(shape)
         else:
@@ -446,10 +433,11 @@ def photo_uri(pixels: Pixels) -> str:
     return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _flat(shapes: Iterable[Shape]) -> Iterator[Shape]:
+def flat(shapes: Iterable[Shape]) -> Iterator[Shape]:
+    """The shapes without their groups."""
     for shape in shapes:
         if isinstance(shape, Group):
-            yield from _flat(shape.shapes)
+            yield from flat(shape.shapes)
         else:
             yield shape
 

@@ -1,7 +1,8 @@
-"""A map over its photo: colour where there is evidence, the photo where there is none, grey off the view."""
+"""Maps and regions over a photo: colour where there is evidence, the photo where there is none, grey off the view."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, isfinite
@@ -12,18 +13,31 @@ import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
 from scipy.sparse import csr_array
 
 from seewhy.core.names import nearest
-from seewhy.draw.canvas import label
+from seewhy.draw.canvas import INK, font, label
 from seewhy.errors import BadImage, ExplainError, UnknownName, UsageError
 from seewhy.images.image import Pixels
 
 Map: TypeAlias = NDArray[np.floating[Any]]
+View: TypeAlias = tuple[float, float, float, float]
+Labels: TypeAlias = NDArray[np.integer[Any]]
 
 AGAINST_FOR = ("#1464c2", "#4593dd", "#b0d3f1", "#ffffff", "#f9c9a2", "#db762b", "#b34000")
 OPACITY = 0.8
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LONGEST = 900
+NOTHING = "no evidence found"
+DUSK, DAWN = 0.25, 0.8  # of a spotlight's range: all pale below, fully lit above
+BOX, SHARE = 2, 80  # a box's line in pixels at least, and in parts of the picture's shorter side
+FINE = 2  # label maps are spread twice as fine as the picture, so that borders are smooth
+THIN, THICK = 1, 4  # fine pixels
+WHITE, BLACK = np.float32(255), np.float32(27)
+SMALLEST, LARGEST, HALO = 11, 20, 3
+NO_REGION = -1  # as an index the last place, which `np.append` fills
+SMOOTH, REACH = 1.0, 4  # cells
 
 
 @dataclass(frozen=True)
@@ -93,18 +107,14 @@ def blend(pixels: Pixels, scaled: Map, *, signed: bool, colors: Colors = OURS) -
         # Inked, not painted over: white, the middle of the palette, leaves no ring where the sign changes.
         under, alpha = pale(pixels), colors.opacity * strength**0.4
         return rounded(under + alpha * under * (colour / 255 - 1))
-    under, alpha = _muted(pixels), colors.opacity * strength**0.7
+    # A darker photo with a fifth of its colour left, so that colour is read as evidence.
+    under, alpha = (grey(pixels) * 4 + pixels) * 0.17, colors.opacity * strength**0.7
     return rounded(under + alpha * (colour - under))
 
 
 def grey(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Luma (Rec. 601) of RGB `(..., 3)`, repeated over the three channels."""
     return np.repeat((np.asarray(pixels, np.float32) @ LUMA)[..., None], 3, axis=-1)
-
-
-def _muted(pixels: Pixels) -> NDArray[np.float32]:
-    """A darker photo with a fifth of its colour left, so that colour is read as evidence."""
-    return (grey(pixels) * 4 + pixels) * 0.17
 
 
 def pale(pixels: Pixels) -> NDArray[np.float32]:
@@ -141,13 +151,6 @@ def _evidence(values: Map, signed: bool) -> NDArray[np.float64]:
     return np.abs(checked) if signed else checked.clip(min=0)
 
 
-View: TypeAlias = tuple[float, float, float, float]
-LONGEST = 900
-NOTHING = "no evidence found"
-DUSK, DAWN = 0.25, 0.8  # of a spotlight's range: all pale below, fully lit above
-BOX, SHARE = 2, 80  # a box's line in pixels at least, and in parts of the picture's shorter side
-
-
 def overlay(
     pixels: Pixels,
     values: Map,
@@ -167,8 +170,8 @@ def overlay(
     if not scaled.any():
         return blank(pixels, view, longest=longest)
     shown, box = displayed(pixels, view, longest)
-    spread = resample(scaled, box, shown.shape[:2])
-    return frame(blend(shown, spread, signed=signed, colors=colors), shown, box)
+    wide = resample(scaled, box, shown.shape[:2])
+    return frame(blend(shown, wide, signed=signed, colors=colors), shown, box)
 
 
 def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
@@ -195,11 +198,11 @@ def spotlight(pixels: Pixels, values: Map) -> Pixels:
     low, high = float(checked.min()), float(checked.max())
     unit = (checked - low) / (high - low) if high > low else np.zeros_like(checked)
     height, width = pixels.shape[:2]
-    spread = resample(unit, (0, 0, width, height), (height, width))[..., None]
-    rise = ((spread - DUSK) / (DAWN - DUSK)).clip(0, 1)
+    wide = resample(unit, (0, 0, width, height), (height, width))[..., None]
+    rise = ((wide - DUSK) / (DAWN - DUSK)).clip(0, 1)
     light = rise * rise * (3 - 2 * rise)
     unlit = pale(pixels)
-    return (unlit + light * (pixels - unlit)).round().astype(np.uint8)
+    return rounded(unlit + light * (pixels - unlit))
 
 
 def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
@@ -306,3 +309,125 @@ def _weights(cells: int, pixels: int, start: float, stop: float) -> csr_array:
     at = ((np.arange(pixels) + 0.5 - start) * cells_per_pixel - 0.5).clip(0, cells - 1)
     tent = (1 - np.abs(at[:, None] - np.arange(cells)) / max(1.0, cells_per_pixel)).clip(min=0)
     return csr_array((tent / tent.sum(axis=1, keepdims=True)).astype(np.float32))
+
+
+def region_overlay(
+    pixels: Pixels,
+    labels: Labels,
+    weights: Map,
+    view: View,
+    *,
+    names: Mapping[int, str] | None = None,
+    signed: bool = True,
+    colors: Colors = OURS,
+    limit: float | None = None,
+    longest: int = LONGEST,
+) -> Pixels:
+    """Regions `labels` `(h, w)` over the upright RGB photo, each tinted by its weight of `weights` `(d,)`.
+
+    Colours, `view` and `limit` are those of `overlay`, so one legend serves both. The regions of `names` are
+    outlined, and their names written into them where they are widest. Weights that are all zero give `blank`.
+    """
+    scaled = scale(weights[None], signed=signed, limit=limit)[0][0]
+    if not scaled.any():
+        return blank(pixels, view, longest=longest)
+    names = names or {}
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, colors=colors)
+    picture = _lined(picture, regions, THIN, WHITE, 0.6)
+    picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
+    return frame(_named(picture, regions, names), shown, box)
+
+
+def kept_overlay(
+    pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
+) -> Pixels:
+    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    kept = np.append(keep, False)[regions]
+    share = _shrunk(kept)[..., None]
+    picture = rounded(share * shown + (1 - share) * pale(shown))
+    picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
+    picture = _lined(picture, kept, THICK, BLACK, 0.85)
+    return frame(picture, shown, box)
+
+
+def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
+    """The region of each fine pixel of a canvas `shape`, `FINE` to a pixel; `NO_REGION` outside the box.
+
+    Borders run smoothly, and no region is too small to show.
+    """
+    left, top, right, bottom = (FINE * side for side in box)
+    canvas = np.full((FINE * shape[0], FINE * shape[1]), NO_REGION, np.int32)
+    nearness = np.zeros(canvas.shape, np.float32)
+    for region, found in enumerate(find_objects(labels + 1)):
+        if not found:
+            continue
+        row_span, column_span = found
+        rows, down, (first_y, last_y) = _axis(row_span, labels.shape[0], top, bottom, canvas.shape[0])
+        columns, across, (first_x, last_x) = _axis(column_span, labels.shape[1], left, right, canvas.shape[1])
+        there = (first_x, first_y, last_x, last_y)
+        mine = _smoothed(labels[rows, columns] == region)
+        here = resample(mine, there, (down.stop - down.start, across.stop - across.start))
+        nearer = here > nearness[down, across]
+        canvas[down, across][nearer] = region
+        nearness[down, across][nearer] = here[nearer]
+    return canvas
+
+
+def _smoothed(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A mask with soft borders, 1 where it is widest; there one cell of it stands above all neighbours."""
+    soft = gaussian_filter(mask.astype(np.float32), SMOOTH, mode="nearest")
+    soft /= soft.max()
+    soft.flat[np.where(mask, soft, 0).argmax()] = 2
+    return soft
+
+
+def _axis(span: slice, count: int, start: float, stop: float, size: int) -> tuple[slice, slice, tuple[float, float]]:
+    """Along one side: the cells in and near a span, the fine pixels they cover, their ends among these."""
+    cells = slice(max(span.start - REACH, 0), min(span.stop + REACH, count))
+    first, last = (start + (stop - start) * at / count for at in (cells.start, cells.stop))
+    begin, end = (min(max(round(at), 0), size) for at in (first, last))
+    return cells, slice(begin, end), (first - begin, last - begin)
+
+
+def _shrunk(fine: NDArray[Any]) -> NDArray[np.float32]:
+    """Fine pixels averaged to pixels."""
+    height, width = (size // FINE for size in fine.shape)
+    return fine.reshape(height, FINE, width, FINE).mean((1, 3), dtype=np.float32)
+
+
+def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, opacity: float) -> Pixels:
+    """Lines `width` fine pixels wide where areas meet."""
+    borders = maximum_filter(areas, width + 1) != minimum_filter(areas, width + 1)
+    alpha = opacity * _shrunk(borders)[..., None]
+    return rounded(picture + alpha * (color - picture))
+
+
+def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels:
+    """Each region's name where it is widest, as large as fits there."""
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    places = find_objects(regions + 1, max(names, default=0) + 1)
+    for region, name in names.items():
+        if not places[region]:  # it is smaller than a pixel
+            continue
+        rows, columns = places[region]
+        y, x, room = _widest(regions[rows, columns] == region)
+        face = font(round(min(max(room / FINE, SMALLEST), LARGEST)), bold=True)
+        half = face.getlength(name) / 2 + HALO
+        x = np.clip((columns.start + x) / FINE, half, canvas.width - half)
+        pen.text(
+            (x, (rows.start + y) / FINE), name, fill=INK, font=face, anchor="mm", stroke_width=HALO, stroke_fill="white"
+        )
+    return np.asarray(canvas)
+
+
+def _widest(mask: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Middle (y, x) and radius of the largest circle in a mask."""
+    depth = np.asarray(distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
+    ridge = np.argwhere(depth > depth.max() - FINE)
+    y, x = ridge[len(ridge) // 2]
+    return y + 0.5, x + 0.5, float(depth[y, x])

@@ -28,6 +28,7 @@ GAP, MARGIN = 28, 32
 BAR = 12
 MIDDLE_GREY = 128
 CELL = 280  # pixels of a cell of a grid
+CURE = ".save(folder) writes it, and .picture() gives it as a Pillow picture"
 TABLE_STYLE = "border-collapse:collapse;background:#fff;color:#1b1f24"
 CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;overflow-wrap:anywhere"
 
@@ -60,12 +61,6 @@ class Legend:
         """What the ends and the middle mean."""
         return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
 
-    def _bar(self, width: int) -> Image.Image:
-        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
-        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
-        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
-        return Image.fromarray(bar)
-
     @property
     def numbers(self) -> tuple[str, str, str]:
         """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
@@ -73,6 +68,11 @@ class Legend:
         middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
         low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"
         return low, middle, f"{'≥ ' if cut else ''}{self.limit:{'+' if self.signed else ''}.3g}"
+
+    def _bar(self, width: int) -> Image.Image:
+        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
+        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
+        return Image.fromarray(blend(under, ramp, signed=self.signed, colors=self.colors))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def grid_picture(columns: Sequence[str], rows: Sequence[GridRow]) -> Image.Image
 def grid_html(columns: Sequence[str], rows: Sequence[GridRow], note: str = "") -> str:
     """The same as an HTML table that stands alone: pictures inside, nothing fetched, every name escaped."""
     heads = "".join(f'<th style="{CELL_STYLE}">{escape(each)}</th>' for each in ("Photo", *columns))
-    lines = "".join(f"<tr>{_html_line(row)}</tr>" for row in rows)
+    lines = "".join(f"<tr>{_html_cells(row)}</tr>" for row in rows)
     below = f"<p>{escape(note)}</p>" if note else ""
     return f'<table style="{TABLE_STYLE}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{below}'
 
@@ -180,12 +180,10 @@ def _line(pen: ImageDraw.ImageDraw, words: tuple[str, str, str], top: int, width
         pen.text((at, top), word, fill=ink, font=font(size), anchor=anchor)
 
 
-def _html_line(row: GridRow) -> str:
-    told = f"<br><b>{escape(row.name)}</b><br>{escape(row.about)}"
-    cells = [_html_picture(row.photo, row.name) + told]
-    for cell in row.cells:
-        alt = f"{row.name}: {row.about}"
-        cells.append(f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "")
+def _html_cells(row: GridRow) -> str:
+    alt = f"{row.name}: {row.about}"
+    cells = [f"{_html_picture(row.photo, row.name)}<br><b>{escape(row.name)}</b><br>{escape(row.about)}"]
+    cells += [f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "" for cell in row.cells]
     return "".join(f'<td style="{CELL_STYLE}">{inside}</td>' for inside in cells)
 
 
@@ -193,9 +191,6 @@ def _html_picture(pixels: Pixels, alt: str) -> str:
     shown = fit(pixels, CELL)
     size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
     return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'
-
-
-CURE = ".save(folder) writes it, and .picture() gives it as a Pillow picture"
 
 
 def display(picture: Image.Image, title: str, notebook: Any = None) -> None:
@@ -214,13 +209,8 @@ def display(picture: Image.Image, title: str, notebook: Any = None) -> None:
 
         show(picture if notebook is None else notebook)
         return
-    if not _has_display():
+    windows = sys.platform in {"win32", "darwin"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not windows:
         raise UsageError(f"there is no display to show {title} on; {CURE}")
     if not ImageShow.show(picture, title=title):
         raise UsageError(f"no program that shows pictures was found for {title}; {CURE}")
-
-
-def _has_display() -> bool:
-    if sys.platform in {"win32", "darwin"}:
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
