@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
     from seewhy.images import Image, find_images, open_image
-    from seewhy.methods import Attribution, Explanation, Method, attribute, find_method, list_methods
+    from seewhy.methods import Attribution, Explanation, Method, attribute, check_method, find_method, list_methods
     from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
     from seewhy.verbs import Explanations, compare, evaluate, explain, study, train
 
@@ -36,6 +36,7 @@ __all__ = [
     "Target",
     "attribute",
     "black_box",
+    "check_method",
     "compare",
     "evaluate",
     "explain",
@@ -67,6 +68,7 @@ _HOMES = {
     "Target": "models",
     "attribute": "methods",
     "black_box": "models",
+    "check_method": "methods",
     "compare": "verbs",
     "evaluate": "verbs",
     "explain": "verbs",

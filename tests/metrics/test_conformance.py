@@ -91,7 +91,7 @@ def test_a_metric_is_a_value_found_by_name():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"), [("insertions", "insertion"), ("ROAD", "road"), ("max_sensitivity", "max-")]
+    ("wrong", "right"), [("insertions", "insertion"), ("roads", "road"), ("max_sensitivities", "max-")]
 )
 def test_an_unknown_name_is_answered_with_the_nearest(wrong, right):
     for find in (find_metric, metric_info):

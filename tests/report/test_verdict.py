@@ -65,6 +65,12 @@ def test_where_even_the_best_is_chance_none_is_recommended():
     )
 
 
+def test_a_method_without_a_score_is_said_to_have_none():
+    values = {UP: {"grad-cam": ABOVE, "lime": None, "rise": 1.5}}
+    told = study_verdict(comparison(trial(values, {UP: CHANCE})))
+    assert told.endswith("in it. LIME got no score, and so the last rank.")
+
+
 def test_without_a_test_of_faithfulness_none_is_put_first():
     told = judged([ABOVE], [WITHIN], metrics=(IDLE,))
     assert told.startswith("None of these metrics asks whether a map is true to the network")

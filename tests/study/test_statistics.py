@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -88,6 +88,31 @@ def test_wilcoxon_by_hand():
     assert wilcoxon(better, worse, "greater") == pytest.approx(1 / 32)
     assert wilcoxon(better, worse, "less") == pytest.approx(1)
     assert wilcoxon(better, better) == 1
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 20])
+def test_of_zeros_and_ones_wilcoxon_is_the_sign_test(count):
+    better, worse = [1.0] * count + [0.0] * 30, [0.0] * (count + 30)
+    assert wilcoxon(better, worse, "greater") == pytest.approx(0.5**count)
+    assert wilcoxon(better, worse) == pytest.approx(min(2 * 0.5**count, 1))
+    assert wilcoxon([*better, 0.0], [*worse, 1.0], "greater") == pytest.approx(
+        stats.binomtest(count, count + 1, alternative="greater").pvalue
+    )
+
+
+@given(arrays(float, st.integers(1, 9), elements=st.integers(-3, 3).map(float)))
+def test_wilcoxon_counts_all_signs(differences):
+    known = differences[differences != 0]
+    if not len(known):
+        assert wilcoxon(differences, 0 * differences) == 1
+        return
+    ranks = stats.rankdata(np.abs(known))
+    signs = np.array(list(product([0, 1], repeat=len(known))))
+    sums, found = signs @ ranks, ranks[known > 0].sum()
+    above, below = (sums >= found - 1e-9).mean(), (sums <= found + 1e-9).mean()
+    assert wilcoxon(differences, 0 * differences, "greater") == pytest.approx(above)
+    assert wilcoxon(differences, 0 * differences, "less") == pytest.approx(below)
+    assert wilcoxon(differences, 0 * differences) == pytest.approx(min(1, 2 * min(above, below)))
 
 
 def test_holm_by_hand():

@@ -23,6 +23,7 @@ from seewhy.study.summary import (
     means_of,
     metric_agreement,
     metric_concordance,
+    no_better_than_chance,
     pairwise,
     photo_concordance,
     scores_of,
@@ -86,6 +87,26 @@ def test_pictures_that_lack_a_score_do_not_count_for_ranks():
     assert mean_rank(scores({HIGH: {BEST: [0.9, 0.0], WORST: [0.1, None]}})) == {BEST: 1.0, WORST: 2.0}
     assert mean_rank(scores({PLACE: {BEST: [1.0]}})) == {}
     assert mean_rank(scores({HIGH: {BEST: [None]}})) == {}
+
+
+def test_a_method_that_fails_everywhere_takes_the_ranking_from_nobody():
+    given = {HIGH: {BEST: [0.9, 0.8, 0.7], "rise": [0.1, 0.9, 0.1], WORST: [None] * 3}}
+    assert mean_rank(scores(given)) == {BEST: pytest.approx(4 / 3), "rise": pytest.approx(5 / 3), WORST: 3.0}
+
+
+def test_over_all_tests_together_one_question_is_asked():
+    better, same = falling(12, 0.5), falling(12)
+    given = {
+        HIGH: {BEST: better, WORST: same, CHANCE: same[::-1]},
+        LOW: {
+            BEST: [-each for each in better],
+            WORST: [-each for each in same[::-1]],
+            CHANCE: [-each for each in same],
+        },
+    }
+    assert no_better_than_chance(scores(given)) == [WORST]
+    few = {metric: {name: each[:3] for name, each in row.items()} for metric, row in given.items()}
+    assert no_better_than_chance(scores(few)) == [], "too few to tell"
 
 
 def test_only_what_is_better_beats_chance():

@@ -41,7 +41,8 @@ def check_method(method: type[Method] | Method, **settings: Any) -> None:
         ExplainError: the first promise that it breaks.
         UsageError: this is no method.
 
-    >>> check_method(seewhy.methods.GradCAM)
+    >>> import seewhy
+    >>> seewhy.check_method(seewhy.methods.GradCAM)
     """
     if not isinstance(method, Method) and not (isinstance(method, type) and issubclass(method, Method)):
         raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {method!r}")

@@ -179,7 +179,7 @@ def attribution(query: Query, shares: Tensor, change: Tensor, samples: int) -> F
     checks = {"completeness_gap": completeness_gap(shares.mean(0), change), "samples": float(samples)}
     if len(maps) < FEWEST_ROUNDS:
         return Found(maps.mean(0), checks=checks)
-    checks["standard_error"] = relative_error(maps)
+    checks["relative_error"] = relative_error(maps)
     return Found(maps.mean(0), errors=standard_errors(maps), checks=checks)
 
 

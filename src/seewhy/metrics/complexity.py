@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
-import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Attribution, Context
 from seewhy.metrics.maps import soft_mask
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 
 
 def sparseness(values: np.ndarray) -> float:
@@ -61,17 +57,10 @@ class _Complexity(Metric):
         """Of a map that is not empty."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        progress(0, len(maps), "maps")
+    def scores(self, asked: Question) -> list[Score]:
+        asked.progress(0, len(asked.maps), "maps")
         empty = Score.undefined("the map is empty")
-        return [Score(self.measure(each.values)) if each.values.any() else empty for each in maps]
+        return [Score(self.measure(each.values)) if each.values.any() else empty for each in asked.maps]
 
 
 class Sparseness(_Complexity):
@@ -86,7 +75,10 @@ class Sparseness(_Complexity):
         "0 means that all pixels weigh the same, close to 1 that very few hold everything. It says nothing about "
         "whether they are the right ones."
     )
-    measure = staticmethod(sparseness)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return sparseness(values)
 
 
 class Entropy(_Complexity):
@@ -99,7 +91,10 @@ class Entropy(_Complexity):
     higher_is_better = False
     question = "How widely does the map spread its weight?"
     reading = "1 means evenly over the whole picture, 0 on a single pixel. It says nothing about whether that is right."
-    measure = staticmethod(entropy)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return entropy(values)
 
 
 class EffectiveComplexity(_Complexity):
@@ -136,4 +131,7 @@ class MeanArea(_Complexity):
     higher_is_better = False
     question = "How much of the picture does the map light up?"
     reading = "1 means all of it. A map with a large area gets a good average drop for nothing."
-    measure = staticmethod(mean_area)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return mean_area(values)

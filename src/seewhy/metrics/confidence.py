@@ -6,23 +6,21 @@ map itself stretched to [0, 1], or hard, the map's top area. ADCC joins the drop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from statistics import harmonic_mean
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
 from seewhy.metrics.complexity import MeanArea
-from seewhy.metrics.context import Attribution, Context, score_maps
+from seewhy.metrics.context import score_maps
 from seewhy.metrics.maps import NOTHING, TopK, soft_mask
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 from seewhy.metrics.robustness import Coherency
 from seewhy.models import Classifier, Target
 
@@ -82,18 +80,14 @@ class _Soft(Metric):
     fill: str | Fill = "mean"
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        perturber = context.perturber(self.fill, generator, progress)
-        whole = perturber.ranked(maps, [NOTHING])[:, 0]
-        masked = perturber.softly(maps, lambda values: 1 - soft_mask(values) if self.removed else soft_mask(values))
+    def scores(self, asked: Question) -> list[Score]:
+        perturber = asked.perturber(self.fill)
+        whole = perturber.ranked(asked.maps, [NOTHING])[:, 0]
+        masked = perturber.softly(asked.maps, self._mask)
         return [Score(float(each)) for each in self.change(whole, masked)]
+
+    def _mask(self, values: np.ndarray) -> np.ndarray:
+        return 1 - soft_mask(values) if self.removed else soft_mask(values)
 
 
 class _Hard(_Soft):
@@ -106,19 +100,12 @@ class _Hard(_Soft):
             raise UsageError(f"area is the share of pixels that belong to the object, from 0 to 1, not {self.area:g}")
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        perturber = context.perturber(self.fill, generator, progress)
+    def scores(self, asked: Question) -> list[Score]:
+        perturber = asked.perturber(self.fill)
         total = perturber.ties.size
         marked = TopK.share("highest", self.area, total)
         hidden = marked if self.removed else TopK("lowest", total - marked.pixels)
-        whole, masked = perturber.ranked(maps, [NOTHING, hidden]).T
+        whole, masked = perturber.ranked(asked.maps, [NOTHING, hidden]).T
         return [Score(float(each)) for each in self.change(whole, masked)]
 
 
@@ -238,16 +225,9 @@ class ADCC(Metric):
     fill: str | Fill = "mean"
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
+    def scores(self, asked: Question) -> list[Score]:
         metrics = (Coherency(fill=self.fill), MeanArea(), AverageDrop(fill=self.fill))
-        columns = [each(context, maps, generator=generator, progress=progress) for each in metrics]
+        columns = [each.scores(asked) for each in metrics]
         return [_joined(*parts) for parts in zip(*columns, strict=True)]
 
 

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images.masks import iou, top_area
-from seewhy.metrics.context import Attribution, Context
-from seewhy.metrics.maps import draw_ties, evidence, soft_mask
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.maps import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
+from seewhy.metrics.metric import Metric, Question, Score
 
 IOU_READING = (
     "1 means that both areas are the same, 0 that they do not touch. It says how plausible a map looks, not whether "
@@ -40,6 +38,11 @@ def iou_top_area(values: np.ndarray, mask: np.ndarray, area: float = 0.2, ties: 
     0.6666666666666666
     """
     return iou(top_area(values, area, ties), mask)
+
+
+def ious(areas: Sequence[np.ndarray], mask: np.ndarray) -> Sequence[float]:
+    """`iou` of each of bool areas `(h, w)` with a mask that is not empty."""
+    return [np.count_nonzero(each & mask) / np.count_nonzero(each | mask) for each in areas]
 
 
 def fraction_of_maximum(values: np.ndarray, fraction: float) -> np.ndarray:
@@ -78,26 +81,18 @@ class _Located(Metric):
     bounds = (0, 1)
 
     @abstractmethod
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        """Of a map that has evidence with a mask that has pixels; `ties` is the order of equal pixels."""
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        """Of maps that have evidence with a mask that has pixels; equal pixels stand in the order of the seed."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        progress(0, len(maps), "maps")
-        mask = context.mask
+    def scores(self, asked: Question) -> list[Score]:
+        asked.progress(0, len(asked.maps), "maps")
+        mask, maps = asked.context.mask, asked.maps
         if mask is None or not mask.any():
             return [NO_MASK] * len(maps)
-        ties = draw_ties((mask.shape[0], mask.shape[1]), generator.initial_seed())
-        return [
-            Score(self.agreement(each.values, mask, ties)) if (each.values > 0).any() else NO_EVIDENCE for each in maps
-        ]
+        values = [each.values for each in maps if (each.values > 0).any()]
+        found = iter(self.agreements(values, mask, asked.generator.initial_seed()))
+        return [Score(float(next(found))) if (each.values > 0).any() else NO_EVIDENCE for each in maps]
 
 
 class IoUTopArea(_Located):
@@ -116,8 +111,10 @@ class IoUTopArea(_Located):
             raise UsageError(f"area is a share of all pixels, above 0 and up to 1, not {self.area:g}")
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return iou_top_area(values, mask, self.area, ties)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        ties = draw_ties((mask.shape[0], mask.shape[1]), seed)
+        hidden = TopK.share("highest", self.area, mask.size)
+        return ious([~keep_of(pixel_ranks(each, ties), hidden) for each in maps], mask)
 
 
 class IoUMaximum(_Located):
@@ -137,8 +134,8 @@ class IoUMaximum(_Located):
             raise UsageError(f"fraction is of the map's maximum, from 0 to 1, not {self.fraction:g}")
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return iou(fraction_of_maximum(values, self.fraction), mask)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        return ious([fraction_of_maximum(each, self.fraction) for each in maps], mask)
 
 
 class IoUOtsu(_Located):
@@ -151,8 +148,8 @@ class IoUOtsu(_Located):
     reading = IOU_READING
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return iou(otsu_area(values), mask)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        return ious([otsu_area(each) for each in maps], mask)
 
 
 class PointingGame(_Located):
@@ -166,8 +163,8 @@ class PointingGame(_Located):
     reading = "1 for yes, 0 for no: meant to be averaged over many pictures."
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return pointing_game(values, mask)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        return [pointing_game(each, mask) for each in maps]
 
 
 class EnergyInMask(_Located):
@@ -181,8 +178,8 @@ class EnergyInMask(_Located):
     reading = "1 means all of it; an evenly bright map gets the share of the picture that the object covers."
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return energy_in_mask(values, mask)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        return [energy_in_mask(each, mask) for each in maps]
 
 
 class AveragePrecision(_Located):
@@ -198,5 +195,5 @@ class AveragePrecision(_Located):
     )
 
     @override
-    def agreement(self, values: np.ndarray, mask: np.ndarray, ties: np.ndarray) -> float:
-        return average_precision(values, mask)
+    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
+        return [average_precision(each, mask) for each in maps]

@@ -72,8 +72,11 @@ def cell_means(values: np.ndarray, cells: int) -> np.ndarray:
 
 
 def in_cells(values: np.ndarray, cells: int) -> np.ndarray:
-    """A map `(h, w)` with every pixel the mean of its cell, so that areas and single pixels compare like with like."""
-    return cell_means(values, cells)[cell_labels(values.shape, cells)]
+    """Maps `(…, h, w)` with every pixel the mean of its cell: areas and single pixels are compared like with like."""
+    labels = cell_labels(values.shape[-2:], cells)
+    maps = values.reshape(-1, *labels.shape)
+    means = np.array([cell_means(each, cells) for each in maps]).reshape(-1, cells * cells)
+    return means[:, labels].reshape(values.shape)
 
 
 def is_flat(values: np.ndarray) -> bool:

@@ -6,6 +6,7 @@ the command line and the conformance tests are generated from here.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +20,8 @@ from seewhy.errors import NonFinite
 if TYPE_CHECKING:
     import torch
 
-    from seewhy.metrics.context import Attribution, Context
+    from seewhy.engines import Fill
+    from seewhy.metrics.context import Attribution, Context, Perturber
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,26 @@ class Score:
     def undefined(cls, reason: str) -> Score:
         """There is no such number, for this reason."""
         return cls(None, reason=reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a metric is asked: maps of one picture."""
+
+    context: Context
+    maps: Sequence[Attribution]
+    generator: torch.Generator
+    progress: Progress
+
+    def perturber(self, fill: str | Fill) -> Perturber:
+        """What asks the network about the picture with parts hidden by `fill`."""
+        return self.context.perturber(fill, self.generator, self.progress)
+
+    def fresh(self) -> torch.Generator:
+        """A generator at its seed."""
+        import torch
+
+        return torch.Generator().manual_seed(self.generator.initial_seed())
 
 
 class Metric(Declared):
@@ -78,7 +100,11 @@ class Metric(Declared):
 
         All that is random starts from the generator's seed, and does not hang on which maps are asked about.
         """
-        raise NotImplementedError
+        return self.scores(Question(context, maps, generator, progress))
+
+    @abstractmethod
+    def scores(self, asked: Question) -> list[Score]:
+        """A score for each map: what a metric writes."""
 
     @classmethod
     def tells_chance(cls) -> bool:

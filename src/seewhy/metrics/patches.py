@@ -6,18 +6,15 @@ The patches are the same for every map, so that many maps cost no more than one.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Attribution, Context
 from seewhy.metrics.maps import cell_labels, is_flat, spearman
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 
 
 def infidelity(predicted: np.ndarray, actual: np.ndarray, *, scaled: bool) -> float:
@@ -63,23 +60,15 @@ class _Patches(Metric):
         """From what the map says a patch is worth, `(n,)`, and how far the score falls without it, `(n,)`."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        perturber = context.perturber(self.fill, generator, progress)
-        fresh = torch.Generator().manual_seed(generator.initial_seed())
-        patches = self.patches(context.classifier.preprocessing.size, fresh)
+    def scores(self, asked: Question) -> list[Score]:
+        perturber = asked.perturber(self.fill)
+        patches = self.patches(asked.context.classifier.preprocessing.size, asked.fresh())
         kept = torch.from_numpy(np.concatenate([np.ones_like(patches[:1]), ~patches]))
         whole, *without = perturber.logits(len(kept), lambda part: kept[part]).double()
         falls = whole - torch.stack(without)
         inside = patches.reshape(len(patches), -1).astype(np.float64)
-        actual = {target: target.score(falls).numpy() for target in dict.fromkeys(each.target for each in maps)}
-        return [self.score(inside @ each.values.ravel(), actual[each.target]) for each in maps]
+        actual = {target: target.score(falls).numpy() for target in dict.fromkeys(each.target for each in asked.maps)}
+        return [self.score(inside @ each.values.ravel(), actual[each.target]) for each in asked.maps]
 
 
 class Infidelity(_Patches):

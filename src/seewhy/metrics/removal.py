@@ -6,21 +6,18 @@ ROAD (remove and debias) lets pixels give way to what their surroundings suggest
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Attribution, Context, score_maps
+from seewhy.metrics.context import score_maps
 from seewhy.metrics.maps import NOTHING, End, TopK
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 from seewhy.models import Classifier, Target
 
 PETSIUK = "Petsiuk et al. 2018"
@@ -127,9 +124,7 @@ class _Removal(Metric):
     asks_network = True
 
     @abstractmethod
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
+    def probabilities(self, asked: Question) -> np.ndarray:
         """Of each map, `(n, …)`."""
 
     @abstractmethod
@@ -137,15 +132,8 @@ class _Removal(Metric):
         """What is read off the probabilities of one map."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
-        return [self.read(each) for each in self.probabilities(context, maps, generator, progress)]
+    def scores(self, asked: Question) -> list[Score]:
+        return [self.read(each) for each in self.probabilities(asked)]
 
 
 class _Steps(_Removal):
@@ -186,11 +174,9 @@ class Deletion(_Steps):
     fill: str | Fill = "mean"
 
     @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        perturber = context.perturber(self.fill, generator, progress)
-        return perturber.ranked(maps, [TopK("highest", count) for count in self.counts(perturber.ties.size)])
+    def probabilities(self, asked: Question) -> np.ndarray:
+        perturber = asked.perturber(self.fill)
+        return perturber.ranked(asked.maps, [TopK("highest", count) for count in self.counts(perturber.ties.size)])
 
 
 class Insertion(_Steps):
@@ -211,12 +197,10 @@ class Insertion(_Steps):
     fill: str | Fill = "blur"
 
     @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        perturber = context.perturber(self.fill, generator, progress)
+    def probabilities(self, asked: Question) -> np.ndarray:
+        perturber = asked.perturber(self.fill)
         pixels = perturber.ties.size
-        return perturber.ranked(maps, [TopK("lowest", pixels - count) for count in self.counts(pixels)])
+        return perturber.ranked(asked.maps, [TopK("lowest", pixels - count) for count in self.counts(pixels)])
 
 
 class InsertionMinusDeletion(_Steps):
@@ -236,11 +220,9 @@ class InsertionMinusDeletion(_Steps):
     end: str | Fill = "mean"
 
     @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
+    def probabilities(self, asked: Question) -> np.ndarray:
         parts = (Insertion(steps=self.steps, fill=self.start), Deletion(steps=self.steps, fill=self.end))
-        return np.stack([part.probabilities(context, maps, generator, progress) for part in parts], 1)
+        return np.stack([part.probabilities(asked) for part in parts], 1)
 
     @override
     def read(self, curve: np.ndarray) -> Score:
@@ -285,18 +267,12 @@ class ROADMoRF(_Percentiles):
         "on what the map marks."
     )
 
-    @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        return self.from_one_end("highest", context, maps, generator, progress)
+    end: ClassVar[End] = "highest"
 
-    def from_one_end(
-        self, end: End, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        """Probabilities `(n, 1 + percentiles)`, first of the whole picture."""
-        perturber = context.perturber(self.fill, generator, progress)
-        return perturber.ranked(maps, [NOTHING, *self.removals(end, perturber.ties.size)])
+    @override
+    def probabilities(self, asked: Question) -> np.ndarray:
+        perturber = asked.perturber(self.fill)
+        return perturber.ranked(asked.maps, [NOTHING, *self.removals(self.end, perturber.ties.size)])
 
     @override
     def read(self, curve: np.ndarray) -> Score:
@@ -317,12 +293,7 @@ class ROADLeRF(ROADMoRF):
         "Around 0 the network could do without what the map leaves dark; −0.5 means that the probability falls by "
         "50 points on average."
     )
-
-    @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        return self.from_one_end("lowest", context, maps, generator, progress)
+    end = "lowest"
 
 
 class ROAD(_Percentiles):
@@ -340,12 +311,10 @@ class ROAD(_Percentiles):
     )
 
     @override
-    def probabilities(
-        self, context: Context, maps: Sequence[Attribution], generator: torch.Generator, progress: Progress
-    ) -> np.ndarray:
-        perturber = context.perturber(self.fill, generator, progress)
+    def probabilities(self, asked: Question) -> np.ndarray:
+        perturber = asked.perturber(self.fill)
         ways = [way for end in ("lowest", "highest") for way in self.removals(end, perturber.ties.size)]
-        return perturber.ranked(maps, ways).reshape(len(maps), 2, len(self.percentiles))
+        return perturber.ranked(asked.maps, ways).reshape(len(asked.maps), 2, len(self.percentiles))
 
     @override
     def read(self, curve: np.ndarray) -> Score:

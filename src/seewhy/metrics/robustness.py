@@ -17,14 +17,14 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Method
 from seewhy.metrics.context import Attribution, Context
 from seewhy.metrics.maps import is_flat, pearson, soft_mask, spearman
-from seewhy.metrics.metric import Metric, Score
+from seewhy.metrics.metric import Metric, Question, Score
 from seewhy.models import Classifier, Target
 
 
@@ -103,28 +103,20 @@ class _Repeating(Metric):
         """The score of a map that is not flat; the generator is as fresh for each."""
 
     @override
-    def __call__(
-        self,
-        context: Context,
-        maps: Sequence[Attribution],
-        *,
-        generator: torch.Generator,
-        progress: Progress = silent,
-    ) -> list[Score]:
+    def scores(self, asked: Question) -> list[Score]:
         scores: list[Score] = []
-        for done, each in enumerate(maps, start=1):
-            fresh = torch.Generator().manual_seed(generator.initial_seed())
-            scores.append(self._score(context, each, fresh, progress))
-            progress(done, len(maps), "maps")
+        for done, each in enumerate(asked.maps, start=1):
+            scores.append(self._score(asked, each))
+            asked.progress(done, len(asked.maps), "maps")
         return scores
 
-    def _score(self, context: Context, each: Attribution, generator: torch.Generator, progress: Progress) -> Score:
-        method = context.methods.get(each)
+    def _score(self, asked: Question, each: Attribution) -> Score:
+        method = asked.context.methods.get(each)
         if method is None:
             return Score.undefined("what made this map was not given, so it cannot be made again")
         if is_flat(each.values):
             return Score.undefined("the map is the same everywhere, so there is nothing to compare")
-        return self.compare(context, each, Repeat(method, each, progress), generator)
+        return self.compare(asked.context, each, Repeat(method, each, asked.progress), asked.fresh())
 
 
 class MaxSensitivity(_Repeating):

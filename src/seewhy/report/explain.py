@@ -12,11 +12,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.pictures import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.page import SMALL, Picture, embed, embed_all, framed_photo, render, render_macro, write_page
+from seewhy.report.page import SMALL, Picture, embed, framed_photo, render, render_macro, write_page
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
@@ -136,7 +136,11 @@ def _drawn(
     shown, whole, alt = framed_photo(one)
     small = fit(one.image.pixels, SMALL)
     overlays = [(tile.picture, finding["alt"]) for finding, tile in zip(findings, tiles, strict=True)]
-    large, thumbnail, *pictures = embed_all([(shown, alt), (small, ""), *overlays])
+    embedded = [
+        Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], words)
+        for pixels, words in [(shown, alt), (small, ""), *overlays]
+    ]
+    large, thumbnail, *pictures = embedded
     for finding, tile, picture in zip(findings, tiles, pictures, strict=True):
         legend = tile.legend
         finding |= {

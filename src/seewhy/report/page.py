@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -67,12 +66,7 @@ class Picture:
 
 def embed(pixels: np.ndarray, alt: str) -> Picture:
     """RGB uint8 `(H, W, 3)` as JPEG: a tenth of a PNG of the same photo."""
-    return embed_all([(pixels, alt)])[0]
-
-
-def embed_all(pictures: Iterable[tuple[np.ndarray, str]]) -> list[Picture]:
-    """Each of several RGB arrays with its words, as `embed` does it."""
-    return [Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt) for pixels, alt in pictures]
+    return Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt)
 
 
 def embed_photo(explanation: Explanation) -> tuple[Picture, bool]:

@@ -123,7 +123,7 @@ def study_page(result: StudyResult) -> str:
         untested=CHANCE in plan.methods and not result.beats_chance,
         several=count > 1,
         cells=_cells(result),
-        masked=len(plan.masks),
+        masked=counted(len(plan.masks), "photo"),
         curves=mean_curves(result),
         alike=_map_agreement(mapped, result.scores[0]) if mapped else None,
         agreements=list(_agreements(result)) if count > 1 else [],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from seewhy.metrics import Metric
 from seewhy.report.verdict import title_of
-from seewhy.study.summary import Mean, ModelScores, is_control
+from seewhy.study.summary import Mean, ModelScores
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
@@ -91,7 +91,7 @@ def _entries(metric: type[Metric], method: str, scores: Sequence[ModelScores], m
     """One entry for each model, the best of several marked."""
     found = [means.get((each.model, metric.name, method)) for each in scores]
     known = [mean.value for mean in found if mean]
-    compared = len(known) > 1 and not is_control(method)
+    compared = len(known) > 1 and method in scores[0].rivals
     best = (max if metric.higher_is_better else min)(known) if compared else None
     return tuple(_entry(metric, mean, best) if mean else Entry() for mean in found)
 

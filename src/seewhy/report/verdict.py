@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from seewhy.methods import method_info
 from seewhy.report.words import counted, listed, number
 from seewhy.study.summary import Mean, ModelScores, StudyResult, beats_chance, no_better_than_chance
@@ -9,6 +11,7 @@ from seewhy.study.summary import Mean, ModelScores, StudyResult, beats_chance, n
 PRECISION = 5e-4
 
 
+@cache
 def title_of(method: str) -> str:
     """The title of a method or control."""
     return method_info(method).title

@@ -26,10 +26,11 @@ CHECKS = {
     "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
     "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "relative_error": "Other samples would move the map by about {:.0%} of its size.",
     "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
     "samples": "{:.0f} samples were drawn.",
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
-    "standard_error": "Other samples would move the map by about {:.0%} of its size.",
+    "standard_error": "Other masks would move a value of the map by about {:.2g}.",
     "steps": "The path was walked in {:.0f} steps.",
 }
 SEGMENTED = "r2_"  # and the name of a segmentation

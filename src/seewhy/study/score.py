@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.core.outcome import attempt
+from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import SeewhyError
+from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
 from seewhy.methods.controls import RandomMap
@@ -105,7 +105,7 @@ class Scored:
     `errors` are of methods that failed, or whose maps a metric could not score.
     """
 
-    image: Image | None
+    image: Image
     explanations: Mapping[str, Explanation] = field(default_factory=dict)
     rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Sequence[Score]]] = field(default_factory=dict)
@@ -138,11 +138,13 @@ def score_picture(
     with _fixed_batches(classifier, scoring.batch_size):
         for done, (name, method) in enumerate(scoring.methods.items()):
             progress(done, total, name)
-            outcome = attempt(image.name, partial(_explain, classifier, image, target, seed, method))
-            if outcome.value is not None:
-                found[name] = outcome.value
-            elif outcome.error is not None:
-                errors[name] = outcome.error
+            generator = torch.Generator().manual_seed(seed)
+            try:
+                found[name] = method(classifier, [image], [[target]], generator=generator)[0]
+            except Cancelled:
+                raise
+            except (SeewhyError, RuntimeError) as error:
+                errors[name] = blamed(error, image.name)
         context = Context(classifier, image, mask, {found[name]: scoring.methods[name] for name in found})
         bench = _Maps(context, list(found.values()), scoring, seed, chance=CHANCE in found)
         scores: dict[str, dict[str, Sequence[Score]]] = {}
@@ -153,13 +155,14 @@ def score_picture(
             scores[metric.name] = dict(zip(found, drawn, strict=True))
             errors |= {name: error for name, error in zip(found, failed, strict=True) if error and name not in errors}
     progress(total, total, "done")
-    rows = {
-        name: tuple(
-            _row(metric, scores[metric.name][name], chance[metric.name] if name == CHANCE else [], each)
+    rows: dict[str, tuple[Row, ...]] = {}
+    for name, explanation in found.items():
+        about = _about(explanation)
+        random = chance if name == CHANCE else {}
+        rows[name] = tuple(
+            {**_row(metric, scores[metric.name][name], random.get(metric.name, ())), **about}
             for metric in scoring.metrics
         )
-        for name, each in found.items()
-    }
     return Scored(image, found, rows, scores, errors)
 
 
@@ -196,17 +199,18 @@ class _Maps:
             size, generator = context.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
             drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
             self._random = [Map(values, found[0].target) for values in drawn]
-        self._whole: Sequence[Attribution] = found
-        self._reduced, self._random_reduced = (
-            [_reduced(each, scoring.cells) for each in maps] for maps in (found, self._random)
-        )
+        self._whole: list[Attribution] = [*found]
+
+    @cached_property
+    def _reduced(self) -> list[Attribution]:
+        """All of them in cells."""
+        return _in_cells([*self._whole, *self._random], self._scoring.cells)
 
     def scores(self, metric: Metric) -> tuple[list[list[Score]], list[float], list[SeewhyError | None]]:
         """For each map its scores, several of a stochastic metric; what random maps score; for each map its error."""
-        reduced = metric.asks_network and self._scoring.cells
-        shown = self._reduced if reduced else self._whole
-        random = (self._random_reduced if reduced else self._random) if metric.tells_chance() else []
-        first, errors = self._asked(metric, [*shown, *random], self._seed)
+        every = self._reduced if metric.asks_network and self._scoring.cells else [*self._whole, *self._random]
+        shown = every[: len(self._whole)]
+        first, errors = self._asked(metric, every if metric.tells_chance() else shown, self._seed)
         again = range(1, self._scoring.redraws if metric.stochastic else 1)
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
         chance = [score.value for score in first[len(shown) :] if score.value is not None]
@@ -217,24 +221,25 @@ class _Maps:
     ) -> tuple[list[Score], list[SeewhyError | None]]:
         """All at once; where that fails one by one, so that one map takes nothing from the others."""
         generator = torch.Generator().manual_seed(seed)
-        outcome = attempt(self._context.image.name, partial(metric, self._context, maps, generator=generator))
-        if outcome.value is not None:
-            return outcome.value, [None] * len(maps)
-        if len(maps) == 1:
-            return [Score.undefined(str(outcome.error))], [outcome.error]
+        try:
+            return metric(self._context, maps, generator=generator), [None] * len(maps)
+        except Cancelled:
+            raise
+        except (SeewhyError, RuntimeError) as error:
+            if len(maps) <= 1:
+                blame = blamed(error, self._context.image.name)
+                return [Score.undefined(str(blame)) for _ in maps], [blame for _ in maps]
         parts = [self._asked(metric, [each], seed) for each in maps]
         return [score for scores, _ in parts for score in scores], [error for _, errors in parts for error in errors]
 
 
-def _explain(classifier: Classifier, image: Image, target: Target, seed: int, method: Method) -> Explanation:
-    return method(classifier, [image], [[target]], generator=torch.Generator().manual_seed(seed))[0]
-
-
-def _reduced(each: Attribution, cells: int) -> Attribution:
-    if not cells:
-        return each
-    values = in_cells(each.values, cells).astype(np.float32)
-    return Map(values, each.target, each.method, each.layer, each.seed)
+def _in_cells(maps: Sequence[Attribution], cells: int) -> list[Attribution]:
+    if not maps:
+        return []
+    reduced = in_cells(np.stack([each.values for each in maps]), cells).astype(np.float32)
+    return [
+        Map(values, each.target, each.method, each.layer, each.seed) for values, each in zip(reduced, maps, strict=True)
+    ]
 
 
 @contextmanager
@@ -248,11 +253,8 @@ def _fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
         network.size = before
 
 
-def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float], explanation: Explanation) -> Row:
-    """Plain values: the mean over draws, what each draw and random maps scored, and what was explained.
-
-    Lists are JSON; `checks` is what the method says of itself.
-    """
+def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Row:
+    """Plain values: the mean over draws, what each draw and each random map scored, as JSON."""
     values = [score.value for score in scores if score.value is not None]
     defined = len(values) == len(scores)
     return {
@@ -261,6 +263,12 @@ def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float], expla
         "reason": next((score.reason for score in scores if score.value is None), None),
         "draws": canonical(values) if defined and len(values) > 1 else None,
         "chance": canonical(chance) if chance else None,
+    }
+
+
+def _about(explanation: Explanation) -> Row:
+    """What was explained, and what the method says of itself, the latter as JSON."""
+    return {
         "target": explanation.target.index,
         "label": explanation.target_label,
         "probability": explanation.probability,

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 WORST = -1e300  # of a score that there is not
 
 
-def is_control(method: str) -> bool:
-    """Whether the method of this name knows nothing of the network; one that is not installed any more is a method."""
-    return method in {control.name for control in list_methods("control")}
+def control_names() -> set[str]:
+    """The names of the methods that know nothing of the network."""
+    return {control.name for control in list_methods("control")}
 
 
 class Mean(NamedTuple):
@@ -86,14 +86,15 @@ class ModelScores:
     @cached_property
     def rivals(self) -> tuple[str, ...]:
         """The methods that are no controls."""
-        return tuple(method for method in self.methods if not is_control(method))
+        controls = control_names()
+        return tuple(method for method in self.methods if method not in controls)
 
-    @property
+    @cached_property
     def controls(self) -> tuple[str, ...]:
         """The methods that are controls."""
         return tuple(method for method in self.methods if method not in self.rivals)
 
-    @property
+    @cached_property
     def tests(self) -> tuple[type[Metric], ...]:
         """The metrics that methods are ranked by."""
         return tuple(metric for metric in self.metrics if metric.ranked)
@@ -108,7 +109,7 @@ class ModelScores:
         """The method of the best mean rank; None where no metric ranks, or nothing has a score."""
         return next(iter(self.ranks), None)
 
-    @property
+    @cached_property
     def ordered(self) -> tuple[str, ...]:
         """Methods best first, as they came where there are no ranks, then controls."""
         return (*(self.ranks or self.rivals), *self.controls)
@@ -149,9 +150,9 @@ class StudyResult:
     @cached_property
     def scores(self) -> list[ModelScores]:
         """The scores of each model."""
-        return scores_of(self.table.iter_rows(named=True), self.plan)
+        return scores_of(self.table.iter_rows(named=True), self.plan, self.metrics)
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[type[Metric], ...]:
         """What scored every map."""
         return tuple(map(metric_info, self.plan.metrics))
@@ -216,7 +217,7 @@ class StudyResult:
         ]
 
 
-def scores_of(rows: Iterable[Row], plan: Plan) -> list[ModelScores]:
+def scores_of(rows: Iterable[Row], plan: Plan, metrics: tuple[type[Metric], ...] | None = None) -> list[ModelScores]:
     """The scores of each model of `plan` out of rows of a table."""
     values: Any = defaultdict(lambda: defaultdict(dict))
     draws: Any = defaultdict(lambda: defaultdict(dict))
@@ -229,9 +230,9 @@ def scores_of(rows: Iterable[Row], plan: Plan) -> list[ModelScores]:
             draws[model][metric, method][image] = json.loads(str(drawn))
         if random := row.get("chance"):
             chance[model][metric][image] = json.loads(str(random))
-    metrics = tuple(map(metric_info, plan.metrics))
+    known = tuple(map(metric_info, plan.metrics)) if metrics is None else metrics
     return [
-        ModelScores(model, tuple(plan.methods), metrics, values[model], draws[model], chance[model], plan.seed)
+        ModelScores(model, tuple(plan.methods), known, values[model], draws[model], chance[model], plan.seed)
         for model in plan.models
     ]
 

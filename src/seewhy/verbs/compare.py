@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from seewhy.core.files import photo_folders, write_json
 from seewhy.core.outcome import Outcome, attempt
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, open_image, open_mask
 from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
@@ -66,8 +66,9 @@ class Comparison(StudyResult, Saved):
     @override
     def write(self, folder: Path) -> None:
         """Write `scores.json`, the report, and each explanation to `<picture>/<method>/`."""
+        ordered = self.scores[0].ordered[: len(self.scores[0].rivals)]
         mine = [
-            [scored.explanations[method] for method in self.scores[0].ordered if self._shown(method, scored)]
+            [scored.explanations[method] for method in ordered if method in scored.explanations]
             for scored in self.explained.values()
         ]
         saved = [each for each in mine if each]
@@ -75,9 +76,6 @@ class Comparison(StudyResult, Saved):
             save_explanations(each, place)
         write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
         save_page(folder, self.page())
-
-    def _shown(self, method: str, scored: Scored) -> bool:
-        return method in scored.explanations and method not in self.scores[0].controls
 
     def _by_photo(self) -> list[dict[str, Any]]:
         """The score of each map."""
@@ -180,26 +178,31 @@ def score_each(
     errors: dict[str, SeewhyError] = {}
     results: list[Result] = []
     for number, (name, picture) in enumerate(zip(names, opened, strict=True)):
-        told = _within(progress, number, len(sources))
+        told = within(progress, number, len(sources))
         outcome = (
             attempt(name, partial(score_picture, classifier, picture.value, scoring, seen.get(number), told))
             if picture.value
             else Outcome[Scored](name, error=picture.error)
         )
-        scored = outcome.value or Scored(picture.value, errors=_all_failed(scoring, outcome))
-        if any(row["value"] is not None for rows in scored.rows.values() for row in rows) or not scored.errors:
-            explained[name] = scored
-        else:
-            errors[name] = next(iter(scored.errors.values()))
-        results += _results(classifier.name, name, scored)
+        rows = outcome.value.rows if outcome.value else {}
+        failed = outcome.value.errors if outcome.value else dict.fromkeys(scoring.methods, outcome.error)
+        if outcome.value and (not failed or any(row["value"] is not None for each in rows.values() for row in each)):
+            explained[name] = outcome.value
+        elif error := next(iter(failed.values()), None):
+            errors[name] = error
+        results += [Result(Unit(classifier.name, method, name), each) for method, each in rows.items()]
+        results += [
+            Result(Unit(classifier.name, method, name), failure=Failure(type(error).__name__, str(error)))
+            for method, error in failed.items()
+        ]
     plan = scoring.plan(
         {classifier.name: classifier.fingerprint},
         {name: each.value.sha256 if each.value else "unreadable" for name, each in zip(names, opened, strict=True)},
         {names[number]: "given" for number in seen},
         threads=1,
     )
-    failed = tuple(each for each in results if each.failure)
-    return Comparison(plan, table(each for each in results if each.rows), failed, None, explained, errors)
+    failures = tuple(each for each in results if each.failure)
+    return Comparison(plan, table(each for each in results if each.rows), failures, None, explained, errors)
 
 
 def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:
@@ -213,12 +216,12 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
         return suitable
     if not names:
         return [name for name in FAST if name in suitable][:MOST]
-    for name in names:
-        if name not in suitable:
-            info = method_info(name)
-            lacking = ", ".join(sorted(frozenset(info.needs) - classifier.offers) or info.required)
-            raise UsageError(f"{name} needs {lacking}, which is not at hand; leave it out")
-    return list(names)
+    asked = [method_info(name) for name in names]
+    for each in asked:
+        if each.name not in suitable:
+            lacking = ", ".join(sorted(frozenset(each.needs) - classifier.offers) or each.required)
+            raise UsageError(f"{each.name} needs {lacking}, which is not at hand; leave it out")
+    return [each.name for each in asked]
 
 
 def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
@@ -291,26 +294,3 @@ def seen_masks(
             if whole[number].shape != (size := (each.value.height, each.value.width)):
                 raise UsageError(f"the mask of {each.value.name} is {whole[number].shape}, its picture {size}")
     return {number: classifier.preprocessing.mask(mask) for number, mask in whole.items()}
-
-
-def _all_failed(scoring: Scoring, outcome: Outcome[Any]) -> dict[str, SeewhyError]:
-    return {name: outcome.error for name in scoring.methods if outcome.error}
-
-
-def _results(model: str, image: str, scored: Scored) -> list[Result]:
-    """The units of one picture: those with rows, and the failures."""
-    done = [Result(Unit(model, method, image), rows) for method, rows in scored.rows.items()]
-    failed = [
-        Result(Unit(model, method, image), failure=Failure(type(error).__name__, str(error)))
-        for method, error in scored.errors.items()
-    ]
-    return [*done, *failed]
-
-
-def _within(progress: Progress, number: int, count: int) -> Progress:
-    """Progress of one picture as part of that of all."""
-
-    def tell(done: int, total: int | None, message: str) -> None:
-        progress(number * (total or 1) + done, count * (total or 1), message)
-
-    return tell

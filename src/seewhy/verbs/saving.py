@@ -49,12 +49,13 @@ def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out
 def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
     """Save the explanations of one photo, each in a folder of its own below `folder`; returns their pictures."""
     names, tiles = folder_names(explanations), explanation_tiles(explanations, colors)
+    grids = by_classes(explanations)
     asked = Counter((each.method, each.layer) for each in explanations)
     for name, explanation, tile in zip(names, explanations, tiles, strict=True):
         # One of several classes has colours of its own scale in its own picture, and the common one on the page.
         alone = asked[explanation.method, explanation.layer] == 1
         explanation.save(folder / name, colors, tile=tile if alone else None)
-    for method, about in by_classes(explanations).items():
+    for method, about in grids.items():
         with whole_file(folder / f"{safe_name(method)}--classes.png") as file:
             class_grid(about).save(file, "PNG")
     return tiles
