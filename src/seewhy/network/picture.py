@@ -98,6 +98,19 @@ class NetworkPicture:
             },
         }
 
+    def rows(self) -> list[dict[str, str]]:
+        """A table for people: a row for each group, and one for each layer that has none."""
+        rows: list[dict[str, str]] = []
+        for layer in self.view.layers:
+            about = {"image": self.view.image.name, "why": self.view.target_label, "layer": layer.name}
+            none = dict.fromkeys(("weight", "maps", "without it", "alone"), "")
+            rows += [] if layer.clusters else [{**about, "group": layer.outcome or "", **none}]
+            for each in layer.clusters:
+                without, alone = map(percent, each.effect) if each.effect else ("", "")
+                measured = {"weight": f"{each.weight:.1f} %", "maps": str(len(each.maps))}
+                rows.append({**about, "group": str(each.index + 1), **measured, "without it": without, "alone": alone})
+        return rows
+
     def save(self, folder: str | Path) -> Path:
         """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`, all or none; returns the folder.
 
