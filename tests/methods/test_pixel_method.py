@@ -25,7 +25,8 @@ PIXELS = torch.rand((3, *zoo.SIZE), generator=torch.Generator().manual_seed(0))
 
 def query(layer: str | None = None, name: str = "residual") -> Query:
     classifier = zoo.classifier(name)
-    task = Task(classifier, PIXELS[None], [[Target(0)]], generator=torch.Generator().manual_seed(3))
+    x = classifier.preprocessing.normalize(PIXELS[None])
+    task = Task(classifier, PIXELS[None], x, [[Target(0)]], generator=torch.Generator().manual_seed(3))
     return Query(task, layer)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, ImageShow
 
-from seewhy.core.notebook import in_notebook
+from seewhy.core.progress import in_notebook
 from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
 from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
-from seewhy.engines.fills import Fill, find_fill
+from seewhy.engines.baselines import Fill, find_fill
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier

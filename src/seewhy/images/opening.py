@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
 from seewhy.core.names import nearest
-from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
 from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes

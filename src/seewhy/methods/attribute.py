@@ -15,11 +15,12 @@ from typing_extensions import override
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
-from seewhy.methods.method import Method, Solved, build_method, require_suitable, solve
+from seewhy.methods.asking import OneTarget, asked_methods, kind_of, plain_target
+from seewhy.methods.method import Method, Solved, solve
 from seewhy.methods.task import Found, Task, Value
-from seewhy.models import Classifier, Layer, Preprocessing, Target, find_layer
+from seewhy.models import Classifier, Layer, Preprocessing, Target
 
-Ask = int | str | Target | Callable[[Tensor], Tensor]
+Ask = OneTarget | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,9 @@ def attribute(
     torch.Size([2, 16, 16])
     """
     classifier = _wrapped(network, x)
-    made = _method(classifier, method, _layers(classifier.module, layer), settings)
+    several = isinstance(layer, list | tuple)
+    layers: Sequence[Any] = layer if several else [] if layer is None else [layer]
+    (made,) = asked_methods(classifier, [method], layers, settings, ("target", "method", "layer", "generator"))
     targets = _targets(classifier, target, len(x))
     if generator is not None and not isinstance(generator, torch.Generator):
         raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
@@ -99,17 +102,16 @@ def attribute(
         task = Task(
             classifier,
             classifier.preprocessing.denormalize(x[part]),
+            x[part],
             None if targets is None else [[each] for each in targets[part]],
             generator=torch.Generator().manual_seed(seed),
             progress=progress,
-            inputs=x[part],
         )
         found = solve(made, task)
         solved += found
         logits.append(task.logits.to(x.device))
         checks += [{**task.checks, **each.found.checks} for each in found]
         progress(min(start + size, len(x)), len(x), "inputs")
-    several = layer is not None and not isinstance(layer, str | nn.Module)
     return _attribution(made, solved, torch.cat(logits), checks, x, several=several)
 
 
@@ -155,18 +157,6 @@ def _errors(found: Found) -> Tensor | np.ndarray | None:
     return regions.errors[regions.labels]
 
 
-class _AsIs(Preprocessing):
-    """Inputs are what they are: nothing is scaled or shifted."""
-
-    @override
-    def normalize(self, pixels: Tensor) -> Tensor:
-        return pixels
-
-    @override
-    def denormalize(self, inputs: Tensor) -> Tensor:
-        return inputs
-
-
 @dataclass(frozen=True, eq=False)
 class _Bare(Classifier):
     """A module asked about inputs like `example` `(1, C, h, w)`; what is found out about its layers is kept."""
@@ -203,10 +193,10 @@ _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
     if not isinstance(network, nn.Module | Classifier):
         raise UsageError(
-            f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {_kind(network)}"
+            f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {kind_of(network)}"
         )
     if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point() or 0 in x.shape:
-        what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else _kind(x)
+        what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else kind_of(x)
         raise UsageError(
             f"x is a float tensor of network inputs (N, C, h, w), not {what}; seewhy.explain takes pictures of any kind"
         )
@@ -218,7 +208,8 @@ def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
         fits = preparing.size == size
         classifier = network if fits else replace(network, preprocessing=replace(preparing, size=size, resize=None))
     else:
-        classifier = _Bare(network, _AsIs(size), name=type(network).__name__, example=x[:1].detach())
+        as_is = Preprocessing(size, mean=(0.0,) * x.shape[1], std=(1.0,) * x.shape[1])
+        classifier = _Bare(network, as_is, name=type(network).__name__, example=x[:1].detach())
     if any(True for _ in classifier.module.parameters()) and (x.device, x.dtype) != (
         classifier.device,
         classifier.dtype,
@@ -228,41 +219,6 @@ def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
             f"give x.to({str(classifier.device)!r}, {classifier.dtype})"
         )
     return classifier
-
-
-def _layers(module: nn.Module, layer: Any) -> tuple[str, ...]:
-    """The names of the layers asked for."""
-    asked = () if layer is None else (layer,) if isinstance(layer, str | nn.Module) else layer
-    if not isinstance(asked, Sequence) or not all(isinstance(each, str | nn.Module) for each in asked):
-        raise UsageError(f"layer is a layer's name, the module itself or several of them, not {layer!r}")
-    names = {id(part): name for name, part in module.named_modules()}
-    for each in asked:
-        if isinstance(each, nn.Module) and id(each) not in names:
-            raise UsageError(f"layer {type(each).__name__} is no part of the network {type(module).__name__}")
-    return tuple(each if isinstance(each, str) else names[id(each)] for each in asked)
-
-
-def _method(
-    classifier: Classifier, method: str | type[Method] | Method, layers: tuple[str, ...], settings: Mapping[str, Any]
-) -> Method:
-    if isinstance(method, Method):
-        if settings:
-            raise UsageError(f"{', '.join(settings)}: give a method object its settings when you make it")
-        made = method
-        if layers:
-            made = build_method(type(method), {**_parameters(method), "layers": layers})
-    elif isinstance(method, str) or (isinstance(method, type) and issubclass(method, Method)):
-        made = build_method(method, {**settings, **({"layers": layers} if layers else {})})
-    else:
-        raise UsageError(f"method is a name, a class of seewhy.methods or a method object, not {_kind(method)}")
-    require_suitable(made, classifier)
-    for name in layers:
-        find_layer(classifier.module, name)
-    return made
-
-
-def _parameters(method: Method) -> dict[str, Any]:
-    return {name: getattr(method, name) for name in method.parameters}
 
 
 def _targets(classifier: Classifier, target: Any, count: int) -> list[Target] | None:
@@ -280,20 +236,7 @@ def _targets(classifier: Classifier, target: Any, count: int) -> list[Target] | 
 
 
 def _target(classifier: Classifier, target: Any) -> Target:
-    if isinstance(target, Target):
-        return target
-    if isinstance(target, str):
-        return classifier.target(target)
-    if isinstance(target, int | np.integer) and not isinstance(target, bool):
-        return Target(int(target))
     if callable(target) and not isinstance(target, type):
         return Value(-1, function=target)
-    raise UsageError(
-        f'target is a class index, a name, "A vs B" or a function of the logits, or one for each input, '
-        f"not {_kind(target)}"
-    )
-
-
-def _kind(value: object) -> str:
-    plain = isinstance(value, bool | int | float | str | None)
-    return f"{type(value).__name__} {value!r}" if plain and value is not None else type(value).__name__
+    plain = plain_target(target)
+    return Target(plain) if isinstance(plain, int) else classifier.target(plain)

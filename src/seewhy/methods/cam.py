@@ -116,9 +116,9 @@ class CAM(Method):
         """The number to explain, from one row of logits `(K,)`."""
         return target.score(logits)
 
-    def label(self, logits: Tensor, target: Target, categories: Categories) -> str:
-        """What the map answers, in words."""
-        return target.label(categories)
+    def found(self, cam: Tensor, layer: str, logits: Tensor, target: Target) -> Found:
+        """The answer that a map `(h, w)` is, for one row of logits `(K,)`."""
+        return Found(cam, layer, signed=self.signed)
 
     def gradients(self, seen: Captured, score: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
         """What stands for the gradient g at each layer."""
@@ -135,12 +135,7 @@ class CAM(Method):
         task.spend(1, int(asks_gradients))
         maps = [{layer: enlarge(coarse, task.size) for layer, coarse in column.items()} for column in columns]
         return [
-            Found(
-                maps[number][layer][row],
-                layer,
-                signed=self.signed,
-                label=partial(self.label, task.logits[row], target),
-            )
+            self.found(maps[number][layer][row], layer, task.logits[row], target)
             for row, targets in enumerate(task.targets)
             for number, target in enumerate(targets)
             for layer in grids
@@ -289,7 +284,11 @@ class FinerCAM(CAM):
         return own - self.strength * (rivals.softmax(0) * rivals).sum()
 
     @override
+    def found(self, cam: Tensor, layer: str, logits: Tensor, target: Target) -> Found:
+        return Found(cam, layer, signed=self.signed, label=partial(self.label, logits, target))
+
     def label(self, logits: Tensor, target: Target, categories: Categories) -> str:
+        """What is compared, in words."""
         if target.against is not None or isinstance(target, Value):
             return target.label(categories)
         names = [categories[int(index)] for index in self._rivals(logits, target)]

@@ -90,9 +90,9 @@ class Method(Declared, ABC):
         size = BATCH if self.batched else 1
         for start in range(0, len(images), size):
             part = slice(start, start + size)
-            pixels = classifier.preprocessing.pixels(list(images[part]))
             asked = None if targets is None else targets[part]
-            task = Task(classifier, pixels, asked, generator=generator, progress=progress, top=top)
+            seen = classifier.seen(images[part])
+            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top)
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")

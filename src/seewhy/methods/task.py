@@ -47,7 +47,7 @@ class Value(Target):
 class Task:
     """Why each of some targets, about each of some pictures?
 
-    `pixels` `(N, C, h, w)` is what the network sees before normalising, and `inputs` after it; `targets` holds a list
+    `pixels` `(N, C, h, w)` is what the network sees before normalising, `inputs` after it; `targets` holds a list
     for each picture. A method that is not `batched` gets one picture at a time: `picture` `(C, h, w)`, with its targets
     `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
     What is asked of the network through the task is counted: `forwards`, `backwards`.
@@ -57,19 +57,19 @@ class Task:
         self,
         classifier: Classifier,
         pixels: Tensor,
+        inputs: Tensor,
         targets: Sequence[Sequence[Target]] | None,
         *,
         generator: torch.Generator,
         progress: Progress = silent,
         top: int = 1,
-        inputs: Tensor | None = None,
     ) -> None:
         self.classifier = classifier
-        self.pixels = pixels.to(classifier.device)
+        self.pixels = pixels
+        self.inputs = inputs
         self.generator = generator
         self.progress = progress
         self._targets, self._top = targets, top
-        self._inputs = inputs
         self._logits: Tensor | None = None
         self._engines: list[MaskedForward | Differentiable] = []
         self._spent = [0, 0]
@@ -88,13 +88,6 @@ class Task:
     def size(self) -> tuple[int, int]:
         """Height and width of what the network sees."""
         return (self.pixels.shape[2], self.pixels.shape[3])
-
-    @cached_property
-    def inputs(self) -> Tensor:
-        """The network's input `(N, C, h, w)`, in its precision."""
-        if self._inputs is not None:
-            return self._inputs
-        return self.classifier.preprocessing.normalize(self.pixels.to(self.classifier.dtype))
 
     @cached_property
     def targets(self) -> Sequence[Sequence[Target]]:

@@ -16,9 +16,17 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, evaluating, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, head_layer, layers_of
+from seewhy.models.layers import (
+    Grid,
+    Layer,
+    capture,
+    deepest_layer,
+    evaluating,
+    find_layer,
+    layers_of,
+    watch,
+)
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 
 if TYPE_CHECKING:
@@ -89,8 +97,13 @@ class Classifier:
 
     def preprocess(self, images: Sequence[Image]) -> Tensor:
         """Network input `(N, C, h, w)`, on the network's device in its dtype."""
-        pixels = self.preprocessing.pixels(list(images)).to(self.device, self.dtype)
-        return self.preprocessing.normalize(pixels)
+        return self.seen(images)[1]
+
+    def seen(self, images: Sequence[Image]) -> tuple[Tensor, Tensor]:
+        """What the network sees, on its device: pixels `(N, C, h, w)` in [0, 1], and the inputs that they become."""
+        anchor = self._anchor
+        pixels = self.preprocessing.pixels(list(images)).to(anchor.device)
+        return pixels, self.preprocessing.normalize(pixels.to(anchor.dtype))
 
     def logits(self, x: Tensor) -> Tensor:
         """Class scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
@@ -170,33 +183,23 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        if self.given_layer:
-            return self.given_layer
-        candidates = default_candidates(self.layers)
-        with capture(self.module, [layer.name for layer in candidates]) as seen:
-            features = self._probe_features()
-        return deepest_used(candidates, seen, features)
+        return self.given_layer or deepest_layer(self.layers, self.module, self._probe_features)
 
     @cached_property
     def head(self) -> str:
-        """The last linear layer that gives the class scores.
-
-        Raises:
-            ExplainError: there is none.
-        """
-        return head_layer(self.layers, self.module, len(self.categories))
+        """The last linear layer that gives the class scores: what goes into it is the embedding."""
+        for layer in reversed(self.layers):
+            part = self.module.get_submodule(layer.name)
+            if isinstance(part, nn.Linear | nn.Conv2d) and layer.shape[1:2] == (len(self.categories),):
+                return layer.name
+        raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""
         return next((known.grid for known in reversed(self.layers) if known.name == layer), None)
 
     def require_grid(self, layer: str) -> Grid:
-        """How `layer` covers the picture.
-
-        Raises:
-            ExplainError: it does not, so there is nothing to draw.
-            UnknownName: there is no such layer.
-        """
+        """How `layer` covers the picture; raises `ExplainError` where it does not, so that there is nothing to draw."""
         find_layer(self.module, layer)
         grid = self.grid(layer)
         if grid is None:
@@ -211,6 +214,7 @@ class Classifier:
         """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
         version = self.weights_version
         if version not in self._fingerprints:
+            # At most one is kept: reading 100 MB of weights for every explanation would cost more than explaining.
             self._fingerprints.clear()
             self._fingerprints[version] = self._hash()
         return self._fingerprints[version]
@@ -228,7 +232,7 @@ class Classifier:
 
     @cached_property
     def _fingerprints(self) -> dict[tuple[tuple[int, int], ...], str]:
-        return {}  # at most one: reading 100 MB of weights for every explanation would cost more than explaining
+        return {}
 
     def _hash(self) -> str:
         digest = hashlib.sha256(repr(self.module).encode())

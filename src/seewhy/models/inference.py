@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, UsageError
-from seewhy.models.capture import evaluating, watch
 from seewhy.models.classifier import Classifier, find_logits
+from seewhy.models.layers import evaluating, watch
 
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything

@@ -9,12 +9,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, capture
-from seewhy.models.capture import Visit, watch
-from seewhy.models.layers import find_grid
+from seewhy.models.layers import Visit, find_grid, watch
 
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
@@ -111,9 +110,10 @@ def _read(classifier: Classifier, names: Sequence[str]) -> list[str]:
     with capture(classifier.module, last) as seen:
         logits = classifier.logits(classifier.probe())
         found = torch.autograd.grad(logits.square().sum(), [seen[name] for name in last], allow_unused=True)
+    slopes: list[Tensor | None] = list(found)  # None where a layer is unused
     read = [
         name
-        for name, grid, slope in zip(last, grids, found, strict=True)
+        for name, grid, slope in zip(last, grids, slopes, strict=True)
         if grid is not None and slope is not None and bool(grid.fold(slope).any())
     ]
     return read or last

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy.cases import Twin, Twins
-from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
