@@ -14,6 +14,7 @@ from seewhy.methods import find_method
 from seewhy.methods.cam import grad_cam
 from seewhy.methods.task import enlarge
 from seewhy.models import capture
+from seewhy.models.layers import evaluating
 from seewhy.models.shim import ready_torchvision
 
 ENGINE, DOOR, GUESSED = "engine alone", "attribute", "attribute, no target"

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -57,11 +57,6 @@ class Method(Declared, ABC):
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
 
-    @property
-    def info(self) -> type[Method]:
-        """What the method declares about itself."""
-        return type(self)
-
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
         """What the method finds, picture by picture, target by target, layer by layer."""
@@ -97,9 +92,6 @@ class Method(Declared, ABC):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
         return found
-
-
-MethodInfo: TypeAlias = type[Method]
 
 
 class Solved(NamedTuple):

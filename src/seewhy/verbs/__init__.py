@@ -8,7 +8,7 @@ from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate, predict_each
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import GlobalResult, NetworkRequest, NetworkWriter, explain_network, explain_network_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
 from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
@@ -25,7 +25,9 @@ __all__ = [
     "EvaluateResult",
     "ExplanationWriter",
     "Explanations",
+    "GlobalResult",
     "NetworkRequest",
+    "NetworkWriter",
     "PhotoResults",
     "PrototypeExplanations",
     "PrototypeTraining",
