@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 from benchmarks._timing import machine, take_turns, write_section
-from seewhy.models.capture import evaluating
 from torch import Tensor, nn
 
 import seewhy
