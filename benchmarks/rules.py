@@ -8,10 +8,10 @@ from contextlib import nullcontext
 import torch
 from benchmarks._networks import MODELS, classifier_of
 from benchmarks._timing import machine, take_turns, write_section
-from seewhy.engines.rule_sets import composite, epsilon, z_plus
 from torch import Tensor
 
 from seewhy.engines import DEEPLIFT, RuleSet, applying, frozen
+from seewhy.engines.rule_sets import composite, epsilon, z_plus
 from seewhy.models import Classifier
 from seewhy.models.inference import exact_copy, keep_large_blocks
 
