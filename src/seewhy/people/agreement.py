@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.images import iou
-from seewhy.people.masks import drawn
-from seewhy.people.records import Answer, MaskRevision
-from seewhy.people.rounds import answers
+from seewhy.people.masks import MaskRevision, drawn
+from seewhy.people.rounds import Answer, answers
 from seewhy.people.store import Store
 
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0

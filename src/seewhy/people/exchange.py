@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session
 from seewhy.core.files import csv_text
 from seewhy.errors import BadImage, Conflict, SeewhyError, UsageError
 from seewhy.images import Mask, open_image
-from seewhy.people.masks import decode, drawn, encode, save_mask
-from seewhy.people.players import find_player, join, points
-from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
-from seewhy.people.rounds import answer_of, find_round, map_in, put_round
+from seewhy.people.game import points
+from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
+from seewhy.people.players import join
+from seewhy.people.rounds import Answer, NewRound, Picture, answer_of, find_round, map_in, put_round
 from seewhy.people.store import (
     AnswerRow,
     LabelRow,
@@ -37,6 +37,7 @@ from seewhy.people.store import (
     RoundRow,
     SeatRow,
     Store,
+    find_player,
     storable,
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,28 @@ from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.images import Mask
-from seewhy.people.players import find_player
-from seewhy.people.records import MaskRevision
-from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, find_player, storable
+
+
+@dataclass(frozen=True, eq=False)
+class MaskRevision:
+    """One state of what one player drew on one picture; later states never replace it.
+
+    Attributes:
+        label: What was drawn, such as "cat".
+        revision: 1, 2, 3 …
+        mask: Bool `(H, W)` in the pixels of the upright picture.
+        drawn: When; naive UTC.
+    """
+
+    image: str
+    image_hash: str
+    player: str
+    label: str
+    revision: int
+    mask: Mask
+    drawn: datetime
+    simulated: bool = False
 
 
 def encode(mask: Mask) -> str:

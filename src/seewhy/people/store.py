@@ -27,13 +27,14 @@ from sqlalchemy import (
     event,
     inspect,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from seewhy.core.files import home
-from seewhy.errors import StoreError, UsageError
+from seewhy.errors import StoreError, UnknownName, UsageError
 
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions
@@ -398,3 +399,15 @@ class RevisionRow(Base):
     drawn: Mapped[datetime]
 
     mask: Mapped[MaskRow] = relationship()
+
+
+def find_player(session: Session, name: str) -> PlayerRow:
+    """The player called `name`.
+
+    Raises:
+        UnknownName: nobody is.
+    """
+    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
+    if found is None:
+        raise UnknownName(f"no player is called {name!r}; join first")
+    return found
