@@ -90,8 +90,14 @@ def save_mask(
         row = _mask_row(session, player, image, image_hash, label, mask.shape)
         known = session.scalar(select(RevisionRow).filter_by(mask_id=row.id, key=storable(key)))
         if known is None:
-            known = _next_revision(session, row, base)
-            known.key, known.counts, known.drawn = storable(key), counts, store.clock()
+            last = session.scalar(select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == row.id)) or 0
+            if base != last:
+                raise Conflict(
+                    f"revision {last} of this mask was saved meanwhile, after revision {base} that this one goes on "
+                    "from; load it, then draw again"
+                )
+            sent = {"key": storable(key), "counts": counts, "drawn": store.clock()}
+            known = RevisionRow(mask=row, revision=base + 1, **sent)
             session.add(known)
             session.flush()
         elif known.counts != counts:
@@ -122,18 +128,10 @@ def drawn(store: Store, player: str | None = None, image_hash: str | None = None
 
 def revision_of(row: RevisionRow) -> MaskRevision:
     """The row as a plain record."""
-    mask = row.mask
+    mask, player = row.mask, row.mask.player
     pixels = decode(row.counts, mask.height, mask.width)
-    return MaskRevision(
-        mask.image,
-        mask.image_hash,
-        mask.player.name,
-        mask.label,
-        row.revision,
-        pixels,
-        row.drawn,
-        simulated=mask.player.simulated,
-    )
+    about = (mask.image, mask.image_hash, player.name, mask.label)
+    return MaskRevision(*about, row.revision, pixels, row.drawn, simulated=player.simulated)
 
 
 def _mask_row(
@@ -152,16 +150,6 @@ def _mask_row(
             "picture's own pixels"
         )
     return row
-
-
-def _next_revision(session: Session, row: MaskRow, base: int) -> RevisionRow:
-    last = session.scalar(select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == row.id)) or 0
-    if base != last:
-        raise Conflict(
-            f"revision {last} of this mask was saved meanwhile, after revision {base} that this one goes on from; "
-            "load it, then draw again"
-        )
-    return RevisionRow(mask=row, revision=base + 1)
 
 
 def _lengths(counts: str) -> list[int]:
