@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seewhy import images, methods, metrics
-    from seewhy.core.notebook import progress_bar
+    from seewhy.core.progress import progress_bar
     from seewhy.draw import Colors
     from seewhy.errors import SeewhyError
     from seewhy.images import Image, find_images, open_image
@@ -77,7 +77,7 @@ _HOMES = {
     "list_methods": "methods",
     "load": "models",
     "open_image": "images",
-    "progress_bar": "core.notebook",
+    "progress_bar": "core.progress",
 }
 # Packages for whom `import seewhy` is enough; study and train are called, too (`seewhy.core.callable_room`).
 _ROOMS = {"errors", "images", "methods", "metrics", "study", "train"}

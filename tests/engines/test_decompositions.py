@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.engines import Call, RuleSet, applying, decompositions, frozen, surrogate
+from seewhy.engines import Call, RuleSet, applying, frozen, rule_sets, surrogate
 from seewhy.errors import ExplainError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 WRITTEN_OUT = RuleSet(
     "written out",
     {
-        "layer_norm": decompositions.layer_norm,
-        "group_norm": decompositions.group_norm,
-        "normalize": decompositions.normalize,
-        "attention": decompositions.attention,
-        "multi_head_attention": decompositions.multi_head_attention,
+        "layer_norm": rule_sets.layer_norm,
+        "group_norm": rule_sets.group_norm,
+        "normalize": rule_sets.normalize,
+        "attention": rule_sets.attention,
+        "multi_head_attention": rule_sets.multi_head_attention,
     },
 )
 
@@ -128,7 +128,7 @@ def test_other_norms_are_refused():
     ],
 )
 def test_statistics_that_count_as_constants_take_no_part_in_the_gradient(kind, call, scale):
-    rule = partial(getattr(decompositions, kind), constant=True)
+    rule = partial(getattr(rule_sets, kind), constant=True)
     x, constant = random(4, 5, 6), scale(random(4, 5, 6))
     found = values_and_gradients(call, (x,), RuleSet("constant", {kind: rule}))
     mean = (lambda x: x.mean(-1, keepdim=True)) if kind == "layer_norm" else (lambda x: 0)
@@ -213,7 +213,7 @@ def test_the_simple_operations_meet_their_own_rules():
     def nothing(call: Call) -> Tensor:
         return call.plain().detach()
 
-    rules = RuleSet("constant weights", {"attention": decompositions.attention, "softmax": nothing})
+    rules = RuleSet("constant weights", {"attention": rule_sets.attention, "softmax": nothing})
     inputs = (random(2, 4, 5), random(2, 7, 5, seed=1), random(2, 7, 6, seed=2))
     weights = (inputs[0] @ inputs[1].transpose(1, 2) / 5**0.5).softmax(-1)
     leaves = [each.clone().requires_grad_() for each in inputs]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seewhy.engines.operations import KINDS, inplace_position, operation_name, out_of_place
+from seewhy.engines.rules import KINDS, inplace_position, operation_name, out_of_place
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

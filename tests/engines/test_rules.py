@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import zoo
 from seewhy.engines import DEEPLIFT, Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
-from seewhy.engines.lrp_rules import composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.engines.rule_sets import composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import ExplainError
 from seewhy.methods.gradients import GUIDED
 from seewhy.models.classifier import find_logits

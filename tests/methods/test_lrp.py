@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import zoo
 from seewhy.engines import Rule, RuleSet, applying, frozen
-from seewhy.engines.lrp_rules import box, composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.engines.rule_sets import box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, find_method
 from seewhy.models import Classifier, Preprocessing, Target

@@ -9,8 +9,8 @@ import zoo
 from models import attacks
 from seewhy.errors import ModelError
 from seewhy.models import Preprocessing, load
+from seewhy.models.hubs import from_transformers
 from seewhy.models.load import SOURCES
-from seewhy.models.sources.hub import from_transformers
 
 NAMES = {0: "cat", 1: "dog", 2: "hen"}
 

@@ -8,8 +8,8 @@ from PIL import Image as Pillow
 from seewhy.errors import ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Preprocessing
+from seewhy.models.hubs import timm_preprocessing, torchvision_preprocessing, transformers_preprocessing
 from seewhy.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from seewhy.models.sources import hub, timm, torchvision
 
 TALL, WIDE = (500, 333), (301, 450)
 sizes = st.tuples(st.integers(4, 60), st.integers(4, 60))
@@ -35,7 +35,7 @@ def test_torchvision_sees_the_same(name, shape):
 
     image = photo(*shape)
     theirs = get_model_weights(name).DEFAULT.transforms()(image.to_pil())
-    ours = torchvision.preprocessing_of(name)
+    ours = torchvision_preprocessing(name)
     torch.testing.assert_close(ours.normalize(ours.pixels([image]))[0], theirs, rtol=0, atol=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_timm_sees_the_same(name, shape):
     image = photo(*shape)
     config = resolve_data_config(pretrained_cfg=get_pretrained_cfg(name).to_dict())
     theirs = create_transform(**config, is_training=False)(image.to_pil())
-    ours = timm.preprocessing_of(config)
+    ours = timm_preprocessing(config)
     torch.testing.assert_close(ours.normalize(ours.pixels([image]))[0], theirs, rtol=0, atol=1e-5)
 
 
@@ -68,7 +68,7 @@ def test_transformers_sees_the_same_but_for_rounding(processor, options, shape):
 
     image, reference = photo(*shape), getattr(transformers, processor)(**options)
     theirs = reference(image.to_pil(), return_tensors="pt")["pixel_values"][0]
-    ours = hub.preprocessing_of(reference.to_dict())
+    ours = transformers_preprocessing(reference.to_dict())
     seen = ours.normalize(ours.pixels([image]))[0]
     assert seen.shape == theirs.shape
     steps = (seen - theirs).abs() * max(ours.std) * 255  # it resizes tensors, whose sums round otherwise

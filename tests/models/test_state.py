@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import zoo
-from seewhy.models.capture import evaluating
+from seewhy.models.layers import evaluating
 
 
 def interrupted(module, flags):

@@ -13,7 +13,7 @@ from torchvision.models import get_model
 import zoo
 from seewhy.errors import ExplainError, UnknownName
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.capture import with_leading_tensor
+from seewhy.models.layers import with_leading_tensor
 from seewhy.models.tail import Tail, tail
 
 

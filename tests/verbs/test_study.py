@@ -155,7 +155,7 @@ def test_one_worker_for_each_processor_unless_told(photos, tmp_path, undone, mon
     [
         ({"methods": ["grad-cam", "control:sobel"], "models": [SERVICE]}, "grad-cam needs gradients"),
         ({"methods": ["control:chance"]}, "control:random"),
-        ({"methods": ["gradcam"]}, "grad-cam"),
+        ({"methods": ["grad-kam"]}, "grad-cam"),
         ({"metrics": ["pointing-game"]}, "--masks"),
         ({"methods": []}, "at least"),
         ({"models": []}, "at least"),

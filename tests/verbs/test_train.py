@@ -57,6 +57,16 @@ def test_a_trained_classifier_is_opened_and_explained_by_its_name(ground):
     assert {row["sha256"] for row in trained_rows(found.out)} == set(found.parts.train.hashes.values())
 
 
+def test_the_result_tells_itself_and_can_be_saved_elsewhere(ground):
+    found = run(ground)
+    (row,) = found.rows()
+    assert (row["part"], row["pictures"]) == ("validation", 4)
+    assert row["low"] < row["accuracy"] <= row["high"]
+    assert {path.name for path in found.out.iterdir()} >= {"report.html", "loss.svg", "accuracy.svg"}
+    moved = found.save(ground.parent / "moved")
+    assert load(f"file:{moved}", device="cpu").fingerprint == found.classifier.fingerprint
+
+
 def test_equal_runs_give_equal_bytes_and_other_seeds_others(ground):
     one, two, other = run(ground, "one"), run(ground, "two"), run(ground, "other", seed=1)
     for name in ("model.safetensors", "card.json", "history.json", "pictures.json"):

@@ -1,8 +1,15 @@
-"""How long work reports itself, and how its caller stops it."""
+"""How long work reports itself, how its caller stops it, and what became of each of many."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import Generic, Protocol, TypeVar
+
+from seewhy.errors import Cancelled, ExplainError, SeewhyError
 
 
 class Progress(Protocol):
@@ -35,3 +42,95 @@ def remarked(progress: Progress, place: int, count: int, what: str) -> Progress:
         progress(place, count, f"{what} · {done:,}{f' of {total:,}' if total else ''} {message}")
 
     return tell
+
+
+def in_notebook() -> bool:
+    """Whether this code runs in the kernel of a notebook, which can show pictures."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextmanager
+def progress_bar() -> Generator[Progress]:
+    """A bar with the work done, gone when the context ends: HTML in a notebook, else on stderr.
+
+    with seewhy.progress_bar() as progress:
+        seewhy.explain(classifier, photos, "lime", progress=progress)
+    """
+    with _notebook_bar() if in_notebook() else _terminal_bar() as progress:
+        yield progress
+
+
+@contextmanager
+def _notebook_bar() -> Generator[Progress]:
+    from IPython.display import HTML, display
+
+    shown = display(HTML(bar_html(0, None, "")), display_id=True)
+
+    def report(done: int, total: int | None, message: str) -> None:
+        if shown:
+            shown.update(HTML(bar_html(done, total, message)))
+
+    try:
+        yield report
+    finally:
+        if shown:
+            shown.update(HTML(""))
+
+
+def bar_html(done: int, total: int | None, message: str) -> str:
+    """The bar as HTML; without a total it shows that work goes on, not how far it is."""
+    place = f' value="{done}" max="{total}"' if total else ""
+    words = f"{message} {done:,}" + (f" of {total:,}" if total else "") if message else ""
+    return f"<progress{place}></progress> {escape(words)}"
+
+
+@contextmanager
+def _terminal_bar() -> Generator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    parts = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(done: int, total: int | None, message: str) -> None:
+            bar.update(task, completed=done, total=total, description=message)
+
+        yield report
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """The result `value` of one `source`, such as a picture, or the `error` that stopped it."""
+
+    source: str
+    value: T | None = None
+    error: SeewhyError | None = None
+
+
+def attempt(source: object, work: Callable[[], T]) -> Outcome[T]:
+    """Do one of many: the outcome holds what `work` returns, or its error, so that one failure never stops the rest.
+
+    >>> attempt("cat.png", lambda: 3)
+    Outcome(source='cat.png', value=3, error=None)
+
+    Raises:
+        Cancelled: The caller asked to stop all of them.
+    """
+    try:
+        return Outcome(str(source), work())
+    except Cancelled:
+        raise
+    except (SeewhyError, RuntimeError) as error:
+        return Outcome(str(source), error=blamed(error, source))
+
+
+def blamed(error: SeewhyError | RuntimeError, source: object) -> SeewhyError:
+    """The error, or in place of PyTorch's own one that names the picture on which the network failed."""
+    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {source}: {error}")

@@ -1,10 +1,10 @@
 """The engines that methods and metrics ask: masked forward passes, and backward rules for non-linear operations."""
 
-from seewhy.engines.deeplift_rules import DEEPLIFT
+from seewhy.engines.baselines import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
 from seewhy.engines.differentiable import Differentiable, FromLayer
-from seewhy.engines.fills import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
 from seewhy.engines.forward import MaskedForward
 from seewhy.engines.regions import SEGMENTERS, segment
+from seewhy.engines.rule_sets import DEEPLIFT
 from seewhy.engines.rules import Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
 
 __all__ = [

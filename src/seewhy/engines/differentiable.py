@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.models import Classifier, Target, capture
-from seewhy.models.capture import evaluating
 from seewhy.models.classifier import find_logits
 from seewhy.models.inference import exact_copy, keep_large_blocks
+from seewhy.models.layers import evaluating
 from seewhy.models.tail import tail
 
 

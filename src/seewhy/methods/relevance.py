@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import DEEPLIFT, Differentiable, Fill, FromLayer, RuleSet
-from seewhy.engines.lrp_rules import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.engines.rule_sets import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
 from seewhy.methods.task import Found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,16 +14,33 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress
 from seewhy.engines import Fill, MaskedForward, find_fill
-from seewhy.errors import UsageError
-from seewhy.images import Image, open_image
+from seewhy.errors import NonFinite, UsageError
+from seewhy.images import Image
 from seewhy.methods import Explanation, Method
 from seewhy.methods.task import in_chunks, probability
 from seewhy.metrics.maps import TopK, draw_ties, keep_of, pixel_ranks
-from seewhy.metrics.metric import Metric, find_metric
 from seewhy.models import Classifier, Target
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One number about one map, with the curve it was read off where there is one.
+
+    Where the number has no meaning, `value` is None and `reason` says why, in words.
+    """
+
+    value: float | None
+    curve: np.ndarray | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not np.isfinite(self.value):
+            raise NonFinite(f"a metric gave {self.value}; say why there is no value instead")
+
+    @classmethod
+    def undefined(cls, reason: str) -> Score:
+        """There is no such number, for this reason."""
+        return cls(None, reason=reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +117,25 @@ class Context:
         return []
 
 
-Question = tuple[Attribution | None, TopK]  # of no map where it is the same for all
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a metric is asked: maps of one picture."""
+
+    context: Context
+    maps: Sequence[Attribution]
+    generator: torch.Generator
+    progress: Progress
+
+    def perturber(self, fill: str | Fill) -> Perturber:
+        """What asks the network about the picture with parts hidden by `fill`."""
+        return self.context.perturber(fill, self.generator, self.progress)
+
+    def fresh(self) -> torch.Generator:
+        """A generator at its seed."""
+        return torch.Generator().manual_seed(self.generator.initial_seed())
+
+
+Asked: TypeAlias = tuple[Attribution | None, TopK]  # of no map where it is the same for all
 
 
 class Perturber:
@@ -118,7 +153,7 @@ class Perturber:
         )
         self.ties = draw_ties(classifier.preprocessing.size, seed)
         self._classes = len(classifier.categories)
-        self._known: dict[Question, Tensor] = {}
+        self._known: dict[Asked, Tensor] = {}
 
     def logits(self, count: int, masks: Callable[[slice], Tensor]) -> Tensor:
         """Float32 logits `(count, K)`; `masks` gives those `(n, h, w)` of a slice, 1 or true where kept."""
@@ -140,74 +175,18 @@ class Perturber:
         rows = [torch.stack([self._known[each] for each in row]) for row in questions]
         return _probabilities(maps, torch.stack(rows))
 
-    def _question(self, each: Attribution, way: TopK) -> Question:
+    def _question(self, each: Attribution, way: TopK) -> Asked:
         if way.pixels in {0, self.ties.size}:
             return None, way._replace(end="highest")
         return each, way
 
-    def _ask(self, questions: Sequence[Question]) -> None:
+    def _ask(self, questions: Sequence[Asked]) -> None:
         asked = dict.fromkeys(each for each, _ in questions)
         ranks = {each: self.ties if each is None else pixel_ranks(each.values, self.ties) for each in asked}
         logits = self.logits(
             len(questions), lambda part: _stacked([keep_of(ranks[each], way) for each, way in questions[part]])
         )
         self._known.update(zip(questions, logits, strict=True))
-
-
-def score_maps(
-    metric: str | Metric,
-    classifier: Classifier,
-    image: Any,
-    maps: ArrayLike | Tensor,
-    target: int | str | Target | None = None,
-    *,
-    mask: ArrayLike | None = None,
-    method: Method | None = None,
-    seed: int = 0,
-) -> float | np.ndarray:
-    """What a metric says of maps from anywhere: one number, or `(m,)` for `m` maps; NaN where it is undefined.
-
-    Args:
-        metric: its name, or a metric with settings.
-        classifier: whose decision the maps explain.
-        image: the picture, as `open_image` takes it.
-        maps: float `(h, w)` or `(m, h, w)` over what the network sees, array or tensor; larger speaks for the target.
-        target: class index, name or "A vs B"; by default the class that the classifier finds likeliest.
-        mask: where the object is, bool `(h, w)` over what the network sees, for metrics of localisation.
-        method: what made the maps, for metrics that explain again.
-        seed: of all randomness.
-
-    Raises:
-        UsageError: a map or the mask has another size than what the network sees, or holds NaN.
-
-    >>> from seewhy.models import black_box
-    >>> bright = black_box(lambda pixels: pixels.mean((1, 2)) / 255, size=(8, 8), gives="logits")
-    >>> score_maps("sparseness", bright, np.full((8, 8, 3), 90, np.uint8), np.eye(8), target=0)
-    0.875
-    """
-    opened = open_image(image)
-    values = np.asarray(maps.detach().cpu() if isinstance(maps, Tensor) else maps, np.float32)
-    size = classifier.preprocessing.size
-    if values.ndim not in {2, 3} or values.shape[-2:] != size or not np.isfinite(values).all():
-        raise UsageError(f"maps are finite numbers (h, w) or (m, h, w) over the {size} pixels that the network sees")
-    asked = _target(classifier, opened, target)
-    found = [Map(each, asked, seed=seed) for each in values.reshape(-1, *size)]
-    context = Context(
-        classifier,
-        opened,
-        None if mask is None else np.asarray(mask, np.bool_),
-        dict.fromkeys(found, method) if method else {},
-    )
-    made = find_metric(metric) if isinstance(metric, str) else metric
-    scores = made(context, found, generator=torch.Generator().manual_seed(seed))
-    numbers = np.array([np.nan if each.value is None else each.value for each in scores])
-    return float(numbers[0]) if values.ndim == 2 else numbers
-
-
-def _target(classifier: Classifier, image: Image, target: int | str | Target | None) -> Target:
-    if target is None:
-        return Target(classifier.predict(image, 1)[0].index, chosen="predicted")
-    return target if isinstance(target, Target) else classifier.target(target)
 
 
 def _stacked(masks: Sequence[np.ndarray]) -> Tensor:

@@ -16,9 +16,17 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, evaluating, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, head_layer, layers_of
+from seewhy.models.layers import (
+    Grid,
+    Layer,
+    capture,
+    deepest_layer,
+    evaluating,
+    find_layer,
+    layers_of,
+    watch,
+)
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 
 if TYPE_CHECKING:
@@ -145,11 +153,14 @@ class Classifier:
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
-        return self._features(x, gradients=False)[0]
+        return self.embed_and_score(x)[0]
 
-    def embed_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The embedding `(N, D)` and the logits `(N, K)` of the same forward, recorded by nobody."""
-        return self._features(x, gradients=False)
+    def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
+        """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
+        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
+            logits = self.logits(x)
+            features = seen[self.head]
+            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
 
     def target(self, what: str | int | Target) -> Target:
         """A class index, a class name or "A vs B" as a checked target."""
@@ -175,33 +186,23 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        if self.given_layer:
-            return self.given_layer
-        candidates = default_candidates(self.layers)
-        with capture(self.module, [layer.name for layer in candidates]) as seen:
-            features = self._probe_features()
-        return deepest_used(candidates, seen, features)
+        return self.given_layer or deepest_layer(self.layers, self.module, self._probe_features)
 
     @cached_property
     def head(self) -> str:
-        """The last linear layer that gives the class scores.
-
-        Raises:
-            ExplainError: there is none.
-        """
-        return head_layer(self.layers, self.module, len(self.categories))
+        """The last linear layer that gives the class scores: what goes into it is the embedding."""
+        for layer in reversed(self.layers):
+            part = self.module.get_submodule(layer.name)
+            if isinstance(part, nn.Linear | nn.Conv2d) and layer.shape[1:2] == (len(self.categories),):
+                return layer.name
+        raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""
         return next((known.grid for known in reversed(self.layers) if known.name == layer), None)
 
     def require_grid(self, layer: str) -> Grid:
-        """How `layer` covers the picture.
-
-        Raises:
-            ExplainError: it does not, so there is nothing to draw.
-            UnknownName: there is no such layer.
-        """
+        """How `layer` covers the picture; raises `ExplainError` where it does not, so that there is nothing to draw."""
         find_layer(self.module, layer)
         grid = self.grid(layer)
         if grid is None:
@@ -216,6 +217,7 @@ class Classifier:
         """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
         version = self.weights_version
         if version not in self._fingerprints:
+            # At most one is kept: reading 100 MB of weights for every explanation would cost more than explaining.
             self._fingerprints.clear()
             self._fingerprints[version] = self._hash()
         return self._fingerprints[version]
@@ -233,7 +235,7 @@ class Classifier:
 
     @cached_property
     def _fingerprints(self) -> dict[tuple[tuple[int, int], ...], str]:
-        return {}  # at most one: reading 100 MB of weights for every explanation would cost more than explaining
+        return {}
 
     def _hash(self) -> str:
         digest = hashlib.sha256(repr(self.module).encode())
@@ -258,15 +260,9 @@ class Classifier:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
-    def _features(self, x: Tensor, *, gradients: bool) -> tuple[Tensor, Tensor]:
-        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
-            logits = self.logits(x)
-            features = seen[self.head]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
-
     def _probe_features(self) -> Tensor:
         try:
-            return self._features(self.probe(), gradients=True)[0]
+            return self.embed_and_score(self.probe(), gradients=True)[0]
         except ExplainError:  # no linear head: its scores must do
             return self.logits(self.probe())
 
@@ -284,12 +280,7 @@ def _usual_preprocessing(module: nn.Module) -> Preprocessing:
 
 
 def find_logits(output: Any) -> Tensor:
-    """The `(N, K)` tensor of class scores in a tensor, tuple, dict or Hugging Face output.
-
-    Raises:
-        ModelError: nothing in the output has that shape.
-        NonFinite: the scores hold NaN or infinity.
-    """
+    """The `(N, K)` tensor of class scores, all of them finite, in a tensor, tuple, dict or Hugging Face output."""
     logits = _first_tensor(output)
     if logits is None:
         raise ModelError(

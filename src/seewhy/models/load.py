@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
 from seewhy.errors import ModelError, UnknownName, UsageError
-from seewhy.models.capture import capture
-from seewhy.models.card import CLASSIFIER, Architecture, read_card
+from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
 from seewhy.models.classifier import Classifier
-from seewhy.models.layers import deepest_used, default_candidates
+from seewhy.models.hubs import Hub, Timm, Torchvision
+from seewhy.models.layers import deepest_layer
 from seewhy.models.shim import ready_torchvision
-from seewhy.models.sources import Source
-from seewhy.models.sources.hub import Hub
-from seewhy.models.sources.local import BUILDERS, File, Onnx, Python
-from seewhy.models.sources.timm import Timm
+from seewhy.models.sources import Bundled, Onnx, Python, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +26,33 @@ if TYPE_CHECKING:
     from seewhy.images import Image
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
+
+# Sources that know architectures by name, so that a card can name one.
+BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
+# Kinds of network from rooms to the right, by the module whose `open_classifier(folder)` opens such a folder. It is
+# found by its name when a card asks for it, as plug-ins are.
+OPENERS = {"prototypes": "seewhy.prototypes.storage"}
+
+
+class File(Source):
+    """A model's folder, as `seewhy train` and `seewhy prototypes train` write it; see `seewhy.models.card`."""
+
+    prefix, form, is_path = "file", "file:FOLDER", True
+
+    @override
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        folder = Path(name).expanduser()
+        card = read_card(folder)
+        if card.kind != CLASSIFIER:
+            if weights is not None:
+                raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
+            return import_module(OPENERS[card.kind]).open_classifier(folder)
+        module = build(card.architecture, len(card.categories))
+        tensors = read_weights(weights) if weights else card.weights()
+        load_weights(module, tensors, weights.name if weights else WEIGHTS)
+        return Classifier(module, card.preprocessing, card.categories, f"file:{folder.name}")
+
+
 SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
 
 
@@ -46,12 +72,10 @@ class Encoder:
     @cached_property
     def layer(self) -> str:
         """The deepest layer with a grid that the vector still depends on."""
+        network = self.network
         if not self.headless:
-            return self.network.default_layer
-        candidates = default_candidates(self.network.layers)
-        with capture(self.network.module, [layer.name for layer in candidates]) as seen:
-            vectors = self.network.logits(self.network.probe())
-        return deepest_used(candidates, seen, vectors)
+            return network.default_layer
+        return deepest_layer(network.layers, network.module, lambda: network.logits(network.probe()))
 
 
 def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: str = "auto") -> Classifier:
@@ -106,12 +130,21 @@ def absolute_name(model: str) -> str:
     return f"{prefix}:{Path(rest).expanduser().resolve()}" if is_path else model
 
 
-def architecture_of(model: str, classifier: Classifier) -> Architecture:
-    """How a card names the network of the classifier that `load(model)` gave.
+def build(architecture: Architecture, classes: int) -> nn.Module:
+    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
+    prefix, _, name = architecture.name.partition(":")
+    if prefix not in BUILDERS:
+        *forms, last = (source.form for source in BUILDERS.values())
+        raise ModelError(f"the card names architecture '{architecture.name}'; expected {', '.join(forms)} or {last}")
+    source = BUILDERS[prefix]
+    if unknown := sorted(set(architecture.options) - set(source.options)):
+        known = ", ".join(source.options) or "none"
+        raise ModelError(f"the card has options {unknown}; {architecture.name} takes {known}")
+    return source.build(name, classes, **architecture.options)
 
-    Raises:
-        ModelError: no card can, such as for one's own code.
-    """
+
+def architecture_of(model: str, classifier: Classifier) -> Architecture:
+    """How a card names the network that `load(model)` gave; raises `ModelError` where none can, as for own code."""
     prefix, _, name = model.partition(":")
     if prefix in BUILDERS:
         return Architecture(model, {})
@@ -127,11 +160,7 @@ def architecture_of(model: str, classifier: Classifier) -> Architecture:
 
 
 def find_device(wanted: str) -> str:
-    """A device by name; `auto` is a GPU where there is one.
-
-    Raises:
-        ModelError: it is not to be had here.
-    """
+    """A device by name, checked to be here; `auto` is a GPU where there is one."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, SeewhyError
-from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
+from seewhy.models.layers import find_layer, leading_tensor, with_leading_tensor
 
 Forward = Callable[[Tensor], Tensor]
 Spread = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images

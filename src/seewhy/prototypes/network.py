@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from seewhy.errors import ModelError
 from seewhy.models import Classifier, Grid, find_layer
-from seewhy.models.capture import leading_tensor
+from seewhy.models.layers import leading_tensor
 
 Measure: TypeAlias = Literal["cosine", "log-distance"]
 

@@ -15,8 +15,7 @@ from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.card import WEIGHTS, Architecture, load_weights, read_card, write_model
-from seewhy.models.load import find_device
-from seewhy.models.sources.local import build
+from seewhy.models.load import build, find_device
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 

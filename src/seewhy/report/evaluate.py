@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from seewhy.cases import Twins
-from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods.explanation import explanation_tile
 from seewhy.report.page import drawing, embed, render
 from seewhy.report.words import alternative, counted
 from seewhy.train.data import Pictures

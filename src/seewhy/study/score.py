@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.core.outcome import blamed
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Progress, blamed, silent
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method

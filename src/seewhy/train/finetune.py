@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.core.outcome import Outcome
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Outcome, Progress, silent
 from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.card import Architecture, write_model
 from seewhy.models.classifier import find_logits
-from seewhy.models.layers import head_layer
-from seewhy.models.sources.local import build
+from seewhy.models.load import build
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
@@ -246,7 +244,7 @@ def _half_cosine(steps: int) -> Callable[[int], float]:
 
 def _head_name(classifier: Classifier) -> str:
     try:
-        return head_layer(classifier.layers, classifier.module, len(classifier.categories))
+        return classifier.head
     except ExplainError as error:
         raise ModelError(f"{classifier.name} cannot be fine-tuned: {error}") from error
 

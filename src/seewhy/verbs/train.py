@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.core.files import write_json, write_whole
-from seewhy.core.outcome import Outcome
-from seewhy.core.progress import Progress, silent
+from seewhy.core.progress import Outcome, Progress, silent
 from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
@@ -45,7 +44,13 @@ class TrainResult(Training, Result):
     def rows(self) -> list[dict[str, Any]]:
         """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval."""
         return [
-            {"part": part, "pictures": len(each.truth), **each.accuracy._asdict()}
+            {
+                "part": part,
+                "pictures": len(each.truth),
+                "accuracy": each.accuracy.value,
+                "low": each.accuracy.low,
+                "high": each.accuracy.high,
+            }
             for part, each in self.evaluations.items()
         ]
 

@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from seewhy.core.files import home
-from seewhy.core.outcome import Outcome
-from seewhy.core.progress import Progress
+from seewhy.core.progress import Outcome, Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image
 from seewhy.models import Classifier
@@ -22,7 +21,6 @@ from seewhy.people.rounds import answers
 from seewhy.report import (
     write_network_report,
 )
-from seewhy.report.global_view import write_global_report
 from seewhy.verbs import (
     CounterfactualsResult,
     Result,
@@ -34,7 +32,7 @@ from seewhy.verbs import (
     open_cases,
     write_explanations,
 )
-from seewhy.verbs.network import global_view
+from seewhy.verbs.network import GlobalResult, global_view
 from seewhy.verbs.teach import TeachResult
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
@@ -96,9 +94,7 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
     known = lexicon(store, classifier, simulated=simulated)
     found, failures = global_view(classifier, pictures, [index], known, progress)
     name = classifier.categories[index] + (" (simulated players)" if simulated else "")
-    with _scratch() as folder:
-        write_global_report(folder, name, found, classifier.name, failures)
-        return _files_in(folder)
+    return result_files(GlobalResult(name, found, classifier.name, failures))
 
 
 def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:

