@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
 from seewhy.draw import Tile, boxed, crop, fit, panel
-from seewhy.draw.text import beside
+from seewhy.draw.canvas import beside
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
