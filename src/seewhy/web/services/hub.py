@@ -14,8 +14,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
-from seewhy.verbs import Comparison, compare, explain
-from seewhy.verbs.teach import TeachConfig, TeachResult, teach
+from seewhy.verbs import Comparison, TeachConfig, TeachResult, compare, explain, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.queue import Job, Queue, interruptible
 from seewhy.web.services.storage import Uploads, delete_old_trainings, new_training_folder
