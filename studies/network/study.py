@@ -29,9 +29,8 @@ from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_network_report
-from seewhy.report.global_view import write_global_report
 from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, write_explanations
-from seewhy.verbs.network import global_view
+from seewhy.verbs.network import GlobalResult, global_view
 from seewhy.verbs.people import make_rounds
 
 GROUPS = (
@@ -137,7 +136,7 @@ def _global_views(
     for group in groups:
         classes = find_classes([group.name], classifier.categories, tree)
         view, failures = global_view(classifier, group.photos, classes, known, _tell(group.name))
-        write_global_report(out / group.name.replace(" ", "-"), group.name, view, classifier.name, failures)
+        GlobalResult(group.name, view, classifier.name, failures).save(out / group.name.replace(" ", "-"))
         hashes = {image.sha256 for image, _ in view.asked}
         clusters = {(each.image_hash, each.layer, each.cluster) for each in known.answers if each.image_hash in hashes}
         layers = Counter((image, layer) for image, layer, _ in clusters)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.draw import bars, bars_svg, percent
+from seewhy.draw.canvas import font
 from seewhy.draw.charts import EXPLAINED, MARGIN, SIZE
-from seewhy.draw.text import font
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"

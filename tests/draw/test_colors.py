@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.color import rgb2lab
 
-from seewhy.draw.colors import Colors, colorize, peak, scale
+from seewhy.draw.overlay import Colors, colorize, peak, scale
 from seewhy.errors import ExplainError, UnknownName, UsageError
 
 MAPS = hnp.arrays(

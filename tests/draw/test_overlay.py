@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from seewhy.draw.colors import Colors
-from seewhy.draw.overlay import blank, blend, fit, overlay, photo, resample
+from seewhy.draw.overlay import Colors, blank, blend, fit, overlay, photo, resample
 from seewhy.errors import BadImage, ExplainError, UsageError
 
 HEIGHT, WIDTH = 480, 640

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from seewhy.draw import Colors, GridRow, Legend, Tile, grid_html, grid_picture, panel, png_bytes, tile
+from seewhy.draw.canvas import font
 from seewhy.draw.panel import MARGIN, NARROWEST
-from seewhy.draw.text import font
 from seewhy.errors import ExplainError, UsageError
 
 LONG = "a class with a very long name, a synonym, another synonym and Donaudampfschifffahrtskapitaen " * 3

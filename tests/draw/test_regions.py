@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seewhy.draw import Legend, blank, kept_overlay, photo, region_overlay
-from seewhy.draw.regions import FINE, NO_REGION, _widest, spread
+from seewhy.draw.overlay import FINE, NO_REGION, _widest, spread
 from seewhy.errors import ExplainError, UsageError
 
 SIZE = 240

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from seewhy.draw.text import LEAN, beside, ellipsize, font, stack, text_block, wrap
+from seewhy.draw.canvas import LEAN, beside, ellipsize, font, stack, text_block, wrap
 
 WORDS = st.text(st.characters(codec="latin-1", categories=["L", "N", "P", "Zs"]), max_size=120)
 

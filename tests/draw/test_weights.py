@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import ImageColor
 
 from seewhy.draw import Weight, weight_bars, weight_bars_svg
+from seewhy.draw.canvas import font
 from seewhy.draw.charts import AGAINST, FOR, SIZE
 from seewhy.draw.charts import WEIGHT_ROW as PITCH
-from seewhy.draw.text import font
 from seewhy.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"

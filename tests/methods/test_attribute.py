@@ -21,6 +21,7 @@ from seewhy.methods import GradCAM, Lime, RandomMap, attribute, list_methods
 from seewhy.methods.cam import grad_cam
 from seewhy.models import Classifier, Preprocessing, Target, capture
 from seewhy.models.classifier import black_box
+from seewhy.models.shim import ready_torchvision
 
 METHODS = [*list_methods(), *list_methods("control")]
 METHODS = [method for method in METHODS if method.name != "fam"]  # it compares with a picture
@@ -253,6 +254,28 @@ def test_weights_after_training_are_the_same_bit_for_bit():
                 attribute(model, x, labels, name, **({"masks": 10} if name == "rise" else {}))
             optimiser.step()
             optimiser.zero_grad()
+        return model.state_dict()
+
+    plain, explained = trained(False), trained(True)
+    assert all(torch.equal(plain[name], explained[name]) for name in plain)
+
+
+def test_a_stock_resnet_trains_as_if_nobody_looked():
+    ready_torchvision()
+    from torchvision.models import resnet18
+
+    def trained(explain: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = resnet18(num_classes=10).train()
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        for _ in range(20):
+            x, labels = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
+            loss = nn.functional.cross_entropy(model(x), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            if explain:
+                assert attribute(model, x, labels).values.shape == (4, 32, 32)
+            optimiser.step()
         return model.state_dict()
 
     plain, explained = trained(False), trained(True)

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from network import pictures
 from network.pictures import NASTY, WORDS, layer
-from seewhy.draw.canvas import Picture
+from seewhy.draw.canvas import Picture, flat
 from seewhy.network import NetworkPicture
 from seewhy.network.picture import face, spoken_card
 
@@ -84,7 +84,7 @@ def test_frames_tell_what_was_felt(picture):
 def test_the_raster_has_the_same_cards_in_the_same_places(picture):
     canvas = np.asarray(picture.raster())
     layout = picture.layout
-    faces = {each.key: each.pixels for each in picture.drawing.flat if isinstance(each, Picture)}
+    faces = {each.key: each.pixels for each in flat(picture.drawing.shapes) if isinstance(each, Picture)}
     scale = canvas.shape[1] / layout.width
     assert canvas.shape[:2] == (round(layout.height * scale), round(layout.width * scale))
     assert (canvas[:5] == 255).all()

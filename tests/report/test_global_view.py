@@ -12,7 +12,7 @@ from network.test_labels import words
 from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
-from seewhy.report.global_view import write_global_report
+from seewhy.verbs.network import GlobalResult
 from web.browsing import chromium, misshapen
 
 
@@ -28,8 +28,8 @@ def view():
     return replace(summed, trends=trends)
 
 
-def test_the_page_says_what_comes_when_and_escapes_words(view, tmp_path):
-    page = write_global_report(tmp_path, "red", view, "a <network>").read_text("utf-8")
+def test_the_page_says_what_comes_when_and_escapes_words(view):
+    page = GlobalResult("red", view, "a <network>").page()
     assert "&lt;b&gt;edge&lt;/b&gt;" in page
     assert "<b>edge" not in page
     assert "a &lt;network&gt;" in page
@@ -40,7 +40,7 @@ def test_the_page_says_what_comes_when_and_escapes_words(view, tmp_path):
 
 
 def test_the_manifest_holds_what_the_page_shows(view, tmp_path):
-    write_global_report(tmp_path, "red", view, "toy")
+    GlobalResult("red", view, "toy").save(tmp_path)
     found = json.loads((tmp_path / "global.json").read_text("utf-8"), parse_constant=pytest.fail)
     assert [layer["layer"] for layer in found["layers"]] == ["first", "second"]
     (concept,) = found["layers"][1]["concepts"]
@@ -53,7 +53,7 @@ def test_the_manifest_holds_what_the_page_shows(view, tmp_path):
 
 @pytest.mark.browser
 def test_its_pictures_keep_their_proportions(view, tmp_path):
-    written = write_global_report(tmp_path, "red", view, "toy")
+    written = GlobalResult("red", view, "toy").save(tmp_path) / "report.html"
     with chromium() as browser:
         for width in (1280, 390):
             page = browser.new_page(viewport={"width": width, "height": 900})
@@ -62,12 +62,10 @@ def test_its_pictures_keep_their_proportions(view, tmp_path):
             assert not misshapen(page)
 
 
-def test_what_tcav_found_is_told_with_its_chance(view, tmp_path):
+def test_what_tcav_found_is_told_with_its_chance(view):
     used = ConceptTest("second", 1.0, 0.6, (-0.1, 0.1, 0.05), 0.005, 0.9, 6)
     idle = ConceptTest("first", 0.5, -0.02, (-0.1, 0.1, 0.05), 0.6, 0.5, 6)
-    page = write_global_report(tmp_path, "red", view, "toy", tests=[("wheels", used), ("noise", idle)]).read_text(
-        "utf-8"
-    )
+    page = GlobalResult("red", view, "toy", tests=[("wheels", used), ("noise", idle)]).page()
     rows = [row.partition("</tr>")[0] for row in page.partition("Does the network use it?")[2].split("<tr")[2:]]
     assert "raises the class" in rows[0]
     assert "0.005" in rows[0]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from html import unescape
+from weakref import ref
 
 import pytest
 
@@ -14,6 +16,7 @@ from seewhy.core.progress import Outcome
 from seewhy.errors import BadImage
 from seewhy.network import NetworkPicture
 from seewhy.report import write_network_report
+from seewhy.report.network import NetworkReport
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +90,15 @@ def test_how_stable_groups_are_is_said_where_it_is_known(tmp_path):
 def test_nothing_but_failures_is_a_report_too(tmp_path):
     page = write_network_report(tmp_path, [], [Outcome("bad.png", error=BadImage("empty", "empty"))]).read_text("utf-8")
     assert "Nothing could be explained" in page
+
+
+def test_a_picture_is_let_go_once_it_is_in_the_report(tmp_path):
+    report, alive = NetworkReport(tmp_path), []
+    for number in range(3):
+        picture = NetworkPicture(pictures.view())
+        report.add(Outcome(f"{number}.png", picture))
+        alive.append(ref(picture))
+        del picture
+        gc.collect()
+        assert alive[-1]() is None
+    assert report.close().read_text("utf-8").count("<section") == 3

@@ -14,8 +14,7 @@ from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import open_store
-from seewhy.report.global_view import write_global_report
-from seewhy.verbs.network import concept_tests, global_view
+from seewhy.verbs.network import GlobalResult, concept_tests, global_view
 from seewhy.verbs.people import make_rounds
 
 HOSTILE_TEXT = "<script>alert(1)</script> wheel"
@@ -110,7 +109,8 @@ def test_a_class_in_words(home, classifier, photos, tmp_path):
     assert len(failures) == 1
     assert {each.name for layer in found.layers for each in layer.concepts} <= {"wheel", "script", "alert"}
     assert any(layer.concepts for layer in found.layers)
-    page = write_global_report(tmp_path / "out", "red <b>", found, classifier.name, failures).read_text("utf-8")
+    folder = GlobalResult("red <b>", found, classifier.name, failures).save(tmp_path / "out")
+    page = (folder / "report.html").read_text("utf-8")
     assert "<script" not in page
     assert "red &lt;b&gt;" in page
     assert (tmp_path / "out" / "global.json").exists()

@@ -19,11 +19,24 @@ from seewhy.draw.charts import (
     weight_bars,
     weight_bars_svg,
 )
-from seewhy.draw.colors import OURS, Colors, colorize, peak, scale
-from seewhy.draw.display import display
-from seewhy.draw.overlay import NOTHING, View, blank, boxed, crop, cut, fit, overlay, photo, spotlight
-from seewhy.draw.panel import GridRow, Legend, Tile, grid_html, grid_picture, panel, tile
-from seewhy.draw.regions import kept_overlay, region_overlay
+from seewhy.draw.overlay import (
+    NOTHING,
+    OURS,
+    Colors,
+    View,
+    blank,
+    boxed,
+    crop,
+    cut,
+    fit,
+    kept_overlay,
+    overlay,
+    peak,
+    photo,
+    region_overlay,
+    spotlight,
+)
+from seewhy.draw.panel import GridRow, Legend, Tile, display, grid_html, grid_picture, panel, tile
 
 __all__ = [
     "NOTHING",
@@ -40,7 +53,6 @@ __all__ = [
     "bars_svg",
     "blank",
     "boxed",
-    "colorize",
     "confusion_svg",
     "crop",
     "curves_svg",
@@ -62,7 +74,6 @@ __all__ = [
     "png_bytes",
     "region_overlay",
     "reliability_svg",
-    "scale",
     "spark_svg",
     "spotlight",
     "tile",

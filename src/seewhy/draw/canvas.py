@@ -1,23 +1,26 @@
-"""Drawings made of shapes, with two back-ends: SVG for pages, Pillow for files. And pictures to bytes.
-
-A drawing is laid out once. Its ink is the text colour of the page in an SVG, and dark grey on white paper in pixels.
-"""
+"""Drawings of shapes and blocks of text, with two back-ends: SVG for pages, Pillow for files. And pictures to bytes."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from seewhy.draw.text import INK, PAPER, font
 from seewhy.images.image import Pixels
 
+PAPER = "#ffffff"
+INK = "#1b1f24"
+FAINT = "#5b6470"
+LEAN = 1  # Letters such as j reach a little beyond the width that their font states.
 FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 CORNER = 0.06  # radius of a picture's corners, as a share of its sides
 CORNERS = '<clipPath id="{}" clipPathUnits="objectBoundingBox"><rect width="1" height="1" rx="{}"/></clipPath>'
@@ -25,6 +28,90 @@ FINE = 3  # shapes are drawn so much finer than pixels, and averaged
 STEPS = 40  # of a curve
 ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 QUALITY = 85
+
+
+@cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans from Matplotlib's own files, so that every machine draws the same letters."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    path = Path(mpl.get_data_path(), "fonts", "ttf", name)
+    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: float, most: int | None = None) -> list[str]:
+    """Lines of at most `width` pixels, at most `most` of them; a word too long for a line is broken."""
+    lines = [""]
+    for piece in (piece for word in text.split() for piece in _pieces(word, face, width)):
+        longer = f"{lines[-1]} {piece}".strip()
+        if face.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(piece)
+    if most is None or len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], ellipsize(" ".join(lines[most - 1 :]), face, width)]
+
+
+def ellipsize(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
+    """The text, or as much of its beginning as leaves room for an ellipsis."""
+    if face.getlength(text) <= width:
+        return text
+    kept = next((n for n in range(len(text) - 1, 0, -1) if face.getlength(text[:n] + "…") <= width), 0)
+    return text[:kept].rstrip() + "…"
+
+
+def text_block(text: str, width: int, size: int, *, bold: bool = False, color: str = INK) -> Image.Image:
+    """Wrapped text on paper, `width` pixels wide and as high as it needs."""
+    face = font(size, bold=bold)
+    lines = wrap(text, face, width - 2 * LEAN)
+    pitch = round(size * 1.4)
+    block = Image.new("RGB", (width, pitch * len(lines)), PAPER)
+    pen = ImageDraw.Draw(block)
+    for row, line in enumerate(lines):
+        pen.text((LEAN, row * pitch), line, fill=color, font=face)
+    return block
+
+
+def label(pixels: Pixels, words: str) -> Pixels:
+    """Words on a dark plate in the middle of a picture, as large as fits."""
+    height, width = pixels.shape[:2]
+    size = max(8, min(22, width // 16, height // 2))
+    face = font(size)
+    text = "\n".join(wrap(words, face, width * 0.9))
+    canvas = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(canvas)
+    left, top, right, bottom = pen.textbbox((width / 2, height / 2), text, face, anchor="mm", align="center")
+    plate = (left - size, top - size * 0.6, right + size, bottom + size * 0.6)
+    pen.rounded_rectangle(plate, radius=size // 2, fill="#30353c")
+    pen.text((width / 2, height / 2), text, fill="white", font=face, anchor="mm", align="center")
+    return np.asarray(canvas)
+
+
+def stack(blocks: Sequence[Image.Image], gap: int) -> Image.Image:
+    """Blocks one below the other, on paper as wide as the widest."""
+    size = max(block.width for block in blocks), sum(block.height + gap for block in blocks) - gap
+    whole, top = Image.new("RGB", size, PAPER), 0
+    for block in blocks:
+        whole.paste(block, (0, top))
+        top += block.height + gap
+    return whole
+
+
+def beside(blocks: Sequence[Image.Image], gap: int, *, bottom: bool = False) -> Image.Image:
+    """Blocks side by side, their tops or bottoms in line, on paper as high as the highest."""
+    size = sum(block.width + gap for block in blocks) - gap, max(block.height for block in blocks)
+    whole, left = Image.new("RGB", size, PAPER), 0
+    for block in blocks:
+        whole.paste(block, (left, whole.height - block.height if bottom else 0))
+        left += block.width + gap
+    return whole
+
+
+def _pieces(word: str, face: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
+    while word:
+        count = next((n for n in range(len(word), 1, -1) if face.getlength(word[:n]) <= width), 1)
+        yield word[:count]
+        word = word[count:]
 
 
 class Shape(Protocol):
@@ -262,11 +349,6 @@ class Drawing:
     spoken: str
     shapes: Sequence[Shape]
 
-    @property
-    def flat(self) -> Iterator[Shape]:
-        """The shapes without their groups."""
-        return _flat(self.shapes)
-
 
 def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
     """The drawing as one `<svg>` element, which takes its text colour from the page around it, light or dark.
@@ -278,7 +360,7 @@ def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
         alone: for a file of its own, with its own ink and paper.
     """
     width, height = f"{drawing.width:g}", f"{drawing.height:g}"
-    pictures = not page and any(isinstance(each, Picture) for each in drawing.flat)
+    pictures = not page and any(isinstance(each, Picture) for each in flat(drawing.shapes))
     parts = [CORNERS.format("round", CORNER)] if pictures else []
     parts += [element("rect", width=width, height=height, fill=PAPER)] if alone else []
     return element(
@@ -299,7 +381,7 @@ def svg(drawing: Drawing, *, page: str = "", alone: bool = False) -> str:
 
 def definitions(drawing: Drawing, page: str) -> str:
     """An `<svg>` of no size with every picture of a drawing once, for its SVGs of this `page`."""
-    pictures = [each for each in drawing.flat if isinstance(each, Picture)]
+    pictures = [each for each in flat(drawing.shapes) if isinstance(each, Picture)]
     images = [each.whole(id=f"face-{page}-{each.key}", width="1", height="1") for each in pictures]
     defs = element("defs", "\n".join([CORNERS.format(f"round-{page}", CORNER), *images]))
     hidden = {"width": "0", "height": "0", "style": "position:absolute", "aria_hidden": "true"}
@@ -311,7 +393,7 @@ def raster(drawing: Drawing, scale: float = 1.0) -> Image.Image:
     size = round(drawing.width * scale), round(drawing.height * scale)
     fine = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
     texts: list[Text] = []  # they are drawn last, at the size that they are shown in, which is sharper
-    for shape in drawing.flat:
+    for shape in flat(drawing.shapes):
         if isinstance(shape, Text):
             texts.append(shape)
         else:
@@ -351,10 +433,11 @@ def photo_uri(pixels: Pixels) -> str:
     return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _flat(shapes: Iterable[Shape]) -> Iterator[Shape]:
+def flat(shapes: Iterable[Shape]) -> Iterator[Shape]:
+    """The shapes without their groups."""
     for shape in shapes:
         if isinstance(shape, Group):
-            yield from _flat(shape.shapes)
+            yield from flat(shape.shapes)
         else:
             yield shape
 

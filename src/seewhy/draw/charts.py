@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -11,9 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from seewhy.draw.canvas import Circle, Drawing, Group, Line, Paint, Rect, Shape, Stroke, Text, raster, svg
-from seewhy.draw.colors import AGAINST_FOR
-from seewhy.draw.text import LEAN, ellipsize, font, wrap
+from seewhy.draw.canvas import (
+    LEAN,
+    Circle,
+    Drawing,
+    Group,
+    Line,
+    Paint,
+    Rect,
+    Shape,
+    Stroke,
+    Text,
+    ellipsize,
+    font,
+    raster,
+    svg,
+    wrap,
+)
+from seewhy.draw.overlay import AGAINST_FOR
 from seewhy.errors import UsageError
 
 # Okabe & Ito's colours, which most kinds of colour blindness leave apart; dashes double them.
@@ -31,7 +46,6 @@ ROW, KEY = 20, 26  # of the key below a chart
 CELL_NAMES, CELL_HEAD, CELL, SMALL_CELL, MANY = 150, 90, 64, 34, 8  # cells of more classes than MANY are small
 CURVE_ENDS, EPOCH_ENDS = (1, 2, 4, 6, 8, 10), (1, 1.2, 1.6, 2, 3, 4, 6, 8, 10)  # of scales; quarters of them are round
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-
 
 # Room round the fields of charts with two axes: left, right, top, bottom.
 CURVES, EPOCHS, RELIABILITY, SPARK = (52, 20, 10, 40), (44, 12, 22, 40), (48, 24, 10, 42), (4, 4, 4, 4)
@@ -127,16 +141,10 @@ def curves_svg(
     top = _round_up(max(0.01, *(float(values.max()) for values in lines.values())), CURVE_ENDS)
     field = _Field.of(CURVES, width, height)
     labels = [(share, f"{share:.0%}") for share in QUARTERS]
-    shapes = [
-        *field.axes([percent(share * top) if share else "0" for share in QUARTERS], labels, across),
-        *(
-            field.curve(name, [*zip(np.linspace(0, 1, len(values)), values / top, strict=True)], number)
-            for number, (name, values) in enumerate(lines.items())
-        ),
-        *_key(list(lines), CURVES[0], height),
-    ]
+    axes = field.axes([percent(share * top) if share else "0" for share in QUARTERS], labels, across)
+    points = {name: [*zip(np.linspace(0, 1, len(values)), values / top, strict=True)] for name, values in lines.items()}
     spoken = f"{up} by {across}: " + "; ".join(f"{name} averages {percent(v.mean())}" for name, v in lines.items())
-    return svg(Drawing(width, height + KEY + len(lines) * ROW, spoken, shapes))
+    return _with_key(field, axes, points, width, height, spoken)
 
 
 def epochs_svg(
@@ -163,17 +171,13 @@ def epochs_svg(
     end = top or _round_up(max(values), EPOCH_ENDS)
     field = _Field.of(EPOCHS, width, height)
     labels = [((epoch - 0.5) / count, str(epoch)) for epoch in _labels(count)]
-    shapes = [
-        *field.axes([f"{end * share:.3g}" for share in QUARTERS], labels, across),
-        *_stages(stages, field, width),
-        *(
-            field.curve(name, [((epoch + 0.5) / count, value / end) for epoch, value in enumerate(curve)], number)
-            for number, (name, curve) in enumerate(curves.items())
-        ),
-        *_key(list(curves), EPOCHS[0], height),
-    ]
+    axes = field.axes([f"{end * share:.3g}" for share in QUARTERS], labels, across)
+    points = {
+        name: [((epoch + 0.5) / count, value / end) for epoch, value in enumerate(curve)]
+        for name, curve in curves.items()
+    }
     spoken = f"By {across}: " + "; ".join(f"{name} ends at {curve[-1]:.3g}" for name, curve in curves.items())
-    return svg(Drawing(width, height + KEY + len(curves) * ROW, spoken, shapes))
+    return _with_key(field, chain(axes, _stages(stages, field, width)), points, width, height, spoken)
 
 
 def spark_svg(values: Sequence[float], spoken: str, *, width: int = 180, height: int = 40) -> str:
@@ -320,10 +324,7 @@ class _Field(NamedTuple):
 
     def at(self, across: float, up: float) -> tuple[float, float]:
         """A point in the drawing; below 0 nothing is shown."""
-        return (
-            self.left + across * (self.right - self.left),
-            self.bottom - max(up, 0) * (self.bottom - self.top),
-        )
+        return self.left + across * (self.right - self.left), self.bottom - max(up, 0) * (self.bottom - self.top)
 
     def axes(self, up: Sequence[str], across: Sequence[tuple[float, str]], name: str) -> Iterator[Shape]:
         """Words at even steps up, each with a line; words at places across; and what runs there."""
@@ -335,23 +336,24 @@ class _Field(NamedTuple):
             yield Text(self.at(share, 0)[0], self.bottom + 16, words, anchor="middle")
         yield Text((self.left + self.right) / 2, self.bottom + 34, name, anchor="middle")
 
-    def curve(self, name: str, points: Sequence[tuple[float, float]], number: int) -> Shape:
-        """The line that the key shows by this number; a dot where there is one point alone."""
-        placed = [self.at(*point) for point in points]
-        if len(placed) > 1:
-            return Line(placed, _stroke(number), name)
-        return Group([Circle(*placed[0], 4, Paint(_stroke(number).color))], name)
 
-
-def _key(names: Sequence[str], left: float, top: float) -> Iterator[Shape]:
-    for number, name in enumerate(names):
-        y = top + KEY / 2 + number * ROW
-        yield Line([(left, y), (left + 28, y)], _stroke(number))
-        yield Text(left + 36, y + 4, name)
-
-
-def _stroke(number: int) -> Stroke:
-    return Stroke(PALETTE[number % len(PALETTE)], width=2, dash=DASHES[number // len(PALETTE) % len(DASHES)])
+def _with_key(
+    field: _Field,
+    axes: Iterable[Shape],
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    width: int,
+    height: int,
+    spoken: str,
+) -> str:
+    """Axes, named curves between them, and a key below; a curve of one point is a dot."""
+    lines, keys = list[Shape](), list[Shape]()
+    for number, (name, points) in enumerate(curves.items()):
+        stroke = Stroke(PALETTE[number % len(PALETTE)], width=2, dash=DASHES[number // len(PALETTE) % len(DASHES)])
+        placed, y = [field.at(*point) for point in points], height + KEY / 2 + number * ROW
+        dot = Group([Circle(*placed[0], 4, Paint(stroke.color))], name)
+        lines.append(Line(placed, stroke, name) if len(placed) > 1 else dot)
+        keys += [Line([(field.left, y), (field.left + 28, y)], stroke), Text(field.left + 36, y + 4, name)]
+    return svg(Drawing(width, height + KEY + len(curves) * ROW, spoken, [*axes, *lines, *keys]))
 
 
 def _round_up(value: float, ends: Sequence[float]) -> float:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from math import ceil
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps, ImageShow
 
-from seewhy.draw.canvas import data_uri, photo_uri
+from seewhy.core.progress import in_notebook
+from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
-from seewhy.draw.colors import OURS, Colors, Map, blend, peak, scale
-from seewhy.draw.overlay import NOTHING, View, blank, fit, overlay, photo
-from seewhy.draw.text import FAINT, INK, PAPER, beside, font, stack, text_block
+from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
 from seewhy.errors import UsageError
 from seewhy.images.image import Pixels
 
@@ -26,6 +28,7 @@ GAP, MARGIN = 28, 32
 BAR = 12
 MIDDLE_GREY = 128
 CELL = 280  # pixels of a cell of a grid
+CURE = ".save(folder) writes it, and .picture() gives it as a Pillow picture"
 TABLE_STYLE = "border-collapse:collapse;background:#fff;color:#1b1f24"
 CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;overflow-wrap:anywhere"
 
@@ -58,12 +61,6 @@ class Legend:
         """What the ends and the middle mean."""
         return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
 
-    def _bar(self, width: int) -> Image.Image:
-        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
-        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
-        bar = blend(under, ramp, signed=self.signed, colors=self.colors)
-        return Image.fromarray(bar)
-
     @property
     def numbers(self) -> tuple[str, str, str]:
         """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
@@ -71,6 +68,11 @@ class Legend:
         middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
         low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"
         return low, middle, f"{'≥ ' if cut else ''}{self.limit:{'+' if self.signed else ''}.3g}"
+
+    def _bar(self, width: int) -> Image.Image:
+        ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)
+        under = np.full((BAR, width, 3), MIDDLE_GREY, np.uint8)
+        return Image.fromarray(blend(under, ramp, signed=self.signed, colors=self.colors))
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def grid_picture(columns: Sequence[str], rows: Sequence[GridRow]) -> Image.Image
 def grid_html(columns: Sequence[str], rows: Sequence[GridRow], note: str = "") -> str:
     """The same as an HTML table that stands alone: pictures inside, nothing fetched, every name escaped."""
     heads = "".join(f'<th style="{CELL_STYLE}">{escape(each)}</th>' for each in ("Photo", *columns))
-    lines = "".join(f"<tr>{_html_line(row)}</tr>" for row in rows)
+    lines = "".join(f"<tr>{_html_cells(row)}</tr>" for row in rows)
     below = f"<p>{escape(note)}</p>" if note else ""
     return f'<table style="{TABLE_STYLE}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{below}'
 
@@ -178,12 +180,10 @@ def _line(pen: ImageDraw.ImageDraw, words: tuple[str, str, str], top: int, width
         pen.text((at, top), word, fill=ink, font=font(size), anchor=anchor)
 
 
-def _html_line(row: GridRow) -> str:
-    told = f"<br><b>{escape(row.name)}</b><br>{escape(row.about)}"
-    cells = [_html_picture(row.photo, row.name) + told]
-    for cell in row.cells:
-        alt = f"{row.name}: {row.about}"
-        cells.append(f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "")
+def _html_cells(row: GridRow) -> str:
+    alt = f"{row.name}: {row.about}"
+    cells = [f"{_html_picture(row.photo, row.name)}<br><b>{escape(row.name)}</b><br>{escape(row.about)}"]
+    cells += [f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "" for cell in row.cells]
     return "".join(f'<td style="{CELL_STYLE}">{inside}</td>' for inside in cells)
 
 
@@ -191,3 +191,26 @@ def _html_picture(pixels: Pixels, alt: str) -> str:
     shown = fit(pixels, CELL)
     size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
     return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'
+
+
+def display(picture: Image.Image, title: str, notebook: Any = None) -> None:
+    """Show a picture in the notebook that runs us, else in a window.
+
+    Args:
+        picture: What the window shows.
+        title: The window's.
+        notebook: What a notebook shows instead, anything with `_repr_html_`.
+
+    Raises:
+        UsageError: There is neither a notebook nor a display, as over SSH and in containers.
+    """
+    if in_notebook():
+        from IPython.display import display as show
+
+        show(picture if notebook is None else notebook)
+        return
+    windows = sys.platform in {"win32", "darwin"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not windows:
+        raise UsageError(f"there is no display to show {title} on; {CURE}")
+    if not ImageShow.show(picture, title=title):
+        raise UsageError(f"no program that shows pictures was found for {title}; {CURE}")

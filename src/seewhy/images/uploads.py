@@ -32,8 +32,7 @@ class Unpacked:
 def members(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
     """The files of a zip by their paths, each cut off one byte past `most`.
 
-    Raises:
-        UsageError: it is no zip, or holds too much; sizes are counted while unpacking, whatever the zip says.
+    What unpacks to too much is refused: sizes are counted while unpacking, whatever the zip says.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -56,9 +55,6 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
 
     Classes and pictures are named as people named them, without what no name holds; the hash is of the pixels, cut
     short, and the same picture counts once in a class. What is no picture is listed.
-
-    Raises:
-        UsageError: there are too many files, or pictures of fewer than two classes.
     """
     kept: set[tuple[str, str]] = set()
     failures: list[tuple[str, SeewhyError]] = []

@@ -85,7 +85,8 @@ class ClassicClustering(Clustering):
         from sklearn.manifold import TSNE
         from sklearn.metrics import silhouette_score
 
-        scaled = _min_max_rows(rows)
+        low, high = rows.min(1, keepdims=True), rows.max(1, keepdims=True)
+        scaled = np.divide(rows - low, high - low, out=rows.copy(), where=high > low)
         if not np.ptp(scaled, axis=0).any():  # all the same: t-SNE would divide by their spread
             return np.zeros(len(rows), np.int64)
         reduced = PCA(min(COMPONENTS, *scaled.shape), random_state=seed).fit_transform(scaled)
@@ -180,11 +181,6 @@ def _distances(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     distances = np.sqrt(np.clip(squares[:, None] + squares - 2 * rows @ rows.T, 0, None))
     np.fill_diagonal(distances, 0)
     return (distances + distances.T) / 2
-
-
-def _min_max_rows(rows: Rows) -> Rows:
-    low, high = rows.min(1, keepdims=True), rows.max(1, keepdims=True)
-    return np.divide(rows - low, high - low, out=rows.copy(), where=high > low)
 
 
 def _percent(weights: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,8 +164,9 @@ def _layer(name: str, seen: Iterable[Seen]) -> LayerConcepts:
             scores = {label.name: label.score for label in group.words.labels}
             for label in group.words.best:
                 found[label].append(Example(each.view, name, group, scores[label]))
-    concepts = sorted((_concept(label, examples) for label, examples in found.items()), key=_rank)
-    return LayerConcepts(name, tuple(concepts[:TOP]), pictures)
+    concepts = [_concept(label, examples) for label, examples in found.items()]
+    best = sorted(concepts, key=lambda concept: (-concept.score, concept.name))[:TOP]
+    return LayerConcepts(name, tuple(best), pictures)
 
 
 def _concept(name: str, examples: Sequence[Example]) -> Concept:
@@ -178,10 +180,6 @@ def _concept(name: str, examples: Sequence[Example]) -> Concept:
         len(by_picture),
         tuple(by_picture.values())[:EXAMPLES],
     )
-
-
-def _rank(concept: Concept) -> tuple[float, str]:
-    return -concept.score, concept.name
 
 
 def _trends(layers: Sequence[str], words: Iterable[Said]) -> tuple[Trend, ...]:
@@ -210,17 +208,13 @@ def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:
         if members is None:
             near = nearest(name, groups, cutoff=0.6)
             raise UnknownName(f"{error}; groups: {', '.join(near)}" if near else str(error)) from None
-    known = [index for member in members for index in _known(member, categories)]
+    known: list[int] = []
+    for member in members:
+        with suppress(UnknownName):
+            known.append(categories.find(member))
     if not known:
         raise UnknownName(f"no class of the classifier is in the group '{name}'")
     return known
-
-
-def _known(member: str, categories: Categories) -> list[int]:
-    try:
-        return [categories.find(member)]
-    except UnknownName:
-        return []
 
 
 def _tree(synsets: Mapping[str, Mapping[str, Any]]) -> Groups:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from seewhy.models import Categories, Classifier
+from seewhy.models import Classifier
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
@@ -89,9 +89,7 @@ class Lexicon:
         """
         now = {(layer.name, each.index): each.weight for layer in view.layers for each in layer.clusters}
         about = self._about.get((view.image.sha256, view.target_label), ())
-        same = [
-            answer for answer in about if abs(now.get((answer.layer, answer.cluster), np.inf) - answer.weight) < SAME
-        ]
+        same = (each for each in about if abs(now.get((each.layer, each.cluster), np.inf) - each.weight) < SAME)
         return words_of(same, self.vocabulary, self.trust)
 
     @cached_property
@@ -126,7 +124,11 @@ def lexicon(
     """
     given = answers(store, simulated=simulated, model=classifier.fingerprint if classifier else None)
     phrases = phrases_of(given)
-    names = _other_names(classifier.categories, {phrase.about for phrase in phrases}) if classifier else {}
+    names: dict[str, tuple[str, ...]] = {}
+    if classifier and classifier.categories.synonyms:
+        classes = {phrase.about for phrase in phrases}
+        known = zip(classifier.categories.names, classifier.categories.synonyms, strict=True)
+        names = {name: others for name, others in known if name in classes}
     encode = sentence_encoder(encoder) if phrases else None
     trust = {each.player: each.ability for each in reliability(given)}
     vocabulary = find_labels(phrases, names, encode=encode, group=group)
@@ -171,12 +173,8 @@ def label_score(count: float, mean_stage: float, *, right: bool) -> float:
 
 def phrases_of(answers: Iterable[Answer]) -> list[Phrase]:
     """What was typed, each with the class that its player had guessed."""
-    return [
-        Phrase(text, answer.guess, answer.language)
-        for answer in answers
-        if answer.guess is not None
-        for text in answer.labels
-    ]
+    guessed = [(answer, answer.guess) for answer in answers if answer.guess is not None]
+    return [Phrase(text, guess, answer.language) for answer, guess in guessed for text in answer.labels]
 
 
 def words_of(
@@ -235,7 +233,11 @@ def _words(answers: Sequence[Answer], vocabulary: Vocabulary, trust: Mapping[str
         for name in {vocabulary.name_of(phrase) for phrase in phrases_of([answer])}:
             if name is not None:
                 behind[name].append(answer)
-    scored = (_scored(name, given, trust) for name, given in behind.items())
+    scored: list[ScoredLabel] = []
+    for name, given in behind.items():
+        stage, right = float(np.mean([answer.stage for answer in given])), any(answer.won for answer in given)
+        weight = sum(trust.get(answer.player, 1.0) for answer in given)
+        scored.append(ScoredLabel(name, label_score(weight, stage, right=right), len(given), stage, right))
     said = vocabulary.said
     resigned = sum(answer.guess is None for answer in answers)
     won = sum(answer.won for answer in answers)
@@ -247,12 +249,6 @@ def _words(answers: Sequence[Answer], vocabulary: Vocabulary, trust: Mapping[str
         float(np.mean([LAST_STAGE if answer.guess is None else answer.stage for answer in answers])),
         any(answer.simulated for answer in answers),
     )
-
-
-def _scored(name: str, behind: Sequence[Answer], trust: Mapping[str, float]) -> ScoredLabel:
-    stage, right = float(np.mean([answer.stage for answer in behind])), any(answer.won for answer in behind)
-    weight = sum(trust.get(answer.player, 1.0) for answer in behind)
-    return ScoredLabel(name, label_score(weight, stage, right=right), len(behind), stage, right)
 
 
 def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
@@ -293,11 +289,3 @@ def _together(said: Sequence[ClusterWords], shares: np.ndarray) -> tuple[ScoredL
         for name, labels in found.items()
     )
     return tuple(sorted(together, key=lambda label: (-label.score, label.name)))
-
-
-def _other_names(categories: Categories, classes: set[str]) -> dict[str, tuple[str, ...]]:
-    return {
-        name: categories.synonyms[index]
-        for index, name in enumerate(categories.names)
-        if name in classes and categories.synonyms
-    }

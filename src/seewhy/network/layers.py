@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError
-from seewhy.models import Classifier, Grid, capture
+from seewhy.models import Classifier, capture
 from seewhy.models.layers import Visit, find_grid, watch
 
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
@@ -30,8 +30,7 @@ def default_layers(classifier: Classifier) -> tuple[str, ...]:
         ExplainError: no layer covers the picture, or nothing can be differentiated.
     """
     if classifier not in _FOUND:
-        names = stages(classifier)
-        _FOUND[classifier] = tuple(_read(classifier, names)[-MOST:])
+        _FOUND[classifier] = tuple(_read(classifier, stages(classifier))[-MOST:])
     return _FOUND[classifier]
 
 
@@ -45,7 +44,15 @@ def stages(classifier: Classifier) -> list[str]:
     """
     visits, passed = _flow(classifier)
     passive = {layer.name for layer in classifier.layers if layer.passive}
-    found = [visit for visit in _visited(visits, classifier.preprocessing.size) if visit.name not in passive]
+    found = [
+        visit
+        for visit in visits
+        # Containers only pass on what their parts compute.
+        if visit.node is not None
+        and not isinstance(visit.part, nn.Sequential | nn.ModuleList)
+        and find_grid(tuple(visit.output.shape), classifier.preprocessing.size)
+        and visit.name not in passive
+    ]
     if not found:
         raise ExplainError("no layer of this network keeps a grid over the picture, so there is nothing to show")
     kinds: dict[type, list[bool]] = defaultdict(list)
@@ -81,55 +88,35 @@ def _flow(classifier: Classifier) -> tuple[list[Visit], set[Any]]:
     return visits, bottlenecks(logits.grad_fn)
 
 
-def _visited(visits: Sequence[Visit], size: tuple[int, int]) -> list[Visit]:
-    """Those that compute something and cover the picture; containers, which only pass on, left out."""
-    return [
-        visit
-        for visit in visits
-        if visit.node is not None
-        and not isinstance(visit.part, nn.Sequential | nn.ModuleList)
-        and find_grid(tuple(visit.output.shape), size)
-    ]
-
-
 def _ends(visits: Sequence[Visit]) -> list[str]:
     """One name for each stage among these, in the order they run."""
     groups: list[list[Visit]] = []
     for visit in visits:
-        computes = any(isinstance(part, COMPUTING) for part in visit.part.modules())
-        if computes:
-            inner = [group for group in groups if _within(group[0].name, visit.name)]
+        before = groups[-1][0] if groups else None
+        if any(isinstance(part, COMPUTING) for part in visit.part.modules()):
+            inner = [group for group in groups if group[0].name.startswith(f"{visit.name}.")]
             if len(inner) > 1:  # a container of stages
                 continue
-            groups = [group for group in groups if group not in inner]
-            groups.append([visit])
-        elif groups and _continues(visit, groups[-1]):
-            groups[-1].append(visit)
+            groups = [*(group for group in groups if group not in inner), [visit]]
+        elif before and isinstance(before.part, COMPUTING) and visit.output.shape == before.output.shape:
+            groups[-1].append(visit)  # the norm or activation of the bare convolution before
     return list(dict.fromkeys(group[-1].name for group in groups))
-
-
-def _continues(visit: Visit, group: Sequence[Visit]) -> bool:
-    """Whether it is the norm or activation of the bare convolution before."""
-    return isinstance(group[0].part, COMPUTING) and visit.output.shape == group[0].output.shape
-
-
-def _within(inner: str, outer: str) -> bool:
-    return inner.startswith(f"{outer}.")
 
 
 def _read(classifier: Classifier, names: Sequence[str]) -> list[str]:
     """Those on whose grid the answer depends; all of them where it depends on none, as before training."""
     last = list(names[-MOST - 3 :])
-    grids: dict[str, Grid | None] = {name: classifier.grid(name) for name in last}
+    grids = [classifier.grid(name) for name in last]
     with capture(classifier.module, last) as seen:
         logits = classifier.logits(classifier.probe())
         found = torch.autograd.grad(logits.square().sum(), [seen[name] for name in last], allow_unused=True)
-    read = [name for name, slope in zip(last, found, strict=True) if _depends(grids[name], slope)]
+    slopes: list[Tensor | None] = list(found)  # None where a layer is unused
+    read = [
+        name
+        for name, grid, slope in zip(last, grids, slopes, strict=True)
+        if grid is not None and slope is not None and bool(grid.fold(slope).any())
+    ]
     return read or last
-
-
-def _depends(grid: Grid | None, slope: Tensor | None) -> bool:
-    return grid is not None and slope is not None and bool(grid.fold(slope).any())
 
 
 def _topological(end: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import sqrt
@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from seewhy.draw import percent
-from seewhy.draw.text import ellipsize, font, wrap
+from seewhy.draw.canvas import ellipsize, font, wrap
 from seewhy.images import Box
 from seewhy.images.masks import Mask, iou, top_area
 from seewhy.models import Prediction
@@ -127,8 +127,7 @@ def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None 
     right = (columns[-1].x + PITCH / 2) if columns else MARGIN + END
     classes = placing.classes(right, tops[-1] + HEADER, heights[-1] - HEADER)
     width = max([column.x + PITCH / 2 for column in columns] + [right + END]) + MARGIN
-    every = tuple(chain.from_iterable(cards))
-    ribbons = (*_from_photo(photo, cards), *_between(joined, cards), *_to_class(cards, classes))
+    every, ribbons = tuple(chain.from_iterable(cards)), tuple(_ribbons(photo, joined, cards, classes))
     return Layout(width, tops[-1] + heights[-1] + MARGIN, tuple(columns), every, ribbons, photo, classes)
 
 
@@ -150,60 +149,53 @@ def area_of(values: np.ndarray) -> Mask:
     return top_area(spread[0, 0].numpy(), AREA)
 
 
-@dataclass(frozen=True)
 class _Placing:
-    """Sizes and words of one view."""
+    """Sizes and words of one view; `order` is that of each layer's clusters, from top to bottom."""
 
-    view: NetworkView
-    words: Words
-    order: Sequence[Sequence[int]]  # of each layer's clusters, from top to bottom
-
-    @property
-    def _scale(self) -> float:
-        """Side of a card of weight 1: areas are as weights, and the heaviest is as large as there is room for."""
-        weights = [abs(cluster.weight) for layer in self.view.layers for cluster in layer.clusters]
-        return LARGEST / sqrt(max(weights, default=1.0))
-
-    @property
-    def _proportions(self) -> tuple[float, float]:
-        """Width and height of what the network saw, the longer one 1."""
-        seen = self.view.view
-        longest = max(seen.width, seen.height)
-        return seen.width / longest, seen.height / longest
+    def __init__(self, view: NetworkView, words: Words, order: Sequence[Sequence[int]]) -> None:
+        self._view, self._words, self._order = view, words, order
+        weights = [abs(cluster.weight) for layer in view.layers for cluster in layer.clusters]
+        # Areas are as weights, and the heaviest is as large as there is room for.
+        self._scale = LARGEST / sqrt(max(weights, default=1.0))
+        longest = max(view.view.width, view.view.height)
+        self._across, self._down = view.view.width / longest, view.view.height / longest
 
     def height(self, numbers: Sequence[int]) -> float:
         """Of a band of layers, with its heading."""
-        columns = [self._column_height(self.view.layers[number]) for number in numbers]
-        return HEADER + max([*columns, PHOTO + 2 * LINE, ROW * len(self.view.predictions)]) + GAP
+        columns = [self._column_height(self._view.layers[number]) for number in numbers]
+        return HEADER + max([*columns, PHOTO + 2 * LINE, ROW * len(self._view.predictions)]) + GAP
 
     def column(self, number: int, x: float, top: float, height: float) -> tuple[Column, list[Card]]:
         """A layer about `x`, its cards about the middle of the band."""
-        layer = self.view.layers[number]
+        layer = self._view.layers[number]
         y = top + HEADER + (height - HEADER - self._column_height(layer)) / 2
         cards: dict[int, Card] = {}
-        for index in self.order[number]:
-            cluster = layer.clusters[index]
-            cards[index] = self._card(number, layer, cluster, x, y)
-            y += self._card_height(layer, cluster)
+        for index in self._order[number]:
+            cards[index] = self._card(number, layer, layer.clusters[index], x, y)
+            y += self._card_height(layer, layer.clusters[index])
+        # Names are shortened at their beginning: what layers are called differs at the end.
+        title = ellipsize(layer.name[::-1], font(TITLE, bold=True), PITCH - 20)[::-1]
+        maps = f"{layer.grid.channels:,} maps" if layer.grid.channels > 1 else "1 map"
+        shown = f"{sum(abs(cluster.weight) for cluster in layer.clusters):.0f} % of weight shown"
+        lines = (f"{maps}, {layer.grid.height} × {layer.grid.width}", shown)
         remark = tuple(wrap(layer.outcome, font(SMALL), PITCH - 16)) if layer.outcome else ()
-        column = Column(x, top, _fitted(layer.name), _about(layer), remark, y)
-        return column, [cards[index] for index in sorted(cards)]
+        return Column(x, top, title, lines, remark, y), [cards[index] for index in sorted(cards)]
 
     def photo(self, top: float, height: float) -> Box:
         """At the left end."""
-        across, down = (PHOTO * side for side in self._proportions)
+        across, down = PHOTO * self._across, PHOTO * self._down
         return _box(MARGIN + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
 
     def classes(self, left: float, top: float, height: float) -> tuple[ClassRow, ...]:
         """At the right end, likeliest first."""
-        rows = self.view.predictions
+        rows = self._view.predictions
         y = top + (height - ROW * len(rows)) / 2
         return tuple(
             ClassRow(
                 _box(left + 24, y + ROW * place, END - 24, ROW),
                 ellipsize(each.name, font(TITLE, bold=True), END - 24),
                 each,
-                each.index == self.view.target.index,
+                each.index == self._view.target.index,
             )
             for place, each in enumerate(rows)
         )
@@ -213,27 +205,25 @@ class _Placing:
         return sum(self._card_height(layer, cluster) for cluster in layer.clusters) + remark
 
     def _card_height(self, layer: LayerView, cluster: Cluster) -> float:
-        return self._side(cluster) * self._proportions[1] + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP
-
-    def _side(self, cluster: Cluster) -> float:
-        return self._scale * sqrt(abs(cluster.weight))
+        side = self._scale * sqrt(abs(cluster.weight))
+        return side * self._down + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP
 
     def _lines(self, layer: LayerView, cluster: Cluster) -> tuple[str, ...]:
-        labels = [label for label, _ in self.words.get((layer.name, cluster.index), ())][:SHOWN_WORDS]
+        labels = [label for label, _ in self._words.get((layer.name, cluster.index), ())][:SHOWN_WORDS]
         return tuple(wrap(", ".join(labels), font(TITLE, bold=True), PITCH - 14, most=2)) if labels else ()
 
     def _card(self, number: int, layer: LayerView, cluster: Cluster, x: float, y: float) -> Card:
-        across, down = (self._side(cluster) * side for side in self._proportions)
+        side = self._scale * sqrt(abs(cluster.weight))
         hidden = cluster.effect.hidden if cluster.effect else None
         return Card(
             f"{number}-{cluster.index}",
             layer,
             cluster,
-            _box(x - across / 2, y, across, down),
+            _box(x - side * self._across / 2, y, side * self._across, side * self._down),
             self._lines(layer, cluster),
             f"{cluster.weight:.0f} %".replace("-", "\N{MINUS SIGN}"),
             "" if hidden is None else f"{percent(hidden)} without it",
-            None if hidden is None else 1 - hidden / max(self.view.probability, 1e-9),
+            None if hidden is None else 1 - hidden / max(self._view.probability, 1e-9),
         )
 
 
@@ -246,66 +236,39 @@ def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
     orders: list[list[int]] = []
     for number, layer in enumerate(view.layers):
         count = len(layer.clusters)
-        mine = [link for link in joined if link.layer == number - 1]
         before = {index: (place + 0.5) / len(orders[-1]) for place, index in enumerate(orders[-1])} if orders else {}
-        heights = [_height(index, count, mine, before) for index in range(count)]
+        heights: list[float] = []
+        for index in range(count):
+            mine = [link for link in joined if (link.layer, link.end) == (number - 1, index)]
+            pulled = sum(link.overlap * before[link.start] for link in mine)
+            heights.append(pulled / sum(link.overlap for link in mine) if mine else (index + 0.5) / count)
         orders.append(sorted(range(count), key=heights.__getitem__))
     return orders
 
 
-def _height(index: int, count: int, mine: Sequence[Link], before: Mapping[int, float]) -> float:
-    """Where a cluster is drawn to, in [0, 1]: to those it overlaps with, or else by its weight."""
-    pulls = [(link.overlap, before[link.start]) for link in mine if link.end == index]
-    if not pulls:
-        return (index + 0.5) / count
-    return sum(pull * place for pull, place in pulls) / sum(pull for pull, _ in pulls)
-
-
-def _fitted(name: str) -> str:
-    """Shortened at its beginning: what layers are called differs at the end."""
-    return ellipsize(name[::-1], font(TITLE, bold=True), PITCH - 20)[::-1]
-
-
-def _about(layer: LayerView) -> tuple[str, ...]:
-    maps = f"{layer.grid.channels:,} maps" if layer.grid.channels > 1 else "1 map"
-    shown = sum(abs(cluster.weight) for cluster in layer.clusters)
-    return (f"{maps}, {layer.grid.height} × {layer.grid.width}", f"{shown:.0f} % of weight shown")
-
-
-def _from_photo(photo: Box, cards: Sequence[Sequence[Card]]) -> list[Ribbon]:
-    first = cards[0] if cards else ()
-    return [
-        Ribbon((_right(photo), _left(card.box)), strength / 2, "photo", card.key)
-        for card, strength in zip(first, _strengths(first), strict=True)
-    ]
-
-
-def _between(joined: Sequence[Link], cards: Sequence[Sequence[Card]]) -> list[Ribbon]:
-    """Of a pair that a new row parts, two stubs."""
-    found: list[Ribbon] = []
+def _ribbons(
+    photo: Box, joined: Sequence[Link], cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]
+) -> Iterator[Ribbon]:
+    """From the photo to the first cards, between cards that overlap, and from the last ones to the explained class."""
+    for card, strength in _strengths(cards[0] if cards else ()):
+        yield Ribbon((_right(photo), _left(card.box)), strength / 2, "photo", card.key)
     for link in joined:
         one, other = cards[link.layer][link.start], cards[link.layer + 1][link.end]
         start, end = _right(one.box), _left(other.box)
+        # Of a pair that a new row parts, two stubs.
         stubs = [(start, (start[0] + MARGIN, start[1])), ((end[0] - MARGIN, end[1]), end)]
-        pairs = [(start, end)] if other.box.left > one.box.left else stubs
-        found += [Ribbon(pair, link.overlap, one.key, other.key) for pair in pairs]
-    return found
+        for pair in [(start, end)] if other.box.left > one.box.left else stubs:
+            yield Ribbon(pair, link.overlap, one.key, other.key)
+    for row in (row for row in classes if row.explained):
+        x, y = _left(row.box)
+        for card, strength in _strengths(cards[-1] if cards else ()):
+            yield Ribbon((_right(card.box), (x - 8, y)), strength, card.key, "class")
 
 
-def _to_class(cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]) -> list[Ribbon]:
-    last = cards[-1] if cards else ()
-    return [
-        Ribbon((_right(card.box), (_left(row.box)[0] - 8, _left(row.box)[1])), strength, card.key, "class")
-        for row in classes
-        if row.explained
-        for card, strength in zip(last, _strengths(last), strict=True)
-    ]
-
-
-def _strengths(cards: Sequence[Card]) -> list[float]:
-    """Weights beside the heaviest."""
-    sizes = [abs(card.cluster.weight) for card in cards]
-    return [size / max(sizes) for size in sizes]
+def _strengths(cards: Sequence[Card]) -> Iterator[tuple[Card, float]]:
+    """Each card with its weight beside the heaviest."""
+    for card in cards:
+        yield card, abs(card.cluster.weight) / max(abs(each.cluster.weight) for each in cards)
 
 
 def _left(box: Box) -> tuple[float, float]:

@@ -98,17 +98,27 @@ class NetworkPicture:
             },
         }
 
+    def rows(self) -> list[dict[str, str]]:
+        """A table for people: a row for each group, and one for each layer that has none."""
+        rows: list[dict[str, str]] = []
+        for layer in self.view.layers:
+            about = {"image": self.view.image.name, "why": self.view.target_label, "layer": layer.name}
+            none = dict.fromkeys(("weight", "maps", "without it", "alone"), "")
+            rows += [] if layer.clusters else [{**about, "group": layer.outcome or "", **none}]
+            for each in layer.clusters:
+                without, alone = map(percent, each.effect) if each.effect else ("", "")
+                measured = {"weight": f"{each.weight:.1f} %", "maps": str(len(each.maps))}
+                rows.append({**about, "group": str(each.index + 1), **measured, "without it": without, "alone": alone})
+        return rows
+
     def save(self, folder: str | Path) -> Path:
         """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`, all or none; returns the folder.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        maps = {
-            _map_name(number, each): each.map
-            for number, layer in enumerate(self.view.layers)
-            for each in layer.clusters
-        }
+        numbered = enumerate(self.view.layers)
+        maps = {f"{number}-{each.index}": each.map for number, layer in numbered for each in layer.clusters}
         with whole_folder(Path(folder)) as part:
             self.view.image.to_pil().save(part / "image.png")
             np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
@@ -123,7 +133,7 @@ class NetworkPicture:
                 "index": each.index,
                 "weight": each.weight,
                 "maps": list(each.maps),
-                "map": _map_name(number, each),
+                "map": f"{number}-{each.index}",
                 "effect": each.effect._asdict() if each.effect else None,
                 "words": [
                     {"label": label, "score": score} for label, score in self.words.get((layer.name, each.index), ())
@@ -177,10 +187,6 @@ def _drawing(view: NetworkView, layout: Layout, spoken: str) -> Drawing:
     return Drawing(round(layout.width), round(layout.height), spoken, shapes)
 
 
-def _map_name(number: int, cluster: Cluster) -> str:
-    return f"{number}-{cluster.index}"
-
-
 def _longest(box: Box) -> int:
     return round(SHARPNESS * max(box.width, box.height))
 
@@ -226,14 +232,11 @@ def _frame(card: Card) -> Stroke:
 
 def _class_row(row: ClassRow) -> Group:
     x, y, width, _ = _place(row.box)
-    share = row.prediction.probability
+    share, bold = row.prediction.probability, row.explained
     long = max((width - 58) * share, 1)
-    bold = row.explained
+    name = Text(x, y + 18, row.name, TITLE, bold=bold)
     bar = Rect(x, y + 26, long, 11, Paint(EXPLAINED) if bold else Paint(opacity=PALE), radius=2)
-    name, number = (
-        Text(x, y + 18, row.name, TITLE, bold=bold),
-        Text(x + long + 8, y + 36, percent(share), 13, bold=bold),
-    )
+    number = Text(x + long + 8, y + 36, percent(share), 13, bold=bold)
     return Group([name, bar, number], row.prediction.name, {"class": "class"})
 
 

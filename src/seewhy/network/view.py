@@ -19,6 +19,7 @@ from seewhy.methods import Cost
 from seewhy.methods.task import enlarge, probability, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.network.clustering import (
+    FEWEST_TO_SPLIT,
     Clustering,
     WardClustering,
     guided_weights,
@@ -153,7 +154,9 @@ def look(
     start = time.perf_counter()
     if lacking := {"layers", "gradients"} - classifier.offers:
         raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so no layer can be shown")
-    names = _in_order(classifier, layers) if layers else list(default_layers(classifier))
+    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+    asked_for = sorted(dict.fromkeys(layers), key=lambda name: place.get(name, -1))  # as they run
+    names = asked_for or list(default_layers(classifier))
     grids = {name: classifier.require_grid(name) for name in names}
     given = None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
@@ -171,7 +174,11 @@ def look(
         maps = [cluster.map for each in found for cluster in each.clusters]
         generator = torch.Generator().manual_seed(seed)
         measured, more = effects(classifier, image, asked, maps, generator=generator, progress=progress)
-        found, forwards = _checked(found, measured), forwards + more
+        rest, forwards = iter(measured), forwards + more
+        found = [
+            replace(each, clusters=tuple(replace(cluster, effect=next(rest)) for cluster in each.clusters))
+            for each in found
+        ]
     return NetworkView(
         image,
         classifier.preprocessing.view(image),
@@ -224,8 +231,7 @@ class _Grouping:
 
     def layer(self, name: str, grid: Grid, activations: Tensor, gradients: Tensor) -> LayerView:
         """Of maps and gradients `(C, h, w)`."""
-        weigh = signed_weights if self.signed else guided_weights
-        weights = weigh(activations, gradients)
+        weights = (signed_weights if self.signed else guided_weights)(activations, gradients)
         if not bool(torch.isfinite(weights).all()):
             raise NonFinite(f"the gradients at layer '{name}' hold NaN or infinity; load the network in float32")
         if not bool(weights.any()):
@@ -236,14 +242,12 @@ class _Grouping:
             return LayerView(name, grid, 0.0, outcome=SPREAD)
         maps = (activations if self.signed else activations.clamp(min=0))[channels]
         weights = weights[channels]
-        labels, agreement = self._labels(maps)
-        clusters = self._clusters(maps, weights, channels, labels)
-        return LayerView(name, grid, float(weights.abs().sum()), clusters, _remark(grid, len(channels)), agreement)
-
-    def _labels(self, maps: Tensor) -> tuple[np.ndarray, float | None]:
         rows = maps.flatten(1).float().cpu().numpy()
-        found = self.clustering(rows, self.seed)
-        return found, stability(self.clustering, rows, found, self.seed) if found.any() else None
+        labels = self.clustering(rows, self.seed)
+        agreement = stability(self.clustering, rows, labels, self.seed) if labels.any() else None
+        clusters = self._clusters(maps, weights, channels, labels)
+        remark = SINGLE if grid.channels == 1 else FEW if len(channels) < FEWEST_TO_SPLIT else None
+        return LayerView(name, grid, float(weights.abs().sum()), clusters, remark, agreement)
 
     def _clusters(self, maps: Tensor, weights: Tensor, channels: Tensor, labels: np.ndarray) -> tuple[Cluster, ...]:
         members = [torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)]
@@ -259,24 +263,3 @@ class _Grouping:
             )
             for index, place in enumerate(order)
         )
-
-
-def _in_order(classifier: Classifier, layers: Sequence[str]) -> list[str]:
-    """As they run, whatever the order in which they were named."""
-    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
-    return sorted(dict.fromkeys(layers), key=lambda name: place.get(name, -1))
-
-
-def _checked(layers: Sequence[LayerView], measured: Sequence[Effect]) -> list[LayerView]:
-    """The same layers, each cluster with its effect; these come in order."""
-    rest = iter(measured)
-    return [
-        replace(each, clusters=tuple(replace(cluster, effect=next(rest)) for cluster in each.clusters))
-        for each in layers
-    ]
-
-
-def _remark(grid: Grid, kept: int) -> str | None:
-    if grid.channels == 1:
-        return SINGLE
-    return FEW if kept < 4 else None

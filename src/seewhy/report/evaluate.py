@@ -13,7 +13,7 @@ from seewhy.core.progress import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods.explanation import explanation_tile
 from seewhy.report.page import Picture, embed, render
 from seewhy.report.words import alternative, counted
 from seewhy.train.data import Pictures

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -14,14 +13,23 @@ from markupsafe import Markup
 from seewhy.core.progress import Outcome
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.pictures import by_classes, class_tile, explanation_tiles, is_blurred
+from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.page import SMALL, Picture, embed, framed_photo, render, render_macro, write_page
+from seewhy.report.page import (
+    SMALL,
+    Picture,
+    embed,
+    framed_photo,
+    read_part,
+    render,
+    render_macro,
+    waiting_part,
+    write_page,
+)
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
 PHOTO = "explain-photo.html"
-CHUNK = 1 << 16  # characters
 
 
 class ExplainReport:
@@ -37,7 +45,7 @@ class ExplainReport:
 
     def __init__(self, folder: Path = Path(), colors: Colors = OURS) -> None:
         self.path, self._colors = folder / "report.html", colors
-        self._contents, self._photos = _waiting(), _waiting()
+        self._contents, self._photos = waiting_part(), waiting_part()
         self._count, self._lead = 0, ""
         self._failures: list[Outcome[Any]] = []
 
@@ -79,23 +87,12 @@ class ExplainReport:
             title = "Where the model looked" + (f" in {self._count} photos" if self._count > 1 else "")
             failed = f" {counted(len(self._failures), 'photo')} could not be explained: see the end."
             lead = self._lead + failed * bool(self._failures)
-        contents = _again(self._contents) if self._count > 1 else ()
-        photos = _again(self._photos)
+        contents = read_part(self._contents) if self._count > 1 else ()
+        photos = read_part(self._photos)
         return {
             "title": title, "lead": lead, "count": self._count,
             "contents": contents, "photos": photos, "failures": self._failures,
         }  # fmt: skip
-
-
-def _waiting() -> IO[str]:
-    """A file that is gone when it is closed; what UTF-8 cannot say becomes a question mark."""
-    return TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")
-
-
-def _again(file: IO[str]) -> Iterator[Markup]:
-    file.seek(0)
-    while part := file.read(CHUNK):
-        yield Markup(part)  # noqa: S704 - it was rendered by a template
 
 
 def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:

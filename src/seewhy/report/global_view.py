@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from seewhy import __version__
-from seewhy.core.files import write_json
 from seewhy.core.progress import Outcome
 from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
 from seewhy.network.tcav import ConceptTest
-from seewhy.report.page import Picture, embed, write_page
+from seewhy.report.page import Picture, embed, render
 from seewhy.report.words import counted, listed, number
 
 FACE = 240
@@ -22,22 +20,15 @@ MANIFEST = "global.json"
 SCHEMA = 1
 
 
-def write_global_report(
-    folder: Path,
+def global_page(
     name: str,
     view: GlobalView,
     classifier: str,
-    failures: Iterable[Outcome[Any]] = (),
-    tests: Iterable[tuple[str, ConceptTest]] = (),
-) -> Path:
-    """Write `folder/report.html` and `global.json` about the class or group called `name`; returns the page's path.
-
-    `tests` are of concepts by the names of their pictures' folders.
-    """
-    tests = list(tests)
-    write_json(folder / MANIFEST, global_manifest(name, view, classifier, tests))
-    return write_page(
-        folder / "report.html",
+    failures: Sequence[Outcome[Any]] = (),
+    tests: Sequence[tuple[str, ConceptTest]] = (),
+) -> str:
+    """The page about the class or group called `name`; `tests` are of concepts by the names of their folders."""
+    return render(
         "global.html",
         title=f"What the network goes by: {name}",
         lead=_lead(view),
@@ -49,12 +40,12 @@ def write_global_report(
         last=view.layers[-1].layer,
         tests=[_test(concept, test) for concept, test in tests],
         classifier=classifier,
-        failures=list(failures),
+        failures=failures,
     )
 
 
 def global_manifest(
-    name: str, view: GlobalView, classifier: str, tests: Iterable[tuple[str, ConceptTest]] = ()
+    name: str, view: GlobalView, classifier: str, tests: Sequence[tuple[str, ConceptTest]] = ()
 ) -> dict[str, Any]:
     """All but the pictures, as plain JSON values."""
     return {

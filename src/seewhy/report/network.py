@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -19,37 +18,61 @@ from seewhy.draw import percent
 from seewhy.metrics.maps import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
-from seewhy.report.page import embed, write_page
+from seewhy.report.page import embed, read_part, render_macro, waiting_part, write_page
 from seewhy.report.words import counted, number
 
 FACE = 260
 ENOUGH = 6  # groups, to say whether weights and effects agree
 
 
+class NetworkReport:
+    """The report of picture after picture, written into `folder/report.html` at the end.
+
+    The sections wait in a temporary file, so that memory holds one picture at a time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._sections, self._count = folder, waiting_part(), 0
+        self._failures: list[Outcome[Any]] = []
+
+    def add(self, outcome: Outcome[NetworkPicture], saved: Path | None = None) -> None:
+        """Add a picture, with the folder it was saved in, if it was; or its failure."""
+        if outcome.value:
+            self._count += 1
+            section = _section(f"photo-{self._count}", outcome.value, saved, self._folder)
+            self._sections.write(render_macro("network-photo.html", "full", section, self._count == 1))
+        else:
+            self._failures.append(outcome)
+
+    def close(self) -> Path:
+        """Write the page, whole or not at all; returns its path."""
+        script = files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        with self._sections:
+            return write_page(
+                self._folder / "report.html",
+                "network.html",
+                title="What the network found, layer by layer" if self._count else "Nothing could be explained",
+                lead=_lead(len(self._failures), any_done=self._count > 0),
+                sections=read_part(self._sections),
+                failures=self._failures,
+                script=Markup(script),  # noqa: S704 - our own
+                policy=f"'sha256-{digest}'",
+            )
+
+
 def write_network_report(
     folder: Path,
     results: Iterable[tuple[NetworkPicture, Path | None]],
-    failures: Sequence[Outcome[Any]] = (),
+    failures: Iterable[Outcome[Any]] = (),
 ) -> Path:
     """Write `folder/report.html` of pictures, each with the folder it was saved in, if it was; returns its path."""
-    sections = [_section(f"photo-{number}", *each, folder) for number, each in enumerate(results, start=1)]
-    script = _script()
-    digest = b64encode(sha256(script.encode()).digest()).decode()
-    return write_page(
-        folder / "report.html",
-        "network.html",
-        title="What the network found, layer by layer" if sections else "Nothing could be explained",
-        lead=_lead(len(failures), any_done=bool(sections)),
-        sections=sections,
-        failures=failures,
-        script=Markup(script),  # noqa: S704 - our own
-        policy=f"'sha256-{digest}'",
-    )
-
-
-@cache
-def _script() -> str:
-    return files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
+    report = NetworkReport(folder)
+    for picture, saved in results:
+        report.add(Outcome(picture.view.image.name, picture), saved)
+    for failure in failures:
+        report.add(failure)
+    return report.close()
 
 
 def _lead(failed: int, *, any_done: bool) -> str:
@@ -95,21 +118,17 @@ def _layer(key: str, layer: LayerView, picture: NetworkPicture) -> dict[str, Any
 
 
 def _group(key: str, layer: LayerView, cluster: Cluster, picture: NetworkPicture) -> dict[str, Any]:
-    alt = f"The photo, lit where group {cluster.index + 1} of {layer.name} responds"
+    alt, effect = f"The photo, lit where group {cluster.index + 1} of {layer.name} responds", "not checked"
+    if cluster.effect:
+        effect = f"{percent(cluster.effect.hidden)} with it hidden, {percent(cluster.effect.shown)} with it alone"
     return {
         "key": key,
         "picture": embed(face(picture.view, cluster, FACE), alt),
         "weight": f"{cluster.weight:.1f} %".replace("-", "\N{MINUS SIGN}"),
         "maps": counted(len(cluster.maps), "map"),
-        "effect": _effect(cluster),
+        "effect": effect,
         "words": picture.words.get((layer.name, cluster.index), ()),
     }
-
-
-def _effect(cluster: Cluster) -> str:
-    if cluster.effect is None:
-        return "not checked"
-    return f"{percent(cluster.effect.hidden)} with it hidden, {percent(cluster.effect.shown)} with it alone"
 
 
 def _faithful(view: NetworkView) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,6 +24,7 @@ from seewhy.methods import Explanation
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
+CHUNK = 1 << 16  # characters
 
 
 def render(template: str, **fields: Any) -> str:
@@ -52,6 +55,18 @@ def save_page(folder: Path, page: str) -> Path:
 def render_macro(template: str, macro: str, *arguments: Any) -> str:
     """What a macro of a template makes of its arguments: a part of a page."""
     return getattr(_environment().get_template(template).module, macro)(*arguments)
+
+
+def waiting_part() -> IO[str]:
+    """A file for a part of a page that waits for the rest; gone when closed. What UTF-8 cannot say becomes a "?"."""
+    return TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")
+
+
+def read_part(file: IO[str]) -> Iterator[Markup]:
+    """The part that waited, piece by piece, for a field of `write_page`."""
+    file.seek(0)
+    while part := file.read(CHUNK):
+        yield Markup(part)  # noqa: S704 - it was rendered by a template
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One function per verb: what the command line, the app and Python all call."""
 
 from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
+from seewhy.methods.asking import BEST
 from seewhy.verbs.agreement import Agreement, MaskAgreement, agreement, nothing_to_compare
 from seewhy.verbs.best import best_method
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
@@ -8,9 +9,9 @@ from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate, predict_each
 from seewhy.verbs.explain import explain, explain_each
 from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import GlobalResult, NetworkRequest, NetworkWriter, explain_network, explain_network_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
-from seewhy.verbs.request import BEST, Request
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
 from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
@@ -27,8 +28,10 @@ __all__ = [
     "EvaluateResult",
     "ExplanationWriter",
     "Explanations",
+    "GlobalResult",
     "MaskAgreement",
     "NetworkRequest",
+    "NetworkWriter",
     "PhotoResults",
     "PrototypeExplanations",
     "PrototypeTraining",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from seewhy.core.files import photo_name, write_json
 from seewhy.core.progress import Outcome, Progress, attempt, silent
 from seewhy.errors import UsageError
 from seewhy.images import find_images, open_image
@@ -17,6 +18,10 @@ from seewhy.network import NetworkPicture, NetworkView, Words, find_clustering, 
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Lexicon
 from seewhy.network.tcav import ConceptTest, tcav
+from seewhy.report.global_view import MANIFEST, global_manifest, global_page
+from seewhy.report.network import NetworkReport
+from seewhy.report.page import save_page
+from seewhy.verbs.result import Result
 
 # What people call what is in a view, and where these words come from.
 Naming = Callable[[NetworkView], tuple[Words, str]]
@@ -96,6 +101,65 @@ def explain_network_each(
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
     for source in sources:
         yield attempt(source, partial(_explain, classifier, source, request, naming, progress))
+
+
+class NetworkWriter:
+    """Saves picture after picture below `out`, with a report of all; holds one picture at a time."""
+
+    def __init__(self, out: Path) -> None:
+        self._out, self._report, self._taken = out, NetworkReport(out), set[str]()
+        self.failures: list[Outcome[Any]] = []
+
+    def add(self, outcome: Outcome[NetworkPicture]) -> None:
+        """Save a picture in `network`, in a folder of its own photo, whole or not at all; or note its failure."""
+        folder = self._out / photo_name(outcome.source, self._taken) / "network"
+        self.failures += [] if outcome.value else [outcome]
+        self._report.add(outcome, outcome.value.save(folder) if outcome.value else None)
+
+    def close(self) -> Path:
+        """Write the report; returns its path."""
+        return self._report.close()
+
+
+@dataclass(frozen=True)
+class GlobalResult(Result):
+    """What people see in the evidence for the class or group called `name`, layer by layer.
+
+    `tests` are of concepts, by the names of their pictures' folders.
+    """
+
+    name: str
+    view: GlobalView
+    classifier: str
+    failures: Sequence[Outcome[Any]] = ()
+    tests: Sequence[tuple[str, ConceptTest]] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Result`."""
+        return global_manifest(self.name, self.view, self.classifier, self.tests)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each concept of each layer."""
+        return [
+            {
+                "layer": layer.layer,
+                "label": each.name,
+                "score": f"{each.score:.1f}",
+                "weight": f"{each.weight:.0f} %",
+                "pictures": f"{each.pictures} of {layer.pictures}",
+            }
+            for layer in self.view.layers
+            for each in layer.concepts
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return global_page(self.name, self.view, self.classifier, self.failures, self.tests)
+
+    def write(self, folder: Path) -> None:
+        """See `Result`."""
+        write_json(folder / MANIFEST, self.to_dict())
+        save_page(folder, self.page())
 
 
 def global_view(

@@ -18,7 +18,6 @@ from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import write_network_report
-from seewhy.report.global_view import write_global_report
 from seewhy.verbs import (
     CounterfactualsResult,
     Result,
@@ -30,7 +29,7 @@ from seewhy.verbs import (
     open_cases,
     write_explanations,
 )
-from seewhy.verbs.network import global_view
+from seewhy.verbs.network import GlobalResult, global_view
 from seewhy.web.services.hub import Explained
 from seewhy.web.services.storage import people_store
 
@@ -91,7 +90,7 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
     known = lexicon(store, classifier, simulated=simulated)
     found, failures = global_view(classifier, pictures, [index], known, progress)
     name = classifier.categories[index] + (" (simulated players)" if simulated else "")
-    return _written(lambda folder: write_global_report(folder, name, found, classifier.name, failures))
+    return result_files(GlobalResult(name, found, classifier.name, failures))
 
 
 def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
