@@ -10,8 +10,8 @@ from PIL import Image
 
 import seewhy
 from seewhy.draw import fit
-from seewhy.methods import MethodInfo, find_method, suitable_methods
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods import Method, find_method, suitable_methods
+from seewhy.methods.explanation import explanation_tile
 from seewhy.report.words import counted
 from seewhy.verbs import Request, explain_each
 
@@ -41,7 +41,7 @@ def main() -> None:
     (DOCS / "gallery.md").write_text("".join([HEAD, *rows, "\n</div>\n"]))
 
 
-def _row(classifier: seewhy.Classifier, info: MethodInfo) -> Iterator[str]:
+def _row(classifier: seewhy.Classifier, info: type[Method]) -> Iterator[str]:
     start = process_time()
     (outcome,) = explain_each(classifier, [PHOTO], Request.of(classifier, [find_method(info.name)]))
     seconds = process_time() - start

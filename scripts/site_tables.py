@@ -17,7 +17,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from seewhy.cli.app import app
 from seewhy.core.registry import Declared
-from seewhy.methods import MethodInfo, list_methods
+from seewhy.methods import Method, list_methods
 from seewhy.metrics import Metric, list_metrics
 from seewhy.web.settings import Settings
 
@@ -89,7 +89,7 @@ def _families(entries: Sequence[Any], section: Callable[[Any], str]) -> Iterator
         yield from (section(entry) for entry in entries if entry.family == family)
 
 
-def _method(info: MethodInfo) -> str:
+def _method(info: type[Method]) -> str:
     needs = ", ".join(sorted(info.needs))
     return _section(
         info, [("Costs", info.cost), ("Needs", needs), ("Values", "signed" if info.signed else "not signed")]

@@ -91,11 +91,11 @@ def test_every_sound_network_is_explained(name, network):
     assert found.target == Target(2)
     assert found.seed == 11
     assert found.fingerprint == classifier.fingerprint
-    assert (found.layer is not None) == (name in LAYERED and "layers" in method.info.needs)
+    assert (found.layer is not None) == (name in LAYERED and "layers" in method.needs)
     assert found.cost.forwards >= 1
-    assert (found.cost.backwards >= 1) == ("gradients" in method.info.needs)
+    assert (found.cost.backwards >= 1) == ("gradients" in method.needs)
     assert found.cost.seconds > 0
-    assert set(found.parameters) == set(method.info.parameters)
+    assert set(found.parameters) == set(method.parameters)
     assert found.probability == pytest.approx(float(classifier.probabilities(zoo.photos(1))[0, 2]), abs=1e-6), (
         "predictions are those of the unchanged picture"
     )
@@ -115,9 +115,9 @@ def test_values_cover_what_the_network_saw(name, resize):
 @every_method
 def test_the_sign_is_as_declared(name):
     plain = explain_one(name, zoo.classifier("residual"))
-    assert plain.signed == make(name).info.signed
+    assert plain.signed == make(name).signed
     assert plain.signed or (plain.values >= 0).all()
-    if "signed" in make(name).info.parameters:
+    if "signed" in make(name).parameters:
         (found,) = explain(make(name, signed=True), zoo.classifier("residual"), zoo.photos(1), [[Target(1)]])
         assert found.signed
         assert (plain.values >= found.values - 1e-6).all(), "what speaks against is taken away, no more"
@@ -325,7 +325,7 @@ def test_a_black_box_is_explained_from_its_scores_or_refused(name):
         return module(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255).softmax(1).numpy()
 
     classifier, image = black_box(score, size=zoo.SIZE), zoo.photos(1)[0]
-    if make(name).info.needs == {"scores"}:
+    if make(name).needs == {"scores"}:
         assert seewhy.explain(classifier, image, make(name)).cost.backwards == 0
     else:
         with pytest.raises(UsageError, match=f"{re.escape(name)} needs"):

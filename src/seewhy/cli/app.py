@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -51,6 +52,8 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(cases.prototypes_app, name="prototypes")
 app.add_typer(network.app, name="network")
 app.add_typer(listing.app, name="list")
+for added in entry_points(group="seewhy.commands"):  # of other packages, by the name of the entry point
+    app.command(added.name)(added.load())
 
 
 def main() -> None:

@@ -37,7 +37,6 @@ from seewhy.methods.lime import Lime, LimeClassic
 from seewhy.methods.masks import RISE, MaskMethod, Occlusion
 from seewhy.methods.method import (
     Method,
-    MethodInfo,
     find_method,
     list_methods,
     method_info,
@@ -90,7 +89,6 @@ __all__ = [
     "LimeClassic",
     "MaskMethod",
     "Method",
-    "MethodInfo",
     "Occlusion",
     "PartitionSHAP",
     "PermutationSHAP",

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from seewhy.core.registry import Declared, Registry
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import Cost, Explanation
-from seewhy.methods.task import Found, Task
+from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target
 
 SHOWN = 5
@@ -49,18 +49,13 @@ class Method(Declared, ABC):
     'middle'
     """
 
-    registry: ClassVar[Registry[Method]]
+    registry: ClassVar[Registry[Method]] = METHODS
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
     cost: ClassVar[str] = ""
     kind: ClassVar[Kind] = "method"
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
-
-    @property
-    def info(self) -> type[Method]:
-        """What the method declares about itself."""
-        return type(self)
 
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
@@ -97,10 +92,6 @@ class Method(Declared, ABC):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
         return found
-
-
-Method.registry = Registry("method", "seewhy.methods")
-MethodInfo: TypeAlias = type[Method]
 
 
 class Solved(NamedTuple):

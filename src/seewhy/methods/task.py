@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 from typing_extensions import override
 
 from seewhy.core.progress import Progress, silent
+from seewhy.core.registry import Registry
 from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
@@ -21,6 +22,7 @@ from seewhy.models import Categories, Classifier, Grid, Target
 from seewhy.models.inference import Precision
 
 CHUNK = 256  # masks held at once
+METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
 
 
 @dataclass(frozen=True)

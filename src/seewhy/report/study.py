@@ -13,7 +13,7 @@ from markupsafe import Markup
 from seewhy.draw import Dot, curves_svg, fit, intervals_svg
 from seewhy.errors import SeewhyError
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods.explanation import explanation_tile
 from seewhy.metrics import Metric
 from seewhy.report.page import Picture, embed, embed_photo, render
 from seewhy.report.verdict import cell_words, study_verdict, title_of

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from seewhy.draw import percent
-from seewhy.methods import Cost, Explanation, MethodInfo
+from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import sure
-from seewhy.methods.pictures import is_blurred
+from seewhy.methods.explanation import is_blurred
 
 CHECKS = {
     "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
@@ -93,7 +93,7 @@ def _is_plain(pixels: np.ndarray) -> bool:
     return bool((pixels[::THIN, ::THIN] == first).all() and (pixels == first).all())
 
 
-def alternative(explanation: Explanation, info: MethodInfo) -> str:
+def alternative(explanation: Explanation, info: type[Method]) -> str:
     """What the overlay shows, for those who cannot see it."""
     start = f"{info.title} on {explanation.image.name}: "
     if explanation.rule and explanation.regions:

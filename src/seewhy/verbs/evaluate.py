@@ -15,6 +15,7 @@ from seewhy.core.progress import Outcome, Progress, attempt, silent
 from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder
+from seewhy.methods.asking import DEFAULT_METHOD
 from seewhy.models import Categories, Classifier, Prediction, load
 from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
 from seewhy.report.page import save_page
@@ -23,7 +24,7 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part, trained_rows
 from seewhy.verbs.explain import explain_each
-from seewhy.verbs.request import DEFAULT_METHOD, Request
+from seewhy.verbs.request import Request
 from seewhy.verbs.result import Result
 
 TWINS = 3

@@ -12,10 +12,10 @@ from seewhy.core.progress import Outcome, Progress, blamed, remarked, silent
 from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
+from seewhy.methods.asking import DEFAULT_METHOD
 from seewhy.models import Classifier, Target
 from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.request import (
-    DEFAULT_METHOD,
     OneLayer,
     OneMethod,
     OneTarget,

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
 from seewhy.images import Image
-from seewhy.methods import Explanation, MethodInfo, method_info
-from seewhy.methods.pictures import explanation_tile, is_blurred
+from seewhy.methods import Explanation, Method, method_info
+from seewhy.methods.explanation import explanation_tile, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import Picture, embed, embed_photo
 from seewhy.report.study import Table
@@ -84,7 +84,7 @@ def scores_html(table: Table, model: str = "") -> str:
     return render("scores.html", table=table, model=model)
 
 
-def _remark(explanation: Explanation, info: MethodInfo, tile: Tile) -> str:
+def _remark(explanation: Explanation, info: type[Method], tile: Tile) -> str:
     """How to read the picture; of one that shows nothing, that this is an answer."""
     if not (tile.legend or explanation.rule):
         return "Nothing in the photo stands out to this method. That is an answer, not a failure; another may see more."
