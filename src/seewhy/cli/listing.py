@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.console import Answer, Run, Table, waiting
-from seewhy.cli.run import command
+from seewhy.cli.run import Answer, Run, Table, command, waiting
 
 app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 

@@ -1,6 +1,4 @@
-from seewhy.cli.console import Answer, Run, Table
-from seewhy.cli.options import Images
-from seewhy.cli.run import command
+from seewhy.cli.run import Answer, Images, Run, Table, command
 
 
 @command("model weights device")
