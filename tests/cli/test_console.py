@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from seewhy.cli import run as console
+from seewhy.cli import console, run
 from seewhy.core.progress import Outcome
 from seewhy.errors import BadImage
 from seewhy.verbs import Result
@@ -111,7 +111,7 @@ def failures_of(*names):
 
 
 def tell(failures, asked):
-    console.tell(console.Run(), console.Answer([], failures=failures, asked=asked))
+    run.tell(console.Run(), console.Answer([], failures=failures, asked=asked))
 
 
 # --- Any command --------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Sum(Result):
         return "<p>3.5</p>"
 
 
-@console.command("out seed")
+@run.command("out seed")
 def add(run: console.Run, first: Annotated[int, typer.Argument()], second: int = 2) -> console.Answer:
     """Add."""
     return console.Answer.of(Sum(), notes=[f"{first} + {second}, seed {run.seed}"])

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import seewhy
-from seewhy.cli import run as options
+from seewhy.cli import console as options
 from seewhy.cli.explain import explain
 from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from seewhy.cli import cases, explain, listing, network, people, study, train
-from seewhy.cli.run import FAILED, WRONG_USAGE, complain, note
+from seewhy.cli.console import complain, note
+from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
 
 app = typer.Typer(
@@ -21,18 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-
-@app.callback(invoke_without_command=True)
-def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
-    """See why an image classifier decided what it did, and how far to believe the explanation."""
-    if show:
-        from seewhy import __version__
-
-        typer.echo(f"seewhy {__version__}")
-        raise typer.Exit
-
-
+app.callback(invoke_without_command=True)(version)
 app.command("predict")(explain.predict)
 app.command("explain")(explain.explain)
 app.command("compare")(study.compare)

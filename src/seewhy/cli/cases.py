@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.cli.run import DEFAULT_MODEL, Answer, Images, Run, Table, command
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Images, Run, Table
+from seewhy.cli.run import command
 from seewhy.core.progress import Outcome
 from seewhy.errors import ModelError
 

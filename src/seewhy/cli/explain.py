@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.run import Answer, Images, Run, Table, command, note, parse_background, parse_settings, split_commas
+from seewhy.cli.console import Answer, Images, Run, Table, note, parse_background, parse_settings, split_commas
+from seewhy.cli.run import command
 from seewhy.core.progress import Outcome
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.run import Answer, Run, Table, command, waiting
+from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.run import command
 
 app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 

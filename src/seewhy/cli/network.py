@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.run import Answer, Images, Run, Table, Target, command, split_commas, waiting
+from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
+from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.run import Answer, Images, Run, Table, command, split_commas, waiting
+from seewhy.cli.console import Answer, Images, Run, Table, split_commas, waiting
+from seewhy.cli.run import command
 
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "

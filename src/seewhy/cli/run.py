@@ -1,4 +1,4 @@
-"""What all commands share: the runner, its options, answers and exit codes; data on stdout, chatter on stderr.
+"""How every command runs: shared options, JSON or a table, saving, failures, the exit code.
 
 A command is a function that asks a verb and returns an `Answer`; `command` gives it the shared options:
 
@@ -13,138 +13,14 @@ A command is a function that asks a verb and returns an `Answer`; `command` give
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.status import Status
-from rich.table import Table as TextTable
 
-from seewhy.core.files import json_text
-from seewhy.core.progress import Outcome, Progress
-from seewhy.errors import UnknownName, UsageError
-
-if TYPE_CHECKING:
-    from seewhy.models import Classifier
-    from seewhy.verbs import Result
-    from seewhy.verbs.result import PhotoResults
+from seewhy.cli.console import SHARED, Answer, Run, complain, note, print_json, print_table
 
 FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
-DEFAULT_MODEL = "bundled:efficientnet-lite0"
-NARROWEST = 7  # of a column
-
-Images = Annotated[
-    list[str], typer.Argument(metavar="IMAGE…", help="Pictures, folders of pictures, or sample:cat, sample:coffee.")
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        "--models",
-        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
-    ),
-]
-Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
-Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
-Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
-Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
-
-# Options that every command may have, in the order of its help, with their defaults.
-SHARED: dict[str, tuple[Any, Any]] = {
-    "model": (Model, DEFAULT_MODEL),
-    "weights": (
-        Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")],
-        None,
-    ),
-    "out": (
-        Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")],
-        Path("seewhy-out"),
-    ),
-    "seed": (Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")], 0),
-    "device": (Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")], "auto"),
-    "json": (Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")], False),
-}
-
-# What Python calls what has an option of its own.
-OWN_OPTIONS = {
-    "classifier": "--model",
-    "layers": "--layer",
-    "methods": "--method",
-    "seed": "--seed",
-    "targets": "--target",
-    "top": "--top",
-}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One call of a command: what its shared options say, and what commands do with them."""
-
-    model: str | None = DEFAULT_MODEL
-    weights: Path | None = None
-    out: Path = Path()
-    seed: int = 0
-    device: str = "auto"
-    json: bool = False
-
-    def load(self) -> Classifier:
-        """The classifier that `--model` names."""
-        from seewhy.models import load
-
-        with waiting(f"loading {self.model}"):
-            return load(self.model or DEFAULT_MODEL, self.weights, self.device)
-
-    def progress(self) -> AbstractContextManager[Progress]:
-        """A bar on stderr."""
-        return progress_bar()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people; into a pipe go its rows alone."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
-
-    A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
-    `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them.
-    """
-
-    values: Any
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = ()
-    result: Result | None = None
-    report: Path | None = None
-    failures: Sequence[Outcome[Any]] = ()
-    asked: int = 0
-
-    @classmethod
-    def of(cls, result: Result, **changes: Any) -> Answer:
-        """A result, told by its own rows and saved."""
-        rows = result.rows()
-        table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
-        return replace(cls(result.to_dict(), [table], result=result), **changes)
-
-    @classmethod
-    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
-        """What was found about several photos, in JSON a list; saved unless all of them failed."""
-        answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
-        values = [result.values(each) for each in result.found]
-        return replace(answer, values=values, result=result if result.found else None)
 
 
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
@@ -200,122 +76,10 @@ def tell(run: Run, answer: Answer) -> None:
         raise typer.Exit(FAILED if len(answer.failures) >= answer.asked else SOME_FAILED)
 
 
-def cell_text(value: Any) -> str:
-    """A plain value as the cell of a table."""
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """See why an image classifier decided what it did, and how far to believe the explanation."""
+    if show:
+        from seewhy import __version__
 
-
-# --- The terminal -------------------------------------------------------------------------------------------------
-
-
-def _stderr() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-
-
-def complain(message: str) -> None:
-    """One sentence of trouble on stderr."""
-    _stderr().print(f"[bold red]seewhy:[/bold red] {escape(message)}")
-
-
-def note(message: str) -> None:
-    """One sentence of news on stderr."""
-    _stderr().print(escape(message), style="dim")
-
-
-def print_json(value: Any) -> None:
-    """One JSON document on stdout; NaN is refused."""
-    print(json_text(value))
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; into a pipe it is tab-separated, for other programs."""
-    console = Console(emoji=False)
-    if not console.is_terminal:
-        for row in rows:
-            print("\t".join(row))
-        return
-    table = TextTable(
-        *columns, title=escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
-    )
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
-
-
-def waiting(message: str) -> Status:
-    """A spinner on stderr while something of unknown length goes on."""
-    return _stderr().status(escape(message))
-
-
-@contextmanager
-def progress_bar() -> Generator[Progress]:
-    """A bar with time left on stderr, gone when done."""
-    with progress_table(()) as (progress, _):
-        yield progress
-
-
-@contextmanager
-def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable[[Sequence[str]], None]]]:
-    """A bar with time left on stderr, gone when done, and above it a table that grows by a row at a time, and stays."""
-    widths = [max(len(column), NARROWEST) for column in columns]
-
-    def add(cells: Sequence[str]) -> None:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        bar.console.print(escape(line.rstrip()))
-
-    parts = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bar(*parts, console=_stderr(), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        if columns:
-            add(columns)
-
-        def report(done: int, total: int | None, message: str) -> None:
-            bar.update(task, completed=done, total=total, description=message)
-
-        yield report, add
-
-
-# --- What people write as an option -------------------------------------------------------------------------------
-
-
-def split_commas(text: str) -> list[str]:
-    """`a,b` as a list; empty parts are dropped."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def parse_background(text: str) -> object:
-    """The name of a fill as it is; else the pictures of a folder, or one picture."""
-    from seewhy import engines
-    from seewhy.images import find_images, open_image
-
-    if text in engines.FILLS:
-        return text
-    paths = find_images([text])
-    if not paths[0].exists():
-        raise UnknownName(f"--background '{text}' is no picture, no folder and none of {', '.join(engines.FILLS)}")
-    return engines.Images(tuple(map(open_image, paths)))
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, object]:
-    """`name=value` pairs with values read as JSON where they are JSON, else as text."""
-    found: dict[str, object] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set wants NAME=VALUE, not '{setting}'")
-        name = name.strip()
-        if name in OWN_OPTIONS:
-            raise UsageError(f"--set is for parameters of methods; write {OWN_OPTIONS[name]} instead of --set {name}")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
+        typer.echo(f"seewhy {__version__}")
+        raise typer.Exit

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.run import DEFAULT_MODEL, Answer, Cells, Images, Masks, Run, Table, Target, command, split_commas
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Cells, Images, Masks, Run, Table, Target, split_commas
+from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.run import DEFAULT_MODEL, Answer, Classes, Run, Table, command, progress_table, split_commas
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Classes, Run, Table, progress_table, split_commas
+from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 

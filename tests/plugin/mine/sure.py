@@ -1,4 +1,5 @@
-from seewhy.cli.run import Answer, Images, Run, Table, command
+from seewhy.cli.console import Answer, Images, Run, Table
+from seewhy.cli.run import command
 
 
 @command("model weights device")
