@@ -162,7 +162,7 @@ def evaluate(
         classifier,
         pictures,
         found,
-        mistakes=_explained(classifier, pictures, wrong[:shown], like, request, progress),
+        mistakes=_mistakes(classifier, pictures, wrong[:shown], like, request, progress),
         unshown=max(0, len(wrong) - shown),
         learned=len(learned),
         failures=[*bad, *unknown],
@@ -202,7 +202,7 @@ def _class_index(categories: Categories, name: str) -> int:
     return categories.find(wnid.group() if wnid else name.replace("_", " "))
 
 
-def _explained(
+def _mistakes(
     classifier: Classifier, pictures: Pictures, wrong: Sequence[int], like: Folder, request: Request, progress: Progress
 ) -> list[Mistake]:
     paths = [pictures.folder.root / pictures.entries[index].path for index in wrong]
