@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from seewhy.images import iou
 from seewhy.people.masks import MaskRevision, drawn
-from seewhy.people.rounds import Answer, answers
+from seewhy.people.records import Answer
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0

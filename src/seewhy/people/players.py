@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.people.game import points
-from seewhy.people.rounds import Answer
+from seewhy.people.records import Answer
 from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, storable
 
 LONGEST_NAME = 64  # characters
