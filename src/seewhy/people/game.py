@@ -40,20 +40,13 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True)
 class RoundView:
-    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash.
-
-    Attributes:
-        stage: 0 to 5, how much is revealed.
-        options: Class names in an order that tells nothing.
-        points: What a right guess is worth now.
-        expires: When somebody else may get the round; naive UTC.
-    """
+    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash."""
 
     round: int
-    stage: int
-    options: tuple[str, ...]
-    points: int
-    expires: datetime
+    stage: int  # 0 to 5, how much is revealed
+    options: tuple[str, ...]  # class names in an order that tells nothing
+    points: int  # what a right guess is worth now
+    expires: datetime  # when somebody else may get the round; naive UTC
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""English from what people typed: words in one form, mended, in base forms, judged; and phrases as vectors, in groups."""
+"""English from what people typed: words in one form, mended, in base forms, judged; and phrases as vectors, grouped."""
 
 from __future__ import annotations
 
