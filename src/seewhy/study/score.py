@@ -223,6 +223,7 @@ class _Maps:
             drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
             self._random = [Map(values, found[0].target) for values in drawn]
         self._whole: list[Attribution] = [*found]
+        self._told_chance = {metric.name for metric in scoring.metrics if metric.tells_chance()}
 
     @cached_property
     def _reduced(self) -> list[Attribution]:
@@ -233,7 +234,7 @@ class _Maps:
         """For each map its scores, several of a stochastic metric; what random maps score; for each map its error."""
         every = self._reduced if metric.asks_network and self._scoring.cells else [*self._whole, *self._random]
         shown = every[: len(self._whole)]
-        first, errors = self._asked(metric, every if metric.tells_chance() else shown, self._seed)
+        first, errors = self._asked(metric, every if metric.name in self._told_chance else shown, self._seed)
         again = range(1, self._scoring.redraws if metric.stochastic else 1)
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
         chance = [score.value for score in first[len(shown) :] if score.value is not None]
