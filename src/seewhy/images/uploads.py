@@ -66,7 +66,7 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
             continue
         label = safe_name(path.parts[-2])
         try:
-            image = _checked(content, path.name, max_bytes, max_pixels)
+            image = open_upload(content, path.name, max_bytes, max_pixels)
         except BadImage as error:
             failures.append((name, error))
             continue
@@ -83,7 +83,12 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
     return Unpacked(folder, dict(sorted(counts.items())), tuple(failures))
 
 
-def _checked(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Image:
+def open_upload(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Image:
+    """The photo in these bytes, under this name.
+
+    Raises:
+        BadImage: it is no photo, or too large.
+    """
     if len(content) > max_bytes:
         raise BadImage("too_large", f"{name} has more than {max_bytes >> 20} MB. Make it smaller.")
     return open_image(content, name=name, max_pixels=max_pixels)

@@ -13,8 +13,7 @@ import numpy as np
 from seewhy.models import Classifier
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 from seewhy.people.agreement import reliability
-from seewhy.people.records import Answer
-from seewhy.people.rounds import answers
+from seewhy.people.rounds import Answer, answers
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
 

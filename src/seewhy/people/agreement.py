@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.images import iou
-from seewhy.people.masks import drawn
-from seewhy.people.records import Answer, MaskRevision
-from seewhy.people.rounds import answers
+from seewhy.people.masks import MaskRevision, drawn
+from seewhy.people.rounds import Answer, answers
 from seewhy.people.store import Store
 
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0
@@ -104,10 +103,9 @@ def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
     for each in drawn:
         groups[each.image_hash, each.label].append(each)
     found: list[AreaAgreement] = []
-    for group in groups.values():
-        if len(group) > 1:
-            pairs = [iou(one.mask, other.mask) for one, other in combinations(group, 2)]
-            found.append(AreaAgreement(group[0].image, group[0].label, len(group), float(np.mean(pairs))))
+    for group in (group for group in groups.values() if len(group) > 1):
+        mean = float(np.mean([iou(one.mask, other.mask) for one, other in combinations(group, 2)]))
+        found.append(AreaAgreement(group[0].image, group[0].label, len(group), mean))
     return found
 
 

@@ -12,15 +12,13 @@ from hashlib import sha256
 import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from seewhy.errors import Conflict, UnknownName, UsageError
-from seewhy.people.records import Answer
-from seewhy.people.reveal import STAGES
-from seewhy.people.store import PlayerRow, SessionRow, Store, storable
+from seewhy.errors import Conflict, UsageError
+from seewhy.people.game import points
+from seewhy.people.rounds import Answer
+from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, storable
 
 LONGEST_NAME = 64  # characters
-STEP = 10  # points that each further stage costs
 
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no more often
 
@@ -51,18 +49,6 @@ def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = Fals
     return tidy
 
 
-def find_player(session: Session, name: str) -> PlayerRow:
-    """The player called `name`.
-
-    Raises:
-        UnknownName: nobody is.
-    """
-    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
-    if found is None:
-        raise UnknownName(f"no player is called {name!r}; join first")
-    return found
-
-
 def begin_session(store: Store, player: str) -> str:
     """A token for one device of this player; a request that shows it plays under the name."""
     token = secrets.token_urlsafe(32)
@@ -90,17 +76,6 @@ def end_session(store: Store, token: str) -> None:
     """Forget the secret."""
     with store.writing() as session:
         session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))
-
-
-def points(stage: int, *, won: bool) -> int:
-    """60 for a right guess at the first stage, 10 less for each further one; 0 without a right guess.
-
-    Source: Bianchi et al. 2024 say that points fall with the stage, not how; the numbers are ours.
-
-    >>> points(0, won=True), points(5, won=True), points(0, won=False)
-    (60, 10, 0)
-    """
-    return STEP * (STAGES - stage) if won else 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 
@@ -14,13 +15,100 @@ from sqlalchemy.orm import Session, contains_eager, selectinload
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Box, Image
-from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow, Store, storable
 
 OPTIONS = 10  # classes to choose from
 SIDE, QUALITY = 512, 90  # of the picture that players see: pixels of the longer side, JPEG's quality
 
-_FEWEST_OPTIONS = 2
+
+@dataclass(frozen=True)
+class Answer:
+    """What one player said of one cluster.
+
+    Attributes:
+        round: The round's number in the store.
+        player: The player's name.
+        image: What people call the picture, mostly its file name.
+        image_hash: SHA-256 of the picture's pixels, as `Image.sha256`.
+        cluster: Its index in the layer.
+        true_class: The class that the cluster speaks for.
+        guess: The class guessed; None where the player resigned.
+        stage: 0 to 5, how much had been revealed by then.
+        labels: The player's own words, as typed; none where the player resigned.
+        language: Of the labels, as a BCP 47 tag.
+        simulated: No person said this.
+        weight: The percentage of its layer that the cluster weighed when the round was made.
+        gold: Whether everybody plays the round as a check.
+        choices: How many classes the round offered, two at least.
+    """
+
+    round: int
+    player: str
+    image: str
+    image_hash: str
+    layer: str
+    cluster: int
+    true_class: str
+    guess: str | None
+    stage: int
+    labels: tuple[str, ...]
+    language: str = "en"
+    simulated: bool = False
+    weight: float = 0.0
+    gold: bool = False
+    choices: int = 2
+
+    @property
+    def won(self) -> bool:
+        """Whether the guess was right."""
+        return self.guess == self.true_class
+
+    @property
+    def outcome(self) -> str:
+        """How the round ended: `won`, `lost` or `resigned`."""
+        return "resigned" if self.guess is None else "won" if self.won else "lost"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The part of a photo that the network saw, as players see it: encoded, small, and without a name they could read.
+
+    Attributes:
+        image: What people call the photo; kept from players, since it may name the class.
+        image_hash: SHA-256 of the photo's pixels, as `Image.sha256`.
+        content: PNG, JPEG or WebP.
+    """
+
+    image: str
+    image_hash: str
+    content: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class NewRound:
+    """One cluster that people are to put into words.
+
+    Attributes:
+        model: Fingerprint of the classifier.
+        weight: The cluster's percentage of its layer.
+        map: float32 `(h, w)` on the layer's grid, over the picture.
+        options: Class names to choose from, the true class among them.
+        overlap: So many different players are to answer.
+        gold: Everybody plays it, as a check of players: a picture that nobody attentive mistakes.
+        simulated: For simulated players alone.
+    """
+
+    picture: Picture
+    model: str
+    layer: str
+    cluster: int
+    weight: float
+    map: NDArray[np.float32]
+    true_class: str
+    options: tuple[str, ...]
+    overlap: int = 3
+    gold: bool = False
+    simulated: bool = False
 
 
 def add_rounds(store: Store, rounds: Iterable[NewRound]) -> int:
@@ -49,17 +137,10 @@ def put_round(session: Session, store: Store, new: NewRound) -> tuple[RoundRow, 
     known = session.scalar(select(RoundRow).filter_by(**identity))
     if known is not None:
         return known, False
-    row = RoundRow(
-        **identity,
-        weight=float(new.weight),
-        rows=new.map.shape[0],
-        columns=new.map.shape[1],
-        map=new.map.astype("<f4").tobytes(),
-        options=sorted(map(storable, new.options)),
-        overlap=new.overlap,
-        gold=new.gold,
-        made=store.clock(),
-    )
+    rows, columns = new.map.shape
+    shown = {"rows": rows, "columns": columns, "map": new.map.astype("<f4").tobytes(), "weight": float(new.weight)}
+    asked = {"options": sorted(map(storable, new.options)), "overlap": new.overlap, "gold": new.gold}
+    row = RoundRow(**identity, **shown, **asked, made=store.clock())
     session.add(row)
     session.flush()
     if not new.gold:
@@ -144,22 +225,23 @@ def answers(
 
 def answer_of(row: AnswerRow) -> Answer:
     """The row as a plain record."""
+    asked, picture = row.round, row.round.picture
     return Answer(
         round=row.round_id,
         player=row.player.name,
-        image=row.round.picture.image,
-        image_hash=row.round.picture.image_hash,
-        layer=row.round.layer,
-        cluster=row.round.cluster,
-        true_class=row.round.true_class,
+        image=picture.image,
+        image_hash=picture.image_hash,
+        layer=asked.layer,
+        cluster=asked.cluster,
+        true_class=asked.true_class,
         guess=row.guess,
         stage=row.stage,
         labels=tuple(label.text for label in row.labels),
         language=row.language,
         simulated=row.player.simulated,
-        weight=row.round.weight,
-        gold=row.round.gold,
-        choices=len(row.round.options),
+        weight=asked.weight,
+        gold=asked.gold,
+        choices=len(asked.options),
     )
 
 
@@ -192,7 +274,7 @@ def _put_picture(session: Session, picture: Picture) -> PictureRow:
 def _check(new: NewRound) -> None:
     if new.map.ndim != 2 or not new.map.size or not np.isfinite(new.map).all():
         raise UsageError(f"a round's map is finite and has rows and columns, not the shape {new.map.shape}")
-    if len(set(new.options)) < len(new.options) or len(new.options) < _FEWEST_OPTIONS:
+    if len(set(new.options)) < len(new.options) or len(new.options) < 2:
         raise UsageError(f"a round has two different classes to choose from at least, not {list(new.options)}")
     if new.true_class not in new.options:
         raise UsageError(f"the true class {new.true_class!r} is not among the options {list(new.options)}")

@@ -2,6 +2,7 @@
 
 from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
 from seewhy.methods.asking import BEST
+from seewhy.verbs.agreement import Agreement, MaskAgreement, agreement, nothing_to_compare
 from seewhy.verbs.best import best_method
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
 from seewhy.verbs.compare import Comparison, compare
@@ -14,11 +15,13 @@ from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
 from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
+from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.verbs.train import TrainResult, train
 
 __all__ = [
     "BEST",
     "STUDY_METHODS",
+    "Agreement",
     "Cases",
     "Comparison",
     "CounterfactualsResult",
@@ -26,6 +29,7 @@ __all__ = [
     "ExplanationWriter",
     "Explanations",
     "GlobalResult",
+    "MaskAgreement",
     "NetworkRequest",
     "NetworkWriter",
     "PhotoResults",
@@ -34,8 +38,11 @@ __all__ = [
     "Request",
     "Result",
     "Study",
+    "TeachConfig",
+    "TeachResult",
     "TrainResult",
     "TwinsResult",
+    "agreement",
     "ask_each",
     "best_method",
     "build_cases",
@@ -50,11 +57,13 @@ __all__ = [
     "find_counterfactuals",
     "find_studies",
     "find_twins",
+    "nothing_to_compare",
     "open_cases",
     "open_study",
     "predict_each",
     "save_explanations",
     "study",
+    "teach",
     "train",
     "train_prototypes_on",
     "write_explanations",

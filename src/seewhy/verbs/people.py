@@ -20,8 +20,7 @@ from seewhy.models import Classifier
 from seewhy.network.view import Cluster, LayerView, look
 from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
 from seewhy.people.masks import drawn
-from seewhy.people.records import NewRound
-from seewhy.people.rounds import OPTIONS, add_rounds, answers, choices, player_picture
+from seewhy.people.rounds import OPTIONS, NewRound, add_rounds, answers, choices, player_picture
 from seewhy.people.store import Store
 
 NEXT_LIKELIEST = 5

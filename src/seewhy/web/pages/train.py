@@ -11,13 +11,13 @@ from typing import Any
 import streamlit as st
 
 from seewhy.images.uploads import Unpacked, members, safe_name, unpack
-from seewhy.verbs.teach import TeachConfig, TeachResult
+from seewhy.verbs import TeachConfig, TeachResult
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.questions import choose_model
 from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
 from seewhy.web.services.hub import services
-from seewhy.web.services.reports import training_files, training_page
+from seewhy.web.services.reports import report_page, result_files
 from seewhy.web.services.storage import new_training_folder
 
 ZIP, FOLDER = "A zip", "A folder"
@@ -54,8 +54,8 @@ def show() -> None:
         if found:
             _done(found)
     if found:
-        files = partial(training_files, found)
-        show_report("train-result", found.name, training_page(found), files, everything="The classifier, to keep")
+        files = partial(result_files, found)
+        show_report("train-result", found.name, report_page(found), files, everything="The classifier, to keep")
 
 
 def _upload() -> Upload[Any] | None:
