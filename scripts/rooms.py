@@ -46,22 +46,21 @@ def picture() -> str:
     tallest = max(len(rooms) for _, rooms in COLUMNS)
     width = LEFT * 2 + len(COLUMNS) * (WIDTH + 26) - 26
     height = TOP + tallest * (HEIGHT + GAP)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-        f'aria-label="The rooms of the house, from left to right"><style>{STYLE}</style>'
-    ]
+    about = 'role="img" aria-label="The rooms of the house, from left to right"'
+    view = f'viewBox="0 0 {width} {height}" width="{width}"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {view} {about}><style>{STYLE}</style>']
     for number, (head, rooms) in enumerate(COLUMNS):
         x = LEFT + number * (WIDTH + 26)
         parts.append(f'<text class="head" x="{x}" y="24">{escape(head)}</text>')
         start = TOP + (tallest - len(rooms)) * (HEIGHT + GAP) / 2
-        for row, (name, about) in enumerate(rooms):
+        for row, (name, purpose) in enumerate(rooms):
             y = start + row * (HEIGHT + GAP)
             parts += [
                 f'<rect x="{x}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="7"/>',
                 f'<text class="name" x="{x + 11}" y="{y + 24:g}">{name}</text>',
                 *(
                     f'<text class="about" x="{x + 11}" y="{y + 41 + 13 * line:g}">{escape(text)}</text>'
-                    for line, text in enumerate(_lines(about))
+                    for line, text in enumerate(_lines(purpose))
                 ),
             ]
         if number + 1 < len(COLUMNS):
