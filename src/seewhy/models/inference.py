@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from seewhy.errors import ExplainError, UsageError
 from seewhy.models.classifier import Classifier, find_logits
@@ -118,7 +119,8 @@ def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
     pairs = _foldable(visits)
     original = copy.deepcopy(network) if pairs else network
     for convolution, norm in pairs:
-        _fold(network.get_submodule(convolution), network.get_submodule(norm))
+        parts: Any = network.get_submodule(convolution), network.get_submodule(norm)
+        _replace(network, convolution, fuse_conv_bn_eval(*parts))
         _replace(network, norm, nn.Identity())
     with evaluating(network), torch.no_grad():
         after = find_logits(network(probe))
@@ -147,14 +149,6 @@ def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
         and visit.took in makers
         and runs[visit.name] == runs[makers[visit.took]] == takers[visit.took] == 1
     ]
-
-
-def _fold(convolution: Any, norm: Any) -> None:
-    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
-    shift = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
-    offset = 0 if norm.bias is None else norm.bias
-    convolution.weight = nn.Parameter(convolution.weight * scale.view(-1, 1, 1, 1), requires_grad=False)
-    convolution.bias = nn.Parameter(offset - shift * scale, requires_grad=False)
 
 
 def _replace(network: nn.Module, name: str, part: nn.Module) -> None:

@@ -11,8 +11,7 @@ from seewhy.draw import png_bytes
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.images import Image
 from seewhy.methods import method_info
-from seewhy.people.masks import drawn, save_mask
-from seewhy.people.records import MaskRevision
+from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.store import storable
 from seewhy.report.words import listed
 from seewhy.verbs import MaskAgreement, agreement, nothing_to_compare

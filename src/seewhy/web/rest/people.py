@@ -11,9 +11,8 @@ from pydantic import BaseModel, Field
 
 from seewhy.draw import png_bytes
 from seewhy.people import game
-from seewhy.people.masks import decode, drawn, encode, save_mask
+from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
 from seewhy.people.players import end_session, leaderboard, player_of
-from seewhy.people.records import MaskRevision
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 from seewhy.web.rest.jobs import At, Sent, photo
