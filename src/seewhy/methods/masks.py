@@ -14,11 +14,11 @@ from torch.nn.functional import interpolate
 from typing_extensions import override
 
 from seewhy.engines import Fill, MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task, in_chunks, log_probability, probability
 from seewhy.models import Target
-from seewhy.models.inference import Precision
 
 
 class MaskMethod(Method):

@@ -12,13 +12,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import MaskedForward
+from seewhy.engines.inference import BatchSize, batches
+from seewhy.engines.tail import Tail, tail
 from seewhy.errors import UsageError
 from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task, enlarge, in_chunks, probability, unit, varied
 from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
-from seewhy.models.inference import BatchSize, batches
-from seewhy.models.tail import Tail, tail
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "
 COARSE = "The map is as coarse as the layer's grid, so read areas, not outlines."

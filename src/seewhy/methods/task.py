@@ -16,10 +16,10 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Registry
 from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.models import Categories, Classifier, Grid, Target
-from seewhy.models.inference import Precision
 
 CHUNK = 256  # masks held at once
 METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
