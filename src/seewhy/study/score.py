@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.core.progress import Progress, blamed, silent
+from seewhy.core.outcome import blamed
+from seewhy.core.progress import Progress, silent
 from seewhy.engines.inference import BatchSize, inference_copy
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask

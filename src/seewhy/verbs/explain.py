@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias, overload
 
 import torch
 
-from seewhy.core.progress import Outcome, Progress, blamed, remarked, silent
+from seewhy.core.outcome import Outcome, blamed
+from seewhy.core.progress import Progress, remarked, silent
 from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
