@@ -94,6 +94,33 @@ class Method(Declared, ABC):
         return found
 
 
+class Seen:
+    """One picture as one network sees it, for several methods: what all of them need is found out once.
+
+    `target` is the class that the network finds likeliest, where none is given.
+    """
+
+    def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
+        self.classifier, self.image = classifier, image
+        self._pixels, self._inputs = classifier.seen([image])
+        with torch.no_grad():
+            self._logits = classifier.logits(self._inputs)
+        best = int(self._logits.softmax(1)[0].topk(1).indices)
+        self.target = target or Target(best, chosen="predicted")
+
+    def explained(self, method: Method, seed: int) -> Explanation:
+        """What a method finds in the picture about the target."""
+        task = Task(
+            self.classifier,
+            self._pixels.clone(),  # whatever a method or a network does to them in place
+            self._inputs.clone(),
+            [[self.target]],
+            generator=torch.Generator().manual_seed(seed),
+            known=self._logits,
+        )
+        return _explanations(method, task, [self.image])[0]
+
+
 class Solved(NamedTuple):
     """What was found about one target of the picture `row` of a task."""
 
@@ -120,7 +147,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     solved = solve(method, task)
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
-    classifier, checks = task.classifier, task.checks
+    classifier, checks, parameters = task.classifier, task.checks, describe(method)
     return [
         Explanation(
             values=_array(found.values),
@@ -134,7 +161,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             classifier=classifier.name,
             fingerprint=classifier.fingerprint,
             layer=found.layer,
-            parameters=describe(method),
+            parameters=parameters,
             seed=task.generator.initial_seed(),
             cost=cost,
             checks={**checks, **found.checks},
