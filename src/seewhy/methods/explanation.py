@@ -16,7 +16,7 @@ from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import OURS, Colors
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
-from seewhy.methods.evidence import RegionWeights, Rule, probability_of
+from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Explanation:
     @property
     def probability(self) -> float:
         """The probability of the explained class."""
-        return probability_of(self.predictions, self.target)
+        return next(each.probability for each in self.predictions if each.index == self.target.index)
 
     def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
         """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""

@@ -23,7 +23,7 @@ from seewhy.draw import (
     tile,
 )
 from seewhy.errors import UsageError
-from seewhy.methods.evidence import probability_of, ranking, supporting, sure
+from seewhy.methods.evidence import ranking, supporting, sure
 from seewhy.methods.method import method_info
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def class_tile(explanation: Explanation) -> Tile:
     return Tile(
         _kept(*_seen(explanation), regions, keep, _nothing(rule) if rule else NOTHING_FOR),
         f"{keep.sum()} of {len(keep)} regions",
-        heading=f"{explanation.target_label} · {percent(probability_of(explanation.predictions, explanation.target))}",
+        heading=f"{explanation.target_label} · {percent(explanation.probability)}",
     )
 
 
@@ -216,9 +216,8 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 
 
 def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
-    probability = probability_of(explanation.predictions, explanation.target)
     facts = [
-        f"{explanation.image.name}, explained class at {probability:.1%}",
+        f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
         method_info(explanation.method).title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]
