@@ -196,7 +196,7 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),
-        "rule": rule and Rule(**{**rule, "regions": tuple(rule["regions"])}),
+        "rule": rule and replace(Rule(**rule), regions=tuple(rule["regions"])),
     }
 
 

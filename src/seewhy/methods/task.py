@@ -105,7 +105,9 @@ class Task:
             if masked is None:
                 self.spend(forwards=1)
             with torch.no_grad():
-                self.note(self.classifier.logits(self.inputs) if masked is None else masked.logits[None])
+                logits = self.classifier.logits(self.inputs) if masked is None else masked.logits[None]
+            self.note(logits)
+            return logits
         return self._logits
 
     def note(self, logits: Tensor) -> None:

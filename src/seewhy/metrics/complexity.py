@@ -76,7 +76,10 @@ class Sparseness(_Complexity):
         "0 means that all pixels weigh the same, close to 1 that very few hold everything. It says nothing about "
         "whether they are the right ones."
     )
-    measure = staticmethod(sparseness)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return sparseness(values)
 
 
 class Entropy(_Complexity):
@@ -89,7 +92,10 @@ class Entropy(_Complexity):
     higher_is_better = False
     question = "How widely does the map spread its weight?"
     reading = "1 means evenly over the whole picture, 0 on a single pixel. It says nothing about whether that is right."
-    measure = staticmethod(entropy)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return entropy(values)
 
 
 class EffectiveComplexity(_Complexity):
@@ -126,4 +132,7 @@ class MeanArea(_Complexity):
     higher_is_better = False
     question = "How much of the picture does the map light up?"
     reading = "1 means all of it. A map with a large area gets a good average drop for nothing."
-    measure = staticmethod(mean_area)
+
+    @override
+    def measure(self, values: np.ndarray) -> float:
+        return mean_area(values)
