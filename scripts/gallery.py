@@ -11,7 +11,7 @@ from PIL import Image
 import seewhy
 from seewhy.draw import fit
 from seewhy.methods import Method, find_method, suitable_methods
-from seewhy.methods.pictures import explanation_tile
+from seewhy.methods.explanation import explanation_tile
 from seewhy.report.words import counted
 from seewhy.verbs import Request, explain_each
 

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,25 @@ PLACES = re.compile(r"(?<![\w.~-])/(?:[w]ork|[t]mp|[r]oot|[o]pt/wheels|[o]pt/pyp
 
 CONTAINERS = {"Dockerfile", "compose.yaml"}  # places in them are of no machine
 FRONT_DOORS = {"__init__", "__main__"}
-modules = pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix()
-)
+# Modules under 40 lines, and why each stands alone.
+SMALL = {
+    "core/callable_room.py": "two rooms are verbs, too",
+    "people/migrations/env.py": "Alembic looks for it there",
+    "web/parts/script.py": "the one place where Python speaks to the browser",
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    parts = ("seewhy", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def longest(name: str, known: set[str]) -> str:
+    """The module that a dotted name is in."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def room_of(path: Path) -> str:
@@ -68,14 +85,26 @@ def rooms_entered(source: str, folder: Sequence[str]) -> set[str]:
     return {part[1] if len(part) > 1 else "" for part in parts if part[0] == "seewhy"}
 
 
-@modules
-def test_a_module_imports_only_rooms_to_its_left(path):
-    room = room_of(path)
-    if room in FRONT_DOORS:
-        return
-    assert room in LEVEL, f"'{room}' has no place in ROOMS"
-    allowed = {other for other, level in LEVEL.items() if level < LEVEL[room]} | {room, "__version__"}
-    assert rooms_entered(path.read_text("utf-8"), path.relative_to(PACKAGE).parent.parts) <= allowed
+def test_modules_import_only_rooms_to_their_left():
+    for path in MODULES:
+        room = room_of(path)
+        if room in FRONT_DOORS:
+            continue
+        assert room in LEVEL, f"'{room}' has no place in ROOMS"
+        allowed = {other for other, level in LEVEL.items() if level < LEVEL[room]} | {room, "__version__"}
+        entered = rooms_entered(path.read_text("utf-8"), path.relative_to(PACKAGE).parent.parts)
+        assert entered <= allowed, f"{path.relative_to(PACKAGE)} imports {sorted(entered - allowed)}"
+
+
+def test_no_modules_import_each_other():
+    """Wherever the import stands: at the top, in a function, or for types alone."""
+    known = {".".join(module_of(path)) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        name = ".".join(module_of(path))
+        names = imported(path.read_text("utf-8"), path.relative_to(PACKAGE).parent.parts)
+        graph[name] = {found for each in names if (found := longest(each, known)) not in {name, "seewhy", ""}}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(
@@ -95,15 +124,14 @@ def test_every_form_of_import_is_seen(source, rooms):
     assert rooms_entered(source, ["methods"]) == rooms
 
 
-@modules
-def test_errors_are_raised_not_asserted(path):
-    lines = [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
-    assert not lines
-
-
-@modules
-def test_a_module_fits_in_the_head(path):
-    assert len(path.read_text("utf-8").splitlines()) <= 500
+def test_a_module_fits_in_the_head_and_raises_errors():
+    for path in MODULES:
+        source = path.read_text("utf-8")
+        lines, name = source.count("\n"), path.relative_to(PACKAGE).as_posix()
+        asserts = [node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+        assert not asserts, f"{name} asserts in lines {asserts}"
+        assert lines <= 500, f"{name} has {lines} lines"
+        assert lines >= 40 or path.stem in FRONT_DOORS or name in SMALL, f"{name} has only {lines} lines"
 
 
 @pytest.mark.parametrize("name", ["seewhy", "seewhy.errors", "seewhy.core.progress"])

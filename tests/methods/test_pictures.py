@@ -13,7 +13,7 @@ from report.samples import explanation, photo
 from seewhy.draw import Colors, Weight, blank, fit, kept_overlay, overlay, peak, png_bytes
 from seewhy.errors import UsageError
 from seewhy.methods import RegionWeights, Rule
-from seewhy.methods.pictures import (
+from seewhy.methods.explanation import (
     by_classes,
     class_grid,
     class_tile,

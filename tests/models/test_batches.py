@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -26,16 +26,7 @@ SHORT_OF_MEMORY: dict[str, Exception] = {
 
 
 def found(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> list[float]:
-    return [float(value) for rows in results(count, run, size) for value in rows]
-
-
-def results(count: int, run: Callable[[slice], Tensor], size: BatchSize) -> Iterator[Tensor]:
-    for batch in batches(count, size):
-        with batch as part:
-            batch.rows = run(part)
-        assert batch.done == (len(batch.rows) > 0)
-        if batch.done:
-            yield batch.rows
+    return [float(value) for rows in batches(run, count, size) for value in rows]
 
 
 class Machine:
@@ -167,6 +158,6 @@ def test_every_image_is_answered_once_and_in_order(count, fixed, room):
 
 def test_results_come_batch_by_batch():
     machine = Machine()
-    batch = results(10, machine, BatchSize(CPU, 4))
+    batch = batches(machine, 10, BatchSize(CPU, 4))
     assert next(batch).tolist() == [0, 1, 4, 9]
     assert machine.done == [4], "nothing is computed that nobody asked for yet"

@@ -10,8 +10,8 @@ import numpy as np
 import PIL.Image
 from sqlalchemy import select
 
-from seewhy.people.masks import revision_of
-from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
+from seewhy.people.masks import MaskRevision, revision_of
+from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store
 
 CLASSES = ("bus", "cat", "dog", "owl")

@@ -8,7 +8,7 @@ import pytest
 from people.samples import Clock, answer
 from seewhy.images import iou
 from seewhy.people.agreement import area_agreement, guess_agreement, krippendorff_alpha
-from seewhy.people.records import MaskRevision
+from seewhy.people.masks import MaskRevision
 
 
 def units(*coders: str) -> list[list[str]]:

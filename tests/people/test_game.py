@@ -10,9 +10,19 @@ import pytest
 from people.samples import CLASSES, new_round, rounds
 from seewhy.errors import Conflict, UnknownName, UsageError
 from seewhy.images import open_image
-from seewhy.people.game import GOLD_EVERY, LEASE, guess, next_round, resign, revealed, show_more, whole
+from seewhy.people.game import (
+    GOLD_EVERY,
+    LEASE,
+    RoundResult,
+    RoundView,
+    guess,
+    next_round,
+    resign,
+    revealed,
+    show_more,
+    whole,
+)
 from seewhy.people.players import join
-from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import reveal
 from seewhy.people.rounds import add_rounds, answers, open_seats, played_classes
 

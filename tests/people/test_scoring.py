@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from people.samples import answer
-from seewhy.people.players import Standing, leaderboard, points, standing
+from seewhy.people.game import points
+from seewhy.people.players import Standing, leaderboard, standing
 
 ANSWERS = [
     answer(1, "ann", "cat", stage=0, labels=("ears", "fur")),

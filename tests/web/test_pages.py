@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 import seewhy.web
 from seewhy.models import DEFAULT_MODEL
 from seewhy.web.parts.page import list_pages
-from seewhy.web.services.reports import training_files
+from seewhy.web.services.reports import result_files
 from web.zips import two_classes
 
 SCRIPT = Path(seewhy.web.__file__).parent / "parts/script.py"
@@ -193,7 +193,7 @@ class TestTrain:
         assert "“mine”" in page.success[0].value
         assert page.get("iframe")
         (found,) = page.session_state["session"].trained
-        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(training_files(found))
+        assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(result_files(found))
 
     def test_public_installations_do_not_offer_it(self, start):
         from seewhy.web.pages.train import PAGE

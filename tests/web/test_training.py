@@ -13,7 +13,7 @@ from seewhy.models import DEFAULT_MODEL, load
 from seewhy.verbs import classifier_of_cases, explain_prototypes, find_twins, open_cases
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import ModelCache
-from seewhy.web.services.reports import training_files, training_page
+from seewhy.web.services.reports import report_page, result_files
 from seewhy.web.services.storage import delete_old_trainings, new_training_folder
 from web.zips import two_classes
 
@@ -59,12 +59,12 @@ def test_a_lesson_leaves_a_classifier_and_cases_that_fit_it(pictures, photo, tmp
     found = find_twins(open_cases(taught.cases, classifier), photo, 1)
     assert len(found.twins) == 1
 
-    away = written(training_files(taught), tmp_path / "away")
+    away = written(result_files(taught), tmp_path / "away")
     assert load(f"file:{away / 'mine'}").fingerprint == classifier.fingerprint
     assert not taught.prototypes.exists()
     for path in away.rglob("*"):
         assert path.is_dir() or str(tmp_path).encode() not in path.read_bytes(), path
-    assert b"--model file:mine" in training_page(taught)
+    assert b"--model file:mine" in report_page(taught)
 
 
 @pytest.mark.heavy
@@ -73,7 +73,7 @@ def test_prototypes_are_learned_where_they_are_asked_for(pictures, photo, tmp_pa
     taught = teach(config, tmp_path / "trainings/other")
     (found,) = explain_prototypes(taught.prototypes, [photo], refused=bool(taught.objections)).found
     assert found.image.sha256 == photo.sha256
-    away = written(training_files(taught), tmp_path / "away")
+    away = written(result_files(taught), tmp_path / "away")
     assert (away / "mine-prototypes/report.html").is_file()
 
 

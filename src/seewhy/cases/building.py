@@ -73,7 +73,9 @@ def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress:
         fresh = list({hashes[entry.path]: entry for entry in lacking}.values())
         failed: dict[str, SeewhyError] = {}
         for part in _embedded(folder, fresh, embedder, failed, progress):
-            _keep(part, journal)
+            path = next(path for number in count() if not (path := journal / f"{number:06}.npz").exists())
+            with whole_file(path) as file:
+                np.savez(file, **part._asdict())
             known.append(part)
         base = _assembled(folder, out, about, known, failed)
     failures = [Outcome(each.path, error=failed.get(hashes[each.path])) for each in folder.entries]
@@ -95,7 +97,10 @@ def _known(out: Path, journal: Path, embedder: Embedder, about: About) -> list[P
         shutil.rmtree(journal, ignore_errors=True)
         journal.mkdir()
         write_json(note, mine)
-    return known + [_read_part(path) for path in sorted(journal.glob("*.npz"))]
+    for path in sorted(journal.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as arrays:
+            known.append(Part(**arrays))
+    return known
 
 
 def _places(known: Sequence[Part]) -> dict[str, tuple[int, int]]:
@@ -115,60 +120,41 @@ def _embedded(
     for wanted in _batches(entries, PART):
         rows: list[Part] = []
         for batch in _batches(wanted, BATCH):
-            opened = _opened(folder, batch, failed)
-            rows += _asked(folder, opened, embedder, failed)
+            opened: dict[str, Image] = {}  # by the hash of the file
+            for entry in batch:
+                try:
+                    opened[folder.hashes[entry.path]] = folder.image(entry)
+                except SeewhyError as error:
+                    failed[folder.hashes[entry.path]] = error
+            rows += _asked(opened, embedder, failed)
             done += len(batch)
             progress(done, len(entries), "pictures")
         if rows:
             yield Part(*map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _opened(folder: Folder, entries: Sequence[Entry], failed: dict[str, SeewhyError]) -> dict[Entry, Image]:
-    found: dict[Entry, Image] = {}
-    for entry in entries:
-        try:
-            found[entry] = folder.image(entry)
-        except SeewhyError as error:
-            failed[folder.hashes[entry.path]] = error
-    return found
-
-
-def _asked(
-    folder: Folder, opened: dict[Entry, Image], embedder: Embedder, failed: dict[str, SeewhyError]
-) -> list[Part]:
+def _asked(opened: dict[str, Image], embedder: Embedder, failed: dict[str, SeewhyError]) -> list[Part]:
     """One part of all, or where the network cannot cope with some of them, one of each other."""
     if not opened:
         return []
-    try:
-        return [_part(folder, opened, embedder)]
-    except SeewhyError as error:
-        if len(opened) == 1:
-            failed[folder.hashes[next(iter(opened)).path]] = error
-            return []
-    return [part for entry, image in opened.items() for part in _asked(folder, {entry: image}, embedder, failed)]
-
-
-def _part(folder: Folder, opened: dict[Entry, Image], embedder: Embedder) -> Part:
     images = list(opened.values())
-    vectors, logits = embedder([*images, *images[-1:] * (BATCH - len(images))])
-    return Part(
-        np.array([folder.hashes[entry.path] for entry in opened]),
-        np.array([image.sha256 for image in images]),
-        np.array([picture_print(image) for image in images], np.uint64),
-        vectors[: len(images)].numpy(),
-        logits[: len(images)].numpy(),
-    )
-
-
-def _keep(part: Part, journal: Path) -> None:
-    path = next(path for number in count() if not (path := journal / f"{number:06}.npz").exists())
-    with whole_file(path) as file:
-        np.savez(file, **part._asdict())
-
-
-def _read_part(path: Path) -> Part:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Part(**arrays)
+    try:
+        vectors, logits = embedder([*images, *images[-1:] * (BATCH - len(images))])
+    except SeewhyError as error:
+        if len(opened) > 1:
+            return [part for name, image in opened.items() for part in _asked({name: image}, embedder, failed)]
+        failed[next(iter(opened))] = error
+        return []
+    pixels, prints = [image.sha256 for image in images], [picture_print(image) for image in images]
+    return [
+        Part(
+            np.array(list(opened)),
+            np.array(pixels),
+            np.array(prints, np.uint64),
+            vectors[: len(images)].numpy(),
+            logits[: len(images)].numpy(),
+        )
+    ]
 
 
 # --- Writing ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
+from typing_extensions import override
 
 from seewhy.core.names import unknown
 from seewhy.engines.imputation import linear_imputation
@@ -28,20 +29,23 @@ COLOURS: dict[str, Colour] = {
 }
 
 
-class Filler(Protocol):
-    """A fill, ready for one picture."""
+@dataclass(frozen=True)
+class Filler:
+    """A fill, ready for one picture: the same whatever is hidden, one of some `pictures` `(m, 3, h, w)`."""
+
+    pictures: Tensor
 
     @property
     def alternatives(self) -> int:
         """How many different fills there are to draw from."""
-        ...
+        return len(self.pictures)
 
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
         """The fill `(n, 3, h, w)`, or `(1, 3, h, w)` for all, of masks `(n, h, w)`, 1 or true where kept.
 
         `which` int64 `(n,)` picks each one's alternative.
         """
-        ...
+        return self.pictures if len(self.pictures) == 1 else self.pictures[which]
 
 
 class Fill(Protocol):
@@ -50,20 +54,6 @@ class Fill(Protocol):
     def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
         """Make ready for one picture, `pixels` `(3, h, w)`, and its regions, int64 `(h, w)`, if it has any."""
         ...
-
-
-@dataclass(frozen=True)
-class _Pictures:
-    """The same whatever is hidden: one of some pictures `(m, 3, h, w)`."""
-
-    pictures: Tensor
-
-    @property
-    def alternatives(self) -> int:
-        return len(self.pictures)
-
-    def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        return self.pictures if len(self.pictures) == 1 else self.pictures[which]
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class RegionMean:
         places = labels.flatten()
         counts = torch.bincount(places).clamp(min=1)
         sums = pixels.new_zeros((len(pixels), len(counts))).index_add_(1, places, pixels.flatten(1))
-        return _Pictures((sums / counts)[:, labels][None])
+        return Filler((sums / counts)[:, labels][None])
 
 
 @dataclass(frozen=True)
@@ -93,7 +83,7 @@ class Constant:
             raise UsageError(f"there is no colour '{self.colour}'; there are {', '.join(COLOURS)}, or three numbers")
         if len(pixels) != len(rgb):  # no red, green and blue here: as bright in every channel
             rgb = (sum(rgb) / len(rgb),) * len(pixels)
-        return _Pictures(pixels.new_tensor(rgb).view(1, -1, 1, 1).expand(1, *pixels.shape))
+        return Filler(pixels.new_tensor(rgb).view(1, -1, 1, 1).expand(1, *pixels.shape))
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ class Blur:
         bell = torch.exp(-((offsets / sigma) ** 2) / 2)
         bell = (bell / bell.sum()).view(1, 1, -1)
         padded = pad(pixels[:, None], (radius,) * 4, mode="reflect")
-        return _Pictures(conv2d(conv2d(padded, bell[..., None]), bell[:, :, None])[:, 0][None])
+        return Filler(conv2d(conv2d(padded, bell[..., None]), bell[:, :, None])[:, 0][None])
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,7 @@ class Noise:
         if self.draws < 1:
             raise UsageError(f"noise wants at least one draw, not {self.draws}")
         low, high = _range(pixels)
-        return _Pictures(low + (high - low) * torch.rand((self.draws, *pixels.shape), generator=generator).to(pixels))
+        return Filler(low + (high - low) * torch.rand((self.draws, *pixels.shape), generator=generator).to(pixels))
 
 
 @dataclass(frozen=True)
@@ -140,7 +130,7 @@ class Images:
         images = [open_image(path) for path in samples().values()] if self.images is None else self.images
         if not images:
             raise UsageError("a fill of other images needs at least one")
-        return _Pictures(torch.stack([_scaled(image, pixels) for image in images]))
+        return Filler(torch.stack([_scaled(image, pixels) for image in images]))
 
 
 @dataclass(frozen=True)
@@ -152,24 +142,20 @@ class Linear:
     def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
         """See `Fill`."""
         noise = torch.randn(pixels.shape, generator=generator).to(pixels)
-        return _Imputed(pixels, self.noise * noise)
+        return _Imputed(pixels[None], self.noise * noise)
 
 
 @dataclass(frozen=True)
-class _Imputed:
+class _Imputed(Filler):
     """One noise `(3, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
 
-    pixels: Tensor
     noise: Tensor
 
-    @property
-    def alternatives(self) -> int:
-        return 1
-
+    @override
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        kept = masks > 0.5
-        filled = linear_imputation(self.pixels, kept)
-        return torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(self.pixels))
+        kept, pixels = masks > 0.5, self.pictures[0]
+        filled = linear_imputation(pixels, kept)
+        return torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(pixels))
 
 
 FILLS: dict[str, Callable[[], Fill]] = {
@@ -203,9 +189,8 @@ def _scaled(image: Image, pixels: Tensor) -> Tensor:
     whole = torch.tensor(image.pixels).to(pixels).permute(2, 0, 1)[None] / 255
     if len(pixels) != whole.shape[1]:
         whole = whole.mean(1, keepdim=True).expand(-1, len(pixels), -1, -1)
-    size = (pixels.shape[1], pixels.shape[2])
     low, high = _range(pixels)
-    scaled = interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
+    scaled = interpolate(whole, pixels.shape[1:], mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
     return low + (high - low) * scaled
 
 

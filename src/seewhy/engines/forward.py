@@ -121,9 +121,13 @@ class MaskedForward:
                 f"coalitions are bool (n, {self.regions}), not {coalitions.dtype} {tuple(coalitions.shape)}"
             )
         which = self._alternative(which, len(coalitions))
-        keys = _keys(coalitions, which)
+        packed = np.packbits(coalitions.cpu().numpy(), axis=1)
+        keys = [row.tobytes() + bytes(str(pick), "ascii") for row, pick in zip(packed, which.tolist(), strict=True)]
         fresh = list({key: row for row, key in enumerate(keys) if key not in self._answers}.values())
-        rows = self._run(lambda part: self._shown(coalitions[fresh][part]), which[fresh])
+        asked, labels = coalitions[fresh].to(self._pixels.device), self.region_labels
+        rows = self._run(
+            lambda part: asked[part].index_select(1, labels.flatten()).view(-1, *labels.shape), which[fresh]
+        )
         for row, logits in zip(fresh, rows, strict=True):
             self._answers[keys[row]] = logits
         return self._stacked([self._answers[key] for key in keys])
@@ -138,17 +142,14 @@ class MaskedForward:
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
         network = network or self.network
-        for batch in batches(len(which), self._fixed or network.size):
-            with batch as part:
-                composed = self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)
-                batch.rows = network(composed).cpu()
-            self.forwards += len(batch.rows)
-            self.progress(self.forwards, self.expected, "variations")
-            yield from batch.rows
 
-    def _shown(self, coalitions: Tensor) -> Tensor:
-        labels = self.region_labels.flatten()
-        return coalitions.to(labels.device).index_select(1, labels).view(-1, *self._pixels.shape[1:])
+        def ask(part: slice) -> Tensor:
+            return network(self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)).cpu()
+
+        for rows in batches(ask, len(which), self._fixed or network.size):
+            self.forwards += len(rows)
+            self.progress(self.forwards, self.expected, "variations")
+            yield from rows
 
     def _composed(self, masks: Tensor, which: Tensor, dtype: torch.dtype) -> Tensor:
         """Network inputs `(n, C, h, w)`, channels last: the picture where it is shown, the fill elsewhere."""
@@ -201,8 +202,3 @@ class MaskedForward:
 
     def _stacked(self, rows: list[Tensor]) -> Tensor:
         return torch.stack(rows) if rows else self.logits.new_empty((0, len(self.logits)))
-
-
-def _keys(coalitions: Tensor, which: Tensor) -> list[bytes]:
-    packed = np.packbits(coalitions.cpu().numpy(), axis=1)
-    return [row.tobytes() + bytes(str(pick), "ascii") for row, pick in zip(packed, which.tolist(), strict=True)]

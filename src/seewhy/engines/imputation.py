@@ -16,51 +16,32 @@ from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, conv2d, interpo
 
 from seewhy.errors import UsageError
 
-NOISE = 0.01
 TOLERANCE = 1e-4
 MOST_STEPS = 50  # six to nine are usual, whatever the size
 TOGETHER = 8  # masks; more of them leave the processor's cache
 BINOMIAL = ((1.0, 2.0, 1.0), (2.0, 4.0, 2.0), (1.0, 2.0, 1.0))
 
 
-def impute(pixels: Tensor, kept: Tensor, *, generator: torch.Generator, noise: float = NOISE) -> Tensor:
-    """Noisy linear imputation of what each mask hides: `(n, c, h, w)`, not clipped.
+@torch.no_grad()
+def linear_imputation(pixels: Tensor, kept: Tensor, *, tolerance: float = TOLERANCE) -> Tensor:
+    """Linear imputation of what each mask hides, `(n, c, h, w)`, without noise. Source: Rong 2022 (ROAD), section 4.
+
+    A picture without any known pixel becomes its channel means. Any other missing area has a known neighbour, because
+    diagonal neighbours count.
 
     Args:
         pixels: `(c, h, w)`, or `(n, c, h, w)` with a picture for each mask.
         kept: bool `(n, h, w)`, False where a pixel is to be replaced.
-        generator: Where the noise comes from; it may live on another device.
-        noise: Standard deviation of the normal noise on replaced values, in the pixels' own units.
-
-    Source: Rong 2022 (ROAD), section 4. Noise is in units of the pixels before normalising, as in the authors' code.
+        tolerance: the size of the last step towards the exact solution, in units of the pixels; what remains is
+            smaller, except in strips one or two pixels wide.
     """
-    filled = linear_imputation(pixels, kept)
-    drawn = torch.randn(filled.shape, generator=generator, device=generator.device).to(filled)
-    return torch.where(kept[:, None], filled, filled + noise * drawn)
-
-
-@torch.no_grad()
-def linear_imputation(pixels: Tensor, kept: Tensor, *, tolerance: float = TOLERANCE) -> Tensor:
-    """`impute` without noise.
-
-    A picture without any known pixel becomes its channel means. Any other missing area has a known neighbour, because
-    diagonal neighbours count. `tolerance` is the size of the last step towards the exact solution, in units of the
-    pixels; what remains is smaller, except in strips one or two pixels wide.
-
-    Raises:
-        UsageError: the masks are not bool `(n, h, w)` of the pixels' size.
-    """
-    _check(pixels, kept)
-    pictures = pixels.expand(len(kept), *pixels.shape[-3:])
-    parts = zip(pictures.split(TOGETHER), kept.split(TOGETHER), strict=True)
-    return torch.cat([_impute_together(some, masks, tolerance) for some, masks in parts])
-
-
-def _check(pixels: Tensor, kept: Tensor) -> None:
     height, width = pixels.shape[-2:]
     if kept.dtype != torch.bool or kept.ndim != 3 or kept.shape[1:] != (height, width):
         given = f"{str(kept.dtype).removeprefix('torch.')} {tuple(kept.shape)}"
         raise UsageError(f"masks for pixels of {height} × {width} are bool (n, {height}, {width}), not {given}")
+    pictures = pixels.expand(len(kept), *pixels.shape[-3:])
+    parts = zip(pictures.split(TOGETHER), kept.split(TOGETHER), strict=True)
+    return torch.cat([_impute_together(some, masks, tolerance) for some, masks in parts])
 
 
 def _impute_together(pictures: Tensor, kept: Tensor, tolerance: float) -> Tensor:
@@ -141,7 +122,8 @@ def _cycle(grids: list[_Grid], right: Tensor) -> Tensor:
         return values
     residual = grid.flow(values).add_(right)
     coarse = _cycle(coarser, _sum_cells(_neighbours(residual.mul_(grid.spread))))
-    values.addcmul_(grid.spread, _neighbours(_repeat_cells(coarse, values)))
+    repeated = interpolate(coarse, scale_factor=2, mode="nearest")[..., : values.shape[2], : values.shape[3]]
+    values.addcmul_(grid.spread, _neighbours(repeated))
     return values.addcmul_(grid.relax, grid.flow(values).add_(right))
 
 
@@ -154,10 +136,6 @@ def _neighbours(values: Tensor) -> Tensor:
 
 def _sum_cells(values: Tensor) -> Tensor:
     return avg_pool2d(values, 2, ceil_mode=True, divisor_override=1)
-
-
-def _repeat_cells(values: Tensor, like: Tensor) -> Tensor:
-    return interpolate(values, scale_factor=2, mode="nearest")[..., : like.shape[2], : like.shape[3]]
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:

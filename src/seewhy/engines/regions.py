@@ -36,35 +36,22 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
         raise UsageError(f"{how} cannot cut a picture like that: {error}") from error
 
 
-def _quickshift(pixels: np.ndarray, **options: Any) -> np.ndarray:
-    from skimage.segmentation import quickshift
+def _cutting(name: str, **settings: Any) -> Callable[..., np.ndarray]:
+    """The function of scikit-image called `name`, with settings other than its own by default."""
 
-    # LIME's settings; ties are broken at random, so the seed is part of the segmentation.
-    settings: dict[str, Any] = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0, **options}
-    return quickshift(pixels, **settings)
+    def cut(pixels: np.ndarray, **options: Any) -> np.ndarray:
+        from skimage import segmentation
 
+        return getattr(segmentation, name)(pixels, **{**settings, **options})
 
-def _slic(pixels: np.ndarray, **options: Any) -> np.ndarray:
-    from skimage.segmentation import slic
-
-    settings: dict[str, Any] = {"n_segments": 50, "compactness": 10, "sigma": 0.5, "start_label": 0, **options}
-    return slic(pixels, **settings)
-
-
-def _felzenszwalb(pixels: np.ndarray, **options: Any) -> np.ndarray:
-    from skimage.segmentation import felzenszwalb
-
-    settings: dict[str, Any] = {"scale": 200, "sigma": 0.8, "min_size": 300, **options}
-    return felzenszwalb(pixels, **settings)
+    return cut
 
 
 def _watershed(pixels: np.ndarray, **options: Any) -> np.ndarray:
     from skimage.color import rgb2gray
     from skimage.filters import sobel
-    from skimage.segmentation import watershed
 
-    settings: dict[str, Any] = {"markers": 50, "compactness": 0.001, **options}
-    return watershed(sobel(rgb2gray(pixels)), **settings)
+    return _cutting("watershed", markers=50, compactness=0.001)(sobel(rgb2gray(pixels)), **options)
 
 
 def _grid(pixels: np.ndarray, cells: int = 7) -> np.ndarray:
@@ -76,9 +63,10 @@ def _grid(pixels: np.ndarray, cells: int = 7) -> np.ndarray:
 
 
 SEGMENTERS: dict[str, Callable[..., np.ndarray]] = {
-    "quickshift": _quickshift,
-    "slic": _slic,
-    "felzenszwalb": _felzenszwalb,
+    # LIME's settings; ties are broken at random, so the seed is part of the segmentation.
+    "quickshift": _cutting("quickshift", kernel_size=4, max_dist=200, ratio=0.2, rng=0),
+    "slic": _cutting("slic", n_segments=50, compactness=10, sigma=0.5, start_label=0),
+    "felzenszwalb": _cutting("felzenszwalb", scale=200, sigma=0.8, min_size=300),
     "watershed": _watershed,
     "grid": _grid,
 }

@@ -18,45 +18,124 @@ from __future__ import annotations
 import re
 import struct
 import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from io import BytesIO
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import PIL.Image
-from numpy.typing import NDArray
-from PIL import ExifTags, ImageChops
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    ImageChops,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 from PIL.Image import DecompressionBombError
 from PIL.Image import Image as Picture
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from seewhy.errors import BadImage
-from seewhy.images.formats import (
-    Kind,
-    PatientFile,
-    check_bytes,
-    check_jpeg,
-    check_size,
-    check_tiff,
-    count_tiff_pages,
-    kind_of,
-    picture_suffixes,
-)
-from seewhy.images.image import Image, Pixels
+from seewhy.images.image import Colour, Image, Pixels, high_byte, on_background, stretch
+from seewhy.images.structure import count_tiff_pages, is_endless_jpeg, is_endless_tiff
 
-Colour: TypeAlias = tuple[int, int, int]
 _Notes: TypeAlias = tuple[str, ...]
 _Convert: TypeAlias = Callable[[Picture], Pixels]
+
+MAX_PIXELS = 50_000_000
+
+_SPARE_BYTES = 16 << 20  # for profiles, thumbnails and the later frames of small pictures
+
+
+class Kind(NamedTuple):
+    """A format that is read: how its files begin, what they are called, and Pillow's reader for it."""
+
+    name: str
+    signature: bytes
+    suffixes: tuple[str, ...]
+    read: Callable[[BytesIO], ImageFile]
+
+
+# No other decoder can be reached: each kind names its reader, and Pillow is never asked to guess.
+_KINDS = (
+    Kind("JPEG", rb"\xff\xd8\xff", (".jpg", ".jpeg", ".jpe", ".jfif"), JpegImagePlugin.jpeg_factory),
+    Kind("PNG", rb"\x89PNG\r\n\x1a\n", (".png", ".apng"), PngImagePlugin.PngImageFile),
+    Kind("WebP", rb"RIFF.{4}WEBPVP8", (".webp",), WebPImagePlugin.WebPImageFile),
+    Kind("GIF", rb"GIF8[79]a", (".gif",), GifImagePlugin.GifImageFile),
+    Kind("BMP", rb"BM.{12}[\x0c(48@l|]\0\0\0", (".bmp", ".dib"), BmpImagePlugin.BmpImageFile),
+    Kind("TIFF", rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff"), TiffImagePlugin.TiffImageFile),
+)
+
+_OTHER_PICTURES = (
+    (rb"(\xef\xbb\xbf)?\s*<(svg|.*<svg)[\s>:]", "an SVG drawing"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript drawing"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb".{4}ftyp", "a HEIC or AVIF picture, or a film"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture"),
+    (rb"\0\0[\x01\x02]\0", "an icon"),
+)
+_NO_PICTURES = (
+    (rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)", "a web page: the download failed. Download the picture itself"),
+    (rb"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
+    (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
+    (rb"\x80[\x02-\x05]", "a Python pickle, which is never opened. Give a picture"),
+)
+_CURE = f"Save it as {', '.join(kind.name for kind in _KINDS[:-1])} or {_KINDS[-1].name}."
+
+
+def picture_suffixes() -> frozenset[str]:
+    """The endings, in lower case and with their dot, by which files are taken for pictures."""
+    return frozenset(suffix for kind in _KINDS for suffix in kind.suffixes)
+
+
+def kind_of(data: bytes, name: str) -> Kind:
+    """What the bytes are, whatever their file is called; raises `BadImage` for what is not read."""
+
+    def begins(signature: bytes) -> bool:
+        return re.match(signature, data[:4096], re.DOTALL) is not None
+
+    for kind in _KINDS:
+        if begins(kind.signature):
+            return kind
+    for signature, what in _NO_PICTURES:
+        if begins(signature):
+            raise BadImage("not_an_image", f"{name} is {what}.")
+    for signature, what in _OTHER_PICTURES:
+        if begins(signature):
+            raise BadImage("unsupported", f"{name} is {what}, which is not read. {_CURE}")
+    raise BadImage("not_an_image", f"{name} is not a picture of a known kind. {_CURE}")
+
+
+def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
+    """Refuse a picture without pixels (`too_small`) or with more than `max_pixels` (`too_large`)."""
+    if min(width, height) < 1:
+        raise BadImage("too_small", f"{name} is {width}x{height}: it holds no pixels. Save it again.")
+    if width * height > max_pixels:
+        raise BadImage(
+            "too_large",
+            f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}. Make it smaller.",
+        )
+
+
+def byte_limit(max_pixels: int) -> int:
+    """The largest file, in bytes, read for a picture of `max_pixels`: four a pixel, and some to spare."""
+    return 4 * max_pixels + _SPARE_BYTES
+
 
 # Seconds of computing allowed for a header, for the pixels beside so many a pixel, and for counting frames.
 _HEADER_SECONDS = 1.0
 _PIXEL_SECONDS = 1e-7
 _COUNT_SECONDS = 0.3
 
-_CHANNELS = (1, 3, 4)  # of arrays
 _STRIP_PIXELS = 1 << 18
 _EXIF_BYTES = 1 << 20
 
@@ -68,6 +147,29 @@ _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 277, 322, 323  # TIFF tags
 _ONE_AT_A_TIME = threading.Lock()
 
 
+class PatientFile(BytesIO):
+    """The bytes of a picture, readable only while whoever reads them has not computed for too long.
+
+    Pillow parses headers in Python and believes their counts, so that a small file can keep it busy for minutes.
+    The thread's own computing time counts: a busy machine refuses nothing that an idle one accepts.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self._name = name
+        self._deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        """Let the next step compute for so long from now."""
+        self._deadline = time.thread_time() + seconds
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As any file reads; raises `BadImage` `too_large` when the allowed time is over."""
+        if time.thread_time() > self._deadline:
+            raise _stalling(self._name)
+        return super().read(size)
+
+
 def from_picture(picture: Picture, name: str, max_pixels: int, background: Colour) -> Image:
     """A Pillow picture as an `Image`; of an animation the frame that it stands at."""
     check_size(*picture.size, max_pixels, name)
@@ -77,16 +179,15 @@ def from_picture(picture: Picture, name: str, max_pixels: int, background: Colou
 
 
 def from_bytes(data: bytes, name: str, max_pixels: int, background: Colour) -> Image:
-    """The first frame of a picture file as an `Image`.
-
-    Raises:
-        BadImage: For everything but a whole picture of an allowed kind and size.
-    """
+    """The first frame of a picture file as an `Image`; refuses all but a whole picture of an allowed kind and size."""
     if not data:
         raise BadImage("empty", f"{name} holds no bytes at all. Copy or download it again.")
-    check_bytes(len(data), max_pixels, name)
+    most = byte_limit(max_pixels)
+    if len(data) > most:
+        raise BadImage("too_large", f"{name} is larger than {most >> 20} MiB. Save it as PNG or JPEG, or smaller.")
     kind = kind_of(data, name)
-    _check_structure(data, kind, name)
+    if (kind.name == "JPEG" and is_endless_jpeg(data)) or (kind.name == "TIFF" and is_endless_tiff(data)):
+        raise _stalling(name)
     with _failures_named(name, _has_no_canvas(data, kind)):
         return _decode(PatientFile(data, name), kind, name, max_pixels, background)
 
@@ -101,15 +202,21 @@ def _decode(file: PatientFile, kind: Kind, name: str, max_pixels: int, backgroun
         file.allow(_HEADER_SECONDS + _PIXEL_SECONDS * width * height)
         pixels, notes = picture_to_rgb(picture, background, name)
         file.allow(_COUNT_SECONDS)
-        notes = (*_suffix_notes(name, kind), *_frame_notes(_frames(picture, file)), *notes)
-    return Image(pixels, name, notes)
+        frames = _frames(picture, file)
+    suffix = PurePath(name).suffix.lower()
+    misnamed = suffix in picture_suffixes() - set(kind.suffixes)
+    before = [f"a {kind.name} file, although named {suffix}"] if misnamed else []
+    if frames is None or frames > 1:
+        before.append(f"first of {frames} frames" if frames else "only the first frame was read")
+    return Image(pixels, name, (*before, *notes))
 
 
-def _check_structure(data: bytes, kind: Kind, name: str) -> None:
-    if kind.name == "JPEG":
-        check_jpeg(data, name)
-    elif kind.name == "TIFF":
-        check_tiff(data, name)
+def _stalling(name: str) -> BadImage:
+    """The error for a file that is made of far more parts than pictures are."""
+    return BadImage(
+        "too_large",
+        f"{name} takes too long to read: it has far more parts than a picture needs. Save it again as PNG or JPEG.",
+    )
 
 
 def _check_layout(picture: TiffImageFile, name: str) -> None:
@@ -120,18 +227,6 @@ def _check_layout(picture: TiffImageFile, name: str) -> None:
     tile = picture.tag_v2.get(_TILE_WIDTH, 0) * picture.tag_v2.get(_TILE_HEIGHT, 0)
     if tile > max(picture.width * picture.height, _TILE_PIXELS):
         raise _bloated(name, "its tiles are larger than the picture")
-
-
-def _suffix_notes(name: str, kind: Kind) -> tuple[str, ...]:
-    suffix = PurePath(name).suffix.lower()
-    misnamed = suffix in picture_suffixes() - set(kind.suffixes)
-    return (f"a {kind.name} file, although named {suffix}",) * misnamed
-
-
-def _frame_notes(frames: int | None) -> tuple[str, ...]:
-    if frames is None:
-        return ("only the first frame was read",)
-    return (f"first of {frames} frames",) * (frames > 1)
 
 
 def _frames(picture: Picture, file: PatientFile) -> int | None:
@@ -200,14 +295,13 @@ _AS_STORED: dict[int, Callable[[Pixels], Pixels]] = {
 
 
 def picture_to_rgb(picture: Picture, background: Colour, name: str) -> tuple[Pixels, _Notes]:
-    """Upright uint8 `(H, W, 3)`, read-only, and what was done to get there.
-
-    Raises:
-        BadImage: `nonfinite` where a float picture holds NaN or infinity.
-        Exception: Whatever Pillow raises at pixels that cannot be decoded.
-    """
+    """Upright uint8 `(H, W, 3)`, read-only, and what was done to get there; raises whatever Pillow does."""
     picture.load()
-    turn, turn_notes = _orientation(picture)
+    turn, notes = _exif_orientation(picture), ()
+    if turn not in _AS_STORED:
+        turn, notes = 1, (f"its EXIF orientation ({turn}) was ignored",)
+    elif turn != 1:
+        notes = ("turned upright as its EXIF says",)
     convert, colour_notes = _conversion(picture, background, name)
     width, height = picture.size
     upright = np.empty((width, height, 3) if turn >= 5 else (height, width, 3), np.uint8)
@@ -215,7 +309,7 @@ def picture_to_rgb(picture: Picture, background: Colour, name: str) -> tuple[Pix
     for rows, strip in _strips(picture):
         stored[rows] = convert(strip)
     upright.setflags(write=False)
-    return upright, turn_notes + colour_notes
+    return upright, notes + colour_notes
 
 
 def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:
@@ -225,18 +319,11 @@ def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:
         yield slice(top, bottom), picture.crop((0, top, picture.width, bottom))
 
 
-def _orientation(picture: Picture) -> tuple[int, _Notes]:
-    """The EXIF orientation, 1 where there is none to be believed. Pillow turns a TIFF by itself, then forgets it."""
-    value = _exif_orientation(picture)
-    if value == 1:
-        return 1, ()
-    if value in _AS_STORED:
-        return int(value), ("turned upright as its EXIF says",)
-    return 1, (f"its EXIF orientation ({value}) was ignored",)
-
-
 def _exif_orientation(picture: Picture) -> Any:
-    """What stands there, of whatever type: 1 without EXIF, and "unreadable" where it is broken or too long."""
+    """What stands there, of whatever type: 1 without EXIF, and "unreadable" where it is broken or too long.
+
+    Pillow turns a TIFF by itself, then forgets it.
+    """
     with suppress(Exception):  # Pillow raises whatever it likes at broken EXIF, and the picture is good without it
         exif = picture.info.get("exif", b"")
         tags = picture.getexif() if len(exif) <= _EXIF_BYTES else {}
@@ -248,37 +335,23 @@ def _exif_orientation(picture: Picture) -> Any:
 def _conversion(picture: Picture, background: Colour, name: str) -> tuple[_Convert, _Notes]:
     """How a strip of this picture becomes RGB, and what to tell people about it."""
     if picture.mode.startswith("I;16"):
-        return _sixteen_bits, ()
+        return lambda strip: high_byte(np.asarray(strip))[..., np.newaxis], ()
     if picture.mode in ("I", "F"):
         black, white = _span(picture, name)
         note = f"values from {black:g} to {white:g} shown as black to white"
-        return partial(_stretched, black=black, white=white), (note,)
+        return lambda strip: stretch(np.asarray(strip), black, white)[..., np.newaxis], (note,)
     if _is_see_through(picture):
-        return partial(_composed, background=background), (f"transparency shown on {_in_words(background)}",)
+        plain = {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, f"rgb{background}")
+        note = f"transparency shown on {plain}"
+        return lambda strip: on_background(_unmultiplied(strip).convert("RGBA"), background), (note,)
     if picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
-        return _upright_inks, ()
+        # Pillow takes every CMYK JPEG for an inverted one, also those without the mark.
+        return lambda strip: _plain(ImageChops.invert(strip)), ()
     return _plain, ()
 
 
 def _plain(strip: Picture) -> Pixels:
     return np.asarray(_unmultiplied(strip).convert("RGB"))
-
-
-def _upright_inks(strip: Picture) -> Pixels:
-    # Pillow takes every CMYK JPEG for an inverted one, also those without the mark.
-    return _plain(ImageChops.invert(strip))
-
-
-def _sixteen_bits(strip: Picture) -> Pixels:
-    return high_byte(np.asarray(strip))[..., np.newaxis]
-
-
-def _stretched(strip: Picture, black: float, white: float) -> Pixels:
-    return stretch(np.asarray(strip), black, white)[..., np.newaxis]
-
-
-def _composed(strip: Picture, background: Colour) -> Pixels:
-    return on_background(_unmultiplied(strip).convert("RGBA"), background)
 
 
 def _unmultiplied(strip: Picture) -> Picture:
@@ -301,95 +374,3 @@ def _span(picture: Picture, name: str) -> tuple[float, float]:
         raise BadImage("nonfinite", f"{name} holds NaN or infinity. Replace them and save it again.")
     whites = (1, 255, 65535) if picture.mode == "F" else (255, 65535)
     return next(((0, white) for white in whites if low >= 0 and high <= white), (low, high))
-
-
-def _in_words(colour: Colour) -> str:
-    return {(255, 255, 255): "white", (0, 0, 0): "black"}.get(colour, f"rgb{colour}")
-
-
-def with_channels(array: NDArray[Any], name: str, *, first: bool = False) -> NDArray[Any]:
-    """The array as `(H, W, C)` with one, three or four channels; `(C, H, W)` is turned round.
-
-    A picture so small that both ends may be channels follows the convention of its kind: last in NumPy, `first` in
-    PyTorch.
-
-    Raises:
-        BadImage: `bad_array` for any other shape.
-    """
-    if array.ndim == 2:
-        return array[..., np.newaxis]
-    if array.ndim == 3:
-        starts, ends = array.shape[0] in _CHANNELS, array.shape[2] in _CHANNELS
-        if starts and (first or not ends):
-            return np.moveaxis(array, 0, 2)
-        if ends:
-            return array
-    cure = (
-        "give one picture at a time: array[0]"
-        if array.ndim == 4
-        else "a picture is (H, W), (H, W, C) or (C, H, W), where C is 1, 3 or 4"
-    )
-    raise BadImage("bad_array", f"{name} has the shape {array.shape}; {cure}.")
-
-
-def values_to_rgb(values: NDArray[Any], background: Colour, name: str) -> Pixels:
-    """A uint8 `(H, W, 3)` of its own from grey, RGB, or RGB and alpha `(H, W, C)`.
-
-    bool is black and white; uint8 stays; of uint16 the high byte stays; floats must lie in [0, 1].
-
-    Raises:
-        BadImage: `bad_array` for other types and ranges; `nonfinite` for NaN and infinity.
-    """
-    levels = _to_bytes(values, name)
-    if levels.shape[2] == 4:
-        return on_background(PIL.Image.fromarray(levels), background)
-    return np.array(np.broadcast_to(levels, (*levels.shape[:2], 3)), order="C")
-
-
-def _to_bytes(array: NDArray[Any], name: str) -> Pixels:
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return high_byte(array)
-    if array.dtype.kind == "f":
-        return _unit_to_bytes(array, name)
-    raise BadImage(
-        "bad_array",
-        f"{name} holds {array.dtype}; give uint8 (0 to 255), uint16, bool, or floats from 0 to 1 "
-        "(of whole numbers up to 255: array.astype(np.uint8)).",
-    )
-
-
-def _unit_to_bytes(array: NDArray[np.floating[Any]], name: str) -> Pixels:
-    low, high = float(array.min()), float(array.max())
-    if not np.isfinite([low, high]).all():
-        raise BadImage("nonfinite", f"{name} holds NaN or infinity; np.nan_to_num(array) replaces them.")
-    if low < 0 or high > 1:
-        raise BadImage(
-            "bad_array",
-            f"{name} has floats from {low:g} to {high:g}; they must lie in [0, 1]. "
-            "Divide by 255, undo the normalisation, or clip; seewhy.attribute takes inputs of the network as they are.",
-        )
-    return stretch(array, 0, 1)
-
-
-def high_byte(values: NDArray[np.uint16]) -> Pixels:
-    """16 bits to 8 as Pillow does it for colours: 65535 becomes 255, and nothing wraps."""
-    return (values >> 8).astype(np.uint8)
-
-
-def stretch(values: NDArray[Any], black: float, white: float) -> Pixels:
-    """Finite `values` from `black` to `white` to 0..255, rounded; all 0 where the two are one."""
-    levels = values.astype(np.float64)
-    levels -= black
-    levels *= 255 / ((white - black) or 1)
-    return np.rint(levels, out=levels).astype(np.uint8)
-
-
-def on_background(rgba: Picture, background: Colour) -> Pixels:
-    """The colours of an RGBA picture laid over a plain background, rounded to nearest."""
-    canvas = PIL.Image.new("RGB", rgba.size, background)
-    canvas.paste(rgba, mask=rgba)
-    return np.array(canvas)

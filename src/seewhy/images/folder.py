@@ -53,20 +53,11 @@ class Folder:
         return cls(root, entries, tuple(sorted({label for label in labels if label is not None})))
 
     def image(self, entry: Entry) -> Image:
-        """The picture itself, called by its path below the folder.
-
-        Raises:
-            BadImage: it cannot be opened.
-        """
+        """The picture itself, called by its path below the folder."""
         return open_image(self.root / entry.path, name=entry.path)
 
     def mask(self, entry: Entry) -> Mask | None:
-        """Bool `(H, W)`, true where its mask is brighter than half the brightest of it; None without a mask.
-
-        Raises:
-            BadImage: the mask cannot be opened.
-            UsageError: it has not the size of its picture.
-        """
+        """Its mask, bool `(H, W)`, as `open_mask` reads it; None without a mask."""
         return open_mask(entry.mask, self.image(entry)) if entry.mask else None
 
     @cached_property
@@ -83,9 +74,6 @@ class Folder:
         """Parts with these shares of each class; equal files stay together, so that no part knows another's pictures.
 
         The seed and the contents alone decide, whatever the files are called.
-
-        Raises:
-            UsageError: the fractions are not positive, or do not sum to 1.
         """
         if not (fractions and min(fractions) > 0 and abs(sum(fractions) - 1) < 1e-9):
             raise UsageError(f"fractions are positive and sum to 1, such as 0.8 and 0.2; not {list(fractions)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TypeAlias, TypeVar
 
@@ -54,10 +54,11 @@ def match_masks(pictures: Sequence[PathLike], folder: Path) -> dict[PathLike, Pa
     for mask in find_images([folder]):
         by_path[_parts(mask.relative_to(folder))].append(mask)
         by_stem[mask.stem].append(mask)
-    fitting = {
-        picture: next((by_path[tail] for tail in _tails(picture) if tail in by_path), by_stem[PurePath(picture).stem])
-        for picture in pictures
-    }
+    fitting: dict[PathLike, list[Path]] = {}
+    for picture in pictures:
+        parts = _parts(picture)
+        tails = (parts[start:] for start in range(len(parts)))
+        fitting[picture] = next((by_path[tail] for tail in tails if tail in by_path), by_stem[PurePath(picture).stem])
     found = {picture: masks[0] for picture, masks in fitting.items() if masks}
     if not found and pictures:
         name = PurePath(pictures[0])
@@ -103,9 +104,3 @@ def top_area(values: NDArray[np.floating], share: float, ties: NDArray[np.intege
 
 def _parts(path: str | PurePath) -> tuple[str, ...]:
     return PurePath(path).with_suffix("").parts
-
-
-def _tails(path: str | PurePath) -> Iterable[tuple[str, ...]]:
-    """The path without its ending, then without its first folder, and so on down to the name alone."""
-    parts = _parts(path)
-    return (parts[start:] for start in range(len(parts)))

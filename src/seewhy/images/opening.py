@@ -19,9 +19,8 @@ from PIL.Image import Image as Picture
 from seewhy.core.names import nearest
 from seewhy.core.progress import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.images.decoding import Colour, from_bytes, from_picture, values_to_rgb, with_channels
-from seewhy.images.formats import MAX_PIXELS, byte_limit, check_size, picture_suffixes
-from seewhy.images.image import Image
+from seewhy.images.decoding import MAX_PIXELS, byte_limit, check_size, from_bytes, from_picture, picture_suffixes
+from seewhy.images.image import Colour, Image, values_to_rgb, with_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +62,9 @@ def open_image(
     label = _tidy(name or "")
     match source:
         case str() | Path():
-            return _from_path(locate(source), name, max_pixels, background)
+            path = locate(source)
+            label = _tidy(name or path.name or str(path))
+            return from_bytes(_read(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
         case bytes():
             return from_bytes(source, label, max_pixels, background)
         case Picture():
@@ -88,12 +89,11 @@ def open_images(sources: Pictures) -> tuple[list[Image], bool]:
     Raises:
         BadImage: One of them cannot be opened.
     """
-    if isinstance(sources, list | tuple):
-        return [_numbered(each, place) for place, each in enumerate(sources, start=1)], True
-    batch: Any = sources if isinstance(sources, np.ndarray) or _is_tensor(sources) else None
-    if batch is not None and batch.ndim == 4:
-        return [_numbered(each, place) for place, each in enumerate(_unstacked(batch), start=1)], True
-    return [open_image(sources)], False
+    given: Any = sources
+    is_batch = (isinstance(given, np.ndarray) or _is_tensor(given)) and given.ndim == 4
+    if is_batch or isinstance(given, list | tuple):
+        return [_numbered(each, place) for place, each in enumerate(given, start=1)], True
+    return [open_image(given)], False
 
 
 def samples() -> dict[str, Path]:
@@ -105,11 +105,7 @@ def samples() -> dict[str, Path]:
 
 
 def locate(source: str | Path) -> Path:
-    """The path that `source` stands for; only a string can be `sample:NAME`.
-
-    Raises:
-        UnknownName: Where there is no such sample.
-    """
+    """The path that `source` stands for; only a string can be `sample:NAME`."""
     if not isinstance(source, str) or not source.startswith(_SAMPLE_PREFIX):
         return Path(source)
     name, known = source.removeprefix(_SAMPLE_PREFIX), samples()
@@ -132,10 +128,6 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     return [found for path in map(locate, paths) for found in (_below(path) if _is_folder(path) else [path])]
 
 
-def _unstacked(batch: Any) -> Iterator[Any]:
-    return (batch[place] for place in range(len(batch)))
-
-
 def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome[Any]]]:
     """The pictures that can be opened, by their paths, and what is wrong with the others."""
     outcomes = [(source, attempt(source, partial(open_image, source))) for source in sources]
@@ -149,12 +141,11 @@ def _numbered(source: Any, place: int) -> Image:
 
 
 def _cure(source: Any) -> str:
-    ways = "give a path, bytes, a Pillow picture, an array, a tensor or an Image"
     if isinstance(source, list | tuple):
         return "a picture stands where several were given, so do not nest lists"
     if isinstance(source, Iterator):
         return "give list(...) of it"
-    return ways
+    return "give a path, bytes, a Pillow picture, an array, a tensor or an Image"
 
 
 def _is_tensor(source: Any) -> bool:
@@ -167,11 +158,6 @@ def _as_array(tensor: Tensor, name: str) -> NDArray[Any]:
         raise BadImage("bad_array", f"{name} is a {tensor.dtype} tensor of {tensor.layout}; give tensor.to_dense().")
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
-def _from_path(path: Path, name: str | None, max_pixels: int, background: Colour) -> Image:
-    label = _tidy(name or path.name or str(path))
-    return from_bytes(_read(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
 
 
 def _read(path: Path, name: str, most: int) -> bytes:
@@ -206,19 +192,15 @@ def _tidy(name: str) -> str:
 
 
 def _below(folder: Path) -> list[Path]:
-    found = list(_walk(folder))
-    if not found:
-        endings = " ".join(sorted(picture_suffixes()))
-        raise UsageError(f"the folder {folder} holds no pictures. Looked for: {endings}")
-    return found
-
-
-def _walk(folder: Path) -> Iterator[Path]:
+    found: list[Path] = []
+    endings = picture_suffixes()
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in picture_suffixes():
-                yield Path(root, name)
+        shown = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        found += [path for path in shown if path.suffix.lower() in endings]
+    if not found:
+        raise UsageError(f"the folder {folder} holds no pictures. Looked for: {' '.join(sorted(endings))}")
+    return found
 
 
 def _is_folder(path: Path) -> bool:

@@ -32,8 +32,7 @@ class Unpacked:
 def members(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
     """The files of a zip by their paths, each cut off one byte past `most`.
 
-    Raises:
-        UsageError: it is no zip, or holds too much; sizes are counted while unpacking, whatever the zip says.
+    What unpacks to too much is refused: sizes are counted while unpacking, whatever the zip says.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -56,9 +55,6 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
 
     Classes and pictures are named as people named them, without what no name holds; the hash is of the pixels, cut
     short, and the same picture counts once in a class. What is no picture is listed.
-
-    Raises:
-        UsageError: there are too many files, or pictures of fewer than two classes.
     """
     kept: set[tuple[str, str]] = set()
     failures: list[tuple[str, SeewhyError]] = []
@@ -70,7 +66,7 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
             continue
         label = safe_name(path.parts[-2])
         try:
-            image = _checked(content, path.name, max_bytes, max_pixels)
+            image = open_upload(content, path.name, max_bytes, max_pixels)
         except BadImage as error:
             failures.append((name, error))
             continue
@@ -87,7 +83,12 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
     return Unpacked(folder, dict(sorted(counts.items())), tuple(failures))
 
 
-def _checked(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Image:
+def open_upload(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Image:
+    """The photo in these bytes, under this name.
+
+    Raises:
+        BadImage: it is no photo, or too large.
+    """
     if len(content) > max_bytes:
         raise BadImage("too_large", f"{name} has more than {max_bytes >> 20} MB. Make it smaller.")
     return open_image(content, name=name, max_pixels=max_pixels)

@@ -13,6 +13,8 @@ from seewhy.errors import UnknownName, UsageError
 from seewhy.methods.method import Method, build_method, method_info, require_suitable
 from seewhy.models import Classifier, Target, find_layer
 
+DEFAULT_METHOD = "grad-cam"
+BEST = "best"  # stands for the method that tests best on the classifier
 ALIKE = 0.6  # from which on a name is taken for a slip of the pen
 OneMethod: TypeAlias = str | Method | type[Method]
 OneTarget: TypeAlias = str | int | Target
@@ -92,7 +94,7 @@ def _class_of(method: Any) -> type[Method]:
     if isinstance(method, type) and issubclass(method, Method):
         return method
     raise UsageError(
-        "method is a name such as 'grad-cam', a class or an object of seewhy.methods, or a list of them, "
+        f"method is a name such as '{DEFAULT_METHOD}', a class or an object of seewhy.methods, or a list of them, "
         f"not {kind_of(method)}; `seewhy list methods` shows all"
     )
 

@@ -46,7 +46,7 @@ def check_method(method: type[Method] | Method, **settings: Any) -> None:
     """
     given: Any = method
     if not isinstance(given, Method) and not (isinstance(given, type) and issubclass(given, Method)):
-        raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {method!r}")
+        raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {given!r}")
     made = method if isinstance(method, Method) else build_method(method, settings)
     trial = _Trial(made, Classifier.from_module(_network(), Preprocessing((SIDE, SIDE)), name="a small network"))
     for promise in (_declares, _answers, _keeps_order, _is_alone, _repeats, _can_be_stopped, _takes_tensors):

@@ -1,9 +1,9 @@
-"""`Explanation`: what a method found, with all that is needed to draw it, repeat it and judge it."""
+"""`Explanation`: what a method found, with all that is needed to draw it, keep it, repeat it and judge it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from html import escape
 from pathlib import Path
@@ -13,17 +13,29 @@ import numpy as np
 
 from seewhy import __version__
 from seewhy.core.files import whole_folder, write_json
-from seewhy.draw import OURS, Colors
+from seewhy.draw import (
+    NOTHING,
+    OURS,
+    Colors,
+    Legend,
+    Tile,
+    View,
+    blank,
+    kept_overlay,
+    panel,
+    peak,
+    percent,
+    region_overlay,
+    tile,
+)
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
+from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-    from seewhy.draw import Tile
-
 
 SCHEMA = 1
 VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
@@ -91,8 +103,6 @@ class Explanation:
 
     def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
         """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
-        from seewhy.methods.pictures import explanation_panel
-
         return explanation_panel(self, colors, tile)
 
     def show(self) -> None:
@@ -189,6 +199,8 @@ def _read(folder: Path) -> Explanation:
 
 def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     regions, rule = found["regions"], found["rule"]
+    if rule:
+        rule["regions"] = tuple(rule["regions"])
     return {
         **found,
         "view": Box(*found["view"]),
@@ -196,10 +208,205 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),
-        "rule": rule and replace(Rule(**rule), regions=tuple(rule["regions"])),
+        "rule": rule and Rule(**rule),
     }
 
 
 def _regions(folder: Path, weights: list[float], errors: list[float] | None) -> RegionWeights:
     labels = np.load(folder / REGIONS, allow_pickle=False)
     return RegionWeights(labels, np.array(weights), None if errors is None else np.array(errors))
+
+
+LARGE = 640
+GRID = 64 * 64  # cells; a finer map may be one of pixels
+SPECKLED = 0.5  # mean step from pixel to pixel over mean size: about 1 for single pixels, under 0.2 for areas
+BLUR = 0.008  # of the shorter side: what people see of single pixels is where they gather
+SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
+HOW_TO_READ = (
+    "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
+    "regions that share a number, such as 2a and 2b, cannot be told apart."
+)
+SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
+NOTHING_SURE = "no region stands out from chance"
+NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
+NOTHING_FOR = "no region surely speaks for it"
+
+
+def explanation_panel(explanation: Explanation, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
+    """The photo, and beside it what the method found: the `tile`, where it is drawn already."""
+    tile = tile or explanation_tile(explanation, colors=colors)
+    return panel(
+        explanation.image.pixels,
+        explanation.view,
+        [tile],
+        title=f"Why “{explanation.target_label}”?",
+        caption=_caption(explanation, has_intervals=any(weight.margin for weight in tile.weights)),
+    )
+
+
+def by_classes(explanations: Sequence[Explanation]) -> dict[str, list[Explanation]]:
+    """Of one photo, by name the methods of regions that were asked about several classes."""
+    methods: dict[str, list[Explanation]] = {}
+    for each in explanations:
+        if each.regions is not None:
+            methods.setdefault(each.method, []).append(each)
+    return {name: about for name, about in methods.items() if len(about) > 1}
+
+
+def class_grid(explanations: Sequence[Explanation]) -> Picture:
+    """What speaks for each of several classes, in one photo by one method of regions, and for nothing else.
+
+    Raises:
+        UsageError: the explanations are of several photos or methods, or not about regions.
+    """
+    if len({(each.image.sha256, each.method) for each in explanations}) != 1:
+        raise UsageError("a grid of classes needs explanations of one photo by one method")
+    one = explanations[0]
+    return panel(
+        *_seen(one),
+        [class_tile(each) for each in explanations],
+        title=f"What speaks for each class? {METHODS[one.method].title}",
+        caption=f"{one.image.name}, cut to what the model saw · {one.classifier}",
+    )
+
+
+def explanation_tile(
+    explanation: Explanation,
+    caption: str | None = None,
+    *,
+    colors: Colors = OURS,
+    limit: float | None = None,
+) -> Tile:
+    """The picture alone, with its legend and weights; a rule is its own caption. `limit` puts several on one scale."""
+    regions, rule = explanation.regions, explanation.rule
+    title: str = METHODS[explanation.method].title
+    caption = caption or (rule.sentence if rule else title)
+    if regions is None:
+        return tile(
+            explanation.image.pixels,
+            _drawn(explanation.values),
+            explanation.view,
+            caption,
+            signed=explanation.signed,
+            colors=colors,
+            limit=limit or shared_limit([explanation]),
+        )
+    if rule:
+        keep = _needed(regions, rule)
+        return Tile(_kept(explanation.image.pixels, explanation.view, regions, keep, _nothing(rule)), caption)
+    return _region_tile(explanation, regions, caption, colors, limit)
+
+
+def explanation_tiles(explanations: Sequence[Explanation], colors: Colors = OURS) -> list[Tile]:
+    """The tiles of one photo's explanations; those by one method at one layer share the end of their colours."""
+    asked = [(each.method, each.layer) for each in explanations]
+    same = {key: [each for each, other in zip(explanations, asked, strict=True) if other == key] for key in asked}
+    limits = {key: shared_limit(about) for key, about in same.items()}
+    return [
+        explanation_tile(each, colors=colors, limit=limits[key]) for each, key in zip(explanations, asked, strict=True)
+    ]
+
+
+def class_tile(explanation: Explanation) -> Tile:
+    """What the model saw, the regions that speak for a class in colour and the rest grey, under its probability."""
+    regions, rule = explanation.regions, explanation.rule
+    if regions is None:
+        raise UsageError(f"{explanation.method} is not about regions; a grid of classes needs a method that is")
+    keep = _needed(regions, rule) if rule else supporting(regions)
+    return Tile(
+        _kept(*_seen(explanation), regions, keep, _nothing(rule) if rule else NOTHING_FOR),
+        f"{keep.sum()} of {len(keep)} regions",
+        heading=f"{explanation.target_label} · {percent(explanation.probability)}",
+    )
+
+
+def _region_tile(
+    explanation: Explanation, regions: RegionWeights, caption: str, colors: Colors, limit: float | None
+) -> Tile:
+    """Only what is surely not zero gets a colour; the strongest get their ranks and bars in any case."""
+    pixels, view, signed = explanation.image.pixels, explanation.view, explanation.signed
+    ranked = ranking(regions)
+    shown = np.where(sure(regions), regions.weights, 0)
+    if not shown.any():
+        words = NOTHING_SURE if ranked else NOTHING
+        return Tile(blank(pixels, view, words, longest=LARGE), caption, weights=tuple(ranked.values()))
+    strongest = peak(shown[None], signed=signed)
+    picture = region_overlay(
+        pixels,
+        regions.labels,
+        shown,
+        view,
+        names={region: weight.name for region, weight in ranked.items()},
+        signed=signed,
+        colors=colors,
+        limit=limit,
+        longest=LARGE,
+    )
+    legend = Legend(signed, limit or strongest, strongest, colors)
+    return Tile(picture, caption, legend, weights=tuple(ranked.values()))
+
+
+def _kept(pixels: np.ndarray, view: View, regions: RegionWeights, keep: np.ndarray, words: str) -> np.ndarray:
+    if not keep.any():
+        return blank(pixels, view, words, longest=LARGE)
+    return kept_overlay(pixels, regions.labels, keep, view, longest=LARGE)
+
+
+def _seen(explanation: Explanation) -> tuple[np.ndarray, View]:
+    """The photo cut to the view, and the view of that."""
+    pixels, view = explanation.image.pixels, explanation.view
+    left, top = max(round(view[0]), 0), max(round(view[1]), 0)
+    cut = pixels[top : max(round(view[3]), top + 1), left : max(round(view[2]), left + 1)]
+    return cut, (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
+
+
+def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:
+    return np.isin(np.arange(len(regions.weights)), rule.regions)
+
+
+def _nothing(rule: Rule) -> str:
+    """What is said of a rule without regions."""
+    return NOTHING_NEEDED if rule.holds else NO_RULE
+
+
+def is_speckled(values: np.ndarray) -> bool:
+    """Whether a map `(h, w)` of pixels jumps from one to the next, as gradients do, so that single ones mean little."""
+    if values.size <= GRID:
+        return False
+    steps = np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()
+    return bool(steps / 2 > SPECKLED * np.abs(values).mean())
+
+
+def is_blurred(explanation: Explanation) -> bool:
+    """Whether what is drawn are not the values themselves."""
+    return explanation.regions is None and is_speckled(explanation.values)
+
+
+def shared_limit(explanations: Sequence[Explanation]) -> float | None:
+    """One end for the colours of several maps, so that they can be compared; None where none finds anything."""
+    return max((_limit(each) for each in explanations if each.regions is None), default=0.0) or None
+
+
+def _limit(explanation: Explanation) -> float:
+    percentile = SHOWN if is_speckled(explanation.values) else 100.0
+    return peak(_drawn(explanation.values), signed=explanation.signed, percentile=percentile)
+
+
+def _drawn(values: np.ndarray) -> np.ndarray:
+    """What is drawn of a map: a speckled one a little blurred."""
+    if not is_speckled(values):
+        return values
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(values, BLUR * min(values.shape))
+
+
+def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
+    facts = [
+        f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
+        METHODS[explanation.method].title + (f" at layer {explanation.layer}" if explanation.layer else ""),
+        explanation.classifier,
+    ]
+    if is_blurred(explanation):
+        facts.append(SMOOTHED)
+    return " · ".join([*facts, HOW_TO_READ] if has_intervals else facts)

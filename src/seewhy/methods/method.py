@@ -24,7 +24,7 @@ from seewhy.core.registry import Declared, Registry
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import Cost, Explanation
-from seewhy.methods.task import Found, Task
+from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target
 
 SHOWN = 5
@@ -49,7 +49,7 @@ class Method(Declared, ABC):
     'middle'
     """
 
-    registry: ClassVar[Registry[Method]]
+    registry: ClassVar[Registry[Method]] = METHODS
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
     cost: ClassVar[str] = ""
     kind: ClassVar[Kind] = "method"
@@ -94,7 +94,31 @@ class Method(Declared, ABC):
         return found
 
 
-Method.registry = Registry("method", "seewhy.methods")
+class Seen:
+    """One picture as one network sees it, for several methods: what all of them need is found out once.
+
+    `target` is the class that the network finds likeliest, where none is given.
+    """
+
+    def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
+        self.classifier, self.image = classifier, image
+        self._pixels, self._inputs = classifier.seen([image])
+        with torch.no_grad():
+            self._logits = classifier.logits(self._inputs)
+        best = int(self._logits.softmax(1)[0].topk(1).indices)
+        self.target = target or Target(best, chosen="predicted")
+
+    def explained(self, method: Method, seed: int) -> Explanation:
+        """What a method finds in the picture about the target."""
+        task = Task(
+            self.classifier,
+            self._pixels.clone(),  # whatever a method or a network does to them in place
+            self._inputs.clone(),
+            [[self.target]],
+            generator=torch.Generator().manual_seed(seed),
+            known=self._logits,
+        )
+        return _explanations(method, task, [self.image])[0]
 
 
 def solve(method: Method, task: Task) -> list[Found]:
@@ -113,7 +137,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     solved = solve(method, task)
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
-    classifier, checks = task.classifier, task.checks
+    classifier, checks, parameters = task.classifier, task.checks, describe(method)
     asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
     return [
         Explanation(
@@ -128,7 +152,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             classifier=classifier.name,
             fingerprint=classifier.fingerprint,
             layer=found.layer,
-            parameters=describe(method),
+            parameters=parameters,
             seed=task.generator.initial_seed(),
             cost=cost,
             checks={**checks, **found.checks},

@@ -174,10 +174,12 @@ def _ablated(end: Tail, grid: Grid, size: BatchSize, task: Task) -> Tensor:
     channels: list[int] = alive.nonzero()[:, 0].tolist()
 
     rows = [end.logits[0].float().cpu()]
-    for batch in batches(len(channels), size):
-        with batch as part:
-            batch.rows = end(without_channels(end.activation, grid, channels[part])).float().cpu()
-        rows.extend(batch.rows)
+
+    def ask(part: slice) -> Tensor:
+        return end(without_channels(end.activation, grid, channels[part])).float().cpu()
+
+    for answers in batches(ask, len(channels), size):
+        rows.extend(answers)
         task.progress(len(rows) - 1, len(channels), "maps")
     logits = torch.stack(rows)
     scores = torch.stack([target.score(logits) for target in task.asked])

@@ -93,11 +93,7 @@ class Card:
         raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
 
     def weights(self) -> dict[str, Tensor]:
-        """The tensors by name.
-
-        Raises:
-            ModelError: there are none, or not those that the card was written for.
-        """
+        """The tensors by name; raises `ModelError` where they are not those that the card was written for."""
         path = self.folder / WEIGHTS
         if path.is_file() and "sha256" in self.fields:
             with path.open("rb") as file:
@@ -111,11 +107,7 @@ class Card:
 
 
 def read_card(folder: Path, kind: str | None = None) -> Card:
-    """The checked card in `folder`.
-
-    Raises:
-        ModelError: there is none, it is damaged, or of another kind than `kind`.
-    """
+    """The card in `folder`; raises `ModelError` where it is missing, damaged, or of another kind than `kind`."""
     path, wanted = folder / CARD, kind or CLASSIFIER
     if not path.is_file():
         raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")

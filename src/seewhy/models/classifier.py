@@ -153,11 +153,14 @@ class Classifier:
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
-        return self._features(x, gradients=False)[0]
+        return self.embed_and_score(x)[0]
 
-    def embed_and_score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The embedding `(N, D)` and the logits `(N, K)` of the same forward, recorded by nobody."""
-        return self._features(x, gradients=False)
+    def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
+        """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
+        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
+            logits = self.logits(x)
+            features = seen[self.head]
+            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
 
     def target(self, what: str | int | Target) -> Target:
         """A class index, a class name or "A vs B" as a checked target."""
@@ -257,15 +260,9 @@ class Classifier:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
-    def _features(self, x: Tensor, *, gradients: bool) -> tuple[Tensor, Tensor]:
-        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
-            logits = self.logits(x)
-            features = seen[self.head]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
-
     def _probe_features(self) -> Tensor:
         try:
-            return self._features(self.probe(), gradients=True)[0]
+            return self.embed_and_score(self.probe(), gradients=True)[0]
         except ExplainError:  # no linear head: its scores must do
             return self.logits(self.probe())
 
@@ -283,12 +280,7 @@ def _usual_preprocessing(module: nn.Module) -> Preprocessing:
 
 
 def find_logits(output: Any) -> Tensor:
-    """The `(N, K)` tensor of class scores in a tensor, tuple, dict or Hugging Face output.
-
-    Raises:
-        ModelError: nothing in the output has that shape.
-        NonFinite: the scores hold NaN or infinity.
-    """
+    """The `(N, K)` tensor of class scores, all of them finite, in a tensor, tuple, dict or Hugging Face output."""
     logits = _first_tensor(output)
     if logits is None:
         raise ModelError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,9 @@ def torchvision_preprocessing(name: str) -> Preprocessing:
 
     weights: Any = get_model_weights(name)
     transforms = weights.DEFAULT.transforms()
-    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
     return Preprocessing(
-        size=(crop, crop),
-        resize=resize,
+        size=(transforms.crop_size[0],) * 2,
+        resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
@@ -162,58 +160,44 @@ class Hub(Source):
             raise ModelError(
                 f"hf-hub:{name}: --weights belongs to an architecture; use timm:… or torchvision:… with it"
             )
-        with _reached(name):
-            return _timm_network(name) if _is_timm(name) else from_transformers(name)
+        return self._published(name)
 
     @override
     def encoder(self, name: str) -> Classifier:
-        with _reached(name):
-            return _timm_network(name, num_classes=0) if _is_timm(name) else _encoder(name)
+        return self._published(name, headless=True)
+
+    def _published(self, name: str, *, headless: bool = False) -> Classifier:
+        ready_torchvision()
+        is_local = Path(name).is_dir()
+        with downloading(f"hf-hub:{name}"), nullcontext() if is_local else hub_or_cache():
+            if is_local:
+                config = Path(name, "config.json")
+            else:
+                from huggingface_hub import hf_hub_download
+
+                config = Path(hf_hub_download(name, "config.json"))
+            if "architecture" not in json.loads(config.read_text("utf-8")):
+                return from_transformers(name, headless=headless)
+            import timm
+
+            full, options = f"{'local-dir' if is_local else 'hf-hub'}:{name}", {"num_classes": 0} if headless else {}
+            return classifier_of(timm.create_model(full, pretrained=True, **options), f"hf-hub:{name}")
 
 
-@contextmanager
-def _reached(name: str) -> Generator[None]:
-    ready_torchvision()
-    with downloading(f"hf-hub:{name}"), nullcontext() if Path(name).is_dir() else hub_or_cache():
-        yield
-
-
-def _is_timm(name: str) -> bool:
-    """Whether a repository or a local folder holds a network of timm."""
-    config = Path(name, "config.json")
-    if not Path(name).is_dir():
-        from huggingface_hub import hf_hub_download
-
-        config = Path(hf_hub_download(name, "config.json"))
-    return "architecture" in json.loads(config.read_text("utf-8"))
-
-
-def _timm_network(name: str, **options: Any) -> Classifier:
-    import timm
-
-    where = "local-dir" if Path(name).is_dir() else "hf-hub"
-    return classifier_of(timm.create_model(f"{where}:{name}", pretrained=True, **options), f"hf-hub:{name}")
-
-
-def from_transformers(name: str) -> Classifier:
-    """An image classifier of the transformers library."""
+def from_transformers(name: str, *, headless: bool = False) -> Classifier:
+    """An image classifier of the transformers library; `headless`, any network of it that gives a picture's vector."""
     try:
-        from transformers import AutoImageProcessor, AutoModelForImageClassification
+        from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
     except ImportError as error:
         raise ModelError(f"hf-hub:{name} needs the transformers library: pip install 'seewhy[hf]'") from error
-    module = AutoModelForImageClassification.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
+    kind = AutoModel if headless else AutoModelForImageClassification
+    module = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
     processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+    preprocessing = transformers_preprocessing(processor.to_dict())
+    if headless:
+        return Classifier(_Pooled(module), preprocessing, name=f"hf-hub:{name}")
     labels = Categories(tuple(module.config.id2label[index] for index in range(module.config.num_labels)))
-    return Classifier(module.eval(), transformers_preprocessing(processor.to_dict()), labels, f"hf-hub:{name}")
-
-
-def _encoder(name: str) -> Classifier:
-    """Any network of the transformers library that gives a vector for a picture."""
-    from transformers import AutoImageProcessor, AutoModel
-
-    module = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
-    processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-    return Classifier(_Pooled(module).eval(), transformers_preprocessing(processor.to_dict()), name=f"hf-hub:{name}")
+    return Classifier(module, preprocessing, labels, f"hf-hub:{name}")
 
 
 class _Pooled(nn.Module):
@@ -238,20 +222,18 @@ def transformers_preprocessing(config: dict[str, Any]) -> Preprocessing:
     crop = config.get("crop_size") if config.get("do_center_crop") else None
     how = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}[int(config.get("resample", 2))]
     normalized = config.get("do_normalize", True)
+    edge, share = size.get("shortest_edge"), config.get("crop_pct")
+    if edge and share:  # ConvNeXt's rule, which ResNet and others follow: large inputs are not cropped
+        resize = int(edge / share) if edge < CONVNEXT_UNCROPPED else None
+    else:
+        resize = min(_height_width(size)) if edge or crop else None
     return Preprocessing(
         size=_height_width(crop or size),
-        resize=_short_side(size, config.get("crop_pct"), cropped=crop is not None),
+        resize=resize,
         interpolation=how,  # pyright: ignore[reportArgumentType]
         mean=tuple(config["image_mean"]) if normalized else (0.0, 0.0, 0.0),
         std=tuple(config["image_std"]) if normalized else (1.0, 1.0, 1.0),
     )
-
-
-def _short_side(size: dict[str, int], share: float | None, *, cropped: bool) -> int | None:
-    edge = size.get("shortest_edge")
-    if edge and share:  # ConvNeXt's rule, which ResNet and others follow: large inputs are not cropped
-        return int(edge / share) if edge < CONVNEXT_UNCROPPED else None
-    return min(_height_width(size)) if edge or cropped else None
 
 
 def _height_width(size: dict[str, int]) -> tuple[int, int]:

@@ -13,13 +13,14 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from seewhy.errors import ExplainError, UsageError
 from seewhy.models.classifier import Classifier, find_logits
@@ -118,7 +119,8 @@ def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
     pairs = _foldable(visits)
     original = copy.deepcopy(network) if pairs else network
     for convolution, norm in pairs:
-        _fold(network.get_submodule(convolution), network.get_submodule(norm))
+        parts: Any = network.get_submodule(convolution), network.get_submodule(norm)
+        _replace(network, convolution, fuse_conv_bn_eval(*parts))
         _replace(network, norm, nn.Identity())
     with evaluating(network), torch.no_grad():
         after = find_logits(network(probe))
@@ -147,14 +149,6 @@ def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
         and visit.took in makers
         and runs[visit.name] == runs[makers[visit.took]] == takers[visit.took] == 1
     ]
-
-
-def _fold(convolution: Any, norm: Any) -> None:
-    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
-    shift = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
-    offset = 0 if norm.bias is None else norm.bias
-    convolution.weight = nn.Parameter(convolution.weight * scale.view(-1, 1, 1, 1), requires_grad=False)
-    convolution.bias = nn.Parameter(offset - shift * scale, requires_grad=False)
 
 
 def _replace(network: nn.Module, name: str, part: nn.Module) -> None:
@@ -201,11 +195,7 @@ class BatchSize:
             self.size, self._best = self.size * 2, rate
 
     def halve(self, cause: Exception) -> None:
-        """Memory ran out at this size.
-
-        Raises:
-            ExplainError: it ran out for a single image.
-        """
+        """Memory ran out at this size; raises `ExplainError` where that was a single image."""
         if self.size == 1:
             raise ExplainError(
                 "memory runs out with a single image in the batch; use a smaller model, --device cpu, or free memory"
@@ -213,48 +203,28 @@ class BatchSize:
         self.size, self._settled = max(self.size // 2, 1), True
 
 
-class Batch:
-    """A part of what is asked, run inside `with batch as part:`, which leaves its results `(n, …)` in `rows`.
-
-    Where memory runs out inside, `rows` stay empty and the error ends here: smaller batches of the same part follow.
-    """
-
-    def __init__(self, part: slice, size: BatchSize) -> None:
-        self.part = part
-        self.rows = torch.empty(0)
-        self.done = False
-        self._size = size
-        self._began = 0.0
-
-    def __enter__(self) -> slice:
-        self._began = time.perf_counter()
-        return self.part
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if error is None:
-            self.done = True
-            self._size.ran(self.part.stop - self.part.start, time.perf_counter() - self._began)
-            return False
-        if not isinstance(error, RuntimeError | MemoryError) or not _out_of_memory(error):
-            return False
-        self._size.halve(error)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return True
-
-
-def batches(count: int, size: BatchSize) -> Iterator[Batch]:
-    """Parts of `range(count)`, one after the other; each has to be run before the next is asked for."""
+def batches(run: Callable[[slice], Tensor], count: int, size: BatchSize) -> Iterator[Tensor]:
+    """What `run` answers, `(n, …)`, for parts of `range(count)` in turn; for smaller ones where memory runs out."""
     start = 0
     while start < count:
-        batch = Batch(slice(start, min(start + size.size, count)), size)
-        yield batch
-        start = batch.part.stop if batch.done else start
-
-
-def _out_of_memory(error: Exception) -> bool:
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+        part = slice(start, min(start + size.size, count))
+        began = time.perf_counter()
+        try:
+            rows = run(part)
+        except (RuntimeError, MemoryError) as error:
+            words = ("out of memory", "can't allocate memory", "not enough memory")
+            short = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+            if not short:
+                raise
+            size.halve(error)
+            rows = None
+        if rows is None:  # out of the handler, which keeps what was on its way from being freed
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        size.ran(part.stop - part.start, time.perf_counter() - began)
+        start = part.stop
+        yield rows
 
 
 @cache

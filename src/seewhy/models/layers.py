@@ -194,7 +194,13 @@ class Captured:
     def curvatures(self, score: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The gradients at each layer, and H·A: the layer's activations times the score's second derivatives."""
         gradients = self.gradients(score, layers, differentiable=True)
-        return gradients, {layer: _curvature(gradients[layer], self[layer]) for layer in layers}
+        curvatures: dict[str, Tensor] = {}
+        for layer, gradient in gradients.items():
+            found = None
+            if gradient.requires_grad:  # else the network is linear from here on
+                (found,) = gradients_of((gradient * self[layer].detach()).sum(), [self[layer]])
+            curvatures[layer] = torch.zeros_like(self[layer]) if found is None else found
+        return gradients, curvatures
 
 
 @contextmanager
@@ -248,13 +254,6 @@ def watch(module: nn.Module) -> Generator[list[Visit]]:
 def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:
     """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
     return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
-
-
-def _curvature(gradient: Tensor, activation: Tensor) -> Tensor:
-    if not gradient.requires_grad:  # linear from here on
-        return torch.zeros_like(activation)
-    (found,) = gradients_of((gradient * activation.detach()).sum(), [activation])
-    return torch.zeros_like(activation) if found is None else found
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:

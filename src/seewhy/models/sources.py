@@ -44,12 +44,7 @@ class Source:
     options: ClassVar[tuple[str, ...]] = ()
 
     def load(self, name: str, weights: Path | None = None) -> Classifier:
-        """The classifier `name` with its own weights, or with those of the file `weights`.
-
-        Raises:
-            UnknownName: there is no such model.
-            ModelError: its weights cannot be had, or do not fit.
-        """
+        """The classifier `name` with its own weights, or with those of the file `weights`."""
         raise NotImplementedError
 
     def names(self) -> list[str] | None:

@@ -23,9 +23,10 @@ from sqlalchemy.orm import Session
 from seewhy.core.files import csv_text
 from seewhy.errors import BadImage, Conflict, SeewhyError, UsageError
 from seewhy.images import Mask, open_image
-from seewhy.people.masks import decode, drawn, encode, save_mask
-from seewhy.people.players import find_player, join, points
-from seewhy.people.records import Answer, MaskRevision, NewRound, Picture
+from seewhy.people.game import points
+from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
+from seewhy.people.players import join
+from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.rounds import answer_of, find_round, map_in, put_round
 from seewhy.people.store import (
     AnswerRow,
@@ -37,6 +38,7 @@ from seewhy.people.store import (
     RoundRow,
     SeatRow,
     Store,
+    find_player,
     storable,
 )
 
@@ -68,11 +70,10 @@ def import_lines(store: Store, lines: Iterable[str]) -> Counter[str]:
         Conflict: the store knows the same thing otherwise.
     """
     with store.writing() as session:
-        into = _Import(session, store)
-        number = 0
+        into, number = _Import(session, store), 0
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                _read(into, number, line)
+                into.read(number, line)
         if not number:
             raise UsageError("the file is empty; give one that `seewhy people export` wrote")
         return into.new
@@ -144,18 +145,17 @@ def import_coco(
 
 def answers_csv(answers: Iterable[Answer]) -> str:
     """A line for each answer; several labels are joined by semicolons."""
-    return csv_text(_COLUMNS, map(_cells, answers))
-
-
-def _read(into: _Import, number: int, line: str) -> None:
-    try:
-        into.add(json.loads(line))
-        into.session.flush()
-    except (KeyError, TypeError, ValueError, AttributeError, IntegrityError, StatementError, BadImage) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"line {number} cannot be read ({type(error).__name__}: {reason})") from error
-    except SeewhyError as error:
-        raise type(error)(f"line {number}: {error}") from error
+    return csv_text(
+        _COLUMNS,
+        (
+            (
+                *(each.round, each.player, "simulated" if each.simulated else "person", each.image, each.layer),
+                *(each.cluster, each.true_class, each.guess or "", each.outcome, each.stage),
+                *(points(each.stage, won=each.won), each.language, "; ".join(each.labels)),
+            )
+            for each in answers
+        ),
+    )
 
 
 @dataclass(eq=False)
@@ -168,10 +168,23 @@ class _Import:
     rounds: dict[int, int] = field(default_factory=dict[int, int])
     pictures: dict[int, Picture] = field(default_factory=dict[int, Picture])
 
-    def add(self, record: Record) -> None:
+    def read(self, number: int, line: str) -> None:
+        try:
+            self._add(json.loads(line))
+            self.session.flush()
+        except (KeyError, TypeError, ValueError, AttributeError, IntegrityError, StatementError, BadImage) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"line {number} cannot be read ({type(error).__name__}: {reason})") from error
+        except SeewhyError as error:
+            raise type(error)(f"line {number}: {error}") from error
+
+    def _add(self, record: Record) -> None:
         kind = record["kind"]
+        if kind == "seewhy-people":
+            if record["version"] != VERSION:
+                raise UsageError(f"the file has version {record['version']}, this seewhy reads {VERSION}")
+            return
         readers: Mapping[str, Callable[[Record], bool]] = {
-            "seewhy-people": self._header,
             "player": self._player,
             "picture": self._picture,
             "round": self._round,
@@ -182,11 +195,6 @@ class _Import:
             raise UsageError(f"there are no records of the kind {kind!r}")
         if readers[kind](record):
             self.new[kind] += 1
-
-    def _header(self, record: Record) -> bool:
-        if record["version"] != VERSION:
-            raise UsageError(f"the file has version {record['version']}, this seewhy reads {VERSION}")
-        return False
 
     def _player(self, record: Record) -> bool:
         known = self.session.scalar(select(PlayerRow).filter_by(name=record["name"]))
@@ -226,26 +234,21 @@ class _Import:
             return False
         if record["guess"] is not None and record["guess"] not in find_round(self.session, number).options:
             raise UsageError(f"{record['guess']!r} is not among the classes to choose from")
-        self._seat(player, number, record["stage"])
-        self.session.add(
-            AnswerRow(
-                player_id=player.id,
-                round_id=number,
-                labels=[LabelRow(position=position, text=text) for position, text in enumerate(labels)],
-                given=datetime.fromisoformat(record["given"]),
-                **{name: record[name] for name in ("key", "guess", "stage", "language")},
-            )
-        )
-        return True
-
-    def _seat(self, player: PlayerRow, number: int, stage: int) -> None:
-        """The player's seat, a free one, or one more."""
+        # The player's seat, a free one, or one more.
         usable = (SeatRow.player_id == player.id) | SeatRow.player_id.is_(None)
         wanted = select(SeatRow).where(SeatRow.round_id == number, usable)
         own_first = wanted.order_by(SeatRow.player_id.is_(None), SeatRow.id)
         seat = self.session.scalar(own_first.limit(1)) or SeatRow(round_id=number)
-        seat.player_id, seat.stage, seat.expires = player.id, stage, None
-        self.session.add(seat)
+        seat.player_id, seat.stage, seat.expires = player.id, record["stage"], None
+        answer = AnswerRow(
+            player_id=player.id,
+            round_id=number,
+            labels=[LabelRow(position=position, text=text) for position, text in enumerate(labels)],
+            given=datetime.fromisoformat(record["given"]),
+            **{name: record[name] for name in ("key", "guess", "stage", "language")},
+        )
+        self.session.add_all([seat, answer])
+        return True
 
     def _mask(self, record: Record) -> bool:
         player = find_player(self.session, record["player"])
@@ -267,23 +270,18 @@ class _Import:
 
 
 def _player(row: PlayerRow) -> Record:
-    return {"kind": "player", **_fields(row, "name", "simulated"), "joined": row.joined.isoformat()}
+    return {"kind": "player", "name": row.name, "simulated": row.simulated, "joined": row.joined.isoformat()}
 
 
 def _picture(row: PictureRow) -> Record:
-    content = b64encode(row.content).decode("ascii")
-    return {"kind": "picture", **_fields(row, "id", "image", "image_hash"), "content": content}
+    names = {"id": row.id, "image": row.image, "image_hash": row.image_hash}
+    return {"kind": "picture", **names, "content": b64encode(row.content).decode("ascii")}
 
 
 def _round(row: RoundRow) -> Record:
-    plain = _fields(row, "id", *_PLAIN)
-    return {
-        "kind": "round",
-        "picture": row.picture_id,
-        **plain,
-        "options": row.options,
-        "map": map_in(row.map, (row.rows, row.columns)).tolist(),
-    }
+    plain = {"id": row.id, **{name: getattr(row, name) for name in _PLAIN}, "options": row.options}
+    values = map_in(row.map, (row.rows, row.columns)).tolist()
+    return {"kind": "round", "picture": row.picture_id, **plain, "map": values}
 
 
 def _answer(row: AnswerRow) -> Record:
@@ -294,17 +292,17 @@ def _mask(row: RevisionRow) -> Record:
     mask, player = row.mask, row.mask.player
     return {
         "kind": "mask",
-        **_fields(mask, "image", "image_hash", "label"),
+        "image": mask.image,
+        "image_hash": mask.image_hash,
+        "label": mask.label,
         "player": player.name,
         "simulated": player.simulated,
         "size": [mask.height, mask.width],
-        **_fields(row, "revision", "key", "counts"),
+        "revision": row.revision,
+        "key": row.key,
+        "counts": row.counts,
         "drawn": row.drawn.isoformat(),
     }
-
-
-def _fields(row: object, *names: str) -> Record:
-    return {name: getattr(row, name) for name in names}
 
 
 _EXPORTS: tuple[tuple[Any, Callable[[Any], Record]], ...] = (
@@ -356,9 +354,3 @@ def _bounds(mask: Mask) -> list[int]:
     if not rows.size:
         return [0, 0, 0, 0]
     return [int(edge) for edge in (columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1)]
-
-
-def _cells(each: Answer) -> tuple[object, ...]:
-    who = (each.player, "simulated" if each.simulated else "person")
-    what = (each.image, each.layer, each.cluster, each.true_class, each.guess or "", each.outcome, each.stage)
-    return (each.round, *who, *what, points(each.stage, won=each.won), each.language, "; ".join(each.labels))

@@ -12,22 +12,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Exists, Select, Subquery, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Exists, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.images import open_image
-from seewhy.people.players import find_player, points
-from seewhy.people.records import RoundResult, RoundView
 from seewhy.people.reveal import STAGES, reveal
 from seewhy.people.rounds import answer_of, find_round, map_in
-from seewhy.people.store import AnswerRow, LabelRow, PlayerRow, RoundRow, SeatRow, Store, storable
+from seewhy.people.store import AnswerRow, LabelRow, PlayerRow, RoundRow, SeatRow, Store, find_player, storable
 
+STEP = 10  # points that each further stage costs
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
 MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
 LAST_STAGE = STAGES - 1
@@ -36,6 +36,27 @@ LEASE = timedelta(minutes=15)
 # Scatter rounds, from another start for each player, by multiplying in a prime field that stays below 2^31.
 _FIELD, _STRIDE, _TURN = 65_521, 30_011, 9_973
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True)
+class RoundView:
+    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash."""
+
+    round: int
+    stage: int  # 0 to 5, how much is revealed
+    options: tuple[str, ...]  # class names in an order that tells nothing
+    points: int  # what a right guess is worth now
+    expires: datetime  # when somebody else may get the round; naive UTC
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """How a round ended for a player: `won`, `lost` or `resigned`, and now its true class may be told."""
+
+    round: int
+    outcome: str
+    true_class: str
+    points: int
 
 
 def next_round(store: Store, player: str) -> RoundView | None:
@@ -47,11 +68,7 @@ def next_round(store: Store, player: str) -> RoundView | None:
 
     def lease(session: Session) -> RoundView | None:
         who, now = find_player(session, player), store.clock()
-        seat = _resumed(session, who, now)
-        if seat is None and _gold_is_due(session, who):
-            seat = _gold_seat(session, who, now)
-        if seat is None:
-            seat = _free_seat(session, who, now)
+        seat = _resumed(session, who, now) or _gold_seat(session, who, now) or _free_seat(session, who, now)
         return None if seat is None else _view(session.get_one(SeatRow, seat))
 
     return store.transact(lease)
@@ -68,7 +85,8 @@ def show_more(store: Store, player: str, number: int, stage: int) -> RoundView:
         raise UsageError("all that a round shows is shown; guess or resign")
     with store.writing() as session:
         who = find_player(session, player)
-        _deepen(session, who, number, stage, store.clock())
+        seat = (SeatRow.round_id == number) & _leased_by(who) & (SeatRow.stage == stage)
+        session.execute(update(SeatRow).where(seat).values(stage=stage + 1, expires=store.clock() + LEASE))
         return _view(_held(session, who, number))
 
 
@@ -138,35 +156,42 @@ def resign(store: Store, player: str, number: int, *, key: str) -> RoundResult:
     return _answer(store, player, number, None, (), key, "en")
 
 
+def points(stage: int, *, won: bool) -> int:
+    """60 for a right guess at the first stage, 10 less for each further one; 0 without a right guess.
+
+    Source: Bianchi et al. 2024 say that points fall with the stage, not how; the numbers are ours.
+
+    >>> points(0, won=True), points(5, won=True), points(0, won=False)
+    (60, 10, 0)
+    """
+    return STEP * (STAGES - stage) if won else 0
+
+
 def _answer(
     store: Store, player: str, number: int, choice: str | None, labels: tuple[str, ...], key: str, language: str
 ) -> RoundResult:
     if not key:
         raise UsageError("an answer has a key of its own, by which it is known when it is sent again")
-    sent = (number, choice, labels, language)
 
     def keep(session: Session) -> RoundResult:
         who = find_player(session, player)
-        stage = _keep_seat(session, who, number)  # first: who sends the same at the same time waits here
+        seat = update(SeatRow).where((SeatRow.round_id == number) & (SeatRow.player_id == who.id))
+        # The seat is kept for good first: who sends the same at the same time waits here.
+        stage = session.scalar(seat.values(expires=None).returning(SeatRow.stage))
         known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=storable(key)))
         if known is not None:
-            return _resent(known, sent)
+            words = tuple(label.text for label in known.labels)
+            if (known.round_id, known.guess, words, known.language) != (number, choice, labels, language):
+                raise Conflict("this key stands for another answer, which is kept; send a new answer with a new key")
+            return _result(known)
         row = find_round(session, number)
         if stage is None or session.scalar(select(AnswerRow.id).filter_by(player_id=who.id, round_id=number)):
             raise _over(number)
         if choice is not None and choice not in row.options:
             raise UsageError(f"{choice!r} is not among the classes to choose from: {', '.join(row.options)}")
         kept = [LabelRow(position=position, text=text) for position, text in enumerate(labels)]
-        answer = AnswerRow(
-            player_id=who.id,
-            round_id=number,
-            key=storable(key),
-            guess=choice,
-            stage=stage,
-            language=language,
-            given=store.clock(),
-            labels=kept,
-        )
+        place, given = {"player_id": who.id, "round_id": number, "key": storable(key)}, store.clock()
+        answer = AnswerRow(**place, guess=choice, stage=stage, language=language, given=given, labels=kept)
         session.add(answer)
         session.flush()
         return _result(answer)
@@ -174,16 +199,9 @@ def _answer(
     return store.transact(keep)
 
 
-def _resent(known: AnswerRow, sent: tuple[int, str | None, tuple[str, ...], str]) -> RoundResult:
-    if sent != (known.round_id, known.guess, tuple(label.text for label in known.labels), known.language):
-        raise Conflict("this key stands for another answer, which is kept; send a new answer with a new key")
-    return _result(known)
-
-
 def _result(row: AnswerRow) -> RoundResult:
     answer = answer_of(row)
-    score = points(answer.stage, won=answer.won)
-    return RoundResult(answer.round, answer.outcome, answer.true_class, score)
+    return RoundResult(answer.round, answer.outcome, answer.true_class, points(answer.stage, won=answer.won))
 
 
 def _held(session: Session, player: PlayerRow, number: int) -> SeatRow:
@@ -203,12 +221,6 @@ def _view(seat: SeatRow) -> RoundView:
     return RoundView(seat.round_id, seat.stage, tuple(seat.round.options), points(seat.stage, won=True), seat.expires)
 
 
-def _gold_is_due(session: Session, player: PlayerRow) -> bool:
-    """By how many answers the player has given."""
-    given = session.scalar(select(func.count(AnswerRow.id)).where(AnswerRow.player_id == player.id)) or 0
-    return given % GOLD_EVERY == 1
-
-
 def _resumed(session: Session, player: PlayerRow, now: datetime) -> int | None:
     """The seat that the player holds and has not answered, its time begun anew."""
     held = select(SeatRow.id).where(_leased_by(player)).order_by(SeatRow.id).limit(1).scalar_subquery()
@@ -221,47 +233,37 @@ def _free_seat(session: Session, player: PlayerRow, now: datetime) -> int | None
 
     Pictures that the player knows least come first: who has seen a picture's class would guess its other clusters.
     """
-    free = _free_seats(player, now).with_for_update(of=SeatRow, skip_locked=True).scalar_subquery()
-    taken = update(SeatRow).where(SeatRow.id == free).values(player_id=player.id, stage=0, expires=now + LEASE)
+    times = select(RoundRow.picture_id, func.count().label("times")).join(SeatRow, SeatRow.round_id == RoundRow.id)
+    seen = times.where(SeatRow.player_id == player.id).group_by(RoundRow.picture_id).subquery()
+    scattered = ((SeatRow.round_id % _FIELD) * _STRIDE + player.id * _TURN % _FIELD) % _FIELD
+    free = or_(SeatRow.player_id.is_(None), SeatRow.expires < now)
+    wanted = (
+        select(SeatRow.id)
+        .join(SeatRow.round)
+        .outerjoin(seen, seen.c.picture_id == RoundRow.picture_id)
+        .where(~RoundRow.gold & (RoundRow.simulated == player.simulated) & free & ~_known(player))
+        .order_by(func.coalesce(seen.c.times, 0), scattered, SeatRow.id)
+        .limit(1)
+        .with_for_update(of=SeatRow, skip_locked=True)
+    )
+    taken = (
+        update(SeatRow)
+        .where(SeatRow.id == wanted.scalar_subquery())
+        .values(player_id=player.id, stage=0, expires=now + LEASE)
+    )
     return session.scalar(taken.returning(SeatRow.id).execution_options(synchronize_session=False))
 
 
 def _gold_seat(session: Session, player: PlayerRow, now: datetime) -> int | None:
-    """Lease a new seat in a gold round that the player has not had, in their order."""
+    """Lease a new seat in a gold round that the player has not had, in their order; every few answers one is due."""
+    given = session.scalar(select(func.count(AnswerRow.id)).where(AnswerRow.player_id == player.id)) or 0
     wanted = RoundRow.gold & (RoundRow.simulated == player.simulated) & ~_known(player)
     left = select(RoundRow.id).where(wanted).order_by(RoundRow.id).limit(1).scalar_subquery()
     found = session.scalar(select(left))
-    if found is None:
+    if found is None or given % GOLD_EVERY != 1:
         return None
     seat = insert(SeatRow).values(round_id=found, player_id=player.id, stage=0, expires=now + LEASE)
     return session.scalar(seat.returning(SeatRow.id))
-
-
-def _deepen(session: Session, player: PlayerRow, number: int, stage: int, now: datetime) -> int | None:
-    """Go from `stage` to the next in the player's seat of round `number`; None unless the seat is at that stage."""
-    seat = (SeatRow.round_id == number) & _leased_by(player)
-    step = update(SeatRow).where(seat, SeatRow.stage == stage).values(stage=stage + 1, expires=now + LEASE)
-    return session.scalar(step.returning(SeatRow.id))
-
-
-def _keep_seat(session: Session, player: PlayerRow, number: int) -> int | None:
-    """Keep the player's seat of round `number` for good; returns its stage, or None without such a seat."""
-    seat = (SeatRow.round_id == number) & (SeatRow.player_id == player.id)
-    return session.scalar(update(SeatRow).where(seat).values(expires=None).returning(SeatRow.stage))
-
-
-def _free_seats(player: PlayerRow, now: datetime) -> Select[int]:
-    free = or_(SeatRow.player_id.is_(None), SeatRow.expires < now)
-    wanted = ~RoundRow.gold & (RoundRow.simulated == player.simulated) & free & ~_known(player)
-    seen = _times_seen(player)
-    return (
-        select(SeatRow.id)
-        .join(SeatRow.round)
-        .outerjoin(seen, seen.c.picture_id == RoundRow.picture_id)
-        .where(wanted)
-        .order_by(func.coalesce(seen.c.times, 0), _scattered(player), SeatRow.id)
-        .limit(1)
-    )
 
 
 def _leased_by(player: PlayerRow) -> ColumnElement[bool]:
@@ -272,13 +274,3 @@ def _known(player: PlayerRow) -> Exists:
     """Whether the player has, or had answered, a seat of the round."""
     own = aliased(SeatRow)
     return exists().where(own.round_id == RoundRow.id, own.player_id == player.id)
-
-
-def _times_seen(player: PlayerRow) -> Subquery:
-    """In how many rounds of each picture the player has a seat."""
-    seats = select(RoundRow.picture_id, func.count().label("times")).join(SeatRow, SeatRow.round_id == RoundRow.id)
-    return seats.where(SeatRow.player_id == player.id).group_by(RoundRow.picture_id).subquery()
-
-
-def _scattered(player: PlayerRow) -> ColumnElement[int]:
-    return ((SeatRow.round_id % _FIELD) * _STRIDE + player.id * _TURN % _FIELD) % _FIELD

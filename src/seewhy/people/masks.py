@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,21 @@ from sqlalchemy.orm import Session, contains_eager
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.images import Mask
-from seewhy.people.players import find_player
-from seewhy.people.records import MaskRevision
-from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, storable
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, find_player, storable
+
+
+@dataclass(frozen=True, eq=False)
+class MaskRevision:
+    """One state of what one player drew on one picture; later states never replace it."""
+
+    image: str
+    image_hash: str
+    player: str
+    label: str  # what was drawn, such as "cat"
+    revision: int  # 1, 2, 3 …
+    mask: Mask  # bool `(H, W)` in the pixels of the upright picture
+    drawn: datetime  # naive UTC
+    simulated: bool = False
 
 
 def encode(mask: Mask) -> str:
@@ -69,8 +83,14 @@ def save_mask(
         row = _mask_row(session, player, image, image_hash, label, mask.shape)
         known = session.scalar(select(RevisionRow).filter_by(mask_id=row.id, key=storable(key)))
         if known is None:
-            known = _next_revision(session, row, base)
-            known.key, known.counts, known.drawn = storable(key), counts, store.clock()
+            last = session.scalar(select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == row.id)) or 0
+            if base != last:
+                raise Conflict(
+                    f"revision {last} of this mask was saved meanwhile, after revision {base} that this one goes on "
+                    "from; load it, then draw again"
+                )
+            sent = {"key": storable(key), "counts": counts, "drawn": store.clock()}
+            known = RevisionRow(mask=row, revision=base + 1, **sent)
             session.add(known)
             session.flush()
         elif known.counts != counts:
@@ -101,18 +121,10 @@ def drawn(store: Store, player: str | None = None, image_hash: str | None = None
 
 def revision_of(row: RevisionRow) -> MaskRevision:
     """The row as a plain record."""
-    mask = row.mask
+    mask, player = row.mask, row.mask.player
     pixels = decode(row.counts, mask.height, mask.width)
-    return MaskRevision(
-        mask.image,
-        mask.image_hash,
-        mask.player.name,
-        mask.label,
-        row.revision,
-        pixels,
-        row.drawn,
-        simulated=mask.player.simulated,
-    )
+    about = (mask.image, mask.image_hash, player.name, mask.label)
+    return MaskRevision(*about, row.revision, pixels, row.drawn, simulated=player.simulated)
 
 
 def _mask_row(
@@ -131,16 +143,6 @@ def _mask_row(
             "picture's own pixels"
         )
     return row
-
-
-def _next_revision(session: Session, row: MaskRow, base: int) -> RevisionRow:
-    last = session.scalar(select(func.max(RevisionRow.revision)).where(RevisionRow.mask_id == row.id)) or 0
-    if base != last:
-        raise Conflict(
-            f"revision {last} of this mask was saved meanwhile, after revision {base} that this one goes on from; "
-            "load it, then draw again"
-        )
-    return RevisionRow(mask=row, revision=base + 1)
 
 
 def _lengths(counts: str) -> list[int]:

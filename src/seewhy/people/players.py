@@ -12,15 +12,13 @@ from hashlib import sha256
 import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from seewhy.errors import Conflict, UnknownName, UsageError
+from seewhy.errors import Conflict, UsageError
+from seewhy.people.game import points
 from seewhy.people.records import Answer
-from seewhy.people.reveal import STAGES
-from seewhy.people.store import PlayerRow, SessionRow, Store, storable
+from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, storable
 
 LONGEST_NAME = 64  # characters
-STEP = 10  # points that each further stage costs
 
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no more often
 
@@ -49,18 +47,6 @@ def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = Fals
         kind = "simulated" if known.simulated else "a person"
         raise Conflict(f"there is a player called {tidy!r} already, who is {kind}; choose another name")
     return tidy
-
-
-def find_player(session: Session, name: str) -> PlayerRow:
-    """The player called `name`.
-
-    Raises:
-        UnknownName: nobody is.
-    """
-    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
-    if found is None:
-        raise UnknownName(f"no player is called {name!r}; join first")
-    return found
 
 
 def begin_session(store: Store, player: str) -> str:
@@ -92,33 +78,17 @@ def end_session(store: Store, token: str) -> None:
         session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))
 
 
-def points(stage: int, *, won: bool) -> int:
-    """60 for a right guess at the first stage, 10 less for each further one; 0 without a right guess.
-
-    Source: Bianchi et al. 2024 say that points fall with the stage, not how; the numbers are ours.
-
-    >>> points(0, won=True), points(5, won=True), points(0, won=False)
-    (60, 10, 0)
-    """
-    return STEP * (STAGES - stage) if won else 0
-
-
 @dataclass(frozen=True)
 class Standing:
-    """What one player has done.
-
-    Attributes:
-        mean_stage: Of the rounds won, 0 to 5; None without any.
-        labels: Words given in all.
-    """
+    """What one player has done."""
 
     player: str
     points: int
     won: int
     lost: int
     resigned: int
-    mean_stage: float | None
-    labels: int
+    mean_stage: float | None  # of the rounds won, 0 to 5; None without any
+    labels: int  # words given in all
     simulated: bool = False
 
     @property

@@ -1,52 +1,32 @@
-"""What leaves and enters this room: plain records, without a database."""
+"""Answers, pictures and new rounds as plain records, without a database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.images import Mask
-
 
 @dataclass(frozen=True)
 class Answer:
-    """What one player said of one cluster.
+    """What one player said of one cluster."""
 
-    Attributes:
-        round: The round's number in the store.
-        player: The player's name.
-        image: What people call the picture, mostly its file name.
-        image_hash: SHA-256 of the picture's pixels, as `Image.sha256`.
-        cluster: Its index in the layer.
-        true_class: The class that the cluster speaks for.
-        guess: The class guessed; None where the player resigned.
-        stage: 0 to 5, how much had been revealed by then.
-        labels: The player's own words, as typed; none where the player resigned.
-        language: Of the labels, as a BCP 47 tag.
-        simulated: No person said this.
-        weight: The percentage of its layer that the cluster weighed when the round was made.
-        gold: Whether everybody plays the round as a check.
-        choices: How many classes the round offered, two at least.
-    """
-
-    round: int
+    round: int  # its number in the store
     player: str
-    image: str
-    image_hash: str
+    image: str  # what people call the picture, mostly its file name
+    image_hash: str  # SHA-256 of the picture's pixels, as `Image.sha256`
     layer: str
-    cluster: int
-    true_class: str
-    guess: str | None
-    stage: int
-    labels: tuple[str, ...]
-    language: str = "en"
-    simulated: bool = False
-    weight: float = 0.0
-    gold: bool = False
-    choices: int = 2
+    cluster: int  # its index in the layer
+    true_class: str  # the class that the cluster speaks for
+    guess: str | None  # None where the player resigned
+    stage: int  # 0 to 5, how much had been revealed by then
+    labels: tuple[str, ...]  # the player's own words, as typed; none where the player resigned
+    language: str = "en"  # of the labels, as a BCP 47 tag
+    simulated: bool = False  # no person said this
+    weight: float = 0.0  # the percentage of its layer that the cluster weighed when the round was made
+    gold: bool = False  # everybody plays the round as a check
+    choices: int = 2  # how many classes the round offered, two at least
 
     @property
     def won(self) -> bool:
@@ -61,90 +41,25 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The part of a photo that the network saw, as players see it: encoded, small, and without a name they could read.
+    """The part of a photo that the network saw, as players see it: encoded, small, without a name they could read."""
 
-    Attributes:
-        image: What people call the photo; kept from players, since it may name the class.
-        image_hash: SHA-256 of the photo's pixels, as `Image.sha256`.
-        content: PNG, JPEG or WebP.
-    """
-
-    image: str
-    image_hash: str
-    content: bytes
+    image: str  # what people call the photo; kept from players, since it may name the class
+    image_hash: str  # SHA-256 of the photo's pixels, as `Image.sha256`
+    content: bytes  # PNG, JPEG or WebP
 
 
 @dataclass(frozen=True, eq=False)
 class NewRound:
-    """One cluster that people are to put into words.
-
-    Attributes:
-        model: Fingerprint of the classifier.
-        weight: The cluster's percentage of its layer.
-        map: float32 `(h, w)` on the layer's grid, over the picture.
-        options: Class names to choose from, the true class among them.
-        overlap: So many different players are to answer.
-        gold: Everybody plays it, as a check of players: a picture that nobody attentive mistakes.
-        simulated: For simulated players alone.
-    """
+    """One cluster that people are to put into words."""
 
     picture: Picture
-    model: str
+    model: str  # fingerprint of the classifier
     layer: str
     cluster: int
-    weight: float
-    map: NDArray[np.float32]
+    weight: float  # its percentage of its layer
+    map: NDArray[np.float32]  # `(h, w)` on the layer's grid, over the picture
     true_class: str
-    options: tuple[str, ...]
-    overlap: int = 3
-    gold: bool = False
-    simulated: bool = False
-
-
-@dataclass(frozen=True)
-class RoundView:
-    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash.
-
-    Attributes:
-        stage: 0 to 5, how much is revealed.
-        options: Class names in an order that tells nothing.
-        points: What a right guess is worth now.
-        expires: When somebody else may get the round; naive UTC.
-    """
-
-    round: int
-    stage: int
-    options: tuple[str, ...]
-    points: int
-    expires: datetime
-
-
-@dataclass(frozen=True)
-class RoundResult:
-    """How a round ended for a player: `won`, `lost` or `resigned`, and now its true class may be told."""
-
-    round: int
-    outcome: str
-    true_class: str
-    points: int
-
-
-@dataclass(frozen=True, eq=False)
-class MaskRevision:
-    """One state of what one player drew on one picture; later states never replace it.
-
-    Attributes:
-        label: What was drawn, such as "cat".
-        revision: 1, 2, 3 …
-        mask: Bool `(H, W)` in the pixels of the upright picture.
-        drawn: When; naive UTC.
-    """
-
-    image: str
-    image_hash: str
-    player: str
-    label: str
-    revision: int
-    mask: Mask
-    drawn: datetime
-    simulated: bool = False
+    options: tuple[str, ...]  # class names to choose from, the true class among them
+    overlap: int = 3  # so many different players are to answer
+    gold: bool = False  # everybody plays it, as a check of players: a picture that nobody attentive mistakes
+    simulated: bool = False  # for simulated players alone

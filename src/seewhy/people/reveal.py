@@ -35,7 +35,8 @@ def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> M
     seen = tiled > last
     ties = np.nonzero(tiled == last)
     around = gaussian_filter(values.astype(np.float64), [side / 4 for side in values.shape])
-    keys = [-_between(each, height, width)[ties] for each in (around, values)]  # the last decides first
+    down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
+    keys = [-(down @ each @ across.T)[ties] for each in (around, values)]  # the last decides first
     first = np.lexsort(keys)[: left - np.count_nonzero(seen)]
     seen[tuple(places[first] for places in ties)] = True
     return seen
@@ -45,7 +46,11 @@ def smoothed(mask: Mask, grid: tuple[int, int]) -> NDArray[np.float32]:
     """The mask in [0, 1] with soft edges, as wide as suits the `grid` it was read from."""
     from scipy.ndimage import gaussian_filter
 
-    sigmas = [_sigma(side, cells) for side, cells in zip(mask.shape, grid, strict=True)]
+    # The source's width for a picture of its size, scaled to this one.
+    sigmas = [
+        float(np.interp(np.log2(_SIDE / cells), np.log2(_CELLS), _SIGMAS)) * side / _SIDE
+        for side, cells in zip(mask.shape, grid, strict=True)
+    ]
     return gaussian_filter(mask.astype(np.float32), sigmas, truncate=_TRUNCATE).clip(0, 1)
 
 
@@ -61,18 +66,7 @@ def _cells(cells: int, side: int) -> NDArray[np.intp]:
     return ((np.arange(side) + 0.5) * cells / side).astype(np.intp)
 
 
-def _between(values: NDArray[np.floating], height: int, width: int) -> NDArray[np.float64]:
-    """The map interpolated between the centres of its cells, constant beyond them."""
-    down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
-    return down @ values @ across.T
-
-
 def _weights(cells: int, side: int) -> NDArray[np.float64]:
-    """`(side, cells)`: the share of each cell in each pixel; rows sum to 1."""
+    """`(side, cells)`: the share of each cell in each pixel, between the cells' centres; rows sum to 1."""
     place = np.clip((np.arange(side) + 0.5) * cells / side - 0.5, 0, cells - 1)
     return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells)))
-
-
-def _sigma(side: int, cells: int) -> float:
-    """The source's width for a picture of its size, scaled to this one."""
-    return float(np.interp(np.log2(_SIDE / cells), np.log2(_CELLS), _SIGMAS)) * side / _SIDE

@@ -20,8 +20,6 @@ from seewhy.people.store import AnswerRow, PictureRow, PlayerRow, RoundRow, Seat
 OPTIONS = 10  # classes to choose from
 SIDE, QUALITY = 512, 90  # of the picture that players see: pixels of the longer side, JPEG's quality
 
-_FEWEST_OPTIONS = 2
-
 
 def add_rounds(store: Store, rounds: Iterable[NewRound]) -> int:
     """Add what is not there yet, all or nothing; returns how many were new.
@@ -49,17 +47,10 @@ def put_round(session: Session, store: Store, new: NewRound) -> tuple[RoundRow, 
     known = session.scalar(select(RoundRow).filter_by(**identity))
     if known is not None:
         return known, False
-    row = RoundRow(
-        **identity,
-        weight=float(new.weight),
-        rows=new.map.shape[0],
-        columns=new.map.shape[1],
-        map=new.map.astype("<f4").tobytes(),
-        options=sorted(map(storable, new.options)),
-        overlap=new.overlap,
-        gold=new.gold,
-        made=store.clock(),
-    )
+    rows, columns = new.map.shape
+    shown = {"rows": rows, "columns": columns, "map": new.map.astype("<f4").tobytes(), "weight": float(new.weight)}
+    asked = {"options": sorted(map(storable, new.options)), "overlap": new.overlap, "gold": new.gold}
+    row = RoundRow(**identity, **shown, **asked, made=store.clock())
     session.add(row)
     session.flush()
     if not new.gold:
@@ -144,22 +135,23 @@ def answers(
 
 def answer_of(row: AnswerRow) -> Answer:
     """The row as a plain record."""
+    asked, picture = row.round, row.round.picture
     return Answer(
         round=row.round_id,
         player=row.player.name,
-        image=row.round.picture.image,
-        image_hash=row.round.picture.image_hash,
-        layer=row.round.layer,
-        cluster=row.round.cluster,
-        true_class=row.round.true_class,
+        image=picture.image,
+        image_hash=picture.image_hash,
+        layer=asked.layer,
+        cluster=asked.cluster,
+        true_class=asked.true_class,
         guess=row.guess,
         stage=row.stage,
         labels=tuple(label.text for label in row.labels),
         language=row.language,
         simulated=row.player.simulated,
-        weight=row.round.weight,
-        gold=row.round.gold,
-        choices=len(row.round.options),
+        weight=asked.weight,
+        gold=asked.gold,
+        choices=len(asked.options),
     )
 
 
@@ -192,7 +184,7 @@ def _put_picture(session: Session, picture: Picture) -> PictureRow:
 def _check(new: NewRound) -> None:
     if new.map.ndim != 2 or not new.map.size or not np.isfinite(new.map).all():
         raise UsageError(f"a round's map is finite and has rows and columns, not the shape {new.map.shape}")
-    if len(set(new.options)) < len(new.options) or len(new.options) < _FEWEST_OPTIONS:
+    if len(set(new.options)) < len(new.options) or len(new.options) < 2:
         raise UsageError(f"a round has two different classes to choose from at least, not {list(new.options)}")
     if new.true_class not in new.options:
         raise UsageError(f"the true class {new.true_class!r} is not among the options {list(new.options)}")

@@ -13,9 +13,8 @@ import numpy as np
 from sqlalchemy import Row, select
 
 from seewhy.core.progress import Progress, silent
-from seewhy.people.game import LAST_STAGE, guess, next_round, resign, show_more
+from seewhy.people.game import LAST_STAGE, RoundView, guess, next_round, resign, show_more
 from seewhy.people.players import join
-from seewhy.people.records import RoundView
 from seewhy.people.store import RoundRow, Store
 
 # Things to be seen; any word of one is a right label for it.

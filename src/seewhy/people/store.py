@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -27,13 +26,14 @@ from sqlalchemy import (
     event,
     inspect,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from seewhy.core.files import home
-from seewhy.errors import StoreError, UsageError
+from seewhy.errors import StoreError, UnknownName, UsageError
 
 DATABASE = "people.sqlite"
 HEAD = "0002"  # the last step in migrations/versions
@@ -87,22 +87,15 @@ class Store:
             sqlalchemy.exc.IntegrityError: a constraint refused it, for the caller to understand.
         """
         engine = self.engine.execution_options(**_WRITES)
-        with (
-            self.turn,
-            _failures_named(self.engine.url),
-            Session(engine, expire_on_commit=False) as session,
-            session.begin(),
-        ):
+        named = _failures_named(self.engine.url)
+        with self.turn, named, Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def transact(self, work: Callable[[Session], _T]) -> _T:
         """Do `work` in one transaction, and again where a quicker one made a constraint refuse it."""
         for _ in range(_TRIES - 1):
-            try:
-                with self.writing() as session:
-                    return work(session)
-            except IntegrityError:
-                continue
+            with suppress(IntegrityError), self.writing() as session:
+                return work(session)
         with self.writing() as session:
             return work(session)
 
@@ -132,9 +125,13 @@ def is_there() -> bool:
 
 def _address(url: str | None) -> URL:
     if not url:
-        path = home() / DATABASE
-        _make_folder(path.parent)
-        return URL.create("sqlite", database=str(path))
+        folder = home()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"{folder} cannot be made ({error.strerror})"
+            raise StoreError(f"{reason}; set SEEWHY_HOME to a folder of yours") from error
+        return URL.create("sqlite", database=str(folder / DATABASE))
     try:
         address = make_url(url)
     except ArgumentError:
@@ -149,13 +146,6 @@ def _address(url: str | None) -> URL:
     if kind in {"postgres", "postgresql"}:
         return address.set(drivername="postgresql+psycopg")
     raise UsageError(f"seewhy keeps people's work in SQLite or PostgreSQL, not in {kind}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made ({error.strerror}); set SEEWHY_HOME to a folder of yours") from error
 
 
 def _engine(address: URL) -> Engine:
@@ -191,28 +181,25 @@ def _bring_up_to_date(engine: Engine) -> None:
     with engine.execution_options(**_WRITES).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        if _revision(connection) != HEAD:  # else somebody was quicker
-            _migrate(connection)
+        if _revision(connection) == HEAD:
+            return  # somebody was quicker
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", "seewhy.people:migrations")
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, HEAD)
+        except CommandError as error:
+            raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
 
 
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "seewhy.people:migrations")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, HEAD)
-    except CommandError as error:
-        raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
 
 
 @contextmanager
@@ -398,3 +385,15 @@ class RevisionRow(Base):
     drawn: Mapped[datetime]
 
     mask: Mapped[MaskRow] = relationship()
+
+
+def find_player(session: Session, name: str) -> PlayerRow:
+    """The player called `name`.
+
+    Raises:
+        UnknownName: nobody is.
+    """
+    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
+    if found is None:
+        raise UnknownName(f"no player is called {name!r}; join first")
+    return found

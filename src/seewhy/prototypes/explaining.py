@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
 from seewhy.draw import Tile, boxed, crop, fit, panel
+from seewhy.draw.canvas import beside
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Box, Prediction
@@ -90,35 +91,36 @@ class PrototypeExplanation:
     def matches(self, label: int) -> list[Match]:
         """The prototypes that change a class's score, those with most points first."""
         points = self.points(label)
-        order = np.argsort(-np.abs(points), kind="stable")
-        return [self._match(number, label) for number in order.tolist() if points[number]]
-
-    def _match(self, number: int, label: int) -> Match:
-        size = self.model.preprocessing.size
-        box = on_picture(peak_box(self.maps[number], size), size, self.view)
-        weight = float(self.model.network.head.weights[label, number])
-        return Match(number, self.model.prototypes[number], float(self.similarities[number]), weight, box)
+        order = np.argsort(-np.abs(points), kind="stable").tolist()
+        size, similarities = self.model.preprocessing.size, self.similarities.tolist()
+        weights = self.model.network.head.weights[label].tolist()
+        return [
+            Match(
+                number,
+                self.model.prototypes[number],
+                similarities[number],
+                weights[number],
+                on_picture(peak_box(self.maps[number], size), size, self.view),
+            )
+            for number in order
+            if points[number]
+        ]
 
 
 def explain_by_prototypes(
     model: PrototypeModel, images: Sequence[Image], progress: Progress = silent
 ) -> list[PrototypeExplanation]:
     """Compare every picture with the prototypes; one forward each."""
+    classifier, head = model.classifier, model.network.head
     found: list[PrototypeExplanation] = []
     for done, image in enumerate(images):
         progress(done, len(images), "pictures")
-        found.append(_explained(model, image))
+        with torch.no_grad():
+            maps = head.similarity(head.distances(model.network.backbone(classifier.preprocess([image]))))
+            scores = head.score(maps.amax((2, 3)))[0]
+        ranked, view = tuple(classifier.ranked(scores.softmax(0), len(scores))), model.preprocessing.view(image)
+        found.append(PrototypeExplanation(image, view, maps[0].cpu().numpy(), scores.cpu().numpy(), ranked, model))
     return found
-
-
-def _explained(model: PrototypeModel, image: Image) -> PrototypeExplanation:
-    classifier, head = model.classifier, model.network.head
-    with torch.no_grad():
-        maps = head.similarity(head.distances(model.network.backbone(classifier.preprocess([image]))))
-        scores = head.score(maps.amax((2, 3)))[0]
-    ranked = tuple(classifier.ranked(scores.softmax(0), len(scores)))
-    view = model.preprocessing.view(image)
-    return PrototypeExplanation(image, view, maps[0].cpu().numpy(), scores.cpu().numpy(), ranked, model)
 
 
 # --- Boxes --------------------------------------------------------------------------------------------------------
@@ -133,12 +135,8 @@ def peak_box(similarity: np.ndarray, size: tuple[int, int]) -> Box:
     grid = torch.from_numpy(np.ascontiguousarray(similarity, np.float32))[None, None]
     large = functional.interpolate(grid, size, mode="bicubic", align_corners=False)[0, 0].numpy()
     # Between two high cells the enlarged map may rise above the best one.
-    middle = tuple(
-        int((at + 0.5) * side / cells)
-        for at, side, cells in zip(
-            np.unravel_index(similarity.argmax(), similarity.shape), size, similarity.shape, strict=True
-        )
-    )
+    best = np.unravel_index(similarity.argmax(), similarity.shape)
+    middle = tuple(((np.array(best) + 0.5) * size / similarity.shape).astype(int))
     islands: np.ndarray = label(large >= min(np.quantile(large, TOP), large[middle]))[0]  # pyright: ignore[reportIndexIssue]
     rows, columns = find_objects(islands)[islands[middle] - 1]
     return Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
@@ -203,10 +201,8 @@ def _signed(value: float) -> str:
 def _pair(left: Pixels, right: Pixels) -> Pixels:
     """Two pictures of one height side by side."""
     height = min(left.shape[0], right.shape[0])
-    one, other = (_as_high(each, height) for each in (left, right))
-    return np.concatenate([one, np.full((height, GAP, 3), 255, np.uint8), other], axis=1)
-
-
-def _as_high(pixels: Pixels, height: int) -> Pixels:
-    width = max(1, round(height * pixels.shape[1] / pixels.shape[0]))
-    return np.asarray(Pillow.fromarray(pixels).resize((width, height)))
+    one, other = (
+        Pillow.fromarray(each).resize((max(1, round(height * each.shape[1] / each.shape[0])), height))
+        for each in (left, right)
+    )
+    return np.asarray(beside([one, other], GAP))

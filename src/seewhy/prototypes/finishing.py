@@ -7,10 +7,12 @@ Source: Chen et al., NeurIPS 2019, section 2.2 (projection, convex optimisation 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,7 +24,7 @@ BATCH = 64
 REACH = 1  # cells: the layers before it have mixed what lies side by side
 NEIGHBOURS = 6
 L1, L2 = 1e-3, 1e-3
-TOLERANCE, MOST_STEPS = 1e-6, 50_000
+MOST_STEPS = 15_000
 
 
 class Costs(NamedTuple):
@@ -100,10 +102,7 @@ def solve(head: PrototypeHead, bank: FeatureBank, patches: list[Patch]) -> list[
         found = solve_last_layer(similarities, labels, head.owners, classes)
         head.set_last(*found)
         own = torch.where(own_class(head.owners, classes), head.weights, -1)
-        stays = own.amax(0) > 0
-        for label in head.owners.unique().tolist():
-            if not stays[head.owners == label].any():
-                stays[own[label].argmax()] = True
+        stays = _one_of_each(own.amax(0) > 0, own, head.owners)
         if stays.all():
             return patches
         similarities = similarities[:, stays]
@@ -184,10 +183,14 @@ def pure_enough(shares: Tensor, labels: Tensor, owners: Tensor, classes: int) ->
     """
     chance = torch.bincount(labels, minlength=classes) / len(labels)
     stays = shares >= (1 + chance[owners]) / 2
-    best = torch.where(own_class(owners, classes), shares, -1).argmax(1)
+    return _one_of_each(stays, torch.where(own_class(owners, classes), shares, -1), owners)
+
+
+def _one_of_each(stays: Tensor, scores: Tensor, owners: Tensor) -> Tensor:
+    """`stays` `(J,)`, and of each class that keeps no prototype the best by `scores` `(K, J)`."""
     for label in owners.unique().tolist():
         if not stays[owners == label].any():
-            stays[best[label]] = True
+            stays[scores[label].argmax()] = True
     return stays
 
 
@@ -218,81 +221,29 @@ def solve_last_layer(
     """
     if not similarities.isfinite().all():
         raise ExplainError("the similarity of a picture to a prototype is not finite; train again at lower rates")
-    given = similarities.double()
-    middle, spread = given.mean(0), _spread(given)
-    own = torch.arange(classes, device=owners.device)[:, None] == owners
-    problem = _Problem((given - middle) / spread, labels, _importance(labels, classes), own, l1, l2)
-    found = _descend(problem)
-    weights = found.weights / spread
-    return LastLayer(weights, found.bias - weights @ middle)
+    given = similarities.double().cpu().numpy()
+    middle = given.mean(0)
+    # One spread for all: a prototype that is almost equally alike everywhere must not count as much as others.
+    spread = max(float(np.sqrt(np.square(given - middle).mean())), 1e-9)
+    scaled = (given - middle) / spread
+    own = own_class(owners, classes).double().cpu().numpy()  # (K, J)
+    truth = functional.one_hot(labels, classes).double().cpu().numpy()  # (N, K)
+    counts = truth.sum(0)
+    importance = (truth / np.maximum(counts, 1) / (counts > 0).sum()).sum(1)  # every class counts alike
 
+    def cost(at: np.ndarray) -> tuple[float, np.ndarray]:
+        """The sum above, where all weights are at least 0, and its gradient, at J weights and K biases."""
+        weights, bias = np.split(at, [len(middle)])
+        logs = log_softmax((scaled * weights) @ own.T + bias, axis=1)
+        excess = (np.exp(logs) - truth) * importance[:, None]
+        value = -importance @ (logs * truth).sum(1) + l1 * weights.sum() + l2 / 2 * weights @ weights
+        return value, np.r_[((excess @ own) * scaled).sum(0) + l1 + l2 * weights, excess.sum(0)]
 
-@dataclass(frozen=True)
-class _Problem:
-    similarities: Tensor  # (N, J), about their means, of spread 1 in all
-    labels: Tensor
-    importance: Tensor  # (N,), sums to 1
-    own: Tensor  # bool (K, J)
-    l1: float
-    l2: float
-
-    def slope(self, at: LastLayer) -> LastLayer:
-        """Gradient of the smooth part."""
-        excess = (self.similarities @ at.weights.T + at.bias).softmax(1)
-        excess = (excess - functional.one_hot(self.labels, len(at.bias))) * self.importance[:, None]
-        return LastLayer(excess.T @ self.similarities + self.l2 * at.weights, excess.sum(0))
-
-    def step(self, at: LastLayer, size: float) -> LastLayer:
-        """Down the slope, then to the nearest point by the penalty and the bounds."""
-        slope = self.slope(at)
-        weights = at.weights - size * slope.weights
-        weights = torch.where(self.own, (weights - size * self.l1).clamp(min=0), 0)
-        return LastLayer(weights, at.bias - size * slope.bias)
-
-    def steepest(self) -> float:
-        """A bound on the curvature: that of the softmax is at most a half."""
-        columns = torch.cat([self.similarities, torch.ones_like(self.similarities[:, :1])], 1)
-        weighed = columns * self.importance.sqrt()[:, None]
-        return float(torch.linalg.matrix_norm(weighed, 2)) ** 2 / 2 + self.l2
-
-
-def _descend(problem: _Problem) -> LastLayer:
-    """Accelerated proximal gradient until a step, divided by its size, is shorter than the tolerance.
-
-    Source: FISTA, Beck and Teboulle, SIAM J. Imaging Sciences 2(1), 2009, section 4, with a restart where a step leads
-    back.
-    """
-    size = 1 / problem.steepest()
-    at = LastLayer(torch.zeros_like(problem.own, dtype=torch.float64), problem.similarities.new_zeros(len(problem.own)))
-    ahead, momentum = at, 1.0
-    for _ in range(MOST_STEPS):
-        new = problem.step(ahead, size)
-        moved, pull = _minus(new, at), _minus(ahead, new)
-        if _dot(pull, pull) ** 0.5 < TOLERANCE * size:
-            return new
-        if _dot(pull, moved) > 0:  # the momentum leads back: without it
-            momentum = 1.0
-        following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        share = (momentum - 1) / following
-        ahead = LastLayer(new.weights + share * moved.weights, new.bias + share * moved.bias)
-        at, momentum = new, following
-    raise ExplainError(f"the last layer did not settle in {MOST_STEPS:,} steps; prune prototypes that are alike")
-
-
-def _minus(one: LastLayer, other: LastLayer) -> LastLayer:
-    return LastLayer(one.weights - other.weights, one.bias - other.bias)
-
-
-def _dot(one: LastLayer, other: LastLayer) -> float:
-    return float((one.weights * other.weights).sum() + (one.bias * other.bias).sum())
-
-
-def _spread(similarities: Tensor) -> Tensor:
-    """One for all prototypes: one that is almost equally alike everywhere must not count as much as others."""
-    return (similarities - similarities.mean(0)).square().mean().sqrt().clamp(min=1e-9)
-
-
-def _importance(labels: Tensor, classes: int) -> Tensor:
-    """Of each picture `(N,)`, so that every class counts alike; they sum to 1."""
-    counts = torch.bincount(labels, minlength=classes).double()
-    return (1 / counts.clamp(min=1) / (counts > 0).sum())[labels]
+    bounds = [(0, None)] * len(middle) + [(None, None)] * classes
+    options = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
+    found = minimize(cost, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    if found.status == 1:
+        raise ExplainError(f"the last layer did not settle in {MOST_STEPS:,} steps; prune prototypes that are alike")
+    weights, bias = np.split(found.x, [len(middle)])
+    weights = own * weights / spread
+    return LastLayer(*(torch.from_numpy(each).to(similarities.device) for each in (weights, bias - weights @ middle)))

@@ -8,7 +8,7 @@ in the papers: prototypes start at patches that tell a class apart; a small set 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import UsageError
 from seewhy.prototypes.network import Backbone, Measure, PrototypeHead, PrototypeNetwork
 from seewhy.train.data import Pictures, Stream, answers
 from seewhy.train.finetune import measured
 from seewhy.train.loop import Batch, Group, Record, Stage, fit, seed_of
+from seewhy.train.recipe import changed
 
 KEPT_BYTES = 3 << 30
 ADD_ON_DECAY = 1e-3  # Chen et al.'s weight decay
@@ -101,14 +102,8 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def find_recipe(name: str, **settings: Any) -> Recipe:
-    """The recipe called `name` with these settings changed; None leaves one as it is.
-
-    Raises:
-        UnknownName: there is no such recipe.
-    """
-    if name not in RECIPES:
-        raise UnknownName(f"there is no recipe '{name}'; write one of {', '.join(RECIPES)}")
-    return replace(RECIPES[name], **{key: value for key, value in settings.items() if value is not None})
+    """As `train.recipe.find_recipe`, of these recipes."""
+    return changed(RECIPES, name, settings)
 
 
 # --- Stages ---------------------------------------------------------------------------------------------------------
@@ -134,23 +129,28 @@ class Learning:
         """Warm up the add-on layers under a plain head, and put the prototypes where patches tell classes apart."""
         probe = Probe(self.head)
 
-        def objective(batch: Batch) -> Mapping[str, Tensor]:
-            return {"loss": functional.cross_entropy(probe(batch.x), batch.y)}
-
-        groups = [Group(list(probe.parameters()), self.recipe.learning_rate, ADD_ON_DECAY)]
-        fit(probe, self._stage("probe", self.recipe.probe_steps, bank, objective, groups), progress=self.progress)
+        stage = self._stage(
+            "probe",
+            self.recipe.probe_steps,
+            bank,
+            lambda batch: {"loss": functional.cross_entropy(probe(batch.x), batch.y)},
+            [Group(list(probe.parameters()), self.recipe.learning_rate, ADD_ON_DECAY)],
+        )
+        fit(probe, stage, progress=self.progress)
         with torch.no_grad():
-            evidence = probe.evidence(bank.plain, bank.labels)
-            patches = self.head.patches(bank.plain)
-            points = starting_points(patches, bank.labels, evidence, self.head.owners, self.seed)
-            self.head.prototypes.copy_(points)
+            evidence, patches = probe.evidence(bank.plain, bank.labels), self.head.patches(bank.plain)
+            self.head.prototypes.copy_(starting_points(patches, bank.labels, evidence, self.head.owners, self.seed))
 
     def warm(self, bank: FeatureBank) -> None:
         """Train add-on layers and prototypes on what the backbone makes of the pictures."""
         seen = features_of(self.network.backbone, self.validation, self.progress)
-        look = self._look(lambda: self.head(seen))
         stage = self._stage(
-            "warm", self.recipe.warm_steps, bank, lambda batch: self._costs(batch.x, batch.y), self._groups(), look
+            "warm",
+            self.recipe.warm_steps,
+            bank,
+            lambda batch: self._costs(batch.x, batch.y),
+            self._groups(),
+            lambda: self.head(seen),
         )
         self.history["prototypes"] = fit(self.head, stage, progress=self.progress)
 
@@ -158,14 +158,13 @@ class Learning:
         """Train them together with the backbone."""
         backbone = self.network.backbone
         groups = [*self._groups(), Group(list(backbone.parameters()), self.recipe.backbone_learning_rate)]
-        look = self._look(lambda: self.head(features_of(backbone, self.validation)))
         stage = self._stage(
             "joint",
             self.recipe.joint_steps,
             stream,
             lambda batch: self._costs(backbone(batch.x), batch.y),
             groups,
-            look,
+            lambda: self.head(features_of(backbone, self.validation)),
         )
         self.history["with the backbone"] = fit(self.network, stage, progress=self.progress)
 
@@ -185,9 +184,6 @@ class Learning:
         loss = found["cross_entropy"] + recipe.cluster * found["cluster"] - recipe.separation * found["separation"]
         return {"loss": loss + recipe.diversity * found["diversity"], **found}
 
-    def _look(self, scores: Callable[[], Tensor]) -> Callable[[], Mapping[str, float]]:
-        return lambda: measured(scores().cpu(), self.validation.labels)
-
     def _stage(
         self,
         name: str,
@@ -195,15 +191,16 @@ class Learning:
         batches: Callable[[int], Batch],
         objective: Callable[[Batch], Mapping[str, Tensor]],
         groups: list[Group],
-        look: Callable[[], Mapping[str, float]] = dict,
+        scores: Callable[[], Tensor] | None = None,
     ) -> Stage:
+        """A stage with `LOOKS` looks at the `scores` of the validation pictures, if any."""
         return Stage(
             steps=steps,
             every=max(1, steps // LOOKS),
             batches=batches,
             objective=objective,
             groups=groups,
-            look=look,
+            look=(lambda: measured(scores().cpu(), self.validation.labels)) if scores else dict,
             seed=seed_of(self.seed, name),
         )
 

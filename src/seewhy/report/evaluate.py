@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
-from seewhy.cases import Twin, Twins
+from seewhy.cases import Twins
 from seewhy.core.progress import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
-from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tile
-from seewhy.report.page import Picture, embed, render
+from seewhy.methods.explanation import explanation_tile
+from seewhy.models import Classifier
+from seewhy.report.page import drawing, embed, render
 from seewhy.report.words import alternative, counted
 from seewhy.train.data import Pictures
-from seewhy.train.evaluate import ClassScore, Evaluation, Share
+from seewhy.train.evaluate import Evaluation, Share
 
 MOST_CLASSES = 25  # of a confusion matrix; of more the commonest confusions are listed
 CONFUSIONS = 10
@@ -34,62 +33,73 @@ class Mistake:
     twins: Twins | None
 
 
-def evaluate_page(
-    evaluation: Evaluation,
-    pictures: Pictures,
-    mistakes: Sequence[Mistake],
-    *,
-    model: str,
-    unshown: int = 0,
-    learned: int = 0,
-    failures: Sequence[Outcome[Any]] = (),
-) -> str:
-    """The page of an evaluation.
+@dataclass(frozen=True, eq=False)
+class EvaluationReport:
+    """How good a classifier is on the pictures of a folder.
 
-    Args:
-        evaluation: The figures.
-        pictures: What was evaluated, in the same order.
-        mistakes: The most confident wrong predictions first.
+    Attributes:
         model: The name that opens the classifier.
-        unshown: So many more mistakes are in the table alone.
-        learned: So many pictures were left out, because the classifier has learned from them.
+        classifier: Whose answers were judged.
+        pictures: What was evaluated, in the order of `evaluation`.
+        evaluation: The figures.
+        mistakes: The most confident wrong predictions first; `unshown` more are in the table alone.
+        learned: How many pictures of the folder were left out, because the classifier has learned from them.
         failures: Pictures that could not be opened, or whose class the classifier does not know.
     """
+
+    model: str
+    classifier: Classifier
+    pictures: Pictures
+    evaluation: Evaluation
+    mistakes: Sequence[Mistake]
+    unshown: int
+    learned: int
+    failures: Sequence[Outcome[Any]]
+
+
+def evaluate_page(found: EvaluationReport) -> str:
+    """The figures of an evaluation, and its mistakes with their reasons."""
+    evaluation = found.evaluation
     count = int((~evaluation.right).sum())
-    explained = [each.explanation for each in mistakes if each.explanation]
+    explained = [each.explanation for each in found.mistakes if each.explanation]
     return render(
         "evaluate.html",
         title="How good is it?",
-        lead=f"{model} gets {accuracy_words(evaluation)}",
+        lead=f"{found.model} gets {accuracy_words(evaluation)}",
         judgement=judgement("What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
-        mistakes=[_shown(each, evaluation, pictures) for each in mistakes],
+        mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
-        unshown=unshown,
-        learned=learned,
-        failures=failures,
+        unshown=found.unshown,
+        learned=found.learned,
+        failures=found.failures,
     )
 
 
 def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
     """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes."""
-    found = judgement("", evaluation)
-    charts = {"confusion": found["confusion"], "reliability": found["reliability"]}
-    return {name: str(chart) for name, chart in charts.items() if chart}
+    steps = [
+        Confidence(each.confidence, each.accuracy.value, each.accuracy.low, each.accuracy.high, each.pictures)
+        for each in evaluation.bins
+    ]
+    charts = {"reliability": reliability_svg(steps)}
+    if len(evaluation.present) <= MOST_CLASSES:
+        names = [evaluation.names[index] for index in evaluation.present]
+        charts["confusion"] = confusion_svg(evaluation.confusion, names)
+    return charts
 
 
 def judgement(title: str, found: Evaluation) -> dict[str, Any]:
     """The figures of one set of pictures for a page; `confusion` is None where there are too many classes."""
-    few = len(found.present) <= MOST_CLASSES
-    names = [found.names[index] for index in found.present]
+    charts = {name: drawing(chart) for name, chart in evaluate_charts(found).items()}
     return {
         "title": title,
         "words": f"{_right(found)} right: accuracy {share_words(found.accuracy)}, mean F1 {found.macro_f1:.2f}.",
-        "rows": [_row(each) for each in found.classes],
-        "confusion": Markup(confusion_svg(found.confusion, names)) if few else None,  # noqa: S704 - escapes names
-        "confusions": [] if few else _confusions(found),
-        "reliability": Markup(reliability_svg(_steps(found))),  # noqa: S704 - it draws numbers alone
+        "classes": found.classes,
+        "confusion": None,
+        "confusions": [] if "confusion" in charts else _confusions(found),
         "calibration": _calibration(found),
+        **charts,
     }
 
 
@@ -113,29 +123,12 @@ def _right(found: Evaluation) -> str:
     return f"{int(found.right.sum()):,} of {counted(len(found.truth), 'picture')}"
 
 
-def _row(score: ClassScore) -> tuple[str, str, str, str, str]:
-    precision, recall = ("–" if share is None else f"{share:.1%}" for share in (score.precision, score.recall))
-    return score.name, f"{score.pictures:,}", precision, recall, "–" if score.f1 is None else f"{score.f1:.2f}"
-
-
 def _confusions(found: Evaluation) -> list[str]:
     """The commonest pairs of a true and a wrong class."""
-    names = [found.names[index] for index in found.present]
-    pairs = [
-        (int(count), names[row], names[column])
-        for row, line in enumerate(found.confusion.tolist())
-        for column, count in enumerate(line)
-        if count and row != column
-    ]
-    return [f"{true} taken for {said}: {count}" for count, true, said in sorted(pairs, key=lambda pair: -pair[0])][
-        :CONFUSIONS
-    ]
-
-
-def _steps(found: Evaluation) -> list[Confidence]:
+    pairs = Counter(zip(found.truth[~found.right].tolist(), found.predicted[~found.right].tolist(), strict=True))
     return [
-        Confidence(each.confidence, each.accuracy.value, each.accuracy.low, each.accuracy.high, each.pictures)
-        for each in found.bins
+        f"{found.names[true]} taken for {found.names[said]}: {count}"
+        for (true, said), count in sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:CONFUSIONS]
     ]
 
 
@@ -154,38 +147,23 @@ def _shown(mistake: Mistake, evaluation: Evaluation, pictures: Pictures) -> dict
     """One mistake: the photo, the evidence and the twins, each with a caption."""
     true, said = int(evaluation.truth[mistake.index]), int(evaluation.predicted[mistake.index])
     sure, missed = evaluation.probabilities[mistake.index, [said, true]]
-    names = evaluation.names
-    photo = mistake.explanation.image if mistake.explanation else pictures.image(mistake.index)
-    words = f"{sure:.1%} sure of {names[said]}, {missed:.1%} of {names[true]}. {_vote(mistake.twins)}"
+    names, explanation, twins = evaluation.names, mistake.explanation, mistake.twins
+    photo = explanation.image if explanation else pictures.image(mistake.index)
+    shown = [("Photo", embed(fit(photo.pixels, CELL), f"The photo {mistake.path}"))]
+    if explanation:
+        evidence, words = (
+            explanation_tile(explanation).picture,
+            alternative(explanation, method_info(explanation.method)),
+        )
+        shown.append((f"Evidence for {explanation.target_label}", embed(fit(evidence, CELL), words)))
+    for twin in twins.twins if twins else ():
+        words = f"Twin {twin.case.label}, {twin.case.similarity:.2f} alike"
+        shown.append((words, embed(fit(twin.image.pixels, CELL), f"The twin {twin.case.path}")))
     return {
         "path": mistake.path,
         "true": names[true],
         "said": names[said],
-        "words": words,
-        "pictures": list(_pictures(photo, mistake)),
+        "words": f"{sure:.1%} sure of {names[said]}, {missed:.1%} of {names[true]}.",
+        "twins": twins,
+        "pictures": shown,
     }
-
-
-def _pictures(photo: Image, mistake: Mistake) -> Iterator[tuple[str, Picture]]:
-    yield "Photo", embed(fit(photo.pixels, CELL), f"The photo {mistake.path}")
-    if mistake.explanation:
-        yield f"Evidence for {mistake.explanation.target_label}", _evidence(mistake.explanation)
-    for twin in mistake.twins.twins if mistake.twins else ():
-        yield _caption(twin), embed(fit(twin.image.pixels, CELL), f"The twin {twin.case.path}")
-
-
-def _evidence(explanation: Explanation) -> Picture:
-    tile = explanation_tile(explanation)
-    return embed(fit(tile.picture, CELL), alternative(explanation, method_info(explanation.method)))
-
-
-def _caption(twin: Twin) -> str:
-    return f"Twin {twin.case.label}, {twin.case.similarity:.2f} alike"
-
-
-def _vote(twins: Twins | None) -> str:
-    if twins is None:
-        return ""
-    told = ", ".join(f"{count} {name}" for name, count in twins.vote)
-    same = "" if twins.same_class else f" No other picture is taken for {twins.predictions[0].name}."
-    return f"Of the {sum(count for _, count in twins.vote)} pictures nearest to it: {told}.{same}"

@@ -21,6 +21,7 @@ from seewhy.core.files import whole_file, write_whole
 from seewhy.draw import fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Explanation
+from seewhy.report.words import counted, listed, number
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
@@ -84,6 +85,11 @@ def embed(pixels: np.ndarray, alt: str) -> Picture:
     return Picture(photo_uri(pixels), pixels.shape[1], pixels.shape[0], alt)
 
 
+def drawing(svg: str) -> Markup:
+    """A chart of `seewhy.draw`, which escapes what it is given, as it stands."""
+    return Markup(svg)  # noqa: S704 - see above
+
+
 def embed_photo(explanation: Explanation) -> tuple[Picture, bool]:
     """The photo, with a frame round what the model saw; and whether it saw the whole of it."""
     shown, whole, alt = framed_photo(explanation)
@@ -114,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "counted": counted, "listed": listed, "number": number}
     environment.globals["css"] = _css
     return environment
 

@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from seewhy.core.progress import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
-from seewhy.prototypes.explaining import Match, PrototypeExplanation, place_picture, prototype_picture
+from seewhy.prototypes.explaining import PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.evaluate import MOST_CLASSES
-from seewhy.report.page import embed, render
+from seewhy.report.page import Picture, drawing, embed, render
 from seewhy.report.words import counted, listed, number
 
 SHOWN_MATCHES, SHOWN_CLASSES = 6, 5
@@ -24,18 +24,22 @@ LARGE = 480
 def prototypes_page(run: PrototypeRun) -> str:
     """What was learned, whether it may be used, and how it was trained."""
     model = run.model
-    found = model.diagnosis
-    few = len(found.classes) <= MOST_CLASSES
+    found, classes = model.diagnosis, model.classes
+    accuracy = (
+        f"{found.accuracy:.1%} of the validation pictures right, where its backbone has {found.backbone_accuracy:.1%}"
+    )
+    few = len(classes) <= MOST_CLASSES
     return render(
         "prototypes-train.html",
-        title=f"Prototypes of {listed(model.classes) if len(model.classes) < 6 else f'{len(model.classes)} classes'}",
-        lead=_lead(found, model),
-        usable=found.usable,
-        reasons=found.reasons,
-        gate=_gate(found),
-        confusion=Markup(confusion_svg(np.array(found.confusion), found.classes)) if few else None,  # noqa: S704 - escapes
+        title=f"Prototypes of {listed(classes) if len(classes) < 6 else f'{len(classes)} classes'}",
+        lead=f"Usable: {accuracy}. {counted(len(model.prototypes), 'prototype')} of {found.trained} were kept."
+        if found.usable
+        else f"Not usable, because {listed(found.reasons)}. It has {accuracy}.",
+        found=found,
+        most_lost=MOST_LOST,
+        worst_recall=WORST_RECALL,
+        confusion=drawing(confusion_svg(np.array(found.confusion), classes)) if few else None,
         gallery=_gallery(model),
-        pushed=found.pushed,
         state=_state(found),
         charts=_charts(run),
         recipe=_recipe(run),
@@ -59,58 +63,24 @@ def prototype_explanations_page(
         ),
         photos=[_explained(each) for each in found],
         gallery=_gallery(model),
-        accuracy=f"{model.diagnosis.accuracy:.1%}",
-        reasons=model.diagnosis.reasons,
+        found=model.diagnosis,
         failures=failures,
     )
 
 
-def _lead(found: Diagnosis, model: PrototypeModel) -> str:
-    accuracy = (
-        f"{found.accuracy:.1%} of the validation pictures right, where its backbone has {found.backbone_accuracy:.1%}"
-    )
-    if found.usable:
-        return f"Usable: {accuracy}. {counted(len(model.prototypes), 'prototype')} of {found.trained} were kept."
-    return f"Not usable, because {listed(found.reasons)}. It has {accuracy}."
-
-
-def _gate(found: Diagnosis) -> list[tuple[str, str, str, bool]]:
-    """What the gate asks, what it wants, what it found, and whether that passes."""
-    floor = found.backbone_accuracy - MOST_LOST
-    cluster, separation = number(found.cluster, 2), number(found.separation, 2)
-    enough = found.accuracy >= floor - 1e-9
-    return [
-        ("Nearer to pictures of their own class", f"below {separation}", cluster, found.pushed),
-        ("Accuracy on validation pictures", f"{max(floor, 0):.1%} or more", f"{found.accuracy:.1%}", enough),
-        *(
-            (
-                f"Pictures of {name} that are found",
-                f"{WORST_RECALL:.0%} or more",
-                f"{recall:.1%}",
-                recall >= WORST_RECALL,
-            )
-            for name, recall in found.recalls.items()
-        ),
-    ]
-
-
-def _gallery(model: PrototypeModel) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The prototypes of each class, those with the largest weight first."""
-    return [(name, _learned(model, label)) for label, name in enumerate(model.classes)]
-
-
-def _learned(model: PrototypeModel, label: int) -> list[dict[str, Any]]:
-    weights = model.network.head.weights[label].tolist()
-    mine = [index for index, each in enumerate(model.prototypes) if each.label == label and each.picture]
-    found: list[dict[str, Any]] = []
-    for index in sorted(mine, key=lambda index: -weights[index]):
-        prototype, used = model.prototypes[index], counted(model.diagnosis.usage[index], "validation picture")
-        alt = f"{prototype.source}, with a box round the patch that prototype {index} is"
-        found.append({
-            "picture": embed(prototype_picture(prototype), alt),
-            "words": f"weight {weights[index]:.2f}, first in {used}",
-            "source": prototype.source,
-        })  # fmt: skip
+def _gallery(model: PrototypeModel) -> list[tuple[str, list[tuple[Picture, str, str]]]]:
+    """The prototypes of each class that are patches, those with the largest weight first: picture, source, words."""
+    found: list[tuple[str, list[tuple[Picture, str, str]]]] = []
+    for label, name in enumerate(model.classes):
+        weights = model.network.head.weights[label].tolist()
+        mine = [index for index, each in enumerate(model.prototypes) if each.label == label and each.picture]
+        learned: list[tuple[Picture, str, str]] = []
+        for index in sorted(mine, key=lambda index: -weights[index]):
+            prototype, used = model.prototypes[index], counted(model.diagnosis.usage[index], "validation picture")
+            alt = f"{prototype.source}, with a box round the patch that prototype {index} is"
+            words = f"weight {weights[index]:.2f}, first in {used}"
+            learned.append((embed(prototype_picture(prototype), alt), prototype.source, words))
+        found.append((name, learned))
     return found
 
 
@@ -134,6 +104,7 @@ def _state(found: Diagnosis) -> dict[str, str]:
 
 
 def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
+    """The curves of a training, over all its stages."""
     stages = {name: len(records) for name, records in run.history.items() if records}
     records = [record for each in run.history.values() for record in each]
     if not records:
@@ -148,7 +119,7 @@ def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
         ("Accuracy", "Before the last layer is solved for.", {"validation pictures": "validation_accuracy"}, 1.0),
     )
     return [
-        (title, words, Markup(epochs_svg(  # noqa: S704 - epochs_svg escapes names
+        (title, words, drawing(epochs_svg(
             {name: [record[key] for record in records] for name, key in curves.items()},
             across="tenths of a stage",
             stages=stages,
@@ -173,32 +144,28 @@ def _recipe(run: PrototypeRun) -> dict[str, str]:
 
 def _explained(found: PrototypeExplanation) -> dict[str, Any]:
     """One photo with its best matches, and how its classes' points add up."""
-    best = found.predictions[0]
+    best, name = found.predictions[0], found.image.name
     matches = [each for each in found.matches(best.index) if each.prototype.picture]
     rest = matches[SHOWN_MATCHES:]
     points = number(sum(match.points for match in rest), 2)
     return {
-        "name": found.image.name,
-        "label": f"{best.name} ({best.probability:.1%})",
-        "photo": embed(photo(found.image.pixels, found.view, longest=LARGE), f"The photo {found.image.name}"),
-        "pairs": [_pair(found, match) for match in matches[:SHOWN_MATCHES]],
+        "name": name,
+        "best": best,
+        "photo": embed(photo(found.image.pixels, found.view, longest=LARGE), f"The photo {name}"),
+        "pairs": [
+            (
+                match,
+                embed(place_picture(found, match), f"{name}, with a box round the place that is most alike"),
+                embed(
+                    prototype_picture(match.prototype),
+                    f"{match.prototype.source}, a training picture, with a box round the patch",
+                ),
+            )
+            for match in matches[:SHOWN_MATCHES]
+        ],
         "rest": f"{counted(len(rest), 'more prototype')} of {best.name}: {points} points" if rest else "",
-        "sums": [_sum(found, each.index, each.name, each.probability) for each in found.predictions[:SHOWN_CLASSES]],
+        "sums": [
+            (each, (found.start(each.index), float(found.points(each.index).sum()), float(found.scores[each.index])))
+            for each in found.predictions[:SHOWN_CLASSES]
+        ],
     }
-
-
-def _pair(found: PrototypeExplanation, match: Match) -> dict[str, Any]:
-    """A place in a photo, the patch that it looks like, and the points."""
-    source, name = match.prototype.source, found.image.name
-    patch = prototype_picture(match.prototype)
-    return {
-        "place": embed(place_picture(found, match), f"{name}, with a box round the place that is most alike"),
-        "patch": embed(patch, f"{source}, a training picture, with a box round the patch"),
-        "words": match.words,
-        "source": source,
-    }
-
-
-def _sum(found: PrototypeExplanation, label: int, name: str, probability: float) -> tuple[str, str, str, str, str]:
-    points, start = float(found.points(label).sum()), found.start(label)
-    return name, number(start, 2), number(points, 2), number(float(found.scores[label]), 2), f"{probability:.1%}"

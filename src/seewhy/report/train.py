@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from shlex import quote
-
-from markupsafe import Markup
 
 from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
 from seewhy.report.evaluate import accuracy_words, judgement
-from seewhy.report.page import Picture, render, thumbnail
+from seewhy.report.page import Picture, drawing, render, thumbnail
 from seewhy.report.words import counted, listed
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.recipe import Recipe
@@ -24,20 +23,22 @@ SAMPLES, SAMPLED_CLASSES = 5, 12
 def train_page(training: Training) -> str:
     """The page of a training."""
     parts, recipe = training.parts, training.recipe
-    charts = curves(training.epochs)
+    counts = [Counter(entry.label for entry in folder.entries) for folder in parts.named.values()]
+    part, found = list(training.evaluations.items())[-1]
+    kind = "test" if part == "test" else "validation"
     return render(
         "train.html",
         title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} classes'}",
-        lead=_lead(training),
+        lead=f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}",
         told=_told(training.epochs),
-        charts=[(title, words, Markup(chart)) for title, words, chart in charts],  # noqa: S704 - escapes
+        charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs)],
         columns=EPOCH_COLUMNS,
         epochs=[epoch_row(epoch) for epoch in training.epochs],
         judgements=[
             judgement(f"How good it is: {part} pictures", found) for part, found in training.evaluations.items()
         ],
         parts=[part.capitalize() for part in parts.named],
-        classes=[(name, [_count(folder, name) for folder in parts.named.values()]) for name in parts.classes],
+        classes=[(name, [count[name] for count in counts]) for name in parts.classes],
         notes=parts.notes,
         samples=[(name, _samples(parts.train, name)) for name in parts.classes[:SAMPLED_CLASSES]],
         recipe=_recipe(training.backbone, recipe),
@@ -56,28 +57,20 @@ def train_charts(training: Training) -> dict[str, str]:
 
 def curves(epochs: Sequence[Epoch]) -> list[tuple[str, str, str]]:
     """Title, words and chart of the loss and of the accuracy, over the epochs."""
-    stages = {STAGES[name]: sum(each.stage == name for each in epochs) for name in STAGES}
-    stages = {name: count for name, count in stages.items() if count}
-    shown = {
-        "Loss": ("how far its probabilities are from the truth; lower is better", "loss", None),
-        "Accuracy": ("the share of pictures that it gets right", "accuracy", 1.0),
-    }
-    return [
-        (
-            title,
-            f"By epoch, {words}. Where the two part, it learns its pictures by heart.",
-            epochs_svg(
-                {
-                    "pictures it learns from": [getattr(each, name) for each in epochs],
-                    "pictures for validation": [getattr(each, f"validation_{name}") for each in epochs],
-                },
-                across="epoch",
-                stages=stages,
-                top=top,
-            ),
-        )
-        for title, (words, name, top) in shown.items()
-    ]
+    shown = (
+        ("Loss", "how far its probabilities are from the truth; lower is better", None),
+        ("Accuracy", "the share of pictures that it gets right", 1.0),
+    )
+    found: list[tuple[str, str, str]] = []
+    for title, words, top in shown:
+        name = title.lower()
+        lines = {
+            "pictures it learns from": [getattr(each, name) for each in epochs],
+            "pictures for validation": [getattr(each, f"validation_{name}") for each in epochs],
+        }
+        words = f"By epoch, {words}. Where the two part, it learns its pictures by heart."
+        found.append((title, words, epochs_svg(lines, across="epoch", stages=_stages(epochs), top=top)))
+    return found
 
 
 def epoch_row(epoch: Epoch) -> list[str]:
@@ -92,24 +85,17 @@ def epoch_row(epoch: Epoch) -> list[str]:
     ]
 
 
-def _lead(training: Training) -> str:
-    part, found = list(training.evaluations.items())[-1]
-    kind = "test" if part == "test" else "validation"
-    return f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}"
+def _stages(epochs: Sequence[Epoch]) -> dict[str, int]:
+    """How many epochs each stage had, in people's words."""
+    return {STAGES[name]: count for name, count in Counter(each.stage for each in epochs).items()}
 
 
 def _told(epochs: Sequence[Epoch]) -> str:
-    stages = [
-        f"{counted(sum(each.stage == name for each in epochs), 'epoch')} of the {words}"
-        for name, words in STAGES.items()
-        if any(each.stage == name for each in epochs)
-    ]
+    stages = [f"{counted(count, 'epoch')} of the {name}" for name, count in _stages(epochs).items()]
     return f"It went through {', then '.join(stages)}; in an epoch every picture is shown once."
 
 
 def _recipe(backbone: str, recipe: Recipe) -> dict[str, str]:
-    batch_norm = "learns the statistics of these pictures" if recipe.batch_statistics else "keeps its statistics"
-    patience = "no" if recipe.patience is None else f"after {counted(recipe.patience, 'epoch')} without gain"
     found = {
         "Backbone": backbone,
         "The head alone": f"{counted(recipe.head_epochs, 'epoch')}, learning rate {recipe.head_learning_rate:g}",
@@ -118,8 +104,8 @@ def _recipe(backbone: str, recipe: Recipe) -> dict[str, str]:
         "Optimiser": f"Adam on the cross entropy, {counted(recipe.batch_size, 'picture')} a step",
         "Augmentation": "crops, mirror images and other light" if recipe.augment else "none",
         "Class weights": "rare classes count more" if recipe.class_weights else "all pictures count alike",
-        "Early stopping": patience,
-        "BatchNorm": batch_norm,
+        "Early stopping": f"after {counted(recipe.patience, 'epoch')} without gain" if recipe.patience else "no",
+        "BatchNorm": "learns the statistics of these pictures" if recipe.batch_statistics else "keeps its statistics",
     }
     if recipe.preprocessing:
         size, kind = recipe.preprocessing.size, "mean and standard deviation"
@@ -127,10 +113,6 @@ def _recipe(backbone: str, recipe: Recipe) -> dict[str, str]:
             f"{size[0]} × {size[1]}, {kind} {recipe.preprocessing.mean[0]:g} and {recipe.preprocessing.std[0]:g}"
         )
     return found
-
-
-def _count(folder: Folder, name: str) -> int:
-    return sum(entry.label == name for entry in folder.entries)
 
 
 def _samples(folder: Folder, name: str) -> list[Picture]:

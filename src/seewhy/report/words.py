@@ -10,7 +10,7 @@ import numpy as np
 from seewhy.draw import percent
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import sure
-from seewhy.methods.pictures import is_blurred
+from seewhy.methods.explanation import is_blurred
 
 CHECKS = {
     "completeness_gap": "The areas add up to the score but for {:.1%} of it.",

@@ -208,8 +208,12 @@ class Stream:
         labels = self.pictures.labels
         places = [torch.nonzero(labels == each).flatten() for each in labels.unique()]
         most = max(map(len, places))
-        drawn = torch.cat([_repeated(each, most, generator) for each in places])
-        return drawn[torch.randperm(len(drawn), generator=generator)].tolist()
+        drawn: list[Tensor] = []
+        for mine in places:  # none of a class comes more than once oftener than another
+            rounds = [mine[torch.randperm(len(mine), generator=generator)] for _ in range(-(-most // len(mine)))]
+            drawn.append(torch.cat(rounds)[:most])
+        found = torch.cat(drawn)
+        return found[torch.randperm(len(found), generator=generator)].tolist()
 
     def seen(self, index: int, epoch: int) -> Tensor:
         """A picture as this epoch shows it, uint8 `(3, h, w)`."""
@@ -217,9 +221,3 @@ class Stream:
             return self.pictures.view(index)
         generator = torch.Generator().manual_seed(seed_of(self.seed, "picture", epoch, index))
         return self.augmentation(self.pictures.canvas(index), self.pictures.preprocessing.size, generator)
-
-
-def _repeated(places: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """So many of these, none of them more than once oftener than another."""
-    rounds = [places[torch.randperm(len(places), generator=generator)] for _ in range(-(-count // len(places)))]
-    return torch.cat(rounds)[:count]

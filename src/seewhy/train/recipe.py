@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.models import Preprocessing
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,11 @@ def find_recipe(name: str, **settings: Any) -> Recipe:
     Raises:
         UnknownName: there is no such recipe.
     """
-    if name not in RECIPES:
-        raise UnknownName(f"there is no recipe '{name}'; write one of {', '.join(RECIPES)}")
-    return replace(RECIPES[name], **{key: value for key, value in settings.items() if value is not None})
+    return changed(RECIPES, name, settings)
+
+
+def changed(recipes: Mapping[str, R], name: str, settings: Mapping[str, Any]) -> R:
+    """Of `recipes` the one called `name`, as `find_recipe` does."""
+    if name not in recipes:
+        raise UnknownName(f"there is no recipe '{name}'; write one of {', '.join(recipes)}")
+    return replace(recipes[name], **{key: value for key, value in settings.items() if value is not None})

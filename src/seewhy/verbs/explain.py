@@ -15,10 +15,10 @@ from seewhy.core.progress import Outcome, Progress, attempt, blamed, remarked, s
 from seewhy.errors import UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
+from seewhy.methods.asking import DEFAULT_METHOD
 from seewhy.models import Classifier, Target
 from seewhy.verbs.explanations import Explanations
 from seewhy.verbs.request import (
-    DEFAULT_METHOD,
     OneLayer,
     OneMethod,
     OneTarget,

@@ -12,7 +12,7 @@ from seewhy.core.progress import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.pictures import explanation_tiles
+from seewhy.methods.explanation import explanation_tiles
 from seewhy.report import ExplainReport
 from seewhy.verbs.result import VALUES, Result
 from seewhy.verbs.saving import write_explanations

@@ -11,11 +11,18 @@ from torch import nn
 
 from seewhy.errors import UsageError
 from seewhy.methods import Method
-from seewhy.methods.asking import OneLayer, OneMethod, OneTarget, asked_methods, kind_of, plain_target
+from seewhy.methods.asking import (
+    BEST,
+    DEFAULT_METHOD,
+    OneLayer,
+    OneMethod,
+    OneTarget,
+    asked_methods,
+    kind_of,
+    plain_target,
+)
 from seewhy.models import Classifier, Target
 
-DEFAULT_METHOD = "grad-cam"
-BEST = "best"  # stands for the method that tests best on the classifier
 OWN = ("pictures", "method", "target", "layer", "top", "seed", "progress")  # what `explain` takes itself
 SEEDS = 2**63 - 1
 

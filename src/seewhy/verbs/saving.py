@@ -14,7 +14,7 @@ from seewhy.core.files import free_name, photo_name, safe_name, whole_file
 from seewhy.core.progress import Outcome
 from seewhy.draw import OURS, Colors, Tile
 from seewhy.methods import Explanation
-from seewhy.methods.pictures import by_classes, class_grid, explanation_tiles
+from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
 from seewhy.report.explain import ExplainReport
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 from seewhy.core.progress import Progress, silent
 from seewhy.models import Classifier, load
 from seewhy.verbs.cases import build_cases
 from seewhy.verbs.prototypes import train_prototypes_on
+from seewhy.verbs.result import Result
 from seewhy.verbs.train import train
 
 
@@ -35,8 +38,8 @@ class TeachConfig:
 
 
 @dataclass(frozen=True)
-class TeachResult:
-    """Where the results lie; `objections` say why the prototypes cannot be used, if they cannot."""
+class TeachResult(Result):
+    """A classifier, its cases and prototypes below `folder`; `objections` say why the prototypes cannot be used."""
 
     name: str
     folder: Path
@@ -61,6 +64,23 @@ class TeachResult:
     def model(self) -> str:
         """The name by which the classifier is loaded."""
         return f"file:{self.classifier}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The classifier's name, how it is loaded, and what speaks against its prototypes."""
+        return {"name": self.name, "model": self.model, "objections": list(self.objections)}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row."""
+        return [self.to_dict()]
+
+    def page(self) -> str:
+        """The report about the classifier."""
+        return (self.classifier / "report.html").read_text("utf-8")
+
+    def write(self, folder: Path) -> None:
+        """Copy the classifier and the prototypes, each into a folder of its own, with their reports."""
+        for each in filter(Path.is_dir, (self.classifier, self.prototypes)):
+            copytree(each, folder / each.name)
 
 
 def teach(

@@ -14,8 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+REFUSALS: dict[str, ASGIApp] = {
+    "http": JSONResponse({"detail": "Requests from other sites are refused."}, 403),
+    "websocket": WebSocketClose(1008),
+}
 ADDRESSES = 10_000  # that are remembered
 MINUTE = 60.0
+BELOW = "/api/"  # alone bodies and pace are limited: Streamlit holds its own uploads to its own limit
 
 
 def content_policy(embedded_in: Sequence[str] = ()) -> str:
@@ -65,57 +70,45 @@ class SecureHeaders:
 
 
 class BodyLimit:
-    """Answers 413 to bodies of more than `most` bytes: by their announced length before reading, else while reading.
+    """Answers 413 to bodies of more than `most` bytes: by their announced length, or while reading."""
 
-    Below `/api/` alone: Streamlit holds its own uploads to its own limit.
-    """
-
-    def __init__(self, app: ASGIApp, most: int, below: str = "/api/") -> None:
-        self.app, self.most, self.below = app, most, below
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] != "http" or not scope["path"].startswith(self.below):
+        if scope["type"] != "http" or not scope["path"].startswith(BELOW):
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced) > self.most:
             await self._refusal()(scope, receive, send)
             return
-        meter = _Meter(receive, send, self.most)
+        left, answered = self.most, False
+
+        async def count() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            return {"type": "http.disconnect"} if left < 0 else message
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            if left >= 0 or answered:
+                answered = True
+                await send(message)
+
         try:
-            await self.app(scope, meter.receive, meter.send)
+            await self.app(scope, count, answer)
         except ClientDisconnect:
-            if not meter.is_over:
+            if left >= 0 or answered:
                 raise
-        if meter.is_over:
+        if left < 0 and not answered:
             await self._refusal()(scope, receive, send)
 
     def _refusal(self) -> JSONResponse:
         message = f"The request is larger than {self.most >> 20} MB. Make the photo smaller."
         return JSONResponse({"detail": message}, 413, {"Connection": "close"})
-
-
-class _Meter:
-    """Counts what is received; past the limit it ends the body, and nothing of the app's answer leaves."""
-
-    def __init__(self, receive: Receive, send: Send, most: int) -> None:
-        self._receive, self._send, self._left = receive, send, most
-        self._started = False
-
-    @property
-    def is_over(self) -> bool:
-        return self._left < 0 and not self._started
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        return {"type": "http.disconnect"} if self._left < 0 else message
-
-    async def send(self, message: Message) -> None:
-        if not self.is_over:
-            self._started = True
-            await self._send(message)
 
 
 class PaceLimit:
@@ -124,13 +117,13 @@ class PaceLimit:
     A bucket of `a_minute` requests that fills evenly, so that a short burst is no offence.
     """
 
-    def __init__(self, app: ASGIApp, a_minute: int, below: str = "/api/") -> None:
-        self.app, self.a_minute, self.below = app, a_minute, below
+    def __init__(self, app: ASGIApp, a_minute: int) -> None:
+        self.app, self.a_minute = app, a_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] == "http" and scope["method"] not in SAFE and scope["path"].startswith(self.below):
+        if scope["type"] == "http" and scope["method"] not in SAFE and scope["path"].startswith(BELOW):
             seconds = self._wait(str((scope.get("client") or ("",))[0]))
             if seconds:
                 detail = {"detail": "Too many requests; wait a little."}
@@ -161,16 +154,9 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        refusal = _REFUSALS.get(scope["type"]) if scope.get("method") not in SAFE else None
-        await (refusal if refusal and _is_foreign(Headers(scope=scope)) else self.app)(scope, receive, send)
-
-
-_REFUSALS: dict[str, ASGIApp] = {
-    "http": JSONResponse({"detail": "Requests from other sites are refused."}, 403),
-    "websocket": WebSocketClose(1008),
-}
-
-
-def _is_foreign(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    return bool(origin) and urlsplit(origin).netloc != headers.get("host")
+        answer = self.app
+        if scope["type"] in REFUSALS and scope.get("method") not in SAFE:
+            headers = Headers(scope=scope)
+            if (origin := headers.get("origin")) and urlsplit(origin).netloc != headers.get("host"):
+                answer = REFUSALS[scope["type"]]
+        await answer(scope, receive, send)

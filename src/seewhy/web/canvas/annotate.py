@@ -15,8 +15,7 @@ from seewhy.draw import fit, photo_uri
 from seewhy.engines import segment
 from seewhy.errors import UsageError
 from seewhy.images import Image, Mask
-from seewhy.people.masks import decode, runs
-from seewhy.people.records import MaskRevision
+from seewhy.people.masks import MaskRevision, decode, runs
 
 HERE = Path(__file__).parent
 PARTS = ("mask.js", "view.js", "tools.js", "saving.js", "input.js", "annotate.js")  # one module, in this order

@@ -11,11 +11,10 @@ from seewhy.draw import png_bytes
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.images import Image
 from seewhy.methods import method_info
-from seewhy.people.masks import drawn, save_mask
-from seewhy.people.records import MaskRevision
+from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.store import storable
 from seewhy.report.words import listed
-from seewhy.verbs.agreement import MaskAgreement, agreement, nothing_to_compare
+from seewhy.verbs import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
 from seewhy.web.parts.figures import figure_html, render
 from seewhy.web.parts.jobs import follow

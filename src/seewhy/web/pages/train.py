@@ -11,13 +11,13 @@ from typing import Any
 import streamlit as st
 
 from seewhy.images.uploads import Unpacked, members, safe_name, unpack
-from seewhy.verbs.teach import TeachConfig, TeachResult
+from seewhy.verbs import TeachConfig, TeachResult
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.questions import choose_model
 from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
 from seewhy.web.services.hub import services
-from seewhy.web.services.reports import training_files, training_page
+from seewhy.web.services.reports import report_page, result_files
 from seewhy.web.services.storage import new_training_folder
 
 ZIP, FOLDER = "A zip", "A folder"
@@ -44,7 +44,13 @@ def show() -> None:
         pictures = _pictures(upload)
         if pictures is None:
             return
-        _show_pictures(pictures)
+        with st.container(horizontal=True, gap="large"):
+            for name, count in pictures.counts.items():
+                st.metric(name, count, width="content")
+        if pictures.failures:
+            with st.expander(f"{len(pictures.failures)} left out"):
+                for name, error in pictures.failures:
+                    st.caption(f"{name}: {error}")
         config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config
@@ -54,8 +60,8 @@ def show() -> None:
         if found:
             _done(found)
     if found:
-        files = partial(training_files, found)
-        show_report("train-result", found.name, training_page(found), files, everything="The classifier, to keep")
+        files = partial(result_files, found)
+        show_report("train-result", found.name, report_page(found), files, everything="The classifier, to keep")
 
 
 def _upload() -> Upload[Any] | None:
@@ -96,16 +102,6 @@ def _pictures(upload: Upload[Any]) -> Unpacked | None:
             return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
 
     return keep_upload(PICTURES, upload.key, upload.name, check)
-
-
-def _show_pictures(pictures: Unpacked) -> None:
-    with st.container(horizontal=True, gap="large"):
-        for name, count in pictures.counts.items():
-            st.metric(name, count, width="content")
-    if pictures.failures:
-        with st.expander(f"{len(pictures.failures)} left out"):
-            for name, error in pictures.failures:
-                st.caption(f"{name}: {error}")
 
 
 def _config(key: str, called: str, pictures: Path) -> TeachConfig:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.pictures import explanation_tile, is_blurred
+from seewhy.methods.explanation import explanation_tile, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import Picture, embed, embed_photo
 from seewhy.report.study import Table

@@ -72,9 +72,5 @@ def plain(words: str) -> str:
 def file_stem(about: Image | str, *more: str) -> str:
     """What to call files about a photo, or about what has this name, and about `more` than it."""
     name = about if isinstance(about, str) else PurePath(about.name).stem
-    return "-".join(filter(None, map(_letters, (name, *more)))) or "photo"
-
-
-def _letters(words: str) -> str:
-    letters = (letter if letter.isalnum() else "-" for letter in words)
-    return "".join(letters).strip("-")[:60]
+    parts = ("".join(letter if letter.isalnum() else "-" for letter in each).strip("-")[:60] for each in (name, *more))
+    return "-".join(filter(None, parts)) or "photo"

@@ -53,7 +53,7 @@ def _called() -> str:
 def playing(page: str, why: str) -> str | None:
     """The name of whoever is here; asks for one where it is not known, on the page, saying `why`."""
     if services().settings.sign_in == "oidc":
-        return _signed_in()
+        return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
     forget = bool(st.session_state.pop(FORGET, False))
     kept = _device_secret("player-device", st.session_state.get(TOKEN), forget=forget)
     if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
@@ -99,11 +99,6 @@ def _leave() -> None:
     end_session(people_store(), st.session_state.pop(TOKEN, ""))
     st.session_state.pop(NAME, None)
     st.session_state[FORGET] = True
-
-
-def _signed_in() -> str:
-    """The name of whom the identity provider knows."""
-    return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
 
 
 def _device_secret(key: str, keep: str | None = None, *, forget: bool = False) -> str | None:

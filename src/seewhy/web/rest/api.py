@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
@@ -110,32 +111,20 @@ def _docs_page(openapi: Schema) -> str:
         title=openapi["info"]["title"],
         version=openapi["info"]["version"],
         about=openapi["info"]["description"],
-        routes=list(_routes(openapi)),
+        paths=openapi["paths"],
+        fields_of=partial(_fields, openapi),
     )
 
 
-def _routes(openapi: Schema) -> Iterator[dict[str, Any]]:
-    for path, methods in openapi["paths"].items():
-        for method, route in methods.items():
-            yield {
-                "method": method.upper(),
-                "path": path,
-                "summary": route.get("summary", ""),
-                "fields": list(_fields(openapi, route)),
-            }
-
-
-def _fields(openapi: Schema, route: Schema) -> Iterator[dict[str, str]]:
-    """What goes in: path parameters, then the fields of the body."""
-    for each in route.get("parameters", ()):
-        if each["in"] != "header":
-            yield {"name": each["name"], "kind": _kind(each["schema"]), "about": each.get("description", "")}
+def _fields(openapi: Schema, route: Schema) -> list[tuple[str, str, str]]:
+    """What goes in, by name, kind and description: path parameters, then the fields of the body."""
+    given = {each["name"]: {**each["schema"], **each} for each in route.get("parameters", ()) if each["in"] != "header"}
     for content in route.get("requestBody", {}).get("content", {}).values():
         body = content["schema"]
         if "$ref" in body:
             body = openapi["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-        for name, field in body.get("properties", {}).items():
-            yield {"name": name, "kind": _kind(field), "about": field.get("description", "")}
+        given |= body.get("properties", {})
+    return [(name, _kind(field), field.get("description", "")) for name, field in given.items()]
 
 
 def _kind(schema: Schema) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
 from fastapi.responses import Response
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
-from seewhy.models import DEFAULT_MODEL, Prediction
+from seewhy.models import DEFAULT_MODEL
 from seewhy.verbs import Comparison
 from seewhy.web.services.hub import Explained, Request, Services, services
-from seewhy.web.services.queue import Job, State
-from seewhy.web.services.reports import Files, explanation_files, report_of, result_files, zipped
+from seewhy.web.services.queue import Status
+from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 
 MOST = 60  # methods or metrics of one request
 
@@ -57,25 +57,11 @@ class Explain(Asked):
     seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
 
 
-class Compare(Asked):
+class Compare(Explain):
     """Which explanation is to be believed?"""
 
     methods: list[str] = Field([], max_length=MOST, description="Two or more of /methods; by default eight fast ones.")
     metrics: list[str] = Field([], max_length=MOST, description="Names of /metrics; by default four.")
-    target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
-    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
-
-
-class Handed(BaseModel):
-    """A job: `done` of `total` units are finished, `ahead` other jobs come first."""
-
-    id: str = Field(description="Its id, a secret.")
-    state: State
-    ahead: int
-    done: int
-    total: int | None
-    message: str
-    error: str
 
 
 router = APIRouter()
@@ -90,55 +76,65 @@ def upload(at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP
 
 
 @router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
-def predict(at: At, asked: Predict) -> Handed:
+def predict(at: At, asked: Predict) -> Status:
     """Hand in a prediction."""
-    return _handed(at.predict(photo(at, asked.image), _model(at, asked), asked.top))
+    return at.predict(photo(at, asked.image), _model(at, asked), asked.top).status
 
 
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
-def explain(at: At, asked: Explain) -> Handed:
+def explain(at: At, asked: Explain) -> Status:
     """Hand in an explanation."""
-    return _handed(at.explain(photo(at, asked.image), _request(at, asked)))
+    return at.explain(photo(at, asked.image), _request(at, asked)).status
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
-def compare(at: At, asked: Compare) -> Handed:
+def compare(at: At, asked: Compare) -> Status:
     """Hand in a comparison."""
-    return _handed(at.compare(photo(at, asked.image), _request(at, asked, asked.metrics)))
+    return at.compare(photo(at, asked.image), _request(at, asked, asked.metrics)).status
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
-def listed(at: At) -> list[Handed]:
+def listed(at: At) -> list[Status]:
     """Jobs of everybody, newest first."""
     if at.settings.results != "public":
         raise UnknownName("results are private here: only the id of a job leads to it")
-    return [_handed(job) for job in at.queue.finished()]
+    return [job.status for job in at.queue.finished()]
 
 
 @router.get("/jobs/{job}", tags=["jobs"], summary="Where a job stands")
-def status(at: At, job: str) -> Handed:
+def status(at: At, job: str) -> Status:
     """Where a job stands."""
-    return _handed(at.queue.find(job))
+    return at.queue.find(job).status
 
 
 @router.delete("/jobs/{job}", tags=["jobs"], summary="Stop a job")
-def cancel(at: At, job: str) -> Handed:
+def cancel(at: At, job: str) -> Status:
     """Stop a job; one that is over stays as it is."""
     found = at.queue.find(job)
     found.cancel()
-    return _handed(found)
+    return found.status
 
 
 @router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
 def result(at: At, job: str) -> Any:
     """What came of a job."""
-    return _plain(_result(at, job))
+    match _result(at, job):
+        case Explained(explanations=found, failures=failures):
+            told = {method: str(error) for method, error in failures.items()}
+            return {"explanations": [each.manifest() for each in found], "failures": told}
+        case Comparison() as found:
+            return found.to_dict()
+        case predictions:
+            return {"predictions": [asdict(each) for each in predictions]}
 
 
 @router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
 def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
     """What the command line would have written."""
-    found = _files(_result(at, job))
+    result = _result(at, job)
+    if not isinstance(result, Explained | Comparison):
+        raise UnknownName("this job left no files; its result says all there is")
+    found = explanation_files(result) if isinstance(result, Explained) else result_files(result)
     if kind == "report.html":
         return Response(report_of(found), media_type="text/html")
     return Response(zipped(found), media_type="application/zip")
@@ -149,7 +145,7 @@ def photo(at: Services, name: str) -> Image:
     return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
 
 
-def _request(at: Services, asked: Explain | Compare, metrics: Sequence[str] = ()) -> Request:
+def _request(at: Services, asked: Explain, metrics: Sequence[str] = ()) -> Request:
     target = None if asked.target is None else str(asked.target)
     return Request(_model(at, asked), tuple(asked.methods), tuple(metrics), target, asked.seed)
 
@@ -158,29 +154,8 @@ def _model(at: Services, asked: Asked) -> str:
     return asked.model or at.models.names[0]
 
 
-def _handed(job: Job[Any]) -> Handed:
-    return Handed(id=job.id, **asdict(job.status))
-
-
 def _result(at: Services, name: str) -> Any:
     job = at.queue.find(name)
     if not job.state.is_over:
         raise HTTPException(409, f"the job is {job.state}; ask again when it is done")
     return job.result
-
-
-def _plain(found: object) -> Any:
-    if isinstance(found, Explained):
-        failures = {method: str(error) for method, error in found.failures.items()}
-        return {"explanations": [each.manifest() for each in found.explanations], "failures": failures}
-    if isinstance(found, Comparison):
-        return found.to_dict()
-    return {"predictions": [asdict(each) for each in cast("tuple[Prediction, ...]", found)]}
-
-
-def _files(found: object) -> Files:
-    if isinstance(found, Explained):
-        return explanation_files(found)
-    if isinstance(found, Comparison):
-        return result_files(found)
-    raise UnknownName("this job left no files; its result says all there is")

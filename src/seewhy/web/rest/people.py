@@ -11,9 +11,8 @@ from pydantic import BaseModel, Field
 
 from seewhy.draw import png_bytes
 from seewhy.people import game
-from seewhy.people.masks import decode, drawn, encode, save_mask
+from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
 from seewhy.people.players import end_session, leaderboard, player_of
-from seewhy.people.records import MaskRevision
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 from seewhy.web.rest.jobs import At, Sent, photo
@@ -21,7 +20,7 @@ from seewhy.web.services.storage import enter, people_store
 
 LONGEST_KEY, LONGEST_RUNS = 200, 2_000_000
 
-router = APIRouter()
+router = APIRouter(tags=["people"])
 People = Annotated[Store, Depends(people_store)]
 Key = Annotated[
     str, Field(min_length=1, max_length=LONGEST_KEY, description="Yours, new for each; sent again, it counts once.")
@@ -88,48 +87,46 @@ Player = Annotated[str, Depends(player)]
 Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
 
 
-@router.post(
-    "/players", status_code=201, tags=["people"], summary="Join; the token goes along from then on, as X-Player"
-)
+@router.post("/players", status_code=201, summary="Join; the token goes along from then on, as X-Player")
 def begin(people: People, at: At, who: Name) -> Joined:
     """Begin a session under a new name, or where names are trusted under any."""
     name, token = enter(people, who.name, trusted=at.settings.sign_in == "names")
     return Joined(player=name, token=token)
 
 
-@router.delete("/players/me", status_code=204, tags=["people"], summary="End the session")
+@router.delete("/players/me", status_code=204, summary="End the session")
 def end(people: People, x_player: Annotated[str, Header()] = "") -> None:
     """Forget this device."""
     end_session(people, x_player)
 
 
-@router.post("/rounds/next", tags=["people"], summary="The round to play now; null when none is left")
+@router.post("/rounds/next", summary="The round to play now; null when none is left")
 def next_round(people: People, who: Player) -> dict[str, Any] | None:
     """Take a round, or go on with the one that was begun."""
     found = game.next_round(people, who)
     return found and asdict(found)
 
 
-@router.get("/rounds/{number}/picture.png", tags=["people"], summary="What is revealed", response_class=Response)
+@router.get("/rounds/{number}/picture.png", summary="What is revealed", response_class=Response)
 def picture(people: People, who: Player, number: Number) -> Response:
     """The picture as far as this player may see it."""
     shown = png_bytes(game.revealed(people, who, number))
     return Response(shown, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/rounds/{number}/whole.png", tags=["people"], summary="All, after the answer", response_class=Response)
+@router.get("/rounds/{number}/whole.png", summary="All, after the answer", response_class=Response)
 def whole(people: People, who: Player, number: Number) -> Response:
     """The picture as a player may see it who has answered."""
     return Response(png_bytes(game.whole(people, who, number)), media_type="image/png")
 
 
-@router.post("/rounds/{number}/more", tags=["people"], summary="Show more")
+@router.post("/rounds/{number}/more", summary="Show more")
 def more(people: People, who: Player, number: Number, wanted: Deeper) -> dict[str, Any]:
     """Go on to the next stage."""
     return asdict(game.show_more(people, who, number, wanted.stage))
 
 
-@router.post("/rounds/{number}/answer", tags=["people"], summary="Guess, or give up")
+@router.post("/rounds/{number}/answer", summary="Guess, or give up")
 def answer(people: People, who: Player, number: Number, given: Guess) -> dict[str, Any]:
     """End a round; only now is its class told."""
     if given.guess is None:
@@ -137,13 +134,13 @@ def answer(people: People, who: Player, number: Number, given: Guess) -> dict[st
     return asdict(game.guess(people, who, number, given.guess, given.labels, key=given.key, language=given.language))
 
 
-@router.get("/leaderboard", tags=["people"], summary="Who has how many points")
+@router.get("/leaderboard", summary="Who has how many points")
 def board(people: People) -> list[dict[str, Any]]:
     """All players, most points first; simulated ones apart from people."""
     return [asdict(each) for each in leaderboard(answers(people, simulated=False))]
 
 
-@router.post("/masks", status_code=201, tags=["people"], summary="Save a drawing")
+@router.post("/masks", status_code=201, summary="Save a drawing")
 def save(people: People, who: Player, at: At, given: Drawing) -> Drawn:
     """Add a state of a mask."""
     image = photo(at, given.image)
@@ -152,7 +149,7 @@ def save(people: People, who: Player, at: At, given: Drawing) -> Drawn:
     return _plain(kept)
 
 
-@router.get("/masks", tags=["people"], summary="One's own drawings on a photo")
+@router.get("/masks", summary="One's own drawings on a photo")
 def masks(people: People, who: Player, at: At, image: str) -> list[Drawn]:
     """The last state of each."""
     return [_plain(each) for each in drawn(people, who, photo(at, image).sha256)]

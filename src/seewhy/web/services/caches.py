@@ -20,16 +20,11 @@ class ModelCache:
     """Classifiers by name. Only names that whoever runs the app has listed or admitted are ever loaded."""
 
     def __init__(self, names: Sequence[str], device: str = "auto") -> None:
-        self._names, self._device = dict.fromkeys(names), device
+        self.names, self._device = tuple(names), device  # the first is the default
         self._unlisted: dict[str, None] = {}
         self._loaded: dict[str, Classifier] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What there is; the first one is the default."""
-        return tuple(self._names)
 
     def admit(self, name: str) -> None:
         """Let a model be used by whoever knows its name, without listing it for all."""
@@ -41,8 +36,8 @@ class ModelCache:
         Raises:
             UnknownName: it is not on the list, whatever else it may be the name of.
         """
-        if name not in self._names and name not in self._unlisted:
-            raise UnknownName(f"there is no model '{name}' here; there are {', '.join(self._names)}")
+        if name not in self.names and name not in self._unlisted:
+            raise UnknownName(f"there is no model '{name}' here; there are {', '.join(self.names)}")
         return name
 
     def loaded(self, name: str) -> Classifier | None:
@@ -61,15 +56,20 @@ class ModelCache:
             lock = self._locks.setdefault(name, Lock())
         with lock:
             if name not in self._loaded:
-                self._loaded[name] = _ready(load(name, device=self._device))
+                classifier = load(name, device=self._device)
+                # What pages may ask for while a worker is using the network is worked out first.
+                for known in (
+                    "categories",
+                    "fingerprint",
+                    *(("default_layer",) if "layers" in classifier.offers else ()),
+                ):
+                    getattr(classifier, known)
+                self._loaded[name] = classifier
             found = self._loaded[name]
-        self._drop_oldest()
-        return found
-
-    def _drop_oldest(self) -> None:
         with self._lock:
-            for name in [each for each in self._unlisted if each in self._loaded][:-UNLISTED]:
-                self._loaded.pop(name, None)
+            for oldest in [each for each in self._unlisted if each in self._loaded][:-UNLISTED]:
+                self._loaded.pop(oldest, None)
+        return found
 
 
 def model_label(name: str) -> str:
@@ -102,10 +102,3 @@ class AnswerCache:
     def __contains__(self, key: Hashable) -> bool:
         with self._lock:
             return key in self._answers
-
-
-def _ready(classifier: Classifier) -> Classifier:
-    """With everything worked out that pages may ask for while a worker is using the network."""
-    for known in ("categories", "fingerprint", *(("default_layer",) if "layers" in classifier.offers else ())):
-        getattr(classifier, known)
-    return classifier

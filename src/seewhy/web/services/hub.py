@@ -14,8 +14,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
-from seewhy.verbs import Comparison, compare, explain
-from seewhy.verbs.teach import TeachConfig, TeachResult, teach
+from seewhy.verbs import Comparison, TeachConfig, TeachResult, compare, explain, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.queue import Job, Queue, interruptible
 from seewhy.web.services.storage import Uploads, delete_old_trainings, new_training_folder
@@ -76,13 +75,9 @@ class Services:
             UnknownName: there is no such model, method or class here.
             QueueFull: too many are waiting.
         """
-
-        def work(classifier: Classifier, progress: Progress) -> Explained:
-            return _explain(classifier, image, request, self.answers, progress)
-
         if not request.methods:
             raise UsageError("name at least one method")
-        about = f"explaining {image.name}"
+        about, work = f"explaining {image.name}", partial(self._explain, image, request)
         ready = self._check(request)
         if ready and all(_key(ready, image, request, method) in self.answers for method in request.methods):
             return self.queue.settled(work(ready, silent), about)
@@ -136,8 +131,16 @@ class Services:
             UnknownName: there is no such model here.
             QueueFull: too many are waiting.
         """
-        name = self.models.check(model)
-        return self.queue.submit(partial(self._run, name, work), about, alone=name)
+        self.models.check(model)
+
+        def run(job: Job[T]) -> T:
+            if self.models.loaded(model) is None:
+                job.tell(0, None, "loading the model")
+            classifier = self.models.get(model)
+            with interruptible(job.check):
+                return work(classifier, job.tell)
+
+        return self.queue.submit(run, about, alone=model)
 
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and delete old photos and trainings."""
@@ -161,34 +164,21 @@ class Services:
             ready.target(request.target)
         return ready
 
-    def _run(self, model: str, work: Callable[[Classifier, Progress], T], job: Job[T]) -> T:
-        if self.models.loaded(model) is None:
-            job.tell(0, None, "loading the model")
-        classifier = self.models.get(model)
-        with interruptible(job.check):
-            return work(classifier, job.tell)
-
-
-def _explain(
-    classifier: Classifier, image: Image, request: Request, answers: AnswerCache, progress: Progress
-) -> Explained:
-    """Explain by one method after the other; one that fails does not stop the rest."""
-    target = None if request.target is None else classifier.target(request.target)
-    found: list[Explanation] = []
-    failures: dict[str, SeewhyError] = {}
-    for place, method in enumerate(request.methods):
-        share = within(progress, place, len(request.methods), method_info(method).title)
-        share(0, None, "")
-
-        def make(method: str = method, share: Progress = share) -> Explanation:
-            return explain(classifier, image, method, target, seed=request.seed, progress=share)
-
-        outcome = attempt(image.name, partial(answers.recall, _key(classifier, image, request, method), make))
-        if outcome.error:
-            failures[method] = outcome.error
-        elif outcome.value:
-            found.append(outcome.value)
-    return Explained(image, tuple(found), failures)
+    def _explain(self, image: Image, request: Request, classifier: Classifier, progress: Progress) -> Explained:
+        """Explain by one method after the other; one that fails does not stop the rest."""
+        target = None if request.target is None else classifier.target(request.target)
+        found: list[Explanation] = []
+        failures: dict[str, SeewhyError] = {}
+        for place, method in enumerate(request.methods):
+            share = within(progress, place, len(request.methods), method_info(method).title)
+            share(0, None, "")
+            make = partial(explain, classifier, image, method, target, seed=request.seed, progress=share)
+            outcome = attempt(image.name, partial(self.answers.recall, _key(classifier, image, request, method), make))
+            if outcome.error:
+                failures[method] = outcome.error
+            elif outcome.value:
+                found.append(outcome.value)
+        return Explained(image, tuple(found), failures)
 
 
 def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
+from pydantic import Field
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from seewhy.errors import Cancelled, QueueFull, SeewhyError, UnknownName
@@ -43,14 +44,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """A job at one moment: `ahead` jobs come first, `done` of `total` units of work are finished."""
+    """A job at one moment: `ahead` other jobs come first, `done` of `total` units of work are finished."""
 
+    id: Annotated[str, Field(description="Its id, a secret.")]
     state: State
-    ahead: int = 0
-    done: int = 0
-    total: int | None = None
-    message: str = ""
-    error: str = ""
+    ahead: int
+    done: int
+    total: int | None
+    message: str
+    error: str
 
 
 class Job(Generic[T]):
@@ -180,7 +182,7 @@ class Queue:
         """Where a job stands."""
         with self._changed:
             ahead = self._waiting.index(job) + len(self._running) if job in self._waiting else 0
-            return Status(job.state, ahead, *job.told, str(job.error or ""))
+            return Status(job.id, job.state, ahead, *job.told, str(job.error or ""))
 
     def close(self, seconds: float = 2.0) -> None:
         """Stop everything that waits or runs, and wait so long for the workers to end."""
@@ -260,10 +262,10 @@ def interruptible(check: Callable[[], None]) -> Generator[None]:
 @cache
 def _install() -> None:
     """Once and for good: PyTorch reads its list of hooks while other threads would change it."""
-    register_module_forward_pre_hook(_ask)
 
+    def ask(_module: Any, _inputs: Any) -> None:
+        check: Callable[[], None] | None = getattr(_mine, "check", None)
+        if check:
+            check()
 
-def _ask(_module: Any, _inputs: Any) -> None:
-    check: Callable[[], None] | None = getattr(_mine, "check", None)
-    if check:
-        check()
+    register_module_forward_pre_hook(ask)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -14,13 +13,11 @@ from typing import TypeAlias
 from seewhy.core.files import home
 from seewhy.core.progress import Outcome, Progress
 from seewhy.draw import OURS, Colors
-from seewhy.images import Image
+from seewhy.images import Image, find_images, samples
 from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
-from seewhy.report import (
-    write_network_report,
-)
+from seewhy.report import write_network_report
 from seewhy.verbs import (
     CounterfactualsResult,
     Result,
@@ -33,8 +30,7 @@ from seewhy.verbs import (
     write_explanations,
 )
 from seewhy.verbs.network import GlobalResult, global_view
-from seewhy.verbs.teach import TeachResult
-from seewhy.web.services.hub import Explained
+from seewhy.web.services.hub import Explained, services
 from seewhy.web.services.storage import people_store
 
 Files: TypeAlias = dict[str, bytes]
@@ -59,31 +55,33 @@ def zipped(files: Files) -> bytes:
     return buffer.getvalue()
 
 
+def report_page(found: Result) -> bytes:
+    """The report of a result whose other files nobody wants yet."""
+    return _without_places(found.page().encode())
+
+
 def result_files(found: Result) -> Files:
     """What a result saves, by its names."""
-    with _scratch() as folder:
-        return _files_in(found.save(folder))
+    return _written(found.save)
 
 
 def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     """Report, pictures, raw maps and manifests of one photo, by their names."""
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
-    with _scratch() as folder:
-        write_explanations([outcome, *failures], folder, colors)
-        return _files_in(folder)
+    return _written(lambda folder: write_explanations([outcome, *failures], folder, colors))
 
 
 def network_files(classifier: Classifier, image: Image, target: str | None, progress: Progress) -> Files:
     """The network layer by layer, in people's words where there are some."""
     picture = explain_network(classifier, image, target, naming=naming_of(classifier), progress=progress)
-    with _scratch() as folder:
-        write_network_report(folder, [(picture, picture.save(folder / "network"))])
-        return _files_in(folder)
+    return _written(lambda folder: write_network_report(folder, [(picture, picture.save(folder / "network"))]))
 
 
-def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, progress: Progress) -> Files:
+def class_files(classifier: Classifier, index: int, progress: Progress) -> Files:
     """A whole class in the words of those who played, or where nobody did, of simulated players.
+
+    They played with the pictures of a folder, or with the samples that the page Play begins with.
 
     Raises:
         UsageError: nobody said anything about these pictures as this class.
@@ -92,6 +90,8 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
     store = people_store()
     simulated = not answers(store, simulated=False, model=classifier.fingerprint)
     known = lexicon(store, classifier, simulated=simulated)
+    folder = services().settings.photos
+    pictures = find_images([folder]) if folder else list(samples().values())
     found, failures = global_view(classifier, pictures, [index], known, progress)
     name = classifier.categories[index] + (" (simulated players)" if simulated else "")
     return result_files(GlobalResult(name, found, classifier.name, failures))
@@ -118,30 +118,14 @@ def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     return result_files(explain_prototypes(model, [image], progress=progress))
 
 
-def training_page(found: TeachResult) -> bytes:
-    """The report about a classifier that somebody trained."""
-    return _file_in(found.classifier, REPORT)
-
-
-def training_files(found: TeachResult) -> Files:
-    """Classifier and prototypes, each in its folder, with their reports."""
-    folders = (found.classifier, found.prototypes)
-    return {f"{each.name}/{name}": content for each in folders for name, content in _files_in(each).items()}
-
-
-@contextmanager
-def _scratch() -> Generator[Path]:
-    """A folder that is gone after use."""
+def _written(write: Callable[[Path], object]) -> Files:
+    """What `write` leaves in a folder, which is gone afterwards."""
     with TemporaryDirectory(prefix="seewhy-") as name:
-        yield Path(name)
+        write(folder := Path(name))
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: _without_places(content) if name.endswith(TEXTS) else content for name, content in found.items()}
 
 
-def _files_in(folder: Path) -> Files:
-    """What lies in a folder, if there is one; its texts do not tell where this machine keeps things."""
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return {name: _file_in(folder, name) for name in names}
-
-
-def _file_in(folder: Path, name: str) -> bytes:
-    content = (folder / name).read_bytes()
-    return re.sub(re.escape(f"{home()}/".encode()) + TRAININGS, b"", content) if name.endswith(TEXTS) else content
+def _without_places(text: bytes) -> bytes:
+    """The text without the names of folders that tell where this machine keeps things."""
+    return re.sub(re.escape(f"{home()}/".encode()) + TRAININGS, b"", text)

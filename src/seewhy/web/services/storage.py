@@ -13,8 +13,9 @@ from pathlib import Path
 from threading import Lock
 
 from seewhy.core.files import home
-from seewhy.errors import BadImage, UnknownName
+from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
+from seewhy.images.uploads import open_upload
 from seewhy.people.players import begin_session, join
 from seewhy.people.store import Store, open_store
 
@@ -46,11 +47,7 @@ class Uploads:
         Raises:
             BadImage: it is no photo, or too large.
         """
-        if len(data) > self.max_bytes:
-            raise BadImage(
-                "too_large", f"{name} has {len(data) / 2**20:.1f} MB; {self.max_bytes >> 20} MB is the most."
-            )
-        return open_image(data, name=name, max_pixels=self.max_pixels)
+        return open_upload(data, name, self.max_bytes, self.max_pixels)
 
     def keep(self, image: Image) -> str:
         """Store a photo as plain pixels, without whatever else its file held; returns the secret that finds it."""
