@@ -239,6 +239,11 @@ def probability(logits: Tensor, target: Target) -> Tensor:
     return target.score(logits.double()).sigmoid()
 
 
+def of_targets(score: Callable[[Tensor, Target], Tensor], logits: Tensor, targets: Sequence[Target]) -> Tensor:
+    """The score of each target, `(T, n)`, of logits `(n, K)`."""
+    return torch.stack([score(logits, target) for target in targets])
+
+
 def log_probability(logits: Tensor, target: Target) -> Tensor:
     """Float64 `(...)` of logits `(..., K)`: a class's log-probability, a difference of two, or the caller's value."""
     logits = logits.double()
