@@ -136,14 +136,6 @@ class CaseBase:
         path = self.folder / INDEX
         return Neighbours(self.vectors, path if path.exists() else None)
 
-    def path(self, row: int) -> str:
-        """Where a picture lies below the root."""
-        return self.table["path"][row]
-
-    def label(self, row: int) -> str | None:
-        """The class folder of a picture, if it lay in one."""
-        return self.table["label"][row]
-
     def image(self, row: int) -> Image:
         """The picture itself.
 
@@ -151,7 +143,7 @@ class CaseBase:
             BadImage: it is gone.
             UsageError: it was changed since the base was built.
         """
-        path = self.path(row)
+        path = self.table["path"][row]
         image = open_image(Path(self.about.root) / path, name=path)
         if image.sha256 != self.table["pixels"][row]:
             raise UsageError(

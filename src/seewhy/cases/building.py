@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,12 +22,10 @@ from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_b
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import picture_print
 from seewhy.core.files import whole_file, write_json
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
-
-if TYPE_CHECKING:
-    import polars as pl
 
 JOURNAL, ABOUT, LOCK = "building", "about.json", ".lock.sqlite"
 BATCH = 16  # always full, since from here on convolutions of one picture do not depend on its neighbours
@@ -163,6 +161,9 @@ def _asked(opened: dict[str, Image], embedder: Embedder, failed: dict[str, Seewh
 def _assembled(
     folder: Folder, out: Path, about: About, known: Sequence[Part], failed: dict[str, SeewhyError]
 ) -> CaseBase:
+    """The base of all pictures of `folder` that were embedded, in their order."""
+    import polars as pl
+
     places = _places(known)
     entries = [entry for entry in folder.entries if folder.hashes[entry.path] in places]
     if not entries:
@@ -170,24 +171,6 @@ def _assembled(
             f"none of the pictures in {folder.root} can be embedded; the first: {next(iter(failed.values()))}"
         )
     rows = [places[folder.hashes[entry.path]] for entry in entries]
-    base = write_base(out, about, _gathered(known, rows), _table(folder, entries, known, rows))
-    shutil.rmtree(out / JOURNAL, ignore_errors=True)
-    return base
-
-
-def _gathered(known: Sequence[Part], rows: Sequence[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for chunk in _batches(rows, CHUNK):
-        yield (
-            np.stack([known[part].vectors[row] for part, row in chunk]),
-            np.stack([known[part].logits[row] for part, row in chunk]),
-        )
-
-
-def _table(
-    folder: Folder, entries: Sequence[Entry], known: Sequence[Part], rows: Sequence[tuple[int, int]]
-) -> pl.DataFrame:
-    import polars as pl
-
     columns = {
         "path": [entry.path for entry in entries],
         "sha256": [folder.hashes[entry.path] for entry in entries],
@@ -196,7 +179,17 @@ def _table(
         "label": [entry.label for entry in entries],
         "predicted": [int(known[part].logits[row].argmax()) for part, row in rows],
     }
-    return pl.DataFrame(columns, schema_overrides={"print": pl.UInt64, "label": pl.String, "predicted": pl.Int32})
+    table = pl.DataFrame(columns, schema_overrides={"print": pl.UInt64, "label": pl.String, "predicted": pl.Int32})
+    arrays = (
+        (
+            np.stack([known[part].vectors[row] for part, row in chunk]),
+            np.stack([known[part].logits[row] for part, row in chunk]),
+        )
+        for chunk in _batches(rows, CHUNK)
+    )
+    base = write_base(out, about, arrays, table)
+    shutil.rmtree(out / JOURNAL, ignore_errors=True)
+    return base
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -15,10 +15,10 @@ from seewhy.cases.queries import Cases, Copy, Query
 from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill, segment
+from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods.regions import seen_pixels
 from seewhy.models import Box, Grid, Prediction, capture
-from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -208,11 +208,13 @@ def greedy_pairs(end: Tail, grid: Grid, other: Tensor, goal: int, tried: int = T
     for _ in range(len(free)):
         gains = _gains(end, grid, current, donor, goal).masked_fill(~free, -torch.inf).flatten()
         best = gains.topk(min(tried, int(free.sum()))).indices
-        places = [divmod(int(each), donor.shape[1]) for each in best]
-        candidates = torch.cat([_swapped(current, grid, donor, own, theirs) for own, theirs in places])
+        mine, others = best // donor.shape[1], best % donor.shape[1]
+        candidates = torch.cat([current] * len(best))
+        cells = grid.fold(candidates)  # a view in every layout
+        cells[torch.arange(len(best)), :, mine // grid.width, mine % grid.width] = donor[:, others].mT
         logits = torch.cat([end(part) for part in candidates.split(BATCH)])
         chosen = int(_margin(logits, goal).argmax())
-        own, theirs = places[chosen]
+        own, theirs = int(mine[chosen]), int(others[chosen])
         current = candidates[chosen : chosen + 1]
         free[own], free[:, theirs] = False, False
         yield Pair(Cell(*divmod(own, grid.width)), Cell(*divmod(theirs, grid.width))), logits[chosen]
@@ -233,14 +235,6 @@ def _margin(logits: Tensor, goal: int) -> Tensor:
     rest = logits.clone()
     rest[:, goal] = -torch.inf
     return logits[:, goal] - rest.amax(1)
-
-
-def _swapped(current: Tensor, grid: Grid, donor: Tensor, own: int, theirs: int) -> Tensor:
-    """`current` `(1, …)` with one cell replaced."""
-    found = current.clone()
-    row, column = divmod(own, grid.width)
-    grid.fold(found)[0, :, row, column] = donor[:, theirs]  # a view in every layout
-    return found
 
 
 # --- Parts hidden ---------------------------------------------------------------------------------------------------

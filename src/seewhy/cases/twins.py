@@ -198,12 +198,13 @@ def _beside(query: Query, first: Twins, other: Cases, top: int) -> Beside:
     second, other_query = find_twins(other, image, top), Query.of(other, image)
     rows = np.flatnonzero(query.alike) if first.same_class else np.arange(len(base))
     places = {path: row for row, path in enumerate(other.base.table["path"].to_list())}
-    mine = [row for row in rows.tolist() if row not in query.left_out and base.path(row) in places]
+    paths = base.table["path"].to_list()
+    mine = [row for row in rows.tolist() if row not in query.left_out and paths[row] in places]
     if not mine:
         raise UsageError(
             f"{base.folder} and {other.base.folder} have no pictures in common; build both from one folder"
         )
-    theirs = [places[base.path(row)] for row in mine]
+    theirs = [places[paths[row]] for row in mine]
     return Beside(
         second,
         jaccard(*([each.case.path for each in found.twins] for found in (first, second))),
