@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seewhy.cases import Twins
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile

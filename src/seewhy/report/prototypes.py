@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import PrototypeExplanation, place_picture, prototype_picture
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, PrototypeModel
