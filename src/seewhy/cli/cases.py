@@ -10,7 +10,7 @@ import typer
 
 from seewhy.cli.console import DEFAULT_MODEL, Answer, Images, Run, Table
 from seewhy.cli.run import command
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from rich.status import Status
 from rich.table import Table as TextTable
 
 from seewhy.core.files import json_text
-from seewhy.core.progress import Outcome, Progress
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress
 from seewhy.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:

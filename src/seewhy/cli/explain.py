@@ -10,7 +10,7 @@ import typer
 
 from seewhy.cli.console import Answer, Images, Run, Table, note, parse_background, parse_settings, split_commas
 from seewhy.cli.run import command
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 
 
 @command("model weights device")

@@ -91,9 +91,10 @@ def study(
             progress=progress,
         )
     rows: list[list[str]] = []
+    known = found.means
     for scores in found.scores:
         for method in scores.ordered:
-            means = (found.means.get((scores.model, metric.name, method)) for metric in found.metrics)
+            means = (known.get((scores.model, metric.name, method)) for metric in found.metrics)
             rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
     return Answer(
         found.rows(),

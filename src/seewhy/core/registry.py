@@ -9,7 +9,7 @@ points.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import import_module
@@ -92,6 +92,15 @@ class Registry(dict[str, type[D]], Generic[D]):
         for parameter, value in parameters.items():
             _check_type(name, parameter, value, hints[parameter])
         return entry(**parameters)
+
+    def chosen(self, wanted: Iterable[str | D]) -> dict[str, D]:
+        """By name what is named, without parameters, or given; refuses one asked for twice with different ones."""
+        found: dict[str, D] = {}
+        for each in wanted:
+            made = self.build(self[each], {}) if isinstance(each, str) else each
+            if found.setdefault(made.name, made) != made:
+                raise UsageError(f"{made.name} is asked for twice, with different settings; make a study of each")
+        return found
 
     def _load(self) -> None:
         import_all(self.package, f"seewhy.{self.kind}s")

@@ -16,7 +16,7 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.asking import OneTarget, asked_methods, kind_of, plain_target
-from seewhy.methods.method import Method, Solved, solve
+from seewhy.methods.method import Method, solve
 from seewhy.methods.task import Found, Task, Value
 from seewhy.models import Classifier, Layer, Preprocessing, Target
 
@@ -89,12 +89,12 @@ def attribute(
     layers: Sequence[Any] = layer if several else [] if layer is None else [layer]
     (made,) = asked_methods(classifier, [method], layers, settings, ("target", "method", "layer", "generator"))
     targets = _targets(classifier, target, len(x))
-    if generator is not None and not isinstance(generator, torch.Generator):
+    if not isinstance(generator, torch.Generator | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     seed = 0 if generator is None else generator.initial_seed()
     x = x.detach()
     size = len(x) if made.batched else 1
-    solved: list[Solved] = []
+    solved: list[Found] = []
     logits: list[Tensor] = []
     checks: list[Mapping[str, float]] = []
     for start in range(0, len(x), size):
@@ -110,14 +110,14 @@ def attribute(
         found = solve(made, task)
         solved += found
         logits.append(task.logits.to(x.device))
-        checks += [{**task.checks, **each.found.checks} for each in found]
+        checks += [{**task.checks, **each.checks} for each in found]
         progress(min(start + size, len(x)), len(x), "inputs")
     return _attribution(made, solved, torch.cat(logits), checks, x, several=several)
 
 
 def _attribution(
     method: Method,
-    solved: Sequence[Solved],
+    solved: Sequence[Found],
     logits: Tensor,
     checks: Sequence[Mapping[str, float]],
     x: Tensor,
@@ -132,10 +132,10 @@ def _attribution(
         tensors = [torch.as_tensor(each).detach().to(x.device, precision) for each in maps]
         return torch.stack(tensors).unflatten(0, shape)
 
-    values = stacked([each.found.values for each in solved])
+    values = stacked([each.values for each in solved])
     if not values.isfinite().all():
         raise NonFinite(f"{method.name} gave NaN or infinity; look for NaN in the inputs and weights")
-    errors = [_errors(each.found) for each in solved]
+    errors = [_errors(each) for each in solved]
     known = [each for each in errors if each is not None]
     names = dict.fromkeys(name for each in checks for name in each)
     return Attribution(
@@ -145,7 +145,7 @@ def _attribution(
             name: torch.tensor([each.get(name, torch.nan) for each in checks]).unflatten(0, shape) for name in names
         },
         errors=stacked(known) if len(known) == len(errors) else None,
-        layers=tuple(dict.fromkeys(each.found.layer for each in solved if each.found.layer)),
+        layers=tuple(dict.fromkeys(each.layer for each in solved if each.layer)),
     )
 
 
@@ -190,7 +190,7 @@ class _Bare(Classifier):
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
-def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
+def _wrapped(network: Any, x: Any) -> Classifier:
     if not isinstance(network, nn.Module | Classifier):
         raise UsageError(
             f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {kind_of(network)}"
@@ -237,6 +237,7 @@ def _targets(classifier: Classifier, target: Any, count: int) -> list[Target] | 
 
 def _target(classifier: Classifier, target: Any) -> Target:
     if callable(target) and not isinstance(target, type):
-        return Value(-1, function=target)
+        function: Any = target
+        return Value(-1, function=function)
     plain = plain_target(target)
     return Target(plain) if isinstance(plain, int) else classifier.target(plain)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -94,25 +94,42 @@ class Method(Declared, ABC):
         return found
 
 
-class Solved(NamedTuple):
-    """What was found about one target of the picture `row` of a task."""
+class Seen:
+    """One picture as one network sees it, for several methods: what all of them need is found out once.
 
-    row: int
-    target: Target
-    found: Found
+    `target` is the class that the network finds likeliest, where none is given.
+    """
+
+    def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
+        self.classifier, self.image = classifier, image
+        self._pixels, self._inputs = classifier.seen([image])
+        with torch.no_grad():
+            self._logits = classifier.logits(self._inputs)
+        best = int(self._logits.softmax(1)[0].topk(1).indices)
+        self.target = target or Target(best, chosen="predicted")
+
+    def explained(self, method: Method, seed: int) -> Explanation:
+        """What a method finds in the picture about the target."""
+        task = Task(
+            self.classifier,
+            self._pixels.clone(),  # whatever a method or a network does to them in place
+            self._inputs.clone(),
+            [[self.target]],
+            generator=torch.Generator().manual_seed(seed),
+            known=self._logits,
+        )
+        return _explanations(method, task, [self.image])[0]
 
 
-def solve(method: Method, task: Task) -> list[Solved]:
+def solve(method: Method, task: Task) -> list[Found]:
     """Run a method on a task, from the generator's seed on; global random states stay as they are."""
     task.generator.manual_seed(task.generator.initial_seed())
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
     try:
-        found = method.find(task)
+        return method.find(task)
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
-    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
-    return [Solved(*asked[number * len(asked) // len(found)], each) for number, each in enumerate(found)]
 
 
 def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
@@ -120,7 +137,8 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     solved = solve(method, task)
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
-    classifier, checks = task.classifier, task.checks
+    classifier, checks, parameters = task.classifier, task.checks, describe(method)
+    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
     return [
         Explanation(
             values=_array(found.values),
@@ -134,7 +152,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             classifier=classifier.name,
             fingerprint=classifier.fingerprint,
             layer=found.layer,
-            parameters=describe(method),
+            parameters=parameters,
             seed=task.generator.initial_seed(),
             cost=cost,
             checks={**checks, **found.checks},
@@ -142,7 +160,8 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             regions=found.regions,
             rule=found.rule,
         )
-        for row, target, found in solved
+        for number, found in enumerate(solved)
+        for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer
     ]
 
 

@@ -16,10 +16,10 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Registry
 from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.models import Categories, Classifier, Grid, Target
-from seewhy.models.inference import Precision
 
 CHUNK = 256  # masks held at once
 METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
@@ -52,7 +52,8 @@ class Task:
     `pixels` `(N, C, h, w)` is what the network sees before normalising, `inputs` after it; `targets` holds a list
     for each picture. A method that is not `batched` gets one picture at a time: `picture` `(C, h, w)`, with its targets
     `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
-    What is asked of the network through the task is counted: `forwards`, `backwards`.
+    What is asked of the network through the task is counted: `forwards`, `backwards`. `known` are logits `(N, K)` that
+    the network gave for these inputs before; they count as the forward that a method would take to get them.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Task:
         generator: torch.Generator,
         progress: Progress = silent,
         top: int = 1,
+        known: Tensor | None = None,
     ) -> None:
         self.classifier = classifier
         self.pixels = pixels
         self.inputs = inputs
         self.generator = generator
         self.progress = progress
-        self._targets, self._top = targets, top
+        self._targets, self._top, self._known = targets, top, known
         self._logits: Tensor | None = None
         self._engines: list[MaskedForward | Differentiable] = []
         self._spent = [0, 0]
@@ -106,17 +108,21 @@ class Task:
             masked = next((each for each in self._engines if isinstance(each, MaskedForward)), None)
             if masked is None:
                 self.spend(forwards=1)
+            if masked is not None:
+                return self.note(masked.logits[None])
+            if self._known is not None:
+                return self.note(self._known)
             with torch.no_grad():
-                self.note(self.classifier.logits(self.inputs) if masked is None else masked.logits[None])
+                return self.note(self.classifier.logits(self.inputs))
         return self._logits
 
-    def note(self, logits: Tensor) -> None:
-        """Keep the logits `(N, K)` that the method's own forward gave, before it reads any target's score off them.
+    def note(self, logits: Tensor) -> Tensor:
+        """Keep the logits `(N, K)` of the method's own forward, before any target's score is read off them.
 
         Raises:
             UsageError: a target is no class of the network.
         """
-        self._logits = logits.detach()
+        self._logits = known = logits.detach()
         classes = logits.shape[1]
         for target in (each for targets in self._targets or () for each in targets):
             wrong = [each for each in (target.index, target.against) if each is not None and each >= classes]
@@ -124,6 +130,7 @@ class Task:
                 raise UsageError(
                     f"the network has {classes} classes, 0 to {classes - 1}; there is no {(wrong or [target.index])[0]}"
                 )
+        return known
 
     def spend(self, forwards: int = 0, backwards: int = 0) -> None:
         """Count passes for each picture that no engine of the task counts."""
@@ -230,6 +237,11 @@ def probability(logits: Tensor, target: Target) -> Tensor:
     if target.against is None:
         return logits.double().softmax(-1)[..., target.index]
     return target.score(logits.double()).sigmoid()
+
+
+def of_targets(score: Callable[[Tensor, Target], Tensor], logits: Tensor, targets: Sequence[Target]) -> Tensor:
+    """The score of each target, `(T, n)`, of logits `(n, K)`."""
+    return torch.stack([score(logits, target) for target in targets])
 
 
 def log_probability(logits: Tensor, target: Target) -> Tensor:

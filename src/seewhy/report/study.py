@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from seewhy.draw import Dot, curves_svg, fit, intervals_svg
 from seewhy.errors import SeewhyError
-from seewhy.methods import Explanation, method_info
-from seewhy.methods.explanation import explanation_tile
+from seewhy.methods import Method
+from seewhy.methods.explanation import explanation_tiles
 from seewhy.metrics import Metric
 from seewhy.report.page import Picture, embed, embed_photo, render
 from seewhy.report.verdict import cell_words, study_verdict, title_of
@@ -115,7 +115,7 @@ def study_page(result: StudyResult) -> str:
         title="Which explanation to believe" if mapped else f"A study of {counted(len(plan.images), 'photo')}",
         lead=study_verdict(result),
         asked=f"{counted(count, 'photo')}, {', '.join(plan.models)}",
-        maps=[_maps(scored, _best_first(result.scores[0])) for scored in mapped[:DRAWN]],
+        maps=[_maps(scored, result.scores[0].best_first) for scored in mapped[:DRAWN]],
         unmapped=max(len(mapped) - DRAWN, 0),
         families=families(result),
         random_maps=max(by_maps, default=0),
@@ -175,37 +175,29 @@ def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
 
 def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, np.ndarray]:
     scores, found = result.scores[0], dict[str, np.ndarray]()
-    for method in (*_best_first(scores), *({CHANCE} & {*scores.controls})):
+    for method in (*scores.best_first, *({CHANCE} & {*scores.controls})):
         draws = [each for scored in result.explained.values() for each in scored.scores[metric].get(method, ())]
         if curves := [each.curve[part] for each in draws if each.curve is not None]:
             found[title_of(method)] = np.mean(curves, axis=0)
     return found
 
 
-def _best_first(scores: ModelScores) -> tuple[str, ...]:
-    """The methods that are no controls."""
-    return scores.ordered[: len(scores.rivals)]
-
-
 def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
     """One photo with what each method found in it, best first."""
     one = next(iter(scored.explanations.values()))
+    label = f"{one.target_label} ({one.probability:.1%})"
     photo, _ = embed_photo(one)
+    found = [scored.explanations[method] for method in methods if method in scored.explanations]
+    titles = [title_of(each.method) for each in found]
+    drawn = [fit(tile.picture, MAP) for tile in explanation_tiles(found)]
+    words = [alternative(each, Method.registry[each.method]) for each in found]
+    pictures = [embed(*shown) for shown in zip(drawn, words, strict=True)]
     return {
         "name": one.image.name,
-        "label": f"{one.target_label} ({one.probability:.1%})",
+        "label": label,
         "photo": photo,
-        "pictures": [
-            (title_of(method), _drawn(scored.explanations[method]))
-            for method in methods
-            if method in scored.explanations
-        ],
+        "pictures": list(zip(titles, pictures, strict=True)),
     }
-
-
-def _drawn(explanation: Explanation) -> Picture:
-    tile = explanation_tile(explanation)
-    return embed(fit(tile.picture, MAP), alternative(explanation, method_info(explanation.method)))
 
 
 def _family(result: StudyResult, name: str) -> Family:
@@ -257,7 +249,7 @@ def _dot(mean: Mean | None) -> Dot | None:
 
 
 def _map_agreement(mapped: Sequence[Scored], scores: ModelScores) -> dict[str, Any]:
-    order = _best_first(scores)
+    order = scores.best_first
     return _matrix([title_of(method) for method in order], map_agreement(mapped, order))
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from seewhy.methods import method_info
+from seewhy.methods import Method
 from seewhy.report.words import counted, listed, number
 from seewhy.study.summary import Mean, ModelScores, StudyResult, beats_chance, no_better_than_chance
 
 PRECISION = 5e-4
 
 
-@cache
 def title_of(method: str) -> str:
     """The title of a method or control."""
-    return method_info(method).title
+    return Method.registry[method].title
 
 
 def study_verdict(result: StudyResult) -> str:

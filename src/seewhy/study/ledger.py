@@ -174,10 +174,10 @@ def failure_lines(results: Iterable[Result]) -> str:
 
 def write(results: Sequence[Result], out: Path) -> None:
     """Write `RESULTS` and `FAILURES`, each whole or not at all."""
-    buffer = BytesIO()
+    buffer, failures = BytesIO(), failure_lines(results)
     table(results).write_parquet(buffer)
     write_whole(out / RESULTS, buffer.getvalue())
-    write_whole(out / FAILURES, failure_lines(results).encode())
+    write_whole(out / FAILURES, failures.encode())
 
 
 def read(out: Path) -> pl.DataFrame:

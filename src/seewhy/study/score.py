@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.core.progress import Progress, blamed, silent
+from seewhy.core.outcome import blamed
+from seewhy.core.progress import Progress, silent
+from seewhy.engines.inference import BatchSize, inference_copy
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
 from seewhy.methods.controls import RandomMap
-from seewhy.methods.method import describe
+from seewhy.methods.method import Seen, describe
 from seewhy.metrics import Context, Map, Metric, Score
 from seewhy.metrics.context import Attribution
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Classifier, Target, load
-from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Plan, Row, Unit, Work, canonical
 
 CHANCE = RandomMap.name  # the control that says what chance gets
@@ -69,10 +70,17 @@ class Scoring:
         self, models: Mapping[str, str], images: Mapping[str, str], masks: Mapping[str, str], threads: int
     ) -> Plan:
         """The plan for models, pictures and masks with these fingerprints, by their names."""
+        methods = {name: describe(method) for name, method in self.methods.items()}
+        metrics = {metric.name: describe(metric) for metric in self.metrics}
+        for metric in self.metrics:
+            if metric.asks_network:
+                metrics[metric.name]["cells"] = self.cells
+            if metric.stochastic and self.redraws > 1:
+                metrics[metric.name]["redraws"] = self.redraws
         return Plan(
             models=dict(models),
-            methods={name: describe(method) for name, method in self.methods.items()},
-            metrics={metric.name: self._settings(metric) for metric in self.metrics},
+            methods=methods,
+            metrics=metrics,
             images=dict(images),
             masks=dict(masks),
             batch_size=self.batch_size,
@@ -81,15 +89,12 @@ class Scoring:
             seed=self.seed,
         )
 
-    def _settings(self, metric: Any) -> dict[str, Any]:
-        settings = {**describe(metric), **({"cells": self.cells} if metric.asks_network else {})}
-        return {**settings, **({"redraws": self.redraws} if metric.stochastic and self.redraws > 1 else {})}
-
 
 def pinned(method: Any, batch_size: int) -> Method:
     """The method without anything it would find out by timing: the same precision and batches on every machine."""
     wanted = {"precision": PRECISION, "batch_size": batch_size}
-    return replace(method, **{name: wanted[name] for name in wanted.keys() & set(method.parameters)})
+    timed = {name: wanted[name] for name in wanted.keys() & set(method.parameters)}
+    return replace(method, **timed) if timed else method
 
 
 def picture_seed(seed: int, image: Image) -> int:
@@ -129,17 +134,20 @@ def score_picture(
         mask: where the object is, bool `(h, w)` over what the network sees.
         progress: told after each method and metric.
     """
+    return _score(Seen(classifier, image, scoring.target), scoring, mask, progress)
+
+
+def _score(seen: Seen, scoring: Scoring, mask: Mask | None, progress: Progress) -> Scored:
+    classifier, image = seen.classifier, seen.image
     seed = picture_seed(scoring.seed, image)
     total = len(scoring.methods) + len(scoring.metrics)
-    target = scoring.target or Target(classifier.predict(image, 1)[0].index, chosen="predicted")
     found: dict[str, Explanation] = {}
     errors: dict[str, SeewhyError] = {}
     with _fixed_batches(classifier, scoring.batch_size):
         for done, (name, method) in enumerate(scoring.methods.items()):
             progress(done, total, name)
-            generator = torch.Generator().manual_seed(seed)
             try:
-                found[name] = method(classifier, [image], [[target]], generator=generator)[0]
+                found[name] = seen.explained(method, seed)
             except Cancelled:
                 raise
             except (SeewhyError, RuntimeError) as error:
@@ -154,36 +162,53 @@ def score_picture(
             scores[metric.name] = dict(zip(found, drawn, strict=True))
             errors |= {name: error for name, error in zip(found, failed, strict=True) if error and name not in errors}
     progress(total, total, "done")
-    rows: dict[str, tuple[Row, ...]] = {}
-    for name, explanation in found.items():
-        about = _about(explanation)
-        random = chance if name == CHANCE else {}
-        rows[name] = tuple(
-            {**_row(metric, scores[metric.name][name], random.get(metric.name, ())), **about}
+    abouts = zip(found, found.values(), [each.probability for each in found.values()], strict=True)
+    rows = {
+        name: tuple(
+            {
+                **_row(metric, scores[metric.name][name], chance[metric.name] if name == CHANCE else ()),
+                **_about(explanation, probability),
+            }
             for metric in scoring.metrics
         )
+        for name, explanation, probability in abouts
+    }
     return Scored(image, found, rows, scores, errors)
 
 
 def unit_work(scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str) -> Work:
     """What workers do with a unit of a study; it travels to them once, so paths have to be theirs, too."""
-    return Work(partial(_prepare, weights, device), partial(_score_unit, scoring, folder))
+    units = _Units(scoring, folder, weights, device)
+    return Work(units.prepare, units.score)
 
 
-def _prepare(weights: Mapping[str, Path], device: str, model: str) -> Classifier:
-    return load(model, weights.get(model), device)
+class _Units:
+    """Scores unit after unit; what the network sees of a picture stays at hand for the next method."""
 
+    def __init__(self, scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str) -> None:
+        self._scoring, self._folder, self._weights, self._device = scoring, folder, weights, device
+        self._at_hand: tuple[Seen, Mask | None] | None = None
 
-def _score_unit(scoring: Scoring, folder: Folder, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
-    """A row for each metric."""
-    entry = next(each for each in folder.entries if each.path == unit.image)
-    image, mask = folder.image(entry), folder.mask(entry)
-    seen = None if mask is None else classifier.preprocessing.mask(mask)
-    alone = replace(scoring, methods={unit.method: scoring.methods[unit.method]})
-    scored = score_picture(classifier, image, alone, seen)
-    if scored.errors:
-        raise scored.errors[unit.method]
-    return scored.rows[unit.method]
+    def prepare(self, model: str) -> Classifier:
+        self._at_hand = None  # two models at once may be more than the memory holds
+        return load(model, self._weights.get(model), self._device)
+
+    def score(self, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
+        """A row for each metric."""
+        seen, mask = self._at_hand = self._seen(classifier, unit.image)
+        alone = replace(self._scoring, methods={unit.method: self._scoring.methods[unit.method]})
+        scored = _score(seen, alone, mask, silent)
+        if scored.errors:
+            raise scored.errors[unit.method]
+        return scored.rows[unit.method]
+
+    def _seen(self, classifier: Classifier, path: str) -> tuple[Seen, Mask | None]:
+        if self._at_hand and self._at_hand[0].classifier is classifier and self._at_hand[0].image.name == path:
+            return self._at_hand
+        entry = next(each for each in self._folder.entries if each.path == path)
+        image, mask = self._folder.image(entry), self._folder.mask(entry)
+        seen = None if mask is None else classifier.preprocessing.mask(mask)
+        return Seen(classifier, image, self._scoring.target), seen
 
 
 class _Maps:
@@ -199,6 +224,7 @@ class _Maps:
             drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
             self._random = [Map(values, found[0].target) for values in drawn]
         self._whole: list[Attribution] = [*found]
+        self._told_chance = {metric.name for metric in scoring.metrics if metric.tells_chance()}
 
     @cached_property
     def _reduced(self) -> list[Attribution]:
@@ -209,7 +235,7 @@ class _Maps:
         """For each map its scores, several of a stochastic metric; what random maps score; for each map its error."""
         every = self._reduced if metric.asks_network and self._scoring.cells else [*self._whole, *self._random]
         shown = every[: len(self._whole)]
-        first, errors = self._asked(metric, every if metric.tells_chance() else shown, self._seed)
+        first, errors = self._asked(metric, every if metric.name in self._told_chance else shown, self._seed)
         again = range(1, self._scoring.redraws if metric.stochastic else 1)
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
         chance = [score.value for score in first[len(shown) :] if score.value is not None]
@@ -265,12 +291,12 @@ def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Ro
     }
 
 
-def _about(explanation: Explanation) -> Row:
+def _about(explanation: Explanation, probability: float) -> Row:
     """What was explained, and what the method says of itself, the latter as JSON."""
     return {
         "target": explanation.target.index,
         "label": explanation.target_label,
-        "probability": explanation.probability,
+        "probability": probability,
         "layer": explanation.layer,
         "checks": canonical({name: float(value) for name, value in explanation.checks.items()}),
     }

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import SeewhyError
 from seewhy.images import Entry, Folder, Image
-from seewhy.methods import list_methods
-from seewhy.metrics import Metric, metric_info
+from seewhy.methods import Method
+from seewhy.metrics import Metric
 from seewhy.metrics.maps import cell_means, spearman
 from seewhy.study.plan import Plan, Result, Row
 from seewhy.study.score import CELLS, CHANCE, Scored
@@ -42,11 +42,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 WORST = -1e300  # of a score that there is not
-
-
-def control_names() -> set[str]:
-    """The names of the methods that know nothing of the network."""
-    return {control.name for control in list_methods("control")}
 
 
 class Mean(NamedTuple):
@@ -86,7 +81,7 @@ class ModelScores:
     @cached_property
     def rivals(self) -> tuple[str, ...]:
         """The methods that are no controls."""
-        controls = control_names()
+        controls = {each.name for each in Method.registry.all() if each.kind == "control"}
         return tuple(method for method in self.methods if method not in controls)
 
     @cached_property
@@ -112,7 +107,12 @@ class ModelScores:
     @cached_property
     def ordered(self) -> tuple[str, ...]:
         """Methods best first, as they came where there are no ranks, then controls."""
-        return (*(self.ranks or self.rivals), *self.controls)
+        return (*self.best_first, *self.controls)
+
+    @property
+    def best_first(self) -> tuple[str, ...]:
+        """The methods that are no controls, best first, as they came where there are no ranks."""
+        return tuple(self.ranks or self.rivals)
 
     def of(self, metric: str, method: str) -> Mapping[str, float]:
         """The scores by picture."""
@@ -155,7 +155,7 @@ class StudyResult:
     @cached_property
     def metrics(self) -> tuple[type[Metric], ...]:
         """What scored every map."""
-        return tuple(map(metric_info, self.plan.metrics))
+        return tuple(Metric.registry[name] for name in self.plan.metrics)
 
     @cached_property
     def means(self) -> dict[tuple[str, str, str], Mean]:
@@ -230,7 +230,7 @@ def scores_of(rows: Iterable[Row], plan: Plan, metrics: tuple[type[Metric], ...]
             draws[model][metric, method][image] = json.loads(str(drawn))
         if random := row.get("chance"):
             chance[model][metric][image] = json.loads(str(random))
-    known = tuple(map(metric_info, plan.metrics)) if metrics is None else metrics
+    known = tuple(Metric.registry[name] for name in plan.metrics) if metrics is None else metrics
     return [
         ModelScores(model, tuple(plan.methods), known, values[model], draws[model], chance[model], plan.seed)
         for model in plan.models

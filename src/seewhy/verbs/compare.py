@@ -6,18 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from seewhy.core.files import photo_folders, write_json
-from seewhy.core.progress import Outcome, Progress, attempt, silent, within
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, open_image, open_mask
-from seewhy.methods import Method, find_method, list_methods, method_info, suitable_methods
-from seewhy.metrics import Metric, find_metric
+from seewhy.methods import Method, list_methods, method_info, suitable_methods
+from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import save_page
 from seewhy.report.study import study_page
@@ -38,7 +39,6 @@ MOST = 8
 DEFAULT_METRICS = ("road", "insertion-minus-deletion", "infidelity", "sparseness")
 MASK_METRICS = ("iou-top-area", "pointing-game", "energy-in-mask")
 SCORES = "scores.json"
-T = TypeVar("T", Method, Metric)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +65,19 @@ class Comparison(StudyResult, Saved):
     @override
     def write(self, folder: Path) -> None:
         """Write `scores.json`, the report, and each explanation to `<picture>/<method>/`."""
-        ordered = self.scores[0].ordered[: len(self.scores[0].rivals)]
+        best_first = self.scores[0].best_first
         mine = [
-            [scored.explanations[method] for method in ordered if method in scored.explanations]
+            [scored.explanations[method] for method in best_first if method in scored.explanations]
             for scored in self.explained.values()
         ]
         saved = [each for each in mine if each]
         for place, each in zip(photo_folders((each[0].image.name for each in saved), folder), saved, strict=True):
             save_explanations(each, place)
-        write_json(folder / SCORES, {**self.to_dict(), "photos": self._by_photo()})
-        save_page(folder, self.page())
-
-    def _by_photo(self) -> list[dict[str, Any]]:
-        """The score of each map."""
+        values, page = self.to_dict(), self.page()
         columns = ("image", "method", "metric", "value", "reason")
-        return self.table.select(columns).to_dicts() if self.table.height else []
+        values["photos"] = self.table.select(columns).to_dicts() if self.table.height else []
+        write_json(folder / SCORES, values)
+        save_page(folder, page)
 
 
 def compare(
@@ -148,7 +146,7 @@ def scoring_for(
     seed: int = 0,
 ) -> Scoring:
     """What `compare` asks of every picture, with its names resolved: its methods and all controls."""
-    chosen = by_name([find_method(each) if isinstance(each, str) else each for each in _chosen(classifier, methods)])
+    chosen = Method.registry.chosen(_chosen(classifier, methods))
     if methods and [*methods] != ["all"] and len(chosen) < 2:
         raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
     controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
@@ -225,20 +223,11 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
 
 def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Metric, ...]:
     """The metrics, each once; refuses those that need masks where there are none."""
-    made = by_name([find_metric(each) if isinstance(each, str) else each for each in wanted])
+    made: dict[str, Metric] = Metric.registry.chosen(wanted)
     for name, metric in made.items():
         if "mask" in metric.needs and not masked:
             raise UsageError(f"{name} needs to know where the object is: give --masks FOLDER")
     return tuple(made.values())
-
-
-def by_name(made: Sequence[T]) -> dict[str, T]:
-    """Methods or metrics by their names; refuses one that is asked for twice with different settings."""
-    found = {each.name: each for each in made}
-    for name, kept in found.items():
-        if any(each != kept for each in made if each.name == name):
-            raise UsageError(f"{name} is asked for twice, with different settings; make a study of each")
-    return found
 
 
 def _chosen(classifier: Classifier, methods: Sequence[str | Method]) -> list[str | Method]:

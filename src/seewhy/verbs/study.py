@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from typing_extensions import override
 
@@ -16,7 +16,7 @@ from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
-from seewhy.methods import Method, find_method
+from seewhy.methods import Method
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import save_page
@@ -28,7 +28,7 @@ from seewhy.study import Result as Done
 from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan
 from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
 from seewhy.study.summary import StudyResult
-from seewhy.verbs.compare import MASK_METRICS, by_name, checked_metrics
+from seewhy.verbs.compare import MASK_METRICS, checked_metrics
 from seewhy.verbs.result import Result
 
 # Those of the study that this one began with, and chance.
@@ -58,10 +58,10 @@ class Study(StudyResult, Result):
     @override
     def write(self, folder: Path) -> None:
         """Write the report, and tables for papers as Markdown and LaTeX."""
-        tables = grids(self.scores, self.means)
-        write_whole(folder / MARKDOWN, markdown(tables).encode("utf-8", "replace"))
-        write_whole(folder / LATEX, latex(tables).encode("utf-8", "replace"))
-        save_page(folder, self.page())
+        tables, page = grids(self.scores, self.means), self.page()
+        for name, text in {MARKDOWN: markdown(tables), LATEX: latex(tables)}.items():
+            write_whole(folder / name, text.encode("utf-8", "replace"))
+        save_page(folder, page)
 
 
 def study(
@@ -121,7 +121,7 @@ def study(
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
     pictures = _pictures(Path(folder), masks, limit)
     asked = Scoring(
-        _methods(methods),
+        Method.registry.chosen(methods),
         checked_metrics(
             metrics or (*STUDY_METRICS, *(MASK_METRICS if masks is not None else ())), masked=masks is not None
         ),
@@ -133,9 +133,9 @@ def study(
     if stray := sorted(files.keys() - set(models)):
         raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
     known = {model: _known(model, asked.methods, files.get(model), device, progress) for model in models}
-    fingerprints = {model: each.fingerprint for model, each in known.items()}
+    fingerprints = {model: fingerprint for model, (fingerprint, _) in known.items()}
     plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
-    one_each = 1 if any(each.on_gpu for each in known.values()) else max((os.cpu_count() or 1) // threads, 1)
+    one_each = 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
     crew = _executor(executor, workers or one_each, ray_address)
     note_source(Path(out), pictures.root)
     work = unit_work(asked, pictures, files, device)
@@ -181,21 +181,16 @@ def _failures(out: Path) -> list[Done]:
     ]
 
 
-class _Known(NamedTuple):
-    """What has to be known of a model before the study begins."""
-
-    fingerprint: str
-    on_gpu: bool
-
-
-def _known(model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress) -> _Known:
-    """Load a model for a moment: one that does not load or suit is better found out now than by every unit."""
+def _known(
+    model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress
+) -> tuple[str, bool]:
+    """Its fingerprint, and whether it is on a GPU; what does not load or suit is found out now, not by every unit."""
     progress(0, None, f"loading {model}")
     classifier = load(model, weights, device)
     for name, method in methods.items():
         if lacking := sorted(frozenset(method.needs) - classifier.offers):
             raise UsageError(f"{name} needs {', '.join(lacking)}, which {model} does not offer; leave one of them out")
-    return _Known(classifier.fingerprint, classifier.device.type != "cpu")
+    return classifier.fingerprint, classifier.device.type != "cpu"
 
 
 def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
@@ -207,10 +202,6 @@ def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Fold
         raise UsageError(f"limit is how many pictures to take, at least 1, not {limit}")
     spread = (place * len(found.entries) // limit for place in range(limit))
     return replace(found, entries=tuple(found.entries[place] for place in spread))
-
-
-def _methods(methods: Sequence[str | Method]) -> dict[str, Method]:
-    return by_name([find_method(each) if isinstance(each, str) else each for each in methods])
 
 
 @dataclass(frozen=True)

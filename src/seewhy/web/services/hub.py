@@ -8,7 +8,8 @@ from functools import cache, partial
 from typing import TypeVar
 
 from seewhy.core.files import home
-from seewhy.core.progress import Progress, attempt, silent, within
+from seewhy.core.outcome import attempt
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
@@ -131,8 +132,16 @@ class Services:
             UnknownName: there is no such model here.
             QueueFull: too many are waiting.
         """
-        name = self.models.check(model)
-        return self.queue.submit(partial(self._run, name, work), about, alone=name)
+        self.models.check(model)
+
+        def run(job: Job[T]) -> T:
+            if self.models.loaded(model) is None:
+                job.tell(0, None, "loading the model")
+            classifier = self.models.get(model)
+            with interruptible(job.check):
+                return work(classifier, job.tell)
+
+        return self.queue.submit(run, about, alone=model)
 
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and delete old photos and trainings."""
@@ -171,13 +180,6 @@ class Services:
             elif outcome.value:
                 found.append(outcome.value)
         return Explained(image, tuple(found), failures)
-
-    def _run(self, model: str, work: Callable[[Classifier, Progress], T], job: Job[T]) -> T:
-        if self.models.loaded(model) is None:
-            job.tell(0, None, "loading the model")
-        classifier = self.models.get(model)
-        with interruptible(job.check):
-            return work(classifier, job.tell)
 
 
 def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:
