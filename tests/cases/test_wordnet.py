@@ -23,7 +23,7 @@ def test_the_first_twin_is_a_relative_in_wordnet_ten_times_as_often_as_by_chance
     base = builds(shared_data("imagenet-photos"), embedder, tmp_path / "base").base
     parents = {path: {*tree[path.partition("_")[0]]["hypernyms"]} for path in base.table["path"].to_list()}
     asked = list(range(0, len(base), STEP))
-    paths = [base.path(row) for row in asked]
+    paths = [base.table["path"][row] for row in asked]
     first = [find_twins(Cases(base, embedder), base.image(row), top=1).twins[0].case.path for row in asked]
     share = np.mean([bool(parents[one] & parents[other]) for one, other in zip(paths, first, strict=True)])
     chance = np.mean([bool(parents[one] & parents[other]) for one in paths for other in parents if other != one])

@@ -14,7 +14,7 @@ from seewhy.network.labels import (
     words_of,
 )
 from seewhy.network.view import Cluster, LayerView
-from seewhy.people.rounds import Answer
+from seewhy.people.records import Answer
 from seewhy.words import Label, Phrase, Vocabulary
 
 

@@ -11,7 +11,7 @@ import PIL.Image
 from sqlalchemy import select
 
 from seewhy.people.masks import MaskRevision, revision_of
-from seewhy.people.rounds import Answer, NewRound, Picture
+from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store
 
 CLASSES = ("bus", "cat", "dog", "owl")

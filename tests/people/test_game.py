@@ -18,12 +18,12 @@ from seewhy.people.game import (
     guess,
     next_round,
     resign,
-    reveal,
     revealed,
     show_more,
     whole,
 )
 from seewhy.people.players import join
+from seewhy.people.reveal import reveal
 from seewhy.people.rounds import add_rounds, answers, open_seats, played_classes
 
 ODD_TEXTS = {

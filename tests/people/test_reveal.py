@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from seewhy.people.game import SHARES, STAGES, reveal, shown, smoothed
+from seewhy.people.reveal import SHARES, STAGES, reveal, shown, smoothed
 
 
 def ranks(values, height, width):

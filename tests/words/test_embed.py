@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seewhy.errors import ModelError, UsageError
-from seewhy.words.embed import needs_extra, sentence_encoder
+from seewhy.words.text import needs_extra, sentence_encoder
 
 
 def test_alike_in_meaning_is_near():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seewhy.words.embed import group_by_distance, group_by_silhouette
+from seewhy.words.text import group_by_distance, group_by_silhouette
 
 
 def at(*degrees: float) -> np.ndarray:

@@ -136,14 +136,6 @@ class CaseBase:
         path = self.folder / INDEX
         return Neighbours(self.vectors, path if path.exists() else None)
 
-    def path(self, row: int) -> str:
-        """Where a picture lies below the root."""
-        return self.table["path"][row]
-
-    def label(self, row: int) -> str | None:
-        """The class folder of a picture, if it lay in one."""
-        return self.table["label"][row]
-
     def image(self, row: int) -> Image:
         """The picture itself.
 
@@ -151,7 +143,7 @@ class CaseBase:
             BadImage: it is gone.
             UsageError: it was changed since the base was built.
         """
-        path = self.path(row)
+        path = self.table["path"][row]
         image = open_image(Path(self.about.root) / path, name=path)
         if image.sha256 != self.table["pixels"][row]:
             raise UsageError(
@@ -205,17 +197,14 @@ def _write_arrays(folder: Path, parts: Iterable[tuple[np.ndarray, np.ndarray]], 
     files: list[np.memmap] = []
     start = 0
     for part in parts:
-        if not files:
-            shapes = [(count, array.shape[1]) for array in part]
-            files = [
-                np.lib.format.open_memmap(folder / name, "w+", np.float32, shape)
-                for name, shape in zip((VECTORS, LOGITS), shapes, strict=True)
-            ]
+        files = files or [
+            np.lib.format.open_memmap(folder / name, "w+", np.float32, (count, array.shape[1]))
+            for name, array in zip((VECTORS, LOGITS), part, strict=True)
+        ]
         for file, array in zip(files, part, strict=True):
             file[start : start + len(array)] = array
+            file.flush()
         start += len(part[0])
-    for file in files:
-        file.flush()
     return files
 
 
@@ -274,25 +263,22 @@ class Neighbours:
         return Found(found.similarities, np.append(rows, -1)[found.rows])
 
     def _through_index(self, queries: np.ndarray, count: int, among: np.ndarray | None) -> Found:
-        found, probes = self._probed(queries, count, among, PROBES), PROBES
-        while probes < self._index.nlist:
-            probes = min(2 * probes, self._index.nlist)
-            wider = self._probed(queries, count, among, probes)
-            same = (wider.rows == found.rows).all() and (wider.rows >= 0).all()
-            found = wider
-            if same:
-                break
-        return found
-
-    def _probed(self, queries: np.ndarray, count: int, among: np.ndarray | None, probes: int) -> Found:
+        """Look into more and more lists until the answer stays the same."""
         import faiss
 
-        options: dict[str, Any] = {"nprobe": probes}
+        options: dict[str, Any] = {}
         if among is not None:
             select: Any = faiss.IDSelectorBitmap
             options["sel"] = select(np.packbits(among, bitorder="little"))
         parameters: Any = faiss.SearchParametersIVF
-        return Found(*self._index.search(queries, count, params=parameters(**options)))
+        found, probes = None, PROBES
+        while True:
+            before, probes = found, min(probes, self._index.nlist)
+            found = Found(*self._index.search(queries, count, params=parameters(nprobe=probes, **options)))
+            same = before and (before.rows == found.rows).all() and (found.rows >= 0).all()
+            if same or probes == self._index.nlist:
+                return found
+            probes *= 2
 
 
 def write_index(vectors: np.ndarray, path: Path) -> bool:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from seewhy.core.files import whole_file, write_json
 from seewhy.core.progress import Outcome, Progress, silent
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
-
-if TYPE_CHECKING:
-    import polars as pl
 
 JOURNAL, ABOUT, LOCK = "building", "about.json", ".lock.sqlite"
 BATCH = 16  # always full, since from here on convolutions of one picture do not depend on its neighbours
@@ -73,7 +70,9 @@ def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress:
         fresh = list({hashes[entry.path]: entry for entry in lacking}.values())
         failed: dict[str, SeewhyError] = {}
         for part in _embedded(folder, fresh, embedder, failed, progress):
-            _keep(part, journal)
+            path = next(path for number in count() if not (path := journal / f"{number:06}.npz").exists())
+            with whole_file(path) as file:
+                np.savez(file, **part._asdict())
             known.append(part)
         base = _assembled(folder, out, about, known, failed)
     failures = [Outcome(each.path, error=failed.get(hashes[each.path])) for each in folder.entries]
@@ -95,7 +94,10 @@ def _known(out: Path, journal: Path, embedder: Embedder, about: About) -> list[P
         shutil.rmtree(journal, ignore_errors=True)
         journal.mkdir()
         write_json(note, mine)
-    return known + [_read_part(path) for path in sorted(journal.glob("*.npz"))]
+    for path in sorted(journal.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as arrays:
+            known.append(Part(**arrays))
+    return known
 
 
 def _places(known: Sequence[Part]) -> dict[str, tuple[int, int]]:
@@ -115,60 +117,41 @@ def _embedded(
     for wanted in _batches(entries, PART):
         rows: list[Part] = []
         for batch in _batches(wanted, BATCH):
-            opened = _opened(folder, batch, failed)
-            rows += _asked(folder, opened, embedder, failed)
+            opened: dict[str, Image] = {}  # by the hash of the file
+            for entry in batch:
+                try:
+                    opened[folder.hashes[entry.path]] = folder.image(entry)
+                except SeewhyError as error:
+                    failed[folder.hashes[entry.path]] = error
+            rows += _asked(opened, embedder, failed)
             done += len(batch)
             progress(done, len(entries), "pictures")
         if rows:
             yield Part(*map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _opened(folder: Folder, entries: Sequence[Entry], failed: dict[str, SeewhyError]) -> dict[Entry, Image]:
-    found: dict[Entry, Image] = {}
-    for entry in entries:
-        try:
-            found[entry] = folder.image(entry)
-        except SeewhyError as error:
-            failed[folder.hashes[entry.path]] = error
-    return found
-
-
-def _asked(
-    folder: Folder, opened: dict[Entry, Image], embedder: Embedder, failed: dict[str, SeewhyError]
-) -> list[Part]:
+def _asked(opened: dict[str, Image], embedder: Embedder, failed: dict[str, SeewhyError]) -> list[Part]:
     """One part of all, or where the network cannot cope with some of them, one of each other."""
     if not opened:
         return []
-    try:
-        return [_part(folder, opened, embedder)]
-    except SeewhyError as error:
-        if len(opened) == 1:
-            failed[folder.hashes[next(iter(opened)).path]] = error
-            return []
-    return [part for entry, image in opened.items() for part in _asked(folder, {entry: image}, embedder, failed)]
-
-
-def _part(folder: Folder, opened: dict[Entry, Image], embedder: Embedder) -> Part:
     images = list(opened.values())
-    vectors, logits = embedder([*images, *images[-1:] * (BATCH - len(images))])
-    return Part(
-        np.array([folder.hashes[entry.path] for entry in opened]),
-        np.array([image.sha256 for image in images]),
-        np.array([picture_print(image) for image in images], np.uint64),
-        vectors[: len(images)].numpy(),
-        logits[: len(images)].numpy(),
-    )
-
-
-def _keep(part: Part, journal: Path) -> None:
-    path = next(path for number in count() if not (path := journal / f"{number:06}.npz").exists())
-    with whole_file(path) as file:
-        np.savez(file, **part._asdict())
-
-
-def _read_part(path: Path) -> Part:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Part(**arrays)
+    try:
+        vectors, logits = embedder([*images, *images[-1:] * (BATCH - len(images))])
+    except SeewhyError as error:
+        if len(opened) > 1:
+            return [part for name, image in opened.items() for part in _asked({name: image}, embedder, failed)]
+        failed[next(iter(opened))] = error
+        return []
+    pixels, prints = [image.sha256 for image in images], [picture_print(image) for image in images]
+    return [
+        Part(
+            np.array(list(opened)),
+            np.array(pixels),
+            np.array(prints, np.uint64),
+            vectors[: len(images)].numpy(),
+            logits[: len(images)].numpy(),
+        )
+    ]
 
 
 # --- Writing ------------------------------------------------------------------------------------------------------
@@ -177,6 +160,9 @@ def _read_part(path: Path) -> Part:
 def _assembled(
     folder: Folder, out: Path, about: About, known: Sequence[Part], failed: dict[str, SeewhyError]
 ) -> CaseBase:
+    """The base of all pictures of `folder` that were embedded, in their order."""
+    import polars as pl
+
     places = _places(known)
     entries = [entry for entry in folder.entries if folder.hashes[entry.path] in places]
     if not entries:
@@ -184,24 +170,6 @@ def _assembled(
             f"none of the pictures in {folder.root} can be embedded; the first: {next(iter(failed.values()))}"
         )
     rows = [places[folder.hashes[entry.path]] for entry in entries]
-    base = write_base(out, about, _gathered(known, rows), _table(folder, entries, known, rows))
-    shutil.rmtree(out / JOURNAL, ignore_errors=True)
-    return base
-
-
-def _gathered(known: Sequence[Part], rows: Sequence[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for chunk in _batches(rows, CHUNK):
-        yield (
-            np.stack([known[part].vectors[row] for part, row in chunk]),
-            np.stack([known[part].logits[row] for part, row in chunk]),
-        )
-
-
-def _table(
-    folder: Folder, entries: Sequence[Entry], known: Sequence[Part], rows: Sequence[tuple[int, int]]
-) -> pl.DataFrame:
-    import polars as pl
-
     columns = {
         "path": [entry.path for entry in entries],
         "sha256": [folder.hashes[entry.path] for entry in entries],
@@ -210,7 +178,17 @@ def _table(
         "label": [entry.label for entry in entries],
         "predicted": [int(known[part].logits[row].argmax()) for part, row in rows],
     }
-    return pl.DataFrame(columns, schema_overrides={"print": pl.UInt64, "label": pl.String, "predicted": pl.Int32})
+    table = pl.DataFrame(columns, schema_overrides={"print": pl.UInt64, "label": pl.String, "predicted": pl.Int32})
+    arrays = (
+        (
+            np.stack([known[part].vectors[row] for part, row in chunk]),
+            np.stack([known[part].logits[row] for part, row in chunk]),
+        )
+        for chunk in _batches(rows, CHUNK)
+    )
+    base = write_base(out, about, arrays, table)
+    shutil.rmtree(out / JOURNAL, ignore_errors=True)
+    return base
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,9 +74,11 @@ def find_counterfactuals(
     progress(0, 3, "nearest cases")
     unlike = _unlike(query, ~query.alike if goal is None else cases.base.predicted == goal)
     like_rows = query.nearest(NEIGHBOURHOOD, query.alike)
-    like = _twin(query, like_rows[0]) if like_rows else None
     progress(1, 3, "parts to swap")
-    swap = _swap(classifier, query, unlike) if unlike else None
+    swap = None
+    if unlike and "layers" in classifier.offers:
+        with suppress(ExplainError):  # no layer covers the picture
+            swap = swap_cells(classifier, image, unlike.image, query.predicted, unlike.case.prediction.index)
     progress(2, 3, "parts to hide")
     removal = least_removal(classifier, image, generator=torch.Generator().manual_seed(seed))
     progress(3, 3, "done")
@@ -85,7 +88,7 @@ def find_counterfactuals(
         embedding=cases.embedder.name,
         target=None if goal is None else classifier.categories[goal],
         unlike=unlike,
-        like=like,
+        like=_twin(query, like_rows[0]) if like_rows else None,
         borderline=_borderline(query, like_rows, goal),
         swap=swap,
         removal=removal,
@@ -129,15 +132,6 @@ def _borderline(query: Query, rows: list[int], goal: int | None) -> Twin | None:
     logits[:, query.predicted] = -np.inf
     margins = own - (logits.max(1) if goal is None else logits[:, goal])
     return _twin(query, rows[int(margins.argmin())])
-
-
-def _swap(classifier: Classifier, query: Query, unlike: Twin) -> Swap | None:
-    if "layers" not in classifier.offers:
-        return None
-    try:
-        return swap_cells(classifier, query.image, unlike.image, query.predicted, unlike.case.prediction.index)
-    except ExplainError:  # no layer covers the picture
-        return None
 
 
 # --- Parts of another picture ---------------------------------------------------------------------------------------
@@ -214,11 +208,13 @@ def greedy_pairs(end: Tail, grid: Grid, other: Tensor, goal: int, tried: int = T
     for _ in range(len(free)):
         gains = _gains(end, grid, current, donor, goal).masked_fill(~free, -torch.inf).flatten()
         best = gains.topk(min(tried, int(free.sum()))).indices
-        places = [divmod(int(each), donor.shape[1]) for each in best]
-        candidates = torch.cat([_swapped(current, grid, donor, own, theirs) for own, theirs in places])
+        mine, others = best // donor.shape[1], best % donor.shape[1]
+        candidates = torch.cat([current] * len(best))
+        cells = grid.fold(candidates)  # a view in every layout
+        cells[torch.arange(len(best)), :, mine // grid.width, mine % grid.width] = donor[:, others].mT
         logits = torch.cat([end(part) for part in candidates.split(BATCH)])
         chosen = int(_margin(logits, goal).argmax())
-        own, theirs = places[chosen]
+        own, theirs = int(mine[chosen]), int(others[chosen])
         current = candidates[chosen : chosen + 1]
         free[own], free[:, theirs] = False, False
         yield Pair(Cell(*divmod(own, grid.width)), Cell(*divmod(theirs, grid.width))), logits[chosen]
@@ -239,14 +235,6 @@ def _margin(logits: Tensor, goal: int) -> Tensor:
     rest = logits.clone()
     rest[:, goal] = -torch.inf
     return logits[:, goal] - rest.amax(1)
-
-
-def _swapped(current: Tensor, grid: Grid, donor: Tensor, own: int, theirs: int) -> Tensor:
-    """`current` `(1, …)` with one cell replaced."""
-    found = current.clone()
-    row, column = divmod(own, grid.width)
-    grid.fold(found)[0, :, row, column] = donor[:, theirs]  # a view in every layout
-    return found
 
 
 # --- Parts hidden ---------------------------------------------------------------------------------------------------
@@ -287,20 +275,15 @@ def least_removal(
         classifier, image, fill, labels=labels, generator=generator, precision="float32", progress=progress
     )
     own = int(engine.logits.argmax())
-    picture = _Hidden(classifier, image, labels, fill, generator)
-    order = _order(engine, own)
+    ask = _asker(classifier, image, labels, fill, generator)
+    alone = ~torch.eye(engine.regions, dtype=torch.bool)
+    order = engine(alone).log_softmax(1)[:, own].argsort(stable=True)  # the most important first
     shown = ~torch.tril(torch.ones((engine.regions, engine.regions), dtype=torch.bool))[:, order.argsort()]
     for coalition in shown[engine(shown).argmax(1) != own]:  # each hides one region more
-        if (hidden := _pruned(engine, coalition, order, own)) and (prediction := picture.says(hidden)).index != own:
+        if (hidden := _pruned(engine, coalition, order, own)) and (prediction := ask(hidden)).index != own:
             area = float(np.isin(labels, hidden).mean())
             return Removal(labels, classifier.preprocessing.view(image), hidden, area, prediction, fill)
     return None
-
-
-def _order(engine: MaskedForward, own: int) -> Tensor:
-    """Regions, the most important first."""
-    alone = ~torch.eye(engine.regions, dtype=torch.bool)
-    return engine(alone).log_softmax(1)[:, own].argsort(stable=True)
 
 
 def _pruned(engine: MaskedForward, coalition: Tensor, order: Tensor, own: int) -> tuple[int, ...]:
@@ -314,22 +297,19 @@ def _pruned(engine: MaskedForward, coalition: Tensor, order: Tensor, own: int) -
     return tuple((~kept).nonzero().flatten().tolist())
 
 
-class _Hidden:
-    """The picture as the classifier itself sees it with regions hidden."""
+def _asker(
+    classifier: Classifier, image: Image, labels: np.ndarray, fill: str, generator: torch.Generator
+) -> Callable[[tuple[int, ...]], Prediction]:
+    """Asks the classifier itself for the likeliest class with regions hidden."""
+    places = torch.from_numpy(labels.astype(np.int64)).to(classifier.device)
+    pixels = classifier.preprocessing.pixels([image]).to(classifier.device)
+    filler = find_fill(fill).prepare(pixels[0], places, generator)
 
-    def __init__(
-        self, classifier: Classifier, image: Image, labels: np.ndarray, fill: str, generator: torch.Generator
-    ) -> None:
-        self._classifier = classifier
-        self._labels = torch.from_numpy(labels.astype(np.int64)).to(classifier.device)
-        self._pixels = classifier.preprocessing.pixels([image]).to(classifier.device)
-        self._filler = find_fill(fill).prepare(self._pixels[0], self._labels, generator)
-
-    def says(self, hidden: tuple[int, ...]) -> Prediction:
-        """The likeliest class."""
-        classifier = self._classifier
-        kept = ~torch.isin(self._labels, torch.tensor(hidden, device=self._labels.device))[None]
-        fill = self._filler(kept, torch.zeros(1, dtype=torch.int64, device=kept.device))
-        x = classifier.preprocessing.normalize(torch.where(kept[:, None], self._pixels, fill))
+    def ask(hidden: tuple[int, ...]) -> Prediction:
+        kept = ~torch.isin(places, torch.tensor(hidden, device=places.device))[None]
+        filled = filler(kept, torch.zeros(1, dtype=torch.int64, device=kept.device))
+        x = classifier.preprocessing.normalize(torch.where(kept[:, None], pixels, filled))
         with torch.no_grad():
             return classifier.ranked(classifier.logits(x.to(classifier.dtype))[0].softmax(0), 1)[0]
+
+    return ask

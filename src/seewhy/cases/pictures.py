@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from seewhy.cases.counterfactuals import Cell, Removal, Swap
-    from seewhy.cases.twins import SimilarityMaps, Twin, Twins
+    from seewhy.cases.twins import SimilarityMaps, Twins
     from seewhy.draw import View
     from seewhy.images import Image
 
@@ -58,19 +58,18 @@ def removal_picture(removal: Removal, image: Image) -> np.ndarray:
 def twins_panel(twins: Twins) -> Picture:
     """The picture, and beside it its twins, each with the areas that make it one."""
     best = twins.predictions[0]
+    tiles: list[Tile] = []
+    for twin in twins.twins:
+        case, shown = twin.case, similarity_pictures(twin.maps, twins.image, twin.image)[1]
+        label = f", labelled {case.label}" if case.label else ""
+        words = f"{case.similarity:.2f} alike: {case.path}, predicted {case.prediction.name}{label}"
+        tiles.append(Tile(shown, words))
     return panel(
         *crop(twins.image.pixels, twins.twins[0].maps.own_view),
-        [_tile(twins, twin) for twin in twins.twins],
+        tiles,
         title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
         caption="In colour what makes a twin like the picture.",
     )
-
-
-def _tile(twins: Twins, twin: Twin) -> Tile:
-    shown = similarity_pictures(twin.maps, twins.image, twin.image)[1]
-    case = twin.case
-    label = f", labelled {case.label}" if case.label else ""
-    return Tile(shown, f"{case.similarity:.2f} alike: {case.path}, predicted {case.prediction.name}{label}")
 
 
 def _cells(swap: Swap, image: Image, cells: list[Cell], view: View) -> np.ndarray:

@@ -117,11 +117,12 @@ class Query:
     def case(self, row: int) -> Case:
         """A row of the base as people see it."""
         base, index = self.cases.base, int(self.cases.base.predicted[row])
+        place = base.table.row(row, named=True)
         logits = np.array(base.logits[row])
         odds = np.exp(logits - logits.max())
         name = self.cases.embedder.classifier.categories[index]
         prediction = Prediction(index, name, float(odds[index] / odds.sum()))
-        return Case(row, base.path(row), base.label(row), prediction, float(base.vectors[row] @ self.vector))
+        return Case(row, place["path"], place["label"], prediction, float(base.vectors[row] @ self.vector))
 
 
 # --- Fingerprints that survive scaling and saving again -----------------------------------------------------------

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import Case, Cases, Copy, Query
@@ -115,9 +114,12 @@ def find_twins(cases: Cases, image: Image, top: int = 5, beside: Cases | None = 
 def case_classes(base: CaseBase, categories: Categories) -> np.ndarray:
     """The class of each case, int64 `(n,)`: that of its folder where the classifier knows it, else the predicted."""
     labels = base.table["label"].to_list()
-    known = {label: _index(categories, label) for label in set(labels)}
-    named = np.array([known[label] for label in labels], np.int64)
-    return np.where(named >= 0, named, base.predicted)
+    known: dict[str, int] = {}
+    for label in {*labels} - {None}:
+        with suppress(UsageError):
+            known[label] = categories.find(label)
+    named = [known.get(label, said) for label, said in zip(labels, base.predicted.tolist(), strict=True)]
+    return np.array(named, np.int64)
 
 
 def trust_score(to_other: float, to_same: float) -> float:
@@ -137,15 +139,6 @@ def _trust(query: Query, same: np.ndarray) -> float | None:
     if not (mine and others):
         return None
     return trust_score(*(query.case(rows[0]).similarity for rows in (others, mine)))
-
-
-def _index(categories: Categories, label: str | None) -> int:
-    if label is None:
-        return -1
-    try:
-        return categories.find(label)
-    except UsageError:
-        return -1
 
 
 # --- Where two pictures are similar ---------------------------------------------------------------------------------
@@ -185,27 +178,15 @@ def similarity_maps(embedder: Embedder, image: Image, others: Sequence[Image]) -
     grid = network.require_grid(layer)
     with capture(network.module, [layer], gradients=False) as seen:
         logits = network.logits(network.preprocess([image, *others]))
-    maps = _weighted(folded(grid, seen[layer]), embedder.channel_weights(logits.argmax(1)))
+    maps, weights = folded(grid, seen[layer]), embedder.channel_weights(logits.argmax(1))
+    if weights is not None and weights.shape[1] == maps.shape[1]:  # a channel is a number of the vector
+        maps = maps * weights.detach()[..., None, None].to(maps)
     views = [network.preprocessing.view(each) for each in (image, *others)]
-    return [
-        SimilarityMaps(
-            own := fam(maps[:1], other)[0].cpu().numpy(),
-            views[0],
-            fam(other[None], maps[0])[0].cpu().numpy(),
-            views[place],
-            layer,
-            float(own.mean()),
-        )
-        for place, other in enumerate(maps[1:], start=1)
-    ]
-
-
-def _weighted(maps: Tensor, weights: Tensor | None) -> Tensor:
-    """`maps` `(N, C, h, w)`, each channel times its weight of `(N, D)` where a channel is a number of the vector."""
-    if weights is None or weights.shape[1] != maps.shape[1]:
-        return maps
-    with torch.no_grad():
-        return maps * weights[..., None, None].to(maps)
+    found: list[SimilarityMaps] = []
+    for other, view in zip(maps[1:], views[1:], strict=True):
+        own, theirs = (fam(one[None], two)[0].cpu().numpy() for one, two in ((maps[0], other), (other, maps[0])))
+        found.append(SimilarityMaps(own, views[0], theirs, view, layer, float(own.mean())))
+    return found
 
 
 # --- A second encoder -----------------------------------------------------------------------------------------------
@@ -217,12 +198,13 @@ def _beside(query: Query, first: Twins, other: Cases, top: int) -> Beside:
     second, other_query = find_twins(other, image, top), Query.of(other, image)
     rows = np.flatnonzero(query.alike) if first.same_class else np.arange(len(base))
     places = {path: row for row, path in enumerate(other.base.table["path"].to_list())}
-    mine = [row for row in rows.tolist() if row not in query.left_out and base.path(row) in places]
+    paths = base.table["path"].to_list()
+    mine = [row for row in rows.tolist() if row not in query.left_out and paths[row] in places]
     if not mine:
         raise UsageError(
             f"{base.folder} and {other.base.folder} have no pictures in common; build both from one folder"
         )
-    theirs = [places[base.path(row)] for row in mine]
+    theirs = [places[paths[row]] for row in mine]
     return Beside(
         second,
         jaccard(*([each.case.path for each in found.twins] for found in (first, second))),

@@ -77,9 +77,8 @@ def export(
 
     with open_store() as store, waiting("writing"):
         counts = export_people(store, run.out)
-    return Answer(
-        counts, [Table(["file", "records"], [[str(out / name), str(count)] for name, count in counts.items()])]
-    )
+    rows = [[str(out / name), str(count)] for name, count in counts.items()]
+    return Answer(counts, [Table(["file", "records"], rows)])
 
 
 @app.command("import")

@@ -89,7 +89,7 @@ def attribute(
     layers: Sequence[Any] = layer if several else [] if layer is None else [layer]
     (made,) = asked_methods(classifier, [method], layers, settings, ("target", "method", "layer", "generator"))
     targets = _targets(classifier, target, len(x))
-    if generator is not None and not isinstance(generator, torch.Generator):
+    if not isinstance(generator, torch.Generator | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     seed = 0 if generator is None else generator.initial_seed()
     x = x.detach()
@@ -190,7 +190,7 @@ class _Bare(Classifier):
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
-def _wrapped(network: nn.Module | Classifier, x: Tensor) -> Classifier:
+def _wrapped(network: Any, x: Any) -> Classifier:
     if not isinstance(network, nn.Module | Classifier):
         raise UsageError(
             f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {kind_of(network)}"
@@ -237,6 +237,7 @@ def _targets(classifier: Classifier, target: Any, count: int) -> list[Target] | 
 
 def _target(classifier: Classifier, target: Any) -> Target:
     if callable(target) and not isinstance(target, type):
-        return Value(-1, function=target)
+        function: Any = target
+        return Value(-1, function=function)
     plain = plain_target(target)
     return Target(plain) if isinstance(plain, int) else classifier.target(plain)

@@ -65,7 +65,7 @@ def element_wise_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     return relu(gradients * activations).sum(1)
 
 
-def eigen_cam(activations: Tensor, _gradients: Tensor) -> Tensor:
+def eigen_cam(activations: Tensor, gradients: Tensor) -> Tensor:  # noqa: ARG001 - one signature for all
     """The first principal component of A over positions. Source: Muhammad & Yeasin 2020, eq. 3-4."""
     return principal_map(activations)
 

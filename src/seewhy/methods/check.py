@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import Any
@@ -44,8 +44,9 @@ def check_method(method: type[Method] | Method, **settings: Any) -> None:
     >>> import seewhy
     >>> seewhy.check_method(seewhy.methods.GradCAM)
     """
-    if not isinstance(method, Method) and not (isinstance(method, type) and issubclass(method, Method)):
-        raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {method!r}")
+    given: Any = method
+    if not isinstance(given, Method) and not (isinstance(given, type) and issubclass(given, Method)):
+        raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {given!r}")
     made = method if isinstance(method, Method) else build_method(method, settings)
     trial = _Trial(made, Classifier.from_module(_network(), Preprocessing((SIDE, SIDE)), name="a small network"))
     for promise in (_declares, _answers, _keeps_order, _is_alone, _repeats, _can_be_stopped, _takes_tensors):
@@ -158,7 +159,7 @@ def _equal(one: np.ndarray, other: np.ndarray, rounding: float = ROUNDING) -> bo
 
 
 @contextmanager
-def _unchanged(trial: _Trial) -> Iterator[None]:
+def _unchanged(trial: _Trial) -> Generator[None]:
     """Refuse a method that leaves network or process in another state."""
     before = _state(trial.classifier.module)
     yield

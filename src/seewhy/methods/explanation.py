@@ -199,6 +199,8 @@ def _read(folder: Path) -> Explanation:
 
 def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     regions, rule = found["regions"], found["rule"]
+    if rule:
+        rule["regions"] = tuple(rule["regions"])
     return {
         **found,
         "view": Box(*found["view"]),
@@ -206,7 +208,7 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),
-        "rule": rule and Rule(**{**rule, "regions": tuple(rule["regions"])}),
+        "rule": rule and Rule(**rule),
     }
 
 
@@ -277,7 +279,8 @@ def explanation_tile(
 ) -> Tile:
     """The picture alone, with its legend and weights; a rule is its own caption. `limit` puts several on one scale."""
     regions, rule = explanation.regions, explanation.rule
-    caption = caption or (rule.sentence if rule else METHODS[explanation.method].title)
+    title: str = METHODS[explanation.method].title
+    caption = caption or (rule.sentence if rule else title)
     if regions is None:
         return tile(
             explanation.image.pixels,

@@ -109,21 +109,20 @@ class Task:
             if masked is None:
                 self.spend(forwards=1)
             if masked is not None:
-                self.note(masked.logits[None])
-            elif self._known is not None:
-                self.note(self._known)
-            else:
-                with torch.no_grad():
-                    self.note(self.classifier.logits(self.inputs))
+                return self.note(masked.logits[None])
+            if self._known is not None:
+                return self.note(self._known)
+            with torch.no_grad():
+                return self.note(self.classifier.logits(self.inputs))
         return self._logits
 
-    def note(self, logits: Tensor) -> None:
-        """Keep the logits `(N, K)` that the method's own forward gave, before it reads any target's score off them.
+    def note(self, logits: Tensor) -> Tensor:
+        """Keep the logits `(N, K)` of the method's own forward, before any target's score is read off them.
 
         Raises:
             UsageError: a target is no class of the network.
         """
-        self._logits = logits.detach()
+        self._logits = known = logits.detach()
         classes = logits.shape[1]
         for target in (each for targets in self._targets or () for each in targets):
             wrong = [each for each in (target.index, target.against) if each is not None and each >= classes]
@@ -131,6 +130,7 @@ class Task:
                 raise UsageError(
                     f"the network has {classes} classes, 0 to {classes - 1}; there is no {(wrong or [target.index])[0]}"
                 )
+        return known
 
     def spend(self, forwards: int = 0, backwards: int = 0) -> None:
         """Count passes for each picture that no engine of the task counts."""

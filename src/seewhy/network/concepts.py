@@ -115,10 +115,15 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
     by least squares. Source: Bianchi et al. 2024, global explanations; we add a test of significance.
     """
     names = list(dict.fromkeys(layer.name for each in seen for layer in each.view.layers))
-    trends = _trends(names, [each.words for each in seen])
+    scores: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for each in seen:
+        for (layer, _), said in each.words.items():
+            for label in said.labels:
+                scores[label.name][layer].append(label.score)
+    trends = [_trend(name, by_layer, names) for name, by_layer in scores.items()]
     return GlobalView(
         tuple(_layer(name, seen) for name in names),
-        trends,
+        tuple(sorted(trends, key=lambda trend: (-trend.slope, trend.name))),
         tuple((each.view.image, each.view.target) for each in seen if each.words),
         any(words.simulated for each in seen for words in each.words.values()),
     )
@@ -182,16 +187,6 @@ def _concept(name: str, examples: Sequence[Example]) -> Concept:
     )
 
 
-def _trends(layers: Sequence[str], words: Iterable[Said]) -> tuple[Trend, ...]:
-    scores: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for each in words:
-        for (layer, _), said in each.items():
-            for label in said.labels:
-                scores[label.name][layer].append(label.score)
-    found = [_trend(name, by_layer, layers) for name, by_layer in scores.items()]
-    return tuple(sorted(found, key=lambda trend: (-trend.slope, trend.name)))
-
-
 def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[str]) -> Trend:
     curve = [float(np.mean(by_layer[layer])) if by_layer.get(layer) else 0.0 for layer in layers]
     if len(curve) < FEWEST or len(set(curve)) == 1:  # too short, or level
@@ -218,21 +213,15 @@ def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:
 
 
 def _tree(synsets: Mapping[str, Mapping[str, Any]]) -> Groups:
+    """Each word of a synset with all synsets below it, and itself, as far as the file has them."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for synset in synsets:
-        for above in _upwards(synset, synsets):
-            for word in synsets[above]["words"]:
-                found[word.replace("_", " ").casefold()].append(synset)
+        above, ahead = set[str](), [synset]
+        while ahead:
+            here = ahead.pop()
+            if here not in above and here in synsets:
+                above.add(here)
+                ahead += synsets[here]["hypernyms"]
+        for word in (word for each in above for word in synsets[each]["words"]):
+            found[word.replace("_", " ").casefold()].append(synset)
     return {word: tuple(members) for word, members in found.items()}
-
-
-def _upwards(synset: str, synsets: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """A synset and everything above it, as far as the file has it."""
-    found: set[str] = set()
-    ahead = [synset]
-    while ahead:
-        here = ahead.pop()
-        if here not in found and here in synsets:
-            found.add(here)
-            ahead += synsets[here]["hypernyms"]
-    return found

@@ -13,7 +13,8 @@ import numpy as np
 from seewhy.models import Classifier
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 from seewhy.people.agreement import reliability
-from seewhy.people.rounds import Answer, answers
+from seewhy.people.records import Answer
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store, is_there, open_store
 from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
 
@@ -48,6 +49,11 @@ class ClusterWords:
     resigned: int
     mean_stage: float
     simulated: bool
+
+    @property
+    def games(self) -> int:
+        """How many there were."""
+        return self.won + self.lost + self.resigned
 
     @property
     def best(self) -> tuple[str, ...]:
@@ -156,7 +162,7 @@ def naming_of(classifier: Classifier) -> Callable[[NetworkView], tuple[Words, st
 
 def about_words(known: Lexicon, found: Said) -> str:
     """Who gave the words on a view, in a sentence."""
-    games = sum(each.won + each.lost + each.resigned for each in found.values())
+    games = sum(each.games for each in found.values())
     if known.simulated:
         return f"simulated; no person said them. They come from {games} games of programs that play at random."
     return f"from {games} games that people played with this photo; a larger number fits better."
@@ -220,7 +226,7 @@ def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
             names |= group[0]
             members = [*group[1], *members]
         groups.append((names, members))
-    united = [_united(layer.name, members, words) for _, members in groups]
+    united = (_united(layer.name, members, words) for _, members in groups)
     return tuple(sorted(united, key=lambda each: (-abs(each.weight), each.clusters)))
 
 
@@ -254,7 +260,6 @@ def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
     said = [words[layer, cluster.index] for cluster in clusters]
     weights = np.array([cluster.weight for cluster in clusters])
     shares = np.abs(weights) / np.abs(weights).sum()
-    games = np.array([each.won + each.lost + each.resigned for each in said])
     return United(
         tuple(cluster.index for cluster in clusters),
         float(weights.sum()),
@@ -265,7 +270,7 @@ def _united(layer: str, clusters: Sequence[Cluster], words: Said) -> United:
             sum(each.won for each in said),
             sum(each.lost for each in said),
             sum(each.resigned for each in said),
-            float(np.average([each.mean_stage for each in said], weights=games)),
+            float(np.average([each.mean_stage for each in said], weights=[each.games for each in said])),
             any(each.simulated for each in said),
         ),
     )

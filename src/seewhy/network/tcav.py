@@ -41,23 +41,17 @@ FEWEST = 5  # pictures of a concept
 class ConceptTest:
     """How a class responds to a concept at one layer.
 
-    Attributes:
-        score: TCAV score in [0, 1].
-        slope: How steeply scores grow along the concept, of the steepest way there is: from −1 to 1.
-        chance: The slopes of random concepts.
-        p: Two-sided: how often chance gives a slope as far out.
-        accuracy: Of the direction as a classifier of the concept against random pictures, on pictures that did not help
-            to find it; 0.5 is chance.
-        pictures: Of the class.
+    `accuracy` is of the direction as a classifier of the concept against random pictures, on pictures that did not
+    help to find it.
     """
 
     layer: str
-    score: float
-    slope: float
-    chance: tuple[float, ...]
-    p: float
-    accuracy: float
-    pictures: int
+    score: float  # TCAV score in [0, 1]
+    slope: float  # how steeply scores grow along the concept, of the steepest way there is: from −1 to 1
+    chance: tuple[float, ...]  # the slopes of random concepts
+    p: float  # two-sided: how often chance gives a slope as far out
+    accuracy: float  # 0.5 is chance
+    pictures: int  # of the class
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from seewhy.images import iou
 from seewhy.people.masks import MaskRevision, drawn
-from seewhy.people.rounds import Answer, answers
+from seewhy.people.records import Answer
+from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 
 _PRIOR_RIGHT, _PRIOR_WRONG = 2.0, 1.0
@@ -25,19 +26,12 @@ _ROUNDS, _SETTLED = 100, 1e-8
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree.
+    """How far people agree, and how far to rely on each of them."""
 
-    Attributes:
-        answers: How many there are.
-        alpha: Krippendorff's α of their guesses; None where no two people guessed in one round.
-        layers: The same for each layer.
-        areas: Of each picture and label that several people drew.
-    """
-
-    answers: int
-    alpha: float | None
-    layers: Mapping[str, float | None]
-    areas: tuple[AreaAgreement, ...]
+    answers: int  # how many there are
+    alpha: float | None  # Krippendorff's α of their guesses; None where no two people guessed in one round
+    layers: Mapping[str, float | None]  # the same for each layer
+    areas: tuple[AreaAgreement, ...]  # of each picture and label that several people drew
     players: tuple[Reliability, ...]
 
 
@@ -113,18 +107,14 @@ def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
 class Reliability:
     """What is known of one player.
 
-    Attributes:
-        guesses: Rounds not resigned, gold ones among them.
-        ability: Expected share of guesses that name what is to be seen, in [0, 1].
-        gold_right: Of `gold`, the gold rounds guessed, so many were right.
-        shared_words: Share of the player's labels that another player gave to the same cluster too; None without any
-            label that could be shared.
+    `shared_words` is the share of labels that another player gave to the same cluster too; None without any label that
+    could be shared.
     """
 
     player: str
-    guesses: int
-    ability: float
-    gold: int
+    guesses: int  # rounds not resigned, gold ones among them
+    ability: float  # expected share of guesses that name what is to be seen, in [0, 1]
+    gold: int  # gold rounds guessed
     gold_right: int
     shared_words: float | None
     simulated: bool = False

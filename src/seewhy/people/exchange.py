@@ -26,7 +26,8 @@ from seewhy.images import Mask, open_image
 from seewhy.people.game import points
 from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
 from seewhy.people.players import join
-from seewhy.people.rounds import Answer, NewRound, Picture, answer_of, find_round, map_in, put_round
+from seewhy.people.records import Answer, NewRound, Picture
+from seewhy.people.rounds import answer_of, find_round, map_in, put_round
 from seewhy.people.store import (
     AnswerRow,
     LabelRow,

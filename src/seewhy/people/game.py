@@ -22,17 +22,10 @@ from sqlalchemy import ColumnElement, Exists, exists, func, insert, or_, select,
 from sqlalchemy.orm import Session, aliased
 
 from seewhy.errors import Conflict, UsageError
-from seewhy.images import Mask, open_image
+from seewhy.images import open_image
+from seewhy.people.reveal import STAGES, reveal
 from seewhy.people.rounds import answer_of, find_round, map_in
 from seewhy.people.store import AnswerRow, LabelRow, PlayerRow, RoundRow, SeatRow, Store, find_player, storable
-
-SHARES = (0.02, 0.045, 0.08, 0.13, 0.2, 0.3)
-STAGES = len(SHARES)
-# Widths of the Gaussian that the source gives for pictures of 256 pixels, by how many pixels a cell is wide.
-_SIDE = 256
-_CELLS = (2, 4, 8, 16, 32)
-_SIGMAS = (3, 6, 12, 16, 24)
-_TRUNCATE = 1.5
 
 STEP = 10  # points that each further stage costs
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
@@ -47,20 +40,13 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True)
 class RoundView:
-    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash.
-
-    Attributes:
-        stage: 0 to 5, how much is revealed.
-        options: Class names in an order that tells nothing.
-        points: What a right guess is worth now.
-        expires: When somebody else may get the round; naive UTC.
-    """
+    """What a player may know of a round before the guess: neither its true class nor the picture's name or hash."""
 
     round: int
-    stage: int
-    options: tuple[str, ...]
-    points: int
-    expires: datetime
+    stage: int  # 0 to 5, how much is revealed
+    options: tuple[str, ...]  # class names in an order that tells nothing
+    points: int  # what a right guess is worth now
+    expires: datetime  # when somebody else may get the round; naive UTC
 
 
 @dataclass(frozen=True)
@@ -288,53 +274,3 @@ def _known(player: PlayerRow) -> Exists:
     """Whether the player has, or had answered, a seat of the round."""
     own = aliased(SeatRow)
     return exists().where(own.round_id == RoundRow.id, own.player_id == player.id)
-
-
-def shown(values: NDArray[np.float32], height: int, width: int, stage: int) -> Mask:
-    """Bool `(height, width)`: the strongest `SHARES[stage]` of the pixels, to the nearest whole one, at least 1.
-
-    A map `(h, w)` is laid over the picture as it is, cell by cell.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    left = max(1, round(SHARES[stage] * height * width))
-    tiled = values[np.ix_(_cells(values.shape[0], height), _cells(values.shape[1], width))]
-    last = np.partition(tiled, -left, axis=None)[-left]  # the weakest value that is still shown
-    seen = tiled > last
-    ties = np.nonzero(tiled == last)
-    around = gaussian_filter(values.astype(np.float64), [side / 4 for side in values.shape])
-    down, across = _weights(values.shape[0], height), _weights(values.shape[1], width)
-    keys = [-(down @ each @ across.T)[ties] for each in (around, values)]  # the last decides first
-    first = np.lexsort(keys)[: left - np.count_nonzero(seen)]
-    seen[tuple(places[first] for places in ties)] = True
-    return seen
-
-
-def smoothed(mask: Mask, grid: tuple[int, int]) -> NDArray[np.float32]:
-    """The mask in [0, 1] with soft edges, as wide as suits the `grid` it was read from."""
-    from scipy.ndimage import gaussian_filter
-
-    # The source's width for a picture of its size, scaled to this one.
-    sigmas = [
-        float(np.interp(np.log2(_SIDE / cells), np.log2(_CELLS), _SIGMAS)) * side / _SIDE
-        for side, cells in zip(mask.shape, grid, strict=True)
-    ]
-    return gaussian_filter(mask.astype(np.float32), sigmas, truncate=_TRUNCATE).clip(0, 1)
-
-
-def reveal(pixels: NDArray[np.uint8], values: NDArray[np.float32], stage: int) -> NDArray[np.uint8]:
-    """The picture `(H, W, 3)` as it is seen at `stage`, 0 to 5; the rest is black."""
-    height, width = pixels.shape[:2]
-    seen = smoothed(shown(values, height, width, stage), (values.shape[0], values.shape[1]))
-    return np.rint(pixels * seen[..., None]).astype(np.uint8)
-
-
-def _cells(cells: int, side: int) -> NDArray[np.intp]:
-    """The cell in which each pixel's centre lies."""
-    return ((np.arange(side) + 0.5) * cells / side).astype(np.intp)
-
-
-def _weights(cells: int, side: int) -> NDArray[np.float64]:
-    """`(side, cells)`: the share of each cell in each pixel, between the cells' centres; rows sum to 1."""
-    place = np.clip((np.arange(side) + 0.5) * cells / side - 0.5, 0, cells - 1)
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells)))

@@ -18,22 +18,15 @@ from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, find_pla
 
 @dataclass(frozen=True, eq=False)
 class MaskRevision:
-    """One state of what one player drew on one picture; later states never replace it.
-
-    Attributes:
-        label: What was drawn, such as "cat".
-        revision: 1, 2, 3 …
-        mask: Bool `(H, W)` in the pixels of the upright picture.
-        drawn: When; naive UTC.
-    """
+    """One state of what one player drew on one picture; later states never replace it."""
 
     image: str
     image_hash: str
     player: str
-    label: str
-    revision: int
-    mask: Mask
-    drawn: datetime
+    label: str  # what was drawn, such as "cat"
+    revision: int  # 1, 2, 3 …
+    mask: Mask  # bool `(H, W)` in the pixels of the upright picture
+    drawn: datetime  # naive UTC
     simulated: bool = False
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from seewhy.errors import Conflict, UsageError
 from seewhy.people.game import points
-from seewhy.people.rounds import Answer
+from seewhy.people.records import Answer
 from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, storable
 
 LONGEST_NAME = 64  # characters
@@ -80,20 +80,15 @@ def end_session(store: Store, token: str) -> None:
 
 @dataclass(frozen=True)
 class Standing:
-    """What one player has done.
-
-    Attributes:
-        mean_stage: Of the rounds won, 0 to 5; None without any.
-        labels: Words given in all.
-    """
+    """What one player has done."""
 
     player: str
     points: int
     won: int
     lost: int
     resigned: int
-    mean_stage: float | None
-    labels: int
+    mean_stage: float | None  # of the rounds won, 0 to 5; None without any
+    labels: int  # words given in all
     simulated: bool = False
 
     @property

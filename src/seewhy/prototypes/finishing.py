@@ -161,13 +161,8 @@ def _close(open_to: Tensor, number: int, patch: Patch, whole_picture: bool) -> N
 def purity(nearest: Tensor, labels: Tensor, owners: Tensor, sources: Tensor) -> Tensor:
     """The share `(J,)` of own class among the pictures nearest to each prototype.
 
-    Unlike in Chen et al.'s section S8, one patch counts for each picture, and a prototype's own picture does not.
-
-    Args:
-        nearest: `(N, J)`, the distance of each prototype to the nearest patch of each training picture.
-        labels: `(N,)`, the class of each picture.
-        owners: `(J,)`, the class of each prototype.
-        sources: `(J,)`, the picture that each prototype is a patch of.
+    Unlike in Chen et al.'s section S8, one patch counts for each picture, and a prototype's own picture, of `sources`
+    `(J,)`, does not. The other arguments are those of `cluster_cost`.
     """
     others = nearest.clone()
     others[sources, torch.arange(len(owners))] = torch.inf

@@ -211,29 +211,22 @@ class Learning:
 def cluster_cost(nearest: Tensor, labels: Tensor, owners: Tensor) -> Tensor:
     """Mean distance of a picture to the nearest prototype of its own class.
 
-    Args:
-        nearest: `(N, J)`, the distance of each prototype to the nearest patch of each picture.
-        labels: `(N,)`, the class of each picture.
-        owners: `(J,)`, the class of each prototype.
+    `nearest` `(N, J)` is the distance of each prototype to the nearest patch of each picture; `labels` `(N,)` are the
+    classes of pictures, `owners` `(J,)` those of prototypes.
     """
-    return _to_nearest(nearest, labels[:, None] == owners)
+    return nearest.masked_fill(labels[:, None] != owners, torch.inf).amin(1).mean()
 
 
 def separation_cost(nearest: Tensor, labels: Tensor, owners: Tensor) -> Tensor:
     """Mean distance of a picture to the nearest prototype of another class; the same arguments."""
-    return _to_nearest(nearest, labels[:, None] != owners)
+    return nearest.masked_fill(labels[:, None] == owners, torch.inf).amin(1).mean()
 
 
 def diversity_cost(prototypes: Tensor, owners: Tensor) -> Tensor:
     """Mean squared cosine between two prototypes `(J, D)` of one class: 0 where they are orthogonal, 1 where equal."""
     unit = functional.normalize(prototypes)
-    pairs = owners[:, None] == owners
-    pairs = pairs & ~torch.eye(len(owners), dtype=torch.bool, device=owners.device)
+    pairs = (owners[:, None] == owners).fill_diagonal_(fill_value=False)
     return (unit @ unit.T).square()[pairs].sum() / pairs.sum().clamp(min=1)
-
-
-def _to_nearest(nearest: Tensor, counted: Tensor) -> Tensor:
-    return nearest.masked_fill(~counted, torch.inf).amin(1).mean()
 
 
 # --- Features of the training pictures ------------------------------------------------------------------------------
@@ -313,12 +306,8 @@ class Probe(nn.Module):
 def starting_points(patches: Tensor, labels: Tensor, evidence: Tensor, owners: Tensor, seed: int) -> Tensor:
     """Prototypes `(J, D)`: for each class the middles of k-means among its patches, weighed by their evidence.
 
-    Args:
-        patches: `(N, D, h, w)`.
-        labels: `(N,)`, the class of each picture.
-        evidence: `(N, h, w)`; what is not positive does not count, unless nothing of the class is.
-        owners: `(J,)`, the class of each prototype.
-        seed: of k-means.
+    `patches` are `(N, D, h, w)`, `labels` `(N,)` and `owners` `(J,)` the classes of pictures and of prototypes. Of the
+    `evidence` `(N, h, w)` what is not positive does not count, unless nothing of the class is.
     """
     points = torch.empty(len(owners), patches.shape[1])
     for label in owners.unique().tolist():

@@ -90,7 +90,11 @@ class PrototypeHead(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
-        self.set_last(self._first_weights(classes), torch.zeros(classes))
+        mine = own_class(self.owners, classes)
+        weights = torch.where(mine, 1.0, OFF_CLASS)
+        if measure == "cosine":  # a class's prototypes speak together, however many there are
+            weights = weights * COSINE_SCALE / mine.sum(1, keepdim=True)
+        self.set_last(weights, torch.zeros(classes))
 
     def patches(self, features: Tensor) -> Tensor:
         """What prototypes are compared with, `(N, D, h, w)`: of length 1, or between 0 and 1."""
@@ -142,12 +146,6 @@ class PrototypeHead(nn.Module):
         self.prototypes = nn.Parameter(self.prototypes.detach()[which])
         self.owners = self.owners[which]
         self.set_last(self.weights[:, which], self.bias)
-
-    def _first_weights(self, classes: int) -> Tensor:
-        mine = own_class(self.owners, classes)
-        weights = torch.where(mine, 1.0, OFF_CLASS)
-        # A class's prototypes speak together, however many there are.
-        return weights * COSINE_SCALE / mine.sum(1, keepdim=True) if self.measure == "cosine" else weights
 
 
 class PrototypeNetwork(nn.Module):

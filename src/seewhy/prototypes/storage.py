@@ -12,7 +12,7 @@ from torch import Tensor
 from seewhy.core.files import write_whole
 from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
-from seewhy.images import Image, open_image
+from seewhy.images import open_image
 from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.card import WEIGHTS, Architecture, load_weights, read_card, write_model
 from seewhy.models.load import build, find_device
@@ -21,7 +21,13 @@ from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 
 KIND = "prototypes"
 PATCHES = "prototypes"  # the folder of their pictures
-OLDER = {"trunk": "backbone", "likeness": "measure", "trunk_accuracy": "backbone_accuracy"}  # keys of older cards
+OLDER = {  # today's names of what older cards and weights hold
+    "trunk": "backbone",
+    "likeness": "measure",
+    "trunk_accuracy": "backbone_accuracy",
+    "head.weights": "head.last.weight",
+    "head.bias": "head.last.bias",
+}
 
 
 def save_prototypes(
@@ -106,7 +112,7 @@ def _patch_name(number: int) -> str:
 
 
 def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) -> PrototypeModel:
-    tensors = {_tensor_name(name): tensor for name, tensor in weights.items()}
+    tensors = {OLDER.get(name) or re.sub(r"^trunk\.", "backbone.", name): each for name, each in weights.items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
     about, classes = card["backbone"], tuple(card["categories"])
     module = build(Architecture(about["architecture"], about["options"]), len(classes))
@@ -116,18 +122,10 @@ def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) 
     head = PrototypeHead(backbone.grid.channels, owners, len(classes), size, card["measure"])
     network = PrototypeNetwork(backbone, head)
     load_weights(network, tensors, WEIGHTS)
-    prototypes = tuple(_prototype(folder, number, row) for number, row in enumerate(card["prototypes"]))
+    prototypes: list[Prototype] = []
+    for number, row in enumerate(card["prototypes"]):
+        picture = open_image(folder / _patch_name(number), name=row["source"]) if row["picture"] else None
+        down, across = row["cell"]
+        prototypes.append(Prototype(row["class"], row["source"], (down, across), picture, Box(*row["box"])))
     diagnosis = Diagnosis.from_dict(card["diagnosis"])
-    return PrototypeModel(network.eval(), preprocessing, prototypes, diagnosis, f"file:{folder.name}")
-
-
-def _tensor_name(name: str) -> str:
-    """Today's name of a tensor of an older model."""
-    older = {"head.weights": "head.last.weight", "head.bias": "head.last.bias"}
-    return older.get(name) or re.sub(r"^trunk\.", "backbone.", name)
-
-
-def _prototype(folder: Path, number: int, row: Mapping[str, Any]) -> Prototype:
-    picture: Image | None = open_image(folder / _patch_name(number), name=row["source"]) if row["picture"] else None
-    down, across = row["cell"]
-    return Prototype(row["class"], row["source"], (down, across), picture, Box(*row["box"]))
+    return PrototypeModel(network.eval(), preprocessing, tuple(prototypes), diagnosis, f"file:{folder.name}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.progress import Outcome, Progress, silent
@@ -70,12 +69,22 @@ def train_prototypes(
         ModelError: the network keeps no grid over the picture.
         NonFinite: the loss is no number.
     """
-    _check(classifier, training, validation)
+    if tuple(classifier.categories) != training.classes:
+        raise UsageError(
+            f"{classifier.name} knows other classes ({', '.join([*classifier.categories][:3])} …) than the pictures "
+            f"({', '.join(training.classes)}); train it on them first: seewhy train FOLDER --out DIR"
+        )
+    if not len(validation):
+        raise UsageError("without pictures to validate on nobody can tell whether prototypes work; keep some")
     network = _built(classifier, training, recipe, layer, seed)
     learning = Learning(network, validation, recipe, seed, progress)
-    shown = Augmentation() if recipe.copies else None
     stream = Stream(
-        training, recipe.batch_size, seed_of(seed, "pictures"), shown, balanced=True, device=classifier.device
+        training,
+        recipe.batch_size,
+        seed_of(seed, "pictures"),
+        Augmentation() if recipe.copies else None,
+        balanced=True,
+        device=classifier.device,
     )
     bank = filled_bank(network.backbone, stream, recipe.copies, progress)
     if recipe.probe_steps:
@@ -92,31 +101,19 @@ def train_prototypes(
         patches = push(head, bank)
         if recipe.solve:
             patches = solve(head, bank, prune(head, bank, patches))
-    confusion, similarity, usage = _measured(network, validation, progress)
+    before = (predict(classifier, validation, progress).argmax(1) == validation.labels).double().mean()
     diagnosis = Diagnosis(
-        training.classes,
-        confusion,
-        float((predict(classifier, validation, progress).argmax(1) == validation.labels).double().mean()),
-        similarity,
-        usage,
-        shared,
-        costs.cluster,
-        costs.separation,
-        costs.apart,
-        trained,
+        classes=training.classes,
+        backbone_accuracy=float(before),
+        shared_patches=shared,
+        cluster=costs.cluster,
+        separation=costs.separation,
+        pushed=costs.apart,
+        trained=trained,
+        **_measured(network, validation, progress),
     )
     prototypes = _described(network, training, patches)
     return Trained(PrototypeModel(network, classifier.preprocessing, prototypes, diagnosis), learning.history)
-
-
-def _check(classifier: Classifier, training: Pictures, validation: Pictures) -> None:
-    if tuple(classifier.categories) != training.classes:
-        raise UsageError(
-            f"{classifier.name} knows other classes ({', '.join([*classifier.categories][:3])} …) than the pictures "
-            f"({', '.join(training.classes)}); train it on them first: seewhy train FOLDER --out DIR"
-        )
-    if not len(validation):
-        raise UsageError("without pictures to validate on nobody can tell whether prototypes work; keep some")
 
 
 def _built(
@@ -132,10 +129,8 @@ def _built(
     return PrototypeNetwork(backbone, head).to(classifier.device)
 
 
-def _measured(
-    network: PrototypeNetwork, validation: Pictures, progress: Progress
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...], tuple[int, ...]]:
-    """Confusion, mean similarity by class and true class, and how often each prototype gave most points."""
+def _measured(network: PrototypeNetwork, validation: Pictures, progress: Progress) -> dict[str, Any]:
+    """What `Diagnosis` says of validation pictures and of the use of prototypes."""
     head, labels = network.head, validation.labels
     similarities = head.similarity(nearest_of(head, features_of(network.backbone, validation, progress)))
     predicted = head.score(similarities).argmax(1)
@@ -146,28 +141,22 @@ def _measured(
     mine = own_class(head.owners, classes).float()
     means = (similarities @ mine.T / mine.sum(1).clamp(min=1)).cpu()  # (N, K)
     by_true = means.T @ true.float() / true.sum(0).clamp(min=1)
-    return _rows(true.T @ said), _rows(by_true), tuple(used.tolist())
-
-
-def _rows(table: Tensor) -> tuple[tuple[Any, ...], ...]:
-    return tuple(map(tuple, table.tolist()))
+    confusion, similarity = (tuple(map(tuple, each.tolist())) for each in (true.T @ said, by_true))
+    return {"confusion": confusion, "mean_similarity": similarity, "usage": tuple(used.tolist())}
 
 
 def _described(network: PrototypeNetwork, training: Pictures, patches: list[Patch]) -> tuple[Prototype, ...]:
     """The prototypes with the pictures that they are patches of, where they are."""
-    head = network.head
-    owners = head.owners.tolist()
+    head, owners, size = network.head, network.head.owners.tolist(), training.preprocessing.size
     if not patches:
         return tuple(map(Prototype, owners))
-    size = training.preprocessing.size
     found: list[Prototype] = []
     for number, patch in enumerate(patches):
         x = training.batch([patch.picture], head.prototypes.device).x
         with torch.no_grad():
             similarity = head.similarity(head.distances(network.backbone(x)))[0, number]
-        entry = training.entries[patch.picture]
-        pixels = training.view(patch.picture).permute(1, 2, 0).contiguous().numpy()
-        picture = Image(pixels, entry.path)
+        source = training.entries[patch.picture].path
+        picture = Image(training.view(patch.picture).permute(1, 2, 0).contiguous().numpy(), source)
         box = peak_box(similarity.cpu().numpy(), size)
-        found.append(Prototype(owners[number], entry.path, (patch.row, patch.column), picture, box))
+        found.append(Prototype(owners[number], source, (patch.row, patch.column), picture, box))
     return tuple(found)

@@ -12,6 +12,7 @@ from seewhy.core.progress import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile
+from seewhy.models import Classifier
 from seewhy.report.page import drawing, embed, render
 from seewhy.report.words import alternative, counted
 from seewhy.train.data import Pictures
@@ -32,40 +33,46 @@ class Mistake:
     twins: Twins | None
 
 
-def evaluate_page(
-    evaluation: Evaluation,
-    pictures: Pictures,
-    mistakes: Sequence[Mistake],
-    *,
-    model: str,
-    unshown: int = 0,
-    learned: int = 0,
-    failures: Sequence[Outcome[Any]] = (),
-) -> str:
-    """The page of an evaluation.
+@dataclass(frozen=True, eq=False)
+class EvaluationReport:
+    """How good a classifier is on the pictures of a folder.
 
-    Args:
-        evaluation: The figures.
-        pictures: What was evaluated, in the same order.
-        mistakes: The most confident wrong predictions first.
+    Attributes:
         model: The name that opens the classifier.
-        unshown: So many more mistakes are in the table alone.
-        learned: So many pictures were left out, because the classifier has learned from them.
+        classifier: Whose answers were judged.
+        pictures: What was evaluated, in the order of `evaluation`.
+        evaluation: The figures.
+        mistakes: The most confident wrong predictions first; `unshown` more are in the table alone.
+        learned: How many pictures of the folder were left out, because the classifier has learned from them.
         failures: Pictures that could not be opened, or whose class the classifier does not know.
     """
+
+    model: str
+    classifier: Classifier
+    pictures: Pictures
+    evaluation: Evaluation
+    mistakes: Sequence[Mistake]
+    unshown: int
+    learned: int
+    failures: Sequence[Outcome[Any]]
+
+
+def evaluate_page(found: EvaluationReport) -> str:
+    """The figures of an evaluation, and its mistakes with their reasons."""
+    evaluation = found.evaluation
     count = int((~evaluation.right).sum())
-    explained = [each.explanation for each in mistakes if each.explanation]
+    explained = [each.explanation for each in found.mistakes if each.explanation]
     return render(
         "evaluate.html",
         title="How good is it?",
-        lead=f"{model} gets {accuracy_words(evaluation)}",
+        lead=f"{found.model} gets {accuracy_words(evaluation)}",
         judgement=judgement("What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
-        mistakes=[_shown(each, evaluation, pictures) for each in mistakes],
+        mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
-        unshown=unshown,
-        learned=learned,
-        failures=failures,
+        unshown=found.unshown,
+        learned=found.learned,
+        failures=found.failures,
     )
 
 

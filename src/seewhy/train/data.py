@@ -107,12 +107,9 @@ class Pictures:
         top, left = round((canvas.shape[1] - height) / 2), round((canvas.shape[2] - width) / 2)
         return canvas[:, top : top + height, left : left + width]
 
-    def batch(self, indices: Sequence[int], device: torch.device | None = None) -> Batch:
-        """These pictures as they are."""
-        return self.assembled([self.view(index) for index in indices], indices, device)
-
-    def assembled(self, seen: Sequence[Tensor], indices: Sequence[int], device: torch.device | None = None) -> Batch:
-        """uint8 `(3, h, w)` of the pictures at these places as network input."""
+    def batch(self, indices: Sequence[int], device: torch.device | None = None, seen: Sequence[Tensor] = ()) -> Batch:
+        """These pictures as they are, or as uint8 `(3, h, w)` that were `seen` of them."""
+        seen = seen or [self.view(index) for index in indices]
         places = torch.tensor(list(indices), dtype=torch.int64)
         return Batch(self.inputs(seen, device), self.labels[places].to(device), places)
 
@@ -189,7 +186,7 @@ class Stream:
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
         indices, epoch = self.indices(step), step // self.steps_per_epoch
-        return self.pictures.assembled([self.seen(index, epoch) for index in indices], indices, self.device)
+        return self.pictures.batch(indices, self.device, [self.seen(index, epoch) for index in indices])
 
     def indices(self, step: int) -> list[int]:
         """The places of the pictures of a step."""
@@ -208,8 +205,12 @@ class Stream:
         labels = self.pictures.labels
         places = [torch.nonzero(labels == each).flatten() for each in labels.unique()]
         most = max(map(len, places))
-        drawn = torch.cat([_repeated(each, most, generator) for each in places])
-        return drawn[torch.randperm(len(drawn), generator=generator)].tolist()
+        drawn: list[Tensor] = []
+        for mine in places:  # none of a class comes more than once oftener than another
+            rounds = [mine[torch.randperm(len(mine), generator=generator)] for _ in range(-(-most // len(mine)))]
+            drawn.append(torch.cat(rounds)[:most])
+        found = torch.cat(drawn)
+        return found[torch.randperm(len(found), generator=generator)].tolist()
 
     def seen(self, index: int, epoch: int) -> Tensor:
         """A picture as this epoch shows it, uint8 `(3, h, w)`."""
@@ -217,9 +218,3 @@ class Stream:
             return self.pictures.view(index)
         generator = torch.Generator().manual_seed(seed_of(self.seed, "picture", epoch, index))
         return self.augmentation(self.pictures.canvas(index), self.pictures.preprocessing.size, generator)
-
-
-def _repeated(places: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """So many of these, none of them more than once oftener than another."""
-    rounds = [places[torch.randperm(len(places), generator=generator)] for _ in range(-(-count // len(places)))]
-    return torch.cat(rounds)[:count]

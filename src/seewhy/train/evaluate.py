@@ -120,10 +120,8 @@ class Evaluation:
     @cached_property
     def confusion(self) -> Counts:
         """How many pictures of the class of each row were taken for that of each column, over `present`."""
-        place = {index: number for number, index in enumerate(self.present)}
-        counts: Counts = np.zeros((len(place), len(place)), np.int64)
-        for true, said in zip(self.truth.tolist(), self.predicted.tolist(), strict=True):
-            counts[place[true], place[said]] += 1
+        counts: Counts = np.zeros((len(self.present), len(self.present)), np.int64)
+        np.add.at(counts, tuple(np.searchsorted(self.present, each) for each in (self.truth, self.predicted)), 1)
         return counts
 
     @cached_property
@@ -159,8 +157,7 @@ class Evaluation:
         Source: Naeini et al. 2015, expected calibration error with ten bins of equal width. Of few pictures it is
         larger than the truth.
         """
-        gaps = [each.pictures * abs(each.confidence - each.accuracy.value) for each in self.bins]
-        return sum(gaps) / len(self.truth)
+        return sum(each.pictures * abs(each.confidence - each.accuracy.value) for each in self.bins) / len(self.truth)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values."""
@@ -170,15 +167,7 @@ class Evaluation:
             "commonest_class": self.commonest.value,
             "macro_f1": self.macro_f1,
             "classes": [
-                {
-                    "name": each.name,
-                    "pictures": each.pictures,
-                    "predicted": each.predicted,
-                    "right": each.right,
-                    "precision": each.precision,
-                    "recall": each.recall,
-                    "f1": each.f1,
-                }
+                {**each._asdict(), "precision": each.precision, "recall": each.recall, "f1": each.f1}
                 for each in self.classes
             ],
             "confusion": self.confusion.tolist(),

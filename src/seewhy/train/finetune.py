@@ -159,8 +159,7 @@ class _Stages:
         """Each stage with the name and the module that it trains, made when its turn comes."""
         if self.recipe.head_epochs:
             head = self.classifier.module.get_submodule(_head_name(self.classifier))
-            on_features = self._head_on_features(head)
-            if on_features:
+            if on_features := self._head_on_features(head):
                 yield "head", head, on_features
             else:
                 yield "head", self.classifier.module, self._whole("head", list(head.parameters()))
@@ -190,7 +189,8 @@ class _Stages:
             objective=objective,
             groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
             evaluating=[part for each in still for part in each.modules()],
-            decay=_half_cosine(steps) if recipe.decay and not head else None,
+            # From 1 to nearly 0 by half a cosine. Source: Loshchilov & Hutter 2017, without restarts.
+            decay=(lambda step: (1 + math.cos(math.pi * step / steps)) / 2) if recipe.decay and not head else None,
             look=look,
             patience=None if head else recipe.patience,
             half=True,
@@ -206,7 +206,11 @@ class _Stages:
             )
         if not direct:
             return None
-        features, seen = (self._features(pictures) for pictures in (self.train, self.validation))
+        classifier, words = self.classifier, "pictures for the head"
+        features, seen = (
+            answers(classifier.embed, pictures, classifier.device, self.progress, words)
+            for pictures in (self.train, self.validation)
+        )
         labels, expected = self.train.labels.to(features.device), self.validation.labels
         stream = Stream(self.train, self.recipe.batch_size, seed_of(self.seed, "head"))
 
@@ -223,10 +227,6 @@ class _Stages:
             look=lambda: measured(head(seen).cpu(), expected),
         )
 
-    def _features(self, pictures: Pictures) -> Tensor:
-        classifier = self.classifier
-        return answers(classifier.embed, pictures, classifier.device, self.progress, "pictures for the head")
-
     @property
     def _weights(self) -> Tensor | None:
         """Of each class: one over how often it comes, so that all weigh alike."""
@@ -235,11 +235,6 @@ class _Stages:
         counts = torch.bincount(self.train.labels, minlength=len(self.train.classes)).clamp(min=1)
         weights = len(self.train) / (len(self.train.classes) * counts)
         return weights.to(self.classifier.device, torch.float32)
-
-
-def _half_cosine(steps: int) -> Callable[[int], float]:
-    """From 1 at the first step to nearly 0 at the last. Source: Loshchilov & Hutter 2017, without restarts."""
-    return lambda step: (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def _head_name(classifier: Classifier) -> str:

@@ -146,7 +146,10 @@ class _Run:
 
     def remaining(self) -> Iterator[int]:
         """The steps still to do; none once patience has run out."""
-        while self.done < self.stage.steps and not self._out_of_patience():
+        patience = self.stage.patience
+        while self.done < self.stage.steps:
+            if patience is not None and self.best and len(self.history) - self.best["look"] >= patience:
+                return
             yield self.done
 
     def step(self, number: int) -> None:
@@ -159,14 +162,14 @@ class _Run:
         device = next(self.module.parameters()).device
         batch = stage.batches(number)
         self.optimizer.zero_grad(set_to_none=True)
+        half = stage.half and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         with _seeded(device, seed_of(stage.seed, "step", number)):
-            with torch.autocast(device.type, torch.bfloat16, enabled=stage.half and _half_pays(device)):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 found = _finite(stage.objective, batch, number)
             found["loss"].backward()
-        values = {name: float(value.detach()) for name, value in found.items()}
         self.optimizer.step()
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        for name, value in found.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
         self.count += 1
         self.done = number + 1
 
@@ -186,10 +189,6 @@ class _Run:
         if self.best:
             self.module.load_state_dict(self.best["weights"])
         self.module.eval()
-
-    def _out_of_patience(self) -> bool:
-        patience = self.stage.patience
-        return patience is not None and bool(self.best) and len(self.history) - self.best["look"] >= patience
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
@@ -223,10 +222,6 @@ def _finite(objective: Callable[[Any], Mapping[str, Tensor]], batch: Any, step: 
     if not torch.isfinite(found["loss"].detach()):
         raise NonFinite(DIVERGED.format(step + 1))
     return found
-
-
-def _half_pays(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,12 +54,22 @@ def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: S
         UsageError: there are no class folders, fewer than two classes, an empty one, nothing to validate on, or parts
             that do not know the same classes.
     """
-    own = _own_parts(path)
-    if own:
-        parts = _given(path, {part: _class_folder(each) for part, each in own.items()}, fractions, seed, classes)
+    folders = {part: _class_folder(each) for part, each in (_own_parts(path) or {"train": path}).items()}
+    known = folders["train"].classes
+    train = _chosen(folders.pop("train"), classes)
+    if len(train.classes) < 2:
+        raise UsageError(f"there is one class, {', '.join(train.classes)}, and nothing to tell it from; {LAYOUT}")
+    for part, folder in folders.items():
+        if unknown := sorted({*folder.classes} - {*known}):
+            raise UsageError(f"the {part} pictures are of classes that train has not: {', '.join(unknown)}")
+    others = {part: _limited(folder, train.classes) for part, folder in folders.items()}
+    if "validation" in others:
+        parts = Parts(path, train, others["validation"], others.get("test"))
+    elif others:
+        parts = replace(_split(path, train, (fractions[0], 1 - fractions[0]), seed), test=others["test"])
     else:
-        parts = _split(path, _several(_chosen(_class_folder(path), classes)), fractions, seed)
-    return replace(parts, notes=(*_scarce(parts), *_shared(parts)))
+        parts = _split(path, train, fractions, seed)
+    return replace(parts, notes=tuple(_remarks(parts)))
 
 
 def judged_part(path: Path, classes: Sequence[str] = ()) -> Folder:
@@ -102,23 +112,9 @@ def _own_parts(path: Path) -> dict[str, Path]:
     return found if "train" in found and len(found) > 1 else {}
 
 
-def _given(
-    path: Path, folders: dict[str, Folder], fractions: Sequence[float], seed: int, classes: Sequence[str]
-) -> Parts:
-    train = _several(_chosen(folders["train"], classes))
-    for part, folder in folders.items():
-        if unknown := sorted(set(folder.classes) - {*folders["train"].classes}):
-            raise UsageError(f"the {part} pictures are of classes that train has not: {', '.join(unknown)}")
-    others = {part: _limited(folder, train.classes) for part, folder in folders.items() if part != "train"}
-    if "validation" not in others:
-        return replace(_split(path, train, (fractions[0], 1 - fractions[0]), seed), test=others["test"])
-    return Parts(path, train, others["validation"], others.get("test"))
-
-
 def _limited(folder: Folder, classes: Sequence[str]) -> Folder:
-    return replace(
-        folder, entries=tuple(each for each in folder.entries if each.label in classes), classes=tuple(classes)
-    )
+    kept = tuple(each for each in folder.entries if each.label in classes)
+    return replace(folder, entries=kept, classes=tuple(classes))
 
 
 def _split(path: Path, folder: Folder, fractions: Sequence[float], seed: int) -> Parts:
@@ -143,30 +139,14 @@ def _chosen(folder: Folder, classes: Sequence[str]) -> Folder:
     """Its pictures of these classes; of all where none are named."""
     if unknown := sorted(set(classes) - set(folder.classes)):
         raise UsageError(f"{folder.root} has no class {', '.join(unknown)}; it has {', '.join(folder.classes)}")
-    if not classes:
-        return folder
-    return _limited(folder, sorted(set(classes)))
+    return _limited(folder, sorted(set(classes))) if classes else folder
 
 
-def _several(folder: Folder) -> Folder:
-    if len(folder.classes) < 2:
-        raise UsageError(f"there is one class, {', '.join(folder.classes)}, and nothing to tell it from; {LAYOUT}")
-    return folder
-
-
-def _scarce(parts: Parts) -> list[str]:
-    """Classes that the validation says nothing about."""
+def _remarks(parts: Parts) -> Iterator[str]:
+    """Of classes that the validation says nothing about, and of equal files in several parts of somebody's own."""
     seen = {entry.label for entry in parts.validation.entries}
     if absent := [name for name in parts.classes if name not in seen]:
-        return [
-            f"too few pictures of {', '.join(absent)} to keep one for validation: how well it is found stays unknown"
-        ]
-    return []
-
-
-def _shared(parts: Parts) -> list[str]:
-    """Equal files in several parts, which a folder's own split may have."""
+        yield f"too few pictures of {', '.join(absent)} to keep one for validation: how well it is found stays unknown"
     places = Counter(content for folder in parts.named.values() for content in set(folder.hashes.values()))
-    if shared := [content for content, count in places.items() if count > 1]:
-        return [f"{len(shared)} pictures are in more than one part, so validation flatters; remove them from one"]
-    return []
+    if shared := sum(count > 1 for count in places.values()):
+        yield f"{shared} pictures are in more than one part, so validation flatters; remove them from one"

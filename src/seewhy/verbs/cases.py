@@ -19,7 +19,7 @@ from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.progress import Outcome, Progress, attempt, silent
 from seewhy.images import Folder, Image, open_image
-from seewhy.models import Classifier
+from seewhy.models import Classifier, Prediction
 from seewhy.report.cases import counterfactuals_page, twins_page
 from seewhy.verbs.result import PhotoResults
 
@@ -217,12 +217,9 @@ def _twin(twin: Twin) -> dict[str, Any]:
 
 
 def _case(case: Case) -> dict[str, Any]:
-    return {
-        "path": case.path,
-        "label": case.label,
-        "prediction": asdict(case.prediction),
-        "similarity": case.similarity,
-    }
+    values = {**case._asdict(), "prediction": asdict(case.prediction)}
+    del values["row"]
+    return values
 
 
 def _copies(left_out: Sequence[Copy]) -> list[dict[str, Any]]:
@@ -230,18 +227,20 @@ def _copies(left_out: Sequence[Copy]) -> list[dict[str, Any]]:
 
 
 def _ways(found: Counterfactuals) -> list[dict[str, Any]]:
-    ways: list[tuple[str, str, str]] = []
+    ways: list[dict[str, Any]] = []
+
+    def add(what: str, prediction: Prediction, how: str) -> None:
+        ways.append({"what turns it": what, "predicted then": prediction.name, "how": how})
+
     unlike, swap, removal = found.unlike, found.swap, found.removal
     if unlike:
-        case = unlike.case
-        ways.append((f"being {case.path}", case.prediction.name, f"{case.similarity:.3f} alike"))
+        add(f"being {unlike.case.path}", unlike.case.prediction, f"{unlike.case.similarity:.3f} alike")
     if swap and unlike:
         words = f"{len(swap.pairs)} of {swap.height * swap.width} parts of {unlike.case.path}"
-        ways.append((words, swap.prediction.name, f"{swap.area:.0%} of the picture, at layer {swap.layer}"))
+        add(words, swap.prediction, f"{swap.area:.0%} of the picture, at layer {swap.layer}")
     if removal:
-        words = f"{len(removal.hidden)} regions less"
-        ways.append((words, removal.prediction.name, f"{removal.area:.0%} of the picture hidden"))
-    return [dict(zip(("what turns it", "predicted then", "how"), way, strict=True)) for way in ways]
+        add(f"{len(removal.hidden)} regions less", removal.prediction, f"{removal.area:.0%} of the picture hidden")
+    return ways
 
 
 def _save_maps(twin: Twin, image: Image, folder: Path) -> None:

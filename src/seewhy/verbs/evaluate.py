@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder
 from seewhy.methods.asking import DEFAULT_METHOD
 from seewhy.models import Categories, Classifier, Prediction, load
-from seewhy.report.evaluate import Mistake, evaluate_charts, evaluate_page
+from seewhy.report.evaluate import EvaluationReport, Mistake, evaluate_charts, evaluate_page
 from seewhy.report.page import save_page
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
@@ -31,28 +32,8 @@ TWINS = 3
 WNID = re.compile(r"n\d{8}")
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluateResult(Result):
-    """How good a classifier is on the pictures of a folder.
-
-    Attributes:
-        model: The name that opens the classifier.
-        classifier: Whose answers were judged.
-        pictures: What was evaluated, in the order of `evaluation`.
-        evaluation: The figures.
-        mistakes: The most confident wrong predictions first; `unshown` more are in the table alone.
-        learned: How many pictures of the folder were left out, because the classifier has learned from them.
-        failures: Pictures that could not be opened, or whose class the classifier does not know.
-    """
-
-    model: str
-    classifier: Classifier
-    pictures: Pictures
-    evaluation: Evaluation
-    mistakes: Sequence[Mistake]
-    unshown: int
-    learned: int
-    failures: Sequence[Outcome[Any]]
+class EvaluateResult(EvaluationReport, Result):
+    """How good a classifier is on the pictures of a folder."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, and whose they are."""
@@ -77,15 +58,7 @@ class EvaluateResult(Result):
 
     def page(self) -> str:
         """The report: the figures, and the mistakes with their reasons."""
-        return evaluate_page(
-            self.evaluation,
-            self.pictures,
-            self.mistakes,
-            model=self.model,
-            unshown=self.unshown,
-            learned=self.learned,
-            failures=self.failures,
-        )
+        return evaluate_page(self)
 
     def write(self, folder: Path) -> None:
         """Write `evaluation.json`, `predictions.csv`, the charts and the report."""
@@ -139,18 +112,17 @@ def evaluate(
         classifier = load(classifier)
     request = Request.of(classifier, [method], seed=seed)
     whole = judged_part(Path(folder), classes)
-    known, unknown = _known(whole, classifier.categories)
+    known, indices, unknown = _known(whole, classifier.categories)
     seen = {row["sha256"] for row in trained_rows(model)}
     fresh = tuple(entry for entry in known.entries if whole.hashes[entry.path] not in seen)
     if not fresh:
         raise UsageError(f"{model} has learned from every picture of {folder}, so its accuracy there says nothing")
     pictures, bad = open_pictures(replace(known, entries=fresh), known.classes, classifier.preprocessing, progress)
-    indices = [_class_index(classifier.categories, name) for name in pictures.classes]
     if not len(pictures):
         raise UsageError(f"no picture of {folder} can be opened; {bad[0].error}")
     found = Evaluation.of(
         classifier.categories.names,
-        [indices[label] for label in pictures.labels.tolist()],
+        [indices[entry.label] for entry in pictures.entries],
         predict(classifier, pictures, progress).double().softmax(1),
     )
     wrong = sorted((~found.right).nonzero()[0].tolist(), key=lambda index: -found.confidence[index])
@@ -162,7 +134,7 @@ def evaluate(
         classifier,
         pictures,
         found,
-        mistakes=_explained(classifier, pictures, wrong[:shown], like, request, progress),
+        mistakes=_mistakes(classifier, pictures, wrong[:shown], like, request, progress),
         unshown=max(0, len(wrong) - shown),
         learned=len(learned),
         failures=[*bad, *unknown],
@@ -178,20 +150,24 @@ def predict_each(
         progress(done, len(sources), "images")
 
 
-def _known(folder: Folder, categories: Categories) -> tuple[Folder, list[Outcome[Any]]]:
-    """The pictures whose class the classifier has, and what is wrong with the others."""
+def _known(folder: Folder, categories: Categories) -> tuple[Folder, dict[str | None, int], list[Outcome[Any]]]:
+    """The pictures whose class the classifier has, its index by name, and what is wrong with the others."""
     failures: list[Outcome[Any]] = []
+    indices: dict[str | None, int] = {}
     for name in folder.classes:
         try:
-            _class_index(categories, name)
+            indices[name] = _class_index(categories, name)
         except UsageError as error:
             failures += [Outcome(entry.path, error=error) for entry in folder.entries if entry.label == name]
-    strange = {each.source for each in failures}
-    kept = tuple(entry for entry in folder.entries if entry.path not in strange)
+    kept = tuple(entry for entry in folder.entries if entry.label in indices)
     if not kept:
         shown = ", ".join(list(categories)[:5]) + (" …" if len(categories) > 5 else "")
         raise UsageError(f"no class folder of {folder.root} is a class of this model, which knows {shown}")
-    return replace(folder, entries=kept, classes=tuple(sorted({entry.label or "" for entry in kept}))), failures
+    return (
+        replace(folder, entries=kept, classes=tuple(sorted({entry.label or "" for entry in kept}))),
+        indices,
+        failures,
+    )
 
 
 def _class_index(categories: Categories, name: str) -> int:
@@ -202,7 +178,7 @@ def _class_index(categories: Categories, name: str) -> int:
     return categories.find(wnid.group() if wnid else name.replace("_", " "))
 
 
-def _explained(
+def _mistakes(
     classifier: Classifier, pictures: Pictures, wrong: Sequence[int], like: Folder, request: Request, progress: Progress
 ) -> list[Mistake]:
     paths = [pictures.folder.root / pictures.entries[index].path for index in wrong]
@@ -217,13 +193,10 @@ def _explained(
 
 def _twins(classifier: Classifier, images: Sequence[Image], like: Folder, progress: Progress) -> Sequence[Twins | None]:
     """Which of the pictures `like` each of these resembles most; none where the network has no embedding."""
-    nobody = [None] * len(images)
-    if not (images and like.entries):
-        return nobody
-    embedder = Penultimate(classifier)
-    with TemporaryDirectory() as cases:
-        try:
+    if images and like.entries:
+        embedder = Penultimate(classifier)
+        # It fails where there is no linear head, no grid, or nothing but copies of them.
+        with TemporaryDirectory() as cases, suppress(ExplainError, UsageError):
             base = build(like, embedder, Path(cases), About.of(like.root, embedder), progress).base
             return [find_twins(Cases(base, embedder), image, TWINS) for image in images]
-        except (ExplainError, UsageError):  # no linear head, no grid, or nothing but copies of them
-            return nobody
+    return [None] * len(images)

@@ -17,10 +17,11 @@ from seewhy.errors import BadImage, SeewhyError, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.models import Classifier
-from seewhy.network.view import Cluster, LayerView, look
+from seewhy.network.view import look
 from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
 from seewhy.people.masks import drawn
-from seewhy.people.rounds import OPTIONS, NewRound, add_rounds, answers, choices, player_picture
+from seewhy.people.records import NewRound
+from seewhy.people.rounds import OPTIONS, add_rounds, answers, choices, player_picture
 from seewhy.people.store import Store
 
 NEXT_LIKELIEST = 5
@@ -82,6 +83,9 @@ def make_rounds(
     def make(image: Image, true_class: str, options: tuple[str, ...]) -> RoundsMade:
         view = look(classifier, image, target, layers=layers, checked=False, seed=seed)
         picture = player_picture(image, view.view)
+        shown = [(layer, cluster) for layer in view.layers for cluster in layer.clusters]
+        if gold:  # the heaviest cluster of the last layer that has any
+            shown = [pair for pair in shown if pair[0] is shown[-1][0]][:1]
         rounds = [
             NewRound(
                 picture=picture,
@@ -96,7 +100,7 @@ def make_rounds(
                 gold=gold,
                 simulated=simulated,
             )
-            for layer, cluster in _shown(view.layers, gold=gold)
+            for layer, cluster in shown
         ]
         return RoundsMade(len(rounds), add_rounds(store, rounds))
 
@@ -167,12 +171,6 @@ def _pool(classifier: Classifier, images: Sequence[Image], classes: Sequence[str
             likely = [each.name for each in classifier.predict(image, NEXT_LIKELIEST)]
             pool = list(dict.fromkeys([*pool, *likely]))
     return pool
-
-
-def _shown(layers: Sequence[LayerView], *, gold: bool) -> list[tuple[LayerView, Cluster]]:
-    found = [(layer, cluster) for layer in layers for cluster in layer.clusters]
-    last = [pair for pair in found if pair[0] is found[-1][0]]
-    return last[:1] if gold else found
 
 
 def _hashes(document: Mapping[str, Any], folder: Path) -> dict[str, str]:

@@ -108,11 +108,10 @@ def train_prototypes_on(
     progress(0, None, f"loading {backbone}")
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
-    about: dict[str, Any] = {}
-    if backbone.startswith("file:"):
-        about = read_card(folder_of(backbone)).fields.get("training", {})
+    card = read_card(folder_of(backbone)).fields if backbone.startswith("file:") else {}
     learned = trained_rows(backbone)
-    parts = _parts(Path(folder), about, {row["sha256"] for row in learned}, tuple(classifier.categories))
+    seen = {row["sha256"] for row in learned}
+    parts = _parts(Path(folder), card.get("training", {}), seen, tuple(classifier.categories))
     training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
     validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
     model, history = train_prototypes(
@@ -143,9 +142,9 @@ def _parts(folder: Path, about: dict[str, Any], learned: set[str], classes: tupl
     known = Folder.open(folder).classes
     parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())
     fresh = [each for each in parts.validation.entries if parts.validation.hashes[each.path] not in learned]
-    if len(fresh) == len(parts.validation.entries):
-        return parts
     lost = len(parts.validation.entries) - len(fresh)
+    if not lost:
+        return parts
     note = f"{lost} pictures validate nothing, since the backbone has learned from them"
     return replace(parts, validation=replace(parts.validation, entries=tuple(fresh)), notes=(*parts.notes, note))
 

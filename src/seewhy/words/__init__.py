@@ -1,6 +1,6 @@
 """What people typed, as labels: cleaned, corrected, grouped by meaning and named. Text in, labels out."""
 
-from seewhy.words.embed import (
+from seewhy.words.text import (
     DEFAULT_ENCODER,
     THRESHOLD,
     Encoder,

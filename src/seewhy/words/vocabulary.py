@@ -9,8 +9,19 @@ from functools import cached_property
 
 import numpy as np
 
-from seewhy.words.embed import Encoder, Grouping, group_by_distance, sentence_encoder
-from seewhy.words.text import Word, analyse, class_words, normalise, offence, spell, without_names
+from seewhy.words.text import (
+    Encoder,
+    Grouping,
+    Word,
+    analyse,
+    class_words,
+    group_by_distance,
+    normalise,
+    offence,
+    sentence_encoder,
+    spell,
+    without_names,
+)
 
 LONGEST = 80  # characters; what is longer is no label
 OFFENSIVE, TOO_LONG, EMPTY = "offensive", "too long", "nothing but the class, filler words or signs"
@@ -100,16 +111,23 @@ def find_labels(
         for (about, language), texts in heard.items()
         if is_english(language)
     }
-    named = _english_names(english)
-    offensive = {topic: understood.offensive for topic, understood in english.items()}
+    # A word has one form in all classes, the one typed most.
+    central = [word for each in english.values() for word in each.words.values()]
+    forms = one_form(central, sum((each.typed for each in english.values()), Counter()))
     labels: list[Label] = []
     dropped: Counter[str] = Counter()
     for (about, language), texts in sorted(heard.items()):
-        topic = about, language
-        found = named[topic] if topic in named else _foreign_names(_short(texts), own[about], language)
+        offensive: frozenset[str] = frozenset()
+        if understood := english.get((about, language)):
+            found = {text: forms[word.lemma] for text, word in understood.words.items()}
+            offensive = understood.offensive
+        else:
+            cleaned = {text: without_names(normalise(text), own[about]) for text in _short(texts)}
+            found = {text: f"{phrase} ({language})" for text, phrase in cleaned.items() if phrase}
         labels += _labels(about, language, found, texts)
         for text in texts.keys() - found.keys():
-            dropped[_reason(text, offensive.get(topic, frozenset()))] += texts[text]
+            reason = TOO_LONG if len(text) > LONGEST else OFFENSIVE if text in offensive else EMPTY
+            dropped[reason] += texts[text]
     return Vocabulary(tuple(labels), dict(dropped))
 
 
@@ -124,22 +142,6 @@ def is_english(language: str) -> bool:
 
 def _short(texts: Counter[str]) -> Counter[str]:
     return Counter({text: count for text, count in texts.items() if len(text) <= LONGEST})
-
-
-def _reason(text: str, offensive: frozenset[str]) -> str:
-    return TOO_LONG if len(text) > LONGEST else OFFENSIVE if text in offensive else EMPTY
-
-
-def _english_names(understood: Mapping[tuple[str, str], _Understood]) -> dict[tuple[str, str], dict[str, str]]:
-    """A word has one form in all classes, the one typed most."""
-    central = [word for each in understood.values() for word in each.words.values()]
-    forms = one_form(central, sum((each.typed for each in understood.values()), Counter()))
-    return {topic: {text: forms[word.lemma] for text, word in each.words.items()} for topic, each in understood.items()}
-
-
-def _foreign_names(texts: Iterable[str], names: Sequence[str], language: str) -> dict[str, str]:
-    cleaned = {text: without_names(normalise(text), names) for text in texts}
-    return {text: f"{phrase} ({language})" for text, phrase in cleaned.items() if phrase}
 
 
 def _labels(about: str, language: str, found: Mapping[str, str], texts: Mapping[str, int]) -> list[Label]:
@@ -171,19 +173,16 @@ def _understand(texts: Counter[str], names: Sequence[str], encode: Encoder, grou
     judge = offence(own)
     offensive = frozenset(text for text in texts if judge(text) or judge(normalise(text)))
     decent = Counter({text: count for text, count in texts.items() if text not in offensive})
-    words = _words(_corrected(decent, names, own), own)
+    # Slips are mended first, and then the class is taken out, which may have been misspelt.
+    split = {text: normalise(text).split() for text in decent}
+    correct = spell((word for text in decent.elements() for word in split[text]), own)
+    mended = {text: without_names(" ".join(map(correct, words)), names) for text, words in split.items()}
+    words = _words(mended, own)
     typed: Counter[str] = Counter()
     for text, found in words.items():
         for word in found:
             typed[word.text] += texts[text]
     return _Understood(_central(words, decent, encode, group), typed, offensive)
-
-
-def _corrected(texts: Counter[str], names: Sequence[str], own: Iterable[str]) -> dict[str, str]:
-    """Without slips, and then without the class, which may have been misspelt."""
-    typed = {text: normalise(text).split() for text in texts}
-    correct = spell((word for text in texts.elements() for word in typed[text]), own)
-    return {text: without_names(" ".join(map(correct, words)), names) for text, words in typed.items()}
 
 
 def _words(phrases: Mapping[str, str], own: frozenset[str]) -> dict[str, list[Word]]:

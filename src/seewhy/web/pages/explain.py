@@ -54,7 +54,9 @@ def _questions(classifier: Classifier, model: str) -> tuple[Request, Colors]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         target = choose_target("explain", classifier)
         colors = _colors()
-        _which(classifier)
+        with st.popover("Which method?", icon=":material/help:"):
+            for info in suitable_methods(classifier):
+                st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
     return Request(model, methods, target=target), colors
 
 
@@ -71,12 +73,6 @@ def _colors() -> Colors:
         )
         name = st.selectbox("Colour map", COLOURS, key="explain-cmap", persist_state="session")
     return Colors(opacity, None if name == OWN else name)
-
-
-def _which(classifier: Classifier) -> None:
-    with st.popover("Which method?", icon=":material/help:"):
-        for info in suitable_methods(classifier):
-            st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
 
 
 def _results(found: Explained, colors: Colors) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from seewhy.images import find_images, samples
 from seewhy.people.rounds import played_classes
 from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
@@ -85,17 +82,11 @@ def _class() -> None:
         lambda: services().submit(
             model,
             f"summing up {categories[index]}",
-            lambda classifier, tell: class_files(classifier, _pictures(), index, tell),
+            lambda classifier, tell: class_files(classifier, index, tell),
         ),
     )
     if files:
         show_report("network-class", f"seewhy-{file_stem(categories[index])}", report_of(files), lambda: files)
-
-
-def _pictures() -> list[Path]:
-    """What people played with: a folder, or the samples that the page Play begins with."""
-    folder = services().settings.photos
-    return find_images([folder]) if folder else list(samples().values())
 
 
 PAGE = Page("Network", ":material/account_tree:", "network", 40, show)

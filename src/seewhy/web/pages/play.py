@@ -10,8 +10,9 @@ import streamlit as st
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
-from seewhy.people.game import SHARES, STAGES, RoundResult, RoundView
+from seewhy.people.game import RoundResult, RoundView
 from seewhy.people.players import Standing, leaderboard, standing
+from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store
 from seewhy.report.page import embed

@@ -44,7 +44,13 @@ def show() -> None:
         pictures = _pictures(upload)
         if pictures is None:
             return
-        _show_pictures(pictures)
+        with st.container(horizontal=True, gap="large"):
+            for name, count in pictures.counts.items():
+                st.metric(name, count, width="content")
+        if pictures.failures:
+            with st.expander(f"{len(pictures.failures)} left out"):
+                for name, error in pictures.failures:
+                    st.caption(f"{name}: {error}")
         config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config
@@ -96,16 +102,6 @@ def _pictures(upload: Upload[Any]) -> Unpacked | None:
             return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
 
     return keep_upload(PICTURES, upload.key, upload.name, check)
-
-
-def _show_pictures(pictures: Unpacked) -> None:
-    with st.container(horizontal=True, gap="large"):
-        for name, count in pictures.counts.items():
-            st.metric(name, count, width="content")
-    if pictures.failures:
-        with st.expander(f"{len(pictures.failures)} left out"):
-            for name, error in pictures.failures:
-                st.caption(f"{name}: {error}")
 
 
 def _config(key: str, called: str, pictures: Path) -> TeachConfig:

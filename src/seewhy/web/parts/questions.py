@@ -35,15 +35,23 @@ def choose_photo(page: str) -> Image | None:
         key=f"{page}-source",
         bind="query-params",
     )
+    if source == SAMPLES:
+        return _choose_sample(page)
     if source == UPLOAD:
         limit = services().settings.upload_mb
         given = st.file_uploader(
             "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget_upload, args=[PHOTO]
         )
-        return _checked(given.name, given.getvalue(), given.file_id) if given else _before()
-    if source == CAMERA:
+    else:
         given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
-        return _checked("snapshot", given.getvalue(), given.file_id) if given else _before()
+    if given:
+        name = given.name if source == UPLOAD else "snapshot"
+        return keep_upload(PHOTO, given.file_id, name, lambda: services().uploads.open(given.getvalue(), name))
+    kept: Upload[Image] | None = last_upload(PHOTO)
+    return kept and kept.content
+
+
+def _choose_sample(page: str) -> Image:
     name = st.pills(
         "Sample",
         list(samples()),
@@ -61,15 +69,6 @@ def choose_photo(page: str) -> Image | None:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _sample(name: str) -> Image:
     return open_image(f"sample:{name}", name=name)
-
-
-def _checked(name: str, data: bytes, file_id: str) -> Image | None:
-    return keep_upload(PHOTO, file_id, name, lambda: services().uploads.open(data, name))
-
-
-def _before() -> Image | None:
-    kept: Upload[Image] | None = last_upload(PHOTO)
-    return kept and kept.content
 
 
 def choose_model(page: str) -> str:

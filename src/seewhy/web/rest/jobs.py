@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
 from fastapi.responses import Response
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
-from seewhy.models import DEFAULT_MODEL, Prediction
+from seewhy.models import DEFAULT_MODEL
 from seewhy.verbs import Comparison
 from seewhy.web.services.hub import Explained, Request, Services, services
 from seewhy.web.services.queue import Status
-from seewhy.web.services.reports import Files, explanation_files, report_of, result_files, zipped
+from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 
 MOST = 60  # methods or metrics of one request
 
@@ -118,13 +118,23 @@ def cancel(at: At, job: str) -> Status:
 @router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
 def result(at: At, job: str) -> Any:
     """What came of a job."""
-    return _plain(_result(at, job))
+    match _result(at, job):
+        case Explained(explanations=found, failures=failures):
+            told = {method: str(error) for method, error in failures.items()}
+            return {"explanations": [each.manifest() for each in found], "failures": told}
+        case Comparison() as found:
+            return found.to_dict()
+        case predictions:
+            return {"predictions": [asdict(each) for each in predictions]}
 
 
 @router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
 def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
     """What the command line would have written."""
-    found = _files(_result(at, job))
+    result = _result(at, job)
+    if not isinstance(result, Explained | Comparison):
+        raise UnknownName("this job left no files; its result says all there is")
+    found = explanation_files(result) if isinstance(result, Explained) else result_files(result)
     if kind == "report.html":
         return Response(report_of(found), media_type="text/html")
     return Response(zipped(found), media_type="application/zip")
@@ -149,20 +159,3 @@ def _result(at: Services, name: str) -> Any:
     if not job.state.is_over:
         raise HTTPException(409, f"the job is {job.state}; ask again when it is done")
     return job.result
-
-
-def _plain(found: object) -> Any:
-    if isinstance(found, Explained):
-        failures = {method: str(error) for method, error in found.failures.items()}
-        return {"explanations": [each.manifest() for each in found.explanations], "failures": failures}
-    if isinstance(found, Comparison):
-        return found.to_dict()
-    return {"predictions": [asdict(each) for each in cast("tuple[Prediction, ...]", found)]}
-
-
-def _files(found: object) -> Files:
-    if isinstance(found, Explained):
-        return explanation_files(found)
-    if isinstance(found, Comparison):
-        return result_files(found)
-    raise UnknownName("this job left no files; its result says all there is")

@@ -131,8 +131,16 @@ class Services:
             UnknownName: there is no such model here.
             QueueFull: too many are waiting.
         """
-        name = self.models.check(model)
-        return self.queue.submit(partial(self._run, name, work), about, alone=name)
+        self.models.check(model)
+
+        def run(job: Job[T]) -> T:
+            if self.models.loaded(model) is None:
+                job.tell(0, None, "loading the model")
+            classifier = self.models.get(model)
+            with interruptible(job.check):
+                return work(classifier, job.tell)
+
+        return self.queue.submit(run, about, alone=model)
 
     def warm_up(self) -> None:
         """Load the default model before anybody asks for it, and delete old photos and trainings."""
@@ -171,13 +179,6 @@ class Services:
             elif outcome.value:
                 found.append(outcome.value)
         return Explained(image, tuple(found), failures)
-
-    def _run(self, model: str, work: Callable[[Classifier, Progress], T], job: Job[T]) -> T:
-        if self.models.loaded(model) is None:
-            job.tell(0, None, "loading the model")
-        classifier = self.models.get(model)
-        with interruptible(job.check):
-            return work(classifier, job.tell)
 
 
 def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:

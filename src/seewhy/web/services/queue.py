@@ -262,10 +262,10 @@ def interruptible(check: Callable[[], None]) -> Generator[None]:
 @cache
 def _install() -> None:
     """Once and for good: PyTorch reads its list of hooks while other threads would change it."""
-    register_module_forward_pre_hook(_ask)
 
+    def ask(_module: Any, _inputs: Any) -> None:
+        check: Callable[[], None] | None = getattr(_mine, "check", None)
+        if check:
+            check()
 
-def _ask(_module: Any, _inputs: Any) -> None:
-    check: Callable[[], None] | None = getattr(_mine, "check", None)
-    if check:
-        check()
+    register_module_forward_pre_hook(ask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -13,7 +13,7 @@ from typing import TypeAlias
 from seewhy.core.files import home
 from seewhy.core.progress import Outcome, Progress
 from seewhy.draw import OURS, Colors
-from seewhy.images import Image
+from seewhy.images import Image, find_images, samples
 from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
@@ -30,7 +30,7 @@ from seewhy.verbs import (
     write_explanations,
 )
 from seewhy.verbs.network import GlobalResult, global_view
-from seewhy.web.services.hub import Explained
+from seewhy.web.services.hub import Explained, services
 from seewhy.web.services.storage import people_store
 
 Files: TypeAlias = dict[str, bytes]
@@ -78,8 +78,10 @@ def network_files(classifier: Classifier, image: Image, target: str | None, prog
     return _written(lambda folder: write_network_report(folder, [(picture, picture.save(folder / "network"))]))
 
 
-def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, progress: Progress) -> Files:
+def class_files(classifier: Classifier, index: int, progress: Progress) -> Files:
     """A whole class in the words of those who played, or where nobody did, of simulated players.
+
+    They played with the pictures of a folder, or with the samples that the page Play begins with.
 
     Raises:
         UsageError: nobody said anything about these pictures as this class.
@@ -88,6 +90,8 @@ def class_files(classifier: Classifier, pictures: Sequence[Path], index: int, pr
     store = people_store()
     simulated = not answers(store, simulated=False, model=classifier.fingerprint)
     known = lexicon(store, classifier, simulated=simulated)
+    folder = services().settings.photos
+    pictures = find_images([folder]) if folder else list(samples().values())
     found, failures = global_view(classifier, pictures, [index], known, progress)
     name = classifier.categories[index] + (" (simulated players)" if simulated else "")
     return result_files(GlobalResult(name, found, classifier.name, failures))
