@@ -20,7 +20,7 @@ from seewhy.metrics import Context, find_metric
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
 from seewhy.models.inference import BatchSize, inference_copy
-from seewhy.study.plan import Unit, canonical
+from seewhy.study.ledger import Unit, canonical
 from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")
