@@ -20,7 +20,7 @@ import numpy as np
 from seewhy import Classifier, Image, load
 from seewhy.core.progress import Outcome, Progress
 from seewhy.images import find_images, open_image
-from seewhy.metrics.maps import cell_means, spearman
+from seewhy.metrics.context import cell_means, spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.concepts import Groups, find_classes, read_groups

@@ -17,7 +17,7 @@ from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
 from seewhy.metrics import Context, find_metric
-from seewhy.metrics.maps import in_cells
+from seewhy.metrics.context import in_cells
 from seewhy.models import Target
 from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.ledger import Unit, canonical

@@ -5,8 +5,9 @@ Functions such as `road`, `insertion` and `sparseness` score maps from anywhere;
 
 from seewhy.metrics.complexity import effective_complexity, entropy, mean_area, sparseness
 from seewhy.metrics.confidence import average_drop
+from seewhy.metrics.context import Context, Map, Score
 from seewhy.metrics.localisation import average_precision, energy_in_mask, iou_top_area, pointing_game
-from seewhy.metrics.metric import Context, Map, Metric, Score, find_metric, list_metrics, metric_info, score_maps
+from seewhy.metrics.metric import Metric, find_metric, list_metrics, metric_info, score_maps
 from seewhy.metrics.removal import deletion, insertion, road
 
 __all__ = [

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from seewhy.core.progress import Outcome
 from seewhy.draw import percent
-from seewhy.metrics.maps import spearman
+from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
 from seewhy.report.page import embed, read_part, render_macro, waiting_part, write_page

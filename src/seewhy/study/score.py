@@ -20,8 +20,7 @@ from seewhy.methods import Explanation, Method
 from seewhy.methods.controls import RandomMap
 from seewhy.methods.method import Seen, describe
 from seewhy.metrics import Context, Map, Metric, Score
-from seewhy.metrics.maps import in_cells
-from seewhy.metrics.metric import Attribution
+from seewhy.metrics.context import Attribution, in_cells
 from seewhy.models import Classifier, Target, load
 from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.ledger import Plan, Row, Unit, Work, canonical

@@ -1,0 +1,302 @@
+"""What metrics are asked about: maps of one picture as one network sees it, and the network under masks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.core.progress import Progress
+from seewhy.engines import Fill, MaskedForward, find_fill
+from seewhy.errors import NonFinite, UsageError
+from seewhy.images import Image
+from seewhy.methods import Explanation, Method
+from seewhy.methods.task import in_chunks, probability
+from seewhy.models import Classifier, Target
+
+End = Literal["highest", "lowest"]
+
+
+class TopK(NamedTuple):
+    """Hide this many pixels from one end of a map's order."""
+
+    end: End
+    pixels: int
+
+    @classmethod
+    def share(cls, end: End, share: float, total: int) -> TopK:
+        """Hide this share of so many pixels."""
+        return cls(end, round(share * total))
+
+
+NOTHING = TopK("highest", 0)
+
+
+def draw_ties(size: tuple[int, int], seed: int) -> np.ndarray:
+    """Random order `(h, w)` in which equal pixels stand: a permutation, the same for every map."""
+    order = torch.randperm(size[0] * size[1], generator=torch.Generator().manual_seed(seed))
+    return order.view(size).numpy()
+
+
+def pixel_ranks(values: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Rank of each pixel, int32 `(h, w)`: 0 for the least relevant, equal ones in the order of `ties`."""
+    order = np.lexsort((ties.ravel(), values.ravel()))
+    ranks = np.empty(values.size, np.int32)
+    ranks[order] = np.arange(values.size, dtype=np.int32)
+    return ranks.reshape(values.shape)
+
+
+def keep_of(ranks: np.ndarray, hidden: TopK) -> np.ndarray:
+    """Bool `(h, w)`, true where a pixel stays visible."""
+    if hidden.end == "highest":
+        return ranks < ranks.size - hidden.pixels
+    return ranks >= hidden.pixels
+
+
+def evidence(values: np.ndarray) -> np.ndarray:
+    """What speaks for the class: negative values are 0."""
+    return values.clip(min=0)
+
+
+def soft_mask(values: np.ndarray) -> np.ndarray:
+    """The evidence for the class stretched to [0, 1]; a flat map shows everything, an empty one nothing."""
+    positive = evidence(values)
+    low, high = positive.min(), positive.max()
+    return (positive - low) / (high - low) if low < high else np.where(positive > 0, 1, positive)
+
+
+def cell_labels(size: tuple[int, ...], cells: int) -> np.ndarray:
+    """The cell of each pixel, int `(h, w)`, of `cells` × `cells`, row by row; a pixel is where its centre lies."""
+    rows, columns = ((2 * np.arange(length) + 1) * cells // (2 * length) for length in size)
+    return rows[:, None] * cells + columns
+
+
+def cell_means(values: np.ndarray, cells: int) -> np.ndarray:
+    """The mean of a map `(h, w)` in each cell, float64 `(cells²,)`; 0 where a cell holds no pixel."""
+    labels = cell_labels(values.shape, cells).ravel()
+    sums = np.bincount(labels, values.ravel().astype(np.float64), cells * cells)
+    return sums / np.maximum(np.bincount(labels, minlength=cells * cells), 1)
+
+
+def in_cells(values: np.ndarray, cells: int) -> np.ndarray:
+    """Maps `(…, h, w)` with every pixel the mean of its cell: areas and single pixels are compared like with like."""
+    labels = cell_labels(values.shape[-2:], cells)
+    maps = values.reshape(-1, *labels.shape)
+    means = np.array([cell_means(each, cells) for each in maps]).reshape(-1, cells * cells)
+    return means[:, labels].reshape(values.shape)
+
+
+def is_flat(values: np.ndarray) -> bool:
+    """Whether all values are the same, so that there is nothing to compare."""
+    return bool(values.min() == values.max())
+
+
+def pearson(one: np.ndarray, other: np.ndarray) -> float:
+    """Linear correlation in [-1, 1]; 0 where either is flat."""
+    if is_flat(one) or is_flat(other):
+        return 0.0
+    left, right = (_standardised(each) for each in (one, other))
+    return float(np.clip(left @ right, -1, 1))
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of ranks in [-1, 1], equal values sharing their mean rank; 0 where either is flat."""
+    from scipy.stats import rankdata
+
+    return pearson(rankdata(one), rankdata(other))
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Flat, with mean 0 and length 1."""
+    centred = values.ravel().astype(np.float64)
+    centred = centred / np.abs(centred).max()
+    centred -= centred.mean()
+    length = np.linalg.norm(centred)
+    return centred / length if length > 0 else centred
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One number about one map, with the curve it was read off where there is one.
+
+    Where the number has no meaning, `value` is None and `reason` says why, in words.
+    """
+
+    value: float | None
+    curve: np.ndarray | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not np.isfinite(self.value):
+            raise NonFinite(f"a metric gave {self.value}; say why there is no value instead")
+
+    @classmethod
+    def undefined(cls, reason: str) -> Score:
+        """There is no such number, for this reason."""
+        return cls(None, reason=reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A map `(h, w)` of a target that no method made, or one made of a method's; see `Explanation`."""
+
+    values: np.ndarray
+    target: Target
+    method: str = ""
+    layer: str | None = None
+    seed: int | None = None
+
+
+Attribution: TypeAlias = Explanation | Map
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """One picture as one classifier sees it, with what some metrics need besides the maps.
+
+    Args:
+        classifier: whose decision was explained.
+        image: the picture.
+        mask: where people see the object, bool `(h, w)` over what the network saw.
+        methods: what made each map, for metrics that explain again.
+    """
+
+    classifier: Classifier
+    image: Image
+    mask: np.ndarray | None = None
+    methods: Mapping[Attribution, Method] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = self.classifier.preprocessing.size
+        if self.mask is not None and (self.mask.dtype != np.bool_ or self.mask.shape != size):
+            raise UsageError(f"a mask is bool {size}, what the network sees, not {self.mask.dtype} {self.mask.shape}")
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """What the network saw, `(3, h, w)` in [0, 1] on the CPU."""
+        return self.classifier.preprocessing.pixels([self.image])[0]
+
+    def framed(self, pixels: Tensor) -> Image:
+        """A picture of which the classifier sees exactly `pixels` `(3, h, w)` in [0, 1], rounded to 8 bits."""
+        levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        preprocessing = self.classifier.preprocessing
+        if preprocessing.resize is None:
+            return Image(levels, self.image.name)
+        canvas = np.zeros((preprocessing.resize, preprocessing.resize, 3), np.uint8)
+        left, top, right, bottom = map(int, preprocessing.view(Image(canvas, self.image.name)))
+        canvas[top:bottom, left:right] = levels
+        return Image(canvas, self.image.name)
+
+    def shown(self, mask: np.ndarray, fill: str | Fill, generator: torch.Generator) -> Image:
+        """What the network saw where `mask` float `(h, w)` is 1, and the fill where it is 0, framed."""
+        weights = torch.from_numpy(mask)[None]
+        filler = find_fill(fill).prepare(self.pixels, None, generator)
+        hidden = filler(weights, torch.zeros(1, dtype=torch.int64))[0]
+        return self.framed(hidden + weights * (self.pixels - hidden))
+
+    def perturber(self, fill: str | Fill, generator: torch.Generator, progress: Progress) -> Perturber:
+        """What asks the network about the picture with parts hidden by `fill`; made once for each seed."""
+        seed = generator.initial_seed()
+        for known, drawn, perturber in self._perturbers:
+            if (known, drawn) == (fill, seed):
+                perturber.engine.progress = progress
+                return perturber
+        perturber = Perturber(self.classifier, self.image, fill, seed, progress)
+        self._perturbers.append((fill, seed, perturber))
+        return perturber
+
+    @cached_property
+    def _perturbers(self) -> list[tuple[str | Fill, int, Perturber]]:
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a metric is asked: maps of one picture."""
+
+    context: Context
+    maps: Sequence[Attribution]
+    generator: torch.Generator
+    progress: Progress
+
+    def perturber(self, fill: str | Fill) -> Perturber:
+        """What asks the network about the picture with parts hidden by `fill`."""
+        return self.context.perturber(fill, self.generator, self.progress)
+
+    def fresh(self) -> torch.Generator:
+        """A generator at its seed."""
+        return torch.Generator().manual_seed(self.generator.initial_seed())
+
+
+Asked: TypeAlias = tuple[Attribution | None, TopK]  # of no map where it is the same for all
+
+
+class Perturber:
+    """The masked-forward engine for one picture and fill, with the answers about pixels in order of relevance.
+
+    `ties` `(h, w)` is the order of equal pixels. What several metrics ask, such as deletion and its difference to
+    insertion, is asked of the network once.
+    """
+
+    def __init__(self, classifier: Classifier, image: Image, fill: str | Fill, seed: int, progress: Progress) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        # What half precision rounds would count as a change of confidence.
+        self.engine = MaskedForward(
+            classifier, image, fill, generator=generator, precision="float32", progress=progress
+        )
+        self.ties = draw_ties(classifier.preprocessing.size, seed)
+        self._classes = len(classifier.categories)
+        self._known: dict[Asked, Tensor] = {}
+
+    def logits(self, count: int, masks: Callable[[slice], Tensor]) -> Tensor:
+        """Float32 logits `(count, K)`; `masks` gives those `(n, h, w)` of a slice, 1 or true where kept."""
+        self.engine.expected = self.engine.forwards + count
+        rows = [logits for _, _, logits in in_chunks(self.engine, count, masks)]
+        return torch.cat(rows) if rows else torch.empty((0, self._classes))
+
+    def softly(self, maps: Sequence[Attribution], mask: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The probability of each map's target, `(n,)`, under `mask` of its values, float `(h, w)`, 1 where kept."""
+        logits = self.logits(len(maps), lambda part: _stacked([mask(each.values) for each in maps[part]]))
+        return _probabilities(maps, logits[:, None])[:, 0]
+
+    def ranked(self, maps: Sequence[Attribution], hidden: Sequence[TopK]) -> np.ndarray:
+        """The probability of each map's target under each top-k mask of it, `(n, hidden)`."""
+        questions = [[self._question(each, way) for way in hidden] for each in maps]
+        self._ask([each for each in dict.fromkeys(chain.from_iterable(questions)) if each not in self._known])
+        if not questions or not hidden:
+            return np.empty((len(maps), len(hidden)))
+        rows = [torch.stack([self._known[each] for each in row]) for row in questions]
+        return _probabilities(maps, torch.stack(rows))
+
+    def _question(self, each: Attribution, way: TopK) -> Asked:
+        if way.pixels in {0, self.ties.size}:
+            return None, way._replace(end="highest")
+        return each, way
+
+    def _ask(self, questions: Sequence[Asked]) -> None:
+        asked = dict.fromkeys(each for each, _ in questions)
+        ranks = {each: self.ties if each is None else pixel_ranks(each.values, self.ties) for each in asked}
+        logits = self.logits(
+            len(questions), lambda part: _stacked([keep_of(ranks[each], way) for each, way in questions[part]])
+        )
+        self._known.update(zip(questions, logits, strict=True))
+
+
+def _stacked(masks: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(masks))
+
+
+def _probabilities(maps: Sequence[Attribution], logits: Tensor) -> np.ndarray:
+    """The probability of each map's target, `(n, k)`, of logits `(n, k, K)`; targets are mostly one and the same."""
+    found = np.empty(logits.shape[:2])
+    targets = [each.target for each in maps]
+    for target in dict.fromkeys(targets):
+        rows = [row for row, each in enumerate(targets) if each == target]
+        found[rows] = probability(logits[rows], target).numpy()
+    return found
