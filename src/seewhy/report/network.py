@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import percent
 from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
