@@ -120,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "counted": counted, "listed": listed, "number": number}
+    environment.filters.update({"percent": percent, "counted": counted, "listed": listed, "number": number})
     environment.globals["css"] = _css
     return environment
 
