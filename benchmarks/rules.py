@@ -11,9 +11,9 @@ from benchmarks._timing import machine, take_turns, write_section
 from torch import Tensor
 
 from seewhy.engines import DEEPLIFT, RuleSet, applying, frozen
+from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rule_sets import composite, epsilon, z_plus
 from seewhy.models import Classifier
-from seewhy.models.inference import exact_copy, keep_large_blocks
 
 PAIRS = 4
 RULES: dict[str, RuleSet | None] = {

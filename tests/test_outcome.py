@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from seewhy.core.names import nearest, unknown
-from seewhy.core.progress import Outcome, attempt, remarked, within
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import remarked, within
 from seewhy.errors import BadImage, Cancelled, ExplainError
 
 

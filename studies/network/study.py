@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import Classifier, Image, load
-from seewhy.core.progress import Outcome, Progress
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
 from seewhy.metrics.maps import cell_means, spearman
 from seewhy.models import Target

@@ -11,9 +11,9 @@ from cases.squares import COLOURS, square
 from seewhy.cases import Cases, counterfactuals, find_counterfactuals, find_embedder
 from seewhy.cases.counterfactuals import greedy_pairs, least_removal, swap_cells
 from seewhy.engines import find_fill
+from seewhy.engines.tail import tail
 from seewhy.errors import UsageError
 from seewhy.models import black_box
-from seewhy.models.tail import tail
 
 
 def seeded(seed=0):

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from seewhy.cli import console, run
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.verbs import Result
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw.charts import EXPLAINED
 from seewhy.errors import BadImage
 from seewhy.images import Image

@@ -12,7 +12,7 @@ import pytest
 
 from network import pictures
 from network.pictures import WORDS, cluster, layer
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.network import NetworkPicture
 from seewhy.report import write_network_report

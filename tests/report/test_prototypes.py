@@ -9,7 +9,7 @@ import pytest
 from prototypes import backbones, squares
 from prototypes.conftest import refused_model, tiny_model
 from report.test_explain import Page, failure
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.images import Image
 from seewhy.prototypes.explaining import explain_by_prototypes

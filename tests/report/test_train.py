@@ -10,7 +10,7 @@ import pytest
 
 import planted
 from report.test_explain import Page
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.report import train_charts, train_page
 from seewhy.report.evaluate import accuracy_words, judgement

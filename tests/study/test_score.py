@@ -13,13 +13,13 @@ from PIL import Image as Pillow
 import zoo
 from cli import nets
 from cli.nets import TOY
+from seewhy.engines.inference import BatchSize, inference_copy
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
 from seewhy.metrics import Context, find_metric
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Target
-from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Unit, canonical
 from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
 

@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from report.samples import photo
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each

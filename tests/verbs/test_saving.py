@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from report.samples import explanation, photo
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.methods import Explanation, RegionWeights
 from seewhy.models import Target

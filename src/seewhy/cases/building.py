@@ -22,7 +22,8 @@ from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_b
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import picture_print
 from seewhy.core.files import whole_file, write_json
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
 

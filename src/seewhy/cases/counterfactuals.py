@@ -15,10 +15,10 @@ from seewhy.cases.queries import Cases, Copy, Query
 from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill, segment
+from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods.regions import seen_pixels
 from seewhy.models import Box, Grid, Prediction, capture
-from seewhy.models.tail import Tail, tail
 
 if TYPE_CHECKING:
     from seewhy.images import Image

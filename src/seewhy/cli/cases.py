@@ -11,7 +11,7 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import Answer, Run, Table
 from seewhy.cli.run import command
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
 
 if TYPE_CHECKING:

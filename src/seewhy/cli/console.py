@@ -15,7 +15,8 @@ from rich.table import Table as TextTable
 
 from seewhy.cli.options import DEFAULT_MODEL
 from seewhy.core.files import json_text
-from seewhy.core.progress import Outcome, Progress
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress
 
 if TYPE_CHECKING:
     from seewhy.models import Classifier

@@ -11,7 +11,7 @@ import typer
 from seewhy.cli import options
 from seewhy.cli.console import Answer, Run, Table, note
 from seewhy.cli.run import command
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 
 
 @command("model weights device")

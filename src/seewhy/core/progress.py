@@ -1,15 +1,12 @@
-"""How long work reports itself, how its caller stops it, and what became of each of many."""
+"""How long work reports itself, how its caller stops it, and the bar that shows it in a terminal or a notebook."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from html import escape
-from typing import Generic, Protocol, TypeVar
-
-from seewhy.errors import Cancelled, ExplainError, SeewhyError
+from typing import Protocol
 
 
 class Progress(Protocol):
@@ -100,37 +97,3 @@ def _terminal_bar() -> Generator[Progress]:
             bar.update(task, completed=done, total=total, description=message)
 
         yield report
-
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[T]):
-    """The result `value` of one `source`, such as a picture, or the `error` that stopped it."""
-
-    source: str
-    value: T | None = None
-    error: SeewhyError | None = None
-
-
-def attempt(source: object, work: Callable[[], T]) -> Outcome[T]:
-    """Do one of many: the outcome holds what `work` returns, or its error, so that one failure never stops the rest.
-
-    >>> attempt("cat.png", lambda: 3)
-    Outcome(source='cat.png', value=3, error=None)
-
-    Raises:
-        Cancelled: The caller asked to stop all of them.
-    """
-    try:
-        return Outcome(str(source), work())
-    except Cancelled:
-        raise
-    except (SeewhyError, RuntimeError) as error:
-        return Outcome(str(source), error=blamed(error, source))
-
-
-def blamed(error: SeewhyError | RuntimeError, source: object) -> SeewhyError:
-    """The error, or in place of PyTorch's own one that names the picture on which the network failed."""
-    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {source}: {error}")

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
+from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
 from seewhy.models.classifier import find_logits
-from seewhy.models.inference import exact_copy, keep_large_blocks
 from seewhy.models.layers import evaluating
-from seewhy.models.tail import tail
 
 
 class Differentiable:

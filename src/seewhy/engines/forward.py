@@ -17,10 +17,7 @@ from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines.baselines import Fill, find_fill
-from seewhy.errors import NonFinite, UsageError
-from seewhy.images import Image
-from seewhy.models import Classifier
-from seewhy.models.inference import (
+from seewhy.engines.inference import (
     BatchSize,
     Inference,
     Precision,
@@ -29,6 +26,9 @@ from seewhy.models.inference import (
     inference_copy,
     keep_large_blocks,
 )
+from seewhy.errors import NonFinite, UsageError
+from seewhy.images import Image
+from seewhy.models import Classifier
 
 TRIALS, TRIAL_CELLS = 8, 7  # masks of 7 × 7 cells on which half precision has to agree with float32
 TRIAL_CLASSES = 5

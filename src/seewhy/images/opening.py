@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
 from seewhy.core.names import nearest
-from seewhy.core.progress import Outcome, attempt
+from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.images.decoding import MAX_PIXELS, byte_limit, check_size, from_bytes, from_picture, picture_suffixes
 from seewhy.images.image import Colour, Image, values_to_rgb, with_channels

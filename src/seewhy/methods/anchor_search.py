@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import betaln, gammaln, xlog1py, xlogy
@@ -100,12 +100,8 @@ class Search:
         ]
 
 
-class Grower(Protocol):
-    """Gives rules with one region more than those of the beam, the most promising ones, each `decided`."""
-
-    def __call__(self, search: Search, variations: Variations, beam: list[Anchor]) -> list[Anchor]:
-        """Grow the rules of the beam."""
-        ...
+# Gives rules with one region more than those of the beam, the most promising ones, each `decided`.
+Grower: TypeAlias = "Callable[[Search, Variations, list[Anchor]], list[Anchor]]"
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,6 @@ from seewhy.methods.task import Found, a_class
 from seewhy.models import Categories, Target
 
 LARGEST = 10  # half of all variations lack any one region: samples of larger rules are needles in a haystack
-QUESTION = "Which parts of the picture are enough for this answer?"
-READING = (
-    "While the marked regions stay, the model keeps its answer as often as the sentence says, whichever others are "
-    "hidden. If nothing is marked, either no region is needed or the model does not give this answer at all; the "
-    "sentence says which. It holds for this picture, these regions and this way of hiding them, not for other pictures."
-)
 
 
 class AnchorMethod(RegionMethod):
@@ -38,6 +32,13 @@ class AnchorMethod(RegionMethod):
     """
 
     signed = False
+    question = "Which parts of the picture are enough for this answer?"
+    reading = (
+        "While the marked regions stay, the model keeps its answer as often as the sentence says, whichever others "
+        "are hidden. If nothing is marked, either no region is needed or the model does not give this answer at all; "
+        "the sentence says which. It holds for this picture, these regions and this way of hiding them, not for other "
+        "pictures."
+    )
 
     regions: str | np.ndarray = "slic"
     segments: int = 20
@@ -88,8 +89,11 @@ class AnchorMethod(RegionMethod):
         return [self._find(engine, target, np.random.default_rng(seed)) for target in asked]
 
     def _find(self, engine: MaskedForward, target: Target, rng: np.random.Generator) -> Found:
-        if lead(engine.logits, target)[0] <= 0:
-            return _nothing(engine, target, self.threshold)
+        margin, rival = lead(engine.logits, target)
+        if margin <= 0:
+            sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories)
+            nothing = Rule((), 0, 0, 0, coverage=0, area=0, variations=0, threshold=self.threshold, sentence=sentence)
+            return region_found(engine, np.zeros(engine.regions), rule=nothing)
 
         def keeps(shown: np.ndarray, which: np.ndarray) -> np.ndarray:
             ahead, _ = lead(engine(torch.from_numpy(shown), torch.from_numpy(which)), target)
@@ -130,14 +134,6 @@ def lead(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     return logits[..., target.index] - best.values, best.indices
 
 
-def _nothing(engine: MaskedForward, target: Target, threshold: float) -> Found:
-    """The model does not give this answer on the whole picture, so there is nothing to keep."""
-    margin, rival = lead(engine.logits, target)
-    sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories)
-    rule = Rule((), 0.0, 0.0, 0.0, coverage=0.0, area=0.0, variations=0, threshold=threshold, sentence=sentence)
-    return region_found(engine, np.zeros(engine.regions), rule=rule)
-
-
 class Anchors(AnchorMethod):
     """Every region is tried at every step; the `beam` best rules go on, the best to within `tau`.
 
@@ -148,8 +144,6 @@ class Anchors(AnchorMethod):
     name = "anchors"
     title = "Anchors"
     paper = "Ribeiro et al. 2018"
-    question = QUESTION
-    reading = READING
     cost = "a few hundred to about 4,000 forwards"
 
     tau: float = 0.15
@@ -171,8 +165,6 @@ class LimeAnchors(AnchorMethod):
     title = "Anchors in LIME's order"
     paper = "Ribeiro et al. 2018 and 2016"
     arxiv = "1602.04938"
-    question = QUESTION
-    reading = READING
     cost = "a few hundred forwards"
 
     samples: int = 200

@@ -16,7 +16,7 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.asking import OneTarget, asked_methods, kind_of, plain_target
-from seewhy.methods.method import Method, Solved, solve
+from seewhy.methods.method import Method, solve
 from seewhy.methods.task import Found, Task, Value
 from seewhy.models import Classifier, Layer, Preprocessing, Target
 
@@ -94,7 +94,7 @@ def attribute(
     seed = 0 if generator is None else generator.initial_seed()
     x = x.detach()
     size = len(x) if made.batched else 1
-    solved: list[Solved] = []
+    solved: list[Found] = []
     logits: list[Tensor] = []
     checks: list[Mapping[str, float]] = []
     for start in range(0, len(x), size):
@@ -110,14 +110,14 @@ def attribute(
         found = solve(made, task)
         solved += found
         logits.append(task.logits.to(x.device))
-        checks += [{**task.checks, **each.found.checks} for each in found]
+        checks += [{**task.checks, **each.checks} for each in found]
         progress(min(start + size, len(x)), len(x), "inputs")
     return _attribution(made, solved, torch.cat(logits), checks, x, several=several)
 
 
 def _attribution(
     method: Method,
-    solved: Sequence[Solved],
+    solved: Sequence[Found],
     logits: Tensor,
     checks: Sequence[Mapping[str, float]],
     x: Tensor,
@@ -132,10 +132,10 @@ def _attribution(
         tensors = [torch.as_tensor(each).detach().to(x.device, precision) for each in maps]
         return torch.stack(tensors).unflatten(0, shape)
 
-    values = stacked([each.found.values for each in solved])
+    values = stacked([each.values for each in solved])
     if not values.isfinite().all():
         raise NonFinite(f"{method.name} gave NaN or infinity; look for NaN in the inputs and weights")
-    errors = [_errors(each.found) for each in solved]
+    errors = [_errors(each) for each in solved]
     known = [each for each in errors if each is not None]
     names = dict.fromkeys(name for each in checks for name in each)
     return Attribution(
@@ -145,7 +145,7 @@ def _attribution(
             name: torch.tensor([each.get(name, torch.nan) for each in checks]).unflatten(0, shape) for name in names
         },
         errors=stacked(known) if len(known) == len(errors) else None,
-        layers=tuple(dict.fromkeys(each.found.layer for each in solved if each.found.layer)),
+        layers=tuple(dict.fromkeys(each.layer for each in solved if each.layer)),
     )
 
 

@@ -6,12 +6,11 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task
+from seewhy.methods.task import Found, Task, enlarge
 
 
 class Control(Method):
@@ -55,8 +54,7 @@ class RandomMap(Control):
         """So many maps of one picture, `(count, h, w)`."""
         if self.cells is None:
             return torch.rand((count, *size), generator=generator)
-        coarse = torch.rand((count, 1, self.cells, self.cells), generator=generator)
-        return interpolate(coarse, size, mode="bilinear", align_corners=False)[:, 0]
+        return enlarge(torch.rand((count, self.cells, self.cells), generator=generator), size)
 
 
 class CentredGaussian(Control):

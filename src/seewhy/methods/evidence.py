@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import ascii_lowercase
@@ -11,7 +10,6 @@ from string import ascii_lowercase
 import numpy as np
 
 from seewhy.draw import Weight
-from seewhy.models import Prediction, Target
 
 CONFIDENT = 1.96  # standard errors: 95 %
 
@@ -65,11 +63,6 @@ class Rule:
 
 
 STRONGEST = 5
-
-
-def probability_of(predictions: Sequence[Prediction], target: Target) -> float:
-    """The probability of the explained class."""
-    return next(each.probability for each in predictions if each.index == target.index)
 
 
 def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:

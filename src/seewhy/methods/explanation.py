@@ -30,7 +30,7 @@ from seewhy.draw import (
 )
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, open_image
-from seewhy.methods.evidence import RegionWeights, Rule, probability_of, ranking, supporting, sure
+from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
 
@@ -99,7 +99,7 @@ class Explanation:
     @property
     def probability(self) -> float:
         """The probability of the explained class."""
-        return probability_of(self.predictions, self.target)
+        return next(each.probability for each in self.predictions if each.index == self.target.index)
 
     def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
         """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
@@ -316,7 +316,7 @@ def class_tile(explanation: Explanation) -> Tile:
     return Tile(
         _kept(*_seen(explanation), regions, keep, _nothing(rule) if rule else NOTHING_FOR),
         f"{keep.sum()} of {len(keep)} regions",
-        heading=f"{explanation.target_label} · {percent(probability_of(explanation.predictions, explanation.target))}",
+        heading=f"{explanation.target_label} · {percent(explanation.probability)}",
     )
 
 
@@ -402,9 +402,8 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 
 
 def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
-    probability = probability_of(explanation.predictions, explanation.target)
     facts = [
-        f"{explanation.image.name}, explained class at {probability:.1%}",
+        f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
         METHODS[explanation.method].title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]

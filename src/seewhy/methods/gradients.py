@@ -42,6 +42,11 @@ class Query:
         which = torch.arange(filler.alternatives, device=self.pixels.device)
         return self.network.points(filler(nothing, which).expand(len(nothing), -1, -1, -1))
 
+    def changes(self, references: Tensor) -> list[Tensor]:
+        """How far each target's score is above its mean at the references."""
+        whole, *others = self.network.logits(torch.cat([self.point, references]))
+        return [target.score(whole) - target.score(torch.stack(others)).mean() for target in self.targets]
+
     def summed(self, values: Tensor) -> Tensor:
         """`(n, …)` that belongs to points, summed over colours or channels: `(n, h, w)`."""
         return self.network.maps(values).sum(1)

@@ -66,8 +66,7 @@ class IntegratedGradients(PixelMethod):
     @override
     def attribute(self, query: Query) -> list[Found]:
         x, others = query.point[0], query.references(self.background)
-        ends = query.network.logits(torch.cat([x[None], others]))
-        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
+        changes = query.changes(others)
         steps = self.steps
         while True:
             each = [path_integral(query.network, x, other, query.targets, steps) for other in others]
@@ -133,7 +132,7 @@ class ExpectedGradients(PixelMethod):
     def attribute(self, query: Query) -> list[Found]:
         self._check(len(query.targets))
         others = query.references(self.background)
-        ends = query.network.logits(torch.cat([query.point, others]))
+        changes = query.changes(others)
         rounds: list[list[Tensor]] = []
         shares: list[Tensor] = []
         done = 0
@@ -145,7 +144,6 @@ class ExpectedGradients(PixelMethod):
             shares = [torch.stack(each) for each in zip(*rounds, strict=True)]
             if self._settled(query, shares):
                 break
-        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
         return [attribution(query, each, change, done) for each, change in zip(shares, changes, strict=True)]
 
     def _settled(self, query: Query, shares: Sequence[Tensor]) -> bool:

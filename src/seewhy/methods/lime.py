@@ -153,7 +153,16 @@ class LimeClassic(RegionMethod):
         logits = answers(engine, coalitions, generator)
         importance = proximity(coalitions, self.kernel_width)
         scores = [target.score(logits if isinstance(target, Value) else logits.softmax(1)) for target in targets]
-        return [_found(engine, coalitions, each, importance) for each in scores]
+        fits = [fit(coalitions.double(), each, importance, alpha=ALPHA) for each in scores]
+        return [
+            region_found(
+                engine,
+                found.weights.numpy(),
+                found.errors.numpy(),
+                checks={"r2": found.r2, "local_prediction": found.intercept + float(found.weights.sum())},
+            )
+            for found in fits
+        ]
 
 
 def classic_coalitions(samples: int, regions: int, generator: torch.Generator) -> Tensor:
@@ -167,9 +176,3 @@ def proximity(coalitions: Tensor, width: float) -> Tensor:
     """√exp(−D² / width²), float64 `(n,)`, where D is the cosine distance to the whole picture."""
     distance = 1 - coalitions.double().mean(1).sqrt()
     return (-distance.square() / width**2).exp().sqrt()
-
-
-def _found(engine: MaskedForward, coalitions: Tensor, scores: Tensor, importance: Tensor) -> Found:
-    found = fit(coalitions.double(), scores, importance, alpha=ALPHA)
-    checks = {"r2": found.r2, "local_prediction": found.intercept + float(found.weights.sum())}
-    return region_found(engine, found.weights.numpy(), found.errors.numpy(), checks=checks)

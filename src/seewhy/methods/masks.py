@@ -10,15 +10,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from typing_extensions import override
 
 from seewhy.engines import Fill, MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, in_chunks, log_probability, probability
-from seewhy.models import Target
-from seewhy.models.inference import Precision
+from seewhy.methods.task import Found, Task, enlarge, in_chunks, log_probability, of_targets, probability
 
 
 class MaskMethod(Method):
@@ -38,10 +36,10 @@ class MaskMethod(Method):
         return task.masked(self.fill, precision=self.precision, batch_size=self.batch_size)
 
 
-Box = tuple[slice, slice]
+Patch = tuple[slice, slice]
 
 
-def patches(height: int, width: int, size: int, stride: int) -> list[Box]:
+def patches(height: int, width: int, size: int, stride: int) -> list[Patch]:
     """Squares of `size` every `stride` pixels, the last ones flush with the edge: every pixel lies in one at least."""
     return [
         (slice(top, top + size), slice(left, left + size))
@@ -49,12 +47,12 @@ def patches(height: int, width: int, size: int, stride: int) -> list[Box]:
     ]
 
 
-def covered_mean(drops: np.ndarray, boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
+def covered_mean(drops: np.ndarray, places: Sequence[Patch], size: tuple[int, int]) -> np.ndarray:
     """For each pixel the mean of `drops` `(T, n)` over the patches that cover it, float64 `(T, h, w)`."""
     totals, counts = np.zeros((len(drops), *size)), np.zeros(size)
-    for box, drop in zip(boxes, drops.T, strict=True):
-        totals[:, *box] += drop[:, None, None]
-        counts[box] += 1
+    for place, drop in zip(places, drops.T, strict=True):
+        totals[:, *place] += drop[:, None, None]
+        counts[place] += 1
     return totals / counts
 
 
@@ -84,13 +82,13 @@ class Occlusion(MaskMethod):
     @override
     def find(self, task: Task) -> list[Found]:
         height, width = task.size
-        boxes = patches(height, width, *self._pixels(min(height, width)))
+        places = patches(height, width, *self._pixels(min(height, width)))
         engine = self.engine(task)
-        engine.expected = engine.forwards + len(boxes)
-        whole = _log_probabilities(task.logits.cpu(), task.asked)
-        shown = in_chunks(engine, len(boxes), lambda part: _without(boxes[part], (height, width)))
-        drops = torch.cat([whole - _log_probabilities(logits, task.asked) for _, _, logits in shown], 1)
-        return [Found(values) for values in covered_mean(drops.numpy(), boxes, (height, width))]
+        engine.expected = engine.forwards + len(places)
+        whole = of_targets(log_probability, task.logits.cpu(), task.asked)
+        shown = in_chunks(engine, len(places), lambda part: _without(places[part], (height, width)))
+        drops = torch.cat([whole - of_targets(log_probability, logits, task.asked) for _, _, logits in shown], 1)
+        return [Found(values) for values in covered_mean(drops.numpy(), places, (height, width))]
 
     def _pixels(self, side: int) -> tuple[int, int]:
         """Size and stride in pixels."""
@@ -108,16 +106,11 @@ def _starts(length: int, size: int, stride: int) -> list[int]:
     return [*range(0, length - size, stride), length - size]
 
 
-def _without(boxes: Sequence[Box], size: tuple[int, int]) -> Tensor:
-    masks = torch.ones((len(boxes), *size), dtype=torch.bool)
-    for mask, box in zip(masks, boxes, strict=True):
-        mask[box] = False
+def _without(places: Sequence[Patch], size: tuple[int, int]) -> Tensor:
+    masks = torch.ones((len(places), *size), dtype=torch.bool)
+    for mask, place in zip(masks, places, strict=True):
+        mask[place] = False
     return masks
-
-
-def _log_probabilities(logits: Tensor, targets: Sequence[Target]) -> Tensor:
-    """Of each target, float64 `(T, n)`."""
-    return torch.stack([log_probability(logits, target) for target in targets])
 
 
 def random_masks(count: int, size: tuple[int, int], cells: int, keep: float, generator: torch.Generator) -> Tensor:
@@ -126,10 +119,10 @@ def random_masks(count: int, size: tuple[int, int], cells: int, keep: float, gen
     `cells` × `cells` random cells, enlarged bilinearly and moved by a random part of one.
     Source: Petsiuk 2018, section 3.2.
     """
-    grids = (torch.rand((count, 1, cells, cells), generator=generator) < keep).float()
+    grids = (torch.rand((count, cells, cells), generator=generator) < keep).float()
     steps = [-(-side // cells) for side in size]
     moves = torch.stack([torch.randint(step, (count,), generator=generator) for step in steps], 1).tolist()
-    large = interpolate(grids, [(cells + 1) * step for step in steps], mode="bilinear", align_corners=False)[:, 0]
+    large = enlarge(grids, ((cells + 1) * steps[0], (cells + 1) * steps[1]))
     height, width = size
     return torch.stack(
         [each[top : top + height, left : left + width] for each, (top, left) in zip(large, moves, strict=True)]
@@ -229,11 +222,11 @@ class RISE(MaskMethod):
             count = part.stop - part.start
             return random_masks(count, task.size, self.cells, self.keep, task.generator)
 
-        whole = _probabilities(task.logits.cpu(), task.asked)
+        whole = of_targets(probability, task.logits.cpu(), task.asked)
         sums: Sums | None = None
         for _, masks, logits in in_chunks(engine, self.masks, draw):
             # What all scores have in common changes nothing, and would cost digits.
-            more = Sums.of(_probabilities(logits, task.asked) - whole, masks, self.keep)
+            more = Sums.of(of_targets(probability, logits, task.asked) - whole, masks, self.keep)
             sums = sums.plus(more) if sums else more
         return _found(sums, whole, self.keep) if sums else []
 
@@ -251,8 +244,3 @@ def _checks(values: Tensor, error: Tensor) -> dict[str, float]:
     spread = float(values.var())
     noise = float(error.square().mean())
     return {"standard_error": float(error.mean()), "noise": min(noise / spread, 1.0) if spread else 0.0}
-
-
-def _probabilities(logits: Tensor, targets: Sequence[Target]) -> Tensor:
-    """Of each target, float64 `(T, n)`."""
-    return torch.stack([probability(logits, target) for target in targets])

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -121,25 +121,15 @@ class Seen:
         return _explanations(method, task, [self.image])[0]
 
 
-class Solved(NamedTuple):
-    """What was found about one target of the picture `row` of a task."""
-
-    row: int
-    target: Target
-    found: Found
-
-
-def solve(method: Method, task: Task) -> list[Solved]:
+def solve(method: Method, task: Task) -> list[Found]:
     """Run a method on a task, from the generator's seed on; global random states stay as they are."""
     task.generator.manual_seed(task.generator.initial_seed())
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
     try:
-        found = method.find(task)
+        return method.find(task)
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
-    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
-    return [Solved(*asked[number * len(asked) // len(found)], each) for number, each in enumerate(found)]
 
 
 def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
@@ -148,6 +138,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
     classifier, checks, parameters = task.classifier, task.checks, describe(method)
+    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
     return [
         Explanation(
             values=_array(found.values),
@@ -169,7 +160,8 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             regions=found.regions,
             rule=found.rule,
         )
-        for row, target, found in solved
+        for number, found in enumerate(solved)
+        for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer
     ]
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import SEGMENTERS, Fill, MaskedForward, segment
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task
 from seewhy.models import Target
-from seewhy.models.inference import Precision
 
 AUTO = "auto"
 KEEP = 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -54,10 +54,9 @@ class DeepLift(PixelMethod):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        x, others = query.point[0], query.references(self.background)
-        ends = query.network.logits(torch.cat([x[None], others]))
-        changes = [target.score(ends[0]) - target.score(ends[1:]).mean() for target in query.targets]
-        found = rescale(query.network, x, others, query.targets)
+        others = query.references(self.background)
+        changes = query.changes(others)
+        found = rescale(query.network, query.point[0], others, query.targets)
         return [
             Found(query.summed(each[None])[0], checks={"completeness_gap": completeness_gap(each, change)})
             for each, change in zip(found, changes, strict=True)
@@ -69,10 +68,8 @@ class DeepShap(DeepLift):
 
     name = "deep-shap"
     title = "DeepSHAP"
-    family = "shap"
     paper = "Lundberg & Lee 2017"
     arxiv = "1705.07874"
-    signed = True
     question = "How did each pixel change the score, compared with other pictures, in one pass each?"
     reading = (
         "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
@@ -83,10 +80,6 @@ class DeepShap(DeepLift):
     background: str | Fill = "samples"
 
 
-READING = (
-    "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back from "
-    "the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
-)
 NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
 Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
 Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
@@ -109,47 +102,6 @@ def relevance(query: Query, rules: RuleSet) -> list[Found]:
     ]
 
 
-class LRP(PixelMethod):
-    """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded.
-
-    `-flat` and `-box` have one of their own for the first layer, whose inputs have no zero that means "nothing".
-    """
-
-    name = "lrp"
-    title = "Layer-wise relevance propagation"
-    family = "relevance"
-    paper = "Bach et al. 2015; composite of Kohlbrenner et al. 2020"
-    arxiv = "1910.09840"
-    signed = True
-    question = "Which pixels carried the score of this class through the network?"
-    reading = READING
-
-    rules: Composite = "epsilon-plus-flat"
-
-    @override
-    def attribute(self, query: Query) -> list[Found]:
-        return relevance(query, _chosen(self.rules, COMPOSITES)(query))
-
-
-class AttnLRP(PixelMethod):
-    """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
-
-    name = "attn-lrp"
-    title = "AttnLRP"
-    family = "relevance"
-    paper = "Achtibat et al. 2024"
-    arxiv = "2402.05602"
-    signed = True
-    question = "Which pixels carried the score of this class through a transformer?"
-    reading = READING
-
-    rules: Attention = "attn-lrp"
-
-    @override
-    def attribute(self, query: Query) -> list[Found]:
-        return relevance(query, _chosen(self.rules, ATTENTION)(query))
-
-
 def _boxed(query: Query) -> RuleSet:
     ends = torch.stack([torch.zeros_like(query.pixels[:, :1, :1]), torch.ones_like(query.pixels[:, :1, :1])])
     low, high = query.network.classifier.preprocessing.normalize(ends).to(query.point)[:, None]
@@ -157,7 +109,7 @@ def _boxed(query: Query) -> RuleSet:
 
 
 Rules = Callable[[Query], RuleSet]
-COMPOSITES: dict[Composite, Rules] = {
+COMPOSITES: dict[str, Rules] = {
     "epsilon": lambda _: composite("LRP-ε", epsilon(STABLE), epsilon(STABLE)),
     "gamma": lambda _: composite("LRP-γ", gamma(0.25), gamma(0.25)),
     "epsilon-gamma": lambda _: composite("LRP ε-γ", gamma(0.25), epsilon(1e-6)),
@@ -165,14 +117,57 @@ COMPOSITES: dict[Composite, Rules] = {
     "epsilon-plus-flat": lambda _: composite("LRP ε-z⁺ flat", z_plus, epsilon(1e-6), flat),
     "epsilon-gamma-box": _boxed,
 }
-ATTENTION: dict[Attention, Rules] = {
+ATTENTION: dict[str, Rules] = {
     "attn-lrp": lambda _: composite("AttnLRP", gamma(0.25), gamma(0.05)),
     "cp-lrp": lambda _: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
     "libra-grad": lambda _: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
 }
 
 
-def _chosen(name: str, known: Mapping[Any, Rules]) -> Rules:
-    if name not in known:
-        raise UsageError(f"there are no rules '{name}'; there are {', '.join(known)}")
-    return known[name]
+class RelevanceMethod(PixelMethod):
+    """LRP by one of several sets of rules, on the network with its BatchNorm folded."""
+
+    family = "relevance"
+    signed = True
+    question = "Which pixels carried the score of this class through the network?"
+    reading = (
+        "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back "
+        "from the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
+    )
+    choices: ClassVar[Mapping[str, Rules]]
+
+    rules: str
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
+        if self.rules not in self.choices:
+            raise UsageError(f"there are no rules '{self.rules}'; there are {', '.join(self.choices)}")
+        return relevance(query, self.choices[self.rules](query))
+
+
+class LRP(RelevanceMethod):
+    """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded.
+
+    `-flat` and `-box` have one of their own for the first layer, whose inputs have no zero that means "nothing".
+    """
+
+    name = "lrp"
+    title = "Layer-wise relevance propagation"
+    paper = "Bach et al. 2015; composite of Kohlbrenner et al. 2020"
+    arxiv = "1910.09840"
+    choices = COMPOSITES
+
+    rules: Composite = "epsilon-plus-flat"
+
+
+class AttnLRP(RelevanceMethod):
+    """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
+
+    name = "attn-lrp"
+    title = "AttnLRP"
+    paper = "Achtibat et al. 2024"
+    arxiv = "2402.05602"
+    question = "Which pixels carried the score of this class through a transformer?"
+    choices = ATTENTION
+
+    rules: Attention = "attn-lrp"

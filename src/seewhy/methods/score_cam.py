@@ -12,16 +12,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import MaskedForward
+from seewhy.engines.inference import BatchSize, batches
+from seewhy.engines.tail import Tail, tail
 from seewhy.errors import UsageError
+from seewhy.methods.cam import COARSE
 from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, enlarge, in_chunks, probability, unit, varied
+from seewhy.methods.task import Found, Task, enlarge, in_chunks, of_targets, probability, unit, varied
 from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
-from seewhy.models.inference import BatchSize, batches
-from seewhy.models.tail import Tail, tail
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "
-COARSE = "The map is as coarse as the layer's grid, so read areas, not outlines."
 
 
 class ScoreCAM(MaskMethod):
@@ -94,10 +94,8 @@ class ClusterCAM(ScoreCAM):
 
     name = "cluster-cam"
     title = "Cluster-CAM"
-    family = "cam"
     paper = "Feng et al. 2024"
     arxiv = "2302.01642"
-    needs = ("layers",)
     question = "Which groups of areas, shown alone, make the network sure of this class?"
     reading = WHERE + "Maps that respond in the same places are weighed together. " + COARSE
     cost = "one forward per cluster: 12 or so"
@@ -195,12 +193,6 @@ def _enlarged(maps: Mapping[str, Tensor], task: Task, *, signed: bool) -> list[F
     return [Found(large[layer][row], layer, signed=signed) for row in range(len(task.asked)) for layer in maps]
 
 
-SISE_READING = (
-    "Bright areas keep the class likely when they are all that is shown, from fine detail to whole objects. The "
-    "coarsest level decides where there can be anything, so a small object that it misses is missing."
-)
-
-
 def stage_layers(classifier: Classifier) -> tuple[str, ...]:
     """The last layer of each resolution, finest first, up to the layer that CAM methods explain.
 
@@ -265,7 +257,10 @@ class SISE(MaskMethod):
     arxiv = "2010.00672"
     needs = ("layers", "gradients")
     question = "Which areas, seen at every level of detail, keep this class likely?"
-    reading = SISE_READING
+    reading = (
+        "Bright areas keep the class likely when they are all that is shown, from fine detail to whole objects. The "
+        "coarsest level decides where there can be anything, so a small object that it misses is missing."
+    )
     cost = (
         "one forward per map that raises the class, of one layer per resolution: about 800 for the default model, "
         "2000 for a ResNet-50"
@@ -294,9 +289,7 @@ class SISE(MaskMethod):
 
     def _stage(self, maps: Tensor, gradients: Tensor) -> _Stage:
         raising = torch.stack([self._raising(row) for row in gradients])
-        if self.most is None:
-            return _Stage(maps, raising, raising)
-        return _Stage(maps, raising, raising & _foremost(gradients, self.most))
+        return _Stage(maps, raising, raising if self.most is None else raising & _foremost(gradients, self.most))
 
     def _raising(self, gradients: Tensor) -> Tensor:
         positive = gradients[gradients > 0]
@@ -308,12 +301,8 @@ class AdaSISE(SISE):
 
     name = "ada-sise"
     title = "Ada-SISE"
-    family = "cam"
     paper = "Sudhakar et al. 2021"
     arxiv = "2102.07799"
-    needs = ("layers", "gradients")
-    question = "Which areas, seen at every level of detail, keep this class likely?"
-    reading = SISE_READING
     cost = "as SISE, with fewer maps"
 
     @override
@@ -355,7 +344,7 @@ def _seen(engine: MaskedForward, stage: _Stage, task: Task) -> Tensor:
     for part, masks, logits in in_chunks(
         engine, len(rows), lambda part: unit(enlarge(stage.maps[rows[part]], task.size))
     ):
-        likely = torch.stack([probability(logits, target) for target in task.asked]) * stage.kept[:, rows[part]]
+        likely = of_targets(probability, logits, task.asked) * stage.kept[:, rows[part]]
         weights = likely.to(masks) / masks.sum((1, 2))
         total += torch.einsum("tn,nhw->thw", weights, masks).cpu()
     return total / stage.kept.sum(1).clamp(min=1)[:, None, None]

@@ -49,6 +49,9 @@ class ShapleyMethod(RegionMethod):
     Of a fill with alternatives a coalition's worth is the mean over all of them, each of which is a variation.
     """
 
+    question = "How much does each part of the picture add to the score, whatever other parts are there?"
+    reading = READING + HIDDEN
+
     samples: int = 2000
     of: Of = "logit"
 
@@ -108,8 +111,6 @@ class PermutationSHAP(ShapleyMethod):
     title = "Permutation SHAP"
     paper = "Castro et al. 2009; Mitchell et al. 2022"
     arxiv = "2104.12199"
-    question = "How much does each part of the picture add to the score, whatever other parts are there?"
-    reading = READING + HIDDEN
     cost = "up to 2,000 forwards; stops once the shares have settled"
 
     tolerance: float = 0.1
@@ -126,8 +127,6 @@ class KernelSHAP(ShapleyMethod):
     title = "Kernel SHAP"
     paper = "Lundberg & Lee 2017"
     arxiv = "1705.07874"
-    question = "How much does each part of the picture add to the score, whatever other parts are there?"
-    reading = READING + HIDDEN
     cost = "2,000 forwards"
 
     @override

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, count, islice
 from math import comb
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -198,19 +197,6 @@ FEWEST = 4  # nobody, everybody, and the two halves
 WIDTH = 16  # groups split at once: enough for a full batch, few enough to go where the differences are
 
 
-class Group(Protocol):
-    """Players, and how they fall into two groups."""
-
-    @property
-    def members(self) -> Tensor:
-        """Numbers of the players, int64 `(m,)`."""
-        ...
-
-    def halves(self) -> tuple[Group, Group]:
-        """Asked only of groups of two or more."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Block:
     """A rectangle of players, int64 `(h, w)`, halved across its longer side; rows first where it is square.
@@ -222,11 +208,11 @@ class Block:
 
     @property
     def members(self) -> Tensor:
-        """Its cells, row by row."""
+        """Numbers of the players, int64 `(m,)`, row by row."""
         return self.cells.flatten()
 
     def halves(self) -> tuple[Group, Group]:
-        """Top and bottom, or left and right."""
+        """Top and bottom, or left and right, of two cells or more."""
         height, width = self.cells.shape
         axis = 0 if height >= width else 1
         first, second = self.cells.tensor_split([(max(height, width) + 1) // 2], axis)
@@ -243,6 +229,9 @@ class Union:
     def halves(self) -> tuple[Group, Group]:
         """The two groups."""
         return self.parts
+
+
+Group = Block | Union  # players, and how they fall into two groups
 
 
 def agglomerate(labels: np.ndarray) -> Group:

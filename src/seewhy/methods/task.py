@@ -16,10 +16,10 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Registry
 from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.models import Categories, Classifier, Grid, Target
-from seewhy.models.inference import Precision
 
 CHUNK = 256  # masks held at once
 METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
@@ -237,6 +237,11 @@ def probability(logits: Tensor, target: Target) -> Tensor:
     if target.against is None:
         return logits.double().softmax(-1)[..., target.index]
     return target.score(logits.double()).sigmoid()
+
+
+def of_targets(score: Callable[[Tensor, Target], Tensor], logits: Tensor, targets: Sequence[Target]) -> Tensor:
+    """The score of each target, `(T, n)`, of logits `(n, K)`."""
+    return torch.stack([score(logits, target) for target in targets])
 
 
 def log_probability(logits: Tensor, target: Target) -> Tensor:

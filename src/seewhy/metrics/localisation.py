@@ -5,8 +5,8 @@ That is plausibility, not faithfulness: a network may well look elsewhere, and a
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -81,9 +81,12 @@ class _Located(Metric):
     needs = ("mask",)
     bounds = (0, 1)
 
-    @abstractmethod
+    agreement: ClassVar[Callable[[np.ndarray, np.ndarray], float]]
+    """Of a map that has evidence with a mask that has pixels."""
+
     def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
-        """Of maps that have evidence with a mask that has pixels; equal pixels stand in the order of the seed."""
+        """Of each map; equal pixels stand in the order of the seed."""
+        return [self.agreement(each, mask) for each in maps]
 
     @override
     def scores(self, asked: Question) -> list[Score]:
@@ -162,10 +165,7 @@ class PointingGame(_Located):
     arxiv = "1608.00507"
     question = "Does the brightest spot lie on the object?"
     reading = "1 for yes, 0 for no: meant to be averaged over many pictures."
-
-    @override
-    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
-        return [pointing_game(each, mask) for each in maps]
+    agreement = staticmethod(pointing_game)
 
 
 class EnergyInMask(_Located):
@@ -177,10 +177,7 @@ class EnergyInMask(_Located):
     arxiv = "1910.01279"
     question = "What share of the map's brightness lies on the object?"
     reading = "1 means all of it; an evenly bright map gets the share of the picture that the object covers."
-
-    @override
-    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
-        return [energy_in_mask(each, mask) for each in maps]
+    agreement = staticmethod(energy_in_mask)
 
 
 class AveragePrecision(_Located):
@@ -194,7 +191,4 @@ class AveragePrecision(_Located):
         "1 means that every pixel of the object is brighter than all others; a map that knows nothing gets the "
         "share of the picture that the object covers. No threshold is chosen."
     )
-
-    @override
-    def agreements(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> Sequence[float]:
-        return [average_precision(each, mask) for each in maps]
+    agreement = staticmethod(average_precision)

@@ -77,19 +77,13 @@ class Repeat:
         self, classifier: Classifier, images: Sequence[Image], *, target: Target | None = None, seed: int | None = None
     ) -> np.ndarray:
         """Maps `(n, h, w)` of pictures; target and seed are the original's unless given."""
-        seed = seed if seed is not None else self.original.seed or 0
-        targets = [[target or self.original.target]] * len(images)
-        generator = torch.Generator().manual_seed(seed)
-        found = self._method(classifier, images, targets, generator=generator, progress=self.progress)
-        return np.stack([each.values for each in found])
-
-    @property
-    def _method(self) -> Method:
-        """For the layer that was explained, where the method was asked about several, or chose one itself."""
-        if self.original.layer is None or "layers" not in self.method.parameters:
-            return self.method
         method: Any = self.method
-        return replace(method, layers=(self.original.layer,))
+        if self.original.layer is not None and "layers" in method.parameters:
+            method = replace(method, layers=(self.original.layer,))  # it may have been asked about several
+        generator = torch.Generator().manual_seed(self.original.seed or 0 if seed is None else seed)
+        targets = [[target or self.original.target]] * len(images)
+        found = method(classifier, images, targets, generator=generator, progress=self.progress)
+        return np.stack([each.values for each in found])
 
 
 class _Repeating(Metric):

@@ -21,7 +21,8 @@ from seewhy.models.layers import (
     Grid,
     Layer,
     capture,
-    deepest_layer,
+    deepest_used,
+    default_candidates,
     evaluating,
     find_layer,
     layers_of,
@@ -186,7 +187,14 @@ class Classifier:
     @cached_property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        return self.given_layer or deepest_layer(self.layers, self.module, self._probe_features)
+        return self.given_layer or self.deepest_layer(self._features)
+
+    def deepest_layer(self, features: Callable[[Tensor], Tensor]) -> str:
+        """The deepest layer with a grid that the network's `features` of a probe depend on."""
+        candidates = default_candidates(self.layers)
+        with capture(self.module, [layer.name for layer in candidates]) as seen:
+            found = features(self.probe())
+        return deepest_used(candidates, seen, found)
 
     @cached_property
     def head(self) -> str:
@@ -260,11 +268,12 @@ class Classifier:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self.dtype)
 
-    def _probe_features(self) -> Tensor:
+    def _features(self, x: Tensor) -> Tensor:
+        """What the head sees, which tells dependence even where the head is not trained; else the scores."""
         try:
-            return self.embed_and_score(self.probe(), gradients=True)[0]
-        except ExplainError:  # no linear head: its scores must do
-            return self.logits(self.probe())
+            return self.embed_and_score(x, gradients=True)[0]
+        except ExplainError:  # there is no linear head
+            return self.logits(x)
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {type(self.module).__name__}, {self.preprocessing.size})"

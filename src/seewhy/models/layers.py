@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,21 +48,23 @@ def layers_of(visits: Iterable[Visit], input_size: tuple[int, int]) -> tuple[Lay
     )
 
 
-def deepest_layer(layers: Sequence[Layer], module: nn.Module, run: Callable[[], Tensor]) -> str:
-    """The deepest of the last `CANDIDATES` layers with a grid that what `run` answers depends on, place by place.
-
-    For a CNN that is its last convolutional stage before pooling; for a vision transformer with a class token it is
-    the last block's first norm, since the patch tokens after it are never read. `run` had better answer with what the
-    network's head sees, which tells dependence even where the head is not trained yet.
-    """
+def default_candidates(layers: Sequence[Layer]) -> list[Layer]:
+    """The deepest layers that cover the picture with values of their own, in the order they run."""
     candidates = _distinct(layers)[-CANDIDATES:]
     if not candidates:
         raise ExplainError(
             "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
             "use a method that needs scores or gradients only"
         )
-    with capture(module, [layer.name for layer in candidates]) as seen:
-        features = run()
+    return candidates
+
+
+def deepest_used(candidates: Sequence[Layer], seen: Captured, features: Tensor) -> str:
+    """The deepest of the captured `candidates` that `features` still depend on, place by place.
+
+    For a CNN that is its last convolutional stage before pooling; for a vision transformer with a class token it is
+    the last block's first norm, since the patch tokens after it are never read.
+    """
     with torch.enable_grad():
         score = features.square().sum()
     if score.requires_grad:

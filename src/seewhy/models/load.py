@@ -16,7 +16,6 @@ from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
 from seewhy.models.classifier import Classifier
 from seewhy.models.hubs import Hub, Timm, Torchvision
-from seewhy.models.layers import deepest_layer
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Bundled, Onnx, Python, Source
 
@@ -75,7 +74,7 @@ class Encoder:
         network = self.network
         if not self.headless:
             return network.default_layer
-        return deepest_layer(network.layers, network.module, lambda: network.logits(network.probe()))
+        return network.deepest_layer(network.logits)
 
 
 def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: str = "auto") -> Classifier:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier

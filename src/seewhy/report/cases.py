@@ -9,7 +9,7 @@ from seewhy.cases.base import About
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.twins import Twin, Twins
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
 from seewhy.report.page import Picture, drawing, embed, render

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seewhy.cases import Twins
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile
@@ -65,14 +65,12 @@ def evaluate_page(found: EvaluationReport) -> str:
     return render(
         "evaluate.html",
         title="How good is it?",
+        found=found,
         lead=f"{found.model} gets {accuracy_words(evaluation)}",
         judgement=judgement("What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
         mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
-        unshown=found.unshown,
-        learned=found.learned,
-        failures=found.failures,
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy import __version__
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, Trend
 from seewhy.network.tcav import ConceptTest

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.metrics.maps import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
@@ -39,9 +39,7 @@ class NetworkReport:
         if outcome.value:
             self._count += 1
             section = _section(f"photo-{self._count}", outcome.value, saved, self._folder)
-            self._sections.write(
-                render_macro("network-photo.html", "full", section, outcome.value.view, self._count == 1)
-            )
+            self._sections.write(render_macro("network-photo.html", "full", section, self._count == 1))
         else:
             self._failures.append(outcome)
 

@@ -120,7 +120,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update({"percent": percent, "counted": counted, "listed": listed, "number": number})
+    for words in (counted, listed, number, percent):
+        environment.filters[words.__name__] = words
     environment.globals["css"] = _css
     return environment
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from seewhy.core.progress import Progress, blamed, silent
+from seewhy.core.outcome import blamed
+from seewhy.core.progress import Progress, silent
+from seewhy.engines.inference import BatchSize, inference_copy
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
@@ -23,7 +25,6 @@ from seewhy.metrics import Context, Map, Metric, Score
 from seewhy.metrics.context import Attribution
 from seewhy.metrics.maps import in_cells
 from seewhy.models import Classifier, Target, load
-from seewhy.models.inference import BatchSize, inference_copy
 from seewhy.study.plan import Plan, Row, Unit, Work, canonical
 
 CHANCE = RandomMap.name  # the control that says what chance gets

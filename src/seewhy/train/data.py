@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Entry, Folder

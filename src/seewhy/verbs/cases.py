@@ -17,7 +17,8 @@ from seewhy.cases.embedders import find_embedder
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Twin, Twins
-from seewhy.core.progress import Outcome, Progress, attempt, silent
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent
 from seewhy.images import Folder, Image, open_image
 from seewhy.models import Classifier, Prediction
 from seewhy.report.cases import counterfactuals_page, twins_page

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from seewhy.core.files import photo_folders, write_json
-from seewhy.core.progress import Outcome, Progress, attempt, silent, within
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, open_image, open_mask
 from seewhy.methods import Method, list_methods, method_info, suitable_methods

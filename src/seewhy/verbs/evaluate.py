@@ -12,7 +12,8 @@ from typing import Any
 
 from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
-from seewhy.core.progress import Outcome, Progress, attempt, silent
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder

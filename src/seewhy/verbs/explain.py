@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
+from torch import Tensor
 
-from seewhy.core.progress import Outcome, Progress, blamed, remarked, silent
-from seewhy.errors import Cancelled, SeewhyError, UsageError
+from seewhy.core.outcome import Outcome, attempt, blamed
+from seewhy.core.progress import Progress, remarked, silent
+from seewhy.errors import UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
 from seewhy.methods.asking import DEFAULT_METHOD
@@ -36,45 +40,25 @@ Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 # What is given once gives one explanation; any list gives several. A tensor may be one picture or a batch.
 # fmt: off
 @overload
-def explain(
+def explain(  # pyright: ignore[reportOverlappingOverload] - the last one is for lists
     classifier: Classifier, pictures: OnePicture, method: OneMethod = ..., target: OneTarget | None = ...,
     *, layer: OneLayer | None = ..., top: Literal[1] = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
 ) -> Explanation: ...
 @overload
 def explain(
-    classifier: Classifier, pictures: Many, method: OneMethod | Many = ..., target: OneTarget | Many | None = ...,
-    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
-) -> Explanations: ...
-@overload
-def explain(
-    classifier: Classifier, pictures: Pictures, method: Many, target: OneTarget | Many | None = ...,
-    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
-) -> Explanations: ...
-@overload
-def explain(
-    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., *, target: Many,
-    layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
-) -> Explanations: ...
-@overload
-def explain(
-    classifier: Classifier, pictures: Pictures, method: OneMethod, target: Many,
-    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
-) -> Explanations: ...
-@overload
-def explain(
     classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: OneTarget | None = ...,
-    *, layer: Many, top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
-) -> Explanations: ...
-@overload
-def explain(
-    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: None = ...,
     *, layer: OneLayer | None = ..., top: Top, seed: int = ..., progress: Progress = ..., **settings: Any,
 ) -> Explanations: ...
 @overload
 def explain(
-    classifier: Classifier, pictures: Pictures, method: OneMethod = ..., target: OneTarget | None = ...,
+    classifier: Classifier, pictures: OnePicture | Tensor, method: OneMethod = ..., target: OneTarget | None = ...,
     *, layer: OneLayer | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
 ) -> Explanation | Explanations: ...
+@overload
+def explain(
+    classifier: Classifier, pictures: Pictures, method: OneMethod | Many = ..., target: OneTarget | Many | None = ...,
+    *, layer: OneLayer | Many | None = ..., top: int = ..., seed: int = ..., progress: Progress = ..., **settings: Any,
+) -> Explanations: ...
 # fmt: on
 def explain(
     classifier: Classifier,
@@ -137,10 +121,9 @@ def explain_each(
     progress(0, len(sources), "images")
     step = _step(request)
     for start in range(0, len(sources), step):
-        inner = (
-            silent if step > 1 else progress if len(sources) == 1 else remarked(progress, start, len(sources), "images")
-        )
-        yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
+        inner = progress if len(sources) == 1 else remarked(progress, start, len(sources), "images")
+        part = sources[start : start + step]
+        yield from _explain_chunk(classifier, part, request, silent if step > 1 else inner)
         progress(min(start + step, len(sources)), len(sources), "images")
 
 
@@ -156,7 +139,7 @@ def _explain_in_turn(
         try:
             found += [each for one in _explain_images(classifier, part, request, inner) for each in one]
         except RuntimeError as error:
-            raise naming(error, *part) from error
+            raise blamed(error, " or ".join(dict.fromkeys([part[0].name, part[-1].name]))) from error
         if len(images) > step:
             progress(start + len(part), len(images), "images")
     return found
@@ -170,51 +153,33 @@ def _step(request: Request) -> int:
 def _explain_chunk(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress
 ) -> list[Explained]:
-    opened = [_opened(source) for source in sources]
-    images = [each for each in opened if isinstance(each, Image)]
-    try:
-        found = iter(_explain_images(classifier, images, request, progress))
-    except Cancelled:
-        raise
-    except (SeewhyError, RuntimeError) as error:
-        # Of several one is to blame: find it by going one by one.
-        alone = len(images) == 1
-        found = iter([naming(error, each) if alone else _explained_alone(classifier, each, request) for each in images])
-    outcomes: list[Explained] = []
-    for source, each in zip(sources, opened, strict=True):
-        result = next(found) if isinstance(each, Image) else each
-        name = str(source)
-        outcomes.append(
-            Outcome(name, error=result) if isinstance(result, SeewhyError) else Outcome(name, tuple(result))
-        )
-    return outcomes
+    opened = [attempt(source, partial(open_image, source)) for source in sources]
+    images = [each.value for each in opened if each.value is not None]
+    found = iter(_explain_together(classifier, images, request, progress))
+    return [
+        Outcome(each.source, error=each.error) if each.value is None else replace(next(found), source=each.source)
+        for each in opened
+    ]
 
 
-def _opened(source: str | Path) -> Image | SeewhyError:
-    try:
-        return open_image(source)
-    except SeewhyError as error:
-        return error
-
-
-def _explained_alone(classifier: Classifier, image: Image, request: Request) -> list[Explanation] | SeewhyError:
-    try:
-        return _explain_images(classifier, [image], request, silent)[0]
-    except (SeewhyError, RuntimeError) as error:
-        return naming(error, image)
-
-
-def naming(error: SeewhyError | RuntimeError, *images: Image) -> SeewhyError:
-    """The error, or in its place one that names the picture, or those one of which made the network itself fail."""
-    return blamed(error, " or ".join(dict.fromkeys([images[0].name, images[-1].name])))
+def _explain_together(
+    classifier: Classifier, images: Sequence[Image], request: Request, progress: Progress
+) -> list[Explained]:
+    """Of several that cannot be explained together one is to blame: it is found by going one by one."""
+    if not images:
+        return []
+    together = attempt(images[0].name, partial(_explain_images, classifier, images, request, progress))
+    if together.value is not None:
+        return [Outcome(image.name, tuple(each)) for image, each in zip(images, together.value, strict=True)]
+    if len(images) == 1:
+        return [Outcome(images[0].name, error=together.error)]
+    return [_explain_together(classifier, [image], request, silent)[0] for image in images]
 
 
 def _explain_images(
     classifier: Classifier, images: Sequence[Image], request: Request, progress: Progress
 ) -> list[list[Explanation]]:
     """For each image its explanations, method by method, in the order asked."""
-    if not images:
-        return []
     targets = _targets(classifier, images, request)
     found: list[list[Explanation]] = [[] for _ in images]
     for method in request.methods:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from seewhy.core.files import write_json
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.core.files import photo_name, write_json
-from seewhy.core.progress import Outcome, Progress, attempt, silent
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import find_images, open_image
 from seewhy.images.opening import open_each

@@ -12,7 +12,8 @@ from typing import Any
 
 from seewhy import __version__
 from seewhy.core.files import whole_file, whole_folder, write_json, write_whole
-from seewhy.core.progress import Outcome, Progress, attempt, silent
+from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, SeewhyError, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each

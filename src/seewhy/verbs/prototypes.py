@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from seewhy.core.files import write_json
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load

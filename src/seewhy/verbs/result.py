@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from seewhy import __version__
 from seewhy.core.files import photo_folders, whole_folder, write_json
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.report.page import save_page
 
 VALUES, MANIFEST = "result.json", "manifest.json"

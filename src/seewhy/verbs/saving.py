@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seewhy.core.files import free_name, photo_name, safe_name, whole_file
-from seewhy.core.progress import Outcome
+from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile
 from seewhy.methods import Explanation
 from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles

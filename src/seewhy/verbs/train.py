@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.core.files import write_json, write_whole
-from seewhy.core.progress import Outcome, Progress, silent
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card

@@ -8,7 +8,8 @@ from functools import cache, partial
 from typing import TypeVar
 
 from seewhy.core.files import home
-from seewhy.core.progress import Progress, attempt, silent, within
+from seewhy.core.outcome import attempt
+from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info

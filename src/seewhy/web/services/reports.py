@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from seewhy.core.files import home
-from seewhy.core.progress import Outcome, Progress
+from seewhy.core.outcome import Outcome
+from seewhy.core.progress import Progress
 from seewhy.draw import OURS, Colors
 from seewhy.images import Image, find_images, samples
 from seewhy.models import Classifier

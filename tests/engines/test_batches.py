@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from seewhy.engines.inference import FIRST, FIRST_ON_GPU, LARGEST, LARGEST_ON_GPU, RUNS, BatchSize, batches
 from seewhy.errors import ExplainError, UsageError
-from seewhy.models.inference import FIRST, FIRST_ON_GPU, LARGEST, LARGEST_ON_GPU, RUNS, BatchSize, batches
 
 CPU = torch.device("cpu")
 SHORT_OF_MEMORY: dict[str, Exception] = {

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from seewhy.models import inference
-from seewhy.models.inference import M_MMAP_MAX, M_TRIM_THRESHOLD, NEVER, keep_large_blocks
+from seewhy.engines import inference
+from seewhy.engines.inference import M_MMAP_MAX, M_TRIM_THRESHOLD, NEVER, keep_large_blocks
 
 KIBIBYTES = 64 * 1024
 PROBE = f"""

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 import zoo
+from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UnknownName
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.layers import with_leading_tensor
-from seewhy.models.tail import Tail, tail
 
 
 def end_of(classifier: Classifier, layer: str) -> Tail:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
 
 import zoo
+from seewhy.engines.inference import Inference, exact_copy, fast_precision, inference_copy
 from seewhy.errors import NonFinite
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.classifier import black_box
-from seewhy.models.inference import Inference, exact_copy, fast_precision, inference_copy
 from seewhy.models.load import SOURCES
 
 PREPROCESSING = Preprocessing(zoo.SIZE)
