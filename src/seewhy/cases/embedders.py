@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,12 +19,7 @@ from seewhy.models.load import Encoder, load_encoder
 
 LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
 
-
-class Embedded(NamedTuple):
-    """Pictures as case bases know them: `vectors` `(N, D)` of length 1 and `logits` `(N, K)`, float32 on the CPU."""
-
-    vectors: Tensor
-    logits: Tensor
+Embedded: TypeAlias = tuple[Tensor, Tensor]  # vectors `(N, D)` of length 1, logits `(N, K)`; float32 on the CPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,4 +155,4 @@ def contributions(features: Tensor, weight: Tensor, classes: Tensor) -> Tensor:
 
 
 def _embedded(vectors: Tensor, logits: Tensor) -> Embedded:
-    return Embedded(normalize(vectors.float(), dim=1).cpu(), logits.float().cpu())
+    return normalize(vectors.float(), dim=1).cpu(), logits.float().cpu()

@@ -91,13 +91,13 @@ def study(
             progress=progress,
         )
     rows: list[list[str]] = []
-    known = found.means
+    values, known = found.rows(), found.means
     for scores in found.scores:
         for method in scores.ordered:
             means = (known.get((scores.model, metric.name, method)) for metric in found.metrics)
             rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
     return Answer(
-        found.rows(),
+        values,
         [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
         result=found,
         failures=found.problems,
@@ -127,7 +127,7 @@ def compare(
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
-    from seewhy.report.verdict import cell_words, study_verdict, title_of
+    from seewhy.report.verdict import cell_words, title_of
     from seewhy.verbs import compare
 
     sources = find_images(images)
@@ -144,19 +144,20 @@ def compare(
             seed=run.seed,
             progress=progress,
         )
-    (scores,) = found.scores
+    (scores,), known, problems = found.scores, found.means, found.problems
+    values = found.to_dict()
     rows: list[list[str]] = []
     for name in scores.ordered:
-        means = [found.means.get((scores.model, each.name, name)) for each in scores.metrics]
+        means = [known.get((scores.model, each.name, name)) for each in scores.metrics]
         rank = f"{scores.ranks[name]:.1f}" if name in scores.ranks else ""
         rows.append([title_of(name), rank, *(cell_words(mean) if mean else "–" for mean in means)])
     table = Table(["method", "mean rank", *(each.title for each in scores.metrics)], rows)
-    failed = {each.source for each in found.problems} - set(found.explained)
+    failed = {each.source for each in problems} - set(found.explained)
     return Answer(
-        found.to_dict(),
+        values,
         [table] if found.explained else [],
-        [study_verdict(found)] if found.explained and not run.json else [],
+        [values["verdict"]] if found.explained and not run.json else [],
         found if found.explained else None,
-        failures=found.problems,
-        asked=len(found.problems) + len(sources) - len(failed),
+        failures=problems,
+        asked=len(problems) + len(sources) - len(failed),
     )

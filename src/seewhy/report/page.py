@@ -54,6 +54,11 @@ def save_page(folder: Path, page: str) -> Path:
     return folder / PAGE
 
 
+def render_macro(template: str, macro: str, *arguments: Any) -> Markup:
+    """What a macro of a template makes of its arguments: a part of a page."""
+    return getattr(_environment().get_template(template).module, macro)(*arguments)
+
+
 @dataclass
 class Sections:
     """Sections of a page that wait in a temporary file, as fields of its template: memory holds one at a time.
