@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from seewhy.core.files import write_json
+from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.explanation import explanation_tiles
-from seewhy.report import ExplainReport
+from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
+from seewhy.report.explain import ExplainReport
 from seewhy.verbs.result import VALUES, Result
-from seewhy.verbs.saving import write_explanations
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from PIL.Image import Image as Picture
+
 
 DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
 SIDE = 320
@@ -203,3 +205,69 @@ def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> G
         f"{one.target_label} · {percent(one.probability)}",
         tuple(cell and (tiles[id(cell)].picture, cell.rule.sentence if cell.rule else "") for cell in cells),
     )
+
+
+@dataclass
+class ExplanationWriter:
+    """Saves the explanations of photo after photo below `out`, with a report of all; holds one photo at a time."""
+
+    out: Path
+    colors: Colors = OURS
+    _taken: set[str] = field(default_factory=set[str], init=False)
+
+    def __post_init__(self) -> None:
+        self._report = ExplainReport(self.out, self.colors)
+
+    def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
+        """Save the explanations of a photo in a folder of its own, each whole or not at all; returns the folder."""
+        folder = self.out / photo_name(outcome.source, self._taken)
+        tiles = save_explanations(outcome.value, folder, self.colors) if outcome.value else None
+        self._report.add(outcome, folder, tiles)
+        return folder
+
+    def close(self) -> Path:
+        """Write the report; returns its path."""
+        return self._report.close()
+
+
+def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
+    """Save outcome after outcome as it comes, and the report at the end; returns the report's path."""
+    writer = ExplanationWriter(out, colors)
+    for outcome in outcomes:
+        writer.add(outcome)
+    return writer.close()
+
+
+def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
+    """Save the explanations of one photo, each in a folder of its own below `folder`; returns their pictures."""
+    names, tiles = folder_names(explanations), explanation_tiles(explanations, colors)
+    grids = by_classes(explanations)
+    asked = Counter((each.method, each.layer) for each in explanations)
+    for name, explanation, tile in zip(names, explanations, tiles, strict=True):
+        # One of several classes has colours of its own scale in its own picture, and the common one on the page.
+        alone = asked[explanation.method, explanation.layer] == 1
+        explanation.save(folder / name, colors, tile=tile if alone else None)
+    for method, about in grids.items():
+        with whole_file(folder / f"{safe_name(method)}--classes.png") as file:
+            class_grid(about).save(file, "PNG")
+    return tiles
+
+
+def folder_names(explanations: Sequence[Explanation]) -> list[str]:
+    """One distinct name each: the method, with layer and classes only where they tell two apart."""
+    layers = {(each.method, each.layer) for each in explanations}
+    targets = {(each.method, each.target) for each in explanations}
+    several_layers = len(layers) > len({each.method for each in explanations})
+    several_targets = len(targets) > len({each.method for each in explanations})
+    taken: set[str] = set()
+    names = [_folder_name(each, several_layers, several_targets) for each in explanations]
+    return [free_name(name, taken) for name in names]
+
+
+def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:
+    parts = [explanation.method]
+    if with_layer and explanation.layer:
+        parts.append(explanation.layer)
+    if with_target:
+        parts.append(explanation.target_label)
+    return "--".join(parts)

@@ -60,7 +60,7 @@ class Request:
             UnknownName: there is no such method, class or layer; the nearest are named.
         """
         asked = untargeted(classifier, methods, layers, top, seed, parameters)
-        return with_targets(asked, classifier, targets)
+        return with_targets(asked, classifier, targets) if targets else asked
 
 
 def untargeted(
