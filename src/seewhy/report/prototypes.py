@@ -87,24 +87,16 @@ def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
     records = [record for each in run.history.values() for record in each]
     if not records:
         return []
-    shown = (
-        (
-            "Distances",
-            "From pictures to the nearest prototype of their own class and of others: the two have to part.",
-            {"own class": "cluster", "other classes": "separation"},
-            None,
-        ),
-        ("Accuracy", "Before the last layer is solved for.", {"validation pictures": "validation_accuracy"}, 1.0),
-    )
+
+    def chart(top: float | None = None, **curves: str) -> Markup:
+        lines = {name.replace("_", " "): [record[key] for record in records] for name, key in curves.items()}
+        return drawing(epochs_svg(lines, across="tenths of a stage", stages=stages, top=top))
+
+    distances = "From pictures to the nearest prototype of their own class and of others: the two have to part."
     return [
-        (title, words, drawing(epochs_svg(
-            {name: [record[key] for record in records] for name, key in curves.items()},
-            across="tenths of a stage",
-            stages=stages,
-            top=top,
-        )))
-        for title, words, curves, top in shown
-    ]  # fmt: skip
+        ("Distances", distances, chart(own_class="cluster", other_classes="separation")),
+        ("Accuracy", "Before the last layer is solved for.", chart(1.0, validation_pictures="validation_accuracy")),
+    ]
 
 
 def _explained(found: PrototypeExplanation) -> dict[str, Any]:

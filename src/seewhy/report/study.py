@@ -108,14 +108,15 @@ def study_page(result: StudyResult) -> str:
     """The page."""
     plan = result.plan
     photos, count = photos_of(result), result.table["image"].n_unique()
+    lead, best_first = study_verdict(result), result.scores[0].best_first
     mapped = [scored for scored in result.explained.values() if scored.explanations]
     by_maps = [len(maps) for each in result.scores for row in each.chance.values() for maps in row.values()]
     return render(
         "study.html",
         title="Which explanation to believe" if mapped else f"A study of {counted(len(plan.images), 'photo')}",
-        lead=study_verdict(result),
+        lead=lead,
         asked=f"{counted(count, 'photo')}, {', '.join(plan.models)}",
-        maps=[_maps(scored, result.scores[0].best_first) for scored in mapped[:DRAWN]],
+        maps=[_maps(scored, best_first) for scored in mapped[:DRAWN]],
         unmapped=max(len(mapped) - DRAWN, 0),
         families=families(result),
         random_maps=max(by_maps, default=0),
