@@ -135,8 +135,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for words in (counted, listed, number, percent):
-        environment.filters[words.__name__] = words
+    filters: dict[str, Any] = {"counted": counted, "listed": listed, "number": number, "percent": percent}
+    environment.filters.update(filters)
     environment.globals["css"] = _css
     return environment
 
