@@ -536,8 +536,8 @@ for room in (seewhy.study, seewhy.train):
         room("/no/such/folder", *(["bundled:efficientnet-lite0", "/no/such/out"] if room is seewhy.train else []))
     except SeewhyError as error:
         print(room.__name__, type(error).__name__)
-import seewhy.study.plan
-assert seewhy.study.plan.Plan and callable(seewhy.study)
+import seewhy.study.ledger
+assert seewhy.study.ledger.Plan and callable(seewhy.study)
 """
     lines = run_fresh(code).splitlines()
     assert [line.split()[0] for line in lines] == ["seewhy.study", "seewhy.train"]

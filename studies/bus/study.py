@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
-from seewhy.metrics.maps import cell_means, spearman
+from seewhy.metrics.context import cell_means, spearman
 from seewhy.verbs import Request, explain_each, write_explanations
 
 METHODS = ("lime", "anchors", "expected-gradients", "deep-shap")

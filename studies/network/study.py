@@ -21,7 +21,7 @@ from seewhy import Classifier, Image, load
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
-from seewhy.metrics.maps import cell_means, spearman
+from seewhy.metrics.context import cell_means, spearman
 from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.concepts import Groups, find_classes, read_groups

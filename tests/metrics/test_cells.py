@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.metrics.maps import cell_labels, cell_means, in_cells
+from seewhy.metrics.context import cell_labels, cell_means, in_cells
 
 
 def test_by_hand():

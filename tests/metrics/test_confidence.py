@@ -11,7 +11,7 @@ from metrics.samples import perfect_map, planted_subject, random_map, summing, v
 from seewhy.errors import UsageError
 from seewhy.metrics import Context, list_metrics
 from seewhy.metrics.confidence import absolute_drop, increase, relative_drop
-from seewhy.metrics.maps import soft_mask
+from seewhy.metrics.context import soft_mask
 from seewhy.models.shim import ready_torchvision
 
 NAMES = [info.name for info in list_metrics() if info.name.startswith(("average-drop", "increase-", "drop-"))]

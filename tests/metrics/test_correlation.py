@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seewhy.metrics.maps import is_flat, pearson, spearman
+from seewhy.metrics.context import is_flat, pearson, spearman
 
 
 @pytest.mark.parametrize("seed", range(5))

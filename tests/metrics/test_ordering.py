@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from seewhy.images.masks import top_area
-from seewhy.metrics.maps import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
+from seewhy.metrics.context import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
 
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 # Few different values, so that there are many ties.

@@ -12,7 +12,7 @@ from seewhy.core.progress import silent
 from seewhy.engines import find_fill
 from seewhy.methods.task import probability
 from seewhy.metrics import Context
-from seewhy.metrics.maps import NOTHING, TopK, soft_mask
+from seewhy.metrics.context import NOTHING, TopK, soft_mask
 from seewhy.models import Target
 
 HIDDEN = [TopK("highest", 100), TopK("lowest", 700), TopK("highest", 0), TopK("lowest", 1024)]

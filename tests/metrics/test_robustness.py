@@ -15,7 +15,7 @@ from metrics.samples import seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, Method, find_method
 from seewhy.metrics import Context, Score, find_metric
-from seewhy.metrics.maps import soft_mask
+from seewhy.metrics.context import soft_mask
 from seewhy.metrics.robustness import max_sensitivity, stability
 from seewhy.models import Target
 

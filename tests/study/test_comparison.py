@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from seewhy.metrics import metric_info
-from seewhy.metrics.maps import cell_means
+from seewhy.metrics.context import cell_means
 from seewhy.study.score import CELLS
 from seewhy.study.statistics import bootstrap_interval
 from seewhy.study.summary import map_agreement, no_better_than_chance

@@ -18,9 +18,9 @@ from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method
 from seewhy.metrics import Context, find_metric
-from seewhy.metrics.maps import in_cells
+from seewhy.metrics.context import in_cells
 from seewhy.models import Target
-from seewhy.study.plan import Unit, canonical
+from seewhy.study.ledger import Unit, canonical
 from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")

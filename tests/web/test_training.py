@@ -59,6 +59,7 @@ def test_a_lesson_leaves_a_classifier_and_cases_that_fit_it(pictures, photo, tmp
     found = find_twins(open_cases(taught.cases, classifier), photo, 1)
     assert len(found.twins) == 1
 
+    assert taught.rows() == [{"name": "mine", "model": f"file:{taught.classifier}", "objections": []}]
     away = written(result_files(taught), tmp_path / "away")
     assert load(f"file:{away / 'mine'}").fingerprint == classifier.fingerprint
     assert not taught.prototypes.exists()

@@ -15,7 +15,7 @@ from seewhy.cases.queries import Case, Cases, Copy, Query
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.similarity import fam
-from seewhy.metrics.maps import spearman
+from seewhy.metrics.context import spearman
 from seewhy.models import Box, Categories, capture, folded
 
 if TYPE_CHECKING:

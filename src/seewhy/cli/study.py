@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Cells, Images, Masks, Run, Table, Target, split_commas
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -19,7 +18,7 @@ def study(
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
     models: Annotated[
         str, typer.Option("--models", "--model", help="Models, joined by commas; see `seewhy list models`.")
-    ] = options.DEFAULT_MODEL,
+    ] = DEFAULT_MODEL,
     methods: Annotated[
         str,
         typer.Option(
@@ -37,7 +36,7 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: options.Masks = None,
+    masks: Masks = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
@@ -52,7 +51,7 @@ def study(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Variations in one forward; other batches, other last digits.")
     ] = 16,
-    cells: options.Cells = 14,
+    cells: Cells = 14,
     limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
@@ -69,13 +68,13 @@ def study(
     from seewhy.report.words import number
     from seewhy.verbs import STUDY_METHODS, study
 
-    named = options.split(models)
+    named = split_commas(models)
     with run.progress() as progress:
         found = study(
             folder,
             named,
-            options.split(methods) or STUDY_METHODS,
-            options.split(metrics),
+            split_commas(methods) or STUDY_METHODS,
+            split_commas(metrics),
             out,
             masks=masks,
             weights=_weights(named, weights or []),
@@ -92,13 +91,13 @@ def study(
             progress=progress,
         )
     rows: list[list[str]] = []
-    known = found.means
+    values, known = found.rows(), found.means
     for scores in found.scores:
         for method in scores.ordered:
             means = (known.get((scores.model, metric.name, method)) for metric in found.metrics)
             rows.append([scores.model, title_of(method), *(number(mean.value) if mean else "–" for mean in means)])
     return Answer(
-        found.rows(),
+        values,
         [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
         result=found,
         failures=found.problems,
@@ -115,20 +114,20 @@ def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
 @command("model weights out seed device")
 def compare(
     run: Run,
-    images: options.Images,
+    images: Images,
     method: Annotated[
         str, typer.Option("--method", "--methods", help="Methods, joined by commas; all; default: eight fast ones.")
     ] = "",
     metric: Annotated[
         str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
     ] = "",
-    masks: options.Masks = None,
-    target: options.Target = None,
-    cells: options.Cells = 14,
+    masks: Masks = None,
+    target: Target = None,
+    cells: Cells = 14,
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
-    from seewhy.report.verdict import cell_words, study_verdict, title_of
+    from seewhy.report.verdict import cell_words, title_of
     from seewhy.verbs import compare
 
     sources = find_images(images)
@@ -137,27 +136,28 @@ def compare(
         found = compare(
             classifier,
             sources,
-            options.split(method),
-            options.split(metric),
+            split_commas(method),
+            split_commas(metric),
             masks=masks,
             target=target,
             cells=cells,
             seed=run.seed,
             progress=progress,
         )
-    (scores,) = found.scores
+    (scores,), known, problems = found.scores, found.means, found.problems
+    values = found.to_dict()
     rows: list[list[str]] = []
     for name in scores.ordered:
-        means = [found.means.get((scores.model, each.name, name)) for each in scores.metrics]
+        means = [known.get((scores.model, each.name, name)) for each in scores.metrics]
         rank = f"{scores.ranks[name]:.1f}" if name in scores.ranks else ""
         rows.append([title_of(name), rank, *(cell_words(mean) if mean else "–" for mean in means)])
     table = Table(["method", "mean rank", *(each.title for each in scores.metrics)], rows)
-    failed = {each.source for each in found.problems} - set(found.explained)
+    failed = {each.source for each in problems} - set(found.explained)
     return Answer(
-        found.to_dict(),
+        values,
         [table] if found.explained else [],
-        [study_verdict(found)] if found.explained and not run.json else [],
+        [values["verdict"]] if found.explained and not run.json else [],
         found if found.explained else None,
-        failures=found.problems,
-        asked=len(found.problems) + len(sources) - len(failed),
+        failures=problems,
+        asked=len(problems) + len(sources) - len(failed),
     )

@@ -1,4 +1,4 @@
-"""Packages that are verbs, too: `seewhy.study` holds `seewhy.study.plan`, and `seewhy.study(...)` runs a study.
+"""Packages that are verbs, too: `seewhy.study` holds `seewhy.study.ledger`, and `seewhy.study(...)` runs a study.
 
 Python binds a sub-package to its parent's attribute whenever somebody imports it, so a function of the same name in
 `seewhy` would last only until then. Therefore the package itself can be called.

@@ -8,8 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Question, Score
-from seewhy.metrics.maps import soft_mask
+from seewhy.metrics.context import Question, Score, soft_mask
 from seewhy.metrics.metric import Metric
 
 

@@ -18,8 +18,7 @@ from typing_extensions import override
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
 from seewhy.metrics.complexity import MeanArea
-from seewhy.metrics.context import Question, Score
-from seewhy.metrics.maps import NOTHING, TopK, soft_mask
+from seewhy.metrics.context import NOTHING, Question, Score, TopK, soft_mask
 from seewhy.metrics.metric import Metric, score_maps
 from seewhy.metrics.robustness import Coherency
 from seewhy.models import Classifier, Target

@@ -14,8 +14,7 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.images.masks import iou, top_area
-from seewhy.metrics.context import Question, Score
-from seewhy.metrics.maps import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
+from seewhy.metrics.context import Question, Score, TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
 from seewhy.metrics.metric import Metric
 
 IOU_READING = (

@@ -13,8 +13,7 @@ from typing_extensions import override
 
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Question, Score
-from seewhy.metrics.maps import cell_labels, is_flat, spearman
+from seewhy.metrics.context import Question, Score, cell_labels, is_flat, spearman
 from seewhy.metrics.metric import Metric
 
 

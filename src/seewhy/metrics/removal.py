@@ -15,8 +15,7 @@ from typing_extensions import override
 
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Question, Score
-from seewhy.metrics.maps import NOTHING, End, TopK
+from seewhy.metrics.context import NOTHING, End, Question, Score, TopK
 from seewhy.metrics.metric import Metric, score_maps
 from seewhy.models import Classifier, Target
 

@@ -22,8 +22,7 @@ from seewhy.engines import Fill
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Method
-from seewhy.metrics.context import Attribution, Context, Question, Score
-from seewhy.metrics.maps import is_flat, pearson, soft_mask, spearman
+from seewhy.metrics.context import Attribution, Context, Question, Score, is_flat, pearson, soft_mask, spearman
 from seewhy.metrics.metric import Metric
 from seewhy.models import Classifier, Target
 

@@ -65,14 +65,12 @@ def evaluate_page(found: EvaluationReport) -> str:
     return render(
         "evaluate.html",
         title="How good is it?",
+        found=found,
         lead=f"{found.model} gets {accuracy_words(evaluation)}",
         judgement=judgement("What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
         mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
-        unshown=found.unshown,
-        learned=found.learned,
-        failures=found.failures,
     )
 
 
@@ -95,10 +93,9 @@ def judgement(title: str, found: Evaluation) -> dict[str, Any]:
     return {
         "title": title,
         "words": f"{_right(found)} right: accuracy {share_words(found.accuracy)}, mean F1 {found.macro_f1:.2f}.",
-        "classes": found.classes,
         "confusion": None,
         "confusions": [] if "confusion" in charts else _confusions(found),
-        "calibration": _calibration(found),
+        "found": found,
         **charts,
     }
 
@@ -130,17 +127,6 @@ def _confusions(found: Evaluation) -> list[str]:
         f"{found.names[true]} taken for {found.names[said]}: {count}"
         for (true, said), count in sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:CONFUSIONS]
     ]
-
-
-def _calibration(found: Evaluation) -> str:
-    gap = float(found.confidence.mean()) - found.accuracy.value
-    side = "too sure of itself" if gap > 0 else "too modest"
-    return (
-        f"It is {found.confidence.mean():.1%} sure on average and right in {found.accuracy.value:.1%}"
-        + (f": {side} by {abs(gap) * 100:.1f} points. " if abs(gap) >= 0.0005 else ". ")
-        + f"The calibration error is {found.calibration_error * 100:.1f} points over ten steps of confidence; of few "
-        "pictures it comes out larger than the truth."
-    )
 
 
 def _shown(mistake: Mistake, evaluation: Evaluation, pictures: Pictures) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from seewhy import __version__
 from seewhy.core.outcome import Outcome
 from seewhy.draw import cut, spark_svg, spotlight
-from seewhy.network.concepts import Concept, Example, GlobalView, LayerConcepts, Trend
+from seewhy.network.concepts import Concept, Example, GlobalView, Trend
 from seewhy.network.tcav import ConceptTest
 from seewhy.report.page import Picture, embed, render
-from seewhy.report.words import counted, listed, number
+from seewhy.report.words import counted, listed
 
 FACE = 240
 MANIFEST = "global.json"
@@ -32,13 +32,10 @@ def global_page(
         "global.html",
         title=f"What the network goes by: {name}",
         lead=_lead(view),
-        simulated=view.simulated,
-        layers=[_layer(layer) for layer in view.layers if layer.concepts],
-        early=[_line(trend, len(view.layers)) for trend in view.early()],
-        late=[_line(trend, len(view.layers)) for trend in view.late()],
-        first=view.layers[0].layer,
-        last=view.layers[-1].layer,
-        tests=[_test(concept, test) for concept, test in tests],
+        view=view,
+        lit=_lit,
+        chart=_chart,
+        tests=tests,
         classifier=classifier,
         failures=failures,
     )
@@ -107,47 +104,14 @@ def _lead(view: GlobalView) -> str:
     return f"What {who} see where each layer responds, summed up over {counted(view.pictures, 'picture')}.{grows}"
 
 
-def _layer(layer: LayerConcepts) -> dict[str, Any]:
-    """What the template says of one layer."""
-    top, pictures = layer.concepts[0].score, counted(layer.pictures, "picture")
-    cards = [
-        {
-            "name": each.name,
-            "about": f"in {each.pictures} of {pictures}; {each.weight:.0f} % of the layer's weight",
-            "share": each.score / top,
-            "pictures": [_face(each.name, example) for example in each.examples],
-        }
-        for each in layer.concepts
-    ]
-    return {"name": layer.layer, "about": f"{pictures} with words", "cards": cards}
-
-
-def _face(label: str, example: Example) -> Picture:
+def _lit(label: str, example: Example) -> Picture:
     """What the network saw, lit where people see the concept."""
     view = example.view
     lit = spotlight(cut(view.image.pixels, view.view, FACE), example.united.map)
     return embed(lit, f"{view.image.name}, lit where “{label}” is seen")
 
 
-def _line(trend: Trend, layers: int) -> dict[str, Any]:
-    """How one label moves with depth."""
+def _chart(trend: Trend) -> Markup:
+    """How a label moves with depth."""
     spoken = f"{trend.name}: " + ", ".join(f"{value:.1f}" for value in trend.curve)
-    moved = number(trend.slope * (layers - 1), 1)
-    chart = Markup(spark_svg(trend.curve, spoken))  # noqa: S704 - escaped
-    return {"name": trend.name, "chart": chart, "about": f"{moved} from the first layer to the last"}
-
-
-def _test(concept: str, test: ConceptTest) -> dict[str, str]:
-    """What TCAV says of one concept at one layer."""
-    low, high = test.interval
-    toward = "raises the class" if test.slope > 0 else "lowers the class"
-    return {
-        "concept": concept,
-        "layer": test.layer,
-        "score": f"{test.score:.2f}",
-        "slope": number(test.slope, 2),
-        "chance": f"{number(low, 2)} to {number(high, 2)}",
-        "p": f"{test.p:.3f}",
-        "accuracy": f"{test.accuracy:.0%}",
-        "verdict": toward if test.p < 0.05 else "no more than chance",
-    }
+    return Markup(spark_svg(trend.curve, spoken))  # noqa: S704 - escaped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import closing
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +15,10 @@ import numpy as np
 from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
-from seewhy.draw import percent
-from seewhy.metrics.maps import spearman
+from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
-from seewhy.report.page import embed, read_part, render_macro, waiting_part, write_page
+from seewhy.report.page import Picture, Sections, embed, render_macro, write_page
 from seewhy.report.words import counted, number
 
 FACE = 260
@@ -32,15 +32,15 @@ class NetworkReport:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._sections, self._count = folder, waiting_part(), 0
+        self._folder, self._sections = folder, Sections()
         self._failures: list[Outcome[Any]] = []
 
     def add(self, outcome: Outcome[NetworkPicture], saved: Path | None = None) -> None:
         """Add a picture, with the folder it was saved in, if it was; or its failure."""
         if outcome.value:
-            self._count += 1
-            section = _section(f"photo-{self._count}", outcome.value, saved, self._folder)
-            self._sections.write(render_macro("network-photo.html", "full", section, self._count == 1))
+            key = f"photo-{self._sections.count + 1}"
+            section = _section(key, outcome.value, saved, self._folder)
+            self._sections.add(html=render_macro("network-photo.html", "full", section, self._sections.count == 0))
         else:
             self._failures.append(outcome)
 
@@ -48,13 +48,14 @@ class NetworkReport:
         """Write the page, whole or not at all; returns its path."""
         script = files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
         digest = b64encode(sha256(script.encode()).digest()).decode()
-        with self._sections:
+        done = self._sections.count > 0
+        with closing(self._sections):
             return write_page(
                 self._folder / "report.html",
                 "network.html",
-                title="What the network found, layer by layer" if self._count else "Nothing could be explained",
-                lead=_lead(len(self._failures), any_done=self._count > 0),
-                sections=read_part(self._sections),
+                title="What the network found, layer by layer" if done else "Nothing could be explained",
+                lead=_lead(len(self._failures), any_done=done),
+                sections=self._sections,
                 failures=self._failures,
                 script=Markup(script),  # noqa: S704 - our own
                 policy=f"'sha256-{digest}'",
@@ -86,48 +87,25 @@ def _lead(failed: int, *, any_done: bool) -> str:
 
 
 def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path) -> dict[str, Any]:
-    """What the template says of one photo."""
+    """What the template says of one photo beside its view."""
     view = picture.view
+
+    def lit(layer: LayerView, cluster: Cluster) -> Picture:
+        alt = f"The photo, lit where group {cluster.index + 1} of {layer.name} responds"
+        return embed(face(view, cluster, FACE), alt)
+
     return {
-        "name": view.image.name,
         "key": key,
-        "label": view.target_label,
-        "probability": percent(view.probability),
+        "view": view,
         # What makes the SVGs escapes every text in them.
         "definitions": Markup(picture.definitions(key)),  # noqa: S704
         "wide": Markup(picture.inside(key)),  # noqa: S704
         "folded": Markup(picture.folded(key)),  # noqa: S704
         "faithful": " ".join(filter(None, (_faithful(view), _stable(view)))),
         "about_words": picture.about_words,
-        "layers": [_layer(f"{key}-{number}", layer, picture) for number, layer in enumerate(view.layers)],
-        "facts": _facts(view),
+        "words": picture.words,
+        "lit": lit,
         "link": quote(saved.relative_to(folder).as_posix()) + "/" if saved else None,
-    }
-
-
-def _layer(key: str, layer: LayerView, picture: NetworkPicture) -> dict[str, Any]:
-    parts = [f"{counted(layer.grid.channels, 'map')} of {layer.grid.height} × {layer.grid.width} cells"]
-    if layer.clusters:
-        shown = sum(abs(each.weight) for each in layer.clusters)
-        parts.append(f"those that passed the filter carry {layer.weight_kept:.0f} % of the layer's weight, "
-                     f"the groups shown {shown:.0f} %")  # fmt: skip
-    if layer.stability is not None:
-        parts.append(f"stability {layer.stability:.2f}")
-    groups = [_group(f"{key}-{each.index}", layer, each, picture) for each in layer.clusters]
-    return {"name": layer.name, "about": "; ".join(parts), "outcome": layer.outcome, "groups": groups}
-
-
-def _group(key: str, layer: LayerView, cluster: Cluster, picture: NetworkPicture) -> dict[str, Any]:
-    alt, effect = f"The photo, lit where group {cluster.index + 1} of {layer.name} responds", "not checked"
-    if cluster.effect:
-        effect = f"{percent(cluster.effect.hidden)} with it hidden, {percent(cluster.effect.shown)} with it alone"
-    return {
-        "key": key,
-        "picture": embed(face(picture.view, cluster, FACE), alt),
-        "weight": f"{cluster.weight:.1f} %".replace("-", "\N{MINUS SIGN}"),
-        "maps": counted(len(cluster.maps), "map"),
-        "effect": effect,
-        "words": picture.words.get((layer.name, cluster.index), ()),
     }
 
 
@@ -152,16 +130,3 @@ def _stable(view: NetworkView) -> str:
         f"Groups drawn again without a tenth of the maps agree with those shown by {number(float(np.mean(found)), 2)} "
         "on average, where 1 is the same groups and 0 is chance."
     )
-
-
-def _facts(view: NetworkView) -> dict[str, str]:
-    forwards, backwards, seconds = view.cost
-    return {
-        "Model": view.classifier,
-        "Fingerprint": view.fingerprint[:16],
-        "Groups by": "Ward's clustering of correlations" if view.clustering == "ward" else view.clustering,
-        "Weights": "mean gradients, of both signs" if view.signed else "mean guided gradients (generalised Grad-CAM)",
-        "Stability": "the mean adjusted Rand index when a tenth of the maps is left out; 1 means the same groups",
-        "Seed": str(view.seed),
-        "Cost": f"{counted(forwards, 'forward')}, {counted(backwards, 'backward')}, {seconds:.1f} s",
-    }

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from seewhy.core.outcome import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import PrototypeExplanation, place_picture, prototype_picture
-from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, Diagnosis, PrototypeModel
+from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.evaluate import MOST_CLASSES
 from seewhy.report.page import Picture, drawing, embed, render
@@ -35,17 +35,14 @@ def prototypes_page(run: PrototypeRun) -> str:
         lead=f"Usable: {accuracy}. {counted(len(model.prototypes), 'prototype')} of {found.trained} were kept."
         if found.usable
         else f"Not usable, because {listed(found.reasons)}. It has {accuracy}.",
+        run=run,
         found=found,
         most_lost=MOST_LOST,
         worst_recall=WORST_RECALL,
         confusion=drawing(confusion_svg(np.array(found.confusion), classes)) if few else None,
         gallery=_gallery(model),
-        state=_state(found),
+        shown_classes=SHOWN_CLASSES,
         charts=_charts(run),
-        recipe=_recipe(run),
-        notes=run.notes,
-        failures=run.failures,
-        out=run.out,
     )
 
 
@@ -84,62 +81,22 @@ def _gallery(model: PrototypeModel) -> list[tuple[str, list[tuple[Picture, str, 
     return found
 
 
-def _state(found: Diagnosis) -> dict[str, str]:
-    similarity = {
-        f"Mean similarity to prototypes of {name}": "; ".join(
-            f"{number(value, 2)} in pictures of {true}"
-            for true, value in zip(found.classes, found.mean_similarity[label], strict=True)
-        )
-        for label, name in enumerate(found.classes[:SHOWN_CLASSES])
-    }
-    return {
-        "Called": ", ".join(f"{name} {count}×" for name, count in found.predictions.items()),
-        **similarity,
-        "Evenness of use": f"{found.usage_entropy:.2f}, where 0 is one prototype deciding all and 1 all equally often",
-        "Shared patches": (
-            f"{found.shared_patches} of {found.trained} prototypes were nearest to the same patch as another; "
-            "each was given one of its own"
-        ),
-    }
-
-
 def _charts(run: PrototypeRun) -> list[tuple[str, str, Markup]]:
     """The curves of a training, over all its stages."""
     stages = {name: len(records) for name, records in run.history.items() if records}
     records = [record for each in run.history.values() for record in each]
     if not records:
         return []
-    shown = (
-        (
-            "Distances",
-            "From pictures to the nearest prototype of their own class and of others: the two have to part.",
-            {"own class": "cluster", "other classes": "separation"},
-            None,
-        ),
-        ("Accuracy", "Before the last layer is solved for.", {"validation pictures": "validation_accuracy"}, 1.0),
-    )
+
+    def chart(top: float | None = None, **curves: str) -> Markup:
+        lines = {name.replace("_", " "): [record[key] for record in records] for name, key in curves.items()}
+        return drawing(epochs_svg(lines, across="tenths of a stage", stages=stages, top=top))
+
+    distances = "From pictures to the nearest prototype of their own class and of others: the two have to part."
     return [
-        (title, words, drawing(epochs_svg(
-            {name: [record[key] for record in records] for name, key in curves.items()},
-            across="tenths of a stage",
-            stages=stages,
-            top=top,
-        )))
-        for title, words, curves, top in shown
-    ]  # fmt: skip
-
-
-def _recipe(run: PrototypeRun) -> dict[str, str]:
-    recipe = run.recipe
-    return {
-        "Backbone": f"{run.backbone}, up to {run.model.network.backbone.layer}",
-        "Pictures": ", ".join(f"{count:,} for {part}" for part, count in run.pictures.items()),
-        "Prototypes": f"{recipe.per_class} of each class, compared by {recipe.measure}",
-        "Start": "patches that tell the classes apart, by k-means" if recipe.probe_steps else "anywhere",
-        "Steps": f"{recipe.warm_steps:,} with the backbone at rest, {recipe.joint_steps:,} with it",
-        "Changed copies": f"{recipe.copies} of each picture",
-        "Last layer": "solved for, after pruning" if recipe.solve else "left as it started",
-    }
+        ("Distances", distances, chart(own_class="cluster", other_classes="separation")),
+        ("Accuracy", "Before the last layer is solved for.", chart(1.0, validation_pictures="validation_accuracy")),
+    ]
 
 
 def _explained(found: PrototypeExplanation) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from seewhy.report.evaluate import accuracy_words, judgement
 from seewhy.report.page import Picture, drawing, render, thumbnail
 from seewhy.report.words import counted, listed
 from seewhy.train.finetune import Epoch, Training
-from seewhy.train.recipe import Recipe
 
 STAGES = {"head": "new head alone", "all": "whole network"}
 EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")
@@ -22,13 +21,14 @@ SAMPLES, SAMPLED_CLASSES = 5, 12
 
 def train_page(training: Training) -> str:
     """The page of a training."""
-    parts, recipe = training.parts, training.recipe
+    parts = training.parts
     counts = [Counter(entry.label for entry in folder.entries) for folder in parts.named.values()]
     part, found = list(training.evaluations.items())[-1]
     kind = "test" if part == "test" else "validation"
     return render(
         "train.html",
         title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} classes'}",
+        training=training,
         lead=f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}",
         told=_told(training.epochs),
         charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs)],
@@ -39,14 +39,9 @@ def train_page(training: Training) -> str:
         ],
         parts=[part.capitalize() for part in parts.named],
         classes=[(name, [count[name] for count in counts]) for name in parts.classes],
-        notes=parts.notes,
         samples=[(name, _samples(parts.train, name)) for name in parts.classes[:SAMPLED_CLASSES]],
-        recipe=_recipe(training.backbone, recipe),
-        failures=training.failures,
         folder=quote(str(training.parts.folder)),
         model=quote(training.model),
-        chosen=recipe.patience is not None,
-        tested="test" in training.evaluations,
     )
 
 
@@ -93,26 +88,6 @@ def _stages(epochs: Sequence[Epoch]) -> dict[str, int]:
 def _told(epochs: Sequence[Epoch]) -> str:
     stages = [f"{counted(count, 'epoch')} of the {name}" for name, count in _stages(epochs).items()]
     return f"It went through {', then '.join(stages)}; in an epoch every picture is shown once."
-
-
-def _recipe(backbone: str, recipe: Recipe) -> dict[str, str]:
-    found = {
-        "Backbone": backbone,
-        "The head alone": f"{counted(recipe.head_epochs, 'epoch')}, learning rate {recipe.head_learning_rate:g}",
-        "The whole network": f"{counted(recipe.epochs, 'epoch')}, learning rate {recipe.learning_rate:g}"
-        + (", falling to 0" if recipe.decay else ""),
-        "Optimiser": f"Adam on the cross entropy, {counted(recipe.batch_size, 'picture')} a step",
-        "Augmentation": "crops, mirror images and other light" if recipe.augment else "none",
-        "Class weights": "rare classes count more" if recipe.class_weights else "all pictures count alike",
-        "Early stopping": f"after {counted(recipe.patience, 'epoch')} without gain" if recipe.patience else "no",
-        "BatchNorm": "learns the statistics of these pictures" if recipe.batch_statistics else "keeps its statistics",
-    }
-    if recipe.preprocessing:
-        size, kind = recipe.preprocessing.size, "mean and standard deviation"
-        found["Preparation"] = (
-            f"{size[0]} × {size[1]}, {kind} {recipe.preprocessing.mean[0]:g} and {recipe.preprocessing.std[0]:g}"
-        )
-    return found
 
 
 def _samples(folder: Folder, name: str) -> list[Picture]:

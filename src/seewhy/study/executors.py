@@ -1,4 +1,7 @@
-"""Units dealt to workers that may die: local workers are processes of this machine; `ray` has those of a cluster."""
+"""A study run to its end from wherever it stands, by workers that may die.
+
+Local workers are processes of this machine; `ray` has those of a cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError
-from seewhy.study.plan import Failure, Result, Row, Unit, Work, canonical
+from seewhy.study.ledger import Failure, Ledger, Plan, Result, Row, Unit, Work, canonical, open_ledger, write
 
 ATTEMPTS = 3  # workers that a unit may cost, and that may die one after another before they are ready
 LOST = "WorkerLost"
@@ -31,6 +36,39 @@ class Executor(Protocol):
             SeewhyError: workers cannot even start.
         """
         ...
+
+
+def run(plan: Plan, work: Work, executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:
+    """Do every unit of `plan` that `out` does not hold yet, then write `results.parquet` and `failures.jsonl` there.
+
+    However an earlier run ended, this one takes up where it stood; only units that were being done, and those that
+    failed, are done again.
+    The files depend on plan and work alone: not on workers, interruptions or time.
+
+    Returns:
+        The units that failed.
+
+    Raises:
+        UsageError: `out` is in use, holds another study or is damaged.
+        Cancelled: raised by `progress`; what is finished stays finished.
+    """
+    with open_ledger(out, plan) as ledger:
+        _do_missing(plan, work, executor, ledger, progress)
+        results = list(ledger.results())
+        write(results, out)
+    return [result for result in results if result.failure]
+
+
+def _do_missing(plan: Plan, work: Work, executor: Executor, ledger: Ledger, progress: Progress) -> None:
+    units, finished = plan.units, ledger.finished()
+    missing = [unit for unit in units if unit not in finished]
+    progress(len(finished), len(units), "units")
+    if not missing:
+        return
+    with closing(executor.run(missing, work, plan.threads)) as results:
+        for done, result in enumerate(results, start=len(finished) + 1):
+            ledger.record(result)
+            progress(done, len(units), "units")
 
 
 class Lost(NamedTuple):
@@ -138,7 +176,11 @@ class _Table:
         elif held.attempt < ATTEMPTS:
             self._waiting.appendleft(_Held(held.unit, held.attempt + 1))
         else:
-            failed = Result(held.unit, failure=_LOST_FOR_GOOD, attempts=held.attempt)
+            message = (
+                f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
+                "give fewer workers or a smaller batch size, and run again"
+            )
+            failed = Result(held.unit, failure=Failure(LOST, message), attempts=held.attempt)
         if self._waiting and not self._idle:
             self.hire()
         return failed
@@ -150,13 +192,6 @@ class _Table:
                 f"no worker gets as far as its first unit ({lost.how}); what it said stands above. A script of one's "
                 "own that starts a study needs `if __name__ == '__main__':`, and its functions a module of their own"
             )
-
-
-_LOST_FOR_GOOD = Failure(
-    LOST,
-    f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
-    "give fewer workers or a smaller batch size, and run again",
-)
 
 
 Line: TypeAlias = "connection.Connection[Any, Any] | connection.PipeConnection[Any, Any]"
@@ -238,7 +273,8 @@ class Bench:
         try:
             rows, failure = self._rows(unit), None
         except Exception as error:  # noqa: BLE001 - whatever fails, the study goes on
-            rows, failure = (), Failure(type(error).__name__, _writable(str(error)))
+            # File names may hold halves of letters, which no file can.
+            rows, failure = (), Failure(type(error).__name__, str(error).encode(errors="backslashreplace").decode())
         return Result(unit, rows, failure, perf_counter() - started)
 
     def _rows(self, unit: Unit) -> tuple[Row, ...]:
@@ -249,11 +285,6 @@ class Bench:
         rows = self._work.score(self._prepared[1], unit)
         # There and back through JSON: what cannot be written down fails here, by itself.
         return tuple(json.loads(canonical([dict(row) for row in rows]).encode()))
-
-
-def _writable(text: str) -> str:
-    """The same, but for the halves of letters that file names may hold and no file can."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _limit_threads(threads: int) -> None:

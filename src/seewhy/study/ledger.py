@@ -1,23 +1,153 @@
-"""A study run to its end from wherever it stands: what is finished is kept whatever ends the process."""
+"""What a study is going to do, in full and before it begins, and what is finished of it, whatever ends the process."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from io import BytesIO
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from seewhy.core.files import write_whole
-from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.study.executors import Executor
-from seewhy.study.plan import Failure, Plan, Result, Unit, Work, canonical, difference
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+_LISTED = 3  # names shown of many
+_DIGEST = 64  # letters of a SHA-256, which tell people nothing
+
+
+class Unit(NamedTuple):
+    """The smallest piece of work: one method explains one image to one model, and all metrics score it."""
+
+    model: str
+    method: str
+    image: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides the results of a study; two equal plans give the same bytes.
+
+    Attributes:
+        models: the fingerprint of each model by its name.
+        methods: the hyper-parameters of each method by its name.
+        metrics: the same of each metric.
+        images: the content hash of each image by its path.
+        masks: the content hash of the mask of each image that has one, by the path of the image.
+        batch_size: images or variations in one forward; it decides the last bits of a sum.
+        precision: of the network's numbers, such as `float32`.
+        threads: of one worker; it decides the last bits as well.
+        seed: of all randomness.
+    """
+
+    models: Mapping[str, str]
+    methods: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
+    images: Mapping[str, str]
+    masks: Mapping[str, str] = field(default_factory=dict[str, str])
+    batch_size: int
+    precision: str = "float32"
+    threads: int = 1
+    seed: int = 0
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every unit, model by model so that each is loaded once, and image by image."""
+        triples = product(self.models, self.images, self.methods)
+        return [Unit(model, method, image) for model, image, method in triples]
+
+    @property
+    def configuration(self) -> str:
+        """The plan as canonical JSON."""
+        return canonical(asdict(self))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the configuration."""
+        return sha256(self.configuration.encode()).hexdigest()
+
+
+Row: TypeAlias = Mapping[str, str | float | int | bool | None]
+
+
+class Failure(NamedTuple):
+    """Why there are no rows: the name of the exception and what it says."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished unit: its rows, or the failure in their place; `seconds` of the last of `attempts`."""
+
+    unit: Unit
+    rows: tuple[Row, ...] = ()
+    failure: Failure | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """Two functions that travel to the workers by pickle: functions of a module, or partials of them.
+
+    Attributes:
+        prepare: makes of a model's name whatever `score` needs of it; called once for each model in a row.
+        score: makes the rows of one unit, all with the same names: plain values, no NaN. Its randomness is seeded
+            anew for each unit, so that neither order nor worker matters.
+    """
+
+    prepare: Callable[[str], Any]
+    score: Callable[[Any, Unit], Sequence[Row]]
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of `value`: keys sorted, no spaces, no NaN.
+
+    Raises:
+        TypeError, ValueError: JSON cannot say it.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def difference(old: str, new: str) -> list[str]:
+    """In words, part by part, how one configuration differs from another; nothing where they are equal."""
+    return list(_changes(json.loads(old), json.loads(new), ""))
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[str]:
+    label = f"{place.rstrip('.')}: " if place else ""
+    if gone := sorted(old.keys() - new.keys()):
+        yield f"{label}no longer {_listed(gone)}"
+    if come := sorted(new.keys() - old.keys()):
+        yield f"{label}newly {_listed(come)}"
+    common = sorted(old.keys() & new.keys())
+    digests = [name for name in common if isinstance(old[name], str) and len(old[name]) == _DIGEST]
+    if edited := [name for name in digests if old[name] != new[name]]:
+        yield f"{label}other content in {_listed(edited)}"
+    for name in common:
+        if isinstance(old[name], dict) and isinstance(new[name], dict):
+            yield from _changes(old[name], new[name], f"{place}{name}.")
+        elif old[name] != new[name] and name not in edited:
+            yield f"{place}{name}: was {_shown(old[name])}, now {_shown(new[name])}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)
 
 
 LEDGER = "ledger.sqlite"
@@ -65,7 +195,9 @@ class Ledger:
         """Everything recorded, sorted by model, method and image."""
         with _failures_named(self._path):
             for row in self._connection.execute("SELECT * FROM units ORDER BY model, method, image"):
-                yield _result(*row)
+                model, method, image, rows, error, message, seconds, attempts = row
+                failure = Failure(error, message) if error else None
+                yield Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
 
 
 @contextmanager
@@ -80,7 +212,9 @@ def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
     with closing(_connect(path)) as connection:
         with _failures_named(path):
             connection.executescript(_SETTINGS)
-            _check_sound(connection, path)
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise _damaged(path, verdict.replace("\n", " "))
             _check_plan(connection, plan.configuration, folder)
         yield Ledger(connection, path)
 
@@ -108,12 +242,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(path, timeout=0, isolation_level=None)
 
 
-def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise _damaged(path, verdict.replace("\n", " "))
-
-
 def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path) -> None:
     known = connection.execute("SELECT configuration FROM plan").fetchone()
     if known is None:
@@ -123,13 +251,6 @@ def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path
             f"{folder} holds a study with another configuration ({'; '.join(changes)}); "
             "choose another folder, or ask for what was asked there"
         )
-
-
-def _result(
-    model: str, method: str, image: str, rows: str, error: str | None, message: str, seconds: float, attempts: int
-) -> Result:
-    failure = Failure(error, message) if error else None
-    return Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
 
 
 @contextmanager
@@ -185,36 +306,3 @@ def read(out: Path) -> pl.DataFrame:
     import polars as pl
 
     return pl.read_parquet(out / RESULTS)
-
-
-def run(plan: Plan, work: Work, executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:
-    """Do every unit of `plan` that `out` does not hold yet, then write `results.parquet` and `failures.jsonl` there.
-
-    However an earlier run ended, this one takes up where it stood; only units that were being done, and those that
-    failed, are done again.
-    The files depend on plan and work alone: not on workers, interruptions or time.
-
-    Returns:
-        The units that failed.
-
-    Raises:
-        UsageError: `out` is in use, holds another study or is damaged.
-        Cancelled: raised by `progress`; what is finished stays finished.
-    """
-    with open_ledger(out, plan) as ledger:
-        _do_missing(plan, work, executor, ledger, progress)
-        results = list(ledger.results())
-        write(results, out)
-    return [result for result in results if result.failure]
-
-
-def _do_missing(plan: Plan, work: Work, executor: Executor, ledger: Ledger, progress: Progress) -> None:
-    units, finished = plan.units, ledger.finished()
-    missing = [unit for unit in units if unit not in finished]
-    progress(len(finished), len(units), "units")
-    if not missing:
-        return
-    with closing(executor.run(missing, work, plan.threads)) as results:
-        for done, result in enumerate(results, start=len(finished) + 1):
-            ledger.record(result)
-            progress(done, len(units), "units")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from seewhy.errors import UsageError
 from seewhy.study.executors import Bench, Lost, deal
-from seewhy.study.plan import Result, Unit, Work
+from seewhy.study.ledger import Result, Unit, Work
 
 OBJECT_STORE = 100 << 20  # bytes; units and rows are small
 CONNECT_SECONDS = 5

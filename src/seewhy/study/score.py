@@ -22,10 +22,9 @@ from seewhy.methods import Explanation, Method
 from seewhy.methods.controls import RandomMap
 from seewhy.methods.method import Seen, describe
 from seewhy.metrics import Context, Map, Metric, Score
-from seewhy.metrics.context import Attribution
-from seewhy.metrics.maps import in_cells
+from seewhy.metrics.context import Attribution, in_cells
 from seewhy.models import Classifier, Target, load
-from seewhy.study.plan import Plan, Row, Unit, Work, canonical
+from seewhy.study.ledger import Plan, Row, Unit, Work, canonical
 
 CHANCE = RandomMap.name  # the control that says what chance gets
 PRECISION = "float32"  # half precision is not the same on every machine
@@ -125,7 +124,7 @@ def score_picture(
 ) -> Scored:
     """Explain a picture by every method, and score every map by every metric.
 
-    A method that fails has no rows, and takes nothing from the others.
+    A method that fails has no rows, and takes nothing from the others; where the network fails, all methods do.
 
     Args:
         classifier: whose decision is explained.
@@ -134,10 +133,15 @@ def score_picture(
         mask: where the object is, bool `(h, w)` over what the network sees.
         progress: told after each method and metric.
     """
-    return _score(Seen(classifier, image, scoring.target), scoring, mask, progress)
+    try:
+        return _score(Seen(classifier, image, scoring.target), mask, scoring, progress)
+    except Cancelled:
+        raise
+    except (SeewhyError, RuntimeError) as error:
+        return Scored(image, errors=dict.fromkeys(scoring.methods, blamed(error, image.name)))
 
 
-def _score(seen: Seen, scoring: Scoring, mask: Mask | None, progress: Progress) -> Scored:
+def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress | None = None) -> Scored:
     classifier, image = seen.classifier, seen.image
     seed = picture_seed(scoring.seed, image)
     total = len(scoring.methods) + len(scoring.metrics)
@@ -145,24 +149,26 @@ def _score(seen: Seen, scoring: Scoring, mask: Mask | None, progress: Progress) 
     errors: dict[str, SeewhyError] = {}
     with _fixed_batches(classifier, scoring.batch_size):
         for done, (name, method) in enumerate(scoring.methods.items()):
-            progress(done, total, name)
+            if progress:
+                progress(done, total, name)
             try:
                 found[name] = seen.explained(method, seed)
             except Cancelled:
                 raise
             except (SeewhyError, RuntimeError) as error:
                 errors[name] = blamed(error, image.name)
-        context = Context(classifier, image, mask, {found[name]: scoring.methods[name] for name in found})
-        bench = _Maps(context, list(found.values()), scoring, seed, chance=CHANCE in found)
+        probabilities = [each.probability for each in found.values()]
+        bench = _Maps(seen, mask, found, scoring, seed)
         scores: dict[str, dict[str, Sequence[Score]]] = {}
         chance: dict[str, list[float]] = {}
         for done, metric in enumerate(scoring.metrics, start=len(scoring.methods)):
-            progress(done, total, metric.title)
+            if progress:
+                progress(done, total, metric.title)
             drawn, chance[metric.name], failed = bench.scores(metric)
             scores[metric.name] = dict(zip(found, drawn, strict=True))
             errors |= {name: error for name, error in zip(found, failed, strict=True) if error and name not in errors}
-    progress(total, total, "done")
-    abouts = zip(found, found.values(), [each.probability for each in found.values()], strict=True)
+    if progress:
+        progress(total, total, "done")
     rows = {
         name: tuple(
             {
@@ -171,7 +177,7 @@ def _score(seen: Seen, scoring: Scoring, mask: Mask | None, progress: Progress) 
             }
             for metric in scoring.metrics
         )
-        for name, explanation, probability in abouts
+        for (name, explanation), probability in zip(found.items(), probabilities, strict=True)
     }
     return Scored(image, found, rows, scores, errors)
 
@@ -197,7 +203,7 @@ class _Units:
         """A row for each metric."""
         seen, mask = self._at_hand = self._seen(classifier, unit.image)
         alone = replace(self._scoring, methods={unit.method: self._scoring.methods[unit.method]})
-        scored = _score(seen, alone, mask, silent)
+        scored = _score(seen, mask, alone)
         if scored.errors:
             raise scored.errors[unit.method]
         return scored.rows[unit.method]
@@ -215,16 +221,18 @@ class _Maps:
     """The maps of one picture and random ones, each reduced once, so that metrics share what they ask the network."""
 
     def __init__(
-        self, context: Context, found: Sequence[Explanation], scoring: Scoring, seed: int, *, chance: bool
+        self, seen: Seen, mask: Mask | None, found: Mapping[str, Explanation], scoring: Scoring, seed: int
     ) -> None:
-        self._context, self._scoring, self._seed = context, scoring, seed
-        self._random: list[Attribution] = []
-        if chance and scoring.random_maps:
-            size, generator = context.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
-            drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
-            self._random = [Map(values, found[0].target) for values in drawn]
-        self._whole: list[Attribution] = [*found]
+        made_by: dict[Attribution, Method] = {found[name]: scoring.methods[name] for name in found}
+        self._context = Context(seen.classifier, seen.image, mask, made_by)
         self._told_chance = {metric.name for metric in scoring.metrics if metric.tells_chance()}
+        self._scoring, self._seed = scoring, seed
+        self._whole: list[Attribution] = [*found.values()]
+        self._random: list[Attribution] = []
+        if CHANCE in found and scoring.random_maps:
+            size, generator = seen.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
+            drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
+            self._random = [Map(values, seen.target) for values in drawn]
 
     @cached_property
     def _reduced(self) -> list[Attribution]:

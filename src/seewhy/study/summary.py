@@ -22,8 +22,8 @@ from seewhy.errors import SeewhyError
 from seewhy.images import Entry, Folder, Image
 from seewhy.methods import Method
 from seewhy.metrics import Metric
-from seewhy.metrics.maps import cell_means, spearman
-from seewhy.study.plan import Plan, Result, Row
+from seewhy.metrics.context import cell_means, spearman
+from seewhy.study.ledger import Plan, Result, Row
 from seewhy.study.score import CELLS, CHANCE, Scored
 from seewhy.study.statistics import (
     LEVEL,

@@ -112,7 +112,9 @@ def fit(
                 if checkpoint is not None:
                     run.save(checkpoint)
                 tell(record)
-    run.finish()
+    if run.best:
+        module.load_state_dict(run.best["weights"])
+    module.eval()
     return run.history
 
 
@@ -184,11 +186,6 @@ class _Run:
             weights = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
             self.best = {"value": record[self.stage.watched], "look": len(self.history), "weights": weights}
         return record
-
-    def finish(self) -> None:
-        if self.best:
-            self.module.load_state_dict(self.best["weights"])
-        self.module.eval()
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""

@@ -23,8 +23,7 @@ from seewhy.models import Classifier, Target
 from seewhy.report.page import save_page
 from seewhy.report.study import study_page
 from seewhy.report.verdict import study_verdict
-from seewhy.study.ledger import table
-from seewhy.study.plan import Failure, Result, Unit
+from seewhy.study.ledger import Failure, Result, Row, Unit, table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.result import Result as Saved
@@ -168,26 +167,25 @@ def score_each(
     progress: Progress = silent,
 ) -> Comparison:
     """Score picture after picture, in memory."""
-    opened = [attempt(_said(source, number), partial(open_image, source)) for number, source in enumerate(sources)]
+    said = [_said(source, number) for number, source in enumerate(sources)]
+    opened = [attempt(each, partial(open_image, source)) for each, source in zip(said, sources, strict=True)]
     names = _names(opened)
     seen = seen_masks(classifier, sources, opened, masks)
     explained: dict[str, Scored] = {}
     errors: dict[str, SeewhyError] = {}
     results: list[Result] = []
     for number, (name, picture) in enumerate(zip(names, opened, strict=True)):
-        told = within(progress, number, len(sources))
-        outcome = (
-            attempt(name, partial(score_picture, classifier, picture.value, scoring, seen.get(number), told))
-            if picture.value
-            else Outcome[Scored](name, error=picture.error)
-        )
-        rows = outcome.value.rows if outcome.value else {}
-        failed = outcome.value.errors if outcome.value else dict.fromkeys(scoring.methods, outcome.error)
-        if outcome.value and (not failed or any(row["value"] is not None for each in rows.values() for row in each)):
-            explained[name] = outcome.value
-        elif error := next(iter(failed.values()), None):
-            errors[name] = error
-        results += [Result(Unit(classifier.name, method, name), each) for method, each in rows.items()]
+        rows: Mapping[str, Sequence[Row]] = {}
+        failed = dict.fromkeys(scoring.methods, picture.error) if picture.error else {}
+        if picture.value:
+            told = within(progress, number, len(sources))
+            scored = score_picture(classifier, picture.value, scoring, seen.get(number), told)
+            rows, failed = scored.rows, scored.errors
+            if not failed or any(row["value"] is not None for each in rows.values() for row in each):
+                explained[name] = scored
+        if failed and name not in explained:
+            errors[name] = next(iter(failed.values()))
+        results += [Result(Unit(classifier.name, method, name), tuple(each)) for method, each in rows.items()]
         results += [
             Result(Unit(classifier.name, method, name), failure=Failure(type(error).__name__, str(error)))
             for method, error in failed.items()

@@ -68,7 +68,8 @@ def folder_names(explanations: Sequence[Explanation]) -> list[str]:
     several_layers = len(layers) > len({each.method for each in explanations})
     several_targets = len(targets) > len({each.method for each in explanations})
     taken: set[str] = set()
-    return [free_name(_folder_name(each, several_layers, several_targets), taken) for each in explanations]
+    names = [_folder_name(each, several_layers, several_targets) for each in explanations]
+    return [free_name(name, taken) for name in names]
 
 
 def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:

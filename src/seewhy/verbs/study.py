@@ -19,7 +19,7 @@ from seewhy.images import Entry, Folder
 from seewhy.methods import Method
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
-from seewhy.report.page import save_page
+from seewhy.report.page import PAGE
 from seewhy.report.study import study_page
 from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.report.verdict import study_verdict
@@ -58,10 +58,9 @@ class Study(StudyResult, Result):
     @override
     def write(self, folder: Path) -> None:
         """Write the report, and tables for papers as Markdown and LaTeX."""
-        tables, page = grids(self.scores, self.means), self.page()
-        for name, text in {MARKDOWN: markdown(tables), LATEX: latex(tables)}.items():
+        page, tables = self.page(), grids(self.scores, self.means)
+        for name, text in {MARKDOWN: markdown(tables), LATEX: latex(tables), PAGE: page}.items():
             write_whole(folder / name, text.encode("utf-8", "replace"))
-        save_page(folder, page)
 
 
 def study(

@@ -19,7 +19,7 @@ from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_c
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
-from seewhy.study.plan import canonical, difference
+from seewhy.study.ledger import canonical, difference
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training, finetune, predict, save_classifier, with_new_head

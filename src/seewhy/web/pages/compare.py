@@ -84,24 +84,18 @@ def _results(found: Comparison, name: str) -> None:
     for family in families(found):
         for _, table in family.tables:
             st.html(scores_html(table))
-    _curves(found)
+    if charts := mean_curves(found):
+        st.header("Bit by bit", anchor=False)
+        for column, (title, words, chart) in columns_of(charts):
+            column.subheader(title, anchor=False)
+            column.caption(f"Probability of the class by the share {words}.")
+            column.html(svg_html(chart))
     st.header("What each method sees, best first", anchor=False)
     shown = [method for method in scores.ordered if method in maps and method not in scores.controls]
     for column, (place, method) in columns_of(list(enumerate(shown, start=1)), 3):
         column.html(figure_html(maps[method], title=f"{place}. {title_of(method)}"))
     downloads("compare", f"seewhy-{name}-compared", lambda: result_files(found))
     limits(LIMITS)
-
-
-def _curves(found: Comparison) -> None:
-    charts = mean_curves(found)
-    if not charts:
-        return
-    st.header("Bit by bit", anchor=False)
-    for column, (title, words, chart) in columns_of(charts):
-        column.subheader(title, anchor=False)
-        column.caption(f"Probability of the class by the share {words}.")
-        column.html(svg_html(chart))
 
 
 PAGE = Page("Compare", ":material/balance:", "compare", 20, show)

@@ -39,9 +39,9 @@ def seen_html(explanation: Explanation) -> str:
     return picture_html(shown, notes=(*frame, *explanation.image.notes, *cautions(explanation)))
 
 
-def picture_html(shown: Picture, title: str = "", notes: Sequence[str] = ()) -> str:
-    """One picture under its title, with remarks below."""
-    return render("picture.html", shown=shown, title=title, notes=notes)
+def picture_html(shown: Picture, notes: Sequence[str] = ()) -> str:
+    """One picture, with remarks below."""
+    return render("picture.html", shown=shown, notes=notes)
 
 
 def bars_html(classes: Sequence[Prediction], explained: int | None = None) -> str:

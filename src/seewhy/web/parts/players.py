@@ -55,7 +55,10 @@ def playing(page: str, why: str) -> str | None:
     if services().settings.sign_in == "oidc":
         return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
     forget = bool(st.session_state.pop(FORGET, False))
-    kept = _device_secret("player-device", st.session_state.get(TOKEN), forget=forget)
+    told = {"keep": st.session_state.get(TOKEN), "forget": forget}
+    # What the browser keeps once it was told; None before it answers. Streamlit wants to call something when that
+    # changes; the new run is enough.
+    kept: str | None = _device(data=told, key="player-device", on_token_change=lambda: None, height=1).token
     if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
         st.session_state[NAME], st.session_state[TOKEN] = name, kept
     if NAME not in st.session_state:
@@ -99,9 +102,3 @@ def _leave() -> None:
     end_session(people_store(), st.session_state.pop(TOKEN, ""))
     st.session_state.pop(NAME, None)
     st.session_state[FORGET] = True
-
-
-def _device_secret(key: str, keep: str | None = None, *, forget: bool = False) -> str | None:
-    """What the browser keeps, after it was told to `keep` something else or to `forget` it; None before it answers."""
-    # Streamlit wants to call something when the value changes; the new run is enough.
-    return _device(data={"keep": keep, "forget": forget}, key=key, on_token_change=lambda: None, height=1).token
