@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import seewhy
-from seewhy.cli import options
+from seewhy.cli import console as options
 from seewhy.cli.explain import explain
 from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError
@@ -32,7 +32,7 @@ def test_the_command_line_has_the_defaults_of_python():
     [("a", ["a"]), ("a,b", ["a", "b"]), (" a , b,,", ["a", "b"]), ("", []), (",", []), ("a b", ["a b"])],
 )
 def test_lists_are_joined_by_commas(text, parts):
-    assert options.split(text) == parts
+    assert options.split_commas(text) == parts
 
 
 @pytest.mark.parametrize(

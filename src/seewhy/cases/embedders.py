@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,12 @@ from seewhy.models.load import Encoder, load_encoder
 
 LINEAR = 1e-3  # how far W·h + b may be from the logits, as a share of the largest
 
-Embedded: TypeAlias = tuple[Tensor, Tensor]  # vectors `(N, D)` of length 1, logits `(N, K)`; float32 on the CPU
+
+class Embedded(NamedTuple):
+    """Pictures as case bases know them: `vectors` `(N, D)` of length 1 and `logits` `(N, K)`, float32 on the CPU."""
+
+    vectors: Tensor
+    logits: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,4 +160,4 @@ def contributions(features: Tensor, weight: Tensor, classes: Tensor) -> Tensor:
 
 
 def _embedded(vectors: Tensor, logits: Tensor) -> Embedded:
-    return normalize(vectors.float(), dim=1).cpu(), logits.float().cpu()
+    return Embedded(normalize(vectors.float(), dim=1).cpu(), logits.float().cpu())

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Images, Run, Table
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
@@ -50,7 +49,7 @@ def build(
             classifier,
             out,
             embedding=absolute_name(embedding),
-            model=absolute_name(run.model or options.DEFAULT_MODEL),
+            model=absolute_name(run.model or DEFAULT_MODEL),
             weights=run.weights,
             device=run.device,
             progress=progress,
@@ -69,7 +68,7 @@ def build(
 @command("weights out device")
 def twins(
     run: Run,
-    images: options.Images,
+    images: Images,
     cases: CasesFolder = Path("seewhy-cases"),
     beside: Annotated[
         Path | None, typer.Option(help="A second case base of the same pictures, by another encoder.")
@@ -93,7 +92,7 @@ def twins(
 @command("weights out seed device")
 def counterfactual(
     run: Run,
-    images: options.Images,
+    images: Images,
     cases: CasesFolder = Path("seewhy-cases"),
     target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
@@ -188,7 +187,7 @@ def prototypes_train(
 @command("out device")
 def prototypes_explain(
     run: Run,
-    images: options.Images,
+    images: Images,
     model: Annotated[str, typer.Option(help="The folder that `seewhy prototypes train` wrote.")],
     refused: Annotated[bool, typer.Option("--refused", help="Look at prototypes that are not usable, too.")] = False,
 ) -> Answer:

@@ -1,29 +1,76 @@
-"""What a command has: its `Run`, its `Answer`, and the terminal: data on stdout, progress and chatter on stderr."""
+"""What commands have: options, their `Run`, their `Answer`, and the terminal: data on stdout, chatter on stderr."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.status import Status
 from rich.table import Table as TextTable
 
-from seewhy.cli.options import DEFAULT_MODEL
 from seewhy.core.files import json_text
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
+from seewhy.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from seewhy.models import Classifier
     from seewhy.verbs import Result
     from seewhy.verbs.result import PhotoResults
 
+DEFAULT_MODEL = "bundled:efficientnet-lite0"
 NARROWEST = 7  # of a column
+
+Images = Annotated[
+    list[str], typer.Argument(metavar="IMAGE…", help="Pictures, folders of pictures, or sample:cat, sample:coffee.")
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "--models",
+        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
+    ),
+]
+Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
+Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
+Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
+Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
+
+# Options that every command may have, in the order of its help, with their defaults.
+SHARED: dict[str, tuple[Any, Any]] = {
+    "model": (Model, DEFAULT_MODEL),
+    "weights": (
+        Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")],
+        None,
+    ),
+    "out": (
+        Annotated[Path, typer.Option(help="Folder for the report, the pictures and the raw maps.")],
+        Path("seewhy-out"),
+    ),
+    "seed": (Annotated[int, typer.Option(help="Of all randomness; the same seed gives the same bytes.")], 0),
+    "device": (Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")], "auto"),
+    "json": (Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")], False),
+}
+
+# What Python calls what has an option of its own.
+OWN_OPTIONS = {
+    "classifier": "--model",
+    "layers": "--layer",
+    "methods": "--method",
+    "seed": "--seed",
+    "targets": "--target",
+    "top": "--top",
+}
 
 
 @dataclass(frozen=True)
@@ -96,18 +143,21 @@ def cell_text(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+# --- The terminal -------------------------------------------------------------------------------------------------
+
+
 def _stderr() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def complain(message: str) -> None:
     """One sentence of trouble on stderr."""
-    _stderr().print(f"[bold red]seewhy:[/bold red] {_escape(message)}")
+    _stderr().print(f"[bold red]seewhy:[/bold red] {escape(message)}")
 
 
 def note(message: str) -> None:
     """One sentence of news on stderr."""
-    _stderr().print(_escape(message), style="dim")
+    _stderr().print(escape(message), style="dim")
 
 
 def print_json(value: Any) -> None:
@@ -123,18 +173,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
             print("\t".join(row))
         return
     table = TextTable(
-        *columns, title=_escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
+        *columns, title=escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
     )
     for row in rows:
-        table.add_row(*map(_escape, row))
+        table.add_row(*map(escape, row))
     console.print(table)
 
 
-@contextmanager
-def waiting(message: str) -> Generator[None]:
+def waiting(message: str) -> Status:
     """A spinner on stderr while something of unknown length goes on."""
-    with _stderr().status(_escape(message)):
-        yield
+    return _stderr().status(escape(message))
 
 
 @contextmanager
@@ -151,7 +199,7 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
 
     def add(cells: Sequence[str]) -> None:
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        bar.console.print(_escape(line.rstrip()))
+        bar.console.print(escape(line.rstrip()))
 
     parts = (
         SpinnerColumn(),
@@ -171,7 +219,39 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
         yield report, add
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
+# --- What people write as an option -------------------------------------------------------------------------------
 
-    return escape(text)
+
+def split_commas(text: str) -> list[str]:
+    """`a,b` as a list; empty parts are dropped."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_background(text: str) -> object:
+    """The name of a fill as it is; else the pictures of a folder, or one picture."""
+    from seewhy import engines
+    from seewhy.images import find_images, open_image
+
+    if text in engines.FILLS:
+        return text
+    paths = find_images([text])
+    if not paths[0].exists():
+        raise UnknownName(f"--background '{text}' is no picture, no folder and none of {', '.join(engines.FILLS)}")
+    return engines.Images(tuple(map(open_image, paths)))
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, object]:
+    """`name=value` pairs with values read as JSON where they are JSON, else as text."""
+    found: dict[str, object] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set wants NAME=VALUE, not '{setting}'")
+        name = name.strip()
+        if name in OWN_OPTIONS:
+            raise UsageError(f"--set is for parameters of methods; write {OWN_OPTIONS[name]} instead of --set {name}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

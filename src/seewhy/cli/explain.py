@@ -8,15 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table, note
+from seewhy.cli.console import Answer, Images, Run, Table, note, parse_background, parse_settings, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 
 
 @command("model weights device")
 def predict(
-    run: Run, images: options.Images, top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5
+    run: Run, images: Images, top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5
 ) -> Answer:
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images
@@ -48,7 +47,7 @@ def predict(
 @command("model weights out seed device")
 def explain(
     run: Run,
-    images: options.Images,
+    images: Images,
     method: Annotated[
         str,
         typer.Option(
@@ -84,21 +83,21 @@ def explain(
     from seewhy.images import find_images, open_image
     from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
 
+    given = parse_settings(settings or [])
     sources = find_images(images)
     colors = Colors(opacity, cmap)
-    given = options.parse_settings(settings or [])
     if reference:
         given["reference"] = open_image(reference)
     if background:
-        given["background"] = options.parse_background(background)
+        given["background"] = parse_background(background)
     classifier = run.load()
-    methods = options.split(method)
+    methods = split_commas(method)
     if calibrate or methods == [BEST]:
         with run.progress() as progress:
             name, why = best_method(classifier, calibrate, progress)
         methods = [name]
         note(f"best method: {why}")
-    layers = options.split(layer or "")
+    layers = split_commas(layer or "")
     request = Request.of(classifier, methods, target or (), layers=layers, top=top, seed=run.seed, **given)
     rows: list[list[str]] = []
     manifests: list[dict[str, Any]] = []

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -24,8 +23,8 @@ def network() -> None:
 @command("model weights out seed device")
 def explain(
     run: Run,
-    images: options.Images,
-    target: options.Target = None,
+    images: Images,
+    target: Target = None,
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: the last nine stages.")
     ] = "",
@@ -41,7 +40,7 @@ def explain(
 
     sources = find_images(images)
     classifier = run.load()
-    names = options.split(layers)
+    names = split_commas(layers)
     request = NetworkRequest.of(classifier, target, layers=names, clustering=clustering, signed=signed, seed=run.seed)
     rows: list[dict[str, str]] = []
     values: list[dict[str, Any]] = []
@@ -92,7 +91,7 @@ def global_(
     sources = find_images(images)
     classifier = run.load()
     known_groups = read_groups(groups) if groups else None
-    classes = find_classes(options.split(class_), classifier.categories, known_groups)
+    classes = find_classes(split_commas(class_), classifier.categories, known_groups)
     with waiting("reading words"), open_store() as store:
         known = lexicon(store, classifier, simulated=simulated)
     with run.progress() as progress:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table, waiting
+from seewhy.cli.console import Answer, Images, Run, Table, split_commas, waiting
 from seewhy.cli.run import command
 
 app = typer.Typer(
@@ -25,7 +24,7 @@ Simulated = Annotated[bool, typer.Option("--simulated", help="Of simulated playe
 @command("model weights seed device")
 def rounds(
     run: Run,
-    images: options.Images,
+    images: Images,
     overlap: Annotated[int, typer.Option(min=1, help="So many different players answer each round.")] = 3,
     target: Annotated[str | None, typer.Option(help="Class index or name. Default: what the model predicts.")] = None,
     classes: Annotated[
@@ -51,8 +50,8 @@ def rounds(
             store,
             overlap=overlap,
             target=target,
-            classes=options.split(classes),
-            layers=options.split(layer),
+            classes=split_commas(classes),
+            layers=split_commas(layer),
             gold=gold,
             simulated=simulated,
             seed=run.seed,

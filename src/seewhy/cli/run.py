@@ -1,9 +1,9 @@
-"""How every command runs: shared options, loading, progress, JSON or a table, saving, failures, the exit code.
+"""How every command runs: shared options, JSON or a table, saving, failures, the exit code.
 
 A command is a function that asks a verb and returns an `Answer`; `command` gives it the shared options:
 
     @command("model weights device")
-    def predict(run: Run, images: options.Images) -> Answer:
+    def predict(run: Run, images: Images) -> Answer:
         from seewhy.verbs import predict
 
         with run.progress() as progress:
@@ -18,8 +18,7 @@ from typing import Any
 
 import typer
 
-from seewhy.cli.console import Answer, Run, complain, note, print_json, print_table
-from seewhy.cli.options import SHARED
+from seewhy.cli.console import SHARED, Answer, Run, complain, note, print_json, print_table
 
 FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
 
@@ -44,8 +43,7 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
         ]
 
         def run_command(**given: Any) -> None:
-            common = {key: value for key, value in given.items() if key in SHARED}
-            run = Run(**common)
+            run = Run(**{key: value for key, value in given.items() if key in SHARED})
             asked = {key: value for key, value in given.items() if key in named}
             tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
 

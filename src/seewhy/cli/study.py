@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Cells, Images, Masks, Run, Table, Target, split_commas
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -19,7 +18,7 @@ def study(
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
     models: Annotated[
         str, typer.Option("--models", "--model", help="Models, joined by commas; see `seewhy list models`.")
-    ] = options.DEFAULT_MODEL,
+    ] = DEFAULT_MODEL,
     methods: Annotated[
         str,
         typer.Option(
@@ -37,7 +36,7 @@ def study(
             "deletion; with masks three of localisation.",
         ),
     ] = "",
-    masks: options.Masks = None,
+    masks: Masks = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
@@ -52,7 +51,7 @@ def study(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Variations in one forward; other batches, other last digits.")
     ] = 16,
-    cells: options.Cells = 14,
+    cells: Cells = 14,
     limit: Annotated[int | None, typer.Option(min=1, help="Take so many pictures, spread over the folder.")] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
@@ -69,13 +68,13 @@ def study(
     from seewhy.report.words import number
     from seewhy.verbs import STUDY_METHODS, study
 
-    named = options.split(models)
+    named = split_commas(models)
     with run.progress() as progress:
         found = study(
             folder,
             named,
-            options.split(methods) or STUDY_METHODS,
-            options.split(metrics),
+            split_commas(methods) or STUDY_METHODS,
+            split_commas(metrics),
             out,
             masks=masks,
             weights=_weights(named, weights or []),
@@ -115,16 +114,16 @@ def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
 @command("model weights out seed device")
 def compare(
     run: Run,
-    images: options.Images,
+    images: Images,
     method: Annotated[
         str, typer.Option("--method", "--methods", help="Methods, joined by commas; all; default: eight fast ones.")
     ] = "",
     metric: Annotated[
         str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
     ] = "",
-    masks: options.Masks = None,
-    target: options.Target = None,
-    cells: options.Cells = 14,
+    masks: Masks = None,
+    target: Target = None,
+    cells: Cells = 14,
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
@@ -137,8 +136,8 @@ def compare(
         found = compare(
             classifier,
             sources,
-            options.split(method),
-            options.split(metric),
+            split_commas(method),
+            split_commas(metric),
             masks=masks,
             target=target,
             cells=cells,

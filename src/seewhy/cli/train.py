@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import options
-from seewhy.cli.console import Answer, Run, Table, progress_table
+from seewhy.cli.console import DEFAULT_MODEL, Answer, Classes, Run, Table, progress_table, split_commas
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -21,7 +20,7 @@ def train(
     ],
     backbone: Annotated[
         str, typer.Option(help="What to start from: bundled:…, torchvision:…, timm:…, hf-hub:… or file:FOLDER.")
-    ] = options.DEFAULT_MODEL,
+    ] = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option(help="Folder for the classifier and its report; the same one goes on.")] = Path(
         "seewhy-model"
     ),
@@ -42,7 +41,7 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
-    classes: options.Classes = "",
+    classes: Classes = "",
 ) -> Answer:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
     from seewhy.report.evaluate import share_words
@@ -67,7 +66,7 @@ def train(
             backbone,
             out,
             recipe=chosen,
-            classes=options.split(classes),
+            classes=split_commas(classes),
             weights=run.weights,
             seed=run.seed,
             device=run.device,
@@ -87,7 +86,7 @@ def train(
 
 def _shares(text: str) -> tuple[float, ...] | None:
     try:
-        shares = tuple(float(part) for part in options.split(text))
+        shares = tuple(float(part) for part in split_commas(text))
     except ValueError:
         raise UsageError(f"--split is one share, such as 0.7, or three, such as 0.6,0.2,0.2; not '{text}'") from None
     return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
@@ -101,7 +100,7 @@ def evaluate(
     ],
     method: Annotated[str, typer.Option(help="How mistakes are explained.")] = "grad-cam",
     shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
-    classes: options.Classes = "",
+    classes: Classes = "",
 ) -> Answer:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
     from seewhy.report.evaluate import accuracy_words
@@ -113,7 +112,7 @@ def evaluate(
             classifier,
             folder,
             model=run.model,
-            classes=options.split(classes),
+            classes=split_commas(classes),
             method=method,
             shown=shown,
             seed=run.seed,

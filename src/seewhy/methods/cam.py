@@ -132,7 +132,7 @@ class CAM(Method):
             logits = task.classifier.logits(task.inputs)
             task.note(logits)
             columns = [self._maps(seen, grids, logits, column) for column in zip_longest(*task.targets)]
-        task.spend(1, int(asks_gradients))
+            task.spend(1, int(asks_gradients))
         maps = [{layer: enlarge(coarse, task.size) for layer, coarse in column.items()} for column in columns]
         return [
             self.found(maps[number][layer][row], layer, task.logits[row], target)

@@ -21,6 +21,7 @@ from seewhy.draw import (
     Tile,
     View,
     blank,
+    crop,
     kept_overlay,
     panel,
     peak,
@@ -128,7 +129,7 @@ class Explanation:
             arrays[ERRORS] = self.errors.astype(np.float32)
         if self.regions is not None:
             arrays[REGIONS] = self.regions.labels.astype(np.int32)
-        picture, photo, about = self.picture(colors, tile), self.image.to_pil(), self.manifest()
+        picture, about, photo = self.picture(colors, tile), self.manifest(), self.image.to_pil()
         with whole_folder(folder) as part:
             for name, values in arrays.items():
                 np.save(part / name, values, allow_pickle=False)
@@ -263,7 +264,7 @@ def class_grid(explanations: Sequence[Explanation]) -> Picture:
         raise UsageError("a grid of classes needs explanations of one photo by one method")
     one = explanations[0]
     return panel(
-        *_seen(one),
+        *crop(one.image.pixels, one.view),
         [class_tile(each) for each in explanations],
         title=f"What speaks for each class? {METHODS[one.method].title}",
         caption=f"{one.image.name}, cut to what the model saw · {one.classifier}",
@@ -314,7 +315,9 @@ def class_tile(explanation: Explanation) -> Tile:
         raise UsageError(f"{explanation.method} is not about regions; a grid of classes needs a method that is")
     keep = _needed(regions, rule) if rule else supporting(regions)
     return Tile(
-        _kept(*_seen(explanation), regions, keep, _nothing(rule) if rule else NOTHING_FOR),
+        _kept(
+            *crop(explanation.image.pixels, explanation.view), regions, keep, _nothing(rule) if rule else NOTHING_FOR
+        ),
         f"{keep.sum()} of {len(keep)} regions",
         heading=f"{explanation.target_label} · {percent(explanation.probability)}",
     )
@@ -350,14 +353,6 @@ def _kept(pixels: np.ndarray, view: View, regions: RegionWeights, keep: np.ndarr
     if not keep.any():
         return blank(pixels, view, words, longest=LARGE)
     return kept_overlay(pixels, regions.labels, keep, view, longest=LARGE)
-
-
-def _seen(explanation: Explanation) -> tuple[np.ndarray, View]:
-    """The photo cut to the view, and the view of that."""
-    pixels, view = explanation.image.pixels, explanation.view
-    left, top = max(round(view[0]), 0), max(round(view[1]), 0)
-    cut = pixels[top : max(round(view[3]), top + 1), left : max(round(view[2]), left + 1)]
-    return cut, (view[0] - left, view[1] - top, view[2] - left, view[3] - top)
 
 
 def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:

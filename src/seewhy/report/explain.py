@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,22 +18,22 @@ from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import (
+    PAGE,
     SMALL,
     Picture,
+    Sections,
     embed,
     framed_photo,
-    read_part,
     render,
-    render_macro,
-    waiting_part,
     write_page,
 )
 from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
-PHOTO = "explain-photo.html"
+INFO = ("title", "paper", "arxiv", "question", "reading")  # of a method, what the page says
 
 
+@dataclass
 class ExplainReport:
     """The report of photo after photo, written into `folder/report.html` at the end.
 
@@ -40,14 +42,13 @@ class ExplainReport:
     ...     report.add(outcome)
     >>> report.close()  # doctest: +SKIP
 
-    The sections wait in temporary files, so that memory holds one photo at a time.
+    The sections wait in a temporary file, so that memory holds one photo at a time.
     """
 
-    def __init__(self, folder: Path = Path(), colors: Colors = OURS) -> None:
-        self.path, self._colors = folder / "report.html", colors
-        self._contents, self._photos = waiting_part(), waiting_part()
-        self._count, self._lead = 0, ""
-        self._failures: list[Outcome[Any]] = []
+    folder: Path = Path()
+    colors: Colors = OURS
+    _photos: Sections = field(default_factory=Sections, init=False)
+    _failures: list[Outcome[Any]] = field(default_factory=list[Outcome[Any]], init=False)
 
     def add(
         self,
@@ -65,12 +66,9 @@ class ExplainReport:
         if outcome.error:
             self._failures.append(outcome)
         elif outcome.value:
-            link = saved and quote(Path(os.path.relpath(saved, self.path.parent)).as_posix()) + "/"
-            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self._colors), link)
-            self._count += 1
-            self._lead = self._lead or section["lead"]
-            self._contents.write(render_macro(PHOTO, "entry", section, self._count))
-            self._photos.write(render_macro(PHOTO, "full", section, self._count))
+            link = saved and quote(Path(os.path.relpath(saved, self.folder)).as_posix()) + "/"
+            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link)
+            self._photos.add(**section)
 
     def page(self) -> str:
         """The page, where it need not be a file."""
@@ -78,21 +76,20 @@ class ExplainReport:
 
     def close(self) -> Path:
         """Write the page, whole or not at all; returns its path."""
-        with self._contents, self._photos:
-            return write_page(self.path, "explain.html", **self._fields())
+        with closing(self._photos):
+            return write_page(self.folder / PAGE, "explain.html", **self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        title, lead = "Nothing could be explained", "Every photo failed; the reasons are below."
-        if self._count:
-            title = "Where the model looked" + (f" in {self._count} photos" if self._count > 1 else "")
+        title, lead, count = (
+            "Nothing could be explained",
+            "Every photo failed; the reasons are below.",
+            self._photos.count,
+        )
+        if count:
+            title = "Where the model looked" + (f" in {count} photos" if count > 1 else "")
             failed = f" {counted(len(self._failures), 'photo')} could not be explained: see the end."
-            lead = self._lead + failed * bool(self._failures)
-        contents = read_part(self._contents) if self._count > 1 else ()
-        photos = read_part(self._photos)
-        return {
-            "title": title, "lead": lead, "count": self._count,
-            "contents": contents, "photos": photos, "failures": self._failures,
-        }  # fmt: skip
+            lead = next(iter(self._photos))["lead"] + failed * bool(self._failures)
+        return {"title": title, "lead": lead, "count": count, "photos": self._photos, "failures": self._failures}
 
 
 def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
@@ -118,7 +115,10 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         "grids": [_grid(name, about) for name, about in by_regions.items()],
     }
     for finding, tile in zip(findings, tiles, strict=True):
-        finding |= {"found": finding["rule"] or tile.legend, "intervals": any(each.margin for each in tile.weights)}
+        finding |= {
+            "found": bool(finding["rule"] or tile.legend),
+            "intervals": any(each.margin for each in tile.weights),
+        }
     return {**words, "findings": findings, **_drawn(one, classes, explained, findings, tiles)}
 
 
@@ -169,7 +169,7 @@ def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:
     Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
     """
     rules = any(each.rule for each in explanations)
-    return {"info": method_info(method), "rules": rules, "cells": [_cell(each) for each in explanations]}
+    return {"title": method_info(method).title, "rules": rules, "cells": [_cell(each) for each in explanations]}
 
 
 def _cell(explanation: Explanation) -> tuple[str, Picture]:
@@ -181,7 +181,7 @@ def _cell(explanation: Explanation) -> tuple[str, Picture]:
 def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_first: bool) -> dict[str, Any]:
     """What is to be said of one overlay; how to read a method's pictures is told at the first of them."""
     return {
-        "info": info,
+        "info": {name: getattr(info, name) for name in INFO},
         "about": explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
         "rule": explanation.rule.sentence if explanation.rule else None,
         "alt": alternative(explanation, info),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import closing
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
-from seewhy.report.page import Picture, embed, read_part, render_macro, waiting_part, write_page
+from seewhy.report.page import Picture, Sections, embed, render_macro, write_page
 from seewhy.report.words import counted, number
 
 FACE = 260
@@ -31,15 +32,15 @@ class NetworkReport:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._sections, self._count = folder, waiting_part(), 0
+        self._folder, self._sections = folder, Sections()
         self._failures: list[Outcome[Any]] = []
 
     def add(self, outcome: Outcome[NetworkPicture], saved: Path | None = None) -> None:
         """Add a picture, with the folder it was saved in, if it was; or its failure."""
         if outcome.value:
-            self._count += 1
-            section = _section(f"photo-{self._count}", outcome.value, saved, self._folder)
-            self._sections.write(render_macro("network-photo.html", "full", section, self._count == 1))
+            key = f"photo-{self._sections.count + 1}"
+            section = _section(key, outcome.value, saved, self._folder)
+            self._sections.add(html=render_macro("network-photo.html", "full", section, self._sections.count == 0))
         else:
             self._failures.append(outcome)
 
@@ -47,13 +48,14 @@ class NetworkReport:
         """Write the page, whole or not at all; returns its path."""
         script = files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
         digest = b64encode(sha256(script.encode()).digest()).decode()
-        with self._sections:
+        done = self._sections.count > 0
+        with closing(self._sections):
             return write_page(
                 self._folder / "report.html",
                 "network.html",
-                title="What the network found, layer by layer" if self._count else "Nothing could be explained",
-                lead=_lead(len(self._failures), any_done=self._count > 0),
-                sections=read_part(self._sections),
+                title="What the network found, layer by layer" if done else "Nothing could be explained",
+                lead=_lead(len(self._failures), any_done=done),
+                sections=self._sections,
                 failures=self._failures,
                 script=Markup(script),  # noqa: S704 - our own
                 policy=f"'sha256-{digest}'",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -25,7 +27,6 @@ from seewhy.report.words import counted, listed, number
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
-CHUNK = 1 << 16  # characters
 
 
 def render(template: str, **fields: Any) -> str:
@@ -53,21 +54,35 @@ def save_page(folder: Path, page: str) -> Path:
     return folder / PAGE
 
 
-def render_macro(template: str, macro: str, *arguments: Any) -> str:
+def render_macro(template: str, macro: str, *arguments: Any) -> Markup:
     """What a macro of a template makes of its arguments: a part of a page."""
     return getattr(_environment().get_template(template).module, macro)(*arguments)
 
 
-def waiting_part() -> IO[str]:
-    """A file for a part of a page that waits for the rest; gone when closed. What UTF-8 cannot say becomes a "?"."""
-    return TemporaryFile("w+", encoding="utf-8", errors="replace", newline="")
+@dataclass
+class Sections:
+    """Sections of a page that wait in a temporary file, as fields of its template: memory holds one at a time.
 
+    They can be gone through again and again until `close`.
+    """
 
-def read_part(file: IO[str]) -> Iterator[Markup]:
-    """The part that waited, piece by piece, for a field of `write_page`."""
-    file.seek(0)
-    while part := file.read(CHUNK):
-        yield Markup(part)  # noqa: S704 - it was rendered by a template
+    _file: IO[bytes] = field(default_factory=TemporaryFile)
+    count: int = 0
+
+    def add(self, **fields: Any) -> None:
+        """Add a section: plain values, `Markup` and `Picture`."""
+        self._file.seek(0, os.SEEK_END)
+        pickle.dump(fields, self._file)
+        self.count += 1
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self._file.seek(0)
+        for _ in range(self.count):
+            yield pickle.load(self._file)  # noqa: S301 - nobody else writes to it
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -120,8 +135,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for words in (counted, listed, number, percent):
-        environment.filters[words.__name__] = words
+    filters: dict[str, Any] = {"counted": counted, "listed": listed, "number": number, "percent": percent}
+    environment.filters.update(filters)
     environment.globals["css"] = _css
     return environment
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
 from torch import Tensor
 
-from seewhy.core.outcome import Outcome, attempt, blamed
+from seewhy.core.outcome import Outcome, blamed
 from seewhy.core.progress import Progress, remarked, silent
-from seewhy.errors import UsageError
+from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation
 from seewhy.methods.asking import DEFAULT_METHOD
@@ -153,7 +152,7 @@ def _step(request: Request) -> int:
 def _explain_chunk(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress
 ) -> list[Explained]:
-    opened = [attempt(source, partial(open_image, source)) for source in sources]
+    opened = [_opened(source) for source in sources]
     images = [each.value for each in opened if each.value is not None]
     found = iter(_explain_together(classifier, images, request, progress))
     return [
@@ -162,18 +161,28 @@ def _explain_chunk(
     ]
 
 
+def _opened(source: str | Path) -> Outcome[Image]:
+    try:
+        return Outcome(str(source), open_image(source))
+    except SeewhyError as error:
+        return Outcome(str(source), error=error)
+
+
 def _explain_together(
     classifier: Classifier, images: Sequence[Image], request: Request, progress: Progress
 ) -> list[Explained]:
     """Of several that cannot be explained together one is to blame: it is found by going one by one."""
     if not images:
         return []
-    together = attempt(images[0].name, partial(_explain_images, classifier, images, request, progress))
-    if together.value is not None:
-        return [Outcome(image.name, tuple(each)) for image, each in zip(images, together.value, strict=True)]
-    if len(images) == 1:
-        return [Outcome(images[0].name, error=together.error)]
-    return [_explain_together(classifier, [image], request, silent)[0] for image in images]
+    try:
+        found = _explain_images(classifier, images, request, progress)
+    except Cancelled:
+        raise
+    except (SeewhyError, RuntimeError) as error:
+        if len(images) == 1:
+            return [Outcome(images[0].name, error=blamed(error, images[0].name))]
+        return [_explain_together(classifier, [image], request, silent)[0] for image in images]
+    return [Outcome(image.name, tuple(each)) for image, each in zip(images, found, strict=True)]
 
 
 def _explain_images(

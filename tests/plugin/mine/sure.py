@@ -1,5 +1,4 @@
-from seewhy.cli.console import Answer, Run, Table
-from seewhy.cli.options import Images
+from seewhy.cli.console import Answer, Images, Run, Table
 from seewhy.cli.run import command
 
 
