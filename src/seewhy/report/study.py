@@ -21,7 +21,6 @@ from seewhy.report.words import alternative, counted, number
 from seewhy.study.score import CHANCE, Scored
 from seewhy.study.statistics import LEVEL
 from seewhy.study.summary import (
-    Mean,
     ModelScores,
     StudyResult,
     map_agreement,
@@ -126,7 +125,7 @@ def study_page(result: StudyResult) -> str:
         cells=_cells(result),
         masked=counted(len(plan.masks), "photo"),
         curves=mean_curves(result),
-        alike=_map_agreement(mapped, result.scores[0]) if mapped else None,
+        alike=_matrix([*map(title_of, best_first)], map_agreement(mapped, best_first)) if mapped else None,
         agreements=list(_agreements(result)) if count > 1 else [],
         differences=list(_differences(result)),
         titles=[metric.title for metric in result.metrics],
@@ -234,24 +233,15 @@ def _cell(result: StudyResult, key: tuple[str, str, str]) -> tuple[str, bool | N
 def _chart(result: StudyResult, metric: type[Metric]) -> Markup | None:
     """Methods down, a colour for each model; none of too few photos, or where nothing was scored."""
     models = [each.model for each in result.scores]
+    dots = {key: Dot(mean.value, mean.low, mean.high) for key, mean in result.means.items()}
     rows = {
-        title_of(method): [_dot(result.means.get((model, metric.name, method))) for model in models]
-        for method in result.plan.methods
+        title_of(method): [dots.get((model, metric.name, method)) for model in models] for method in result.plan.methods
     }
     counts = [result.means[key].pictures for key in result.means if key[1] == metric.name]
     if max(counts, default=0) < CHARTED:
         return None
     chart = intervals_svg(rows, models, across="higher is better" if metric.higher_is_better else "lower is better")
     return Markup(chart)  # noqa: S704 - intervals_svg escapes names
-
-
-def _dot(mean: Mean | None) -> Dot | None:
-    return mean and Dot(mean.value, mean.low, mean.high)
-
-
-def _map_agreement(mapped: Sequence[Scored], scores: ModelScores) -> dict[str, Any]:
-    order = scores.best_first
-    return _matrix([title_of(method) for method in order], map_agreement(mapped, order))
 
 
 def _agreements(result: StudyResult) -> Iterator[dict[str, Any]]:
@@ -291,14 +281,13 @@ def _matrix(titles: Sequence[str], values: np.ndarray) -> dict[str, Any]:
 def _p_values(methods: Sequence[str], values: np.ndarray) -> dict[str, Any]:
     """The smaller, the stronger the colour; nothing on the diagonal."""
     rows = [
-        [("" if i == j else _p_words(float(p)), float(i != j and p <= LEVEL)) for j, p in enumerate(row)]
+        [
+            ("" if i == j else "<0.001" if p < 0.001 else f"{p:.3f}", float(i != j and p <= LEVEL))
+            for j, p in enumerate(row)
+        ]
         for i, row in enumerate(values)
     ]
     return {"titles": [title_of(method) for method in methods], "rows": rows}
-
-
-def _p_words(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:

@@ -176,7 +176,11 @@ class _Table:
         elif held.attempt < ATTEMPTS:
             self._waiting.appendleft(_Held(held.unit, held.attempt + 1))
         else:
-            failed = Result(held.unit, failure=_LOST_FOR_GOOD, attempts=held.attempt)
+            message = (
+                f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
+                "give fewer workers or a smaller batch size, and run again"
+            )
+            failed = Result(held.unit, failure=Failure(LOST, message), attempts=held.attempt)
         if self._waiting and not self._idle:
             self.hire()
         return failed
@@ -188,13 +192,6 @@ class _Table:
                 f"no worker gets as far as its first unit ({lost.how}); what it said stands above. A script of one's "
                 "own that starts a study needs `if __name__ == '__main__':`, and its functions a module of their own"
             )
-
-
-_LOST_FOR_GOOD = Failure(
-    LOST,
-    f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
-    "give fewer workers or a smaller batch size, and run again",
-)
 
 
 Line: TypeAlias = "connection.Connection[Any, Any] | connection.PipeConnection[Any, Any]"
@@ -276,7 +273,8 @@ class Bench:
         try:
             rows, failure = self._rows(unit), None
         except Exception as error:  # noqa: BLE001 - whatever fails, the study goes on
-            rows, failure = (), Failure(type(error).__name__, _writable(str(error)))
+            # File names may hold halves of letters, which no file can.
+            rows, failure = (), Failure(type(error).__name__, str(error).encode(errors="backslashreplace").decode())
         return Result(unit, rows, failure, perf_counter() - started)
 
     def _rows(self, unit: Unit) -> tuple[Row, ...]:
@@ -287,11 +285,6 @@ class Bench:
         rows = self._work.score(self._prepared[1], unit)
         # There and back through JSON: what cannot be written down fails here, by itself.
         return tuple(json.loads(canonical([dict(row) for row in rows]).encode()))
-
-
-def _writable(text: str) -> str:
-    """The same, but for the halves of letters that file names may hold and no file can."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _limit_threads(threads: int) -> None:

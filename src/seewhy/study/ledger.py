@@ -131,17 +131,14 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iter
     if come := sorted(new.keys() - old.keys()):
         yield f"{label}newly {_listed(come)}"
     common = sorted(old.keys() & new.keys())
-    if edited := [name for name in common if _is_digest(old[name]) and old[name] != new[name]]:
+    digests = [name for name in common if isinstance(old[name], str) and len(old[name]) == _DIGEST]
+    if edited := [name for name in digests if old[name] != new[name]]:
         yield f"{label}other content in {_listed(edited)}"
     for name in common:
         if isinstance(old[name], dict) and isinstance(new[name], dict):
             yield from _changes(old[name], new[name], f"{place}{name}.")
         elif old[name] != new[name] and name not in edited:
             yield f"{place}{name}: was {_shown(old[name])}, now {_shown(new[name])}"
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == _DIGEST
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -198,7 +195,9 @@ class Ledger:
         """Everything recorded, sorted by model, method and image."""
         with _failures_named(self._path):
             for row in self._connection.execute("SELECT * FROM units ORDER BY model, method, image"):
-                yield _result(*row)
+                model, method, image, rows, error, message, seconds, attempts = row
+                failure = Failure(error, message) if error else None
+                yield Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
 
 
 @contextmanager
@@ -213,7 +212,9 @@ def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
     with closing(_connect(path)) as connection:
         with _failures_named(path):
             connection.executescript(_SETTINGS)
-            _check_sound(connection, path)
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise _damaged(path, verdict.replace("\n", " "))
             _check_plan(connection, plan.configuration, folder)
         yield Ledger(connection, path)
 
@@ -241,12 +242,6 @@ def _connect(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(path, timeout=0, isolation_level=None)
 
 
-def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise _damaged(path, verdict.replace("\n", " "))
-
-
 def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path) -> None:
     known = connection.execute("SELECT configuration FROM plan").fetchone()
     if known is None:
@@ -256,13 +251,6 @@ def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path
             f"{folder} holds a study with another configuration ({'; '.join(changes)}); "
             "choose another folder, or ask for what was asked there"
         )
-
-
-def _result(
-    model: str, method: str, image: str, rows: str, error: str | None, message: str, seconds: float, attempts: int
-) -> Result:
-    failure = Failure(error, message) if error else None
-    return Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
 from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
 from seewhy.core.outcome import Outcome
@@ -28,33 +28,34 @@ DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
 SIDE = 320
 
 
-class Explanations(Result, Sequence[Explanation]):
+class Explanations(tuple[Explanation, ...], Result):
     """Explanations in the order asked: picture by picture, method by method, target by target, layer by layer.
 
-    It cannot be changed. In a notebook it is a grid: a row for each picture and class, a column for each method and
-    layer. `save(folder)` writes each into a folder of its own, with a report: all of them, or after a failure none.
+    In a notebook it is a grid: a row for each picture and class, a column for each method and layer. `save(folder)`
+    writes each into a folder of its own, with a report: all of them, or after a failure none.
     """
 
-    def __init__(self, explanations: Iterable[Explanation] = ()) -> None:
-        self._all = tuple(explanations)
-        for each in self._all:
+    __slots__ = ()
+
+    def __new__(cls, explanations: Iterable[Explanation] = ()) -> Self:
+        """Of these, in their order."""
+        found = super().__new__(cls, explanations)
+        for each in found:
             if not isinstance(each, Explanation):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise UsageError(f"Explanations holds seewhy.Explanation objects, not {type(each).__name__}")
+        return found
 
     @overload
-    def __getitem__(self, index: int) -> Explanation: ...
+    def __getitem__(self, index: SupportsIndex) -> Explanation: ...
     @overload
     def __getitem__(self, index: slice) -> Explanations: ...
-    def __getitem__(self, index: int | slice) -> Explanation | Explanations:
+    def __getitem__(self, index: SupportsIndex | slice) -> Explanation | Explanations:
         """One of them, or those of a slice."""
-        return Explanations(self._all[index]) if isinstance(index, slice) else self._all[index]
-
-    def __len__(self) -> int:
-        return len(self._all)
+        return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds."""
-        names = dict.fromkeys(name for each in self._all for name in each.checks)
+        names = dict.fromkeys(name for each in self for name in each.checks)
         return [
             {
                 "picture": each.image.name,
@@ -65,7 +66,7 @@ class Explanations(Result, Sequence[Explanation]):
                 **{name: each.checks.get(name) for name in names},
                 "seconds": each.cost.seconds,
             }
-            for each in self._all
+            for each in self
         ]
 
     @overload
@@ -92,7 +93,7 @@ class Explanations(Result, Sequence[Explanation]):
 
     def to_dict(self) -> dict[str, Any]:
         """All but the arrays, as plain JSON values."""
-        return {"explanations": [each.manifest() for each in self._all]}
+        return {"explanations": [each.manifest() for each in self]}
 
     def page(self) -> str:
         """The report: photo by photo, how to read each picture."""
@@ -109,13 +110,13 @@ class Explanations(Result, Sequence[Explanation]):
 
     def _by_picture(self) -> list[tuple[Explanation, ...]]:
         pictures: dict[tuple[str, str], list[Explanation]] = {}
-        for each in self._all:
+        for each in self:
             pictures.setdefault((each.image.name, each.image.sha256), []).append(each)
         return [tuple(explanations) for explanations in pictures.values()]
 
     def picture(self, colors: Colors = OURS) -> Picture:
         """The grid as one picture."""
-        columns, rows = _cells(self._all)
+        columns, rows = _cells(self)
         return grid_picture(_headings(columns), _drawn(rows, columns, colors))
 
     def show(self) -> None:
@@ -123,14 +124,14 @@ class Explanations(Result, Sequence[Explanation]):
         display(self.picture(), "these explanations", self)
 
     def __repr__(self) -> str:
-        methods = ", ".join(dict.fromkeys(each.method for each in self._all))
-        pictures = len({each.image.sha256 for each in self._all})
-        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self._all else "<no explanations>"
+        methods = ", ".join(dict.fromkeys(each.method for each in self))
+        pictures = len({each.image.sha256 for each in self})
+        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self else "<no explanations>"
 
     def _repr_html_(self) -> str:
-        if not self._all:
+        if not self:
             return "<p>no explanations</p>"
-        columns, rows = _cells(self._all)
+        columns, rows = _cells(self)
         note = (
             "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
         )
