@@ -16,7 +16,7 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
 from seewhy.methods import find_method
 from seewhy.methods.lime import classic_coalitions, proximity
-from seewhy.methods.regions import fit
+from seewhy.methods.surrogate import fit
 from seewhy.models import Target
 
 SAMPLES = 300

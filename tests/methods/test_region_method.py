@@ -18,7 +18,8 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, Found
 from seewhy.methods.evidence import Rule
-from seewhy.methods.regions import RegionMethod, region_found, seen_pixels
+from seewhy.methods.regions import RegionMethod, seen_pixels
+from seewhy.methods.surrogate import region_found
 from seewhy.models import Classifier, Preprocessing, Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")

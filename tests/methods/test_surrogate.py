@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from seewhy.errors import UsageError
-from seewhy.methods.regions import fit, group_count, partitions
+from seewhy.methods.surrogate import fit, group_count, partitions
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -11,7 +11,8 @@ from typing_extensions import override
 from seewhy.engines import MaskedForward
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import STRONGEST
-from seewhy.methods.regions import RegionMethod, Surrogate, fit, group_count, partitions, region_found
+from seewhy.methods.regions import RegionMethod
+from seewhy.methods.surrogate import Surrogate, fit, group_count, partitions, region_found
 from seewhy.methods.task import Found, Value, log_probability
 from seewhy.models import Target
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill, segment
 from seewhy.errors import UsageError
-from seewhy.methods.regions import RegionMethod, region_found
+from seewhy.methods.regions import RegionMethod
 from seewhy.methods.shapley_values import (
     Block,
     Game,
@@ -28,6 +28,7 @@ from seewhy.methods.shapley_values import (
     owen_values,
     permutation_shapley,
 )
+from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found, Value
 from seewhy.models import Target
 
@@ -166,7 +167,7 @@ class PartitionSHAP(ShapleyMethod):
     @override
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if not self._by_pixels:
-            return super().labels(pixels)
+            return segment(pixels, self.regions)
         height, width = pixels.shape[:2]
         return np.arange(height * width).reshape(height, width)
 
