@@ -83,7 +83,7 @@ def explain(
     from seewhy.images import find_images, open_image
     from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
 
-    given = parse_settings(settings or [])
+    given, methods, layers = parse_settings(settings or []), split_commas(method), split_commas(layer or "")
     sources = find_images(images)
     colors = Colors(opacity, cmap)
     if reference:
@@ -91,13 +91,11 @@ def explain(
     if background:
         given["background"] = parse_background(background)
     classifier = run.load()
-    methods = split_commas(method)
     if calibrate or methods == [BEST]:
         with run.progress() as progress:
             name, why = best_method(classifier, calibrate, progress)
         methods = [name]
         note(f"best method: {why}")
-    layers = split_commas(layer or "")
     request = Request.of(classifier, methods, target or (), layers=layers, top=top, seed=run.seed, **given)
     rows: list[list[str]] = []
     manifests: list[dict[str, Any]] = []

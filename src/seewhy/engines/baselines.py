@@ -172,11 +172,7 @@ FILLS: dict[str, Callable[[], Fill]] = {
 
 
 def find_fill(fill: str | Fill) -> Fill:
-    """A fill by name, or the fill itself.
-
-    Raises:
-        UnknownName: no such fill; the nearest names are listed.
-    """
+    """A fill by name, or the fill itself; an unknown name is answered with the nearest ones."""
     if not isinstance(fill, str):
         return fill
     if fill not in FILLS:

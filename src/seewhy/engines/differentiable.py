@@ -81,11 +81,7 @@ class Differentiable:
 class FromLayer(Differentiable):
     """The classifier from `layer` on, as a function of what the layer puts out, for the picture `pixels` `(3, h, w)`.
 
-    What goes past the layer, on a shortcut, stays as it is for that picture.
-
-    Raises:
-        ExplainError: the layer keeps no grid over the picture.
-        UnknownName: there is no such layer.
+    What goes past the layer, on a shortcut, stays as it is for that picture. The layer has a grid over the picture.
     """
 
     def __init__(self, classifier: Classifier, layer: str, pixels: Tensor) -> None:

@@ -75,10 +75,6 @@ def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
 
     Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
     network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
-
-    Raises:
-        ExplainError: the layer does not run, or gives no activations.
-        UnknownName: there is no such layer.
     """
     part = find_layer(module, layer)
     watched = _Watched(part)

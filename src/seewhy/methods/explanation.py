@@ -302,7 +302,7 @@ def explanation_tiles(explanations: Sequence[Explanation], colors: Colors = OURS
     """The tiles of one photo's explanations; those by one method at one layer share the end of their colours."""
     asked = [(each.method, each.layer) for each in explanations]
     same = {key: [each for each, other in zip(explanations, asked, strict=True) if other == key] for key in asked}
-    limits = {key: shared_limit(about) for key, about in same.items()}
+    limits = {key: shared_limit(about) if len(about) > 1 else None for key, about in same.items()}
     return [
         explanation_tile(each, colors=colors, limit=limits[key]) for each, key in zip(explanations, asked, strict=True)
     ]

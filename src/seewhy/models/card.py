@@ -148,7 +148,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"there is no weights file {path}")
     if path.suffix in TENSOR_FILES:
-        return _read_safetensors(path)
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except Exception as error:
+            raise ModelError(f"{path.name} is no sound safetensors file ({error}); fetch it again") from error
     if path.suffix in PICKLE_FILES:
         return _read_pickle(path)
     raise ModelError(f"{path.name}: weights come as {sorted(TENSOR_FILES | PICKLE_FILES)} files")
@@ -174,15 +179,6 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: str) 
 def _names(label: str, names: list[str]) -> str:
     shown = ", ".join(names[:4]) or "none"
     return f"{label} {len(names)} ({shown}{', …' if len(names) > 4 else ''})"
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except Exception as error:
-        raise ModelError(f"{path.name} is no sound safetensors file ({error}); fetch it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -51,7 +51,10 @@ class Categories:
         """
         text = str(name).strip()
         if text.lstrip("-").isdigit():
-            return self._checked(int(text))
+            index = int(text)
+            if not 0 <= index < len(self):
+                raise UsageError(f"class index {text} is out of range: the classifier has classes 0 to {len(self) - 1}")
+            return index
         found = self._indices.get(text.casefold(), ())
         if len(found) == 1:
             return found[0]
@@ -62,11 +65,6 @@ class Categories:
         shown = ", ".join(f"'{self.names[self._indices[other][0]]}'" for other in near)
         raise UnknownName(f"the classifier has no class '{text}'; " + (f"nearest: {shown}" if near else
                           f"it has {len(self)}, such as '{self.names[0]}'"))  # fmt: skip
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < len(self):
-            raise UsageError(f"class index {index} is out of range: the classifier has classes 0 to {len(self) - 1}")
-        return index
 
     @cached_property
     def _indices(self) -> dict[str, tuple[int, ...]]:

@@ -180,7 +180,8 @@ class Hub(Source):
                 return from_transformers(name, headless=headless)
             import timm
 
-            full, options = f"{'local-dir' if is_local else 'hf-hub'}:{name}", {"num_classes": 0} if headless else {}
+            full = f"{'local-dir' if is_local else 'hf-hub'}:{name}"
+            options: dict[str, Any] = {"num_classes": 0} if headless else {}
             return classifier_of(timm.create_model(full, pretrained=True, **options), f"hf-hub:{name}")
 
 

@@ -92,11 +92,7 @@ class Preprocessing:
         return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
-        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey.
-
-        Raises:
-            ModelError: the network takes neither one channel nor three.
-        """
+        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey."""
         import torch
 
         if self.channels not in MODES:

@@ -107,23 +107,17 @@ def hub_or_cache() -> Generator[None]:
 
     Left to itself, its client tries each file six times, which takes a minute without a network.
     """
-    from huggingface_hub import constants
+    from huggingface_hub import constants, get_session
 
     offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = offline or not _hub_answers()
+    answer = None
+    with suppress(Exception):  # which ones is up to the hub's HTTP library of the day
+        answer = None if offline else get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
+    constants.HF_HUB_OFFLINE = answer is None
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = offline
-
-
-def _hub_answers() -> bool:
-    from huggingface_hub import constants, get_session
-
-    with suppress(Exception):  # which ones is up to the hub's HTTP library of the day
-        get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
-        return True
-    return False
 
 
 def categories_for(count: int) -> Categories:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ class ExplainReport:
 
     def close(self) -> Path:
         """Write the page, whole or not at all; returns its path."""
-        with closing(self._photos):
+        with self._photos.file:
             return write_page(self.folder / PAGE, "explain.html", **self._fields())
 
     def _fields(self) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from contextlib import closing
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -49,7 +48,7 @@ class NetworkReport:
         script = files("seewhy.report").joinpath("templates/network.js").read_text("utf-8")
         digest = b64encode(sha256(script.encode()).digest()).decode()
         done = self._sections.count > 0
-        with closing(self._sections):
+        with self._sections.file:
             return write_page(
                 self._folder / "report.html",
                 "network.html",

@@ -63,26 +63,22 @@ def render_macro(template: str, macro: str, *arguments: Any) -> Markup:
 class Sections:
     """Sections of a page that wait in a temporary file, as fields of its template: memory holds one at a time.
 
-    They can be gone through again and again until `close`.
+    They can be gone through again and again until the file is closed.
     """
 
-    _file: IO[bytes] = field(default_factory=TemporaryFile)
+    file: IO[bytes] = field(default_factory=TemporaryFile)
     count: int = 0
 
     def add(self, **fields: Any) -> None:
         """Add a section: plain values, `Markup` and `Picture`."""
-        self._file.seek(0, os.SEEK_END)
-        pickle.dump(fields, self._file)
+        self.file.seek(0, os.SEEK_END)
+        pickle.dump(fields, self.file)
         self.count += 1
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        self._file.seek(0)
+        self.file.seek(0)
         for _ in range(self.count):
-            yield pickle.load(self._file)  # noqa: S301 - nobody else writes to it
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+            yield pickle.load(self.file)  # noqa: S301 - nobody else writes to it
 
 
 @dataclass(frozen=True)

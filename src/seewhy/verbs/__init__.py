@@ -7,13 +7,11 @@ from seewhy.verbs.best import best_method
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
 from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate, predict_each
-from seewhy.verbs.explain import explain, explain_each
-from seewhy.verbs.explanations import Explanations
+from seewhy.verbs.explain import Request, explain, explain_each
+from seewhy.verbs.explanations import Explanations, ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.network import GlobalResult, NetworkRequest, NetworkWriter, explain_network, explain_network_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
-from seewhy.verbs.request import Request
 from seewhy.verbs.result import PhotoResults, Result
-from seewhy.verbs.saving import ExplanationWriter, save_explanations, write_explanations
 from seewhy.verbs.study import STUDY_METHODS, Study, find_studies, open_study, study
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.verbs.train import TrainResult, train

@@ -26,8 +26,8 @@ from seewhy.report.verdict import study_verdict
 from seewhy.study.ledger import Failure, Result, Row, Unit, table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
+from seewhy.verbs.explanations import save_explanations
 from seewhy.verbs.result import Result as Saved
-from seewhy.verbs.saving import save_explanations
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
 FAST = (

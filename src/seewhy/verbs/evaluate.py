@@ -25,8 +25,7 @@ from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import predict
 from seewhy.train.parts import judged_part, trained_rows
-from seewhy.verbs.explain import explain_each
-from seewhy.verbs.request import Request
+from seewhy.verbs.explain import Request, explain_each
 from seewhy.verbs.result import Result
 
 TWINS = 3

@@ -2,32 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seewhy.core.outcome import Outcome, blamed
 from seewhy.core.progress import Progress, remarked, silent
 from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
-from seewhy.methods import Explanation
-from seewhy.methods.asking import DEFAULT_METHOD
-from seewhy.models import Classifier, Target
-from seewhy.verbs.explanations import Explanations
-from seewhy.verbs.request import (
+from seewhy.methods import Explanation, Method
+from seewhy.methods.asking import (
+    BEST,
+    DEFAULT_METHOD,
     OneLayer,
     OneMethod,
     OneTarget,
-    Request,
+    asked_methods,
+    kind_of,
     plain_target,
-    several,
-    untargeted,
-    with_targets,
 )
+from seewhy.models import Classifier, Target
+from seewhy.verbs.explanations import Explanations
+
+OWN = ("pictures", "method", "target", "layer", "top", "seed", "progress")  # what `explain` takes itself
+SEEDS = 2**63 - 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about every picture.
+
+    `targets` are classes or "A vs B"; without any, the `top` likeliest classes of each picture.
+    """
+
+    methods: tuple[Method, ...]
+    targets: tuple[Target, ...] = ()
+    top: int = 1
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        methods: Sequence[OneMethod] = (DEFAULT_METHOD,),
+        targets: Sequence[OneTarget] = (),
+        *,
+        layers: Sequence[OneLayer] = (),
+        top: int = 1,
+        seed: int = 0,
+        **parameters: Any,
+    ) -> Request:
+        """Resolve names; `layers` and `parameters` go to every method named that has them, and one must.
+
+        Raises:
+            UsageError: something is of a wrong type, out of range, or nothing that the methods take.
+            UnknownName: there is no such method, class or layer; the nearest are named.
+        """
+        asked = untargeted(classifier, methods, layers, top, seed, parameters)
+        return with_targets(asked, classifier, targets) if targets else asked
+
+
+def untargeted(
+    classifier: Classifier,
+    methods: Sequence[OneMethod],
+    layers: Sequence[OneLayer],
+    top: int,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Request:
+    """The request but for its targets: all that can be checked without asking the network."""
+    check_classifier(classifier)
+    top = _whole("top", top, "the number of classes to explain, at least 1", 1, None)
+    seed = _whole("seed", seed, "a whole number of at most 63 bits, from which all randomness follows", -SEEDS, SEEDS)
+    if not methods:
+        raise UsageError("name at least one method (`seewhy list methods`)")
+    named = [_best(classifier) if isinstance(each, str) and each.casefold() == BEST else each for each in methods]
+    return Request(asked_methods(classifier, named, layers, settings, OWN), (), top, seed)
+
+
+def with_targets(request: Request, classifier: Classifier, targets: Sequence[OneTarget]) -> Request:
+    """The same request about these targets, which every picture gets.
+
+    Raises:
+        UsageError: a target is nothing that names a class, or is out of range.
+    """
+    if targets and request.top > 1:
+        raise UsageError("give either targets or top: top picks the likeliest classes itself")
+    plain = [plain_target(each) for each in targets]
+    return replace(request, targets=tuple(_checked(classifier, each) for each in plain))
+
+
+def several(value: T | list[T] | tuple[T, ...] | None, name: str) -> list[T]:
+    """What was given for the argument `name`, one or several, as a list; none for None.
+
+    Raises:
+        UsageError: it is an empty list, of which nobody can say what it asks for.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        return [value]
+    if not value:
+        raise UsageError(f"{name} is an empty list; leave {name} out, or name at least one")
+    return [*value]
+
+
+def check_classifier(classifier: Any) -> None:
+    """Refuse what is no `Classifier`, and say how to make one of it."""
+    if isinstance(classifier, Classifier):
+        return
+    if isinstance(classifier, nn.Module):
+        cure = (
+            "wrap the network: seewhy.Classifier.from_module(network, preprocessing, categories); "
+            "seewhy.attribute(network, x) explains tensors as they are"
+        )
+    elif isinstance(classifier, str):
+        cure = f"load it: seewhy.load({classifier!r})"
+    else:
+        cure = "seewhy.load() gives one"
+    raise UsageError(f"classifier is a seewhy.Classifier, not {kind_of(classifier)}; {cure}")
+
+
+def _checked(classifier: Classifier, target: OneTarget) -> Target:
+    found = classifier.target(target)
+    for index in (found.index, found.against):
+        if index is not None:
+            classifier.categories.find(index)
+    return found
+
+
+def _whole(name: str, value: Any, meaning: str, low: int, high: int | None) -> int:
+    """A whole number of any library in a range; True is none."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        raise UsageError(f"{name} is {meaning}, not {kind_of(value)}")
+    return number
+
+
+def _best(classifier: Classifier) -> str:
+    from seewhy.verbs.best import best_method
+
+    return best_method(classifier)[0]
+
 
 CHUNK = 16  # images held at once
 
@@ -117,13 +243,16 @@ def explain_each(
     classifier: Classifier, sources: Sequence[str | Path], request: Request, progress: Progress = silent
 ) -> Iterator[Explained]:
     """Explain file after file; what cannot be opened or explained is an outcome, and never stops the rest."""
-    progress(0, len(sources), "images")
-    step = _step(request)
+    many, step = len(sources) > 1, _step(request)  # of one picture the method itself tells
+    if many:
+        progress(0, len(sources), "images")
     for start in range(0, len(sources), step):
-        inner = progress if len(sources) == 1 else remarked(progress, start, len(sources), "images")
-        part = sources[start : start + step]
-        yield from _explain_chunk(classifier, part, request, silent if step > 1 else inner)
-        progress(min(start + step, len(sources)), len(sources), "images")
+        inner = progress
+        if many:
+            inner = silent if step > 1 else remarked(progress, start, len(sources), "images")
+        yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
+        if many:
+            progress(min(start + step, len(sources)), len(sources), "images")
 
 
 def _explain_in_turn(

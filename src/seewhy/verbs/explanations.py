@@ -3,56 +3,59 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
-from seewhy.core.files import write_json
+from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
-from seewhy.methods.explanation import explanation_tiles
-from seewhy.report import ExplainReport
+from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
+from seewhy.report.explain import ExplainReport
 from seewhy.verbs.result import VALUES, Result
-from seewhy.verbs.saving import write_explanations
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from PIL.Image import Image as Picture
 
+
 DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
 SIDE = 320
 
 
-class Explanations(Result, Sequence[Explanation]):
+class Explanations(tuple[Explanation, ...], Result):
     """Explanations in the order asked: picture by picture, method by method, target by target, layer by layer.
 
-    It cannot be changed. In a notebook it is a grid: a row for each picture and class, a column for each method and
-    layer. `save(folder)` writes each into a folder of its own, with a report: all of them, or after a failure none.
+    In a notebook it is a grid: a row for each picture and class, a column for each method and layer. `save(folder)`
+    writes each into a folder of its own, with a report: all of them, or after a failure none.
     """
 
-    def __init__(self, explanations: Iterable[Explanation] = ()) -> None:
-        self._all = tuple(explanations)
-        for each in self._all:
+    __slots__ = ()
+
+    def __new__(cls, explanations: Iterable[Explanation] = ()) -> Self:
+        """Of these, in their order."""
+        found = super().__new__(cls, explanations)
+        for each in found:
             if not isinstance(each, Explanation):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise UsageError(f"Explanations holds seewhy.Explanation objects, not {type(each).__name__}")
+        return found
 
     @overload
-    def __getitem__(self, index: int) -> Explanation: ...
+    def __getitem__(self, index: SupportsIndex) -> Explanation: ...
     @overload
     def __getitem__(self, index: slice) -> Explanations: ...
-    def __getitem__(self, index: int | slice) -> Explanation | Explanations:
+    def __getitem__(self, index: SupportsIndex | slice) -> Explanation | Explanations:
         """One of them, or those of a slice."""
-        return Explanations(self._all[index]) if isinstance(index, slice) else self._all[index]
-
-    def __len__(self) -> int:
-        return len(self._all)
+        return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds."""
-        names = dict.fromkeys(name for each in self._all for name in each.checks)
+        names = dict.fromkeys(name for each in self for name in each.checks)
         return [
             {
                 "picture": each.image.name,
@@ -63,7 +66,7 @@ class Explanations(Result, Sequence[Explanation]):
                 **{name: each.checks.get(name) for name in names},
                 "seconds": each.cost.seconds,
             }
-            for each in self._all
+            for each in self
         ]
 
     @overload
@@ -90,7 +93,7 @@ class Explanations(Result, Sequence[Explanation]):
 
     def to_dict(self) -> dict[str, Any]:
         """All but the arrays, as plain JSON values."""
-        return {"explanations": [each.manifest() for each in self._all]}
+        return {"explanations": [each.manifest() for each in self]}
 
     def page(self) -> str:
         """The report: photo by photo, how to read each picture."""
@@ -107,13 +110,13 @@ class Explanations(Result, Sequence[Explanation]):
 
     def _by_picture(self) -> list[tuple[Explanation, ...]]:
         pictures: dict[tuple[str, str], list[Explanation]] = {}
-        for each in self._all:
+        for each in self:
             pictures.setdefault((each.image.name, each.image.sha256), []).append(each)
         return [tuple(explanations) for explanations in pictures.values()]
 
     def picture(self, colors: Colors = OURS) -> Picture:
         """The grid as one picture."""
-        columns, rows = _cells(self._all)
+        columns, rows = _cells(self)
         return grid_picture(_headings(columns), _drawn(rows, columns, colors))
 
     def show(self) -> None:
@@ -121,14 +124,14 @@ class Explanations(Result, Sequence[Explanation]):
         display(self.picture(), "these explanations", self)
 
     def __repr__(self) -> str:
-        methods = ", ".join(dict.fromkeys(each.method for each in self._all))
-        pictures = len({each.image.sha256 for each in self._all})
-        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self._all else "<no explanations>"
+        methods = ", ".join(dict.fromkeys(each.method for each in self))
+        pictures = len({each.image.sha256 for each in self})
+        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self else "<no explanations>"
 
     def _repr_html_(self) -> str:
-        if not self._all:
+        if not self:
             return "<p>no explanations</p>"
-        columns, rows = _cells(self._all)
+        columns, rows = _cells(self)
         note = (
             "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
         )
@@ -203,3 +206,69 @@ def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> G
         f"{one.target_label} · {percent(one.probability)}",
         tuple(cell and (tiles[id(cell)].picture, cell.rule.sentence if cell.rule else "") for cell in cells),
     )
+
+
+@dataclass
+class ExplanationWriter:
+    """Saves the explanations of photo after photo below `out`, with a report of all; holds one photo at a time."""
+
+    out: Path
+    colors: Colors = OURS
+    _taken: set[str] = field(default_factory=set[str], init=False)
+
+    def __post_init__(self) -> None:
+        self._report = ExplainReport(self.out, self.colors)
+
+    def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
+        """Save the explanations of a photo in a folder of its own, each whole or not at all; returns the folder."""
+        folder = self.out / photo_name(outcome.source, self._taken)
+        tiles = save_explanations(outcome.value, folder, self.colors) if outcome.value else None
+        self._report.add(outcome, folder, tiles)
+        return folder
+
+    def close(self) -> Path:
+        """Write the report; returns its path."""
+        return self._report.close()
+
+
+def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
+    """Save outcome after outcome as it comes, and the report at the end; returns the report's path."""
+    writer = ExplanationWriter(out, colors)
+    for outcome in outcomes:
+        writer.add(outcome)
+    return writer.close()
+
+
+def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
+    """Save the explanations of one photo, each in a folder of its own below `folder`; returns their pictures."""
+    names, tiles = folder_names(explanations), explanation_tiles(explanations, colors)
+    grids = by_classes(explanations)
+    asked = Counter((each.method, each.layer) for each in explanations)
+    for name, explanation, tile in zip(names, explanations, tiles, strict=True):
+        # One of several classes has colours of its own scale in its own picture, and the common one on the page.
+        alone = asked[explanation.method, explanation.layer] == 1
+        explanation.save(folder / name, colors, tile=tile if alone else None)
+    for method, about in grids.items():
+        with whole_file(folder / f"{safe_name(method)}--classes.png") as file:
+            class_grid(about).save(file, "PNG")
+    return tiles
+
+
+def folder_names(explanations: Sequence[Explanation]) -> list[str]:
+    """One distinct name each: the method, with layer and classes only where they tell two apart."""
+    layers = {(each.method, each.layer) for each in explanations}
+    targets = {(each.method, each.target) for each in explanations}
+    several_layers = len(layers) > len({each.method for each in explanations})
+    several_targets = len(targets) > len({each.method for each in explanations})
+    taken: set[str] = set()
+    names = [_folder_name(each, several_layers, several_targets) for each in explanations]
+    return [free_name(name, taken) for name in names]
+
+
+def _folder_name(explanation: Explanation, with_layer: bool, with_target: bool) -> str:
+    parts = [explanation.method]
+    if with_layer and explanation.layer:
+        parts.append(explanation.layer)
+    if with_target:
+        parts.append(explanation.target_label)
+    return "--".join(parts)
