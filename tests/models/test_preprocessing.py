@@ -106,7 +106,7 @@ def test_the_view_lies_inside_the_photo_about_its_middle(size, margin, shape):
     image = Image(np.zeros((*shape, 3), np.uint8), "black")
     preprocessing = Preprocessing(size, resize=max(size) + margin)
     view = preprocessing.view(image)
-    step_x = image.width / min(preprocessing._resized(image))
+    step_x = image.width / min(preprocessing._resized(image.height, image.width))
     assert -1e-6 <= view.left < view.right <= image.width + 1e-6
     assert -1e-6 <= view.top < view.bottom <= image.height + 1e-6
     assert abs(view.left + view.right - image.width) <= 1.01 * step_x * max(1, image.width / image.height) + 1e-6

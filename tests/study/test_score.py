@@ -21,7 +21,7 @@ from seewhy.metrics import Context, find_metric
 from seewhy.metrics.context import in_cells
 from seewhy.models import Target
 from seewhy.study.ledger import Unit, canonical
-from seewhy.study.score import Scoring, picture_seed, pinned, unit_work
+from seewhy.study.score import Scoring, picture_seed, pinned, score_picture, unit_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")
 LIME = find_method("lime", regions="grid", samples=120)
@@ -189,3 +189,14 @@ def test_the_plan_holds_all_that_decides(scoring, folder):
     assert (
         len({replace(scoring, **change).plan({}, {}, {}, 1).sha256 for change in ({"cells": 7}, {"seed": 4}, {})}) == 3
     )
+
+
+def test_the_network_is_asked_once_for_all_controls_of_a_picture(scoring, monkeypatch):
+    classifier, asked = nets.named(), []
+    ask, _ = type(classifier).logits, classifier.categories  # to count classes takes a forward of its own
+    monkeypatch.setattr(type(classifier), "logits", lambda self, x: asked.append(len(x)) or ask(self, x))
+    controls = {name: find_method(name) for name in ("control:random", "control:gaussian", "control:empty")}
+    alone = replace(scoring, methods=controls, metrics=(find_metric("sparseness"),))
+    found = score_picture(classifier, zoo.photos(1)[0], alone)
+    assert asked == [1]
+    assert {each.cost.forwards for each in found.explanations.values()} == {1}

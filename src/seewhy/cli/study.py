@@ -91,7 +91,7 @@ def study(
             progress=progress,
         )
     rows: list[list[str]] = []
-    values, known = found.rows(), found.means
+    values, known, problems = found.rows(), found.means, found.problems
     for scores in found.scores:
         for method in scores.ordered:
             means = (known.get((scores.model, metric.name, method)) for metric in found.metrics)
@@ -100,8 +100,8 @@ def study(
         values,
         [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
         result=found,
-        failures=found.problems,
-        asked=len(found.problems) + len(found.plan.units) - len(found.failures),
+        failures=problems,
+        asked=len(problems) + len(found.plan.units) - len(found.failures),
     )
 
 

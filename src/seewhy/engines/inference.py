@@ -42,10 +42,12 @@ NEVER = 2**31 - 1
 class Inference:
     """A network's fast copy: normalised inputs `(N, 3, h, w)` to float32 logits `(N, K)`."""
 
-    def __init__(self, module: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, module: nn.Module, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None
+    ) -> None:
         self.module = module
         self.dtype = dtype
-        self.size = BatchSize(device)  # found by trial, and kept with the network it was found for
+        self.size = size or BatchSize(device)  # found by trial, and kept with the network it was found for
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raises `NonFinite` where half precision overflows."""
@@ -64,6 +66,8 @@ def fast_precision(device: torch.device) -> Precision:
 
 
 _COPIES: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Inference]] = WeakKeyDictionary()
+# Batches that the float32 copy of a classifier is asked in meanwhile, also where memory ran out before.
+FIXED: WeakKeyDictionary[Classifier, BatchSize] = WeakKeyDictionary()
 
 
 def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
@@ -78,6 +82,8 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
             del made[stale]
         with torch.inference_mode(False):  # tensors made inside could never take part in autograd again
             made[key] = _make(classifier, getattr(torch, precision))
+    if precision == "float32" and (fixed := FIXED.get(classifier)):
+        return Inference(made[key].module, made[key].dtype, classifier.device, fixed)
     return made[key]
 
 

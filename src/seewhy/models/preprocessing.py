@@ -65,25 +65,30 @@ class Preprocessing:
 
     def view(self, image: Image) -> Box:
         """The part of the upright picture that the network sees."""
-        tall, wide = image.pixels.shape[:2]
+        return self._view(*image.pixels.shape[:2])
+
+    def _view(self, tall: int, wide: int) -> Box:
         if self.resize is None:
             return Box(0.0, 0.0, float(wide), float(tall))
-        width, height = self._resized(image)
+        width, height = self._resized(tall, wide)
         left, top = self._corner(width, height)
         across, down = wide / width, tall / height
         return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
 
     def resized(self, image: Image) -> PILImage.Image:
         """The picture before the centre is cut out of it; of a thin strip, which would fill the memory, the centre."""
+        return self._scaled(image.pixels)
+
+    def _scaled(self, pixels: np.ndarray) -> PILImage.Image:
         from PIL import Image as Pillow
 
         how = Pillow.Resampling[self.interpolation.upper()]
-        picture = Pillow.fromarray(image.pixels)
+        picture = Pillow.fromarray(pixels)
         if self.resize is None:
             return picture.resize((self.size[1], self.size[0]), how)
-        width, height = self._resized(image)
+        width, height = self._resized(picture.height, picture.width)
         if max(width, height) > LONGEST:
-            return picture.resize((self.size[1], self.size[0]), how, box=self.view(image))
+            return picture.resize((self.size[1], self.size[0]), how, box=self._view(picture.height, picture.width))
         return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
@@ -96,13 +101,12 @@ class Preprocessing:
                 "tensors, by seewhy.attribute"
             )
         mode = MODES[self.channels]
-        seen = np.stack([np.asarray(self._seen(image).convert(mode)) for image in images])
+        seen = np.stack([np.asarray(self._seen(image.pixels).convert(mode)) for image in images])
         return torch.from_numpy(seen).view(*seen.shape[:3], -1).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
-        drawn = Image(np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2), "mask")
-        return np.asarray(self._seen(drawn))[..., 0] > 127
+        return np.asarray(self._seen(np.where(mask, np.uint8(255), np.uint8(0)))) > 127
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """`(N, C, h, w)` in [0, 1] to network input, on the same device in the same dtype."""
@@ -134,14 +138,13 @@ class Preprocessing:
                 f"{self.mean!r} and {self.std!r}"
             )
 
-    def _seen(self, image: Image) -> PILImage.Image:
-        resized = self.resized(image)
+    def _seen(self, pixels: np.ndarray) -> PILImage.Image:
+        resized = self._scaled(pixels)
         left, top = self._corner(resized.width, resized.height)
         return resized.crop((left, top, left + self.size[1], top + self.size[0]))
 
-    def _resized(self, image: Image) -> tuple[int, int]:
+    def _resized(self, tall: int, wide: int) -> tuple[int, int]:
         short = self.resize or min(self.size)
-        tall, wide = image.pixels.shape[:2]
         if wide <= tall:
             return short, int(short * tall / wide)
         return int(short * wide / tall), short

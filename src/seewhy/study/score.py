@@ -15,7 +15,7 @@ import torch
 
 from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
-from seewhy.engines.inference import BatchSize, inference_copy
+from seewhy.engines.inference import FIXED, BatchSize
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
@@ -278,12 +278,11 @@ def _in_cells(maps: Sequence[Attribution], cells: int) -> list[Attribution]:
 @contextmanager
 def _fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
     """Have the masked-forward engine ask in batches of this size, also where memory ran out before."""
-    network = inference_copy(classifier, PRECISION)
-    before, network.size = network.size, BatchSize(classifier.device, size)
+    FIXED[classifier] = BatchSize(classifier.device, size)
     try:
         yield
     finally:
-        network.size = before
+        del FIXED[classifier]
 
 
 def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Row:

@@ -1,7 +1,7 @@
 """One function per verb: what the command line, the app and Python all call."""
 
 from seewhy.cases import Cases, find_counterfactuals, find_twins, open_cases
-from seewhy.methods.asking import BEST
+from seewhy.methods.method import BEST
 from seewhy.verbs.agreement import Agreement, MaskAgreement, agreement, nothing_to_compare
 from seewhy.verbs.best import best_method
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases

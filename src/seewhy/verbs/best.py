@@ -13,7 +13,7 @@ from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
 from seewhy.methods import find_method, method_info
-from seewhy.methods.asking import DEFAULT_METHOD
+from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
 from seewhy.study.score import Scoring
 from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each

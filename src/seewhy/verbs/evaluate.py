@@ -17,7 +17,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.folder import Folder
-from seewhy.methods.asking import DEFAULT_METHOD
+from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Categories, Classifier, Prediction, load
 from seewhy.report.evaluate import EvaluationReport, Mistake, evaluate_charts, evaluate_page
 from seewhy.report.page import save_page

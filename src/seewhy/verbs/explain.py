@@ -16,7 +16,7 @@ from seewhy.core.progress import Progress, remarked, silent
 from seewhy.errors import Cancelled, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation, Method
-from seewhy.methods.asking import (
+from seewhy.methods.method import (
     BEST,
     DEFAULT_METHOD,
     OneLayer,

@@ -1,0 +1,79 @@
+"""Scripts of other people name commands and options: what was there once, stays."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from seewhy.cli.app import app
+
+# Arguments, then options, of each command. Add to it; take nothing away.
+KEPT = {
+    "": "--version",
+    "app": "--host --port",
+    "cases build": "folder --device --embedding --json --model --models --out --weights",
+    "cases counterfactual": "images --cases --device --json --model --out --seed --target --weights",
+    "cases twins": "images --beside --cases --device --json --model --out --top --weights",
+    "compare": (
+        "images --cells --device --json --masks --method --methods --metric --metrics --model --models --out "
+        "--seed --target --weights"
+    ),
+    "evaluate": "folder --classes --device --json --method --model --models --out --seed --shown --weights",
+    "explain": (
+        "images --background --calibrate --cmap --device --json --layer --method --methods --model --models "
+        "--opacity --out --reference --seed --set --target --top --weights"
+    ),
+    "list layers": "pattern --json --model --models --weights",
+    "list methods": "pattern --json",
+    "list metrics": "pattern --json",
+    "list models": "pattern --json",
+    "network explain": (
+        "images --clustering --device --json --layer --layers --model --models --out --seed --signed --target --weights"
+    ),
+    "network global": (
+        "--class --concept --device --groups --images --json --model --models --out --random --seed "
+        "--simulated --weights"
+    ),
+    "people agreement": "--json --simulated",
+    "people export": "--json --out",
+    "people import": "source --images --json --player",
+    "people leaderboard": "--json --simulated",
+    "people rounds": (
+        "images --classes --device --gold --json --layer --layers --model --models --overlap --seed "
+        "--simulated --target --weights"
+    ),
+    "people simulate": "--careless --hostile --json --players --seed",
+    "people words": "--classic --device --encoder --json --model --simulated --weights",
+    "predict": "images --device --json --model --models --top --weights",
+    "prototypes explain": "images --device --json --model --out --refused",
+    "prototypes train": (
+        "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
+        "--seed --trunk --warm-steps"
+    ),
+    "study": (
+        "folder --batch-size --cells --device --executor --fail-fast --json --limit --masks --method "
+        "--methods --metric --metrics --model --models --out --ray-address --seed --threads --weights "
+        "--workers"
+    ),
+    "train": (
+        "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
+        "--json --lr --no-augment --out --patience --recipe --seed --split --weights"
+    ),
+}
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:
+    yield " ".join(path), {each for one in command.params for each in (*one.opts, *one.secondary_opts)}
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_no_command_and_no_option_is_lost(name):
+    assert set(KEPT[name].split()) <= dict(commands(get_command(app)))[name]
+
+
+def test_every_option_is_in_the_list():
+    found = {name: options for name, options in commands(get_command(app)) if options}
+    assert {name: set(text.split()) for name, text in KEPT.items()} == found, "put what is new into KEPT"
