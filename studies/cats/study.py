@@ -22,7 +22,7 @@ from seewhy.core.progress import Progress
 from seewhy.errors import SeewhyError
 from seewhy.models import Classifier
 from seewhy.report.evaluate import share_words
-from seewhy.report.words import counted
+from seewhy.report.page import counted
 from seewhy.study.statistics import bootstrap_interval
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Training

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seewhy.report.verdict import cell_words, study_verdict, title_of
+from seewhy.report.study import cell_words, study_verdict, title_of
 from seewhy.study.summary import Mean
 from study.contests import CONTROL_NAMES, DOWN, IDLE, UP, comparison, contest, trial
 

@@ -9,7 +9,7 @@ from report.samples import explanation, photo
 from seewhy.images import Image
 from seewhy.methods import Cost, method_info
 from seewhy.models import Box, Prediction, Target
-from seewhy.report.words import (
+from seewhy.report.page import (
     CHECKS,
     alternative,
     asked_classes,

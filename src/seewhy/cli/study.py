@@ -64,8 +64,8 @@ def study(
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.report.verdict import title_of
-    from seewhy.report.words import number
+    from seewhy.report.page import number
+    from seewhy.report.study import title_of
     from seewhy.verbs import STUDY_METHODS, study
 
     named = split_commas(models)
@@ -127,7 +127,7 @@ def compare(
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
-    from seewhy.report.verdict import cell_words, title_of
+    from seewhy.report.study import cell_words, title_of
     from seewhy.verbs import compare
 
     sources = find_images(images)

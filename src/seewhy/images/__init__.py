@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
-from seewhy.images.masks import Mask, iou, match_masks, open_mask, top_area
-from seewhy.images.opening import OnePicture, Pictures, find_images, open_image, open_images, samples
+from seewhy.images.opening import (
+    Mask,
+    OnePicture,
+    Pictures,
+    find_images,
+    iou,
+    match_masks,
+    open_image,
+    open_images,
+    open_mask,
+    samples,
+    top_area,
+)
 
 __all__ = [
     "Box",

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from seewhy.errors import UsageError
 from seewhy.images.image import Image
-from seewhy.images.masks import Mask, match_masks, open_mask
-from seewhy.images.opening import find_images, open_image
+from seewhy.images.opening import Mask, find_images, match_masks, open_image, open_mask
 
 _UNREADABLE = "unreadable"
 

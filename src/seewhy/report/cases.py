@@ -12,8 +12,7 @@ from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome
 from seewhy.draw import bars_svg, fit
 from seewhy.images import Image
-from seewhy.report.page import Picture, drawing, embed, render
-from seewhy.report.words import counted
+from seewhy.report.page import Picture, counted, drawing, embed, render
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380
 

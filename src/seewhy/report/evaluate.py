@@ -13,8 +13,7 @@ from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile
 from seewhy.models import Classifier
-from seewhy.report.page import drawing, embed, render
-from seewhy.report.words import alternative, counted
+from seewhy.report.page import alternative, counted, drawing, embed, render
 from seewhy.train.data import Pictures
 from seewhy.train.evaluate import Evaluation, Share
 

@@ -17,16 +17,23 @@ from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.report.page import (
+    OTHER_COLORS,
     PAGE,
     SMALL,
     Picture,
     Sections,
+    alternative,
+    asked_classes,
+    cautions,
+    counted,
     embed,
+    facts,
     framed_photo,
+    kept_words,
+    listed,
     render,
     write_page,
 )
-from seewhy.report.words import OTHER_COLORS, alternative, asked_classes, cautions, counted, facts, kept_words, listed
 
 BARS_WIDTH, CELL = 380, 360
 INFO = ("title", "paper", "arxiv", "question", "reading")  # of a method, what the page says

@@ -12,8 +12,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw import cut, spark_svg, spotlight
 from seewhy.network.concepts import Concept, Example, GlobalView, Trend
 from seewhy.network.tcav import ConceptTest
-from seewhy.report.page import Picture, embed, render
-from seewhy.report.words import counted, listed
+from seewhy.report.page import Picture, counted, embed, listed, render
 
 FACE = 240
 MANIFEST = "global.json"

@@ -17,8 +17,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.picture import face
-from seewhy.report.page import Picture, Sections, embed, render_macro, write_page
-from seewhy.report.words import counted, number
+from seewhy.report.page import Picture, Sections, counted, embed, number, render_macro, write_page
 
 FACE = 260
 ENOUGH = 6  # groups, to say whether weights and effects agree

@@ -1,11 +1,11 @@
-"""Templates and pictures to pages: one file, which asks the network for nothing and runs no script."""
+"""Templates, pictures and words to pages: one file, which asks the network for nothing and runs no script."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -22,8 +22,9 @@ from seewhy import __version__
 from seewhy.core.files import whole_file, write_whole
 from seewhy.draw import fit, percent, photo, photo_uri
 from seewhy.images import Image
-from seewhy.methods import Explanation
-from seewhy.report.words import counted, listed, number
+from seewhy.methods import Cost, Explanation, Method
+from seewhy.methods.evidence import sure
+from seewhy.methods.explanation import is_blurred
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
@@ -145,3 +146,165 @@ def _versions() -> dict[str, str]:
 def _css(name: str) -> Markup:
     """A style sheet among the templates."""
     return Markup(files("seewhy.report").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 - our own
+
+
+CHECKS = {
+    "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
+    "keep": "A variation kept {:.0%} of the regions.",
+    "layers": "The masks come from {:.0f} layers.",
+    "left_out": "{:.0f} more masks that raised the score were left out.",
+    "local_prediction": "The simple model of the regions gives the whole picture {:.3f}.",
+    "masks": "{:.0f} masks raised the score and make the map.",
+    "mean_score": "Masked pictures score {:.3f} on average.",
+    "noise": "{:.0%} of the differences over the map are chance.",
+    "precision_bits": "The network computed with {:.0f} bits.",
+    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
+    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
+    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
+    "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "relative_error": "Other samples would move the map by about {:.0%} of its size.",
+    "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
+    "samples": "{:.0f} samples were drawn.",
+    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
+    "standard_error": "Other masks would move a value of the map by about {:.2g}.",
+    "steps": "The path was walked in {:.0f} steps.",
+}
+SEGMENTED = "r2_"  # and the name of a segmentation
+OTHER_COLORS = (
+    "Colours named here are seewhy's own, as are those of bars of weights; "
+    "yours are explained by the scale below the picture."
+)
+FEW = 4
+THIN = 16
+ENLARGED = 4  # times, from which on most of what the model sees was made up in between
+GUESS = 0.1  # probability of the likeliest class below which the model as good as guesses
+ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 photo`, `2 photos`; the noun has a plain plural."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """So many digits after the point, with a minus sign that is one."""
+    return f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def asked_classes(explanations: Sequence[Explanation]) -> str:
+    """Which classes of a photo were asked about."""
+    predicted = {each.target for each in explanations if each.target.chosen == "predicted"}
+    if len(predicted) == 1:
+        return "the class it finds likeliest"
+    if predicted:
+        return f"the {len(predicted)} classes it finds likeliest"
+    return listed(list(dict.fromkeys(f"“{_class_name(each)}”" for each in explanations)))
+
+
+def cautions(explanation: Explanation) -> tuple[str, ...]:
+    """Why this very photo can say little, whatever the method; begun in small letters, as an image's notes are."""
+    left, top, right, bottom = explanation.view
+    (tall, wide), (height, width) = explanation.image.pixels.shape[:2], explanation.values.shape
+    best, found = explanation.predictions[0], list[str]()
+    if _is_plain(explanation.image.pixels):
+        found.append("the photo is of one colour, so that whatever the model says, it says of nothing")
+    if min((bottom - top) * ENLARGED / height, (right - left) * ENLARGED / width) < 1:
+        found.append(
+            f"the photo is small, {wide} × {tall} pixels, and was much enlarged for the model, which has rarely seen "
+            "such photos"
+        )
+    if best.probability < GUESS:
+        found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}")
+    return tuple(found)
+
+
+def _is_plain(pixels: np.ndarray) -> bool:
+    """Whether all pixels are alike; a few of them tell for nearly every photo, and pages ask at every click."""
+    first = pixels[0, 0]
+    return bool((pixels[::THIN, ::THIN] == first).all() and (pixels == first).all())
+
+
+def alternative(explanation: Explanation, info: type[Method]) -> str:
+    """What the overlay shows, for those who cannot see it."""
+    start = f"{info.title} on {explanation.image.name}: "
+    if explanation.rule and explanation.regions:
+        share = f"{len(explanation.rule.regions)} of {len(explanation.regions.weights)} regions"
+        return start + kept_words(explanation, share)
+    if not explanation.values.any():
+        return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
+    if explanation.regions and not sure(explanation.regions).any():
+        return f"{start}the photo in grey, no region stands out from chance"
+    strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"
+    if not (explanation.values < 0).any():
+        return start + strongest
+    against = f"evidence against it at the {_place(-explanation.values)}"
+    return start + (f"{strongest}, {against}" if (explanation.values > 0).any() else against)
+
+
+def kept_words(explanation: Explanation, share: str) -> str:
+    """What a picture shows that keeps some regions, such as `5 of 45 regions`."""
+    why = "that must stay for" if explanation.rule else "in favour of"
+    return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
+
+
+def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str, str]:
+    """What is needed to repeat the explanation and to judge it; `blurred` where it is known whether it was drawn so."""
+    blurred = is_blurred(explanation) if blurred is None else blurred
+    target = explanation.target
+    chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
+    found = {
+        "Class": f"{_class_name(explanation)} (index {target.index}), {chosen}",
+        "Layer": explanation.layer,
+        "Settings": _settings(explanation.parameters),
+        "Cost": cost_words(explanation.cost),
+        "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
+        "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
+        "Seed": None if explanation.seed is None else str(explanation.seed),
+    }
+    return {term: text for term, text in found.items() if text}
+
+
+def cost_words(cost: Cost) -> str:
+    """Passes of the network, and time."""
+    seconds = f"{cost.seconds:,.0f}" if cost.seconds >= 10 else f"{cost.seconds:.2g}"
+    return f"{counted(cost.forwards, 'forward')}, {counted(cost.backwards, 'backward')}, {seconds}\N{NO-BREAK SPACE}s"
+
+
+def check_words(name: str, value: float) -> str:
+    """A self-check of a method as a sentence; one that `CHECKS` lacks, as an added method's may be, by its name."""
+    if name.startswith(SEGMENTED):
+        return f"Regions of {name.removeprefix(SEGMENTED)} would give R² = {value:.2f}."
+    return CHECKS[name].format(value) if name in CHECKS else f"{name.replace('_', ' ').capitalize()}: {value:.3g}."
+
+
+def _class_name(explanation: Explanation) -> str:
+    target, names = explanation.target, {each.index: each.name for each in explanation.predictions}
+    return names[target.index] + ("" if target.against is None else f" rather than {names[target.against]}")
+
+
+def _place(values: np.ndarray) -> str:
+    """Where the largest value lies, in thirds of the map."""
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    return ROWS[row * 3 // values.shape[0]] + COLUMNS[column * 3 // values.shape[1]]
+
+
+def _settings(parameters: Mapping[str, Any]) -> str:
+    """Hyper-parameters, but for layers, which are named elsewhere."""
+    shown = {name: value for name, value in parameters.items() if name != "layers"}
+    return ", ".join(f"{name}={_setting(value)}" for name, value in shown.items())
+
+
+def _setting(value: Any) -> str:
+    """A picture by its name, a label map by its size, a fill by its own settings."""
+    if not isinstance(value, Mapping):
+        return f"{len(value)} items" if isinstance(value, list) and len(value) > FEW else str(value)
+    if "name" in value:
+        return str(value["name"])
+    if "shape" in value:
+        return f"a map of {' × '.join(map(str, value['shape']))}"
+    return ", ".join(f"{kind}({_settings(settings)})" for kind, settings in value.items())

@@ -14,8 +14,7 @@ from seewhy.prototypes.explaining import PrototypeExplanation, place_picture, pr
 from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.evaluate import MOST_CLASSES
-from seewhy.report.page import Picture, drawing, embed, render
-from seewhy.report.words import counted, listed, number
+from seewhy.report.page import Picture, counted, drawing, embed, listed, number, render
 
 SHOWN_MATCHES, SHOWN_CLASSES = 6, 5
 LARGE = 480

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seewhy.metrics import Metric
-from seewhy.report.verdict import title_of
+from seewhy.report.study import title_of
 from seewhy.study.summary import Mean, ModelScores
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method

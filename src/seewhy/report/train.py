@@ -10,8 +10,7 @@ from seewhy.draw import epochs_svg
 from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
 from seewhy.report.evaluate import accuracy_words, judgement
-from seewhy.report.page import Picture, drawing, render, thumbnail
-from seewhy.report.words import counted, listed
+from seewhy.report.page import Picture, counted, drawing, listed, render, thumbnail
 from seewhy.train.finetune import Epoch, Training
 
 STAGES = {"head": "new head alone", "all": "whole network"}

@@ -21,8 +21,7 @@ from seewhy.methods import Method, list_methods, method_info, suitable_methods
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import save_page
-from seewhy.report.study import study_page
-from seewhy.report.verdict import study_verdict
+from seewhy.report.study import study_page, study_verdict
 from seewhy.study.ledger import Failure, Result, Row, Unit, table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult

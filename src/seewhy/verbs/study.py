@@ -20,9 +20,8 @@ from seewhy.methods import Method
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE
-from seewhy.report.study import study_page
+from seewhy.report.study import study_page, study_verdict
 from seewhy.report.study_tables import grids, latex, markdown
-from seewhy.report.verdict import study_verdict
 from seewhy.study import Executor, Failure, Local, Ray, Unit, Work, run
 from seewhy.study import Result as Done
 from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan

@@ -13,7 +13,7 @@ from seewhy.images import Image
 from seewhy.methods import method_info
 from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.store import storable
-from seewhy.report.words import listed
+from seewhy.report.page import listed
 from seewhy.verbs import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
 from seewhy.web.parts.figures import figure_html, render

@@ -6,8 +6,7 @@ import streamlit as st
 
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
-from seewhy.report.study import families, mean_curves
-from seewhy.report.verdict import study_verdict, title_of
+from seewhy.report.study import families, mean_curves, study_verdict, title_of
 from seewhy.verbs import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow

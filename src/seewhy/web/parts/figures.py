@@ -17,9 +17,8 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import explanation_tile, is_blurred
 from seewhy.models import Prediction
-from seewhy.report.page import Picture, embed, embed_photo
+from seewhy.report.page import OTHER_COLORS, Picture, alternative, cautions, embed, embed_photo, facts
 from seewhy.report.study import Table
-from seewhy.report.words import OTHER_COLORS, alternative, cautions, facts
 
 SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
