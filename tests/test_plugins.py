@@ -1,4 +1,4 @@
-"""A method, a metric and a command of another package: found by every door, and as short as CONTRIBUTING.md says."""
+"""A method, a metric and a command of another package: found by every door, and as short as the docs say."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def test_docs_and_rest_tell_of_them_and_they_keep_their_promises(installed, tmp_
 def test_each_is_short_and_told_in_the_guide_word_for_word(name):
     text = (PLUGIN / "mine" / name).read_text()
     assert text.count("\n") <= LONGEST[name]
-    shown = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/contributing.md").read_text(), re.DOTALL)
     assert text in shown
 
 
 def test_the_guide_shows_the_entry_points_word_for_word():
-    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    shown = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/contributing.md").read_text(), re.DOTALL)
     assert (PLUGIN / "pyproject.toml").read_text() in shown
