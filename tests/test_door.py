@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
 
@@ -374,6 +375,7 @@ def test_explanations_are_a_sequence_that_nobody_changes(toy):
     assert found[-1] in found
     assert next(reversed(found)) is found[3]
     assert repr(found) == "<4 explanations of 2 pictures: grad-cam, gradient>"
+    assert repr(found[:1]) == "<1 explanation of 1 picture: grad-cam>"
     with pytest.raises(IndexError):
         found[4]
     with pytest.raises(TypeError):
@@ -610,3 +612,19 @@ def test_the_examples_of_the_readme_are_python():
     assert len(blocks_of(ROOT / "README.md")) == 2
     for block in blocks_of(ROOT / "README.md"):
         compile(block, "README.md", "exec")
+
+
+def test_results_are_not_saved_over_a_file(toy, tmp_path):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"mine")
+    found = seewhy.explain(toy, [PHOTO, OTHER])
+    for result in (found, found[0]):
+        with pytest.raises(seewhy.SeewhyError, match="is a file; results need a folder"):
+            result.save(mine)
+    assert mine.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+def test_what_is_no_classifier_is_named_in_english():
+    with pytest.raises(seewhy.SeewhyError, match="not an OrderedDict;"):
+        seewhy.explain(OrderedDict(), PHOTO)

@@ -14,6 +14,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from seewhy.errors import UsageError
+
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
@@ -94,6 +96,8 @@ def whole_folder(path: Path) -> Generator[Path]:
     It is built beside `path` and renamed; where `path` exists it is built inside, and its files take the place of
     those of the same names, one rename each. Other files in `path` stay.
     """
+    if path.is_file():
+        raise UsageError(f"{path} is a file; results need a folder, so name another")
     path.parent.mkdir(parents=True, exist_ok=True)
     exists = path.is_dir()
     part = path / ".part" if exists else path.with_name(f".{path.name}.part")

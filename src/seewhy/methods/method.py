@@ -309,7 +309,10 @@ def layer_name(module: nn.Module, layer: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """What somebody gave instead, in few words: small values themselves, others by their type."""
-    return repr(value) if value is None or isinstance(value, bool | int | float) else f"a {type(value).__name__}"
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
 
 
 def _class_of(method: Any) -> type[Method]:

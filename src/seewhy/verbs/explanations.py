@@ -16,6 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
 from seewhy.report.explain import ExplainReport
+from seewhy.report.page import counted
 from seewhy.verbs.result import VALUES, Result
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ class Explanations(tuple[Explanation, ...], Result):
 
     def __repr__(self) -> str:
         methods = ", ".join(dict.fromkeys(each.method for each in self))
-        pictures = len({each.image.sha256 for each in self})
-        return f"<{len(self)} explanations of {pictures} pictures: {methods}>" if self else "<no explanations>"
+        pictures = counted(len({each.image.sha256 for each in self}), "picture")
+        return f"<{counted(len(self), 'explanation')} of {pictures}: {methods}>" if self else "<no explanations>"
 
     def _repr_html_(self) -> str:
         if not self:
