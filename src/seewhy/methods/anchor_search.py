@@ -114,7 +114,7 @@ class Search:
 
 @dataclass(frozen=True)
 class BanditGrower:
-    """Every region is tried, and KL-LUCB tells the `beam` best rules from the rest.
+    """Every region is tried, and KL-LUCB separates the `beam` best rules from the rest.
 
     With probability 1 − delta, at each size, no rule left out is more precise than one in the beam by over `tau`.
     Source: Ribeiro et al. 2018, algorithms 1 and 2.
@@ -135,7 +135,7 @@ class BanditGrower:
         return [max(held, key=lambda each: each.low)]
 
     def _doubtful(self, variations: Variations, rules: list[Regions], delta: float) -> list[Regions]:
-        """The two rules to ask about next, so as to tell the best from the rest; none when that is clear."""
+        """The two rules to ask about next, to separate the best from the rest; none when that is clear."""
         if len(rules) <= self.beam:
             return []
         kept, asked = variations.tally(rules)
@@ -164,7 +164,7 @@ class LinearGrower:
 
 
 def linear_weights(shown: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Weight per region, float64 `(d,)`, of the linear model that best foretells `kept` `(n,)` by `shown` `(n, d)`."""
+    """Weight per region, float64 `(d,)`, of the linear model that best predicts `kept` `(n,)` from `shown` `(n, d)`."""
     return np.linalg.lstsq(shown - shown.mean(0), kept.astype(np.float64))[0]
 
 

@@ -259,7 +259,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Any] = {"counted": counted, "listed": listed, "number": number, "percent": percent}
+    filters: dict[str, Any] = {"counted": counted, "number": number, "percent": percent}
     environment.filters.update(filters)
     environment.globals["css"] = _css
     return environment
