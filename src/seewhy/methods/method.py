@@ -33,6 +33,12 @@ SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
 Kind = Literal["method", "control"]
 
+DEFAULT_METHOD = "grad-cam"
+BEST = "best"  # stands for the method that tests best on the classifier
+ALIKE = 0.6  # from which on a name is taken for a slip of the pen
+OneTarget: TypeAlias = str | int | Target
+OneLayer: TypeAlias = str | nn.Module
+
 
 class Method(Declared, ABC):
     """A way to explain one decision. Subclass it, name it, and write `find`; annotated attributes are its parameters.
@@ -96,6 +102,9 @@ class Method(Declared, ABC):
         return found
 
 
+OneMethod: TypeAlias = str | Method | type[Method]
+
+
 class Seen:
     """One picture as one network sees it, for several methods: what all of them need is found out once.
 
@@ -123,71 +132,6 @@ class Seen:
         return _explanations(method, task, [self.image])[0]
 
 
-def solve(method: Method, task: Task) -> list[Found]:
-    """Run a method on a task, from the generator's seed on; global random states stay as they are."""
-    task.generator.manual_seed(task.generator.initial_seed())
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
-    try:
-        return method.find(task)
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-
-
-def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
-    start = time.perf_counter()
-    solved = solve(method, task)
-    logits = task.logits.float()
-    cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
-    classifier, checks, parameters = task.classifier, task.checks, describe(method)
-    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
-    return [
-        Explanation(
-            values=_array(found.values),
-            image=images[row],
-            view=classifier.preprocessing.view(images[row]),
-            target=target,
-            target_label=(found.label or target.label)(classifier.categories),
-            predictions=tuple(classifier.ranked(logits[row].softmax(0), SHOWN, target)),
-            method=method.name,
-            signed=method.signed if found.signed is None else found.signed,
-            classifier=classifier.name,
-            fingerprint=classifier.fingerprint,
-            layer=found.layer,
-            parameters=parameters,
-            seed=task.generator.initial_seed(),
-            cost=cost,
-            checks={**checks, **found.checks},
-            errors=None if found.errors is None else _array(found.errors),
-            regions=found.regions,
-            rule=found.rule,
-        )
-        for number, found in enumerate(solved)
-        for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer
-    ]
-
-
-def describe(declared: Declared) -> dict[str, Any]:
-    """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
-    return {name: _plain(getattr(declared, name)) for name in declared.parameters}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Image):
-        return {"name": value.name, "sha256": value.sha256}
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    if isinstance(value, np.ndarray):
-        return {"shape": list(value.shape), "sha256": sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
-    if is_dataclass(value) and not isinstance(value, type):  # a fill
-        return {type(value).__name__: {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}}
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _array(values: Tensor | np.ndarray) -> np.ndarray:
-    return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
-
-
 def list_methods(kind: Kind = "method") -> list[type[Method]]:
     """Every method, built in or added by an installed package, by family and name; or every control."""
     return [method for method in Method.registry.all() if method.kind == kind]
@@ -208,25 +152,6 @@ def method_info(name: str) -> type[Method]:
     return Method.registry[name]
 
 
-def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
-    """A method by name or class with these parameters; see `find_method`."""
-    made = method_info(method) if isinstance(method, str) else method
-    return Method.registry.build(made, parameters)
-
-
-def require_suitable(method: Method, classifier: Classifier) -> None:
-    """Refuse a method that needs more than the classifier offers.
-
-    Raises:
-        UsageError: it does.
-    """
-    if lacking := frozenset(method.needs) - classifier.offers:
-        raise UsageError(
-            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
-            "choose a method that needs scores only (`seewhy list methods`)"
-        )
-
-
 def find_method(name: str, **parameters: Any) -> Method:
     """The method called `name` with these parameters.
 
@@ -237,12 +162,10 @@ def find_method(name: str, **parameters: Any) -> Method:
     return build_method(name, parameters)
 
 
-DEFAULT_METHOD = "grad-cam"
-BEST = "best"  # stands for the method that tests best on the classifier
-ALIKE = 0.6  # from which on a name is taken for a slip of the pen
-OneMethod: TypeAlias = str | Method | type[Method]
-OneTarget: TypeAlias = str | int | Target
-OneLayer: TypeAlias = str | nn.Module
+def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
+    """A method by name or class with these parameters; see `find_method`."""
+    made = method_info(method) if isinstance(method, str) else method
+    return Method.registry.build(made, parameters)
 
 
 def asked_methods(
@@ -272,6 +195,19 @@ def asked_methods(
         for layer in getattr(method, "layers", ()):
             find_layer(classifier.module, layer)
     return made
+
+
+def require_suitable(method: Method, classifier: Classifier) -> None:
+    """Refuse a method that needs more than the classifier offers.
+
+    Raises:
+        UsageError: it does.
+    """
+    if lacking := frozenset(method.needs) - classifier.offers:
+        raise UsageError(
+            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
+            "choose a method that needs scores only (`seewhy list methods`)"
+        )
 
 
 def plain_target(target: Any, several: str = "or a list of them (every picture gets all{})") -> OneTarget:
@@ -310,6 +246,71 @@ def layer_name(module: nn.Module, layer: Any) -> str:
 def kind_of(value: Any) -> str:
     """What somebody gave instead, in few words: small values themselves, others by their type."""
     return repr(value) if value is None or isinstance(value, bool | int | float) else f"a {type(value).__name__}"
+
+
+def solve(method: Method, task: Task) -> list[Found]:
+    """Run a method on a task, from the generator's seed on; global random states stay as they are."""
+    task.generator.manual_seed(task.generator.initial_seed())
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
+    try:
+        return method.find(task)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+def describe(declared: Declared) -> dict[str, Any]:
+    """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
+    return {name: _plain(getattr(declared, name)) for name in declared.parameters}
+
+
+def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
+    start = time.perf_counter()
+    solved = solve(method, task)
+    logits = task.logits.float()
+    cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
+    classifier, checks, parameters = task.classifier, task.checks, describe(method)
+    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
+    return [
+        Explanation(
+            values=_array(found.values),
+            image=images[row],
+            view=classifier.preprocessing.view(images[row]),
+            target=target,
+            target_label=(found.label or target.label)(classifier.categories),
+            predictions=tuple(classifier.ranked(logits[row].softmax(0), SHOWN, target)),
+            method=method.name,
+            signed=method.signed if found.signed is None else found.signed,
+            classifier=classifier.name,
+            fingerprint=classifier.fingerprint,
+            layer=found.layer,
+            parameters=parameters,
+            seed=task.generator.initial_seed(),
+            cost=cost,
+            checks={**checks, **found.checks},
+            errors=None if found.errors is None else _array(found.errors),
+            regions=found.regions,
+            rule=found.rule,
+        )
+        for number, found in enumerate(solved)
+        for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Image):
+        return {"name": value.name, "sha256": value.sha256}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "sha256": sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
+    if is_dataclass(value) and not isinstance(value, type):  # a fill
+        return {type(value).__name__: {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}}
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _array(values: Tensor | np.ndarray) -> np.ndarray:
+    return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
 
 
 def _class_of(method: Any) -> type[Method]:

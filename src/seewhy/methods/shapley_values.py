@@ -24,6 +24,9 @@ Game = Callable[[Tensor], Tensor]  # bool coalitions (n, d), true for who takes 
 ROUND = 256  # coalitions asked between two looks at the standard errors
 TRUSTED = 8  # orders and their reverses before a standard error is believed
 
+FEWEST = 4  # nobody, everybody, and the two halves
+WIDTH = 16  # groups split at once: enough for a full batch, few enough to go where the differences are
+
 
 @dataclass(frozen=True, eq=False)
 class Shares:
@@ -191,10 +194,6 @@ def _r2(truth: Tensor, fitted: Tensor, weights: Tensor) -> float:
     """1 where the truth never changes."""
     spread = weights @ (truth - (weights @ truth) / weights.sum()).square()
     return float(1 - weights @ (truth - fitted).square() / spread) if spread > 0 else 1.0
-
-
-FEWEST = 4  # nobody, everybody, and the two halves
-WIDTH = 16  # groups split at once: enough for a full batch, few enough to go where the differences are
 
 
 @dataclass(frozen=True, eq=False)
