@@ -210,7 +210,7 @@ def require_suitable(method: Method, classifier: Classifier) -> None:
         )
 
 
-def plain_target(target: Any) -> OneTarget:
+def plain_target(target: Any, several: str = "or a list of them (every picture gets all{})") -> OneTarget:
     """A target as it may be given: text, a whole number of any library, or a `Target`."""
     if isinstance(target, str | Target):
         return target
@@ -221,8 +221,8 @@ def plain_target(target: Any) -> OneTarget:
             pass
     cure = ": .tolist() gives one" if hasattr(target, "tolist") else ""
     raise UsageError(
-        'target is a class index, a class name, "A vs B", a seewhy.Target, or a list of them '
-        f"(every picture gets all{cure}), not {kind_of(target)}"
+        'target is a class index, a class name, "A vs B", a seewhy.Target, '
+        f"{several.format(cure)}, not {kind_of(target)}"
     )
 
 
