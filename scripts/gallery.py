@@ -45,10 +45,10 @@ def _row(classifier: seewhy.Classifier, info: type[Method]) -> Iterator[str]:
     start = process_time()
     (outcome,) = explain_each(classifier, [PHOTO], Request.of(classifier, [find_method(info.name)]))
     seconds = process_time() - start
-    if outcome.error:
+    if outcome.value is None:
         print(f"{info.name}: {outcome.error}")
         return
-    found = outcome.explanations[0]
+    found = outcome.value[0]
     picture = explanation_tile(found).picture
     Image.fromarray(fit(picture, WIDTH)).save(DOCS / f"img/gallery/{info.name}.webp", quality=80, method=6)
     passes = ((found.cost.forwards, "forward"), (found.cost.backwards, "backward"))

@@ -8,7 +8,7 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from seewhy.methods.shapley_values import Game
+from seewhy.methods.shapley_values import ValueFunction
 
 
 class Table:
@@ -51,7 +51,7 @@ def rough(players: int, seed: int = 0) -> Table:
     return Table(members(players) @ weights + 0.3 * noise(players, seed + 1))
 
 
-def brute_force(game: Game, players: int) -> Tensor:
+def brute_force(game: ValueFunction, players: int) -> Tensor:
     """Shapley's formula, coalition by coalition."""
     worth = {
         chosen: float(game(torch.tensor([[player in chosen for player in range(players)]], dtype=torch.bool)))

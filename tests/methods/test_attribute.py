@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import captum.attr
@@ -184,6 +185,7 @@ class Counts(nn.Module):
         ({"x": torch.zeros(3, 16, 16)}, r"x is a float tensor of network inputs \(N, C, h, w\)"),
         ({"x": torch.zeros(1, 3, 16, 16, dtype=torch.uint8)}, "x is a float tensor"),
         ({"x": torch.zeros(0, 3, 16, 16)}, "x is a float tensor"),
+        ({"x": torch.zeros(1, 3, 16, 16).to_sparse()}, r"not sparse torch\.float32 \(1, 3, 16, 16\)"),
         ({"x": torch.zeros(1, 3, 16, 16, dtype=torch.float64)}, r"give x\.to\('cpu', torch\.float32\)"),
         ({"target": 3.5}, "target is a class index"),
         ({"target": True}, "target is a class index"),
@@ -204,7 +206,10 @@ class Counts(nn.Module):
         ({"method": Lime(), "layer": "body.2"}, "none of the methods takes layers"),
         ({"samples": 3}, "grad-cam has no parameter samples"),
         ({"signed": "yes"}, "true or false for signed"),
+        ({"target": [0, None]}, "a function of the logits, or a list of one for each input, not None"),
         ({"generator": 3}, "generator is a torch.Generator"),
+        ({"progress": None}, "progress is a function of work done"),
+        ({"progress": 3}, "progress is a function of work done"),
     ],
 )
 def test_what_is_of_no_use_is_refused_by_name_before_the_network_is_asked(changed, words):
@@ -359,3 +364,45 @@ def test_another_size_than_the_classifiers_own_is_taken_as_it_is():
     classifier = Classifier.from_module(network(), Preprocessing((32, 32), resize=40))
     found = attribute(classifier, inputs(1, side=20), 1)
     assert found.values.shape == (1, 20, 20)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_network_that_works_in_place_on_its_input_changes_neither_it_nor_the_values(method):
+    class Doubling(nn.Module):
+        def __init__(self, in_place: bool) -> None:
+            super().__init__()
+            self.body, self.in_place = shared, in_place
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.body(x.mul_(2) if self.in_place else x * 2)
+
+    shared, x = network(), inputs(2)
+    given = x.clone()
+    found = attribute(Doubling(in_place=True), given, [1, 2], method.name, **quick(method.name)).values
+    assert torch.equal(given, x)
+    wanted = attribute(Doubling(in_place=False), x, [1, 2], method.name, **quick(method.name)).values
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("answer", [lambda _: None, lambda _: "a", lambda row: row[0] * 1j, lambda row: row])
+def test_a_target_function_gives_one_number(answer):
+    with pytest.raises(UsageError, match="target function gives one number"):
+        attribute(network(), inputs(), answer)
+
+
+@pytest.mark.parametrize("answer", [lambda row: row[0].item(), lambda row: row[0].detach(), lambda row: row.argmax()])
+def test_a_target_function_that_leaves_autograd_serves_scores_only(answer):
+    for name in ("grad-cam", "gradient", "integrated-gradients"):
+        with pytest.raises(UsageError, match="target function leaves autograd"):
+            attribute(network(), inputs(), answer, name)
+    assert attribute(network(), inputs(), answer, "occlusion").values.shape == (2, 16, 16)
+
+
+def test_threads_that_share_a_network_wait_for_each_other():
+    model, x = network().train(), inputs(2)
+    names = ["grad-cam", "gradient", "lrp", "guided-backprop"] * 3
+    wanted = {name: attribute(model, x, 1, name).values for name in names}
+    with ThreadPoolExecutor(len(names)) as pool:
+        for name, found in zip(names, pool.map(lambda name: attribute(model, x, 1, name).values, names), strict=True):
+            assert torch.equal(found, wanted[name])
+    assert all(part.training for part in model.modules())

@@ -91,7 +91,7 @@ def test_the_forwards_of_all_are_counted(choices):
     assert 1.5 * ASKED < sum(engine.forwards for engine in made) <= 2 * (ASKED + 2)
 
 
-def test_it_foretells_what_it_has_not_seen():
+def test_it_predicts_what_it_has_not_seen():
     """What is chance is not foretold, though 49 weights fitted to 160 answers would seem to explain a third of it."""
 
     def chance(visible: Tensor) -> Tensor:

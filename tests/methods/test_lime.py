@@ -158,7 +158,7 @@ def test_the_order_of_the_strongest_is_settled_when_each_is_apart_or_equal(weigh
 
 def test_a_coalition_is_asked_once():
     (found,) = explain(rough)
-    assert found.cost.forwards == 2 + 16 * 15 // 2, "hands of two out of sixteen"
+    assert found.cost.forwards == 2 + 16 * 15 // 2, "groups of two of sixteen regions"
 
 
 def test_it_stops_early_where_the_order_is_plain():

@@ -1,4 +1,4 @@
-"""Studies made by hand, whose outcome can be reckoned on paper."""
+"""Studies made by hand, whose outcome can be computed on paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table of scores says, where it can be reckoned by hand."""
+"""What a table of scores says, where it can be computed by hand."""
 
 from __future__ import annotations
 

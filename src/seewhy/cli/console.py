@@ -146,10 +146,6 @@ def cell_text(value: Any) -> str:
 # --- The terminal -------------------------------------------------------------------------------------------------
 
 
-def _stderr() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-
-
 def complain(message: str) -> None:
     """One sentence of trouble on stderr."""
     _stderr().print(f"[bold red]seewhy:[/bold red] {escape(message)}")
@@ -217,6 +213,10 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
             bar.update(task, completed=done, total=total, description=message)
 
         yield report, add
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 # --- What people write as an option -------------------------------------------------------------------------------

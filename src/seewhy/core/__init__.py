@@ -1,1 +1,1 @@
-"""What every room uses: files written whole, places, progress, catalogues of what has a name."""
+"""What every room uses: the registry, files written whole, names, progress, outcomes."""

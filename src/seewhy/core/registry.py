@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Generic, TypeVar, Union, dataclass_transform, 
 from seewhy.core.names import canonical
 from seewhy.errors import UsageError
 
+PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Declared:
@@ -59,7 +61,6 @@ class Declared:
 
 
 D = TypeVar("D", bound=Declared)
-PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
 
 
 class Registry(dict[str, type[D]], Generic[D]):

@@ -61,6 +61,142 @@ class Colors:
 OURS = Colors()
 
 
+def overlay(
+    pixels: Pixels,
+    values: Map,
+    view: View,
+    *,
+    signed: bool = False,
+    colors: Colors = OURS,
+    limit: float | None = None,
+    longest: int = LONGEST,
+) -> Pixels:
+    """Map `values` `(h, w)` in colour over the upright RGB photo `(H, W, 3)`, at display size (see `fit`).
+
+    `view` is (left, top, right, bottom) in photo pixels: what the model saw, over which the map is spread.
+    No evidence is clear, and a map without any gives `blank`.
+    """
+    scaled, _ = scale(values, signed=signed, limit=limit)
+    if not scaled.any():
+        return blank(pixels, view, longest=longest)
+    shown, box = displayed(pixels, view, longest)
+    wide = resample(scaled, box, shown.shape[:2])
+    return frame(blend(shown, wide, signed=signed, colors=colors), shown, box)
+
+
+def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
+    """The photo itself at display size, with the crop marked."""
+    shown, box = displayed(pixels, view, longest)
+    return frame(shown, shown, box)
+
+
+def blank(pixels: Pixels, view: View, words: str = NOTHING, *, longest: int = LONGEST) -> Pixels:
+    """The photo in neutral grey under `words`: the picture of a map that found nothing."""
+    shown, box = displayed(pixels, view, longest)
+    return label(frame(rounded(pale(shown)), shown, box), words)
+
+
+def spotlight(pixels: Pixels, values: Map) -> Pixels:
+    """RGB `(h, w, 3)` lit by a map of any grid over it, which is stretched to [0, 1]; a flat one leaves all pale.
+
+    Raises:
+        ExplainError: the map is not finite or 2-D.
+    """
+    checked = np.asarray(values, np.float32)
+    if checked.ndim != 2 or not np.isfinite(checked).all():
+        raise ExplainError(f"a map to light a photo by is (h, w) and finite, not {checked.shape}")
+    low, high = float(checked.min()), float(checked.max())
+    unit = (checked - low) / (high - low) if high > low else np.zeros_like(checked)
+    height, width = pixels.shape[:2]
+    wide = resample(unit, (0, 0, width, height), (height, width))[..., None]
+    rise = ((wide - DUSK) / (DAWN - DUSK)).clip(0, 1)
+    light = rise * rise * (3 - 2 * rise)
+    unlit = pale(pixels)
+    return rounded(unlit + light * (pixels - unlit))
+
+
+def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
+    """The RGB photo at display size with `box`, (left, top, right, bottom) in its pixels, outlined."""
+    shown = fit(pixels, longest)
+    across, down = shown.shape[1] / pixels.shape[1], shown.shape[0] / pixels.shape[0]
+    left, top = max(round(box[0] * across), 0), max(round(box[1] * down), 0)
+    right, bottom = min(round(box[2] * across), shown.shape[1]) - 1, min(round(box[3] * down), shown.shape[0]) - 1
+    canvas = Image.fromarray(shown)
+    pen = ImageDraw.Draw(canvas)
+    width = max(BOX, min(shown.shape[:2]) // SHARE)
+    # White between black, so that it shows on any photo; all of it inside the box.
+    for inset, colour in enumerate(["black", *["white"] * width, "black"]):
+        if right - inset > left + inset and bottom - inset > top + inset:
+            pen.rectangle((left + inset, top + inset, right - inset, bottom - inset), outline=colour)
+    return np.asarray(canvas)
+
+
+def region_overlay(
+    pixels: Pixels,
+    labels: Labels,
+    weights: Map,
+    view: View,
+    *,
+    names: Mapping[int, str] | None = None,
+    signed: bool = True,
+    colors: Colors = OURS,
+    limit: float | None = None,
+    longest: int = LONGEST,
+) -> Pixels:
+    """Regions `labels` `(h, w)` over the upright RGB photo, each tinted by its weight of `weights` `(d,)`.
+
+    Colours, `view` and `limit` are those of `overlay`, so one legend serves both. The regions of `names` are
+    outlined, and their names written into them where they are widest. Weights that are all zero give `blank`.
+    """
+    scaled = scale(weights[None], signed=signed, limit=limit)[0][0]
+    if not scaled.any():
+        return blank(pixels, view, longest=longest)
+    names = names or {}
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, colors=colors)
+    picture = _lined(picture, regions, THIN, WHITE, 0.6)
+    picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
+    return frame(_named(picture, regions, names), shown, box)
+
+
+def kept_overlay(
+    pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
+) -> Pixels:
+    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
+    shown, box = displayed(pixels, view, longest)
+    regions = spread(labels, box, shown.shape[:2])
+    kept = np.append(keep, False)[regions]
+    share = _shrunk(kept)[..., None]
+    picture = rounded(share * shown + (1 - share) * pale(shown))
+    picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
+    picture = _lined(picture, kept, THICK, BLACK, 0.85)
+    return frame(picture, shown, box)
+
+
+def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
+    """The region of each fine pixel of a canvas `shape`, `FINE` to a pixel; `NO_REGION` outside the box.
+
+    Borders run smoothly, and no region is too small to show.
+    """
+    left, top, right, bottom = (FINE * side for side in box)
+    canvas = np.full((FINE * shape[0], FINE * shape[1]), NO_REGION, np.int32)
+    nearness = np.zeros(canvas.shape, np.float32)
+    for region, found in enumerate(find_objects(labels + 1)):
+        if not found:
+            continue
+        row_span, column_span = found
+        rows, down, (first_y, last_y) = _axis(row_span, labels.shape[0], top, bottom, canvas.shape[0])
+        columns, across, (first_x, last_x) = _axis(column_span, labels.shape[1], left, right, canvas.shape[1])
+        there = (first_x, first_y, last_x, last_y)
+        mine = _smoothed(labels[rows, columns] == region)
+        here = resample(mine, there, (down.stop - down.start, across.stop - across.start))
+        nearer = here > nearness[down, across]
+        canvas[down, across][nearer] = region
+        nearness[down, across][nearer] = here[nearer]
+    return canvas
+
+
 def peak(*maps: Map, signed: bool, percentile: float = 100.0) -> float:
     """The common `limit` of several maps, 0.0 if none shows evidence.
 
@@ -141,86 +277,6 @@ def palette(name: str | None, *, signed: bool) -> Colormap:
     return mpl.colormaps[name]
 
 
-def _evidence(values: Map, signed: bool) -> NDArray[np.float64]:
-    checked = np.asarray(values, np.float64)
-    if checked.ndim != 2 or checked.size == 0:
-        raise ExplainError(f"a map to draw has shape {checked.shape}, but must be (h, w); pass one map at a time")
-    if not np.isfinite(checked).all():
-        bad = int(checked.size - np.isfinite(checked).sum())
-        raise ExplainError(f"the map has {bad} values that are NaN or infinite; explain again in float32")
-    return np.abs(checked) if signed else checked.clip(min=0)
-
-
-def overlay(
-    pixels: Pixels,
-    values: Map,
-    view: View,
-    *,
-    signed: bool = False,
-    colors: Colors = OURS,
-    limit: float | None = None,
-    longest: int = LONGEST,
-) -> Pixels:
-    """Map `values` `(h, w)` in colour over the upright RGB photo `(H, W, 3)`, at display size (see `fit`).
-
-    `view` is (left, top, right, bottom) in photo pixels: what the model saw, over which the map is spread.
-    No evidence is clear, and a map without any gives `blank`.
-    """
-    scaled, _ = scale(values, signed=signed, limit=limit)
-    if not scaled.any():
-        return blank(pixels, view, longest=longest)
-    shown, box = displayed(pixels, view, longest)
-    wide = resample(scaled, box, shown.shape[:2])
-    return frame(blend(shown, wide, signed=signed, colors=colors), shown, box)
-
-
-def photo(pixels: Pixels, view: View, *, longest: int = LONGEST) -> Pixels:
-    """The photo itself at display size, with the crop marked."""
-    shown, box = displayed(pixels, view, longest)
-    return frame(shown, shown, box)
-
-
-def blank(pixels: Pixels, view: View, words: str = NOTHING, *, longest: int = LONGEST) -> Pixels:
-    """The photo in neutral grey under `words`: the picture of a map that found nothing."""
-    shown, box = displayed(pixels, view, longest)
-    return label(frame(rounded(pale(shown)), shown, box), words)
-
-
-def spotlight(pixels: Pixels, values: Map) -> Pixels:
-    """RGB `(h, w, 3)` lit by a map of any grid over it, which is stretched to [0, 1]; a flat one leaves all pale.
-
-    Raises:
-        ExplainError: the map is not finite or 2-D.
-    """
-    checked = np.asarray(values, np.float32)
-    if checked.ndim != 2 or not np.isfinite(checked).all():
-        raise ExplainError(f"a map to light a photo by is (h, w) and finite, not {checked.shape}")
-    low, high = float(checked.min()), float(checked.max())
-    unit = (checked - low) / (high - low) if high > low else np.zeros_like(checked)
-    height, width = pixels.shape[:2]
-    wide = resample(unit, (0, 0, width, height), (height, width))[..., None]
-    rise = ((wide - DUSK) / (DAWN - DUSK)).clip(0, 1)
-    light = rise * rise * (3 - 2 * rise)
-    unlit = pale(pixels)
-    return rounded(unlit + light * (pixels - unlit))
-
-
-def boxed(pixels: Pixels, box: View, *, longest: int = LONGEST) -> Pixels:
-    """The RGB photo at display size with `box`, (left, top, right, bottom) in its pixels, outlined."""
-    shown = fit(pixels, longest)
-    across, down = shown.shape[1] / pixels.shape[1], shown.shape[0] / pixels.shape[0]
-    left, top = max(round(box[0] * across), 0), max(round(box[1] * down), 0)
-    right, bottom = min(round(box[2] * across), shown.shape[1]) - 1, min(round(box[3] * down), shown.shape[0]) - 1
-    canvas = Image.fromarray(shown)
-    pen = ImageDraw.Draw(canvas)
-    width = max(BOX, min(shown.shape[:2]) // SHARE)
-    # White between black, so that it shows on any photo; all of it inside the box.
-    for inset, colour in enumerate(["black", *["white"] * width, "black"]):
-        if right - inset > left + inset and bottom - inset > top + inset:
-            pen.rectangle((left + inset, top + inset, right - inset, bottom - inset), outline=colour)
-    return np.asarray(canvas)
-
-
 def crop(pixels: Pixels, view: View) -> tuple[Pixels, View]:
     """What the model saw of an RGB photo, to the nearest pixel and one at least; and the view in pixels of that.
 
@@ -298,6 +354,16 @@ def frame(inner: Pixels, shown: Pixels, box: View) -> Pixels:
     return np.asarray(canvas)
 
 
+def _evidence(values: Map, signed: bool) -> NDArray[np.float64]:
+    checked = np.asarray(values, np.float64)
+    if checked.ndim != 2 or checked.size == 0:
+        raise ExplainError(f"a map to draw has shape {checked.shape}, but must be (h, w); pass one map at a time")
+    if not np.isfinite(checked).all():
+        bad = int(checked.size - np.isfinite(checked).sum())
+        raise ExplainError(f"the map has {bad} values that are NaN or infinite; explain again in float32")
+    return np.abs(checked) if signed else checked.clip(min=0)
+
+
 def _pixel_range(start: float, stop: float, size: int) -> tuple[int, int]:
     """First and one-past-last pixel whose middle lies in [start, stop), at least one of them."""
     first = min(max(ceil(start - 0.5), 0), size - 1)
@@ -309,72 +375,6 @@ def _weights(cells: int, pixels: int, start: float, stop: float) -> csr_array:
     at = ((np.arange(pixels) + 0.5 - start) * cells_per_pixel - 0.5).clip(0, cells - 1)
     tent = (1 - np.abs(at[:, None] - np.arange(cells)) / max(1.0, cells_per_pixel)).clip(min=0)
     return csr_array((tent / tent.sum(axis=1, keepdims=True)).astype(np.float32))
-
-
-def region_overlay(
-    pixels: Pixels,
-    labels: Labels,
-    weights: Map,
-    view: View,
-    *,
-    names: Mapping[int, str] | None = None,
-    signed: bool = True,
-    colors: Colors = OURS,
-    limit: float | None = None,
-    longest: int = LONGEST,
-) -> Pixels:
-    """Regions `labels` `(h, w)` over the upright RGB photo, each tinted by its weight of `weights` `(d,)`.
-
-    Colours, `view` and `limit` are those of `overlay`, so one legend serves both. The regions of `names` are
-    outlined, and their names written into them where they are widest. Weights that are all zero give `blank`.
-    """
-    scaled = scale(weights[None], signed=signed, limit=limit)[0][0]
-    if not scaled.any():
-        return blank(pixels, view, longest=longest)
-    names = names or {}
-    shown, box = displayed(pixels, view, longest)
-    regions = spread(labels, box, shown.shape[:2])
-    picture = blend(shown, _shrunk(np.append(scaled, 0)[regions]), signed=signed, colors=colors)
-    picture = _lined(picture, regions, THIN, WHITE, 0.6)
-    picture = _lined(picture, np.where(np.isin(regions, [*names]), regions, NO_REGION), THICK, BLACK, 0.85)
-    return frame(_named(picture, regions, names), shown, box)
-
-
-def kept_overlay(
-    pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
-) -> Pixels:
-    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
-    shown, box = displayed(pixels, view, longest)
-    regions = spread(labels, box, shown.shape[:2])
-    kept = np.append(keep, False)[regions]
-    share = _shrunk(kept)[..., None]
-    picture = rounded(share * shown + (1 - share) * pale(shown))
-    picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
-    picture = _lined(picture, kept, THICK, BLACK, 0.85)
-    return frame(picture, shown, box)
-
-
-def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
-    """The region of each fine pixel of a canvas `shape`, `FINE` to a pixel; `NO_REGION` outside the box.
-
-    Borders run smoothly, and no region is too small to show.
-    """
-    left, top, right, bottom = (FINE * side for side in box)
-    canvas = np.full((FINE * shape[0], FINE * shape[1]), NO_REGION, np.int32)
-    nearness = np.zeros(canvas.shape, np.float32)
-    for region, found in enumerate(find_objects(labels + 1)):
-        if not found:
-            continue
-        row_span, column_span = found
-        rows, down, (first_y, last_y) = _axis(row_span, labels.shape[0], top, bottom, canvas.shape[0])
-        columns, across, (first_x, last_x) = _axis(column_span, labels.shape[1], left, right, canvas.shape[1])
-        there = (first_x, first_y, last_x, last_y)
-        mine = _smoothed(labels[rows, columns] == region)
-        here = resample(mine, there, (down.stop - down.start, across.stop - across.start))
-        nearer = here > nearness[down, across]
-        canvas[down, across][nearer] = region
-        nearness[down, across][nearer] = here[nearer]
-    return canvas
 
 
 def _smoothed(mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -13,6 +13,15 @@ from torch.nn import functional as F
 from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
 from seewhy.errors import ExplainError
 
+NOISE = 8  # differences under this many rounding errors are none
+STABLE = 1e-9
+_MULTI_HEAD = (
+    *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k"),
+    *("bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask"),
+    *("need_weights", "attn_mask", "use_separate_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+    *("static_k", "static_v", "average_attn_weights", "is_causal"),
+)
+
 # Composed operations, written out in simple ones so that rules for the simple ones carry over to them. With
 # `constant`, a norm's statistics count as constants: they take no part in the gradient.
 
@@ -87,14 +96,6 @@ def multi_head_attention(call: Call) -> tuple[Tensor, None]:
         return F.linear(mixed, given["out_proj_weight"], given["out_proj_bias"]).transpose(0, 1), None
 
 
-_MULTI_HEAD = (
-    *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k"),
-    *("bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask"),
-    *("need_weights", "attn_mask", "use_separate_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
-    *("static_k", "static_v", "average_attn_weights", "is_causal"),
-)
-
-
 _ATTENTION: dict[Kind, Rule] = {"attention": attention, "multi_head_attention": multi_head_attention}
 
 
@@ -118,8 +119,6 @@ def _bound(call: Call, names: tuple[str, ...], defaults: dict[str, Any]) -> list
 # DeepLIFT's rescale rules: finite differences between a picture and its reference in place of derivatives. The batch
 # holds pictures in its first half and their references in its second, in the same order. Source: Shrikumar 2017;
 # products, softmax and norms by composition, so that Σ (x − r) · m = f(x) − f(r).
-
-NOISE = 8  # differences under this many rounding errors are none
 
 
 def activation(call: Call) -> Tensor:
@@ -233,8 +232,6 @@ def _mean(tensor: Tensor) -> Tensor:
 # LRP: a layer's relevance R is its output times the gradient that reaches it. Each rule changes the gradient so that
 # the input times its gradient is the relevance the rule gives the input. Sums are linear, so residual branches, pooling
 # and concatenation share relevance by themselves.
-
-STABLE = 1e-9
 
 
 def epsilon(size: float) -> Rule:

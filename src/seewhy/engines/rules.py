@@ -72,6 +72,8 @@ _NAMELESS = {
     id(F.threshold): "threshold",
 }
 
+LAYERS = {"convolution", "dense"}
+
 
 def operation_name(function: Callable[..., Any]) -> str:
     """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`."""
@@ -99,9 +101,6 @@ def inplace_position(function: Callable[..., Any]) -> int | None:
     except (TypeError, ValueError):  # built in
         return None
     return names.index("inplace") if "inplace" in names else None
-
-
-LAYERS = {"convolution", "dense"}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from seewhy.images.image import Colour, Image, values_to_rgb, with_channels
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # what opens as one `Image`
 Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
 
@@ -34,6 +33,9 @@ _NAME_LENGTH = 200
 _WHITE: Colour = (255, 255, 255)
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
+
+Mask: TypeAlias = NDArray[np.bool_]
+PathLike = TypeVar("PathLike", str, Path)
 
 
 def open_image(
@@ -136,85 +138,6 @@ def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome[
     return opened, [each for _, each in outcomes if each.error]
 
 
-def _numbered(source: Any, place: int) -> Image:
-    nameless = isinstance(source, bytes | Picture | np.ndarray) or _is_tensor(source)
-    return open_image(source, name=f"picture {place}" if nameless else None)
-
-
-def _cure(source: Any) -> str:
-    if isinstance(source, list | tuple):
-        return "a picture stands where several were given, so do not nest lists"
-    if isinstance(source, Iterator):
-        return "give list(...) of it"
-    return "give a path, bytes, a Pillow picture, an array, a tensor or an Image"
-
-
-def _is_tensor(source: Any) -> bool:
-    torch = sys.modules.get("torch")  # who has a tensor has imported it
-    return torch is not None and isinstance(source, torch.Tensor)
-
-
-def _as_array(tensor: Tensor, name: str) -> NDArray[Any]:
-    if tensor.is_complex() or str(tensor.layout) != "torch.strided":
-        raise BadImage("bad_array", f"{name} is a {tensor.dtype} tensor of {tensor.layout}; give tensor.to_dense().")
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
-def _read(path: Path, name: str, most: int) -> bytes:
-    try:
-        # Asked before opening: a named pipe would wait for its writer, a device might never end.
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise BadImage(
-                "not_a_file",
-                f"{name} is a folder, not a file. Name the picture itself; seewhy.images.find_images([folder]) "
-                "lists those of a folder.",
-            )
-        if not stat.S_ISREG(mode):
-            raise BadImage("not_a_file", f"{name} is a device, not a file. Name the picture itself.")
-        with path.open("rb") as file:
-            return file.read(most)
-    except FileNotFoundError:
-        raise BadImage("not_found", f"{name}: there is no file {str(path)!r}. Check the path.") from None
-    except (OSError, ValueError) as error:
-        raise BadImage("not_found", f"{name} cannot be read ({error}). Check the path and its permissions.") from error
-
-
-def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
-    values = with_channels(array, name, first=first)
-    check_size(values.shape[1], values.shape[0], max_pixels, name)
-    return Image(values_to_rgb(values, background, name), name)
-
-
-def _tidy(name: str) -> str:
-    """A name that can be printed: file names may hold line breaks, control codes and broken letters."""
-    return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH] or "picture"
-
-
-def _below(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    endings = picture_suffixes()
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        shown = (Path(root, name) for name in sorted(files) if not name.startswith("."))
-        found += [path for path in shown if path.suffix.lower() in endings]
-    if not found:
-        raise UsageError(f"the folder {folder} holds no pictures. Looked for: {' '.join(sorted(endings))}")
-    return found
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name too long, a folder above that may not be entered: opening will report it
-        return False
-
-
-Mask: TypeAlias = NDArray[np.bool_]
-PathLike = TypeVar("PathLike", str, Path)
-
-
 def open_mask(path: Path, picture: Image) -> Mask:
     """The mask of a picture, bool `(H, W)`: true where the file is brighter than half the brightest of it.
 
@@ -297,6 +220,81 @@ def top_area(values: NDArray[np.floating], share: float, ties: NDArray[np.intege
     area = np.zeros(values.size, np.bool_)
     area[np.lexsort((order, values.ravel()))[values.size - round(share * values.size) :]] = True
     return area.reshape(values.shape)
+
+
+def _numbered(source: Any, place: int) -> Image:
+    nameless = isinstance(source, bytes | Picture | np.ndarray) or _is_tensor(source)
+    return open_image(source, name=f"picture {place}" if nameless else None)
+
+
+def _cure(source: Any) -> str:
+    if isinstance(source, list | tuple):
+        return "a picture stands where several were given, so do not nest lists"
+    if isinstance(source, Iterator):
+        return "give list(...) of it"
+    return "give a path, bytes, a Pillow picture, an array, a tensor or an Image"
+
+
+def _is_tensor(source: Any) -> bool:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _as_array(tensor: Tensor, name: str) -> NDArray[Any]:
+    if tensor.is_complex() or str(tensor.layout) != "torch.strided":
+        raise BadImage("bad_array", f"{name} is a {tensor.dtype} tensor of {tensor.layout}; give tensor.to_dense().")
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _read(path: Path, name: str, most: int) -> bytes:
+    try:
+        # Asked before opening: a named pipe would wait for its writer, a device might never end.
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadImage(
+                "not_a_file",
+                f"{name} is a folder, not a file. Name the picture itself; seewhy.images.find_images([folder]) "
+                "lists those of a folder.",
+            )
+        if not stat.S_ISREG(mode):
+            raise BadImage("not_a_file", f"{name} is a device, not a file. Name the picture itself.")
+        with path.open("rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        raise BadImage("not_found", f"{name}: there is no file {str(path)!r}. Check the path.") from None
+    except (OSError, ValueError) as error:
+        raise BadImage("not_found", f"{name} cannot be read ({error}). Check the path and its permissions.") from error
+
+
+def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
+    values = with_channels(array, name, first=first)
+    check_size(values.shape[1], values.shape[0], max_pixels, name)
+    return Image(values_to_rgb(values, background, name), name)
+
+
+def _tidy(name: str) -> str:
+    """A name that can be printed: file names may hold line breaks, control codes and broken letters."""
+    return "".join(letter for letter in name if letter.isprintable())[:_NAME_LENGTH] or "picture"
+
+
+def _below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    endings = picture_suffixes()
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        found += [path for path in shown if path.suffix.lower() in endings]
+    if not found:
+        raise UsageError(f"the folder {folder} holds no pictures. Looked for: {' '.join(sorted(endings))}")
+    return found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder above that may not be entered: opening will report it
+        return False
 
 
 def _parts(path: str | PurePath) -> tuple[str, ...]:

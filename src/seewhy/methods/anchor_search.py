@@ -15,6 +15,18 @@ from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 SLACK = 0.05
 
+# Gives rules with one region more than those of the beam, the most promising ones, each `decided`.
+Grower: TypeAlias = "Callable[[Search, Variations, list[Anchor]], list[Anchor]]"
+
+Regions = tuple[int, ...]
+Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
+UNKNOWN = -1
+COUNTABLE = 16  # up to so many regions all variations are listed: none comes twice, and their number is known
+FIRST = 1024
+
+HALVINGS = 24  # to 6e-8
+PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -100,13 +112,9 @@ class Search:
         ]
 
 
-# Gives rules with one region more than those of the beam, the most promising ones, each `decided`.
-Grower: TypeAlias = "Callable[[Search, Variations, list[Anchor]], list[Anchor]]"
-
-
 @dataclass(frozen=True)
 class BanditGrower:
-    """Every region is tried, and KL-LUCB tells the `beam` best rules from the rest.
+    """Every region is tried, and KL-LUCB separates the `beam` best rules from the rest.
 
     With probability 1 − delta, at each size, no rule left out is more precise than one in the beam by over `tau`.
     Source: Ribeiro et al. 2018, algorithms 1 and 2.
@@ -127,7 +135,7 @@ class BanditGrower:
         return [max(held, key=lambda each: each.low)]
 
     def _doubtful(self, variations: Variations, rules: list[Regions], delta: float) -> list[Regions]:
-        """The two rules to ask about next, so as to tell the best from the rest; none when that is clear."""
+        """The two rules to ask about next, to separate the best from the rest; none when that is clear."""
         if len(rules) <= self.beam:
             return []
         kept, asked = variations.tally(rules)
@@ -156,7 +164,7 @@ class LinearGrower:
 
 
 def linear_weights(shown: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Weight per region, float64 `(d,)`, of the linear model that best foretells `kept` `(n,)` by `shown` `(n, d)`."""
+    """Weight per region, float64 `(d,)`, of the linear model that best predicts `kept` `(n,)` from `shown` `(n, d)`."""
     return np.linalg.lstsq(shown - shown.mean(0), kept.astype(np.float64))[0]
 
 
@@ -172,13 +180,6 @@ def _with(rule: Regions, region: int) -> Regions:
 
 def _mean(kept: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return kept / np.maximum(asked, 1)
-
-
-Regions = tuple[int, ...]
-Keeps = Callable[[np.ndarray, np.ndarray], np.ndarray]
-UNKNOWN = -1
-COUNTABLE = 16  # up to so many regions all variations are listed: none comes twice, and their number is known
-FIRST = 1024
 
 
 class Variations:
@@ -256,10 +257,6 @@ class Variations:
     def _all(self) -> tuple[np.ndarray, np.ndarray]:
         numbers = self._rng.permutation(2**self.regions)
         return (numbers[:, None] >> np.arange(self.regions)) % 2 == 1, np.zeros(len(numbers), np.int64)
-
-
-HALVINGS = 24  # to 6e-8
-PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
 
 
 def log_likelihood(share: np.ndarray, kept: np.ndarray, asked: np.ndarray, population: float) -> np.ndarray:

@@ -22,6 +22,9 @@ from seewhy.models import Categories, Target
 
 LARGEST = 10  # half of all variations lack any one region: samples of larger rules are needles in a haystack
 
+FUZZ = 1e-9
+PERCENT = "\N{NO-BREAK SPACE}%"
+
 
 class AnchorMethod(RegionMethod):
     """A rule: the fewest regions that keep the class on top when each other region is hidden by the toss of a coin.
@@ -174,10 +177,6 @@ class LimeAnchors(AnchorMethod):
     @override
     def grower(self) -> Grower:
         return LinearGrower(self.samples)
-
-
-FUZZ = 1e-9
-PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def rule_found(anchor: Anchor, regions: int, target: Target, categories: Categories, delta: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -87,11 +88,26 @@ def attribute(
     several = isinstance(layer, list | tuple)
     layers: Sequence[Any] = layer if several else [] if layer is None else [layer]
     (made,) = asked_methods(classifier, [method], layers, settings, ("target", "method", "layer", "generator"))
-    targets = _targets(classifier, target, len(x))
+    if not callable(progress):
+        raise UsageError(f"progress is a function of work done, work in all and a message, not {kind_of(progress)}")
     if not isinstance(generator, torch.Generator | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     seed = 0 if generator is None else generator.initial_seed()
-    x = x.detach()
+    with _ALONE.setdefault(classifier.module, RLock()):  # hooks and modes are the network's, not a thread's
+        targets = _targets(classifier, target, len(x))
+        return _attributed(made, classifier, x.detach(), targets, seed, progress, several=several)
+
+
+def _attributed(
+    made: Method,
+    classifier: Classifier,
+    x: Tensor,
+    targets: Sequence[Target] | None,
+    seed: int,
+    progress: Progress,
+    *,
+    several: bool,
+) -> Attribution:
     size = len(x) if made.batched else 1
     solved: list[Found] = []
     logits: list[Tensor] = []
@@ -164,7 +180,7 @@ class _Bare(Classifier):
 
     @override
     def probe(self) -> Tensor:
-        return super().probe() if self.example is None else self.example
+        return super().probe() if self.example is None else self.example.clone()  # some networks work in place
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -187,6 +203,8 @@ class _Bare(Classifier):
 
 # Tracing the layers takes a forward: in a training loop it should be taken once. Nothing here holds the module itself.
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
+# One thread at a time explains a network; where several share one, each waits for its turn.
+_ALONE: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 
 
 def _wrapped(network: Any, x: Any) -> Classifier:
@@ -194,8 +212,8 @@ def _wrapped(network: Any, x: Any) -> Classifier:
         raise UsageError(
             f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {kind_of(network)}"
         )
-    if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point() or 0 in x.shape:
-        what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else kind_of(x)
+    if not isinstance(x, Tensor) or x.dim() != 4 or not x.is_floating_point() or 0 in x.shape or x.is_sparse:
+        what = f"{'sparse ' * x.is_sparse}{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else kind_of(x)
         raise UsageError(
             f"x is a float tensor of network inputs (N, C, h, w), not {what}; seewhy.explain takes pictures of any kind"
         )
@@ -238,5 +256,5 @@ def _target(classifier: Classifier, target: Any) -> Target:
     if callable(target) and not isinstance(target, type):
         function: Any = target
         return Value(-1, function=function)
-    plain = plain_target(target)
+    plain = plain_target(target, "a function of the logits, or a list of one for each input")
     return Target(plain) if isinstance(plain, int) else classifier.target(plain)

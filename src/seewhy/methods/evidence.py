@@ -13,6 +13,8 @@ from seewhy.draw import Weight
 
 CONFIDENT = 1.96  # standard errors: 95 %
 
+STRONGEST = 5
+
 
 @dataclass(frozen=True, eq=False)
 class RegionWeights:
@@ -60,9 +62,6 @@ class Rule:
     def holds(self) -> bool:
         """Whether the precision asked for was reached."""
         return self.precision >= self.threshold
-
-
-STRONGEST = 5
 
 
 def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:

@@ -43,6 +43,20 @@ VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
 PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
 ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
+LARGE = 640
+GRID = 64 * 64  # cells; a finer map may be one of pixels
+SPECKLED = 0.5  # mean step from pixel to pixel over mean size: about 1 for single pixels, under 0.2 for areas
+BLUR = 0.008  # of the shorter side: what people see of single pixels is where they gather
+SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
+HOW_TO_READ = (
+    "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
+    "regions that share a number, such as 2a and 2b, cannot be told apart."
+)
+SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
+NOTHING_SURE = "no region stands out from chance"
+NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
+NOTHING_FOR = "no region surely speaks for it"
+
 
 class Cost(NamedTuple):
     """What the explanation took: forward and backward passes of the network for this image, and seconds."""
@@ -216,21 +230,6 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _regions(folder: Path, weights: list[float], errors: list[float] | None) -> RegionWeights:
     labels = np.load(folder / REGIONS, allow_pickle=False)
     return RegionWeights(labels, np.array(weights), None if errors is None else np.array(errors))
-
-
-LARGE = 640
-GRID = 64 * 64  # cells; a finer map may be one of pixels
-SPECKLED = 0.5  # mean step from pixel to pixel over mean size: about 1 for single pixels, under 0.2 for areas
-BLUR = 0.008  # of the shorter side: what people see of single pixels is where they gather
-SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
-HOW_TO_READ = (
-    "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
-    "regions that share a number, such as 2a and 2b, cannot be told apart."
-)
-SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
-NOTHING_SURE = "no region stands out from chance"
-NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
-NOTHING_FOR = "no region surely speaks for it"
 
 
 def explanation_panel(explanation: Explanation, colors: Colors = OURS, tile: Tile | None = None) -> Picture:

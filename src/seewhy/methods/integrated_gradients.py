@@ -17,6 +17,10 @@ from seewhy.models import Target
 
 BATCH = 8
 
+ROUND = 20  # samples that are stratified together; rounds are independent, so their spread gives the standard error
+FEWEST_ROUNDS = 3
+MOST_CLASSES = 20
+
 
 def path_integral(
     network: Differentiable, x: Tensor, reference: Tensor, targets: Sequence[Target], steps: int
@@ -80,11 +84,6 @@ class IntegratedGradients(PixelMethod):
             Found(query.summed(each[None])[0], checks={"completeness_gap": gap, "steps": float(steps)})
             for each, gap in zip(found, gaps, strict=True)
         ]
-
-
-ROUND = 20  # samples that are stratified together; rounds are independent, so their spread gives the standard error
-FEWEST_ROUNDS = 3
-MOST_CLASSES = 20
 
 
 def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

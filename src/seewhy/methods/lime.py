@@ -21,6 +21,8 @@ CERTAIN = 3.2  # standard errors: 95 % over five pairs of neighbours and eight l
 EQUAL = 0.05  # of the strongest weight: an order within it is not worth asking for
 ROUNDING = 1e-5  # of the largest logit: what float32 arithmetic may change without a reason
 
+ALPHA = 1.0
+
 
 class Lime(RegionMethod):
     """A linear model of the log-probability (for "A rather than B" their difference) in which regions are hidden.
@@ -114,9 +116,6 @@ def answers(engine: MaskedForward, coalitions: Tensor, generator: torch.Generato
     shown = engine(coalitions, torch.randint(engine.alternatives, (len(coalitions),), generator=generator)).double()
     unmoved = (shown - whole).abs().max() <= ROUNDING * whole.abs().max()
     return whole.expand_as(shown) if unmoved else shown
-
-
-ALPHA = 1.0
 
 
 class LimeClassic(RegionMethod):

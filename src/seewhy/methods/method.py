@@ -33,6 +33,12 @@ SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
 Kind = Literal["method", "control"]
 
+DEFAULT_METHOD = "grad-cam"
+BEST = "best"  # stands for the method that tests best on the classifier
+ALIKE = 0.6  # from which on a name is taken for a slip of the pen
+OneTarget: TypeAlias = str | int | Target
+OneLayer: TypeAlias = str | nn.Module
+
 
 class Method(Declared, ABC):
     """A way to explain one decision. Subclass it, name it, and write `find`; annotated attributes are its parameters.
@@ -96,6 +102,9 @@ class Method(Declared, ABC):
         return found
 
 
+OneMethod: TypeAlias = str | Method | type[Method]
+
+
 class Seen:
     """One picture as one network sees it, for several methods: what all of them need is found out once.
 
@@ -123,6 +132,125 @@ class Seen:
         return _explanations(method, task, [self.image])[0]
 
 
+def list_methods(kind: Kind = "method") -> list[type[Method]]:
+    """Every method, built in or added by an installed package, by family and name; or every control."""
+    return [method for method in Method.registry.all() if method.kind == kind]
+
+
+def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
+    """The methods that need no more than the classifier offers and can be called without further input."""
+    found = list_methods(kind)
+    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
+
+
+def method_info(name: str) -> type[Method]:
+    """The class of the method called `name`.
+
+    Raises:
+        UnknownName: no such method; the nearest names are listed.
+    """
+    return Method.registry[name]
+
+
+def find_method(name: str, **parameters: Any) -> Method:
+    """The method called `name` with these parameters.
+
+    Raises:
+        UnknownName: no such method; the nearest names are listed.
+        UsageError: the method has no such parameter, or wants another one.
+    """
+    return build_method(name, parameters)
+
+
+def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
+    """A method by name or class with these parameters; see `find_method`."""
+    made = method_info(method) if isinstance(method, str) else method
+    return Method.registry.build(made, parameters)
+
+
+def asked_methods(
+    classifier: Classifier,
+    methods: Sequence[OneMethod],
+    layers: Sequence[OneLayer],
+    settings: Mapping[str, Any],
+    own: Sequence[str] = (),
+) -> tuple[Method, ...]:
+    """The methods with their settings, each fit for the classifier; the network is not asked.
+
+    Of several methods each takes the settings and layers that it has, and one of them must have each; a background is
+    what hides parts, too. A method object has its own. `own` are other words that a misspelled setting may mean.
+
+    Raises:
+        UsageError: something is of a wrong type, out of range, or nothing that the methods take.
+        UnknownName: there is no such method or layer; the nearest are named.
+    """
+    resolved = [each if isinstance(each, Method) else _class_of(each) for each in methods]
+    classes = [each for each in resolved if not isinstance(each, Method)]
+    names = tuple(layer_name(classifier.module, each) for each in layers)
+    given = {**settings, **({"layers": names} if names else {})}
+    _check_taken(given, classes, len(resolved), own)
+    made = tuple(each if isinstance(each, Method) else _make(each, given) for each in resolved)
+    for method in made:
+        require_suitable(method, classifier)
+        for layer in getattr(method, "layers", ()):
+            find_layer(classifier.module, layer)
+    return made
+
+
+def require_suitable(method: Method, classifier: Classifier) -> None:
+    """Refuse a method that needs more than the classifier offers.
+
+    Raises:
+        UsageError: it does.
+    """
+    if lacking := frozenset(method.needs) - classifier.offers:
+        raise UsageError(
+            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
+            "choose a method that needs scores only (`seewhy list methods`)"
+        )
+
+
+def plain_target(target: Any, several: str = "or a list of them (every picture gets all{})") -> OneTarget:
+    """A target as it may be given: text, a whole number of any library, or a `Target`."""
+    if isinstance(target, str | Target):
+        return target
+    if not isinstance(target, bool):
+        try:
+            return operator.index(target)
+        except TypeError:
+            pass
+    cure = ": .tolist() gives one" if hasattr(target, "tolist") else ""
+    raise UsageError(
+        'target is a class index, a class name, "A vs B", a seewhy.Target, '
+        f"{several.format(cure)}, not {kind_of(target)}"
+    )
+
+
+def layer_name(module: nn.Module, layer: Any) -> str:
+    """The name of a layer that is given by its name, or as the module itself."""
+    if isinstance(layer, str):
+        find_layer(module, layer)
+        return layer
+    if not isinstance(layer, nn.Module):
+        raise UsageError(
+            f"layer is the name of a layer, a module of the network, or a list of them, not {kind_of(layer)}; "
+            "`seewhy list layers` shows all"
+        )
+    for name, part in module.named_modules():
+        if part is layer and name:
+            return name
+    what = "the network itself" if layer is module else f"a {type(layer).__name__} that is no part of it"
+    raise UnknownName(f"layer is {what}; give a module inside the network, or its name")
+
+
+def kind_of(value: Any) -> str:
+    """What somebody gave instead, in few words: small values themselves, others by their type."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
+
+
 def solve(method: Method, task: Task) -> list[Found]:
     """Run a method on a task, from the generator's seed on; global random states stay as they are."""
     task.generator.manual_seed(task.generator.initial_seed())
@@ -132,6 +260,11 @@ def solve(method: Method, task: Task) -> list[Found]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+def describe(declared: Declared) -> dict[str, Any]:
+    """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
+    return {name: _plain(getattr(declared, name)) for name in declared.parameters}
 
 
 def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[Explanation]:
@@ -167,11 +300,6 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     ]
 
 
-def describe(declared: Declared) -> dict[str, Any]:
-    """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
-    return {name: _plain(getattr(declared, name)) for name in declared.parameters}
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Image):
         return {"name": value.name, "sha256": value.sha256}
@@ -186,133 +314,6 @@ def _plain(value: Any) -> Any:
 
 def _array(values: Tensor | np.ndarray) -> np.ndarray:
     return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
-
-
-def list_methods(kind: Kind = "method") -> list[type[Method]]:
-    """Every method, built in or added by an installed package, by family and name; or every control."""
-    return [method for method in Method.registry.all() if method.kind == kind]
-
-
-def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
-    """The methods that need no more than the classifier offers and can be called without further input."""
-    found = list_methods(kind)
-    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
-
-
-def method_info(name: str) -> type[Method]:
-    """The class of the method called `name`.
-
-    Raises:
-        UnknownName: no such method; the nearest names are listed.
-    """
-    return Method.registry[name]
-
-
-def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
-    """A method by name or class with these parameters; see `find_method`."""
-    made = method_info(method) if isinstance(method, str) else method
-    return Method.registry.build(made, parameters)
-
-
-def require_suitable(method: Method, classifier: Classifier) -> None:
-    """Refuse a method that needs more than the classifier offers.
-
-    Raises:
-        UsageError: it does.
-    """
-    if lacking := frozenset(method.needs) - classifier.offers:
-        raise UsageError(
-            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
-            "choose a method that needs scores only (`seewhy list methods`)"
-        )
-
-
-def find_method(name: str, **parameters: Any) -> Method:
-    """The method called `name` with these parameters.
-
-    Raises:
-        UnknownName: no such method; the nearest names are listed.
-        UsageError: the method has no such parameter, or wants another one.
-    """
-    return build_method(name, parameters)
-
-
-DEFAULT_METHOD = "grad-cam"
-BEST = "best"  # stands for the method that tests best on the classifier
-ALIKE = 0.6  # from which on a name is taken for a slip of the pen
-OneMethod: TypeAlias = str | Method | type[Method]
-OneTarget: TypeAlias = str | int | Target
-OneLayer: TypeAlias = str | nn.Module
-
-
-def asked_methods(
-    classifier: Classifier,
-    methods: Sequence[OneMethod],
-    layers: Sequence[OneLayer],
-    settings: Mapping[str, Any],
-    own: Sequence[str] = (),
-) -> tuple[Method, ...]:
-    """The methods with their settings, each fit for the classifier; the network is not asked.
-
-    Of several methods each takes the settings and layers that it has, and one of them must have each; a background is
-    what hides parts, too. A method object has its own. `own` are other words that a misspelled setting may mean.
-
-    Raises:
-        UsageError: something is of a wrong type, out of range, or nothing that the methods take.
-        UnknownName: there is no such method or layer; the nearest are named.
-    """
-    resolved = [each if isinstance(each, Method) else _class_of(each) for each in methods]
-    classes = [each for each in resolved if not isinstance(each, Method)]
-    names = tuple(layer_name(classifier.module, each) for each in layers)
-    given = {**settings, **({"layers": names} if names else {})}
-    _check_taken(given, classes, len(resolved), own)
-    made = tuple(each if isinstance(each, Method) else _make(each, given) for each in resolved)
-    for method in made:
-        require_suitable(method, classifier)
-        for layer in getattr(method, "layers", ()):
-            find_layer(classifier.module, layer)
-    return made
-
-
-def plain_target(target: Any) -> OneTarget:
-    """A target as it may be given: text, a whole number of any library, or a `Target`."""
-    if isinstance(target, str | Target):
-        return target
-    if not isinstance(target, bool):
-        try:
-            return operator.index(target)
-        except TypeError:
-            pass
-    cure = ": .tolist() gives one" if hasattr(target, "tolist") else ""
-    raise UsageError(
-        'target is a class index, a class name, "A vs B", a seewhy.Target, or a list of them '
-        f"(every picture gets all{cure}), not {kind_of(target)}"
-    )
-
-
-def layer_name(module: nn.Module, layer: Any) -> str:
-    """The name of a layer that is given by its name, or as the module itself."""
-    if isinstance(layer, str):
-        find_layer(module, layer)
-        return layer
-    if not isinstance(layer, nn.Module):
-        raise UsageError(
-            f"layer is the name of a layer, a module of the network, or a list of them, not {kind_of(layer)}; "
-            "`seewhy list layers` shows all"
-        )
-    for name, part in module.named_modules():
-        if part is layer and name:
-            return name
-    what = "the network itself" if layer is module else f"a {type(layer).__name__} that is no part of it"
-    raise UnknownName(f"layer is {what}; give a module inside the network, or its name")
-
-
-def kind_of(value: Any) -> str:
-    """What somebody gave instead, in few words: small values themselves, others by their type."""
-    if value is None or isinstance(value, bool | int | float):
-        return repr(value)
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
 
 
 def _class_of(method: Any) -> type[Method]:

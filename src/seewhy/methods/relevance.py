@@ -19,6 +19,17 @@ from seewhy.models import Target
 
 BATCH = 4  # references at once: each takes part beside the picture
 
+NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
+Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
+Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
+
+Rules = Callable[[Query], RuleSet]
+ATTENTION: dict[str, Rules] = {
+    "attn-lrp": lambda _: composite("AttnLRP", gamma(0.25), gamma(0.05)),
+    "cp-lrp": lambda _: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
+    "libra-grad": lambda _: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
+}
+
 
 def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
     """Mean over references r of (x − r) ⊙ m, shaped as the point x, per target: sums to f(x) − mean f(r).
@@ -80,11 +91,6 @@ class DeepShap(DeepLift):
     background: str | Fill = "samples"
 
 
-NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
-Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
-Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
-
-
 def relevance(query: Query, rules: RuleSet) -> list[Found]:
     """Input times gradient under `rules`, summed over colours; the share of the score that arrived is a check.
 
@@ -108,7 +114,6 @@ def _boxed(query: Query) -> RuleSet:
     return composite("LRP ε-γ box", gamma(0.25), epsilon(1e-6), box(low, high))
 
 
-Rules = Callable[[Query], RuleSet]
 COMPOSITES: dict[str, Rules] = {
     "epsilon": lambda _: composite("LRP-ε", epsilon(STABLE), epsilon(STABLE)),
     "gamma": lambda _: composite("LRP-γ", gamma(0.25), gamma(0.25)),
@@ -116,11 +121,6 @@ COMPOSITES: dict[str, Rules] = {
     "epsilon-plus": lambda _: composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
     "epsilon-plus-flat": lambda _: composite("LRP ε-z⁺ flat", z_plus, epsilon(1e-6), flat),
     "epsilon-gamma-box": _boxed,
-}
-ATTENTION: dict[str, Rules] = {
-    "attn-lrp": lambda _: composite("AttnLRP", gamma(0.25), gamma(0.05)),
-    "cp-lrp": lambda _: constant_attention("CP-LRP", gamma(0.25), gamma(0.05)),
-    "libra-grad": lambda _: constant_attention("LibraGrad", epsilon(0.0), epsilon(0.0)),
 }
 
 

@@ -1,7 +1,7 @@
-"""SHAP over regions: the score of a class is shared out fairly among the parts of the picture.
+"""SHAP over regions: how much each part of the picture adds to the score of a class.
 
-The parts are players of a game whose worth is the network's score when all others are hidden. Shapley values are the
-only way to share it out that sums to the whole, treats equals alike and gives nothing to who adds nothing.
+The value of a coalition of regions is the network's score when all other regions are hidden. Shapley values are the
+only division that sums to the whole, treats equal regions alike and gives nothing to a region that adds nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from seewhy.errors import UsageError
 from seewhy.methods.regions import RegionMethod
 from seewhy.methods.shapley_values import (
     Block,
-    Game,
     Shares,
+    ValueFunction,
     agglomerate,
     kernel_shapley,
     owen_values,
@@ -47,7 +47,7 @@ class ShapleyMethod(RegionMethod):
     """A share of the score per region, from at most `samples` variations of the picture.
 
     `of` is the score shared out: the class's logit or its probability; for "A rather than B" the difference of two.
-    Of a fill with alternatives a coalition's worth is the mean over all of them, each of which is a variation.
+    Of a fill with alternatives a coalition's value is the mean over all of them, each of which is a variation.
     """
 
     question = "How much does each part of the picture add to the score, whatever other parts are there?"
@@ -61,7 +61,7 @@ class ShapleyMethod(RegionMethod):
             raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
 
     @abstractmethod
-    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+    def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
         """What each region of the label map `(h, w)` adds."""
 
     @override
@@ -77,13 +77,13 @@ class ShapleyMethod(RegionMethod):
             share_probability = self.of == "probability" and not isinstance(target, Value)
             return target.score(outputs.softmax(-1) if share_probability else outputs)
 
-        def worth(coalitions: Tensor) -> Tensor:
+        def value_of(coalitions: Tensor) -> Tensor:
             filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
             return torch.stack([score(engine(coalitions, which)) for which in filled]).mean(0)
 
         engine.expected = engine.forwards + min(self.samples, engine.alternatives * 2**engine.regions)
         method = replace(self, samples=self.samples // engine.alternatives)
-        shares = method.shares(worth, engine.label_map, generator)
+        shares = method.shares(value_of, engine.label_map, generator)
         checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
         if shares.r2 is not None:
             checks["r2"] = shares.r2
@@ -103,7 +103,7 @@ def completeness_gap(shares: Shares, whole: float) -> float:
 
 
 class PermutationSHAP(ShapleyMethod):
-    """Shapley values from random orders of the regions, each also played backwards.
+    """Shapley values from random orders of the regions, each also in reverse.
 
     Stops when no standard error exceeds `tolerance` of the largest share.
     """
@@ -117,8 +117,8 @@ class PermutationSHAP(ShapleyMethod):
     tolerance: float = 0.1
 
     @override
-    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
-        return permutation_shapley(game, int(labels.max()) + 1, self.samples, generator, self.tolerance)
+    def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        return permutation_shapley(value_of, int(labels.max()) + 1, self.samples, generator, self.tolerance)
 
 
 class KernelSHAP(ShapleyMethod):
@@ -131,8 +131,8 @@ class KernelSHAP(ShapleyMethod):
     cost = "2,000 forwards"
 
     @override
-    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
-        return kernel_shapley(game, int(labels.max()) + 1, self.samples, generator)
+    def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
+        return kernel_shapley(value_of, int(labels.max()) + 1, self.samples, generator)
 
 
 class PartitionSHAP(ShapleyMethod):
@@ -172,6 +172,6 @@ class PartitionSHAP(ShapleyMethod):
         return np.arange(height * width).reshape(height, width)
 
     @override
-    def shares(self, game: Game, labels: np.ndarray, generator: torch.Generator) -> Shares:
+    def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
         root = Block(torch.from_numpy(labels).long()) if self._by_pixels else agglomerate(labels)
-        return owen_values(game, root, self.samples)
+        return owen_values(value_of, root, self.samples)

@@ -35,15 +35,29 @@ class Value(Target):
     def score(self, logits: Tensor) -> Tensor:
         if self.function is None:
             raise UsageError("a value needs a function of the logits")
-        rows = [torch.as_tensor(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
-        if any(row.numel() != 1 for row in rows):
-            raise UsageError("a target function gives one number for the logits (K,) of an input")
+        rows = [_number(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
+        if logits.requires_grad and any(not row.requires_grad for row in rows):
+            raise UsageError(
+                "the target function leaves autograd, which this method follows; give a tensor computed from the "
+                "logits, without item(), detach() or argmax()"
+            )
         values = torch.stack([row.reshape(()) for row in rows]) if rows else logits.new_zeros(0)
         return values.to(logits).reshape(logits.shape[:-1])
 
     @override
     def label(self, categories: Categories) -> str:
         return getattr(self.function, "__name__", "a value of the logits")
+
+
+def _number(value: Any) -> Tensor:
+    try:
+        number = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        number = None
+    if number is None or number.numel() != 1 or number.is_complex():
+        what = "" if isinstance(value, Tensor) else f", not a {type(value).__name__}"
+        raise UsageError(f"a target function gives one number for the logits (K,) of an input{what}")
+    return number
 
 
 class Task:

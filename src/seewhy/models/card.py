@@ -30,6 +30,10 @@ Kinds = Mapping[str, Any]  # type or tuple of types by field
 REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
 OPTIONAL: Kinds = {"kind": str, "sha256": str}
 
+TENSOR_FILES = {".safetensors"}
+PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
+NESTINGS = ("state_dict", "model", "model_state_dict", "weights")
+
 
 class Architecture(NamedTuple):
     """How a card names a network: such as `torchvision:resnet50`, and options of it."""
@@ -54,10 +58,6 @@ KINDS = {
         "`seewhy prototypes train` makes some from a classifier",
     ),
 }
-
-TENSOR_FILES = {".safetensors"}
-PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
-NESTINGS = ("state_dict", "model", "model_state_dict", "weights")
 
 
 @dataclass(frozen=True)

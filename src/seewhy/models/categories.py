@@ -16,6 +16,8 @@ from seewhy.errors import AmbiguousClass, UnknownName, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+CONTRAST = re.compile(r"\s+(?:vs\.?|versus|rather than)\s+", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Categories:
@@ -84,9 +86,6 @@ def imagenet() -> Categories:
         names=tuple(entry["name"] for entry in classes),
         synonyms=tuple((entry["wnid"], *entry["synonyms"]) for entry in classes),
     )
-
-
-CONTRAST = re.compile(r"\s+(?:vs\.?|versus|rather than)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

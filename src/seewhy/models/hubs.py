@@ -18,6 +18,8 @@ from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Source, categories_for, check_known, downloading, hub_or_cache
 
+CONVNEXT_UNCROPPED = 384
+
 
 class Torchvision(Source):
     """Classifiers of torchvision; `build` takes the options of `variant`."""
@@ -144,9 +146,6 @@ def timm_preprocessing(config: dict[str, Any]) -> Preprocessing:
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
-
-
-CONVNEXT_UNCROPPED = 384
 
 
 class Hub(Source):

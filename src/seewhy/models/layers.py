@@ -19,6 +19,13 @@ from seewhy.errors import ExplainError, UnknownName
 PASSIVE = ("Pool", "Dropout", "DropPath", "StochasticDepth", "Identity", "Flatten", "Permute", "Pad", "Upsample")
 CANDIDATES = 12
 
+MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
+MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
+MOST_TOKEN_DISTORTION = 0.1
+
+Side = Literal["output", "input"]
+Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -93,11 +100,6 @@ def _distinct(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
-MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
-MOST_TOKEN_DISTORTION = 0.1
-
-
 @dataclass(frozen=True)
 class Grid:
     """How a layer's output covers the picture: `height` by `width` cells of `channels` numbers."""
@@ -157,10 +159,6 @@ def _grid_of_tokens(tokens: int, channels: int, input_size: tuple[int, int]) -> 
 def folded(grid: Grid, tensor: Tensor) -> Tensor:
     """`tensor` as detached maps `(N, C, h, w)`, in float32 at least: sums over a map overflow in half precision."""
     return grid.fold(tensor.detach()).to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-Side = Literal["output", "input"]
-Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
 
 
 @dataclass

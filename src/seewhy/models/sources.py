@@ -27,6 +27,9 @@ from seewhy.models.preprocessing import Preprocessing
 
 HUB_PATIENCE = 5.0  # seconds
 
+MEAN = (127 / 255, 127 / 255, 127 / 255)
+STD = (128 / 255, 128 / 255, 128 / 255)
+
 
 class Source:
     """One origin of classifiers; `prefix:NAME` names one of them.
@@ -123,10 +126,6 @@ def hub_or_cache() -> Generator[None]:
 def categories_for(count: int) -> Categories:
     """ImageNet's class names for its 1000 classes, else numbers."""
     return imagenet() if count == len(imagenet()) else Categories.numbered(count)
-
-
-MEAN = (127 / 255, 127 / 255, 127 / 255)
-STD = (128 / 255, 128 / 255, 128 / 255)
 
 
 class Bundled(Source):

@@ -47,15 +47,18 @@ _WRITES = {"seewhy_writes": True}
 _TRIES = 5
 _T = TypeVar("_T")
 
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
 
 def utc_now() -> datetime:
     """The time as the store keeps it: UTC, without saying so."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def storable(words: str) -> str:
-    """The text as every database can keep it: NUL and halves of characters become �, nothing else changes."""
-    return words.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,106 +126,21 @@ def is_there() -> bool:
     return bool(os.environ.get("SEEWHY_DATABASE_URL")) or (home() / DATABASE).exists()
 
 
-def _address(url: str | None) -> URL:
-    if not url:
-        folder = home()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"{folder} cannot be made ({error.strerror})"
-            raise StoreError(f"{reason}; set SEEWHY_HOME to a folder of yours") from error
-        return URL.create("sqlite", database=str(folder / DATABASE))
-    try:
-        address = make_url(url)
-    except ArgumentError:
-        raise UsageError(
-            "the address of the database makes no sense; write postgresql://user:password@host/name or sqlite:///FILE"
-        ) from None
-    kind = address.get_backend_name()
-    if kind == "sqlite":
-        if not address.database or address.database == ":memory:":
-            raise UsageError("a database in memory forgets what people did; write sqlite:///FILE")
-        return address
-    if kind in {"postgres", "postgresql"}:
-        return address.set(drivername="postgresql+psycopg")
-    raise UsageError(f"seewhy keeps people's work in SQLite or PostgreSQL, not in {kind}")
+def storable(words: str) -> str:
+    """The text as every database can keep it: NUL and halves of characters become �, nothing else changes."""
+    return words.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _engine(address: URL) -> Engine:
-    sqlite = address.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY}} if sqlite else {"pool_pre_ping": True}
-    try:
-        engine = create_engine(address, pool_timeout=_BUSY, **options)
-    except (ImportError, NoSuchModuleError) as error:
-        raise UsageError(f"a driver for PostgreSQL is missing ({error}); pip install 'seewhy[postgres]'") from error
-    if sqlite:
-        event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
-    return engine
+def find_player(session: Session, name: str) -> PlayerRow:
+    """The player called `name`.
 
-
-def _set_up(connection: Any, _record: object) -> None:
-    """SQLite as a server of many: readers beside a writer, and a commit is on the disk when it returns."""
-    connection.isolation_level = None  # transactions begin where we say
-    for setting in _SETTINGS:
-        connection.execute(f"PRAGMA {setting}")
-
-
-def _begin(connection: Connection) -> None:
-    """A writer locks at once: a reader that turned writer halfway would be refused instead of waiting."""
-    writes = connection.get_execution_options().get("seewhy_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _bring_up_to_date(engine: Engine) -> None:
-    with engine.connect() as connection:
-        if _revision(connection) == HEAD:
-            return
-    with engine.execution_options(**_WRITES).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        if _revision(connection) == HEAD:
-            return  # somebody was quicker
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", "seewhy.people:migrations")
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, HEAD)
-        except CommandError as error:
-            raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-
-@contextmanager
-def _failures_named(address: URL) -> Generator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreError(
-            f"the database {address.render_as_string()} failed ({reason}); check that it is there, has space and lets "
-            "seewhy write"
-        ) from error
-
-
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
+    Raises:
+        UnknownName: nobody is.
+    """
+    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
+    if found is None:
+        raise UnknownName(f"no player is called {name!r}; join first")
+    return found
 
 
 class Base(DeclarativeBase):
@@ -387,13 +305,94 @@ class RevisionRow(Base):
     mask: Mapped[MaskRow] = relationship()
 
 
-def find_player(session: Session, name: str) -> PlayerRow:
-    """The player called `name`.
+def _address(url: str | None) -> URL:
+    if not url:
+        folder = home()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"{folder} cannot be made ({error.strerror})"
+            raise StoreError(f"{reason}; set SEEWHY_HOME to a folder of yours") from error
+        return URL.create("sqlite", database=str(folder / DATABASE))
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise UsageError(
+            "the address of the database makes no sense; write postgresql://user:password@host/name or sqlite:///FILE"
+        ) from None
+    kind = address.get_backend_name()
+    if kind == "sqlite":
+        if not address.database or address.database == ":memory:":
+            raise UsageError("a database in memory forgets what people did; write sqlite:///FILE")
+        return address
+    if kind in {"postgres", "postgresql"}:
+        return address.set(drivername="postgresql+psycopg")
+    raise UsageError(f"seewhy keeps people's work in SQLite or PostgreSQL, not in {kind}")
 
-    Raises:
-        UnknownName: nobody is.
-    """
-    found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
-    if found is None:
-        raise UnknownName(f"no player is called {name!r}; join first")
-    return found
+
+def _engine(address: URL) -> Engine:
+    sqlite = address.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY}} if sqlite else {"pool_pre_ping": True}
+    try:
+        engine = create_engine(address, pool_timeout=_BUSY, **options)
+    except (ImportError, NoSuchModuleError) as error:
+        raise UsageError(f"a driver for PostgreSQL is missing ({error}); pip install 'seewhy[postgres]'") from error
+    if sqlite:
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    """SQLite as a server of many: readers beside a writer, and a commit is on the disk when it returns."""
+    connection.isolation_level = None  # transactions begin where we say
+    for setting in _SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    """A writer locks at once: a reader that turned writer halfway would be refused instead of waiting."""
+    writes = connection.get_execution_options().get("seewhy_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
+    with engine.execution_options(**_WRITES).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if _revision(connection) == HEAD:
+            return  # somebody was quicker
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", "seewhy.people:migrations")
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, HEAD)
+        except CommandError as error:
+            raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+@contextmanager
+def _failures_named(address: URL) -> Generator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(
+            f"the database {address.render_as_string()} failed ({reason}); check that it is there, has space and lets "
+            "seewhy write"
+        ) from error

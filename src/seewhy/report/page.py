@@ -29,6 +29,38 @@ from seewhy.methods.explanation import is_blurred
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
+CHECKS = {
+    "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
+    "keep": "A variation kept {:.0%} of the regions.",
+    "layers": "The masks come from {:.0f} layers.",
+    "left_out": "{:.0f} more masks that raised the score were left out.",
+    "local_prediction": "The simple model of the regions gives the whole picture {:.3f}.",
+    "masks": "{:.0f} masks raised the score and make the map.",
+    "mean_score": "Masked pictures score {:.3f} on average.",
+    "noise": "{:.0%} of the differences over the map are chance.",
+    "precision_bits": "The network computed with {:.0f} bits.",
+    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
+    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
+    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
+    "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "relative_error": "Other samples would move the map by about {:.0%} of its size.",
+    "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
+    "samples": "{:.0f} samples were drawn.",
+    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
+    "standard_error": "Other masks would move a value of the map by about {:.2g}.",
+    "steps": "The path was walked in {:.0f} steps.",
+}
+SEGMENTED = "r2_"  # and the name of a segmentation
+OTHER_COLORS = (
+    "Colours named here are seewhy's own, as are those of bars of weights; "
+    "yours are explained by the scale below the picture."
+)
+FEW = 4
+THIN = 16
+ENLARGED = 4  # times, from which on most of what the model sees was made up in between
+GUESS = 0.1  # probability of the likeliest class below which the model as good as guesses
+ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
+
 
 def render(template: str, **fields: Any) -> str:
     """The page that `template` makes of `fields`; text in them is escaped, a field that is missing is an error.
@@ -122,65 +154,6 @@ def thumbnail(image: Image) -> Picture:
     return embed(fit(image.pixels, SMALL), "")
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("seewhy.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    filters: dict[str, Any] = {"counted": counted, "listed": listed, "number": number, "percent": percent}
-    environment.filters.update(filters)
-    environment.globals["css"] = _css
-    return environment
-
-
-def _versions() -> dict[str, str]:
-    return {"seewhy": __version__, "Python": platform.python_version(), "PyTorch": version("torch")}
-
-
-@cache
-def _css(name: str) -> Markup:
-    """A style sheet among the templates."""
-    return Markup(files("seewhy.report").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 - our own
-
-
-CHECKS = {
-    "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
-    "keep": "A variation kept {:.0%} of the regions.",
-    "layers": "The masks come from {:.0f} layers.",
-    "left_out": "{:.0f} more masks that raised the score were left out.",
-    "local_prediction": "The simple model of the regions gives the whole picture {:.3f}.",
-    "masks": "{:.0f} masks raised the score and make the map.",
-    "mean_score": "Masked pictures score {:.3f} on average.",
-    "noise": "{:.0%} of the differences over the map are chance.",
-    "precision_bits": "The network computed with {:.0f} bits.",
-    "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
-    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
-    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
-    "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
-    "relative_error": "Other samples would move the map by about {:.0%} of its size.",
-    "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
-    "samples": "{:.0f} samples were drawn.",
-    "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
-    "standard_error": "Other masks would move a value of the map by about {:.2g}.",
-    "steps": "The path was walked in {:.0f} steps.",
-}
-SEGMENTED = "r2_"  # and the name of a segmentation
-OTHER_COLORS = (
-    "Colours named here are seewhy's own, as are those of bars of weights; "
-    "yours are explained by the scale below the picture."
-)
-FEW = 4
-THIN = 16
-ENLARGED = 4  # times, from which on most of what the model sees was made up in between
-GUESS = 0.1  # probability of the likeliest class below which the model as good as guesses
-ROWS, COLUMNS = ("top ", "", "bottom "), ("left", "centre", "right")
-
-
 def listed(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
@@ -221,12 +194,6 @@ def cautions(explanation: Explanation) -> tuple[str, ...]:
     if best.probability < GUESS:
         found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}")
     return tuple(found)
-
-
-def _is_plain(pixels: np.ndarray) -> bool:
-    """Whether all pixels are alike; a few of them tell for nearly every photo, and pages ask at every click."""
-    first = pixels[0, 0]
-    return bool((pixels[::THIN, ::THIN] == first).all() and (pixels == first).all())
 
 
 def alternative(explanation: Explanation, info: type[Method]) -> str:
@@ -280,6 +247,38 @@ def check_words(name: str, value: float) -> str:
     if name.startswith(SEGMENTED):
         return f"Regions of {name.removeprefix(SEGMENTED)} would give R² = {value:.2f}."
     return CHECKS[name].format(value) if name in CHECKS else f"{name.replace('_', ' ').capitalize()}: {value:.3g}."
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("seewhy.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Any] = {"counted": counted, "number": number, "percent": percent}
+    environment.filters.update(filters)
+    environment.globals["css"] = _css
+    return environment
+
+
+def _versions() -> dict[str, str]:
+    return {"seewhy": __version__, "Python": platform.python_version(), "PyTorch": version("torch")}
+
+
+@cache
+def _css(name: str) -> Markup:
+    """A style sheet among the templates."""
+    return Markup(files("seewhy.report").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 - our own
+
+
+def _is_plain(pixels: np.ndarray) -> bool:
+    """Whether all pixels are alike; a few of them tell for nearly every photo, and pages ask at every click."""
+    first = pixels[0, 0]
+    return bool((pixels[::THIN, ::THIN] == first).all() and (pixels == first).all())
 
 
 def _class_name(explanation: Explanation) -> str:

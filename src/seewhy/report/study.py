@@ -34,7 +34,6 @@ from seewhy.study.summary import (
 if TYPE_CHECKING:
     import polars as pl
 
-
 MAP = 360  # pixels of a picture
 DRAWN = 12  # photos with maps; tables count all
 SHOWN = 300  # photos with scores; a page of more would be slow to open
@@ -45,6 +44,8 @@ ABOUT_CURVES = {
     "Insertion": "of the pixels shown, most relevant first: the sooner a curve rises, the better",
     "Deletion": "of the pixels hidden, most relevant first: the sooner a curve falls, the better",
 }
+
+PRECISION = 5e-4
 
 
 @dataclass(frozen=True)
@@ -337,9 +338,6 @@ def _facts(result: StudyResult) -> dict[str, str]:
 
 def _settings(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "no settings"
-
-
-PRECISION = 5e-4
 
 
 def title_of(method: str) -> str:

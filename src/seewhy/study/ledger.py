@@ -19,9 +19,32 @@ from seewhy.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-
 _LISTED = 3  # names shown of many
 _DIGEST = 64  # letters of a SHA-256, which tell people nothing
+
+Row: TypeAlias = Mapping[str, str | float | int | bool | None]
+
+LEDGER = "ledger.sqlite"
+
+# A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
+# The exclusive lock is the operating system's: it ends with the process, however that ends.
+_SETTINGS = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+BEGIN EXCLUSIVE;
+CREATE TABLE IF NOT EXISTS plan (configuration TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS units (
+    model TEXT, method TEXT, image TEXT,
+    rows TEXT NOT NULL, error TEXT, message TEXT, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
+    PRIMARY KEY (model, method, image)
+) WITHOUT ROWID;
+COMMIT;
+"""
+_RECORD = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+RESULTS, FAILURES = "results.parquet", "failures.jsonl"
 
 
 class Unit(NamedTuple):
@@ -73,9 +96,6 @@ class Plan:
     def sha256(self) -> str:
         """Hash of the configuration."""
         return sha256(self.configuration.encode()).hexdigest()
-
-
-Row: TypeAlias = Mapping[str, str | float | int | bool | None]
 
 
 class Failure(NamedTuple):
@@ -148,27 +168,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
-
-
-LEDGER = "ledger.sqlite"
-
-# A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
-# The exclusive lock is the operating system's: it ends with the process, however that ends.
-_SETTINGS = """
-PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-BEGIN EXCLUSIVE;
-CREATE TABLE IF NOT EXISTS plan (configuration TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS units (
-    model TEXT, method TEXT, image TEXT,
-    rows TEXT NOT NULL, error TEXT, message TEXT, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
-    PRIMARY KEY (model, method, image)
-) WITHOUT ROWID;
-COMMIT;
-"""
-_RECORD = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Ledger:
@@ -270,9 +269,6 @@ def _failures_named(path: Path) -> Generator[None]:
 
 def _damaged(path: Path, reason: str) -> UsageError:
     return UsageError(f"{path} is damaged ({reason}); delete it to begin the study anew, or restore a copy")
-
-
-RESULTS, FAILURES = "results.parquet", "failures.jsonl"
 
 
 def table(results: Iterable[Result]) -> pl.DataFrame:

@@ -34,6 +34,12 @@ SEEDS = 2**63 - 1
 
 T = TypeVar("T")
 
+CHUNK = 16  # images held at once
+
+Explained: TypeAlias = Outcome[tuple[Explanation, ...]]  # the explanations of one picture, or what went wrong
+Many: TypeAlias = list[Any] | tuple[Any, ...]
+Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -67,99 +73,6 @@ class Request:
         """
         asked = untargeted(classifier, methods, layers, top, seed, parameters)
         return with_targets(asked, classifier, targets) if targets else asked
-
-
-def untargeted(
-    classifier: Classifier,
-    methods: Sequence[OneMethod],
-    layers: Sequence[OneLayer],
-    top: int,
-    seed: int,
-    settings: Mapping[str, Any],
-) -> Request:
-    """The request but for its targets: all that can be checked without asking the network."""
-    check_classifier(classifier)
-    top = _whole("top", top, "the number of classes to explain, at least 1", 1, None)
-    seed = _whole("seed", seed, "a whole number of at most 63 bits, from which all randomness follows", -SEEDS, SEEDS)
-    if not methods:
-        raise UsageError("name at least one method (`seewhy list methods`)")
-    named = [_best(classifier) if isinstance(each, str) and each.casefold() == BEST else each for each in methods]
-    return Request(asked_methods(classifier, named, layers, settings, OWN), (), top, seed)
-
-
-def with_targets(request: Request, classifier: Classifier, targets: Sequence[OneTarget]) -> Request:
-    """The same request about these targets, which every picture gets.
-
-    Raises:
-        UsageError: a target is nothing that names a class, or is out of range.
-    """
-    if targets and request.top > 1:
-        raise UsageError("give either targets or top: top picks the likeliest classes itself")
-    plain = [plain_target(each) for each in targets]
-    return replace(request, targets=tuple(_checked(classifier, each) for each in plain))
-
-
-def several(value: T | list[T] | tuple[T, ...] | None, name: str) -> list[T]:
-    """What was given for the argument `name`, one or several, as a list; none for None.
-
-    Raises:
-        UsageError: it is an empty list, of which nobody can say what it asks for.
-    """
-    if value is None:
-        return []
-    if not isinstance(value, list | tuple):
-        return [value]
-    if not value:
-        raise UsageError(f"{name} is an empty list; leave {name} out, or name at least one")
-    return [*value]
-
-
-def check_classifier(classifier: Any) -> None:
-    """Refuse what is no `Classifier`, and say how to make one of it."""
-    if isinstance(classifier, Classifier):
-        return
-    if isinstance(classifier, nn.Module):
-        cure = (
-            "wrap the network: seewhy.Classifier.from_module(network, preprocessing, categories); "
-            "seewhy.attribute(network, x) explains tensors as they are"
-        )
-    elif isinstance(classifier, str):
-        cure = f"load it: seewhy.load({classifier!r})"
-    else:
-        cure = "seewhy.load() gives one"
-    raise UsageError(f"classifier is a seewhy.Classifier, not {kind_of(classifier)}; {cure}")
-
-
-def _checked(classifier: Classifier, target: OneTarget) -> Target:
-    found = classifier.target(target)
-    for index in (found.index, found.against):
-        if index is not None:
-            classifier.categories.find(index)
-    return found
-
-
-def _whole(name: str, value: Any, meaning: str, low: int, high: int | None) -> int:
-    """A whole number of any library in a range; True is none."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < low or (high is not None and number > high):
-        raise UsageError(f"{name} is {meaning}, not {kind_of(value)}")
-    return number
-
-
-def _best(classifier: Classifier) -> str:
-    from seewhy.verbs.best import best_method
-
-    return best_method(classifier)[0]
-
-
-CHUNK = 16  # images held at once
-
-Explained: TypeAlias = Outcome[tuple[Explanation, ...]]  # the explanations of one picture, or what went wrong
-Many: TypeAlias = list[Any] | tuple[Any, ...]
-Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 
 # What is given once gives one explanation; any list gives several. A tensor may be one picture or a batch.
@@ -253,6 +166,92 @@ def explain_each(
         yield from _explain_chunk(classifier, sources[start : start + step], request, inner)
         if many:
             progress(min(start + step, len(sources)), len(sources), "images")
+
+
+def untargeted(
+    classifier: Classifier,
+    methods: Sequence[OneMethod],
+    layers: Sequence[OneLayer],
+    top: int,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Request:
+    """The request but for its targets: all that can be checked without asking the network."""
+    check_classifier(classifier)
+    top = _whole("top", top, "the number of classes to explain, at least 1", 1, None)
+    seed = _whole("seed", seed, "a whole number of at most 63 bits, from which all randomness follows", -SEEDS, SEEDS)
+    if not methods:
+        raise UsageError("name at least one method (`seewhy list methods`)")
+    named = [_best(classifier) if isinstance(each, str) and each.casefold() == BEST else each for each in methods]
+    return Request(asked_methods(classifier, named, layers, settings, OWN), (), top, seed)
+
+
+def with_targets(request: Request, classifier: Classifier, targets: Sequence[OneTarget]) -> Request:
+    """The same request about these targets, which every picture gets.
+
+    Raises:
+        UsageError: a target is nothing that names a class, or is out of range.
+    """
+    if targets and request.top > 1:
+        raise UsageError("give either targets or top: top picks the likeliest classes itself")
+    plain = [plain_target(each) for each in targets]
+    return replace(request, targets=tuple(_checked(classifier, each) for each in plain))
+
+
+def several(value: T | list[T] | tuple[T, ...] | None, name: str) -> list[T]:
+    """What was given for the argument `name`, one or several, as a list; none for None.
+
+    Raises:
+        UsageError: it is an empty list, of which nobody can say what it asks for.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        return [value]
+    if not value:
+        raise UsageError(f"{name} is an empty list; leave {name} out, or name at least one")
+    return [*value]
+
+
+def check_classifier(classifier: Any) -> None:
+    """Refuse what is no `Classifier`, and say how to make one of it."""
+    if isinstance(classifier, Classifier):
+        return
+    if isinstance(classifier, nn.Module):
+        cure = (
+            "wrap the network: seewhy.Classifier.from_module(network, preprocessing, categories); "
+            "seewhy.attribute(network, x) explains tensors as they are"
+        )
+    elif isinstance(classifier, str):
+        cure = f"load it: seewhy.load({classifier!r})"
+    else:
+        cure = "seewhy.load() gives one"
+    raise UsageError(f"classifier is a seewhy.Classifier, not {kind_of(classifier)}; {cure}")
+
+
+def _checked(classifier: Classifier, target: OneTarget) -> Target:
+    found = classifier.target(target)
+    for index in (found.index, found.against):
+        if index is not None:
+            classifier.categories.find(index)
+    return found
+
+
+def _whole(name: str, value: Any, meaning: str, low: int, high: int | None) -> int:
+    """A whole number of any library in a range; True is none."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        raise UsageError(f"{name} is {meaning}, not {kind_of(value)}")
+    return number
+
+
+def _best(classifier: Classifier) -> str:
+    from seewhy.verbs.best import best_method
+
+    return best_method(classifier)[0]
 
 
 def _explain_in_turn(
