@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import Classifier, Image, load
-from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.images import find_images, open_image
 from seewhy.metrics.context import cell_means, spearman
@@ -31,6 +30,7 @@ from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_network_report
 from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, write_explanations
+from seewhy.verbs.explain import Explained
 from seewhy.verbs.network import GlobalResult, global_view
 from seewhy.verbs.people import make_rounds
 
@@ -197,11 +197,11 @@ def _beside(classifier: Classifier, photos: Sequence[Path], out: Path) -> Iterat
     yield from _felt(pictures)
 
 
-def _costs(pictures: Sequence[NetworkPicture], outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _costs(pictures: Sequence[NetworkPicture], outcomes: Sequence[Explained]) -> Iterator[str]:
     forwards = [np.mean([each.view.cost.forwards for each in pictures])]
     backwards = [np.mean([each.view.cost.backwards for each in pictures])]
     for place in range(len(METHODS)):
-        costs = [outcome.value or ()[place].cost for outcome in outcomes]
+        costs = [outcome.value[place].cost for outcome in outcomes if outcome.value]
         forwards.append(np.mean([cost.forwards for cost in costs]))
         backwards.append(np.mean([cost.backwards for cost in costs]))
     yield "| forwards, mean | " + " | ".join(f"{value:,.0f}" for value in forwards) + " |"
