@@ -54,7 +54,7 @@ def quick(name: str) -> dict[str, Any]:
 # --- The answer ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+@pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_every_method_takes_tensors_of_any_channels(method, channels):
     model, x = network(channels), inputs(2, channels)
