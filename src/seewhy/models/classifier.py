@@ -61,6 +61,7 @@ class Classifier:
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
     declared: Head | None = None  # what the network's numbers mean, where that was said
     given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
+    notes: tuple[str, ...] = ()  # what is to be known of it beside its answers, in sentences
 
     @classmethod
     def from_module(
