@@ -1,8 +1,9 @@
 """Classifiers: networks with their preprocessing, class names, layers and embedding."""
 
 from seewhy.images import Box
-from seewhy.models.categories import Categories, Target, imagenet
+from seewhy.models.categories import Categories, Target, Value, imagenet
 from seewhy.models.classifier import Classifier, Prediction, black_box
+from seewhy.models.head import Head
 from seewhy.models.layers import Captured, Grid, Layer, capture, find_layer, folded
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
 from seewhy.models.preprocessing import Preprocessing
@@ -14,10 +15,12 @@ __all__ = [
     "Categories",
     "Classifier",
     "Grid",
+    "Head",
     "Layer",
     "Prediction",
     "Preprocessing",
     "Target",
+    "Value",
     "black_box",
     "capture",
     "find_layer",
