@@ -118,8 +118,7 @@ class Seen:
         self._pixels, self._inputs = classifier.seen([image])
         with torch.no_grad():
             self._logits = classifier.logits(self._inputs)
-        best = int(self._logits.softmax(1)[0].topk(1).indices)
-        self.target = target or Target(best, chosen="predicted")
+        self.target = target or Target(int(classifier.head.likeliest(self._logits)[0, 0]), chosen="predicted")
 
     def explained(self, method: Method, seed: int) -> Explanation:
         """What a method finds in the picture about the target."""
@@ -314,6 +313,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,
+            meaning=classifier.head.meaning,
             notes=tuple(dict.fromkeys(map(sentence, (*notes_of(found, classifier), *images[row].notes)))),
         )
         for number, found in enumerate(solved)

@@ -91,8 +91,10 @@ def explained(engine: MaskedForward, generator: torch.Generator) -> float:
     """
     groups = group_count(engine.regions, KEEP)
     coalitions = partitions(engine.regions, groups, ASKED // groups, generator)
-    target = int(engine.logits.argmax())
-    whole, *shown = engine(torch.cat([torch.ones_like(coalitions[:1]), coalitions])).double().log_softmax(1)[:, target]
+    head = engine.classifier.head
+    target = Target(int(head.likeliest(engine.logits)))
+    logits = engine(torch.cat([torch.ones_like(coalitions[:1]), coalitions]))
+    whole, *shown = head.log_probability(logits, target)
     return fit((~coalitions).double(), whole - torch.stack(shown), intercept=False).r2_unseen
 
 

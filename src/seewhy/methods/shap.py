@@ -30,7 +30,7 @@ from seewhy.methods.shapley_values import (
 )
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
-from seewhy.models import Target, Value
+from seewhy.models import Target
 
 Of = Literal["logit", "probability"]
 
@@ -71,11 +71,11 @@ class ShapleyMethod(RegionMethod):
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
     def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
+        head = engine.classifier.head
+
         def score(logits: Tensor) -> Tensor:
             """Float64 `(...)` for logits `(..., K)`."""
-            outputs = logits.double()
-            share_probability = self.of == "probability" and not isinstance(target, Value)
-            return target.score(outputs.softmax(-1) if share_probability else outputs)
+            return head.share(logits, target) if self.of == "probability" else target.score(logits.double())
 
         def value_of(coalitions: Tensor) -> Tensor:
             filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
