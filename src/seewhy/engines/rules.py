@@ -8,10 +8,11 @@ exact for them; the others go to the rule that a rule set names for their kind. 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from types import MethodWrapperType
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
+from seewhy.engines.graph import CutOff, Watched, next_number, tensors_in
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -45,13 +47,13 @@ _MEMBERS: dict[Kind, str] = {
     "max_pool": "max_pool2d adaptive_max_pool2d",
     "product": "mul __mul__ __rmul__ multiply matmul __matmul__ bmm mm einsum",
     "division": "div __truediv__ true_divide divide",
-    "softmax": "softmax",
+    "softmax": "softmax _softmax",
     "layer_norm": "layer_norm",
     "group_norm": "group_norm",
     "normalize": "normalize",
     "attention": "scaled_dot_product_attention",
     "multi_head_attention": "multi_head_attention_forward",
-    "convolution": "conv1d conv2d conv3d conv_transpose2d",
+    "convolution": "conv1d conv2d conv3d conv_transpose2d convolution",
     "dense": "linear addmm",
     "linear": """unflatten add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ mean sum cumsum cat
         concat stack hstack vstack flatten reshape reshape_as view view_as permute transpose swapaxes movedim t
@@ -60,7 +62,8 @@ _MEMBERS: dict[Kind, str] = {
         rot90 pad unfold fold contiguous clone to type_as float double half bfloat16 cpu cuda avg_pool2d
         adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d alpha_dropout interpolate upsample
         pixel_shuffle pixel_unshuffle channel_shuffle detach tril triu diagonal setitem
-        __setitem__ copy zero requires_grad""",
+        __setitem__ copy zero requires_grad
+        T mT H mH real data alias slice _unsafe_view _to_copy _adaptive_avg_pool2d lift_fresh""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -76,8 +79,16 @@ LAYERS = {"convolution", "dense"}
 
 
 def operation_name(function: Callable[..., Any]) -> str:
-    """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`."""
-    name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
+    """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`.
+
+    Of an overload it is the operation's: `relu` for `aten.relu_.default`; of an attribute the attribute's: `T` for `.T`.
+    """
+    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+        name = function.overloadpacket.__name__
+    elif isinstance(function, MethodWrapperType):
+        name = getattr(function.__self__, "__name__", function.__name__)
+    else:
+        name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
         return f"__{name[3:]}"
     return name if name.startswith("__") else name.removesuffix("_")
@@ -86,11 +97,12 @@ def operation_name(function: Callable[..., Any]) -> str:
 @cache
 def out_of_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same operation without work in place: `torch.relu` for `torch.relu_`, `Tensor.mul` for `Tensor.__imul__`."""
-    name = getattr(function, "__name__", "")
     plain = operation_name(function)
-    if name in {plain, ""} or id(function) in _NAMELESS:
-        return function
-    return getattr(Tensor, plain)
+    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+        in_place = function.overloadpacket.__name__.endswith("_")
+    else:
+        in_place = getattr(function, "__name__", plain) != plain and id(function) not in _NAMELESS
+    return getattr(Tensor, plain) if in_place and not isinstance(function, MethodWrapperType) else function
 
 
 @cache
@@ -147,10 +159,13 @@ class RuleSet:
 
 
 @contextmanager
-def applying(rule_set: RuleSet) -> Generator[None]:
-    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
-    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set):
-        yield
+def applying(rule_set: RuleSet) -> Generator[Callable[[Sequence[Tensor]], None]]:
+    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`.
+
+    Gives a check, to call with the scores inside: it refuses those that operations made which no rule saw.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set) as mode:
+        yield mode.check
 
 
 @contextmanager
@@ -181,25 +196,65 @@ class _RuleMode(TorchFunctionMode):
         super().__init__()
         self.rule_set = rule_set
         self._layers = 0
+        self._in_rule = False
+        self._watched = Watched()
+        self._cut_off = CutOff()
 
     @override
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = operation_name(func)
+        if self._in_rule:
+            return self._ruled(operation_name(func), func, args, kwargs)[0]
+        first, name = next_number(), operation_name(func)
+        depends, maker = _depends((args, kwargs)), self._cut_off.maker(name, args, kwargs)
+        # Under no_grad, also inside an autograd.Function, nothing has a gradient that could be wrong; what is made is cut
+        # off as well.
+        if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
+            raise ExplainError(
+                f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value, which has no gradient "
+                f"and so no rule of {self.rule_set.name}; write it as an activation or pooling that PyTorch has (F.relu, "
+                "amax), without detach() and no_grad(), or use integrated-gradients"
+            )
+        result, constant = self._ruled(name, func, args, kwargs)
+        self._watched.add(first)
+        if maker or depends:
+            made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
+            self._cut_off.add(name, (each for each in made if not (constant and each.is_floating_point())))
+        return result
+
+    def check(self, scores: Sequence[Tensor]) -> None:
+        """Refuse scores on whose way there is an operation that no rule saw."""
+        missed = self._watched.missed(scores) if self.rule_set.rules else None
+        if missed:
+            raise ExplainError(
+                f"no rule of {self.rule_set.name} saw the operation '{missed}': it ran in TorchScript, a compiled graph, "
+                "torch.vmap or an autograd.Function of the network's own; give the network without them, in plain "
+                "PyTorch, or use integrated-gradients"
+            )
+
+    def _ruled(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, bool]:
+        """The operation's result, and whether a rule counts what has no gradient in it as constant."""
         kind = _known_kind(name, args, kwargs)
-        if kind == "linear" or not _depends((*args, *kwargs.values())):
-            return func(*args, **kwargs)
+        if kind == "linear" or not _depends((args, kwargs)):
+            return func(*args, **kwargs), False
         if kind is None:
-            return self._unknown(name, func(*args, **kwargs))
-        args, kwargs = _positional(args, kwargs)
+            return self._unknown(name, func(*args, **kwargs)), False
+        func, args, kwargs = _usual(name, func, *_positional(args, kwargs))
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
-            return func(*args, **kwargs)
+            return func(*args, **kwargs), False
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
-        result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
-        return _Overwrite.apply(args[0], result) if in_place else result
+        outermost, self._in_rule = not self._in_rule, True
+        try:
+            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
+        finally:
+            self._in_rule = not outermost
+        # Under no_grad nothing has a gradient, whatever a rule says.
+        return (_Overwrite.apply(args[0], result) if in_place else result), torch.is_grad_enabled()
 
     def _rule(self, kind: Kind) -> Rule | None:
         if kind in LAYERS:
@@ -210,9 +265,10 @@ class _RuleMode(TorchFunctionMode):
 
     def _unknown(self, name: str, result: Any) -> Any:
         if self.rule_set.strict and _depends((result,)):
+            form = " as it is used here" if name in KINDS else ""
             raise ExplainError(
-                f"the {self.rule_set.name} rules have none for the operation '{name}', so the result would not add up; "
-                "use integrated-gradients, or pass strict=false to let the operation's own gradient stand"
+                f"the {self.rule_set.name} rules have none for the operation '{name}'{form}, so the result would not add up; "
+                "use integrated-gradients, which needs no rules"
             )
         return result
 
@@ -265,31 +321,69 @@ class _Overwrite(torch.autograd.Function):
 
 
 def _depends(values: tuple[Any, ...]) -> bool:
-    """Whether a tensor among `values`, at any depth of lists, depends on the input."""
-    return any(
-        value.requires_grad if isinstance(value, Tensor) else isinstance(value, tuple | list) and _depends(tuple(value))
-        for value in values
-    )
+    """Whether a tensor among `values`, at any depth, depends on the input."""
+    return any(tensor.requires_grad for tensor in tensors_in(*values))
+
+
+def _dependent(values: Iterable[Any]) -> int:
+    """How many of `values` depend on the input."""
+    return sum(_depends((value,)) for value in values)
 
 
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
-    if name == "batch_norm" and (kwargs.get("training") or any(each is True for each in args[5:6])):
-        return None
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
-    if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
-        return None
-    return kind
+    match kind:
+        case "activation" if _depends(others):  # two to the power of what depends on the picture, say
+            return None
+        case "convolution" | "dense" if _depends(others) and name != "addmm":  # weights made of the picture
+            return None
+        case "division" if kwargs.get("rounding_mode"):
+            return None
+        case "product" if name == "einsum" and not (isinstance(args[0], str) and _dependent(_factors(args)) <= 2):
+            return None
+        case "linear" if name == "batch_norm":
+            from_batch = kwargs.get("training") or any(each is True for each in args[5:6])
+            return None if from_batch or _depends(others) else kind
+        case _:
+            return kind
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
     """A product with a constant is linear, and so is a division by one."""
-    if kind == "product" and sum(_depends((value,)) for value in args) < 2:
+    if kind == "product" and _dependent(args) < 2:
         return "linear"
     if kind == "division" and not _depends(args[1:]):
         return "linear"
     return kind
+
+
+def _factors(args: tuple[Any, ...]) -> list[Any]:
+    """What `einsum` multiplies, be it one list or several arguments."""
+    return list(tensors_in(*args[1:]))
+
+
+def _usual(
+    name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The same call in the form that rules know, where there are others."""
+    if name == "einsum":  # the factors one by one, those that depend on the input first
+        factors = _factors(args)
+        order = sorted(range(len(factors)), key=lambda place: not factors[place].requires_grad)
+        inputs, arrow, output = args[0].partition("->")
+        terms = inputs.split(",")
+        equation = ",".join(terms[place] for place in order) + arrow + output
+        return torch.einsum, (equation, *(factors[place] for place in order)), {}
+    if name == "addmm" and kwargs.get("beta", 1) == kwargs.get("alpha", 1) == 1 and not _depends((args[0], args[2])):
+        return F.linear, (args[1], args[2].t(), args[0]), {}
+    if name == "convolution":  # aten's own: input, weight, bias, stride, padding, dilation, transposed, more, groups
+        x, weight, bias, stride, padding, dilation, transposed, more, groups = args
+        sizes = f"{x.dim() - 2}d"
+        if transposed:
+            return getattr(F, f"conv_transpose{sizes}"), (x, weight, bias, stride, padding, more, groups, dilation), {}
+        return getattr(F, f"conv{sizes}"), (x, weight, bias, stride, padding, dilation, groups), {}
+    return func, args, kwargs
 
 
 def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
