@@ -19,11 +19,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 # What sums, moves and repeats is linear whoever ran it, and has no rule in any set.
 _LINEAR_NODES = """AccumulateGrad Add AddBackward Sub SubBackward Rsub Neg Sum Mean Cat Stack Alias AsStrided CopySlices
-    Clone View UnsafeView Reshape ReshapeAlias ViewAs Expand Repeat Permute Transpose T Squeeze Unsqueeze Slice Select Split
-    SplitWithSizes Unbind Diagonal Flip Roll ConstantPadNd ToCopy Copy"""
+    Clone View UnsafeView Reshape ReshapeAlias ViewAs Expand Repeat Permute Transpose T Squeeze Unsqueeze Slice Select
+    Split SplitWithSizes Unbind Diagonal Flip Roll ConstantPadNd ToCopy Copy"""
 # Of these the result says nothing about the numbers in what they are given.
-_BLIND = """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty new_full
-    new_empty_strided isnan isinf isfinite isposinf isneginf"""
+_BLIND = """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
+    new_full new_empty_strided isnan isinf isfinite isposinf isneginf"""
 _SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
 
 next_number = torch._C._autograd._get_sequence_nr  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]

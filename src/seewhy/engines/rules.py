@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from types import MethodWrapperType
 from typing import Any, Literal
 
 import torch
@@ -41,11 +40,17 @@ Kind = Literal[
 ]
 
 _MEMBERS: dict[Kind, str] = {
-    "activation": """relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardswish
-        hardsigmoid softplus softsign threshold exp expm1 log log1p sqrt rsqrt reciprocal square pow __pow__ __rpow__
-        __rdiv__ __rtruediv__ abs clamp clamp_min clamp_max clip erf sin cos""",
+    "activation": """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish sigmoid log_sigmoid tanh
+        hardswish hardsigmoid softplus softsign threshold hardshrink softshrink tanhshrink exp exp2 expm1 log log2 log10
+        log1p logit sqrt rsqrt reciprocal square pow float_power __pow__ __rpow__ __rdiv__ __rtruediv__ abs absolute
+        clamp clamp_min clamp_max clip sin cos tan asin acos atan sinh cosh asinh acosh atanh arcsin arccos arctan
+        arcsinh arccosh arctanh sinc erf erfc erfinv sign sgn round floor ceil trunc fix frac fmod remainder
+        __mod__ copysign special_expit special_logit special_erf special_erfc special_erfcx special_erfinv
+        special_exp2 special_expm1 special_log1p special_log_ndtr special_ndtr special_ndtri special_entr special_sinc
+        special_round special_i0 special_i0e special_i1 special_i1e""",
     "max_pool": "max_pool2d adaptive_max_pool2d",
-    "product": "mul __mul__ __rmul__ multiply matmul __matmul__ bmm mm einsum",
+    "product": """mul __mul__ __rmul__ multiply matmul __matmul__ __rmatmul__ linalg_matmul bmm mm mv dot vdot inner
+        outer ger kron cross linalg_cross linalg_vecdot tensordot einsum""",
     "division": "div __truediv__ true_divide divide",
     "softmax": "softmax _softmax",
     "layer_norm": "layer_norm",
@@ -53,17 +58,25 @@ _MEMBERS: dict[Kind, str] = {
     "normalize": "normalize",
     "attention": "scaled_dot_product_attention",
     "multi_head_attention": "multi_head_attention_forward",
-    "convolution": "conv1d conv2d conv3d conv_transpose2d convolution",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
     "dense": "linear addmm",
-    "linear": """unflatten add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ mean sum cumsum cat
-        concat stack hstack vstack flatten reshape reshape_as view view_as permute transpose swapaxes movedim t
-        squeeze unsqueeze expand expand_as repeat repeat_interleave chunk split tensor_split unbind
-        getitem __getitem__ select narrow index_select gather take_along_dim masked_fill where roll flip
-        rot90 pad unfold fold contiguous clone to type_as float double half bfloat16 cpu cuda avg_pool2d
-        adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d alpha_dropout interpolate upsample
-        pixel_shuffle pixel_unshuffle channel_shuffle detach tril triu diagonal setitem
-        __setitem__ copy zero requires_grad
-        T mT H mH real data alias slice _unsafe_view _to_copy _adaptive_avg_pool2d lift_fresh""",
+    "linear": """add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg negative __neg__ positive __pos__ real
+        imag conj resolve_conj resolve_neg complex view_as_real view_as_complex deg2rad rad2deg nan_to_num mean nanmean
+        sum nansum sum_to_size cumsum diff trapz trapezoid cumulative_trapezoid trace cat concat concatenate stack
+        hstack vstack dstack row_stack column_stack block_diag flatten unflatten ravel reshape reshape_as view view_as
+        permute transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d atleast_2d
+        atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave chunk
+        unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem __getitem__
+        select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill index_put
+        scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem __setitem__
+        fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal diag_embed diagflat
+        embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy zero
+        requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
+        avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
+        interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
+        channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
+        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft
+        data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -81,12 +94,12 @@ LAYERS = {"convolution", "dense"}
 def operation_name(function: Callable[..., Any]) -> str:
     """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`.
 
-    Of an overload it is the operation's: `relu` for `aten.relu_.default`; of an attribute the attribute's: `T` for `.T`.
+    Of an overload it is the operation's, `relu` for `aten.relu_.default`; of an attribute its own, `T` for `.T`.
     """
     if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
         name = function.overloadpacket.__name__
-    elif isinstance(function, MethodWrapperType):
-        name = getattr(function.__self__, "__name__", function.__name__)
+    elif getattr(function, "__name__", "") == "__get__":
+        name = getattr(function.__self__, "__name__", "__get__")
     else:
         name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
@@ -102,7 +115,7 @@ def out_of_place(function: Callable[..., Any]) -> Callable[..., Any]:
         in_place = function.overloadpacket.__name__.endswith("_")
     else:
         in_place = getattr(function, "__name__", plain) != plain and id(function) not in _NAMELESS
-    return getattr(Tensor, plain) if in_place and not isinstance(function, MethodWrapperType) else function
+    return getattr(Tensor, plain) if in_place and function.__name__ != "__get__" else function
 
 
 @cache
@@ -209,13 +222,12 @@ class _RuleMode(TorchFunctionMode):
             return self._ruled(operation_name(func), func, args, kwargs)[0]
         first, name = next_number(), operation_name(func)
         depends, maker = _depends((args, kwargs)), self._cut_off.maker(name, args, kwargs)
-        # Under no_grad, also inside an autograd.Function, nothing has a gradient that could be wrong; what is made is cut
-        # off as well.
+        # Under no_grad, and inside an autograd.Function, nothing has a gradient that could be wrong.
         if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
             raise ExplainError(
-                f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value, which has no gradient "
-                f"and so no rule of {self.rule_set.name}; write it as an activation or pooling that PyTorch has (F.relu, "
-                "amax), without detach() and no_grad(), or use integrated-gradients"
+                f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value. It has no gradient, "
+                f"so no rule of {self.rule_set.name} can follow; write it as an activation or pooling that PyTorch has "
+                "(F.relu, amax), without detach() and no_grad(), or use integrated-gradients"
             )
         result, constant = self._ruled(name, func, args, kwargs)
         self._watched.add(first)
@@ -229,9 +241,9 @@ class _RuleMode(TorchFunctionMode):
         missed = self._watched.missed(scores) if self.rule_set.rules else None
         if missed:
             raise ExplainError(
-                f"no rule of {self.rule_set.name} saw the operation '{missed}': it ran in TorchScript, a compiled graph, "
-                "torch.vmap or an autograd.Function of the network's own; give the network without them, in plain "
-                "PyTorch, or use integrated-gradients"
+                f"no rule of {self.rule_set.name} saw the operation '{missed}': it ran in TorchScript, a compiled "
+                "graph, torch.vmap or an autograd.Function of the network's own; give the network without them, in "
+                "plain PyTorch, or use integrated-gradients"
             )
 
     def _ruled(
@@ -267,8 +279,8 @@ class _RuleMode(TorchFunctionMode):
         if self.rule_set.strict and _depends((result,)):
             form = " as it is used here" if name in KINDS else ""
             raise ExplainError(
-                f"the {self.rule_set.name} rules have none for the operation '{name}'{form}, so the result would not add up; "
-                "use integrated-gradients, which needs no rules"
+                f"the {self.rule_set.name} rules have none for the operation '{name}'{form}, so the result would not "
+                "add up; use integrated-gradients, which needs no rules"
             )
         return result
 
@@ -321,8 +333,11 @@ class _Overwrite(torch.autograd.Function):
 
 
 def _depends(values: tuple[Any, ...]) -> bool:
-    """Whether a tensor among `values`, at any depth, depends on the input."""
-    return any(tensor.requires_grad for tensor in tensors_in(*values))
+    """Whether a tensor among `values`, at any depth, depends on the input; a weight left unfrozen does not."""
+    return any(
+        tensor.requires_grad and not (tensor.is_leaf and isinstance(tensor, nn.Parameter))
+        for tensor in tensors_in(*values)
+    )
 
 
 def _dependent(values: Iterable[Any]) -> int:
