@@ -20,8 +20,9 @@ from PIL.Image import Image as Picture
 from seewhy.core.names import nearest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.images.decoding import MAX_PIXELS, byte_limit, check_size, from_bytes, from_picture, picture_suffixes
-from seewhy.images.image import Colour, Image, values_to_rgb, with_channels
+from seewhy.images.decoding import MAX_PIXELS, byte_limit, from_bytes, from_picture, picture_suffixes
+from seewhy.images.image import Image
+from seewhy.images.levels import WHITE, Colour, check_size, from_values, with_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,6 @@ OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # w
 Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
 
 _NAME_LENGTH = 200
-_WHITE: Colour = (255, 255, 255)
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
@@ -39,7 +39,7 @@ PathLike = TypeVar("PathLike", str, Path)
 
 
 def open_image(
-    source: OnePicture | Tensor, *, name: str | None = None, max_pixels: int = MAX_PIXELS, background: Colour = _WHITE
+    source: OnePicture | Tensor, *, name: str | None = None, max_pixels: int = MAX_PIXELS, background: Colour = WHITE
 ) -> Image:
     """Open any picture safely as upright RGB; its `notes` tell what was changed.
 
@@ -270,7 +270,7 @@ def _read(path: Path, name: str, most: int) -> bytes:
 def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
     values = with_channels(array, name, first=first)
     check_size(values.shape[1], values.shape[0], max_pixels, name)
-    return Image(values_to_rgb(values, background, name), name)
+    return from_values(values, name, background)
 
 
 def _tidy(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From upright RGB pictures to the tensor a network was trained on."""
+"""From upright pictures to the tensor a network was trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 GREY_MEAN, GREY_STD = (0.449,), (0.226,)  # of ImageNet's photos in grey
-MODES = {1: "L", 3: "RGB"}
+COLOURS = 3
+MODES = {1: "L", COLOURS: "RGB"}
 LONGEST = 16384  # pixels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -29,7 +30,7 @@ class Preprocessing:
 
     `size` is the (height, width) the network sees. With `resize`, the short side is scaled to it and the centre is
     cut out; without, the whole picture is scaled to `size`, whatever its proportions. `mean` and `std` have a number
-    for each channel in [0, 1]: three for RGB, one for grey.
+    for each channel in [0, 1]: three for RGB, one for grey, more or two for bands.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -92,17 +93,23 @@ class Preprocessing:
         return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
-        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey."""
+        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU.
+
+        One channel is the luma of colours; bands are scaled one by one.
+
+        Raises:
+            BadImage: a picture has other channels than the network takes.
+        """
         import torch
 
-        if self.channels not in MODES:
-            raise ModelError(
-                f"pictures are grey or RGB, and the network takes {self.channels} channels; explain its inputs as "
-                "tensors, by seewhy.attribute"
-            )
-        mode = MODES[self.channels]
-        seen = np.stack([np.asarray(self._seen(image.pixels).convert(mode)) for image in images])
-        return torch.from_numpy(seen).view(*seen.shape[:3], -1).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        seen = np.stack([self._levels(image.read_as(self.channels)) for image in images])
+        return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+    def _levels(self, pixels: np.ndarray) -> np.ndarray:
+        """What is seen of the pixels `(H, W, C)`: uint8 `(h, w, channels)`."""
+        if pixels.shape[2] == COLOURS:
+            return np.asarray(self._seen(pixels).convert(MODES[self.channels])).reshape(*self.size, -1)
+        return np.stack([np.asarray(self._seen(pixels[..., band])) for band in range(self.channels)], axis=2)
 
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
