@@ -31,6 +31,7 @@ OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # w
 Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
 
 _NAME_LENGTH = 200
+BANDS = ".npy"  # beside the PNG of a saved picture
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
@@ -97,6 +98,28 @@ def open_images(sources: Pictures) -> tuple[list[Image], bool]:
     if is_batch or isinstance(given, list | tuple):
         return [_numbered(each, place) for place, each in enumerate(given, start=1)], True
     return [open_image(given)], False
+
+
+def save_image(image: Image, path: Path) -> None:
+    """Write what is shown as a PNG at `path`, and beside it as `.npy` all channels of a picture that has others."""
+    image.to_pil().save(path, "PNG", compress_level=1)
+    if image.stored is not None and image.tells_more:
+        np.save(path.with_suffix(BANDS), image.stored, allow_pickle=False)
+
+
+def reopen_image(
+    path: Path, name: str, notes: tuple[str, ...] = (), *, composite: bool = False, max_pixels: int = MAX_PIXELS
+) -> Image:
+    """Read back what `save_image` wrote.
+
+    Raises:
+        BadImage: one of the files cannot be opened.
+    """
+    bands = path.with_suffix(BANDS)
+    whole = open_image(bands, max_pixels=max_pixels) if bands.is_file() else None
+    shown = open_image(path, name=name, max_pixels=max_pixels)
+    stored = None if whole is None else whole.pixels if whole.stored is None else whole.stored
+    return Image(shown.pixels, shown.name, notes, stored, composite)
 
 
 def samples() -> dict[str, Path]:

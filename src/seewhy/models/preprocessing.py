@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -76,9 +76,12 @@ class Preprocessing:
         across, down = wide / width, tall / height
         return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
 
-    def resized(self, image: Image) -> PILImage.Image:
-        """The picture before the centre is cut out of it; of a thin strip, which would fill the memory, the centre."""
-        return self._scaled(image.pixels)
+    def resized(self, image: Image) -> np.ndarray:
+        """The picture before the centre is cut out of it, uint8 `(H, W, channels)`.
+
+        Of a thin strip, which would fill the memory, the centre.
+        """
+        return self._by_bands(image, self._scaled)
 
     def _scaled(self, pixels: np.ndarray) -> PILImage.Image:
         from PIL import Image as Pillow
@@ -102,14 +105,15 @@ class Preprocessing:
         """
         import torch
 
-        seen = np.stack([self._levels(image.read_as(self.channels)) for image in images])
+        seen = np.stack([self._by_bands(image, self._seen) for image in images])
         return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
-    def _levels(self, pixels: np.ndarray) -> np.ndarray:
-        """What is seen of the pixels `(H, W, C)`: uint8 `(h, w, channels)`."""
+    def _by_bands(self, image: Image, change: Callable[[np.ndarray], PILImage.Image]) -> np.ndarray:
+        """The channels that the network takes, changed as Pillow changes pictures: uint8 `(h, w, channels)`."""
+        pixels = image.read_as(self.channels)
         if pixels.shape[2] == COLOURS:
-            return np.asarray(self._seen(pixels).convert(MODES[self.channels])).reshape(*self.size, -1)
-        return np.stack([np.asarray(self._seen(pixels[..., band])) for band in range(self.channels)], axis=2)
+            return np.array(np.atleast_3d(change(pixels).convert(MODES[self.channels])))
+        return np.dstack([change(pixels[..., band]) for band in range(self.channels)])
 
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""

@@ -120,7 +120,7 @@ class NetworkPicture:
         numbered = enumerate(self.view.layers)
         maps = {f"{number}-{each.index}": each.map for number, layer in numbered for each in layer.clusters}
         with whole_folder(Path(folder)) as part:
-            self.view.image.to_pil().save(part / "image.png")
+            save_image(self.view.image, part / "image.png")
             np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
             write_json(part / "manifest.json", self.to_dict())
             (part / "network.svg").write_text(self.svg, "utf-8")
