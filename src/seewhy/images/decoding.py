@@ -159,7 +159,7 @@ _LOW_BYTES = {
     ("RGBA", "RGBA;16B"): "RGBA;16L",
     ("RGBA", "RGBA;16L"): "RGBA;16B",
     ("RGBA", "RGBA;16N"): "RGBA;16B" if sys.byteorder == "little" else "RGBA;16L",
-    ("LA", "LA;16B"): "RGBA",
+    ("RGBA", "LA;16B"): "RGBA",  # grey and alpha: two bytes of each
 }
 _UPRIGHT = ("turned upright as its EXIF says",)
 
@@ -416,8 +416,7 @@ def _all_16_bits(picture: ImageFile, again: ImageFile, low: str) -> NDArray[np.u
     again.tile = [
         part._replace(args=low if isinstance(part.args, str) else (low, *part.args[1:])) for part in again.tile
     ]
-    if picture.mode == "LA":  # four bytes a pixel: the grey's high one, its low one, and those of alpha
-        again._mode = low  # noqa: SLF001 - Pillow has no other packing for it
+    if low == "RGBA":
         pairs = np.asarray(again).astype(np.uint16)
         return pairs[..., ::2] << 8 | pairs[..., 1::2]
     return np.asarray(picture).astype(np.uint16) << 8 | np.asarray(again)

@@ -163,7 +163,7 @@ def used_bits(top: int) -> int:
 
 def bits_note(top: int, bits: int, allocated: int = 16) -> Notes:
     """What is told where not all bits are in use; nothing of a picture that is black throughout."""
-    told = 0 < top and bits < allocated
+    told = top > 0 and bits < allocated
     return (f"{bits} of {allocated} bits in use (values up to {top}), so white is {2**bits - 1}",) if told else ()
 
 

@@ -40,27 +40,39 @@ PathLike = TypeVar("PathLike", str, Path)
 
 
 def open_image(
-    source: OnePicture | Tensor, *, name: str | None = None, max_pixels: int = MAX_PIXELS, background: Colour = WHITE
+    source: OnePicture | Tensor,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    background: Colour = WHITE,
+    bands: Sequence[int] | None = None,
 ) -> Image:
-    """Open any picture safely as upright RGB; its `notes` tell what was changed.
+    """Open any picture safely, upright; its `notes` tell what was changed.
 
-    Files are JPEG, PNG, WebP, GIF, BMP or TIFF by their content, whatever they are called. EXIF orientation is
-    applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB and palettes
-    become RGB; `seewhy.images.decoding` states the rules. A file that ends too early is refused, never shown in part.
+    Files are JPEG, PNG, WebP, GIF, BMP, TIFF, `.npy` or DICOM by their content, whatever they are called. EXIF
+    orientation is applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB
+    and palettes become RGB; `seewhy.images.decoding` and `seewhy.images.levels` state the rules. All channels are
+    kept for networks that take so many. A file that ends too early is refused, never shown in part.
 
     Args:
         source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)`, `(H, W, C)` or
-            `(C, H, W)` (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), a tensor of the same kinds, or an
-            `Image`.
+            `(C, H, W)` (uint8, uint16, bool, or floats in [0, 1]), a tensor of the same kinds, or an `Image`.
         name: What to call it; the file name by default.
         max_pixels: The largest picture decoded, checked before; decoding takes up to 7 bytes a pixel (WebP: 16).
         background: RGB, 0 to 255, shown where the picture is transparent.
+        bands: which channels are drawn as red, green and blue, or which one as grey, counted from 1; by default the
+            first three of bands, and colours as they are. What networks see does not change.
 
     Raises:
         BadImage: The picture cannot be opened; `code` says why, the message also what to do.
         UnknownName: There is no such sample.
-        UsageError: `background` is no colour.
+        UsageError: `background` is no colour, or `bands` are none of the picture's.
     """
+    image = _opened(source, name, max_pixels, background)
+    return image if bands is None else image.with_bands(bands)
+
+
+def _opened(source: OnePicture | Tensor, name: str | None, max_pixels: int, background: Colour) -> Image:
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
     label = _tidy(name or "")

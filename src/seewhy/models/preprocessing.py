@@ -164,6 +164,21 @@ class Preprocessing:
         return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)
 
 
+def usual_statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of ImageNet's photos, in colour or grey.
+
+    Raises:
+        ModelError: the network takes other channels, of which they must be declared.
+    """
+    known = {1: (GREY_MEAN, GREY_STD), COLOURS: (IMAGENET_MEAN, IMAGENET_STD)}
+    if channels not in known:
+        raise ModelError(
+            f"the network takes {channels} channels, whose mean and std nobody said; declare {channels} numbers of "
+            "each in its preprocessing: Preprocessing(size, mean=(…), std=(…))"
+        )
+    return known[channels]
+
+
 def _are(values: object, kind: type, count: int) -> bool:
     """Whether these are `count` numbers; whole ones pass for float."""
     kinds = (int, float) if kind is float else kind

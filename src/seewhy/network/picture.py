@@ -15,7 +15,7 @@ from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import cut, percent, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
-from seewhy.images import Box
+from seewhy.images import Box, save_image
 from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
