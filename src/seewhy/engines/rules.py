@@ -8,7 +8,7 @@ exact for them; the others go to the rule that a rule set names for their kind. 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,15 +25,14 @@ from seewhy.errors import ExplainError
 
 Kind = Literal[
     "activation",  # elementwise in its first argument
-    "max_pool",
+    "extremum",  # the greatest or the least of each window or along a dimension
+    "pair",  # elementwise in two tensors
     "product",  # bilinear in two tensors
     "division",
     "softmax",
-    "layer_norm",
-    "group_norm",
-    "normalize",
-    "attention",
-    "multi_head_attention",
+    "logsumexp",
+    "composed",  # of operations that have rules
+    "sampling",  # linear in its first argument alone
     "convolution",
     "dense",
     "linear",  # in the data, whatever its constants: autograd is exact
@@ -48,30 +47,35 @@ _MEMBERS: dict[Kind, str] = {
         __mod__ copysign special_expit special_logit special_erf special_erfc special_erfcx special_erfinv
         special_exp2 special_expm1 special_log1p special_log_ndtr special_ndtr special_ndtri special_entr special_sinc
         special_round special_i0 special_i0e special_i1 special_i1e""",
-    "max_pool": "max_pool2d adaptive_max_pool2d",
+    "extremum": """max min amax amin max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
+        max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+        adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices""",
+    "pair": "maximum minimum fmax fmin hypot atan2 arctan2",
     "product": """mul __mul__ __rmul__ multiply matmul __matmul__ __rmatmul__ linalg_matmul bmm mm mv dot vdot inner
         outer ger kron cross linalg_cross linalg_vecdot tensordot einsum""",
     "division": "div __truediv__ true_divide divide",
-    "softmax": "softmax _softmax",
-    "layer_norm": "layer_norm",
-    "group_norm": "group_norm",
-    "normalize": "normalize",
-    "attention": "scaled_dot_product_attention",
-    "multi_head_attention": "multi_head_attention_forward",
+    "softmax": "softmax special_softmax _softmax",
+    "logsumexp": "logsumexp special_logsumexp",
+    "composed": """layer_norm native_layer_norm rms_norm group_norm instance_norm normalize local_response_norm var std
+        var_mean std_mean norm linalg_norm linalg_vector_norm linalg_matrix_norm cosine_similarity pairwise_distance
+        cdist lp_pool1d lp_pool2d lp_pool3d glu aminmax log_softmax special_log_softmax softmin logaddexp prod lerp
+        addcmul addcdiv addmm addmv addr addbmm baddbmm bilinear scaled_dot_product_attention
+        multi_head_attention_forward""",
+    "sampling": "grid_sample grid_sampler",
     "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
-    "dense": "linear addmm",
+    "dense": "linear",
     "linear": """add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg negative __neg__ positive __pos__ real
         imag conj resolve_conj resolve_neg complex view_as_real view_as_complex deg2rad rad2deg nan_to_num mean nanmean
         sum nansum sum_to_size cumsum diff trapz trapezoid cumulative_trapezoid trace cat concat concatenate stack
         hstack vstack dstack row_stack column_stack block_diag flatten unflatten ravel reshape reshape_as view view_as
-        permute transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d atleast_2d
-        atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave chunk
-        unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem __getitem__
-        select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill index_put
-        scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem __setitem__
-        fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal diag_embed diagflat
-        embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy zero
-        requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
+        permute transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d
+        atleast_2d atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave
+        chunk unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem
+        __getitem__ select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill
+        index_put scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem
+        __setitem__ fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal
+        diag_embed diagflat embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy
+        zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
         avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
         interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
         channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
@@ -83,9 +87,8 @@ KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for nam
 
 # Functions that PyTorch wraps so that they lost their names.
 _NAMELESS = {
-    id(F.max_pool2d): "max_pool2d",
-    id(F.adaptive_max_pool2d): "adaptive_max_pool2d",
-    id(F.threshold): "threshold",
+    id(getattr(F, name)): name
+    for name in ("threshold", *(f"{kind}max_pool{dims}d" for kind in ("", "adaptive_") for dims in (1, 2, 3)))
 }
 
 LAYERS = {"convolution", "dense"}
@@ -141,6 +144,11 @@ class Call:
     kwargs: Mapping[str, Any]
     rules: AbstractContextManager[Any]
     in_place: bool  # the result will be written over the first argument
+
+    @property
+    def name(self) -> str:
+        """The operation's; see `KINDS`."""
+        return operation_name(self.function)
 
     def plain(self) -> Any:
         """The operation with its own gradient."""
@@ -250,12 +258,15 @@ class _RuleMode(TorchFunctionMode):
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, bool]:
         """The operation's result, and whether a rule counts what has no gradient in it as constant."""
+        if not _depends((args, kwargs)):
+            return func(*args, **kwargs), False
+        name, func, args, kwargs = _usual(name, func, args, kwargs)
         kind = _known_kind(name, args, kwargs)
-        if kind == "linear" or not _depends((args, kwargs)):
+        if kind == "linear":
             return func(*args, **kwargs), False
         if kind is None:
             return self._unknown(name, func(*args, **kwargs)), False
-        func, args, kwargs = _usual(name, func, *_positional(args, kwargs))
+        args, kwargs = _positional(args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs), False
@@ -340,70 +351,46 @@ def _depends(values: tuple[Any, ...]) -> bool:
     )
 
 
-def _dependent(values: Iterable[Any]) -> int:
-    """How many of `values` depend on the input."""
-    return sum(_depends((value,)) for value in values)
-
-
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
-    match kind:
-        case "activation" if _depends(others):  # two to the power of what depends on the picture, say
-            return None
-        case "convolution" | "dense" if _depends(others) and name != "addmm":  # weights made of the picture
-            return None
-        case "division" if kwargs.get("rounding_mode"):
-            return None
-        case "product" if name == "einsum" and not (isinstance(args[0], str) and _dependent(_factors(args)) <= 2):
-            return None
-        case "linear" if name == "batch_norm":
-            from_batch = kwargs.get("training") or any(each is True for each in args[5:6])
-            return None if from_batch or _depends(others) else kind
-        case _:
-            return kind
+    if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
+        return None
+    if name == "batch_norm":
+        from_batch = kwargs.get("training") or any(each is True for each in args[5:6])
+        return None if from_batch or _depends(others) else kind
+    return kind
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
     """A product with a constant is linear, and so is a division by one."""
-    if kind == "product" and _dependent(args) < 2:
+    if kind == "product" and sum(tensor.requires_grad for tensor in tensors_in(args)) < 2:
         return "linear"
     if kind == "division" and not _depends(args[1:]):
         return "linear"
     return kind
 
 
-def _factors(args: tuple[Any, ...]) -> list[Any]:
-    """What `einsum` multiplies, be it one list or several arguments."""
-    return list(tensors_in(*args[1:]))
-
-
 def _usual(
     name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+) -> tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
     """The same call in the form that rules know, where there are others."""
-    if name == "einsum":  # the factors one by one, those that depend on the input first
-        factors = _factors(args)
-        order = sorted(range(len(factors)), key=lambda place: not factors[place].requires_grad)
-        inputs, arrow, output = args[0].partition("->")
-        terms = inputs.split(",")
-        equation = ",".join(terms[place] for place in order) + arrow + output
-        return torch.einsum, (equation, *(factors[place] for place in order)), {}
-    if name == "addmm" and kwargs.get("beta", 1) == kwargs.get("alpha", 1) == 1 and not _depends((args[0], args[2])):
-        return F.linear, (args[1], args[2].t(), args[0]), {}
+    if name == "einsum" and len(args) == 2 and isinstance(args[1], tuple | list):
+        return name, func, (args[0], *args[1]), kwargs
+    if name == "addmm" and len(args) == 3 and not kwargs and not _depends((args[0], args[2])):
+        return "linear", F.linear, (args[1], args[2].t(), args[0]), {}
     if name == "convolution":  # aten's own: input, weight, bias, stride, padding, dilation, transposed, more, groups
         x, weight, bias, stride, padding, dilation, transposed, more, groups = args
-        sizes = f"{x.dim() - 2}d"
-        if transposed:
-            return getattr(F, f"conv_transpose{sizes}"), (x, weight, bias, stride, padding, more, groups, dilation), {}
-        return getattr(F, f"conv{sizes}"), (x, weight, bias, stride, padding, dilation, groups), {}
-    return func, args, kwargs
+        name = f"conv_transpose{x.dim() - 2}d" if transposed else f"conv{x.dim() - 2}d"
+        rest = (more, groups, dilation) if transposed else (dilation, groups)
+        return name, getattr(F, name), (x, weight, bias, stride, padding, *rest), {}
+    return name, func, args, kwargs
 
 
 def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments with the tensors of the operation in their places, where rules look for them."""
-    named = [name for name in ("input", "other") if name in kwargs]
+    named = [name for name in ("input", "other", "grid") if name in kwargs]
     rest = {key: value for key, value in kwargs.items() if key not in named}
     return (*args, *(kwargs[name] for name in named)), rest
 
