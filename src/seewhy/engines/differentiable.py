@@ -18,7 +18,7 @@ from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
 from seewhy.models.classifier import find_logits
-from seewhy.models.layers import evaluating
+from seewhy.models.state import evaluating
 
 
 class Differentiable:
