@@ -16,7 +16,7 @@ def test_contributions_add_up_to_the_logit_less_its_bias(name):
     module = zoo.network(name).double()
     classifier = Classifier.from_module(module, zoo.classifier(name).preprocessing)
     features, logits = classifier.embed_and_score(zoo.inputs(4).double())
-    head = module.get_submodule(classifier.head)
+    head = module.get_submodule(classifier.head_layer)
     found = contributions(features, Cole(classifier).weight, logits.argmax(1))
     wanted = logits.max(1).values - head.bias.detach()[logits.argmax(1)]
     torch.testing.assert_close(found.sum(1), wanted)

@@ -241,9 +241,9 @@ class _Logits(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        from seewhy.models.classifier import find_logits
+        from seewhy.models import Head
 
-        return find_logits(self.network(x))
+        return Head().read(self.network(x))
 
 
 def test_batch_norm_that_looks_at_the_batch_is_refused() -> None:

@@ -6,7 +6,7 @@ from torch import nan
 
 import zoo
 from seewhy.errors import ModelError, NonFinite
-from seewhy.models.classifier import find_logits
+from seewhy.models import Head
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 OTHER = torch.zeros(2, 7)
@@ -29,7 +29,7 @@ OTHER = torch.zeros(2, 7)
     ids=["tensor", "tuple", "list", "gap", "named", "dict", "out", "first", "object", "1x1"],
 )
 def test_logits_are_found(output):
-    assert torch.equal(find_logits(output), LOGITS)
+    assert torch.equal(Head().read(output), LOGITS)
 
 
 @pytest.mark.parametrize("name", ["tuple", "named-tuple", "dict", "object"])
@@ -41,7 +41,7 @@ def test_a_wrapped_answer_is_the_plain_one(name):
 @given(st.integers(1, 4), st.integers(2, 9))
 def test_any_count_of_images_and_classes_passes(count, classes):
     logits = torch.arange(count * classes, dtype=torch.float32).view(count, classes)
-    assert torch.equal(find_logits({"logits": logits}), logits)
+    assert torch.equal(Head().read({"logits": logits}), logits)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_any_count_of_images_and_classes_passes(count, classes):
 )
 def test_what_is_no_classifiers_answer_is_refused(output, words):
     with pytest.raises(ModelError, match=words):
-        find_logits(output)
+        Head().read(output)
 
 
 @pytest.mark.parametrize("value", [nan, torch.inf, -torch.inf])
@@ -65,4 +65,4 @@ def test_one_wrong_number_is_an_error_not_a_picture(value):
     logits = LOGITS.clone()
     logits[1, 2] = value
     with pytest.raises(NonFinite, match="NaN or infinity"):
-        find_logits((logits,))
+        Head().read((logits,))

@@ -94,7 +94,7 @@ class Cole(Embedder):
             UsageError: the scores are not W·h + b, so contributions would not add up to them.
         """
         classifier = self.classifier
-        head = classifier.module.get_submodule(classifier.head)
+        head = classifier.module.get_submodule(classifier.head_layer)
         weight, bias = (getattr(head, name).detach() for name in ("weight", "bias"))
         weight = weight.flatten(1)
         features, logits = classifier.embed_and_score(classifier.probe())
@@ -103,7 +103,7 @@ class Cole(Embedder):
             if gap <= LINEAR * logits.abs().max():
                 return weight
         raise UsageError(
-            f"cole needs scores that are a linear function of what goes into '{classifier.head}', and those of "
+            f"cole needs scores that are a linear function of what goes into '{classifier.head_layer}', and those of "
             f"{classifier.name} are not; use --embedding penultimate"
         )
 

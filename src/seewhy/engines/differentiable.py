@@ -17,7 +17,6 @@ from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
-from seewhy.models.classifier import find_logits
 from seewhy.models.state import evaluating
 
 
@@ -70,7 +69,7 @@ class Differentiable:
         return logits.detach(), found
 
     def _run(self, points: Tensor, *, gradients: bool = False) -> Tensor:
-        return find_logits(self._module(points))
+        return self.classifier.head.ask(self._module, points)
 
     def _gradient(self, score: Tensor, leaf: Tensor, *, last: bool) -> Tensor:
         if not score.requires_grad:  # a constant network
@@ -109,4 +108,4 @@ class FromLayer(Differentiable):
         return self._tail(points, gradients=gradients)
 
     def _whole(self, x: Tensor) -> Tensor:
-        return find_logits(self._module(x))
+        return self.classifier.head.ask(self._module, x)

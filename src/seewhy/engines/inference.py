@@ -25,7 +25,8 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from seewhy.errors import ExplainError, UsageError
 from seewhy.models.capture import watch
-from seewhy.models.classifier import Classifier, find_logits
+from seewhy.models.classifier import Classifier
+from seewhy.models.head import Head
 from seewhy.models.state import evaluating, owning
 
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
@@ -45,9 +46,10 @@ class Inference:
     """A network's fast copy: normalised inputs `(N, 3, h, w)` to float32 logits `(N, K)`."""
 
     def __init__(
-        self, module: nn.Module, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None
+        self, module: nn.Module, head: Head, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None
     ) -> None:
         self.module = module
+        self.head = head
         self.dtype = dtype
         self.size = size or BatchSize(device)  # found by trial, and kept with the network it was found for
 
@@ -55,7 +57,7 @@ class Inference:
         """Raises `NonFinite` where half precision overflows."""
         with evaluating(self.module), torch.inference_mode():
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-            logits = find_logits(self.module(x))
+            logits = self.head.ask(self.module, x)
             return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -87,7 +89,7 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
                 made[key] = _make(classifier, getattr(torch, precision))
         found = made[key]
     if precision == "float32" and (fixed := FIXED.get(classifier)):
-        return Inference(found.module, found.dtype, classifier.device, fixed)
+        return Inference(found.module, found.head, found.dtype, classifier.device, fixed)
     return found
 
 
@@ -98,22 +100,22 @@ def exact_copy(classifier: Classifier) -> Inference:
 
 def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
     if "layers" not in classifier.offers:
-        return Inference(classifier.module, classifier.dtype, classifier.device)
+        return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
     try:
         network = copy.deepcopy(classifier.module).eval().requires_grad_(False)
     except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied: sessions, locks, hooks
-        return Inference(classifier.module, classifier.dtype, classifier.device)
+        return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    network = _folded(network.to(exact), classifier.probe().to(exact))
+    network = _folded(network.to(exact), classifier.head, classifier.probe().to(exact))
     if dtype != exact:
         network = _half(network, classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
-    return Inference(network.to(**last), dtype, classifier.device)
+    return Inference(network.to(**last), classifier.head, dtype, classifier.device)
 
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:
     try:
-        name = classifier.head
+        name = classifier.head_layer
     except ExplainError:
         return network.to(dtype)
     exact = copy.deepcopy(network.get_submodule(name))
@@ -122,10 +124,10 @@ def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.
     return network
 
 
-def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
+def _folded(network: nn.Module, head: Head, probe: Tensor) -> nn.Module:
     """The network with each BatchNorm folded into its convolution; as it was if that changes what it says."""
     with evaluating(network), torch.no_grad(), watch(network) as visits:
-        before = find_logits(network(probe))
+        before = head.ask(network, probe)
     pairs = _foldable(visits)
     original = copy.deepcopy(network) if pairs else network
     for convolution, norm in pairs:
@@ -133,7 +135,7 @@ def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
         _replace(network, convolution, fuse_conv_bn_eval(*parts))
         _replace(network, norm, nn.Identity())
     with evaluating(network), torch.no_grad():
-        after = find_logits(network(probe))
+        after = head.ask(network, probe)
     wrong = (after - before).abs().max() > FOLDING_ERROR * before.abs().max().clamp(min=1e-3)
     return original if wrong else network
 

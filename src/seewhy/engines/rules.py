@@ -39,11 +39,17 @@ Kind = Literal[
 ]
 
 _MEMBERS: dict[Kind, str] = {
-    "activation": """relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardswish
-        hardsigmoid softplus softsign threshold exp expm1 log log1p sqrt rsqrt reciprocal square pow __pow__ __rpow__
-        __rdiv__ __rtruediv__ abs clamp clamp_min clamp_max clip erf sin cos""",
+    "activation": """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish sigmoid log_sigmoid tanh
+        hardswish hardsigmoid softplus softsign threshold hardshrink softshrink tanhshrink exp exp2 expm1 log log2 log10
+        log1p logit sqrt rsqrt reciprocal square pow float_power __pow__ __rpow__ __rdiv__ __rtruediv__ abs absolute
+        clamp clamp_min clamp_max clip sin cos tan asin acos atan sinh cosh asinh acosh atanh arcsin arccos arctan
+        arcsinh arccosh arctanh sinc erf erfc erfinv sign sgn round floor ceil trunc fix frac fmod remainder
+        __mod__ copysign special_expit special_logit special_erf special_erfc special_erfcx special_erfinv
+        special_exp2 special_expm1 special_log1p special_log_ndtr special_ndtr special_ndtri special_entr special_sinc
+        special_round special_i0 special_i0e special_i1 special_i1e""",
     "max_pool": "max_pool2d adaptive_max_pool2d",
-    "product": "mul __mul__ __rmul__ multiply matmul __matmul__ bmm mm einsum",
+    "product": """mul __mul__ __rmul__ multiply matmul __matmul__ __rmatmul__ linalg_matmul bmm mm mv dot vdot inner
+        outer ger kron cross linalg_cross linalg_vecdot tensordot einsum""",
     "division": "div __truediv__ true_divide divide",
     "softmax": "softmax",
     "layer_norm": "layer_norm",
@@ -51,16 +57,24 @@ _MEMBERS: dict[Kind, str] = {
     "normalize": "normalize",
     "attention": "scaled_dot_product_attention",
     "multi_head_attention": "multi_head_attention_forward",
-    "convolution": "conv1d conv2d conv3d conv_transpose2d",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "dense": "linear addmm",
-    "linear": """unflatten add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg __neg__ mean sum cumsum cat
-        concat stack hstack vstack flatten reshape reshape_as view view_as permute transpose swapaxes movedim t
-        squeeze unsqueeze expand expand_as repeat repeat_interleave chunk split tensor_split unbind
-        getitem __getitem__ select narrow index_select gather take_along_dim masked_fill where roll flip
-        rot90 pad unfold fold contiguous clone to type_as float double half bfloat16 cpu cuda avg_pool2d
-        adaptive_avg_pool2d batch_norm dropout dropout2d dropout3d alpha_dropout interpolate upsample
-        pixel_shuffle pixel_unshuffle channel_shuffle detach tril triu diagonal setitem
-        __setitem__ copy zero requires_grad""",
+    "linear": """add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg negative __neg__ positive __pos__ real
+        imag conj resolve_conj resolve_neg complex view_as_real view_as_complex deg2rad rad2deg nan_to_num mean nanmean
+        sum nansum sum_to_size cumsum diff trapz trapezoid cumulative_trapezoid trace cat concat concatenate stack
+        hstack vstack dstack row_stack column_stack block_diag flatten unflatten ravel reshape reshape_as view view_as permute
+        transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d atleast_2d
+        atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave chunk
+        unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem __getitem__
+        select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill index_put
+        scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem __setitem__
+        fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal diag_embed diagflat
+        embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy zero
+        requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
+        avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
+        interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
+        channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
+        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -78,6 +92,8 @@ LAYERS = {"convolution", "dense"}
 def operation_name(function: Callable[..., Any]) -> str:
     """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`."""
     name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
+    if name == "__get__":  # an attribute: `x.mT`
+        return getattr(function, "__self__", function).__name__
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
         return f"__{name[3:]}"
     return name if name.startswith("__") else name.removesuffix("_")

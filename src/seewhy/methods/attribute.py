@@ -16,8 +16,8 @@ from typing_extensions import override
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, plain_target, solve
-from seewhy.methods.task import Found, Task, Value
-from seewhy.models import Classifier, Layer, Preprocessing, Target
+from seewhy.methods.task import Found, Task
+from seewhy.models import Classifier, Layer, Preprocessing, Target, Value
 
 Ask = OneTarget | Callable[[Tensor], Tensor]
 

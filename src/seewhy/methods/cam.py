@@ -18,8 +18,8 @@ from torch.nn.functional import relu
 from typing_extensions import override
 
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, Value, enlarge
-from seewhy.models import Captured, Categories, Grid, Target, capture, folded
+from seewhy.methods.task import Found, Task, enlarge
+from seewhy.models import Captured, Categories, Grid, Target, Value, capture, folded
 
 CHEAP = "one forward, one backward"
 WHERE = "Bright areas raised the score of the class; dark areas did not matter or spoke against it. "

@@ -13,8 +13,8 @@ from seewhy.errors import UsageError
 from seewhy.methods.evidence import STRONGEST
 from seewhy.methods.regions import RegionMethod
 from seewhy.methods.surrogate import Surrogate, fit, group_count, partitions, region_found
-from seewhy.methods.task import Found, Value, log_probability
-from seewhy.models import Target
+from seewhy.methods.task import Found, log_probability
+from seewhy.models import Target, Value
 
 BATCH = 128  # coalitions between two looks at the order
 CERTAIN = 3.2  # standard errors: 95 % over five pairs of neighbours and eight looks

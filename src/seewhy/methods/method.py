@@ -281,7 +281,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             view=classifier.preprocessing.view(images[row]),
             target=target,
             target_label=(found.label or target.label)(classifier.categories),
-            predictions=tuple(classifier.ranked(logits[row].softmax(0), SHOWN, target)),
+            predictions=tuple(classifier.ranked(classifier.head.probabilities(logits[row]), SHOWN, target)),
             method=method.name,
             signed=method.signed if found.signed is None else found.signed,
             classifier=classifier.name,

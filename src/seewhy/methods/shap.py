@@ -29,8 +29,8 @@ from seewhy.methods.shapley_values import (
     permutation_shapley,
 )
 from seewhy.methods.surrogate import region_found
-from seewhy.methods.task import Found, Value
-from seewhy.models import Target
+from seewhy.methods.task import Found
+from seewhy.models import Target, Value
 
 Of = Literal["logit", "probability"]
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from typing_extensions import override
 
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Registry
@@ -19,45 +18,10 @@ from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
 from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
-from seewhy.models import Categories, Classifier, Grid, Target
+from seewhy.models import Categories, Classifier, Grid, Target, Value
 
 CHUNK = 256  # masks held at once
 METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
-
-
-@dataclass(frozen=True)
-class Value(Target):
-    """A number of the caller's own, made of the logits `(K,)` of one picture, in place of a class."""
-
-    function: Callable[[Tensor], Tensor] | None = None
-
-    @override
-    def score(self, logits: Tensor) -> Tensor:
-        if self.function is None:
-            raise UsageError("a value needs a function of the logits")
-        rows = [_number(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
-        if logits.requires_grad and any(not row.requires_grad for row in rows):
-            raise UsageError(
-                "the target function leaves autograd, which this method follows; give a tensor computed from the "
-                "logits, without item(), detach() or argmax()"
-            )
-        values = torch.stack([row.reshape(()) for row in rows]) if rows else logits.new_zeros(0)
-        return values.to(logits).reshape(logits.shape[:-1])
-
-    @override
-    def label(self, categories: Categories) -> str:
-        return getattr(self.function, "__name__", "a value of the logits")
-
-
-def _number(value: Any) -> Tensor:
-    try:
-        number = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        number = None
-    if number is None or number.numel() != 1 or number.is_complex():
-        what = "" if isinstance(value, Tensor) else f", not a {type(value).__name__}"
-        raise UsageError(f"a target function gives one number for the logits (K,) of an input{what}")
-    return number
 
 
 class Task:

@@ -2,8 +2,9 @@
 
 from seewhy.images import Box
 from seewhy.models.capture import Captured, capture, find_layer
-from seewhy.models.categories import Categories, Target, imagenet
+from seewhy.models.categories import Categories, Target, Value, imagenet
 from seewhy.models.classifier import Classifier, Prediction, black_box
+from seewhy.models.head import Head
 from seewhy.models.layers import Grid, Layer, folded
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
 from seewhy.models.preprocessing import Preprocessing
@@ -15,10 +16,12 @@ __all__ = [
     "Categories",
     "Classifier",
     "Grid",
+    "Head",
     "Layer",
     "Prediction",
     "Preprocessing",
     "Target",
+    "Value",
     "black_box",
     "capture",
     "find_layer",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from typing_extensions import override
 
 from seewhy.core.names import nearest
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CONTRAST = re.compile(r"\s+(?:vs\.?|versus|rather than)\s+", re.IGNORECASE)
 
@@ -90,21 +91,46 @@ def imagenet() -> Categories:
 
 @dataclass(frozen=True)
 class Target:
-    """Class `index`, or with `against` the question "why `index` rather than `against`?"."""
+    """Class `index`; with `also` several classes together; with `against`, "why `index` rather than `against`?"."""
 
     index: int
     against: int | None = None
     chosen: Literal["asked", "predicted"] = "asked"
+    also: tuple[int, ...] = ()
 
     def score(self, logits: Tensor) -> Tensor:
-        """The number to explain, of shape `(...)` for logits `(..., K)`: a logit, or a difference of two."""
-        score = logits[..., self.index]
+        """The number to explain, of shape `(...)` for logits `(..., K)`: a logit, or a sum or difference of some."""
+        score = logits[..., [self.index, *self.also]].sum(-1) if self.also else logits[..., self.index]
         return score if self.against is None else score - logits[..., self.against]
 
     def label(self, categories: Categories) -> str:
         """In words."""
-        name = categories[self.index]
+        name = " and ".join(categories[index] for index in (self.index, *self.also))
         return name if self.against is None else f"{name} rather than {categories[self.against]}"
+
+
+@dataclass(frozen=True)
+class Value(Target):
+    """A number of the caller's own, made of the logits `(K,)` of one picture, in place of a class."""
+
+    function: Callable[[Tensor], Tensor] | None = None
+
+    @override
+    def score(self, logits: Tensor) -> Tensor:
+        if self.function is None:
+            raise UsageError("a value needs a function of the logits")
+        rows = [_number(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
+        if logits.requires_grad and any(not row.requires_grad for row in rows):
+            raise UsageError(
+                "the target function leaves autograd, which this method follows; give a tensor computed from the "
+                "logits, without item(), detach() or argmax()"
+            )
+        values = torch.stack([row.reshape(()) for row in rows]) if rows else logits.new_zeros(0)
+        return values.to(logits).reshape(logits.shape[:-1])
+
+    @override
+    def label(self, categories: Categories) -> str:
+        return getattr(self.function, "__name__", "a value of the logits")
 
 
 def parse_target(text: str | int, categories: Categories) -> Target:
@@ -121,3 +147,14 @@ def parse_target(text: str | int, categories: Categories) -> Target:
     if against == index:
         raise UsageError(f"'{text}' compares a class with itself")
     return Target(index, against)
+
+
+def _number(value: Any) -> Tensor:
+    try:
+        number = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        number = None
+    if number is None or number.numel() != 1 or number.is_complex():
+        what = "" if isinstance(value, Tensor) else f", not a {type(value).__name__}"
+        raise UsageError(f"a target function gives one number for the logits (K,) of an input{what}")
+    return number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
+from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
+from seewhy.models.head import Head
 from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.state import evaluating
@@ -50,7 +51,9 @@ class Classifier:
     given_categories: Categories | None = None
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
+    declared: Head | None = None  # what the network's numbers mean, where that was said
     given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
+    notes: tuple[str, ...] = ()  # what is to be known of it beside its answers, in sentences
 
     @classmethod
     def from_module(
@@ -99,17 +102,14 @@ class Classifier:
         return pixels, self.preprocessing.normalize(pixels.to(anchor.dtype))
 
     def logits(self, x: Tensor) -> Tensor:
-        """Class scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
+        """Scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
         with evaluating(self.module):
-            logits = find_logits(self.module(x.clone()))  # some networks normalise their input in place
-        if len(logits) != len(x):
-            raise ModelError(f"the network answered {len(x)} images with {len(logits)} rows of scores")
-        return logits
+            return self.head.ask(self.module, x.clone())  # some networks normalise their input in place
 
     def probabilities(self, images: Sequence[Image]) -> Tensor:
-        """Softmax probabilities `(N, K)`."""
+        """Probabilities `(N, K)`, or the values of a network without classes."""
         with torch.no_grad():
-            return self.logits(self.preprocess(images)).softmax(dim=1)
+            return self.head.probabilities(self.logits(self.preprocess(images)))
 
     @overload
     def predict(self, pictures: OnePicture, top: int = 5) -> list[Prediction]: ...
@@ -150,9 +150,9 @@ class Classifier:
 
     def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
         """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
-        with capture(self.module, [self.head], side="input", gradients=gradients) as seen:
+        with capture(self.module, [self.head_layer], side="input", gradients=gradients) as seen:
             logits = self.logits(x)
-            features = seen[self.head]
+            features = seen[self.head_layer]
             return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
 
     def target(self, what: str | int | Target) -> Target:
@@ -189,7 +189,12 @@ class Classifier:
         return deepest_used(candidates, seen, found)
 
     @cached_property
-    def head(self) -> str:
+    def head(self) -> Head:
+        """What the network's numbers mean."""
+        return self.declared or Head()
+
+    @cached_property
+    def head_layer(self) -> str:
         """The last linear layer that gives the class scores: what goes into it is the embedding."""
         for layer in reversed(self.layers):
             part = self.module.get_submodule(layer.name)
@@ -280,49 +285,6 @@ def _usual_preprocessing(module: nn.Module) -> Preprocessing:
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
     grey = first is not None and first.in_channels == 1
     return Preprocessing(mean=GREY_MEAN, std=GREY_STD) if grey else Preprocessing()
-
-
-def find_logits(output: Any) -> Tensor:
-    """The `(N, K)` tensor of class scores, all of them finite, in a tensor, tuple, dict or Hugging Face output."""
-    logits = _first_tensor(output)
-    if logits is None:
-        raise ModelError(
-            f"the network returned {type(output).__name__} without a tensor of class scores; expected a tensor "
-            "(N, classes), a tuple or list that starts with one, a dict with 'logits', or an object with `.logits`"
-        )
-    logits = logits.flatten(1) if logits.dim() == 4 and logits.shape[-2:] == (1, 1) else logits
-    if logits.dim() != 2:
-        raise ModelError(
-            f"the network returned a tensor of shape {tuple(logits.shape)}; a classifier returns (N, classes). "
-            "Is this a segmentation or detection network, or one without its classification head?"
-        )
-    if logits.shape[1] < 2:
-        raise ModelError(
-            f"the network returned {logits.shape[1]} score for each image, so there is no class to choose; make a "
-            "yes-or-no score z two: torch.cat([torch.zeros_like(z), z], 1)"
-        )
-    if not bool(torch.isfinite(logits).all()):
-        raise NonFinite(
-            "the network answered with NaN or infinity on this input; check its weights and its preprocessing "
-            "(half precision on a CPU overflows easily: load it in float32)"
-        )
-    return logits
-
-
-def _first_tensor(output: Any) -> Tensor | None:
-    if isinstance(output, Tensor):
-        return output
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    if isinstance(output, Mapping):
-        for key in ("logits", "out", "scores", "output"):
-            if isinstance(output.get(key), Tensor):
-                return output[key]
-        return next((value for value in output.values() if isinstance(value, Tensor)), None)
-    if isinstance(output, tuple | list):
-        return next((value for value in output if isinstance(value, Tensor)), None)
-    return None
 
 
 Scorer = Callable[[np.ndarray], Any]

@@ -22,7 +22,6 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.card import Architecture, write_model
-from seewhy.models.classifier import find_logits
 from seewhy.models.load import build
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
@@ -177,7 +176,7 @@ class _Stages:
         still = [module] if head else [] if recipe.batch_statistics else batch_norms(module)
 
         def objective(batch: Batch) -> Mapping[str, Tensor]:
-            return _cross_entropy(find_logits(module(batch.x)), batch.y, self._weights)
+            return _cross_entropy(self.classifier.head.ask(module, batch.x), batch.y, self._weights)
 
         def look() -> Mapping[str, float]:
             return measured(predict(self.classifier, self.validation), self.validation.labels)
@@ -240,7 +239,7 @@ class _Stages:
 
 def _head_name(classifier: Classifier) -> str:
     try:
-        return classifier.head
+        return classifier.head_layer
     except ExplainError as error:
         raise ModelError(f"{classifier.name} cannot be fine-tuned: {error}") from error
 

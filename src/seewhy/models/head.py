@@ -1,0 +1,208 @@
+"""The declared head: which of a network's tensors holds its answer, and what the numbers in it mean.
+
+Whatever the network gives, methods see *scores* `(N, K)`, one for each class, that gradients can follow: logits, or the
+logarithm of what came out of a softmax, or the log-odds of what came out of a sigmoid. The head turns them into the
+probabilities that people are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from seewhy.errors import ModelError, NonFinite, SeewhyError, UsageError
+from seewhy.models.categories import Target, Value
+
+Gives: TypeAlias = Literal[
+    "logits",  # of classes of which one is right
+    "probabilities",  # of such classes: they add up to 1; a single one is that of the second of two classes
+    "log-probabilities",
+    "sigmoid",  # logits of labels that do not depend on one another; a single one is that of two classes
+    "label-probabilities",  # of such labels, each in [0, 1]
+    "single-logit",  # of the second of two classes
+    "values",  # no classes: numbers of any size
+]
+Meaning: TypeAlias = Literal["classes", "labels", "binary", "values"]
+GIVES: tuple[Gives, ...] = get_args(Gives)
+SEVERAL = {"logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+NAMED = ("logits", "out", "scores", "output")  # what networks call their answer among several tensors
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the numbers of a network mean.
+
+    Args:
+        gives: what they are; see `Gives`.
+        output: which tensor holds them, by place or name, where the network answers with several.
+        single: whether there is one number for each picture.
+        alone: whether pictures have to go in one by one, since those of a batch change each other's answer.
+        threshold: the probability from which on a label is said to be there.
+    """
+
+    gives: Gives = "logits"
+    output: str | int | None = None
+    single: bool = False
+    alone: bool = False
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.gives not in GIVES:
+            raise UsageError(f"gives is one of {', '.join(GIVES)}, not {self.gives!r}")
+
+    @property
+    def meaning(self) -> Meaning:
+        """`classes` exclude one another, `labels` do not; `binary` is two classes of one number."""
+        if self.gives == "values":
+            return "values"
+        if self.single:
+            return "binary"
+        return "labels" if self.gives in {"sigmoid", "label-probabilities"} else "classes"
+
+    def ask(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Scores `(N, K)` of network inputs, recorded by autograd where that is on.
+
+        Raises:
+            ModelError: the network raised, or what it gives is not what was declared.
+        """
+        if self.alone and len(x) > 1:
+            return torch.cat([self.ask(module, row) for row in x.split(1)])
+        try:
+            answer = module(x)
+        except SeewhyError:
+            raise
+        except Exception as error:
+            raise _blamed(error, x) from error
+        scores = self.read(answer)
+        if len(scores) != len(x):
+            raise ModelError(f"the network answered {len(x)} images with {len(scores)} rows of scores")
+        return scores
+
+    def read(self, answer: Any) -> Tensor:
+        """Scores `(N, K)` of what a network returned: a tensor, tuple, dict or Hugging Face output."""
+        numbers = _rows(_chosen(answer, self.output), self.gives)
+        tiny = torch.finfo(numbers.dtype).tiny
+        if self.gives == "probabilities" and not self.single:
+            numbers = numbers.clamp(min=tiny).log()
+        elif self.gives in {"probabilities", "label-probabilities"}:
+            numbers = numbers.clamp(min=tiny).log() - (1 - numbers).clamp(min=torch.finfo(numbers.dtype).eps).log()
+        if self.meaning == "binary":
+            numbers = torch.cat([-numbers, numbers], dim=1)
+        if not bool(torch.isfinite(numbers).all()):
+            raise NonFinite(
+                "the network answered with NaN or infinity on this input; check its weights and its preprocessing "
+                "(half precision on a CPU overflows easily: load it in float32)"
+            )
+        return numbers
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """What people are told of scores `(..., K)`: the probability of each class; of `values` the values."""
+        match self.meaning:
+            case "classes":
+                return scores.softmax(-1)
+            case "values":
+                return scores
+            case _:
+                return scores.sigmoid()
+
+    def log_probabilities(self, scores: Tensor) -> Tensor:
+        """The logarithm of `probabilities`; of `values` the values."""
+        match self.meaning:
+            case "classes":
+                return scores.log_softmax(-1)
+            case "values":
+                return scores
+            case _:
+                return logsigmoid(scores)
+
+    def probability(self, scores: Tensor, target: Target) -> Tensor:
+        """Float64 `(...)` of scores `(..., K)`: what people are told of a target.
+
+        A class's probability; of "A rather than B" A's if there were no third; of "A and B" that both labels are
+        there, or of classes that exclude one another that it is one of them. Of values the value.
+        """
+        scores = scores.double()
+        if isinstance(target, Value) or self.meaning == "values":
+            return target.score(scores)
+        if target.against is not None:
+            # Of two classes of one number, the one's score says it all.
+            return (scores[..., target.index] if self.meaning == "binary" else target.score(scores)).sigmoid()
+        named = self.probabilities(scores)[..., [target.index, *target.also]]
+        return named.prod(-1) if self.meaning == "labels" else named.sum(-1)
+
+    def log_probability(self, scores: Tensor, target: Target) -> Tensor:
+        """Float64 `(...)` of scores `(..., K)`: the log-probability of a class, a sum or difference of two, a value."""
+        scores = scores.double()
+        return target.score(scores if isinstance(target, Value) else self.log_probabilities(scores))
+
+
+def _blamed(error: Exception, x: Tensor) -> Exception:
+    """What a network raised, as one error of ours; running out of memory stays what it is."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words):
+        return error
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    low, high = (float(x.min()), float(x.max())) if x.numel() and not x.is_meta else (float("nan"), float("nan"))
+    return ModelError(
+        f"the network raised {type(error).__name__} on an input of shape {tuple(x.shape)}, {x.dtype}, on {x.device}, "
+        f"from {low:.3g} to {high:.3g}: {said}"
+    )
+
+
+def _chosen(answer: Any, output: str | int | None) -> Tensor:
+    """The tensor of the answer, of several."""
+    if output is not None:
+        try:
+            found = getattr(answer, output) if isinstance(output, str) and hasattr(answer, output) else answer[output]
+        except (KeyError, IndexError, TypeError) as error:
+            raise ModelError(f"the network's answer, a {type(answer).__name__}, has no output {output!r}") from error
+        if not isinstance(found, Tensor):
+            raise ModelError(f"output {output!r} of the network is a {type(found).__name__}, no tensor of scores")
+        return found
+    found = _first_tensor(answer)
+    if found is None:
+        raise ModelError(
+            f"the network returned {type(answer).__name__} without a tensor of class scores; expected a tensor "
+            "(N, classes), a tuple or list that starts with one, a dict with 'logits', or an object with `.logits`"
+        )
+    return found
+
+
+def _rows(numbers: Tensor, gives: Gives) -> Tensor:
+    """The tensor as `(N, K)`."""
+    if numbers.dim() == 4 and numbers.shape[-2:] == (1, 1):
+        numbers = numbers.flatten(1)
+    if numbers.dim() == 1 and gives not in SEVERAL:
+        numbers = numbers[:, None]
+    if numbers.dim() != 2:
+        raise ModelError(
+            f"the network returned a tensor of shape {tuple(numbers.shape)}; a classifier returns (N, classes). "
+            "Is this a segmentation or detection network, or one without its classification head?"
+        )
+    if numbers.shape[1] < 2 and gives in SEVERAL:
+        raise ModelError(
+            f"the network returned {numbers.shape[1]} score for each image, so there is no class to choose; declare "
+            "what it is: gives='single-logit' for two classes, 'probabilities' after a sigmoid, 'values' for a number"
+        )
+    return numbers if numbers.is_floating_point() else numbers.float()
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return output
+    logits = getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    if isinstance(output, Mapping):
+        for key in NAMED:
+            if isinstance(output.get(key), Tensor):
+                return output[key]
+        return next((value for value in output.values() if isinstance(value, Tensor)), None)
+    if isinstance(output, tuple | list):
+        return next((value for value in output if isinstance(value, Tensor)), None)
+    return None
