@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import takewhile
 from weakref import WeakSet
 
@@ -21,10 +21,7 @@ _turns = threading.Condition()
 _owners: dict[int, int] = {}  # the identity of each module in use, and of the thread that uses it
 _waiting: list[set[int]] = []  # the modules that each waiting thread wants, first come first
 
-# The global random state is one for all networks: those that draw from it take turns. A network draws until it is seen
-# to run without.
-_drawing = threading.RLock()
-_still: WeakSet[nn.Module] = WeakSet()
+_still: WeakSet[nn.Module] = WeakSet()  # networks that were seen to run without drawing random numbers
 
 
 @contextmanager
@@ -38,21 +35,21 @@ def owning(module: nn.Module) -> Generator[None]:
     if _owners.get(id(module)) == me:
         yield
         return
+    parts = {id(part) for part in module.modules()}
     with _turns:
         nested = me in _owners.values()
-    with nullcontext() if nested or module in _still else _drawing:  # before the modules: no two wait in a ring
-        parts = {id(part) for part in module.modules()}
+        if not nested and module not in _still:
+            parts.add(id(_random))  # one for all networks, so those that draw from it take turns
+        wanted = {part for part in parts if _owners.get(part) != me}
+        _wait_for(wanted, first=nested)
+        _owners.update(dict.fromkeys(wanted, me))
+    try:
+        yield
+    finally:
         with _turns:
-            wanted = {part for part in parts if _owners.get(part) != me}
-            _wait_for(wanted, first=nested)
-            _owners.update(dict.fromkeys(wanted, me))
-        try:
-            yield
-        finally:
-            with _turns:
-                for part in wanted:
-                    del _owners[part]
-                _turns.notify_all()
+            for part in wanted:
+                del _owners[part]
+            _turns.notify_all()
 
 
 def _wait_for(wanted: set[int], *, first: bool) -> None:
@@ -111,7 +108,7 @@ class _RandomState:
                 if device not in self._kept:
                     self._kept[device] = _generator(device).get_state()
             # A network that draws none must not disturb one that does, in another thread.
-            if alone or module not in _still:
+            if alone or _owners.get(id(self)) == threading.get_ident():
                 for device in devices:
                     _generator(device).manual_seed(0)  # not torch.manual_seed, which would seed every device there is
             before = [_generator(device).get_state() for device in devices]
@@ -142,8 +139,8 @@ def _generator(device: torch.device) -> torch.Generator:
 
 def _forget() -> None:
     """A forked process has one thread, and nothing in it is in use."""
-    global _turns, _drawing, _random
-    _turns, _drawing, _random = threading.Condition(), threading.RLock(), _RandomState()
+    global _turns, _random
+    _turns, _random = threading.Condition(), _RandomState()
     _owners.clear()
     _waiting.clear()
 
