@@ -68,7 +68,7 @@ class Classifier:
         Args:
             module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
-                convolution takes one channel.
+                convolution takes one channel and the network no colours.
             categories: class names in the order of the scores; numbered without them.
             name: what reports call it; the name of its class without it.
 
@@ -283,8 +283,17 @@ class Classifier:
 
 def _usual_preprocessing(module: nn.Module) -> Preprocessing:
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    grey = first is not None and first.in_channels == 1
-    return Preprocessing(mean=GREY_MEAN, std=GREY_STD) if grey else Preprocessing()
+    usual, grey = Preprocessing(), Preprocessing(mean=GREY_MEAN, std=GREY_STD)
+    return grey if first is not None and first.in_channels == 1 and not _runs(module, usual) else usual
+
+
+def _runs(module: nn.Module, preprocessing: Preprocessing) -> bool:
+    """Whether the network takes inputs of this shape: behind a wrapper, the first layer says nothing of colours."""
+    try:
+        with torch.no_grad():
+            return Classifier(module, preprocessing).logits(Classifier(module, preprocessing).probe()).dim() == 2
+    except Exception:  # noqa: BLE001 - a network raises whatever it likes
+        return False
 
 
 Scorer = Callable[[np.ndarray], Any]
@@ -297,17 +306,19 @@ def black_box(
     gives: Literal["probabilities", "logits"] = "probabilities",
     categories: Sequence[str] | None = None,
     name: str = "a black box",
+    channels: int = 3,
 ) -> Classifier:
     """A classifier that offers nothing but scores.
 
     Args:
-        score: called with pictures, uint8 `(N, h, w, 3)`; answers with `(N, K)`, an array or what becomes one.
+        score: called with pictures, uint8 `(N, h, w, channels)`; answers with `(N, K)`, an array or what becomes one.
         size: (height, width) of the pictures it wants; each is scaled to it whole.
         gives: what the numbers are; probabilities are explained through their logarithm.
         categories: class names in the order of the scores.
         name: what reports call it.
+        channels: 3 for RGB, 1 for grey, more or two for bands.
     """
-    plain = Preprocessing(size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
     names = Categories(tuple(categories)) if categories is not None else None
     return Classifier(_BlackBox(score, gives), plain, names, name, frozenset({"scores"}))
 
@@ -319,7 +330,7 @@ class _BlackBox(nn.Module):
         self.gives = gives
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K)` of pictures `(N, 3, h, w)` in [0, 1]."""
+        """Logits `(N, K)` of pictures `(N, C, h, w)` in [0, 1]."""
         # A probe may hold any numbers; a black box sees nothing but pictures.
         pictures = x.detach().float().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
         answer = self.score(np.ascontiguousarray(pictures.cpu().numpy()))
