@@ -15,7 +15,7 @@ from seewhy.engines import MaskedForward, segment
 from seewhy.errors import UsageError
 from seewhy.methods.anchor_search import Anchor, BanditGrower, Grower, LinearGrower, Search, Variations
 from seewhy.methods.evidence import Rule
-from seewhy.methods.regions import RegionMethod
+from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found, a_decision
 from seewhy.models import Categories, Target
@@ -84,7 +84,7 @@ class AnchorMethod(RegionMethod):
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if isinstance(self.regions, str) and self.regions == "slic":
             return segment(pixels, "slic", n_segments=self.segments)
-        return segment(pixels, self.regions)
+        return cut(pixels, self.regions)
 
     @override
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:

@@ -272,11 +272,13 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     values, odd = _array(found.values), list[str]()
     if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
         odd.append(
-            f"The picture was cut into {count} {'region' if count == 1 else 'regions'} only, which hardly say where."
+            "The whole picture is one region, which cannot say where."
+            if count == 1
+            else f"The picture was cut into {count} regions only, which hardly say where."
         )
-    if not values.any():
+    if not values.any() and found.rule is None:  # which says so itself
         odd.append(NO_EVIDENCE)
-    elif np.ptp(values) == 0:
+    elif values.any() and np.ptp(values) == 0:
         odd.append(FLAT)
     return (*found.notes, *odd, *classifier.notes)
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill, segment
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
-from seewhy.methods.regions import RegionMethod
+from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import (
     Block,
     Shares,
@@ -167,7 +167,7 @@ class PartitionSHAP(ShapleyMethod):
     @override
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if not self._by_pixels:
-            return segment(pixels, self.regions)
+            return cut(pixels, self.regions)
         height, width = pixels.shape[:2]
         return np.arange(height * width).reshape(height, width)
 
