@@ -41,7 +41,7 @@ NEVER = 2**31 - 1
 
 
 class Inference:
-    """A network's fast copy: normalised inputs `(N, 3, h, w)` to float32 logits `(N, K)`."""
+    """A network's fast copy: normalised inputs `(N, C, h, w)` to float32 logits `(N, K)`."""
 
     def __init__(
         self, module: nn.Module, head: Head, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None

@@ -71,7 +71,7 @@ class Tail:
 
 
 def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
-    """Run `forward(x)` once, with `x` `(1, 3, h, w)`, and give `module` from `layer` on, ready to run again.
+    """Run `forward(x)` once, with `x` `(1, C, h, w)`, and give `module` from `layer` on, ready to run again.
 
     Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
     network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.

@@ -56,12 +56,12 @@ class Classifier:
 
     module: nn.Module
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    given_categories: Categories | Callable[[int], Categories] = Categories.numbered  # or how to name so many
+    given_categories: Categories | Callable[[int], Categories] | None = None  # or how to name so many
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
     declared: Head = Head()
     given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
-    given_notes: tuple[str, ...] = ()  # what whoever made it noticed
+    given_notes: tuple[str, ...] = ()  # what whoever made it noticed, in sentences
 
     @classmethod
     def from_module(
@@ -79,7 +79,7 @@ class Classifier:
         Args:
             module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
-                convolution takes one channel.
+                convolution takes one channel and the network no colours.
             categories: class names in the order of the scores; numbered without them.
             name: what reports call it; the name of its class without it.
             gives: what its numbers are: `logits`, `probabilities`, `log-probabilities`, `sigmoid` (a logit or a
@@ -183,7 +183,7 @@ class Classifier:
         """Class names in the order of the scores; numbered when none were given."""
         with torch.no_grad():
             count = self.logits(self.probe()).shape[1]
-        given = self.given_categories
+        given = self.given_categories or Categories.numbered
         names = given if isinstance(given, Categories) else given(count)
         if len(names) != count:
             raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
@@ -304,17 +304,24 @@ class Classifier:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
 
 
-def _named(categories: Sequence[str] | Categories | None) -> Categories | Callable[[int], Categories]:
-    if categories is None:
-        return Categories.numbered
-    return categories if isinstance(categories, Categories) else Categories(tuple(categories))
+def _named(categories: Sequence[str] | Categories | None) -> Categories | None:
+    return categories if isinstance(categories, Categories | None) else Categories(tuple(categories))
 
 
 def usual_preprocessing(module: nn.Module) -> Preprocessing:
     """224 px of the whole picture and ImageNet's statistics, in grey where the first convolution takes one channel."""
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    grey = first is not None and first.in_channels == 1
-    return Preprocessing(mean=GREY_MEAN, std=GREY_STD) if grey else Preprocessing()
+    usual, grey = Preprocessing(), Preprocessing(mean=GREY_MEAN, std=GREY_STD)
+    return grey if first is not None and first.in_channels == 1 and not _runs(module, usual) else usual
+
+
+def _runs(module: nn.Module, preprocessing: Preprocessing) -> bool:
+    """Whether the network takes inputs of this shape: behind a wrapper, the first layer says nothing of colours."""
+    try:
+        with torch.no_grad():
+            return Classifier(module, preprocessing).logits(Classifier(module, preprocessing).probe()).dim() == 2
+    except Exception:  # noqa: BLE001 - a network raises whatever it likes
+        return False
 
 
 Scorer = Callable[[np.ndarray], Any]
@@ -328,20 +335,22 @@ def black_box(
     output: str | int | None = None,
     categories: Sequence[str] | None = None,
     name: str = "a black box",
+    channels: int = 3,
 ) -> Classifier:
     """A classifier that offers nothing but scores.
 
     Args:
-        score: called with pictures, uint8 `(N, h, w, 3)`; answers with `(N, K)`, an array or what becomes one, or
-            several of them in a tuple or dict.
+        score: called with pictures, uint8 `(N, h, w, channels)`; answers with `(N, K)`, an array or what becomes one,
+            or several of them in a tuple or dict.
         size: (height, width) of the pictures it wants; each is scaled to it whole.
         gives: what the numbers are, as in `Classifier.from_module`; probabilities are explained through their
             logarithm.
         output: which of several arrays holds them, by its place or name.
         categories: class names in the order of the scores.
         name: what reports call it.
+        channels: 3 for RGB, 1 for grey, more or two for bands.
     """
-    plain = Preprocessing(size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
     declared = Head(gives, output)
     return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared)
 
@@ -352,7 +361,7 @@ class _BlackBox(nn.Module):
         self.score = score
 
     def forward(self, x: Tensor) -> Any:
-        """What is answered to pictures `(N, 3, h, w)` in [0, 1], as tensors."""
+        """What is answered to pictures `(N, C, h, w)` in [0, 1], as tensors."""
         # A probe may hold any numbers; a black box sees nothing but pictures.
         pictures = x.detach().float().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
         return self._tensors(self.score(np.ascontiguousarray(pictures.cpu().numpy())), x.device)

@@ -15,10 +15,11 @@ from typing_extensions import override
 
 from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
-from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
+from seewhy.models.from_hub import Hub
+from seewhy.models.from_timm import Timm
+from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.head import Gives, Head
-from seewhy.models.hubs import Hub, Timm, Torchvision
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Bundled, Onnx, Python, Source
 
@@ -132,7 +133,7 @@ def load_encoder(name: str, device: str = "auto") -> Encoder:
         return Encoder(load(name, device=device))
     # Its numbers are no classes, whatever its card says.
     network = network.to(find_device(device))
-    return Encoder(replace(network, given_categories=Categories.numbered, declared=Head("values")), headless=True)
+    return Encoder(replace(network, given_categories=None, declared=Head("values")), headless=True)
 
 
 def list_models() -> list[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,14 +18,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from seewhy.core.names import nearest
-from seewhy.errors import ModelError, SeewhyError, UnknownName
+from seewhy.errors import ModelError, UnknownName
 from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier, usual_preprocessing
 from seewhy.models.head import Head
-from seewhy.models.preprocessing import Preprocessing
-
-HUB_PATIENCE = 5.0  # seconds
+from seewhy.models.preprocessing import Preprocessing, usual_statistics
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
@@ -88,40 +85,6 @@ def check_known(name: str, known: Sequence[str], source: str) -> None:
         near = nearest(name, known, cutoff=0.4)
         shown = ", ".join(f"'{source}:{other}'" for other in near) or "see `seewhy list models`"
         raise UnknownName(f"{source} has no classifier '{name}'; nearest: {shown}")
-
-
-@contextmanager
-def downloading(name: str) -> Generator[None]:
-    """Turn every way in which a download fails into one error with its cure."""
-    try:
-        yield
-    except SeewhyError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"the weights of {name} could not be fetched ({reason}). No network? "
-            "Pass --weights PATH, or use the default model"
-        ) from error
-
-
-@contextmanager
-def hub_or_cache() -> Generator[None]:
-    """Ask the Hugging Face hub once; if it does not answer, make do with what is cached.
-
-    Left to itself, its client tries each file six times, which takes a minute without a network.
-    """
-    from huggingface_hub import constants, get_session
-
-    offline = constants.HF_HUB_OFFLINE
-    answer = None
-    with suppress(Exception):  # which ones is up to the hub's HTTP library of the day
-        answer = None if offline else get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
-    constants.HF_HUB_OFFLINE = answer is None
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = offline
 
 
 def categories_for(count: int) -> Categories:
@@ -199,7 +162,10 @@ class Onnx(Source):
             raise ModelError(f"there is no file {path}; write onnx:PATH")
         network = _Session(path)
         about = _about(path.with_suffix(".json"))
-        preprocessing = Preprocessing.from_dict({"size": list(network.size), **about.get("preprocessing", {})})
+        given = about.get("preprocessing", {})
+        if "mean" not in given:
+            given = {**dict(zip(("mean", "std"), usual_statistics(network.channels), strict=True)), **given}
+        preprocessing = Preprocessing.from_dict({"size": list(network.size), **given})
         given = about.get("categories")
         categories = Categories(tuple(given)) if isinstance(given, list) else categories_for
         declared = Head(about.get("gives"), about.get("output"))
@@ -230,7 +196,7 @@ class Python(Source):
 
 
 class _Session(nn.Module):
-    """An onnxruntime session as a module: normalised `(N, 3, h, w)` to whatever the graph puts out first."""
+    """An onnxruntime session as a module: normalised `(N, C, h, w)` to whatever the graph puts out first."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -247,6 +213,8 @@ class _Session(nn.Module):
         self.batch = first.shape[0] if isinstance(first.shape[0], int) else None
         sides = [side if isinstance(side, int) else 224 for side in first.shape[2:4]]
         self.size = (sides[0], sides[1]) if len(sides) == 2 else (224, 224)
+        channels = first.shape[1] if len(first.shape) == 4 else None
+        self.channels = channels if isinstance(channels, int) else 3
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
@@ -258,7 +226,7 @@ class _Session(nn.Module):
             return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
         except Exception as error:
             shape = tuple(part.shape)
-            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, 3, h, w): {error}") from error
+            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, C, h, w): {error}") from error
 
 
 def _about(path: Path) -> dict[str, Any]:
