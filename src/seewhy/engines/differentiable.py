@@ -17,7 +17,7 @@ from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
-from seewhy.models.layers import evaluating
+from seewhy.models.state import evaluating
 
 
 class Differentiable:

@@ -16,20 +16,12 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
+from seewhy.models.capture import capture, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.head import Gives, Head
-from seewhy.models.layers import (
-    Grid,
-    Layer,
-    capture,
-    deepest_used,
-    default_candidates,
-    evaluating,
-    find_layer,
-    layers_of,
-    watch,
-)
+from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
+from seewhy.models.state import evaluating
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -246,11 +238,13 @@ class Classifier:
     def fingerprint(self) -> str:
         """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
         version = self.weights_version
-        if version not in self._fingerprints:
+        found = self._fingerprints.get(version)
+        if found is None:
+            found = self._hash()
             # At most one is kept: reading 100 MB of weights for every explanation would cost more than explaining.
             self._fingerprints.clear()
-            self._fingerprints[version] = self._hash()
-        return self._fingerprints[version]
+            self._fingerprints[version] = found
+        return found
 
     @property
     def weights_version(self) -> tuple[tuple[int, int], ...]:
