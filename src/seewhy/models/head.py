@@ -37,7 +37,9 @@ MEANS: dict[Meaning, str] = {  # what people are told of the numbers, in a sente
     "values": "The network gives values, not probabilities: each number is in the unit that it was trained on.",
 }
 GIVES: tuple[Gives, ...] = get_args(Gives)
-SEVERAL = {"logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+SEVERAL = {None, "logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+SHARES = {"probabilities", "label-probabilities"}  # which lie in [0, 1]
+ROUNDING = 1e-2  # of half precision
 NAMED = ("logits", "out", "scores", "output")  # what networks call their answer among several tensors
 
 
@@ -45,23 +47,37 @@ NAMED = ("logits", "out", "scores", "output")  # what networks call their answer
 class Head:
     """What the numbers of a network mean.
 
+    As a declaration it holds what was said, and None where nothing was; a classifier's own has been tried out.
+
     Args:
         gives: what they are; see `Gives`.
         output: which tensor holds them, by place or name, where the network answers with several.
         single: whether there is one number for each picture.
         alone: whether pictures have to go in one by one, since those of a batch change each other's answer.
-        threshold: the probability from which on a label is said to be there.
+        threshold: the probability from which on a label is said to be there, one for all or one for each; 0.5 where
+            nothing was said.
     """
 
-    gives: Gives = "logits"
+    gives: Gives | None = None
     output: str | int | None = None
     single: bool = False
     alone: bool = False
-    threshold: float = 0.5
+    threshold: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.gives not in GIVES:
+        if self.gives not in {None, *GIVES}:
             raise UsageError(f"gives is one of {', '.join(GIVES)}, not {self.gives!r}")
+
+    def __or__(self, other: Head) -> Head:
+        """What this declares, and for the rest what `other` does."""
+        return replace(
+            other,
+            gives=self.gives or other.gives,
+            output=other.output if self.output is None else self.output,
+            single=self.single or other.single,
+            alone=self.alone or other.alone,
+            threshold=other.threshold if self.threshold is None else self.threshold,
+        )
 
     @property
     def meaning(self) -> Meaning:
@@ -86,14 +102,13 @@ class Head:
             raise
         except Exception as error:
             raise _blamed(error, x) from error
-        scores = self.read(answer)
-        if len(scores) != len(x):
-            raise ModelError(f"the network answered {len(x)} images with {len(scores)} rows of scores")
-        return scores
+        return self.read(answer, len(x))
 
-    def read(self, answer: Any) -> Tensor:
+    def read(self, answer: Any, count: int | None = None) -> Tensor:
         """Scores `(N, K)` of what a network returned: a tensor, tuple, dict or Hugging Face output."""
-        numbers = _rows(_chosen(answer, self.output), self.gives)
+        numbers = _rows(_chosen(answer, self.output), self.gives, count)
+        if self.gives in SHARES and bool(((numbers < -ROUNDING) | (numbers > 1 + ROUNDING)).any()):
+            raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='logits'")
         tiny = torch.finfo(numbers.dtype).tiny
         if self.gives == "probabilities" and not self.single:
             numbers = numbers.clamp(min=tiny).log()
@@ -190,8 +205,7 @@ class Head:
         if target.against is not None:
             return target.score(scores), torch.full(scores.shape[:-1], target.against)
         if self.meaning == "labels":
-            limits = torch.logit(torch.as_tensor(self.threshold, dtype=scores.dtype)).expand(scores.shape[-1])
-            least = (scores - limits.to(scores.device))[..., own].min(-1)
+            least = (scores - torch.logit(self._limits(scores)))[..., own].min(-1)
             return least.values, torch.tensor(own)[least.indices.cpu()]
         others = scores.clone()
         others[..., own] = -torch.inf
@@ -200,7 +214,16 @@ class Head:
 
     def over(self, probabilities: Tensor) -> Tensor:
         """Bool `(..., K)` of probabilities `(..., K)`: which labels reach their thresholds."""
-        return probabilities >= torch.as_tensor(self.threshold, dtype=probabilities.dtype, device=probabilities.device)
+        return probabilities >= self._limits(probabilities)
+
+    def _limits(self, like: Tensor) -> Tensor:
+        """The threshold of each label."""
+        limits = torch.as_tensor(
+            0.5 if self.threshold is None else self.threshold, dtype=like.dtype, device=like.device
+        )
+        if limits.dim() and len(limits) != like.shape[-1]:
+            raise ModelError(f"there are {len(limits)} thresholds for {like.shape[-1]} labels")
+        return limits.expand(like.shape[-1])
 
 
 def told(number: float, meaning: Meaning) -> str:
@@ -248,17 +271,19 @@ def _chosen(answer: Any, output: str | int | None) -> Tensor:
     return found
 
 
-def _rows(numbers: Tensor, gives: Gives) -> Tensor:
+def _rows(numbers: Tensor, gives: Gives | None, count: int | None) -> Tensor:
     """The tensor as `(N, K)`."""
     if numbers.dim() == 4 and numbers.shape[-2:] == (1, 1):
         numbers = numbers.flatten(1)
-    if numbers.dim() == 1 and gives not in SEVERAL:
+    if numbers.dim() == 1 and gives not in SEVERAL and count in {None, len(numbers)}:
         numbers = numbers[:, None]
     if numbers.dim() != 2:
         raise ModelError(
             f"the network returned a tensor of shape {tuple(numbers.shape)}; a classifier returns (N, classes). "
             "Is this a segmentation or detection network, or one without its classification head?"
         )
+    if count not in {None, len(numbers)}:
+        raise ModelError(f"the network answered {count} images with {len(numbers)} rows of scores")
     if numbers.shape[1] < 2 and gives in SEVERAL:
         raise ModelError(
             f"the network returned {numbers.shape[1]} score for each image, so there is no class to choose; declare "
