@@ -25,9 +25,9 @@ def predict(
     classifier = run.load()
     with run.progress() as progress:
         outcomes = list(predict_each(classifier, sources, top, progress))
-    meaning = classifier.head.meaning
-    found = ["found"] if meaning == "labels" else []
     good = [(each.source, each.value) for each in outcomes if each.value]
+    meaning = classifier.head.meaning if good else "classes"  # a network that fails says nothing of it
+    found = ["found"] if meaning == "labels" else []
     return Answer(
         [{"image": source, "predictions": [each.to_dict() for each in predictions]} for source, predictions in good],
         [
@@ -105,6 +105,7 @@ def explain(
     manifests: list[dict[str, Any]] = []
     noted: list[tuple[str, tuple[str, ...]]] = []
     failures: list[Outcome[Any]] = []
+    size = "probability"
     writer = ExplanationWriter(run.out, colors)
     with run.progress() as progress:
         for outcome in explain_each(classifier, sources, request, progress):
@@ -116,7 +117,7 @@ def explain(
             ]
             noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
+            size = next(("value" for each in outcome.value or () if each.meaning == "values"), size)
         report = writer.close()
-    size = "value" if classifier.head.meaning == "values" else "probability"
     table = Table(["image", "why", size, "method", "layer"], rows)
     return Answer(manifests, [table], notes_of_all(noted), report=report, failures=failures, asked=len(sources))

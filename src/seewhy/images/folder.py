@@ -18,11 +18,15 @@ _UNREADABLE = "unreadable"
 
 
 class Entry(NamedTuple):
-    """One picture: its path below the folder, written with `/`, its class and the file of its mask, if any."""
+    """One picture: its path below the folder, written with `/`, its class, the file of its mask, and its labels.
+
+    `labels` is None but where pictures have several, which a table named.
+    """
 
     path: str
     label: str | None = None
     mask: Path | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Folder:
     def mask(self, entry: Entry) -> Mask | None:
         """Its mask, bool `(H, W)`, as `open_mask` reads it; None without a mask."""
         return open_mask(entry.mask, self.image(entry)) if entry.mask else None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether pictures have labels of their own, of which several may be true, in place of a class."""
+        return any(entry.labels is not None for entry in self.entries)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

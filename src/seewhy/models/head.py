@@ -205,7 +205,7 @@ class Head:
         if target.against is not None:
             return target.score(scores), torch.full(scores.shape[:-1], target.against)
         if self.meaning == "labels":
-            least = (scores - torch.logit(self._limits(scores)))[..., own].min(-1)
+            least = (scores - torch.logit(scores.new_tensor(self.limits(scores.shape[-1]))))[..., own].min(-1)
             return least.values, torch.tensor(own)[least.indices.cpu()]
         others = scores.clone()
         others[..., own] = -torch.inf
@@ -214,16 +214,15 @@ class Head:
 
     def over(self, probabilities: Tensor) -> Tensor:
         """Bool `(..., K)` of probabilities `(..., K)`: which labels reach their thresholds."""
-        return probabilities >= self._limits(probabilities)
+        return probabilities >= probabilities.new_tensor(self.limits(probabilities.shape[-1]))
 
-    def _limits(self, like: Tensor) -> Tensor:
-        """The threshold of each label."""
-        limits = torch.as_tensor(
-            0.5 if self.threshold is None else self.threshold, dtype=like.dtype, device=like.device
-        )
-        if limits.dim() and len(limits) != like.shape[-1]:
-            raise ModelError(f"there are {len(limits)} thresholds for {like.shape[-1]} labels")
-        return limits.expand(like.shape[-1])
+    def limits(self, count: int) -> tuple[float, ...]:
+        """The threshold of each of so many labels."""
+        said = 0.5 if self.threshold is None else self.threshold
+        each = said if isinstance(said, tuple) else (said,) * count
+        if len(each) != count:
+            raise ModelError(f"there are {len(each)} thresholds for {count} labels")
+        return each
 
 
 def told(number: float, meaning: Meaning) -> str:
