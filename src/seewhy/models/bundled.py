@@ -29,8 +29,8 @@ class Lite(NamedTuple):
 
 LITES = {
     "efficientnet-lite0": Lite(224, 256),
-    "efficientnet-lite1": Lite(240, 274),
-    "efficientnet-lite2": Lite(260, 297),
+    "efficientnet-lite1": Lite(240, 272),
+    "efficientnet-lite2": Lite(260, 292),
 }
 
 
@@ -50,7 +50,7 @@ class Bundled(Source):
             built = self.built(name, weights)
         size, resize = LITES[name]
         preprocessing = Preprocessing((size, size), resize=resize, interpolation="bicubic", mean=MEAN, std=STD)
-        return Classifier(built.module, preprocessing, built.categories, f"bundled:{name}", notes=built.notes)
+        return Classifier(built.module, preprocessing, built.categories, f"bundled:{name}", given_notes=built.notes)
 
     @override
     def names(self) -> list[str]:

@@ -28,7 +28,7 @@ class Timm(Source):
         if weights is not None:
             built = self.built(name, weights)
             found = classifier_of(built.module, f"timm:{name}")
-            return replace(found, given_categories=built.categories, notes=built.notes + found.notes)
+            return replace(found, given_categories=built.categories, given_notes=built.notes + found.given_notes)
         return self._published(name)
 
     @override
@@ -72,7 +72,7 @@ def classifier_of(module: Any, name: str) -> Classifier:
         "timm transform",
         config["input_size"][0],
     )
-    return Classifier(module.eval(), preprocessing, categories, name, notes=notes)
+    return Classifier(module.eval(), preprocessing, categories, name, given_notes=notes)
 
 
 def timm_preprocessing(config: dict[str, Any]) -> Preprocessing:

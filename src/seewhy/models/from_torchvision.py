@@ -56,7 +56,9 @@ def _classifier(name: str, built: Built) -> Classifier:
     weights: Any = get_model_weights(name)
     transforms = weights.DEFAULT.transforms()
     preprocessing, notes = checked(transforms, lambda: torchvision_preprocessing(transforms), type(transforms).__name__)
-    return Classifier(built.module, preprocessing, built.categories, f"torchvision:{name}", notes=built.notes + notes)
+    return Classifier(
+        built.module, preprocessing, built.categories, f"torchvision:{name}", given_notes=built.notes + notes
+    )
 
 
 def torchvision_preprocessing(transforms: Any) -> Preprocessing:

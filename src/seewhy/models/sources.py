@@ -21,8 +21,9 @@ from seewhy.core.names import nearest
 from seewhy.errors import ModelError, UnknownName
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.checkpoints import load_checkpoint, load_weights, read_checkpoint
-from seewhy.models.classifier import Classifier
-from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.classifier import Classifier, usual_preprocessing
+from seewhy.models.head import Head
+from seewhy.models.preprocessing import Preprocessing, usual_statistics
 
 
 class Built(NamedTuple):
@@ -97,7 +98,7 @@ def categories_for(count: int) -> Categories:
 
 
 class Onnx(Source):
-    """An ONNX file; a `.json` of the same name beside it may give `preprocessing` and `categories`.
+    """An ONNX file; a `.json` of the same name beside it may say `preprocessing`, `categories`, `gives`, `output`.
 
     Without that: the input size of the graph, ImageNet statistics, ImageNet names for 1000 classes. It offers scores
     only.
@@ -114,12 +115,14 @@ class Onnx(Source):
             raise ModelError(f"there is no file {path}; write onnx:PATH")
         network = _Session(path)
         about = _about(path.with_suffix(".json"))
-        preprocessing = Preprocessing.from_dict({"size": list(network.size), **about.get("preprocessing", {})})
+        given = about.get("preprocessing", {})
+        if "mean" not in given:
+            given = {**dict(zip(("mean", "std"), usual_statistics(network.channels), strict=True)), **given}
+        preprocessing = Preprocessing.from_dict({"size": list(network.size), **given})
         given = about.get("categories")
-        with torch.no_grad():
-            count = network(torch.zeros(1, 3, *preprocessing.size)).shape[1]
-        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for(count)
-        return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}))
+        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for
+        declared = Head(about.get("gives"), about.get("output"))
+        return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}), declared)
 
 
 class Python(Source):
@@ -137,7 +140,7 @@ class Python(Source):
             raise ModelError(f"'py:{name}' lacks the function: write py:module:factory")
         made = _factory(module_name, factory_name)()
         if isinstance(made, nn.Module):
-            made = Classifier.from_module(made, name=f"py:{name}")
+            made = Classifier(made, usual_preprocessing(made), name=f"py:{name}")
         if not isinstance(made, Classifier):
             raise ModelError(f"py:{name} returned {type(made).__name__}; expected a torch.nn.Module or a Classifier")
         if weights is None:
@@ -146,11 +149,11 @@ class Python(Source):
         notes = load_checkpoint(made.module, checkpoint)
         names = None if made.given_categories else checkpoint.class_names(len(made.categories))
         given = Categories(names) if names else made.given_categories
-        return replace(made, given_categories=given, notes=made.notes + notes)
+        return replace(made, given_categories=given, given_notes=made.given_notes + notes)
 
 
 class _Session(nn.Module):
-    """An onnxruntime session as a module: normalised `(N, 3, h, w)` to whatever the graph puts out first."""
+    """An onnxruntime session as a module: normalised `(N, C, h, w)` to whatever the graph puts out first."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -167,6 +170,8 @@ class _Session(nn.Module):
         self.batch = first.shape[0] if isinstance(first.shape[0], int) else None
         sides = [side if isinstance(side, int) else 224 for side in first.shape[2:4]]
         self.size = (sides[0], sides[1]) if len(sides) == 2 else (224, 224)
+        channels = first.shape[1] if len(first.shape) == 4 else None
+        self.channels = channels if isinstance(channels, int) else 3
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
@@ -178,7 +183,7 @@ class _Session(nn.Module):
             return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
         except Exception as error:
             shape = tuple(part.shape)
-            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, 3, h, w): {error}") from error
+            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, C, h, w): {error}") from error
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def _about(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
-        raise ModelError(f"{path} is no JSON object with 'preprocessing' and 'categories'")
+        raise ModelError(f"{path} is no JSON object with 'preprocessing', 'categories', 'gives' or 'output'")
     return card
 
 
