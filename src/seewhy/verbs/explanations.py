@@ -56,7 +56,7 @@ class Explanations(tuple[Explanation, ...], Result):
         return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds, notes."""
+        """A dict for each: picture, method, layer, target, probability of the class, checks by name, notes, seconds."""
         names = dict.fromkeys(name for each in self for name in each.checks)
         return [
             {
@@ -67,8 +67,8 @@ class Explanations(tuple[Explanation, ...], Result):
                 "probability": each.probability,
                 **({"value": each.number} if each.meaning == "values" else {}),
                 **{name: each.checks.get(name) for name in names},
-                "seconds": each.cost.seconds,
                 "notes": " ".join(each.notes),
+                "seconds": each.cost.seconds,
             }
             for each in self
         ]
