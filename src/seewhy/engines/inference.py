@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from seewhy.errors import ExplainError, UsageError
+from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.models.capture import watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -101,8 +101,12 @@ def exact_copy(classifier: Classifier) -> Inference:
 
 def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
     if "layers" in classifier.offers:
-        with suppress(Exception):  # whatever it holds that cannot be copied or laid out: sessions, locks, scripts
+        try:
             return _copied(classifier, dtype)
+        except NonFinite:  # the network's own answer
+            raise
+        except Exception:  # noqa: BLE001, S110  # whatever it holds that cannot be copied, cast or laid out
+            pass
     return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
 
 

@@ -241,7 +241,7 @@ class RuleMode(TorchFunctionMode):
             self._watched.add(first)
         if maker or depends:
             made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
-            self._cut_off.add(maker or name, (each for each in made if not (constant and each.is_floating_point())))
+            self._cut_off.add(name, maker, (each for each in made if not (constant and each.is_floating_point())))
         return result
 
     def check(self, scores: Sequence[Tensor]) -> None:
