@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -38,6 +38,15 @@ def tensors_in(*values: Any) -> Iterator[Tensor]:
             yield from tensors_in(*value)
         elif isinstance(value, Mapping):
             yield from tensors_in(*value.values())
+
+
+def dependent(*values: Any) -> list[Tensor]:
+    """Those tensors among `values`, at any depth, that depend on the input; a weight left unfrozen does not."""
+    return [
+        tensor
+        for tensor in tensors_in(*values)
+        if tensor.requires_grad and not (tensor.is_leaf and isinstance(tensor, nn.Parameter))
+    ]
 
 
 class Watched:
