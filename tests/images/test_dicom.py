@@ -115,12 +115,13 @@ def test_without_a_window_rescaled_values_go_from_the_smallest_to_the_largest():
     assert np.array_equal(signed, levels)
 
 
-def test_a_look_up_table_is_applied():
-    table = Dataset()
-    table.LUTDescriptor, table.LUTData = [4096, 0, 16], [16 * (4095 - each) for each in range(4096)]
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_look_up_table_is_applied(bits):
+    table, steps = Dataset(), np.arange(4095, -1, -1) * (2**bits - 1) // 4095
+    table.LUTDescriptor, table.LUTData = [4096, 0, bits], steps.tolist()
     table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "US"
     levels, notes = shown(dicom(RAMP, VOILUTSequence=Sequence([table])))
-    assert np.abs(levels - (4095.0 - RAMP) * 16 / 65535 * 255).max() <= 0.5
+    assert np.abs(levels - steps[RAMP] * 255.0 / (2**bits - 1)).max() <= 0.5
     assert "look-up table" in notes[0]
 
 
