@@ -1,0 +1,138 @@
+"""A network of the zoo made ready: random weights that matter everywhere, a picture, a target, and a copy to judge by."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from zoo_coverage.networks import Network
+
+from seewhy.images import Image, open_image
+from seewhy.models import Classifier, Preprocessing
+
+MEAN, STD = (0.48, 0.46, 0.41), (0.23, 0.22, 0.23)
+CALIBRATING = 8  # pictures that statistics are taken from
+
+
+@dataclass(frozen=True, eq=False)
+class Specimen:
+    """One network with all that its cells share.
+
+    `module` is what seewhy gets: in training mode, every third parameter frozen, one with a gradient. `plain` is an
+    equal network in evaluation mode, which no code of seewhy ever touches: what is right is computed with it.
+    """
+
+    network: Network
+    module: nn.Module
+    plain: nn.Module
+    classifier: Classifier
+    image: Image
+    x: Tensor  # (1, 3, h, w), as the network wants it
+    target: int
+
+    @property
+    def black(self) -> Tensor:
+        """What the network sees of a black picture."""
+        return normal(torch.zeros_like(self.x))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """The plain network's scores `(N, K)`."""
+        return scores_of(self.plain(x.clone()))
+
+    @cached_property
+    def change(self) -> float:
+        """How far the target's score is above that of a black picture."""
+        with torch.no_grad():
+            return float((self.scores(self.x) - self.scores(self.black))[0, self.target])
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """The plain gradient of the target's score, `(1, 3, h, w)`."""
+        x = self.x.clone().requires_grad_()
+        return torch.autograd.grad(self.scores(x)[0, self.target], x)[0]
+
+
+def prepare(network: Network, seed: int = 0) -> Specimen:
+    """Build, disturb and wrap a network; the global random state is that of the seed afterwards."""
+    torch.manual_seed(seed)
+    module = network.build().eval()
+    disturb(module, network.size, seed)
+    plain = copy.deepcopy(module).eval().requires_grad_(False)
+    image = picture("sample:cat", network.size)
+    x = normal(torch.from_numpy(image.pixels.copy()).permute(2, 0, 1)[None].float() / 255)
+    with torch.no_grad():
+        change = scores_of(plain(x.clone())) - scores_of(plain(normal(torch.zeros_like(x))))
+    module.train()
+    for number, parameter in enumerate(module.parameters()):
+        parameter.requires_grad_(number % 3 != 0)
+    held = next(each for each in module.parameters() if each.requires_grad)
+    held.grad = torch.ones_like(held)
+    preparing = Preprocessing((network.size, network.size), mean=MEAN, std=STD)
+    classifier = Classifier.from_module(module, preparing, name=network.full)
+    return Specimen(network, module, plain, classifier, image, x, int(change.abs().argmax()))
+
+
+def picture(name: str, size: int) -> Image:
+    """The middle of a photo, scaled to `size` by `size`."""
+    pixels = open_image(name).pixels
+    side = min(pixels.shape[:2])
+    top, left = ((each - side) // 2 for each in pixels.shape[:2])
+    scaled = Pillow.fromarray(pixels[top : top + side, left : left + side]).resize((size, size))
+    return Image(np.asarray(scaled), name)
+
+
+def normal(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 1] as the network wants them."""
+    return (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+
+
+def scores_of(answer: Any) -> Tensor:
+    """Scores `(N, K)` as a network of the zoo gives them."""
+    for name in ("logits", "last_hidden_state"):
+        answer = getattr(answer, name, answer)
+    return answer[0] if isinstance(answer, tuple) else answer
+
+
+def disturb(module: nn.Module, size: int, seed: int) -> None:
+    """Give every weight a value that matters, and BatchNorm statistics that are no identity.
+
+    What starts constant (biases, gains, the tiny scales of residual branches, tokens) is spread about a value that lets
+    it take part; BatchNorm takes its statistics from noise of the size of pictures, and is then moved off them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(like: Tensor, scale: float) -> Tensor:
+        return scale * torch.randn(like.shape, generator=generator)
+
+    with torch.no_grad():
+        for parameter in module.parameters():
+            value = float(parameter.flatten()[0])
+            if not parameter.is_floating_point() or not bool((parameter == value).all()):
+                continue
+            if abs(value) >= 0.5:  # a gain
+                parameter.mul_(noise(parameter, 0.2).exp())
+            elif value == 0 and parameter.dim() > 1 and min(parameter.shape[:2]) > 1:  # a branch that starts silent
+                parameter.copy_(noise(parameter, parameter[0].numel() ** -0.5))
+            elif value == 0:  # a bias, a token, or a gain of a branch that starts silent
+                parameter.copy_(noise(parameter, 0.1))
+            else:  # a layer's scale
+                parameter.copy_(0.3 * noise(parameter, 0.2).exp())
+        norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+        momenta = [part.momentum for part in norms]
+        for part in norms:
+            part.train()
+            part.momentum = None
+        module(torch.randn((CALIBRATING, 3, size, size), generator=generator))
+        for part, momentum in zip(norms, momenta, strict=True):
+            part.eval()
+            part.momentum = momentum
+            spread = part.running_var.sqrt()
+            part.running_mean.add_(noise(part.running_mean, 0.2) * spread)
+            part.running_var.mul_(noise(part.running_var, 0.3).exp()).clamp_(min=1e-3)
