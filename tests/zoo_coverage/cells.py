@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from zoo_coverage.specimens import Specimen, normal, picture
 
 import seewhy
 from seewhy.cases.embedders import find_embedder
@@ -24,11 +23,12 @@ from seewhy.engines.baselines import Images
 from seewhy.errors import UsageError
 from seewhy.network.layers import MOST
 from seewhy.verbs import explain_network
+from zoo_coverage.specimens import Specimen, normal, picture, pixels_of
 
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
-BACKGROUNDS = ("sample:coffee", "sample:rocket")
+BACKGROUNDS = ("coffee", "rocket")
 SAMPLES = 60  # variations that LIME may ask for
 
 
@@ -132,9 +132,11 @@ def deep_shap(specimen: Specimen) -> str:
     """The map adds up to the change of the score from the mean of the backgrounds."""
     others = [picture(name, specimen.network.size) for name in BACKGROUNDS]
     found = explained(specimen, "deep-shap", background=Images(others))
-    pixels = torch.stack([torch.from_numpy(each.pixels.copy()).permute(2, 0, 1) for each in others]).float() / 255
     with torch.no_grad():
-        whole, rest = specimen.scores(specimen.x), specimen.scores(normal(pixels))
+        whole, rest = (
+            specimen.scores(specimen.x),
+            specimen.scores(normal(torch.cat([pixels_of(each) for each in others]))),
+        )
     change = float((whole[0] - rest.mean(0))[specimen.target])
     gap = abs(float(values(found).sum()) - change) / abs(change)
     right(
@@ -188,9 +190,7 @@ def network_explain(specimen: Specimen) -> str:
 def embedding(specimen: Specimen) -> str:
     """All that goes into the scores: it moves with them, and where it says that they are linear in it, they are."""
     classifier = specimen.classifier
-    other = normal(
-        torch.from_numpy(picture(BACKGROUNDS[0], specimen.network.size).pixels.copy()).permute(2, 0, 1)[None] / 255
-    )
+    other = normal(pixels_of(picture(BACKGROUNDS[0], specimen.network.size)))
     with torch.no_grad():
         both = torch.cat([specimen.x, other])
         found, told = classifier.embed_and_score(both)

@@ -12,13 +12,12 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from seewhy.images import Image, open_image, samples
+from seewhy.models import Classifier, Preprocessing
 from zoo_coverage.networks import Network
 
-from seewhy.images import Image, open_image
-from seewhy.models import Classifier, Preprocessing
-
 MEAN, STD = (0.48, 0.46, 0.41), (0.23, 0.22, 0.23)
-CALIBRATING = 8  # pictures that statistics are taken from
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +64,8 @@ def prepare(network: Network, seed: int = 0) -> Specimen:
     module = network.build().eval()
     disturb(module, network.size, seed)
     plain = copy.deepcopy(module).eval().requires_grad_(False)
-    image = picture("sample:cat", network.size)
-    x = normal(torch.from_numpy(image.pixels.copy()).permute(2, 0, 1)[None].float() / 255)
+    image = picture("cat", network.size)
+    x = normal(pixels_of(image))
     with torch.no_grad():
         change = scores_of(plain(x.clone())) - scores_of(plain(normal(torch.zeros_like(x))))
     module.train()
@@ -81,11 +80,16 @@ def prepare(network: Network, seed: int = 0) -> Specimen:
 
 def picture(name: str, size: int) -> Image:
     """The middle of a photo, scaled to `size` by `size`."""
-    pixels = open_image(name).pixels
+    pixels = open_image(f"sample:{name}").pixels
     side = min(pixels.shape[:2])
     top, left = ((each - side) // 2 for each in pixels.shape[:2])
     scaled = Pillow.fromarray(pixels[top : top + side, left : left + side]).resize((size, size))
     return Image(np.asarray(scaled), name)
+
+
+def pixels_of(image: Image) -> Tensor:
+    """Pixels `(1, 3, h, w)` in [0, 1]."""
+    return torch.from_numpy(image.pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def normal(pixels: Tensor) -> Tensor:
@@ -104,7 +108,7 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
     """Give every weight a value that matters, and BatchNorm statistics that are no identity.
 
     What starts constant (biases, gains, the tiny scales of residual branches, tokens) is spread about a value that lets
-    it take part; BatchNorm takes its statistics from noise of the size of pictures, and is then moved off them.
+    it take part; BatchNorm takes its statistics from photos, so that numbers stay sane, and is then moved off them.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -129,7 +133,8 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
         for part in norms:
             part.train()
             part.momentum = None
-        module(torch.randn((CALIBRATING, 3, size, size), generator=generator))
+        photos = torch.cat([pixels_of(picture(name, size)) for name in samples()])
+        module(normal(torch.cat([photos, photos.flip(3)])))
         for part, momentum in zip(norms, momenta, strict=True):
             part.eval()
             part.momentum = momentum
