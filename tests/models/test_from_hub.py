@@ -1,6 +1,7 @@
 """Hugging Face networks from local folders: what a download leaves in the cache."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ import torch
 import zoo
 from models import attacks
 from seewhy.errors import ModelError
-from seewhy.models import Preprocessing, load
-from seewhy.models.hubs import from_transformers
+from seewhy.models import Preprocessing, from_hub, load
+from seewhy.models.from_hub import from_transformers
 from seewhy.models.load import SOURCES
 
 NAMES = {0: "cat", 1: "dog", 2: "hen"}
@@ -51,6 +52,81 @@ def test_a_transformers_folder(saved_vit, open_it):
     assert classifier.grid(classifier.default_layer).prefix == 1
 
 
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+def saved(folder, config=None, **processing):
+    """A small ViT of random weights with its processor, in `folder`."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    config = ViTConfig(**SMALL, **{"image_size": 32, "patch_size": 8, "num_labels": 4, **(config or {})})
+    module = ViTForImageClassification(config).eval()
+    module.save_pretrained(folder)
+    about = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}, **processing}
+    (folder / "preprocessor_config.json").write_text(json.dumps(about))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("fields", "gives"),
+    [
+        ({}, "logits"),
+        ({"problem_type": "single_label_classification"}, "logits"),
+        ({"problem_type": "multi_label_classification"}, "sigmoid"),
+        ({"problem_type": "regression", "num_labels": 3}, "values"),
+        ({"num_labels": 1}, "values"),
+    ],
+)
+def test_what_the_numbers_mean_stands_in_the_configuration(tmp_path, fields, gives):
+    module = saved(tmp_path, fields)
+    classifier = load(f"hf-hub:{tmp_path}", device="cpu")
+    assert classifier.head.gives == gives
+    x = zoo.inputs()
+    torch.testing.assert_close(classifier.logits(x), module(x).logits)
+
+
+def test_a_processor_of_another_kind_is_used_as_it_is(tmp_path):
+    saved(tmp_path, image_processor_type="MobileViTImageProcessor", size={"shortest_edge": 40},
+          crop_size={"height": 32, "width": 32})  # fmt: skip
+    classifier = load(f"hf-hub:{tmp_path}", device="cpu")
+    assert classifier.notes == ("Pictures are prepared by the network's own MobileViTImageProcessor, as it is.",)
+
+
+def test_one_channel(tmp_path):
+    module = saved(tmp_path, {"num_channels": 1}, image_mean=[0.4], image_std=[0.3])
+    classifier = load(f"hf-hub:{tmp_path}", device="cpu")
+    x = zoo.inputs()[:, :1]
+    torch.testing.assert_close(classifier.logits(x), module(x).logits)
+    assert classifier.preprocessing.channels == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"id2label": None}, None),
+        ({"id2label": {"0": "cat", "1": "dog", "2": "hen", "3": "owl"}}, ["cat", "dog", "hen", "owl"]),
+        ({"id2label": {"1": "dog", "0": "cat", "3": "owl", "2": 7}}, ["cat", "dog", "7", "owl"]),
+        ({"id2label": {"0": "cat", "5": "dog"}}, None),
+    ],
+)
+def test_class_names_as_far_as_they_are_given(config, names):
+    labels = from_hub._labels(SimpleNamespace(**config))
+    assert (list(labels) if labels is not None else None) == names
+
+
+def test_a_processor_that_makes_patches_is_refused_with_its_reason(tmp_path):
+    saved(tmp_path, image_processor_type="Siglip2ImageProcessor")
+    with pytest.raises(ModelError, match=r"Siglip2ImageProcessor makes no picture .* but \(256, 768\)"):
+        load(f"hf-hub:{tmp_path}")
+
+
+def test_a_folder_without_its_processor_says_so(tmp_path):
+    saved(tmp_path)
+    (tmp_path / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"cannot be opened: .*preprocessor_config"):
+        load(f"hf-hub:{tmp_path}")
+
+
 def test_a_timm_folder(tmp_path):
     from timm.models import save_for_hf
 
@@ -70,7 +146,7 @@ def test_weights_belong_to_an_architecture(tmp_path):
 @pytest.mark.parametrize("config", ["", "{", "{}", '{"model_type": "nonsense"}', '{"architecture": "nonsense"}'])
 def test_a_folder_of_something_else_is_one_error(tmp_path, config):
     (tmp_path / "config.json").write_text(config)
-    with pytest.raises(ModelError, match="could not be fetched"):
+    with pytest.raises(ModelError, match=rf"hf-hub:{tmp_path} cannot be opened: \w"):
         load(f"hf-hub:{tmp_path}")
 
 

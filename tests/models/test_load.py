@@ -224,13 +224,20 @@ def no_network(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["torchvision:resnet18", "timm:resnet18", "timm:resnet18.a1_in1k", "hf-hub:timm/vit", "hf-hub:google/vit"]
+    ("name", "cure"),
+    [
+        ("torchvision:resnet18", "Pass --weights PATH"),
+        ("timm:resnet18", "Pass --weights PATH"),
+        ("timm:resnet18.a1_in1k", "Pass --weights PATH"),
+        ("hf-hub:timm/vit", "name its folder, hf-hub:FOLDER"),
+        ("hf-hub:google/vit", "name its folder, hf-hub:FOLDER"),
+    ],
 )
-def test_without_a_network_one_clear_error_comes_quickly(no_network, name):
+def test_without_a_network_one_clear_error_comes_quickly(no_network, name, cure):
     import huggingface_hub
 
     offline, start = huggingface_hub.constants.HF_HUB_OFFLINE, time.monotonic()
-    with pytest.raises(ModelError, match=r"could not be fetched \(.*\). No network\? Pass --weights PATH"):
+    with pytest.raises(ModelError, match=rf"could not be fetched \(.*\)\. No network\? .*{cure}"):
         load(name)
     assert time.monotonic() - start < 10
     assert offline == huggingface_hub.constants.HF_HUB_OFFLINE

@@ -8,7 +8,9 @@ from PIL import Image as Pillow
 from seewhy.errors import ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Preprocessing
-from seewhy.models.hubs import timm_preprocessing, torchvision_preprocessing, transformers_preprocessing
+from seewhy.models.from_hub import transformers_preprocessing
+from seewhy.models.from_timm import timm_preprocessing
+from seewhy.models.from_torchvision import torchvision_preprocessing
 from seewhy.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 TALL, WIDE = (500, 333), (301, 450)
@@ -35,7 +37,7 @@ def test_torchvision_sees_the_same(name, shape):
 
     image = photo(*shape)
     theirs = get_model_weights(name).DEFAULT.transforms()(image.to_pil())
-    ours = torchvision_preprocessing(name)
+    ours = torchvision_preprocessing(get_model_weights(name).DEFAULT.transforms())
     torch.testing.assert_close(ours.normalize(ours.pixels([image]))[0], theirs, rtol=0, atol=1e-5)
 
 

@@ -74,7 +74,7 @@ def test_a_stranger_finds_everything(report):
         "Asked of bundled:tiny: why the class it finds likeliest? Answered by Grad-CAM.",
         "cat.png The model says tiger cat (60.0%)",
         "The frame marks what the model saw.",
-        "Note: first of 3 frames.",
+        "First of 3 frames.",
         "no evidence strongest evidence",
         "tiger cat · layer blocks.3",
         f"{GRADED.question} {GRADED.reading}",

@@ -81,6 +81,7 @@ def explain(
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
+    from seewhy.report.page import notes_of_all
     from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
 
     given, methods, layers = parse_settings(settings or []), split_commas(method), split_commas(layer or "")
@@ -99,6 +100,7 @@ def explain(
     request = Request.of(classifier, methods, target or (), layers=layers, top=top, seed=run.seed, **given)
     rows: list[list[str]] = []
     manifests: list[dict[str, Any]] = []
+    noted: list[tuple[str, tuple[str, ...]]] = []
     failures: list[Outcome[Any]] = []
     writer = ExplanationWriter(run.out, colors)
     with run.progress() as progress:
@@ -109,7 +111,8 @@ def explain(
                 [each.image.name, each.target_label, f"{each.probability:.1%}", each.method, each.layer or ""]
                 for each in outcome.value or ()
             ]
+            noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
         report = writer.close()
     table = Table(["image", "why", "probability", "method", "layer"], rows)
-    return Answer(manifests, [table], report=report, failures=failures, asked=len(sources))
+    return Answer(manifests, [table], notes_of_all(noted), report=report, failures=failures, asked=len(sources))

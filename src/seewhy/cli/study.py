@@ -64,7 +64,7 @@ def study(
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.report.page import number
+    from seewhy.report.page import notes_of_all, number
     from seewhy.report.study import title_of
     from seewhy.verbs import STUDY_METHODS, study
 
@@ -99,6 +99,7 @@ def study(
     return Answer(
         values,
         [Table(["model", "method", *(metric.title for metric in found.metrics)], rows)],
+        notes_of_all(found.noted),
         result=found,
         failures=problems,
         asked=len(problems) + len(found.plan.units) - len(found.failures),
@@ -127,6 +128,7 @@ def compare(
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
+    from seewhy.report.page import notes_of_all
     from seewhy.report.study import cell_words, title_of
     from seewhy.verbs import compare
 
@@ -156,7 +158,7 @@ def compare(
     return Answer(
         values,
         [table] if found.explained else [],
-        [values["verdict"]] if found.explained and not run.json else [],
+        [values["verdict"], *notes_of_all(found.noted)] if found.explained and not run.json else [],
         found if found.explained else None,
         failures=problems,
         asked=len(problems) + len(sources) - len(failed),

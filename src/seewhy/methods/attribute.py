@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
-from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, plain_target, solve
+from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, notes_of, plain_target, solve
 from seewhy.methods.task import Found, Task
 from seewhy.models import Classifier, Layer, Preprocessing, Target, Value
 
@@ -29,7 +29,8 @@ class Attribution:
 
     `values` is `(N, h, w)`, or `(N, L, h, w)` for L layers asked for, on the inputs' device; `logits` `(N, K)` what the
     network answered; `checks` by name what the method says of itself, a number per input and layer; `errors`, shaped
-    as `values`, the standard errors where they are sampled; `layers` where the method looked.
+    as `values`, the standard errors where they are sampled; `layers` where the method looked; `notes` sentences that
+    whoever sees the maps has to know.
     """
 
     values: Tensor
@@ -37,6 +38,7 @@ class Attribution:
     checks: Mapping[str, Tensor]
     errors: Tensor | None = None
     layers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -127,7 +129,8 @@ def _attributed(
         logits.append(task.logits.to(x.device))
         checks += [{**task.checks, **each.checks} for each in found]
         progress(min(start + size, len(x)), len(x), "inputs")
-    return _attribution(made, solved, torch.cat(logits), checks, x, several=several)
+    notes = _notes([notes_of(each, classifier) for each in solved], len(x))
+    return replace(_attribution(made, solved, torch.cat(logits), checks, x, several=several), notes=notes)
 
 
 def _attribution(
@@ -161,6 +164,17 @@ def _attribution(
         },
         errors=stacked(known) if len(known) == len(errors) else None,
         layers=tuple(dict.fromkeys(each.layer for each in solved if each.layer)),
+    )
+
+
+def _notes(of_each: Sequence[tuple[str, ...]], count: int) -> tuple[str, ...]:
+    """Each note once; one that is not about all of `count` inputs says about which it is."""
+    inputs: dict[str, dict[int, None]] = {}
+    for number, notes in enumerate(of_each):
+        for note in notes:
+            inputs.setdefault(note, {})[number * count // len(of_each)] = None
+    return tuple(
+        note if len(about) == count else f"Input {', '.join(map(str, about))}: {note}" for note, about in inputs.items()
     )
 
 

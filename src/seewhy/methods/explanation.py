@@ -53,6 +53,7 @@ HOW_TO_READ = (
     "regions that share a number, such as 2a and 2b, cannot be told apart."
 )
 SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
+NO_EVIDENCE = "The method found no evidence: its map is zero throughout."
 NOTHING_SURE = "no region stands out from chance"
 NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
 NOTHING_FOR = "no region surely speaks for it"
@@ -72,7 +73,8 @@ class Explanation:
 
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
     speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
-    the standard errors of sampled values, where the method knows them; those of regions are in `regions`.
+    the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `notes` are
+    sentences that whoever sees the map has to know, of the method, the network and the picture.
     """
 
     values: np.ndarray
@@ -93,6 +95,7 @@ class Explanation:
     errors: np.ndarray | None = None
     regions: RegionWeights | None = None
     rule: Rule | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
@@ -186,6 +189,7 @@ class Explanation:
                 "errors": None if regions.errors is None else regions.errors.tolist(),
             },
             "rule": self.rule and asdict(self.rule),
+            "notes": [*self.notes],
         }
         about = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
         return {"schema": SCHEMA, "seewhy": __version__, "image": about, "explanation": {**plain, **nested}}
@@ -193,7 +197,8 @@ class Explanation:
     def _repr_html_(self) -> str:
         from seewhy.draw import data_uri
 
-        return f'<img alt="{escape(str(self))}" src="{data_uri(self.picture())}" style="max-width:100%">'
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f'<img alt="{escape(str(self))}" src="{data_uri(self.picture())}" style="max-width:100%">{notes}'
 
     def __str__(self) -> str:
         return f"{self.method}: why '{self.target_label}' on {self.image.name}"
@@ -219,17 +224,27 @@ def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {
         **found,
         "view": Box(*found["view"]),
-        "target": Target(**found["target"]),
+        "target": Target(**{**found["target"], "also": tuple(found["target"].get("also", ()))}),
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),
         "rule": rule and Rule(**rule),
+        "notes": tuple(found.get("notes", ())),  # which older manifests lack
     }
 
 
 def _regions(folder: Path, weights: list[float], errors: list[float] | None) -> RegionWeights:
     labels = np.load(folder / REGIONS, allow_pickle=False)
     return RegionWeights(labels, np.array(weights), None if errors is None else np.array(errors))
+
+
+def sentence(words: str) -> str:
+    """Begun with a capital letter and closed by a full stop, as notes are.
+
+    >>> sentence("turned upright as its EXIF says")
+    'Turned upright as its EXIF says.'
+    """
+    return words[:1].upper() + words[1:] + "." * (not words.endswith((".", "!", "?")))
 
 
 def explanation_panel(explanation: Explanation, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
@@ -403,4 +418,4 @@ def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
     ]
     if is_blurred(explanation):
         facts.append(SMOOTHED)
-    return " · ".join([*facts, HOW_TO_READ] if has_intervals else facts)
+    return " · ".join([*facts, *[HOW_TO_READ] * has_intervals, *explanation.notes])

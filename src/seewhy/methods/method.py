@@ -25,12 +25,14 @@ from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
-from seewhy.methods.explanation import Cost, Explanation
+from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
 from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target, find_layer
 
 SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
+REGIONS = 10  # fewer than these hardly say where
+FLAT = "Every pixel has the same number, so the map does not say where."
 Kind = Literal["method", "control"]
 
 DEFAULT_METHOD = "grad-cam"
@@ -262,6 +264,24 @@ def solve(method: Method, task: Task) -> list[Found]:
         np.random.set_state(states[1])  # noqa: NPY002
 
 
+def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
+    """What whoever sees the map has to know, in sentences: what the method says, what is odd of the map, the network's.
+
+    >>> notes_of(Found(torch.ones(2, 2)), Classifier(nn.Identity()))
+    ('Every pixel has the same number, so the map does not say where.',)
+    """
+    values, odd = _array(found.values), list[str]()
+    if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
+        odd.append(
+            f"The picture was cut into {count} {'region' if count == 1 else 'regions'} only, which hardly say where."
+        )
+    if not values.any():
+        odd.append(NO_EVIDENCE)
+    elif np.ptp(values) == 0:
+        odd.append(FLAT)
+    return (*found.notes, *odd, *classifier.notes)
+
+
 def describe(declared: Declared) -> dict[str, Any]:
     """The parameters of a method or metric as plain JSON values; pictures are named by their hash."""
     return {name: _plain(getattr(declared, name)) for name in declared.parameters}
@@ -294,6 +314,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,
+            notes=tuple(dict.fromkeys(map(sentence, (*notes_of(found, classifier), *images[row].notes)))),
         )
         for number, found in enumerate(solved)
         for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer

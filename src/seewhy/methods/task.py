@@ -177,7 +177,7 @@ class Found:
     `values` `(h, w)` over what the network saw with their standard `errors`, where the method knows them; `regions`
     and `rule` where it is about regions; `checks` what the method says of itself, in numbers; `signed` where it
     differs from the method's own, `label` what was explained in words, from the class names, where that is not the
-    target alone.
+    target alone; `notes` are sentences that whoever sees the map has to know.
     """
 
     values: Tensor | np.ndarray
@@ -188,6 +188,7 @@ class Found:
     checks: Mapping[str, float] = field(default_factory=dict)
     signed: bool | None = None
     label: Callable[[Categories], str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:

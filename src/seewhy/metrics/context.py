@@ -185,13 +185,7 @@ class Context:
     def framed(self, pixels: Tensor) -> Image:
         """A picture of which the classifier sees exactly `pixels` `(3, h, w)` in [0, 1], rounded to 8 bits."""
         levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        preprocessing = self.classifier.preprocessing
-        if preprocessing.resize is None:
-            return Image(levels, self.image.name)
-        canvas = np.zeros((preprocessing.resize, preprocessing.resize, 3), np.uint8)
-        left, top, right, bottom = map(int, preprocessing.view(Image(canvas, self.image.name)))
-        canvas[top:bottom, left:right] = levels
-        return Image(canvas, self.image.name)
+        return Image(self.classifier.preprocessing.framed(levels), self.image.name)
 
     def shown(self, mask: np.ndarray, fill: str | Fill, generator: torch.Generator) -> Image:
         """What the network saw where `mask` float `(h, w)` is 1, and the fill where it is 0, framed."""

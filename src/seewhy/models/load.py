@@ -15,7 +15,9 @@ from typing_extensions import override
 from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
 from seewhy.models.classifier import Classifier
-from seewhy.models.hubs import Hub, Timm, Torchvision
+from seewhy.models.from_hub import Hub
+from seewhy.models.from_timm import Timm
+from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Bundled, Onnx, Python, Source
 

@@ -104,6 +104,12 @@ class Preprocessing:
         seen = np.stack([np.asarray(self._seen(image.pixels).convert(mode)) for image in images])
         return torch.from_numpy(seen).view(*seen.shape[:3], -1).permute(0, 3, 1, 2).float().div_(255).contiguous()
 
+    def framed(self, seen: np.ndarray) -> np.ndarray:
+        """A picture, uint8 `(H, W, C)`, of which the network sees exactly `seen`, uint8 `(h, w, C)`."""
+        if self.resize is None:
+            return seen
+        return pasted(seen, self._view(self.resize, self.resize), (self.resize, self.resize))
+
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""
         return np.asarray(self._seen(np.where(mask, np.uint8(255), np.uint8(0)))) > 127
@@ -151,6 +157,16 @@ class Preprocessing:
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
         return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)
+
+
+def pasted(seen: np.ndarray, view: Box, size: tuple[int, int]) -> np.ndarray:
+    """A black picture of `size` (height, width) with `seen` where the view begins; what goes beyond is cut."""
+    canvas = np.zeros((*size, seen.shape[2]), np.uint8)
+    left, top = round(view.left), round(view.top)
+    part = seen[max(-top, 0) : size[0] - top, max(-left, 0) : size[1] - left]
+    top, left = max(top, 0), max(left, 0)
+    canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return canvas
 
 
 def _are(values: object, kind: type, count: int) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,13 +18,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from seewhy.core.names import nearest
-from seewhy.errors import ModelError, SeewhyError, UnknownName
+from seewhy.errors import ModelError, UnknownName
 from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
-
-HUB_PATIENCE = 5.0  # seconds
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
@@ -87,40 +84,6 @@ def check_known(name: str, known: Sequence[str], source: str) -> None:
         near = nearest(name, known, cutoff=0.4)
         shown = ", ".join(f"'{source}:{other}'" for other in near) or "see `seewhy list models`"
         raise UnknownName(f"{source} has no classifier '{name}'; nearest: {shown}")
-
-
-@contextmanager
-def downloading(name: str) -> Generator[None]:
-    """Turn every way in which a download fails into one error with its cure."""
-    try:
-        yield
-    except SeewhyError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"the weights of {name} could not be fetched ({reason}). No network? "
-            "Pass --weights PATH, or use the default model"
-        ) from error
-
-
-@contextmanager
-def hub_or_cache() -> Generator[None]:
-    """Ask the Hugging Face hub once; if it does not answer, make do with what is cached.
-
-    Left to itself, its client tries each file six times, which takes a minute without a network.
-    """
-    from huggingface_hub import constants, get_session
-
-    offline = constants.HF_HUB_OFFLINE
-    answer = None
-    with suppress(Exception):  # which ones is up to the hub's HTTP library of the day
-        answer = None if offline else get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE)
-    constants.HF_HUB_OFFLINE = answer is None
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = offline
 
 
 def categories_for(count: int) -> Categories:

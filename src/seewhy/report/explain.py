@@ -24,13 +24,14 @@ from seewhy.report.page import (
     Sections,
     alternative,
     asked_classes,
-    cautions,
     counted,
     embed,
     facts,
     framed_photo,
     kept_words,
     listed,
+    method_notes,
+    photo_notes,
     render,
     write_page,
 )
@@ -106,24 +107,25 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         _finding(each, info, blurred=blur, is_first=infos.index(info) == place)
         for place, (each, info, blur) in enumerate(zip(explanations, infos, blurred, strict=True))
     ]
-    titles = dict.fromkeys(info.title for info in infos)
+    titles, told = dict.fromkeys(info.title for info in infos), photo_notes(explanations)
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
     classes = sorted(known.values(), key=lambda each: -each.probability)
     explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
     words = {
         "name": one.image.name,
-        "notes": (*one.image.notes, *cautions(one)),
+        "notes": told,
         "lead": f"Asked of {one.classifier}: why {asked_classes(explanations)}? Answered by {listed(list(titles))}.",
         "classifier": one.classifier,
         "fingerprint": one.fingerprint,
         "link": link,
         "grids": [_grid(name, about) for name, about in by_regions.items()],
     }
-    for finding, tile in zip(findings, tiles, strict=True):
+    for each, finding, tile in zip(explanations, findings, tiles, strict=True):
         finding |= {
             "found": bool(finding["rule"] or tile.legend),
             "intervals": any(each.margin for each in tile.weights),
+            "notes": method_notes(each, told),
         }
     return {**words, "findings": findings, **_drawn(one, classes, explained, findings, tiles)}
 

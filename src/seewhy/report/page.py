@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from seewhy.draw import fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import sure
-from seewhy.methods.explanation import is_blurred
+from seewhy.methods.explanation import NO_EVIDENCE, is_blurred, sentence
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
@@ -194,6 +194,42 @@ def cautions(explanation: Explanation) -> tuple[str, ...]:
     if best.probability < GUESS:
         found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}")
     return tuple(found)
+
+
+def photo_notes(explanations: Sequence[Explanation]) -> tuple[str, ...]:
+    """What has to be known of a photo whatever the method: what all explanations note, and why it can say little."""
+    one = explanations[0]
+    shared = [note for note in one.notes if all(note in each.notes for each in explanations)]
+    own = {sentence(each) for each in one.image.notes}
+    told = [note for note in shared if note in own or len(explanations) > 1]
+    return tuple(dict.fromkeys([*told, *map(sentence, (*one.image.notes, *cautions(one)))]))
+
+
+def method_notes(explanation: Explanation, told: Sequence[str] = ()) -> tuple[str, ...]:
+    """What has to be known of one map, but for what was `told` beside it and that it is empty, which pages show."""
+    known = {*told, *map(sentence, explanation.image.notes), NO_EVIDENCE}
+    return tuple(note for note in explanation.notes if note not in known)
+
+
+def notes_of_all(noted: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Of photos by name with their notes each note once, with the photos that it is about where it is not about all.
+
+    >>> notes_of_all([("a.png", ["It is grey."]), ("b.png", [])])
+    ['It is grey. (a.png)']
+    """
+    about: dict[str, dict[str, None]] = {}
+    photos: dict[str, None] = {}
+    for name, notes in noted:
+        photos[name] = None
+        for note in notes:
+            about.setdefault(note, {})[name] = None
+    return [note if len(names) == len(photos) else f"{note} ({shortened([*names])})" for note, names in about.items()]
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first few of them, and how many more."""
+    more = [f"{len(names) - FEW:,} more"] if len(names) > FEW + 1 else list(names[FEW:])
+    return listed([*names[:FEW], *more])
 
 
 def alternative(explanation: Explanation, info: type[Method]) -> str:

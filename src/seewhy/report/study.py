@@ -15,7 +15,19 @@ from seewhy.errors import SeewhyError
 from seewhy.methods import Method
 from seewhy.methods.explanation import explanation_tiles
 from seewhy.metrics import Metric
-from seewhy.report.page import Picture, alternative, counted, embed, embed_photo, listed, number, render
+from seewhy.report.page import (
+    Picture,
+    alternative,
+    counted,
+    embed,
+    embed_photo,
+    listed,
+    method_notes,
+    notes_of_all,
+    number,
+    photo_notes,
+    render,
+)
 from seewhy.study.score import CHANCE, Scored
 from seewhy.study.statistics import LEVEL
 from seewhy.study.summary import (
@@ -134,6 +146,7 @@ def study_page(result: StudyResult) -> str:
         titles=[metric.title for metric in result.metrics],
         photos=photos if count > 1 or not mapped else [],
         unshown=count - len(photos),
+        noted=[] if mapped else notes_of_all(result.noted),
         failures=_failures(result),
         facts=_facts(result),
         count=len(plan.images),
@@ -193,13 +206,14 @@ def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
     found = [scored.explanations[method] for method in methods if method in scored.explanations]
     titles = [title_of(each.method) for each in found]
     drawn = [fit(tile.picture, MAP) for tile in explanation_tiles(found)]
-    words = [alternative(each, Method.registry[each.method]) for each in found]
+    words, told = [alternative(each, Method.registry[each.method]) for each in found], photo_notes(found)
     pictures = [embed(*shown) for shown in zip(drawn, words, strict=True)]
     return {
         "name": one.image.name,
         "label": label,
         "photo": photo,
-        "pictures": list(zip(titles, pictures, strict=True)),
+        "pictures": list(zip(titles, pictures, [method_notes(each, told) for each in found], strict=True)),
+        "notes": told,
     }
 
 

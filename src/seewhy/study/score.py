@@ -306,4 +306,5 @@ def _about(explanation: Explanation, probability: float) -> Row:
         "probability": probability,
         "layer": explanation.layer,
         "checks": canonical({name: float(value) for name, value in explanation.checks.items()}),
+        "notes": canonical([*explanation.notes]) if explanation.notes else None,
     }

@@ -183,6 +183,14 @@ class StudyResult:
         return {each.model: each.ranks for each in self.scores}
 
     @property
+    def noted(self) -> list[tuple[str, list[str]]]:
+        """What has to be known of explanations, in sentences, each with its picture's name."""
+        if "notes" not in self.table.columns:  # of a study that was made before there were notes
+            return []
+        known = self.table.select("image", "notes").unique(maintain_order=True)
+        return [(image, json.loads(notes or "[]")) for image, notes in known.iter_rows()]
+
+    @property
     def problems(self) -> list[Outcome[Any]]:
         """What failed, each reason once for a picture."""
         told = {(each.unit.image, each.failure.message): each for each in self.failures if each.failure}

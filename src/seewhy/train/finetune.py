@@ -22,6 +22,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier
 from seewhy.models.card import Architecture, write_model
+from seewhy.models.foreign import require_own
 from seewhy.models.load import build
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
@@ -83,7 +84,7 @@ def with_new_head(
         raise ModelError(f"{classifier.name} has another shape in {strange[0]} when it is built for {len(classes)} "
                          "classes; it cannot be trained further")  # fmt: skip
     module.load_state_dict(own | backbone)
-    preprocessing = recipe.preprocessing or classifier.preprocessing
+    preprocessing = recipe.preprocessing or require_own(classifier.preprocessing, classifier.name)
     return Classifier(module.to(device), preprocessing, Categories(classes), classifier.name)
 
 

@@ -20,7 +20,7 @@ from seewhy.images import Image, Mask, match_masks, open_image, open_mask
 from seewhy.methods import Method, list_methods, method_info, suitable_methods
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
-from seewhy.report.page import save_page
+from seewhy.report.page import notes_of_all, save_page
 from seewhy.report.study import study_page, study_verdict
 from seewhy.study.ledger import Failure, Result, Row, Unit, table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
@@ -52,8 +52,9 @@ class Comparison(StudyResult, Saved):
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """The best method, the verdict in words, and the `rows`."""
-        return {"best": self.best, "verdict": study_verdict(self), "scores": self.rows()}
+        """The best method, the verdict in words, the `rows`, and notes."""
+        notes = notes_of_all(self.noted)
+        return {"best": self.best, "verdict": study_verdict(self), "scores": self.rows(), "notes": notes}
 
     @override
     def page(self) -> str:

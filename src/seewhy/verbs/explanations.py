@@ -16,7 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
 from seewhy.report.explain import ExplainReport
-from seewhy.report.page import counted
+from seewhy.report.page import counted, notes_of_all
 from seewhy.verbs.result import VALUES, Result
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DRAWN = 60  # rows of a grid in a notebook; more would make it too large to save
 SIDE = 320
+SCALES = "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
 
 
 class Explanations(tuple[Explanation, ...], Result):
@@ -55,7 +56,7 @@ class Explanations(tuple[Explanation, ...], Result):
         return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds."""
+        """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds, notes."""
         names = dict.fromkeys(name for each in self for name in each.checks)
         return [
             {
@@ -66,6 +67,7 @@ class Explanations(tuple[Explanation, ...], Result):
                 "probability": each.probability,
                 **{name: each.checks.get(name) for name in names},
                 "seconds": each.cost.seconds,
+                "notes": " ".join(each.notes),
             }
             for each in self
         ]
@@ -133,9 +135,8 @@ class Explanations(tuple[Explanation, ...], Result):
         if not self:
             return "<p>no explanations</p>"
         columns, rows = _cells(self)
-        note = (
-            "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
-        )
+        told = notes_of_all((each.image.name, each.notes) for each in self)
+        note = " ".join([SCALES, *told])
         if len(rows) > DRAWN:
             note += f" {len(rows) - DRAWN} more rows are not drawn; save(folder) writes all."
         return grid_html(_headings(columns), _drawn(rows[:DRAWN], columns, OURS), note)

@@ -16,6 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
 from seewhy.models.card import CARD, Architecture, read_card
+from seewhy.models.foreign import require_own
 from seewhy.models.load import architecture_of
 from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
 from seewhy.prototypes.learning import Recipe
@@ -109,6 +110,7 @@ def train_prototypes_on(
     progress(0, None, f"loading {backbone}")
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
+    require_own(classifier.preprocessing, backbone)
     card = read_card(folder_of(backbone)).fields if backbone.startswith("file:") else {}
     learned = trained_rows(backbone)
     seen = {row["sha256"] for row in learned}

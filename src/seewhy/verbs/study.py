@@ -19,7 +19,7 @@ from seewhy.images import Entry, Folder
 from seewhy.methods import Method
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
-from seewhy.report.page import PAGE
+from seewhy.report.page import PAGE, notes_of_all
 from seewhy.report.study import study_page, study_verdict
 from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.study import Executor, Failure, Local, Ray, Unit, Work, run
@@ -46,8 +46,8 @@ class Study(StudyResult, Result):
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """The verdict in words, and the `rows`."""
-        return {"verdict": study_verdict(self), "scores": self.rows()}
+        """The verdict in words, the `rows`, and notes."""
+        return {"verdict": study_verdict(self), "scores": self.rows(), "notes": notes_of_all(self.noted)}
 
     @override
     def page(self) -> str:

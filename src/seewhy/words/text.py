@@ -193,8 +193,8 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
         UsageError: the extra `words` is not installed.
         ModelError: the encoder could not be fetched.
     """
+    from seewhy.models.fetching import hub_or_cache, opening
     from seewhy.models.shim import ready_torchvision
-    from seewhy.models.sources import downloading, hub_or_cache
 
     ready_torchvision()
     with needs_extra():
@@ -212,7 +212,7 @@ def sentence_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
             model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
         return encode
     try:
-        with downloading(name), hub_or_cache(), _no_bars():
+        with opening(name), hub_or_cache(), _no_bars():
             model = SentenceTransformer(name, device="cpu")
     except ModelError as error:
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -11,6 +11,7 @@ from seewhy.draw import png_bytes
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.images import Image
 from seewhy.methods import method_info
+from seewhy.methods.explanation import sentence
 from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.store import storable
 from seewhy.report.page import listed
@@ -50,7 +51,7 @@ def show() -> None:
     with left:
         image = choose_photo("annotate")
         for note in image.notes if image else ():
-            st.caption(f"Note: {note}.")
+            st.caption(sentence(note))
         called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
         label = storable(called).strip()[:LONGEST]
         kept = {each.label: each for each in drawn(people_store(), name, image.sha256)} if image else {}

@@ -15,9 +15,9 @@ from markupsafe import Markup
 from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.explanation import explanation_tile, is_blurred
+from seewhy.methods.explanation import explanation_tile, is_blurred, sentence
 from seewhy.models import Prediction
-from seewhy.report.page import OTHER_COLORS, Picture, alternative, cautions, embed, embed_photo, facts
+from seewhy.report.page import OTHER_COLORS, Picture, alternative, embed, embed_photo, facts, method_notes, photo_notes
 from seewhy.report.study import Table
 
 SMALL = 480
@@ -28,14 +28,14 @@ BARS = 380
 
 def photo_html(image: Image) -> str:
     """A photo as it came in, with what was done to it on the way."""
-    return picture_html(embed(fit(image.pixels, SMALL), f"The photo {image.name}"), notes=image.notes)
+    return picture_html(embed(fit(image.pixels, SMALL), f"The photo {image.name}"), notes=[*map(sentence, image.notes)])
 
 
 def seen_html(explanation: Explanation) -> str:
     """The photo, with a frame round what the model saw where that is not all of it."""
     shown, whole = embed_photo(explanation)
-    frame = () if whole else ("the frame marks what the model saw",)
-    return picture_html(shown, notes=(*frame, *explanation.image.notes, *cautions(explanation)))
+    frame = () if whole else ("The frame marks what the model saw.",)
+    return picture_html(shown, notes=(*frame, *photo_notes([explanation])))
 
 
 def picture_html(shown: Picture, notes: Sequence[str] = ()) -> str:
@@ -73,6 +73,7 @@ def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str =
         scale=tile.legend.uri if tile.legend else "",
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
+        notes=method_notes(explanation),
         remark=_remark(explanation, info, tile),
         facts={"Paper": info.paper, **facts(explanation), "Model": explanation.classifier},
     )
