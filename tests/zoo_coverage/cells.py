@@ -1,14 +1,12 @@
-"""What is tried on each network, and what is right: every figure is recomputed with the plain network from outside.
+"""What is tried on each network, and what is right: figures are recomputed with the plain network, from outside.
 
-A cell takes a `Specimen` and says in a few words what it found, or raises: `Wrong` where the answer is not what it should
-be, whatever seewhy raises where it refuses.
+A cell takes a `Specimen` and says in a few words what it found, or raises: `Wrong` where the answer is not what it
+should be, whatever seewhy raises where it refuses.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +21,7 @@ from seewhy.engines.baselines import Images
 from seewhy.errors import UsageError
 from seewhy.network.layers import MOST
 from seewhy.verbs import explain_network
-from zoo_coverage.specimens import Specimen, normal, picture, pixels_of
+from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, trace
 
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
@@ -181,9 +179,8 @@ def network_explain(specimen: Specimen) -> str:
     places = [runs[name] for name in layers]
     right(places == sorted(places), "not in the order they run")
     last = specimen.network.layer.split()[-1]
-    start = min(place for name, place in runs.items() if name == last or name.startswith(f"{last}."))
-    right(places[-1] >= start - 0.25 * len(runs), f"ends at '{layers[-1]}', long before '{last}'")
-    right(len(layers) == MOST or places[0] <= 0.75 * start, f"starts at '{layers[0]}' only, shortly before '{last}'")
+    right(places[-1] >= runs[last] - 0.25 * len(runs), f"ends at '{layers[-1]}', long before '{last}'")
+    right(len(layers) == MOST or places[0] <= 0.75 * runs[last], f"starts at '{layers[0]}', shortly before '{last}'")
     return f"{len(layers)} stages, {layers[-1]} last"
 
 
@@ -209,6 +206,14 @@ def embedding(specimen: Specimen) -> str:
     return f"{found.shape[1]} numbers, linear"
 
 
+def no_trace(specimen: Specimen) -> str:
+    """After all the others the network and the process are as they were."""
+    after = trace(specimen.module)
+    changed = [what for what in specimen.before if specimen.before[what] != after[what]]
+    right(not changed, ", ".join(changed))
+    return ""
+
+
 CELLS: dict[str, Callable[[Specimen], str]] = {
     "predicts": predicts,
     "default layer": default_layer,
@@ -220,30 +225,8 @@ CELLS: dict[str, Callable[[Specimen], str]] = {
     "AttnLRP": attn_lrp,
     "network": network_explain,
     "embedding": embedding,
+    "no trace": no_trace,
 }
-TRACE = "no trace"  # of all the others
-
-
-def trace(specimen: Specimen) -> dict[str, str]:
-    """All that a caller may see of a network and of the process, in short."""
-    module = specimen.module
-    state = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        state.update(name.encode())
-        state.update(np.ascontiguousarray(tensor.detach().numpy()).view(np.uint8).data)
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "weights": state.hexdigest(),
-        "training flags": str([part.training for part in module.modules()]),
-        "requires_grad": str([each.requires_grad for each in module.parameters()]),
-        "gradients": str([None if each.grad is None else float(each.grad.sum()) for each in module.parameters()]),
-        "hooks": str([len(getattr(part, kind)) for part in module.modules() for kind in hooks]),
-        "methods": str([sorted(vars(part)) for part in module.modules()]),
-        "random state": hashlib.sha256(
-            torch.get_rng_state().numpy().tobytes() + str(np.random.get_state()[1:]).encode() + str(random.getstate()).encode()  # noqa: NPY002
-        ).hexdigest(),
-        "modes": f"{torch.is_grad_enabled()} {torch.is_inference_mode_enabled()}",
-    }  # fmt: skip
 
 
 def notes(found: Any) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The zoo: which networks are tried, at which size, and at which layer an expert would look.
 
-Of each family the smallest member, at a size at which its last map still has several cells. The expected layer is that of
-somebody who knows the network: of a CNN the last map before pooling, with the norm and activation that follow; of a
+Of each family the smallest member, at a size at which its last map still has several cells. The expected layer is that
+of somebody who knows the network: of a CNN the last map before pooling, with the norm and activation that follow; of a
 transformer that pools its patches the last norm or block before that; of one with a class token the first norm of its
 last block, since what the patch tokens become after it is never read.
 """
@@ -23,8 +23,8 @@ class Network:
     """One network of the zoo.
 
     `layer` is the expected default; several names, with spaces between, are branches that end side by side, of which
-    each carries a part of the score. `relu` says that all it is made of is linear, ReLU or max-pooling, so that LRP-0 is
-    input × gradient.
+    each carries a part of the score. `relu` says that all it is made of is linear, ReLU or max-pooling, so that LRP-0
+    is input × gradient.
     """
 
     library: Library

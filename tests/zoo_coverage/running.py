@@ -13,18 +13,23 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from zoo_coverage.specimens import Specimen
 
 from zoo_coverage.networks import TIMM, TORCHVISION, Network
 from zoo_coverage.transformers_networks import TRANSFORMERS
 
-ZOO: tuple[Network, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS)
+ZOO: tuple[Network, ...] = (*TRANSFORMERS, *TIMM, *TORCHVISION)
 SECONDS = 240  # of computing for each network
 PATIENCE = 10  # times as long on the clock, since machines are busy
 Outcome = Literal["right", "refused", "wrong", "raw error"]
+Cell: TypeAlias = "Callable[[Specimen], str]"  # says in a few words what it found, or raises
 LIBRARIES = [
     "torch",
     "torchvision",
@@ -48,17 +53,15 @@ class Result:
     seconds: float = 0.0
 
 
-def run_zoo(results: Path, networks: Sequence[Network] = ZOO) -> list[Result]:
-    """All cells of these networks; those in `results` already are taken from there."""
-    from zoo_coverage.cells import CELLS, TRACE
-
-    cells = {*CELLS, TRACE}
+def run_zoo(results: Path, networks: Sequence[Network], cells: Mapping[str, Cell]) -> list[Result]:
+    """These cells of these networks; a network whose lines are all in `results` is taken from there."""
     known = read(results)
-    done = {name for name in {each.network for each in known} if cells <= {e.cell for e in known if e.network == name}}
-    todo = [network for network in networks if network.full not in done]
+    done = {each: {result.cell for result in known if result.network == each} for each in {e.network for e in known}}
     with results.open("a", encoding="utf-8") as file:
-        for network in todo:
-            for result in run_alone(network):
+        for network in networks:
+            if cells.keys() <= done.get(network.full, set()):
+                continue
+            for result in run_alone(network, cells):
                 file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
                 file.flush()
     names = {network.full for network in networks}
@@ -72,11 +75,11 @@ def read(results: Path) -> list[Result]:
     return list({(each.network, each.cell): each for each in found}.values())
 
 
-def run_alone(network: Network) -> Iterator[Result]:
+def run_alone(network: Network, cells: Mapping[str, Cell]) -> Iterator[Result]:
     """All cells of one network in a process of its own; what did not come of them is a raw error."""
     context = multiprocessing.get_context("fork")  # from a process that imports, and computes nothing
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(network, sender))
+    process = context.Process(target=_work, args=(network, cells, sender))
     process.start()
     sender.close()
     came, deadline = set[str](), time.monotonic() + PATIENCE * SECONDS
@@ -89,33 +92,23 @@ def run_alone(network: Network) -> Iterator[Result]:
         yield result
     process.kill()
     process.join()
-    from zoo_coverage.cells import CELLS, TRACE
-
-    reason = (
-        f"no answer within {SECONDS} s of computing"
-        if process.exitcode in {-24, -9}
-        else f"the process died ({process.exitcode})"
-    )
-    yield from (Result(network.full, cell, "raw error", reason) for cell in (*CELLS, TRACE) if cell not in came)
+    late = process.exitcode in {-24, -9}  # killed by the limit, or here
+    reason = f"no answer within {SECONDS} s of computing" if late else f"the process died ({process.exitcode})"
+    yield from (Result(network.full, cell, "raw error", reason) for cell in cells if cell not in came)
 
 
-def results_of(network: Network) -> Iterator[Result]:
+def results_of(network: Network, cells: Mapping[str, Cell]) -> Iterator[Result]:
     """All cells of one network, here."""
-    from zoo_coverage.cells import CELLS, TRACE, trace
     from zoo_coverage.specimens import prepare
 
     specimen = prepare(network)
-    before = trace(specimen)
-    for cell, function in CELLS.items():
+    for cell, function in cells.items():
         start = time.perf_counter()
         outcome, detail = tried(function, specimen)
         yield Result(network.full, cell, outcome, detail, round(time.perf_counter() - start, 2))
-    after = trace(specimen)
-    changed = [what for what in before if before[what] != after[what]]
-    yield Result(network.full, TRACE, "wrong" if changed else "right", ", ".join(changed))
 
 
-def tried(function, specimen) -> tuple[Outcome, str]:
+def tried(function: Cell, specimen: Specimen) -> tuple[Outcome, str]:
     """What came of one cell."""
     from seewhy.errors import SeewhyError
     from zoo_coverage.cells import Wrong
@@ -134,13 +127,13 @@ def tried(function, specimen) -> tuple[Outcome, str]:
         return "raw error", f"{type(error).__name__}: {str(error)[:300]}{place}"
 
 
-def _work(network: Network, sender) -> None:
+def _work(network: Network, cells: Mapping[str, Cell], sender: Connection) -> None:
     import torch
 
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    for result in results_of(network):
+    for result in results_of(network, cells):
         sender.send(result)
 
 
@@ -164,8 +157,9 @@ def chosen(parts: Iterable[str]) -> list[Network]:
 def main() -> None:
     """Run the zoo and say what did not go well."""
     preload()
-    networks = chosen(sys.argv[2:])
-    for result in run_zoo(Path(sys.argv[1]), networks):
+    from zoo_coverage.cells import CELLS
+
+    for result in run_zoo(Path(sys.argv[1]), chosen(sys.argv[2:]), CELLS):
         if result.outcome != "right":
             print(f"{result.network} | {result.cell} | {result.outcome} | {result.detail}")
 

@@ -1,8 +1,10 @@
-"""A network of the zoo made ready: random weights that matter everywhere, a picture, a target, and a copy to judge by."""
+"""A network of the zoo made ready: weights that matter everywhere, a picture, a target, and a copy to judge by."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import random
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +37,7 @@ class Specimen:
     image: Image
     x: Tensor  # (1, 3, h, w), as the network wants it
     target: int
+    before: dict[str, str]  # the trace of `module` when it was made
 
     @property
     def black(self) -> Tensor:
@@ -75,7 +78,28 @@ def prepare(network: Network, seed: int = 0) -> Specimen:
     held.grad = torch.ones_like(held)
     preparing = Preprocessing((network.size, network.size), mean=MEAN, std=STD)
     classifier = Classifier.from_module(module, preparing, name=network.full)
-    return Specimen(network, module, plain, classifier, image, x, int(change.abs().argmax()))
+    return Specimen(network, module, plain, classifier, image, x, int(change.abs().argmax()), trace(module))
+
+
+def trace(module: nn.Module) -> dict[str, str]:
+    """All that a caller may see of a network and of the process, in short."""
+    state = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        state.update(name.encode())
+        state.update(np.ascontiguousarray(tensor.detach().numpy()).view(np.uint8).data)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return {
+        "weights": state.hexdigest(),
+        "training flags": str([part.training for part in module.modules()]),
+        "requires_grad": str([each.requires_grad for each in module.parameters()]),
+        "gradients": str([None if each.grad is None else float(each.grad.sum()) for each in module.parameters()]),
+        "hooks": str([len(getattr(part, kind)) for part in module.modules() for kind in hooks]),
+        "methods": str([sorted(vars(part)) for part in module.modules()]),
+        "random state": hashlib.sha256(
+            f"{torch.get_rng_state().tolist()} {np.random.get_state()} {random.getstate()}".encode()  # noqa: NPY002
+        ).hexdigest(),
+        "modes": f"{torch.is_grad_enabled()} {torch.is_inference_mode_enabled()}",
+    }
 
 
 def picture(name: str, size: int) -> Image:
