@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -132,7 +133,8 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
     """Give every weight a value that matters, and BatchNorm statistics that are no identity.
 
     What starts constant (biases, gains, the tiny scales of residual branches, tokens) is spread about a value that lets
-    it take part; BatchNorm takes its statistics from photos, so that numbers stay sane, and is then moved off them.
+    it take part, and weights that start small enough to be nearly nothing are made larger. BatchNorm takes its
+    statistics from photos, so that numbers stay sane, and is then moved off them.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -141,17 +143,8 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
 
     with torch.no_grad():
         for parameter in module.parameters():
-            value = float(parameter.flatten()[0])
-            if not parameter.is_floating_point() or not bool((parameter == value).all()):
-                continue
-            if abs(value) >= 0.5:  # a gain
-                parameter.mul_(noise(parameter, 0.2).exp())
-            elif value == 0 and parameter.dim() > 1 and min(parameter.shape[:2]) > 1:  # a branch that starts silent
-                parameter.copy_(noise(parameter, parameter[0].numel() ** -0.5))
-            elif value == 0:  # a bias, a token, or a gain of a branch that starts silent
-                parameter.copy_(noise(parameter, 0.1))
-            else:  # a layer's scale
-                parameter.copy_(0.3 * noise(parameter, 0.2).exp())
+            if parameter.is_floating_point():
+                _disturb_one(parameter, noise)
         norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
         momenta = [part.momentum for part in norms]
         for part in norms:
@@ -164,4 +157,18 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
             part.momentum = momentum
             spread = part.running_var.sqrt()
             part.running_mean.add_(noise(part.running_mean, 0.2) * spread)
-            part.running_var.mul_(noise(part.running_var, 0.3).exp()).clamp_(min=1e-3)
+            part.running_var.mul_(noise(part.running_var, 0.3).exp())
+
+
+def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor]) -> None:
+    value = float(parameter.flatten()[0])
+    usual = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1  # keeps numbers as large as they come
+    if not bool((parameter == value).all()):
+        small = usual / float(parameter.std().clamp(min=1e-12))
+        parameter.mul_(max(small, 1.0) if parameter.dim() > 1 else 1.0)
+    elif value == 0:  # a bias, a token, or a branch that starts silent
+        parameter.copy_(noise(parameter, usual if min(parameter.shape[:2]) > 1 else 0.1))
+    elif abs(value) >= 0.5:  # a gain
+        parameter.mul_(noise(parameter, 0.2).exp())
+    else:  # a layer's scale
+        parameter.copy_(0.3 * noise(parameter, 0.2).exp())
