@@ -13,8 +13,8 @@ from seewhy.methods import find_method
 from seewhy.methods.cam import grad_cam
 from seewhy.methods.task import enlarge
 from seewhy.models import capture
-from seewhy.models.layers import evaluating
 from seewhy.models.shim import ready_torchvision
+from seewhy.models.state import evaluating
 
 ENGINE, DOOR, GUESSED = "engine alone", "attribute", "attribute, no target"
 BATCH, SIDE, CLASSES = 32, 224, 1000

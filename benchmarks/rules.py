@@ -10,15 +10,15 @@ from benchmarks._networks import MODELS, classifier_of
 from benchmarks._timing import machine, take_turns, write_section
 from torch import Tensor
 
-from seewhy.engines import DEEPLIFT, RuleSet, applying, frozen
+from seewhy.engines import References, RuleSet, applying, frozen
 from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rule_sets import composite, epsilon, z_plus
 from seewhy.models import Classifier
 
 PAIRS = 4
-RULES: dict[str, RuleSet | None] = {
+RULES: dict[str, RuleSet | None] = {  # DeepLIFT's follow from the references
     "plain": None,
-    "DeepLIFT": DEEPLIFT,
+    "DeepLIFT": None,
     "LRP ε-z⁺": composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
 }
 
@@ -44,6 +44,7 @@ def _rows(model: str, device: torch.device, budget: float) -> list[str]:
     x = torch.randn((2 * PAIRS, 3, 224, 224), generator=torch.Generator().manual_seed(0)).to(device)
     x = x.contiguous(memory_format=torch.channels_last)
     forwards = {name: _forward(classifier, x, rules) for name, rules in RULES.items()}
+    forwards["DeepLIFT"] = _compared(classifier, x)
     forward = take_turns(forwards, device, budget=budget)
     backward = take_turns({name: _backward(run) for name, run in forwards.items()}, device, budget=budget)
     return [
@@ -60,6 +61,21 @@ def _forward(classifier: Classifier, x: Tensor, rules: RuleSet | None) -> Callab
         leaf = x.clone().requires_grad_()
         with frozen(module), applying(rules) if rules else nullcontext():
             return leaf, module(leaf.clone())[:PAIRS, 1].sum()
+
+    return run
+
+
+def _compared(classifier: Classifier, x: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
+    module = exact_copy(classifier).module
+
+    def under(points: Tensor, rules: RuleSet) -> Tensor:
+        with frozen(module), applying(rules):
+            return module(points.clone())
+
+    def run() -> tuple[Tensor, Tensor]:
+        pictures, others = (each.clone().requires_grad_() for each in x.chunk(2))
+        before = References.of(lambda rules: under(others, rules))
+        return pictures, under(pictures, before.comparing)[:, 1].sum()
 
     return run
 

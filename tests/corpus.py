@@ -121,9 +121,10 @@ def depths() -> Iterator[Case]:
     yield Case("16-bit-rgba.png", partial(forge.png16, rgba, 6), pixels=over(rgb >> 8, shallow), note=white)
     composed = over(grey_as_rgb(shallow), shallow[:, ::-1])
     yield Case("16-bit-grey-alpha.png", partial(forge.png16, grey_alpha, 4), pixels=composed, note=white)
-    yield Case("five-grey-channels.tif", partial(forge.tiff_of_channels, 5), code="unsupported")
-    yield Case("thirty-channels.tif", partial(forge.tiff_of_channels, 30), code="unsupported")
-    yield Case("rgb-and-two-channels.tif", forge.tiff_rgb_and_two, code="unsupported")
+    black = np.zeros((4, 5, 3), np.uint8)
+    yield Case("five-grey-channels.tif", partial(forge.tiff_of_channels, 5), pixels=black)
+    yield Case("thirty-channels.tif", partial(forge.tiff_of_channels, 30), pixels=black)
+    yield Case("rgb-and-two-channels.tif", forge.tiff_rgb_and_two, pixels=black)
 
 
 def ranges() -> Iterator[Case]:

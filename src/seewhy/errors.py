@@ -11,7 +11,7 @@ class BadImage(SeewhyError):
     """A picture that cannot be opened safely; `code` is stable and meant for programs.
 
     Codes: `empty`, `not_an_image`, `unsupported`, `truncated`, `too_large`, `too_small`, `nonfinite`,
-    `bad_array`, `not_found`, `not_a_file`.
+    `bad_array`, `channels`, `not_found`, `not_a_file`.
     """
 
     def __init__(self, code: str, message: str) -> None:

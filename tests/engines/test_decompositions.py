@@ -13,21 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.engines import Call, RuleSet, applying, frozen, rule_sets, surrogate
+from seewhy.engines import Call, RuleSet, applying, frozen, surrogate
+from seewhy.engines.compositions import written_out
 from seewhy.errors import ExplainError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WRITTEN_OUT = RuleSet(
-    "written out",
-    {
-        "layer_norm": rule_sets.layer_norm,
-        "group_norm": rule_sets.group_norm,
-        "normalize": rule_sets.normalize,
-        "attention": rule_sets.attention,
-        "multi_head_attention": rule_sets.multi_head_attention,
-    },
-)
+WRITTEN_OUT = RuleSet("written out", {"composed": written_out})
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -111,27 +103,122 @@ def test_normalize_of_nothing_is_nothing():
     assert torch.equal(y[0].detach(), torch.zeros(5).double())
 
 
-def test_other_norms_are_refused():
-    with pytest.raises(ExplainError, match="p=1"):
-        values_and_gradients(lambda x: F.normalize(x, p=1), (random(4, 5),), WRITTEN_OUT)
+EPS = torch.finfo(torch.float64).eps
 
 
 @pytest.mark.parametrize(
-    ("kind", "call", "scale"),
+    "call",
     [
-        (
-            "layer_norm",
-            lambda x: F.layer_norm(x, (6,)),
-            lambda x: (x.var(-1, correction=0, keepdim=True) + 1e-5).rsqrt(),
-        ),
-        ("normalize", lambda x: F.normalize(x, dim=-1), lambda x: 1 / x.norm(dim=-1, keepdim=True)),
+        lambda x: F.rms_norm(x, (6,), random(6), 0.1),
+        lambda x: F.rms_norm(x, (5, 6)),
+        lambda x: F.instance_norm(x, weight=random(5), bias=random(5, seed=1)),
+        lambda x: F.instance_norm(x, random(5), random(5).square(), use_input_stats=False),
+        lambda x: torch.instance_norm(x, random(5), random(5, seed=1), None, None, True, 0.1, 1e-3, False),
+        lambda x: torch.native_layer_norm(x, (6,), random(6), None, 1e-5)[0],
+        lambda x: F.local_response_norm(x, 2),
+        lambda x: F.local_response_norm(x, 3, alpha=0.5, beta=0.3, k=2.0),
+        lambda x: F.normalize(x, p=1),
+        lambda x: F.normalize(x, p=float("inf"), dim=-1),
+        lambda x: x.var(1),
+        lambda x: x.var(),
+        lambda x: x.var(False),
+        lambda x: x.std((1, 2), keepdim=True),
+        lambda x: torch.std(x, -1, False, True),
+        lambda x: torch.var(x, dim=-1, correction=2),
+        lambda x: torch.cat(torch.var_mean(x, -1)),
+        lambda x: torch.cat(torch.std_mean(x, -1, correction=0)),
+        lambda x: x.norm(),
+        lambda x: x.norm(dim=-1, keepdim=True),
+        lambda x: torch.norm(x, 3, 1),
+        lambda x: torch.norm(x, 1, (1, 2), True),
+        lambda x: torch.linalg.norm(x),
+        lambda x: torch.linalg.norm(x, dim=-1),
+        lambda x: torch.linalg.norm(x, 3, -1, True),
+        lambda x: torch.linalg.norm(x[0], "fro"),
+        lambda x: torch.linalg.norm(x, ord=float("inf"), dim=1),
+        lambda x: torch.linalg.vector_norm(x, dim=(1, 2)),
+        lambda x: torch.linalg.vector_norm(x, 4.0, -1, keepdim=True),
+        lambda x: torch.linalg.vector_norm(x, ord=-float("inf"), dim=-1),
+        lambda x: torch.linalg.matrix_norm(x),
+        lambda x: torch.linalg.matrix_norm(x, "fro", (0, 2), True),
+        lambda x: F.lp_pool1d(x.abs(), 3, 2),
+        lambda x: F.lp_pool2d(x.abs() + 1, 2, (2, 3), 1, True),
+        lambda x: F.glu(x),
+        lambda x: F.glu(x, 2),
+        lambda x: torch.stack(tuple(x.aminmax(dim=1))),
+        lambda x: x.aminmax().max,
+        lambda x: x.log_softmax(1),
+        lambda x: F.log_softmax(x, dim=-1),
+        lambda x: torch.special.log_softmax(x, 2),
+        lambda x: F.softmin(x, 1),
+        lambda x: x.prod(1),
+        lambda x: torch.prod(x, -1, True),
+        lambda x: x[:, :1, :1].prod(),
+        lambda x: x.lerp(x.flip(0), 0.3),
+        lambda x: torch.lerp(x, x.flip(0), x.flip(1)),
+        lambda x: torch.addcmul(x, x.flip(0), x.flip(1), value=0.3),
+        lambda x: torch.addcdiv(x, x.flip(0), x.flip(1).abs() + 1, value=2),
+        lambda x: torch.addmm(random(5), x[0], x[1].t(), beta=0.5, alpha=2),
+        lambda x: torch.addmv(random(5), x[0], x[1, 0], alpha=3),
+        lambda x: torch.addr(random(5, 6), x[0, :, 0], x[1, 0], beta=0.1),
+        lambda x: torch.baddbmm(random(4, 5, 5), x, x.mT, alpha=0.2),
+        lambda x: torch.addbmm(random(5, 5), x, x.mT),
+        lambda x: F.bilinear(x, x.flip(0), random(3, 6, 6), random(3)),
     ],
 )
-def test_statistics_that_count_as_constants_take_no_part_in_the_gradient(kind, call, scale):
-    rule = partial(getattr(rule_sets, kind), constant=True)
+def test_the_others(call):
+    assert_equals_its_own(call, random(4, 5, 6))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        torch.logaddexp,
+        F.cosine_similarity,
+        partial(F.cosine_similarity, dim=-1),
+        F.pairwise_distance,
+        partial(F.pairwise_distance, p=1.0, keepdim=True),
+        torch.cdist,
+        partial(torch.cdist, p=1.0),
+    ],
+)
+def test_those_of_two(call):
+    assert_equals_its_own(call, random(4, 5, 6), random(4, 5, 6, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: x.norm("nuc", (1, 2)), "nuclear"),
+        (lambda x: torch.linalg.matrix_norm(x, 2), "matrix norm '2'"),
+        (lambda x: torch.linalg.norm(x, 1, (0, 1)), "matrix norm '1'"),
+    ],
+)
+def test_forms_without_a_rule_are_refused(call, name):
+    with pytest.raises(ExplainError, match=name):
+        values_and_gradients(call, (random(4, 5, 6),), WRITTEN_OUT)
+
+
+def test_other_norms_are_refused():
+    with pytest.raises(ExplainError, match="p=0"):
+        values_and_gradients(lambda x: F.normalize(x, p=0), (random(4, 5),), WRITTEN_OUT)
+
+
+@pytest.mark.parametrize(
+    ("call", "mean", "scale"),
+    [
+        (
+            lambda x: F.layer_norm(x, (6,)),
+            lambda x: x.mean(-1, keepdim=True),
+            lambda x: (x.var(-1, correction=0, keepdim=True) + 1e-5).rsqrt(),
+        ),
+        (lambda x: F.normalize(x, dim=-1), lambda x: 0, lambda x: 1 / x.norm(dim=-1, keepdim=True)),
+        (lambda x: F.rms_norm(x, (6,)), lambda x: 0, lambda x: (x.square().mean(-1, keepdim=True) + EPS).rsqrt()),
+    ],
+)
+def test_statistics_that_count_as_constants_take_no_part_in_the_gradient(call, mean, scale):
     x, constant = random(4, 5, 6), scale(random(4, 5, 6))
-    found = values_and_gradients(call, (x,), RuleSet("constant", {kind: rule}))
-    mean = (lambda x: x.mean(-1, keepdim=True)) if kind == "layer_norm" else (lambda x: 0)
+    found = values_and_gradients(call, (x,), RuleSet("constant", {"composed": partial(written_out, constant=True)}))
     wanted = values_and_gradients(lambda x: (x - mean(x)) * constant, (x,), None)
     for ours, literal in zip(found, wanted, strict=True):
         torch.testing.assert_close(ours, literal, rtol=1e-10, atol=1e-12)
@@ -213,7 +300,7 @@ def test_the_simple_operations_meet_their_own_rules():
     def nothing(call: Call) -> Tensor:
         return call.plain().detach()
 
-    rules = RuleSet("constant weights", {"attention": rule_sets.attention, "softmax": nothing})
+    rules = RuleSet("constant weights", {**WRITTEN_OUT.rules, "softmax": nothing})
     inputs = (random(2, 4, 5), random(2, 7, 5, seed=1), random(2, 7, 6, seed=2))
     weights = (inputs[0] @ inputs[1].transpose(1, 2) / 5**0.5).softmax(-1)
     leaves = [each.clone().requires_grad_() for each in inputs]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from seewhy.engines import DEEPLIFT, Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
+from seewhy.engines import Call, References, Rule, RuleSet, applying, frozen, surrogate, with_slope
 from seewhy.engines.rule_sets import composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import ExplainError
 from seewhy.methods.gradients import GUIDED
@@ -299,7 +299,7 @@ def test_a_rule_in_operations_that_have_rules_runs_them_under_them():
 
 UNKNOWN: dict[str, Callable[[Tensor], Tensor]] = {
     "lgamma": lambda x: torch.lgamma(x.abs() + 1),
-    "max": lambda x: x.max(dim=1).values,  # among several results
+    "topk": lambda x: x.topk(1, dim=1).values,  # among several results
     "sort": lambda x: x.sort(dim=1)[0],
     "pow": lambda x: torch.pow(2.0, x * 1),
     "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
@@ -353,7 +353,7 @@ def test_batch_norm_is_linear_with_statistics_of_its_own_and_unknown_with_those_
 RULE_SETS = [
     PLAIN,
     GUIDED,
-    DEEPLIFT,
+    References().recording,
     composite("ε", epsilon(1e-6), epsilon(1e-6)),
     composite("γ", gamma(0.25), gamma(0.25)),
     composite("z⁺ flat", z_plus, epsilon(1e-6), flat),
@@ -423,6 +423,9 @@ def test_flags_of_parameters_are_put_back(error):
 # --- Gradients, and how they lie in memory ------------------------------------------------------------------------
 
 
+GAMMA, Z_PLUS = composite("γ", gamma(0.25), gamma(0.25)), composite("z⁺", z_plus, z_plus)
+
+
 def channels_last(tensor: Tensor) -> bool:
     return tensor.is_contiguous(memory_format=torch.channels_last)
 
@@ -436,7 +439,15 @@ def test_a_gradient_lies_in_memory_as_the_activation_does(given):
     assert channels_last(found)
 
 
-@pytest.mark.parametrize("rules", [THRICE, DEEPLIFT, composite("ε", epsilon(1e-6), epsilon(1e-6))])
+def compared(network: nn.Module, x: Tensor) -> RuleSet:
+    """DeepLIFT's rules for `x`, against a shifted one."""
+    references = References()
+    with applying(references.recording):
+        network((x + 0.1).requires_grad_())
+    return references.comparing
+
+
+@pytest.mark.parametrize("rules", [THRICE, compared, composite("ε", epsilon(1e-6), epsilon(1e-6)), GAMMA, Z_PLUS])
 def test_it_stays_channels_last_through_a_network(rules):
     """Global pooling and flattening hand back gradients that lie otherwise."""
     seen: list[bool] = []
@@ -453,9 +464,12 @@ def test_it_stays_channels_last_through_a_network(rules):
                 x = F.relu(y)
             return self.head(x.flatten(1))
 
-    network = Watched().to(memory_format=torch.channels_last)
+    network, x = (
+        Watched().to(memory_format=torch.channels_last),
+        zoo.inputs(4).contiguous(memory_format=torch.channels_last),
+    )
     with frozen(network):
-        gradient(network, zoo.inputs(4).contiguous(memory_format=torch.channels_last), rules)
+        gradient(network, x, rules if isinstance(rules, RuleSet) else rules(network, x))
     assert seen == [True, True]
 
 

@@ -14,7 +14,7 @@ import zoo
 from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UnknownName
 from seewhy.models import Classifier, Preprocessing
-from seewhy.models.layers import with_leading_tensor
+from seewhy.models.capture import with_leading_tensor
 
 
 def end_of(classifier: Classifier, layer: str) -> Tail:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from seewhy.engines import DEEPLIFT, Differentiable, applying, frozen
+from seewhy.engines import Differentiable, References, RuleSet, applying, frozen
 from seewhy.errors import ExplainError
 from seewhy.methods.relevance import rescale
 from seewhy.models import Classifier, Target
@@ -44,16 +44,21 @@ def side(name: str) -> int:
 
 def gap(network: nn.Module, x: Tensor, references: Tensor, index: int = 1) -> float:
     """|Σφ − (f(x) − mean f(r))| relative to max(|target|, Σ|φ|)."""
-    pairs = torch.cat([x.expand_as(references), references]).requires_grad_()
-    with frozen(network), applying(DEEPLIFT):
-        logits = network(pairs)
-    count = len(references)
-    (multipliers,) = torch.autograd.grad(logits[:count, index].sum(), pairs)
-    contributions = ((x - references) * multipliers[:count]).mean(0)
+
+    def run(points: Tensor, rules: RuleSet) -> Tensor:
+        with frozen(network), applying(rules):
+            return network(points.clone())
+
+    before = References.of(partial(run, references.clone().requires_grad_()))
+    leaf = x.expand_as(references).clone().requires_grad_()
+    logits = run(leaf, before.comparing)
+    assert before.complete
+    (multipliers,) = torch.autograd.grad(logits[:, index].sum(), leaf)
+    contributions = ((x - references) * multipliers).mean(0)
     with torch.no_grad():
-        plain = network(pairs.detach())
+        plain, others = network(leaf.detach()), network(references)
     assert torch.allclose(plain, logits, rtol=1e-9, atol=1e-12), "the rules must not change what the network says"
-    change = (plain[:count, index] - plain[count:, index]).mean()
+    change = (plain - others)[:, index].mean()
     return float((contributions.sum() - change).abs() / max(change.abs(), contributions.abs().sum()))
 
 
@@ -227,7 +232,7 @@ def test_an_unknown_operation_is_refused_by_name() -> None:
             return torch.lgamma(x.abs() + 1).mean((2, 3))
 
     x = zoo.inputs(2).requires_grad_()
-    with pytest.raises(ExplainError, match="lgamma"), applying(DEEPLIFT):
+    with pytest.raises(ExplainError, match="lgamma"), applying(References().recording):
         Strange()(x)
 
 
@@ -250,5 +255,5 @@ def test_batch_norm_that_looks_at_the_batch_is_refused() -> None:
     """With statistics of its own batch it is not linear, and would mix pictures with their references."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU())
     x = zoo.inputs(4).requires_grad_()
-    with pytest.raises(ExplainError, match="batch_norm"), applying(DEEPLIFT):
+    with pytest.raises(ExplainError, match="batch_norm"), applying(References().recording):
         network.eval()(x)

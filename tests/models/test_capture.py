@@ -9,7 +9,7 @@ from torch import nn
 import zoo
 from seewhy.errors import ExplainError, ModelError, UnknownName
 from seewhy.models import Classifier, Preprocessing, capture, find_layer
-from seewhy.models.layers import watch
+from seewhy.models.capture import watch
 
 
 def grads(name, layers, x, classes=(0,), **options):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from seewhy.errors import ModelError
+from seewhy.errors import BadImage, ModelError
 from seewhy.images import Image, open_image
 from seewhy.models import Preprocessing
 from seewhy.models.from_hub import transformers_preprocessing
@@ -179,13 +179,32 @@ def test_a_network_of_one_channel_sees_grey():
     assert Preprocessing.from_dict(grey.to_dict() | {"mean": [0.5]}) == grey
 
 
-def test_other_channels_are_for_tensors():
-    five = Preprocessing(mean=(0.0,) * 5, std=(1.0,) * 5)
-    inputs = torch.rand(2, 5, 4, 4)
-    assert torch.equal(five.normalize(inputs), inputs)
-    assert torch.equal(five.denormalize(inputs), inputs)
-    with pytest.raises(ModelError, match=r"takes 5 channels; .*seewhy\.attribute"):
-        five.pixels([photo(*TALL)])
+@pytest.mark.parametrize("options", [{"resize": 36}, {}, {"interpolation": "bicubic"}, {"interpolation": "lanczos"}])
+@pytest.mark.parametrize("shape", [TALL, WIDE, (20, 30_000)])
+def test_bands_are_scaled_as_the_channels_of_a_photo_are(options, shape):
+    colours = Preprocessing((32, 32), **options)
+    three = colours.pixels([photo(*shape)])[0]
+    bands = np.concatenate([photo(*shape).pixels, photo(*shape, seed=1).pixels], axis=2)
+    for count in (2, 4, 5, 6):
+        many = Preprocessing((32, 32), mean=(0.0,) * count, std=(1.0,) * count, **options)
+        seen = many.pixels([open_image(bands[..., :count])])[0]
+        assert seen.shape == (count, 32, 32)
+        assert torch.equal(seen[: min(count, 3)], three[: min(count, 3)])
+        assert torch.equal(many.normalize(seen[None])[0], seen)
+        assert torch.equal(many.denormalize(seen[None])[0], seen)
+
+
+@pytest.mark.parametrize(
+    ("channels", "taken", "words"),
+    [(3, 5, "has 3 channels, and the network takes 5"), (1, 4, "has 1 channel, and the network takes 4"),
+     (5, 3, r"has 5 channels, and the network takes 3; .* array\[\.\.\., :3\]"), (2, 1, "has 2 .* takes 1"),
+     (4, 2, "has 4 .* takes 2")],
+)  # fmt: skip
+def test_other_channels_than_the_network_takes_are_refused_with_both_numbers(channels, taken, words):
+    image = open_image(np.random.default_rng(0).integers(0, 256, (40, 40, channels), np.uint8))
+    with pytest.raises(BadImage, match=words) as caught:
+        Preprocessing((32, 32), mean=(0.5,) * taken, std=(0.5,) * taken).pixels([image])
+    assert caught.value.code == "channels"
 
 
 def test_a_mask_is_seen_as_the_network_sees_the_picture():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import zoo
-from seewhy.models.layers import evaluating
+from seewhy.models.state import evaluating
 
 
 def interrupted(module, flags):

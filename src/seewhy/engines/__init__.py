@@ -1,14 +1,13 @@
 """The engines that methods and metrics ask: masked forward passes, and backward rules for non-linear operations."""
 
 from seewhy.engines.baselines import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
+from seewhy.engines.deep_lift import References
 from seewhy.engines.differentiable import Differentiable, FromLayer
 from seewhy.engines.forward import MaskedForward
 from seewhy.engines.regions import SEGMENTERS, segment
-from seewhy.engines.rule_sets import DEEPLIFT
 from seewhy.engines.rules import Call, Rule, RuleSet, applying, frozen, surrogate, with_slope
 
 __all__ = [
-    "DEEPLIFT",
     "FILLS",
     "SEGMENTERS",
     "Blur",
@@ -21,6 +20,7 @@ __all__ = [
     "Linear",
     "MaskedForward",
     "Noise",
+    "References",
     "RegionMean",
     "Rule",
     "RuleSet",

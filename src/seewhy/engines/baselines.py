@@ -31,7 +31,7 @@ COLOURS: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Filler:
-    """A fill, ready for one picture: the same whatever is hidden, one of some `pictures` `(m, 3, h, w)`."""
+    """A fill, ready for one picture: the same whatever is hidden, one of some `pictures` `(m, C, h, w)`."""
 
     pictures: Tensor
 
@@ -41,7 +41,7 @@ class Filler:
         return len(self.pictures)
 
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        """The fill `(n, 3, h, w)`, or `(1, 3, h, w)` for all, of masks `(n, h, w)`, 1 or true where kept.
+        """The fill `(n, C, h, w)`, or `(1, C, h, w)` for all, of masks `(n, h, w)`, 1 or true where kept.
 
         `which` int64 `(n,)` picks each one's alternative.
         """
@@ -52,7 +52,7 @@ class Fill(Protocol):
     """What hidden parts are replaced with, before it knows the picture."""
 
     def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
-        """Make ready for one picture, `pixels` `(3, h, w)`, and its regions, int64 `(h, w)`, if it has any."""
+        """Make ready for one picture, `pixels` `(C, h, w)`, and its regions, int64 `(h, w)`, if it has any."""
         ...
 
 
@@ -147,7 +147,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class _Imputed(Filler):
-    """One noise `(3, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
+    """One noise `(C, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
 
     noise: Tensor
 
@@ -182,7 +182,8 @@ def find_fill(fill: str | Fill) -> Fill:
 
 def _scaled(image: Image, pixels: Tensor) -> Tensor:
     """A picture `(C, h, w)`, scaled whole to the size of `pixels`, and to their range."""
-    whole = torch.tensor(image.pixels).to(pixels).permute(2, 0, 1)[None] / 255
+    own = image.stored if image.stored is not None and image.channels == len(pixels) else image.pixels
+    whole = torch.tensor(own).to(pixels).permute(2, 0, 1)[None] / 255
     if len(pixels) != whole.shape[1]:
         whole = whole.mean(1, keepdim=True).expand(-1, len(pixels), -1, -1)
     low, high = _range(pixels)

@@ -17,7 +17,7 @@ from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
-from seewhy.models.layers import evaluating
+from seewhy.models.state import evaluating
 
 
 class Differentiable:
@@ -36,7 +36,7 @@ class Differentiable:
         self._module, self._dtype = copy.module, copy.dtype
 
     def points(self, pixels: Tensor) -> Tensor:
-        """Pictures `(n, 3, h, w)` in [0, 1] as points `(n, …)`; here network inputs, in the copy's precision."""
+        """Pictures `(n, C, h, w)` in [0, 1] as points `(n, …)`; here network inputs, in the copy's precision."""
         inputs = self.classifier.preprocessing.normalize(pixels).to(self.classifier.device, self._dtype)
         return inputs.contiguous(memory_format=torch.channels_last)
 
@@ -78,7 +78,7 @@ class Differentiable:
 
 
 class FromLayer(Differentiable):
-    """The classifier from `layer` on, as a function of what the layer puts out, for the picture `pixels` `(3, h, w)`.
+    """The classifier from `layer` on, as a function of what the layer puts out, for the picture `pixels` `(C, h, w)`.
 
     What goes past the layer, on a shortcut, stays as it is for that picture. The layer has a grid over the picture.
     """

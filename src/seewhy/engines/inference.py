@@ -15,6 +15,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -23,9 +24,10 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from seewhy.errors import ExplainError, UsageError
+from seewhy.models.capture import watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
-from seewhy.models.layers import evaluating, watch
+from seewhy.models.state import evaluating, owning
 
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
@@ -41,7 +43,7 @@ NEVER = 2**31 - 1
 
 
 class Inference:
-    """A network's fast copy: normalised inputs `(N, 3, h, w)` to float32 logits `(N, K)`."""
+    """A network's fast copy: normalised inputs `(N, C, h, w)` to float32 logits `(N, K)`."""
 
     def __init__(
         self, module: nn.Module, head: Head, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None
@@ -77,16 +79,18 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
 
     A network that cannot be copied, or that offers nothing but scores, answers for itself.
     """
-    made = _COPIES.setdefault(classifier, {})
-    key = (precision, classifier.device, classifier.weights_version)
-    if key not in made:
-        for stale in [old for old in made if old[1:] != key[1:]]:
-            del made[stale]
-        with torch.inference_mode(False):  # tensors made inside could never take part in autograd again
-            made[key] = _make(classifier, getattr(torch, precision))
+    with owning(classifier.module):  # nobody else's hooks and flags are to be copied
+        made = _COPIES.setdefault(classifier, {})
+        key = (precision, classifier.device, classifier.weights_version)
+        if key not in made:
+            for stale in [old for old in made if old[1:] != key[1:]]:
+                del made[stale]
+            with torch.inference_mode(False):  # tensors made inside could never take part in autograd again
+                made[key] = _make(classifier, getattr(torch, precision))
+        found = made[key]
     if precision == "float32" and (fixed := FIXED.get(classifier)):
-        return Inference(made[key].module, made[key].head, made[key].dtype, classifier.device, fixed)
-    return made[key]
+        return Inference(found.module, found.head, found.dtype, classifier.device, fixed)
+    return found
 
 
 def exact_copy(classifier: Classifier) -> Inference:
@@ -186,12 +190,16 @@ class BatchSize:
         self._settled = fixed is not None
         self._rates: list[float] = []
         self._best = 0.0
+        self._lock = Lock()  # the threads that ask one network try sizes together
 
     def ran(self, count: int, seconds: float) -> None:
         """A batch of `count` images took `seconds`."""
-        if self._settled or count < self.size:
-            return
-        self._rates.append(count / seconds)
+        with self._lock:
+            if not self._settled and count >= self.size:
+                self._tried(count / seconds)
+
+    def _tried(self, rate: float) -> None:
+        self._rates.append(rate)
         if len(self._rates) < RUNS:
             return
         rate, self._rates = max(self._rates), []
@@ -204,11 +212,13 @@ class BatchSize:
 
     def halve(self, cause: Exception) -> None:
         """Memory ran out at this size; raises `ExplainError` where that was a single image."""
-        if self.size == 1:
-            raise ExplainError(
-                "memory runs out with a single image in the batch; use a smaller model, --device cpu, or free memory"
-            ) from cause
-        self.size, self._settled = max(self.size // 2, 1), True
+        with self._lock:
+            if self.size == 1:
+                raise ExplainError(
+                    "memory runs out with a single image in the batch; use a smaller model, --device cpu, or free "
+                    "memory"
+                ) from cause
+            self.size, self._settled = self.size // 2, True
 
 
 def batches(run: Callable[[slice], Tensor], count: int, size: BatchSize) -> Iterator[Tensor]:

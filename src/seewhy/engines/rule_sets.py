@@ -1,237 +1,24 @@
-"""The rule sets of DeepLIFT and of layer-wise relevance propagation (LRP), in the form gradient × input."""
+"""The rule sets of layer-wise relevance propagation (LRP), in the form gradient × input.
+
+A layer's relevance R is its output times the gradient that reaches it. Each rule changes the gradient so that the input
+times its gradient is the relevance the rule gives the input. Sums are linear, so residual branches, pooling and
+concatenation share relevance by themselves; and what is proportional to its inputs, like a maximum or a length, by its
+own gradient.
+"""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
 from seewhy.errors import ExplainError
 
-NOISE = 8  # differences under this many rounding errors are none
 STABLE = 1e-9
-_MULTI_HEAD = (
-    *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k"),
-    *("bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask"),
-    *("need_weights", "attn_mask", "use_separate_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
-    *("static_k", "static_v", "average_attn_weights", "is_causal"),
-)
-
-# Composed operations, written out in simple ones so that rules for the simple ones carry over to them. With
-# `constant`, a norm's statistics count as constants: they take no part in the gradient.
-
-
-def layer_norm(call: Call, *, constant: bool = False) -> Tensor:
-    """(x − mean) · rsqrt(mean of squares + ε), scaled and shifted."""
-    x, shape, weight, bias, eps = _bound(
-        call, ("input", "normalized_shape", "weight", "bias", "eps"), {"weight": None, "bias": None, "eps": 1e-5}
-    )
-    dims = tuple(range(-len(shape), 0))
-    with call.rules:
-        return _affine(_standardized(x, dims, eps, constant), weight, bias)
-
-
-def group_norm(call: Call, *, constant: bool = False) -> Tensor:
-    """Layer norm over each group of channels and all positions."""
-    x, groups, weight, bias, eps = _bound(
-        call, ("input", "num_groups", "weight", "bias", "eps"), {"weight": None, "bias": None, "eps": 1e-5}
-    )
-    per_channel = (-1, *[1] * (x.dim() - 2))
-    with call.rules:
-        grouped = x.reshape(len(x), groups, -1)
-        normal = _standardized(grouped, (-1,), eps, constant).reshape(x.shape)
-        return _affine(normal, *(None if each is None else each.view(per_channel) for each in (weight, bias)))
-
-
-def normalize(call: Call, *, constant: bool = False) -> Tensor:
-    """X / max(‖x‖₂, ε)."""
-    x, p, dim, eps = _bound(call, ("input", "p", "dim", "eps"), {"p": 2.0, "dim": 1, "eps": 1e-12})
-    if p != 2:
-        raise ExplainError(f"there is no rule for F.normalize with p={p}, only for p=2")
-    with call.rules:
-        inverse = (x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt()
-        return x * (inverse.detach() if constant else inverse)
-
-
-def attention(call: Call) -> Tensor:
-    """softmax(q kᵀ · scale + mask) v, in place of the fused kernel."""
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
-    defaults = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False}
-    query, key, value, mask, _, is_causal, scale, shared_heads = _bound(call, names, defaults)
-    if shared_heads:
-        raise ExplainError("there is no rule for attention with shared heads (enable_gqa)")
-    if is_causal:
-        mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    with call.rules:
-        scores = torch.matmul(query * scale, key.transpose(-2, -1))
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-        return torch.matmul(F.softmax(scores, dim=-1), value)
-
-
-def multi_head_attention(call: Call) -> tuple[Tensor, None]:
-    """`F.multi_head_attention_forward` in its plain form: one projection of queries, keys and values, no masks."""
-    given = dict(zip(_MULTI_HEAD, call.args, strict=False)) | dict(call.kwargs)
-    refused = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "static_k", "static_v")
-    flags = ("use_separate_proj_weight", "add_zero_attn")
-    if any(given.get(name) is not None for name in refused) or any(given.get(name) for name in flags):
-        raise ExplainError("there is no rule for multi-head attention with masks or separate projections")
-    query, key, value = given["query"], given["key"], given["value"]
-    weights, biases = given["in_proj_weight"].chunk(3), [None] * 3
-    if given["in_proj_bias"] is not None:
-        biases = given["in_proj_bias"].chunk(3)
-    heads = given["num_heads"]
-    with call.rules:
-        # (length, batch, width) comes in; rules that pair pictures want the batch first
-        inputs = (each.transpose(0, 1) for each in (query, key, value))
-        projected = [F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
-        q, k, v = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in projected)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return F.linear(mixed, given["out_proj_weight"], given["out_proj_bias"]).transpose(0, 1), None
-
-
-_ATTENTION: dict[Kind, Rule] = {"attention": attention, "multi_head_attention": multi_head_attention}
-
-
-def _standardized(x: Tensor, dims: tuple[int, ...], eps: float, constant: bool) -> Tensor:
-    centred = x - x.mean(dims, keepdim=True)
-    variance = (centred * centred).mean(dims, keepdim=True)
-    inverse = (variance + eps).rsqrt()
-    return centred * (inverse.detach() if constant else inverse)
-
-
-def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    scaled = x if weight is None else x * weight
-    return scaled if bias is None else scaled + bias
-
-
-def _bound(call: Call, names: tuple[str, ...], defaults: dict[str, Any]) -> list[Any]:
-    given = defaults | dict(zip(names, call.args, strict=False)) | dict(call.kwargs)
-    return [given[name] for name in names]
-
-
-# DeepLIFT's rescale rules: finite differences between a picture and its reference in place of derivatives. The batch
-# holds pictures in its first half and their references in its second, in the same order. Source: Shrikumar 2017;
-# products, softmax and norms by composition, so that Σ (x − r) · m = f(x) − f(r).
-
-
-def activation(call: Call) -> Tensor:
-    """Δy / Δu, the derivative where u and its reference agree."""
-
-    def slope(u: Tensor, y: Tensor) -> Tensor:
-        (a, b), (high, low) = _halves(u), _halves(y)
-        change = a - b
-        still = change.abs() <= a.abs().add_(b.abs()).mul_(NOISE * torch.finfo(u.dtype).eps)
-        ratio = (high - low).div_(change)
-        if not bool(still.any()):
-            return ratio
-        with torch.enable_grad():
-            leaf = a.detach().requires_grad_()
-            (derivative,) = torch.autograd.grad(call.on(leaf).sum(), leaf)
-        return torch.where(still, derivative, ratio)
-
-    return with_slope(call.args[0], call.on, slope)
-
-
-def product(call: Call) -> Tensor:
-    """Δ(ab) = b̄ Δa + ā Δb with the means over picture and reference: exact for two factors."""
-    before = 1 if call.function.__name__ == "einsum" else 0  # its equation comes first
-    left, right = call.args[before : before + 2]
-
-    def joined(a: Tensor, b: Tensor) -> Tensor:
-        return call.function(*call.args[:before], a, b, *call.args[before + 2 :], **call.kwargs)
-
-    linear = joined(left, _mean(right)) + joined(_mean(left), right)
-    return surrogate(linear, lambda: joined(left.detach(), right.detach()))
-
-
-def division(call: Call) -> Tensor:
-    """A / b as the product of a and 1 / b."""
-    with call.rules:
-        return call.args[0] * torch.reciprocal(call.args[1])
-
-
-def softmax(call: Call) -> Tensor:
-    """exp(x − c) / Σ exp(x − c), with one constant c for picture and reference."""
-    x = call.args[0]
-    dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else -1)
-    highest = torch.maximum(*_halves(x.detach().amax(dim, keepdim=True)))
-    with call.rules:
-        powers = torch.exp(x - torch.cat([highest, highest]))
-        return powers * torch.reciprocal(powers.sum(dim, keepdim=True))
-
-
-def max_pool(call: Call) -> Tensor:
-    """Each window's change is split between the winner of the picture and the winner of the reference."""
-    return _MaxPool.apply(call.args[0], call)  # pyright: ignore[reportReturnType]
-
-
-class _MaxPool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, call: Call) -> Tensor:
-        u = u.detach()
-        y = call.on(u)
-        ctx.save_for_backward(u, y)
-        ctx.call = call
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        u, y = ctx.saved_tensors
-        (a, b), (high, low) = _halves(u), _halves(y)
-        top = torch.maximum(high, low)
-        change = a - b
-        still = change.abs() <= NOISE * torch.finfo(u.dtype).eps * (a.abs() + b.abs())
-        inverse = change.reciprocal_().masked_fill_(still, 0)
-        with torch.enable_grad():
-            leaves = [half.clone().requires_grad_() for half in (a, b)]
-            pools = [ctx.call.on(leaf) for leaf in leaves]
-        credits_ = [
-            # What the picture's winner did beyond the reference's, and what the reference's did.
-            torch.autograd.grad(pools, leaves, [gradient * (top - low), gradient * (high - top)], retain_graph=True)
-            for gradient in _halves(gradients[0])
-        ]
-        return torch.cat([(first + second) * inverse for first, second in credits_]), None
-
-
-DEEPLIFT = RuleSet(
-    "DeepLIFT",
-    {
-        "activation": activation,
-        "max_pool": max_pool,
-        "product": product,
-        "division": division,
-        "softmax": softmax,
-        "layer_norm": layer_norm,
-        "group_norm": group_norm,
-        "normalize": normalize,
-        **_ATTENTION,
-    },
-)
-
-
-def _halves(tensor: Tensor) -> tuple[Tensor, Tensor]:
-    if len(tensor) % 2:
-        raise ExplainError("this network moves the batch out of the first dimension, where DeepLIFT pairs pictures")
-    half = len(tensor) // 2
-    return tensor[:half], tensor[half:]
-
-
-def _mean(tensor: Tensor) -> Tensor:
-    first, second = _halves(tensor.detach())
-    mean = (first + second) / 2
-    return torch.cat([mean, mean])
-
-
-# LRP: a layer's relevance R is its output times the gradient that reaches it. Each rule changes the gradient so that
-# the input times its gradient is the relevance the rule gives the input. Sums are linear, so residual branches, pooling
-# and concatenation share relevance by themselves.
 
 
 def epsilon(size: float) -> Rule:
@@ -250,14 +37,7 @@ def gamma(size: float) -> Rule:
     """
 
     def rule(call: Call) -> Tensor:
-        if not size:
-            return epsilon(STABLE)(call)
-        x, weight, bias = _layer(call)
-        rises = _favoured(call, x, weight, bias, size, positive=True)
-        falls = _favoured(call, x, weight, bias, size, positive=False)
-        z = call.on(x.detach())
-        shares = rises * _ratio(z.clamp(min=0), rises) + falls * _ratio(z.clamp(max=0), falls)
-        return surrogate(shares, lambda: call.on(x.detach()))
+        return _Gamma.apply(_layer(call)[0], call, size) if size else epsilon(STABLE)(call)  # pyright: ignore[reportReturnType]
 
     return rule
 
@@ -267,11 +47,76 @@ def z_plus(call: Call) -> Tensor:
 
     Source: Montavon 2017, eq. 9 (α = 1, β = 0).
     """
-    x, weight, _ = _layer(call)
-    supporting = _with(call, x.clamp(min=0), weight.clamp(min=0), None)
-    supporting = supporting + _with(call, x.clamp(max=0), weight.clamp(max=0), None)
-    shares = supporting * _ratio(call.on(x.detach()), supporting)
-    return surrogate(shares, lambda: call.on(x.detach()))
+    return _Plus.apply(_layer(call)[0], call)  # pyright: ignore[reportReturnType]
+
+
+# Weights of one sign are made anew on the way back: a graph that kept them would hold every layer's several times.
+
+
+class _Plus(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, call: Call) -> Tensor:
+        ctx.shares = _Shares(call, x.detach())
+        z = call.on(x.detach())
+        ctx.ratio = _ratio(z, ctx.shares.supporting(x.detach()))
+        return z
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        shares, given = ctx.shares, gradients[0] * ctx.ratio
+        found = shares.handed_back(given, shares.weight.clamp(min=0))
+        if shares.negative is not None:
+            found = torch.where(shares.negative, shares.handed_back(given, shares.weight.clamp(max=0)), found)
+        return found, None
+
+
+class _Gamma(torch.autograd.Function):
+    """Where the output is positive, W + γW⁺ acts on positive inputs and W + γW⁻ on negative ones; else the reverse."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, call: Call, size: float) -> Tensor:
+        ctx.shares, ctx.size = _Shares(call, x.detach()), size
+        z = call.on(x.detach())
+        rising = ctx.shares.supporting(x.detach()) + ctx.shares.offset.clamp(min=0)
+        ctx.up = z > 0
+        ctx.ratio = _ratio(z, z + size * torch.where(ctx.up, rising, z - rising))
+        return z
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        shares, given, size = ctx.shares, gradients[0] * ctx.ratio, ctx.size
+        # With W⁻ = W − W⁺ each way takes W and W⁺ alone.
+        tilt = size * shares.handed_back(torch.where(ctx.up, given, -given), shares.weight.clamp(min=0))
+        found = shares.handed_back(torch.where(ctx.up, given, (1 + size) * given), shares.weight).add_(tilt)
+        if shares.negative is not None:
+            falling = shares.handed_back(torch.where(ctx.up, (1 + size) * given, given), shares.weight).sub_(tilt)
+            found = torch.where(shares.negative, falling, found)
+        return found, None, None
+
+
+class _Shares:
+    """A layer whose inputs share its output by the sign of their contributions; keeps no input, at most its signs."""
+
+    def __init__(self, call: Call, x: Tensor) -> None:
+        self._call, self._shape = call, x.shape
+        _, self.weight, bias = _layer(call)
+        self.offset = x.new_zeros(()) if bias is None else bias.view(-1, *[1] * (self.weight.dim() - 2))
+        self.negative = x < 0 if bool((x < 0).any()) else None
+        is_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        self._layout = torch.channels_last if is_last else torch.contiguous_format
+
+    def supporting(self, x: Tensor) -> Tensor:
+        """The sum of the positive contributions."""
+        if self.negative is None:
+            return _with(self._call, x, self.weight.clamp(min=0), None)
+        rising = _with(self._call, x.clamp(min=0), self.weight.clamp(min=0), None)
+        return rising.add_(_with(self._call, x.clamp(max=0), self.weight.clamp(max=0), None))
+
+    def handed_back(self, given: Tensor, weight: Tensor) -> Tensor:
+        """The gradient of the layer with another weight."""
+        with torch.enable_grad():
+            leaf = given.new_zeros(self._shape).contiguous(memory_format=self._layout).requires_grad_()
+            return torch.autograd.grad(_with(self._call, leaf, weight, None), leaf, given)[0]
 
 
 def flat(call: Call) -> Tensor:
@@ -307,6 +152,8 @@ def box(low: Tensor, high: Tensor) -> Rule:
 
 def identity(call: Call) -> Tensor:
     """An activation passes its relevance on unchanged: slope y / u. Source: Achtibat 2024, proposition 3.1."""
+    if call.args[0].is_complex():
+        raise ExplainError(f"LRP has no rule for the operation '{call.name}' on complex numbers")
     return with_slope(call.args[0], call.on, lambda u, y: y / _stabilized(u, STABLE))
 
 
@@ -318,6 +165,8 @@ def halved_product(call: Call) -> Tensor:
 
 def constant_divisor(call: Call) -> Tensor:
     """The dividend takes all."""
+    if call.kwargs.get("rounding_mode"):
+        raise ExplainError(f"LRP has no rule for the operation '{call.name}' with a rounding mode")
     return call.function(call.args[0], call.args[1].detach(), *call.args[2:], **call.kwargs)
 
 
@@ -330,22 +179,25 @@ _SHARED: dict[Kind, Rule] = {
     "activation": identity,
     "product": halved_product,
     "division": constant_divisor,
-    # Statistics of a norm count as constants. Source: Ali 2022, section 4.2.
-    "layer_norm": partial(layer_norm, constant=True),
-    "group_norm": partial(group_norm, constant=True),
-    "normalize": partial(normalize, constant=True),
-    **_ATTENTION,
+    "sampling": sampled,
+    "composed": partial(written_out, constant=True),  # statistics of a norm. Source: Ali 2022, section 4.2
 }
 
 
 def composite(name: str, convolution: Rule, dense: Rule, first: Rule | None = None) -> RuleSet:
     """A rule for convolutions, one for dense layers, and perhaps one for the first of all; the rest as in AttnLRP."""
-    return RuleSet(name, {**_SHARED, "convolution": convolution, "dense": dense}, first)
+    layers: dict[Kind, Rule] = {"convolution": _or_product(convolution), "dense": _or_product(dense)}
+    return RuleSet(name, _SHARED | layers, first and _or_product(first))
 
 
 def constant_attention(name: str, convolution: Rule, dense: Rule) -> RuleSet:
     """The same with attention weights as constants."""
     return RuleSet(name, {**composite(name, convolution, dense).rules, "softmax": no_relevance})
+
+
+def _or_product(rule: Rule) -> Rule:
+    """The rule for a layer, unless its weight depends on the picture: then it is a product."""
+    return lambda call: halved_product(call) if computed_weight(call) else rule(call)
 
 
 def _layer(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -357,15 +209,6 @@ def _with(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The layer with another input, weight and bias."""
     rest = {key: value for key, value in call.kwargs.items() if key not in {"input", "weight", "bias"}}
     return call.function(x, weight, bias, *call.args[3:], **rest)
-
-
-def _favoured(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, size: float, *, positive: bool) -> Tensor:
-    """The layer with the contributions of one sign counted 1 + γ times."""
-    up, down = weight + size * weight.clamp(min=0), weight + size * weight.clamp(max=0)
-    own, other = (up, down) if positive else (down, up)
-    bound = {"min": 0.0} if positive else {"max": 0.0}
-    offset = None if bias is None else bias + size * bias.clamp(**bound)
-    return _with(call, x.clamp(min=0), own, offset) + _with(call, x.clamp(max=0), other, None)
 
 
 def _nonzero(x: Tensor) -> Tensor:

@@ -24,15 +24,14 @@ from seewhy.errors import ExplainError
 
 Kind = Literal[
     "activation",  # elementwise in its first argument
-    "max_pool",
+    "extremum",  # the greatest or the least of each window or along a dimension
+    "pair",  # elementwise in two tensors
     "product",  # bilinear in two tensors
     "division",
     "softmax",
-    "layer_norm",
-    "group_norm",
-    "normalize",
-    "attention",
-    "multi_head_attention",
+    "logsumexp",
+    "composed",  # of operations that have rules
+    "sampling",  # linear in its first argument alone
     "convolution",
     "dense",
     "linear",  # in the data, whatever its constants: autograd is exact
@@ -47,30 +46,35 @@ _MEMBERS: dict[Kind, str] = {
         __mod__ copysign special_expit special_logit special_erf special_erfc special_erfcx special_erfinv
         special_exp2 special_expm1 special_log1p special_log_ndtr special_ndtr special_ndtri special_entr special_sinc
         special_round special_i0 special_i0e special_i1 special_i1e""",
-    "max_pool": "max_pool2d adaptive_max_pool2d",
+    "extremum": """max min amax amin max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
+        max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+        adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices""",
+    "pair": "maximum minimum fmax fmin hypot atan2 arctan2",
     "product": """mul __mul__ __rmul__ multiply matmul __matmul__ __rmatmul__ linalg_matmul bmm mm mv dot vdot inner
         outer ger kron cross linalg_cross linalg_vecdot tensordot einsum""",
     "division": "div __truediv__ true_divide divide",
-    "softmax": "softmax",
-    "layer_norm": "layer_norm",
-    "group_norm": "group_norm",
-    "normalize": "normalize",
-    "attention": "scaled_dot_product_attention",
-    "multi_head_attention": "multi_head_attention_forward",
+    "softmax": "softmax special_softmax",
+    "logsumexp": "logsumexp special_logsumexp",
+    "composed": """layer_norm native_layer_norm rms_norm group_norm instance_norm normalize local_response_norm var std
+        var_mean std_mean norm linalg_norm linalg_vector_norm linalg_matrix_norm cosine_similarity pairwise_distance
+        cdist lp_pool1d lp_pool2d lp_pool3d glu aminmax log_softmax special_log_softmax softmin logaddexp prod lerp
+        addcmul addcdiv addmm addmv addr addbmm baddbmm bilinear scaled_dot_product_attention
+        multi_head_attention_forward""",
+    "sampling": "grid_sample grid_sampler",
     "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
-    "dense": "linear addmm",
+    "dense": "linear",
     "linear": """add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg negative __neg__ positive __pos__ real
         imag conj resolve_conj resolve_neg complex view_as_real view_as_complex deg2rad rad2deg nan_to_num mean nanmean
         sum nansum sum_to_size cumsum diff trapz trapezoid cumulative_trapezoid trace cat concat concatenate stack
-        hstack vstack dstack row_stack column_stack block_diag flatten unflatten ravel reshape reshape_as view view_as permute
-        transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d atleast_2d
-        atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave chunk
-        unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem __getitem__
-        select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill index_put
-        scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem __setitem__
-        fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal diag_embed diagflat
-        embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy zero
-        requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
+        hstack vstack dstack row_stack column_stack block_diag flatten unflatten ravel reshape reshape_as view view_as
+        permute transpose swapaxes swapdims movedim moveaxis t adjoint T H mT mH squeeze unsqueeze atleast_1d
+        atleast_2d atleast_3d expand expand_as broadcast_to broadcast_tensors meshgrid repeat tile repeat_interleave
+        chunk unsafe_chunk split unsafe_split split_with_sizes tensor_split hsplit vsplit dsplit unbind getitem
+        __getitem__ select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill
+        index_put scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem
+        __setitem__ fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal
+        diag_embed diagflat embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy
+        zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
         avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
         interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
         channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
@@ -81,9 +85,8 @@ KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for nam
 
 # Functions that PyTorch wraps so that they lost their names.
 _NAMELESS = {
-    id(F.max_pool2d): "max_pool2d",
-    id(F.adaptive_max_pool2d): "adaptive_max_pool2d",
-    id(F.threshold): "threshold",
+    id(getattr(F, name)): name
+    for name in ("threshold", *(f"{kind}max_pool{dims}d" for kind in ("", "adaptive_") for dims in (1, 2, 3)))
 }
 
 LAYERS = {"convolution", "dense"}
@@ -132,6 +135,11 @@ class Call:
     kwargs: Mapping[str, Any]
     rules: AbstractContextManager[Any]
     in_place: bool  # the result will be written over the first argument
+
+    @property
+    def name(self) -> str:
+        """The operation's; see `KINDS`."""
+        return operation_name(self.function)
 
     def plain(self) -> Any:
         """The operation with its own gradient."""
@@ -310,7 +318,7 @@ def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
 
 def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments with the tensors of the operation in their places, where rules look for them."""
-    named = [name for name in ("input", "other") if name in kwargs]
+    named = [name for name in ("input", "other", "grid") if name in kwargs]
     rest = {key: value for key, value in kwargs.items() if key not in named}
     return (*args, *(kwargs[name] for name in named)), rest
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, SeewhyError
-from seewhy.models.layers import find_layer, leading_tensor, with_leading_tensor
+from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
+from seewhy.models.state import owning
 
 Forward = Callable[[Tensor], Tensor]
 Spread = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
@@ -34,6 +35,7 @@ class Tail:
 
     activation: Tensor
     logits: Tensor
+    _module: nn.Module
     _forward: Forward
     _x: Tensor
     _layer: nn.Module
@@ -46,7 +48,8 @@ class Tail:
         """Logits `(n, K)` with `activations` `(n, …)` for what the layer puts out; with `gradients`, by autograd."""
         count = len(activations)
         recording = torch.enable_grad() if gradients else torch.no_grad()
-        with torch.inference_mode(False), recording, _answering(self._answers(activations, count)):
+        answering = _answering(self._module, self._answers(activations, count))
+        with torch.inference_mode(False), recording, answering:
             return self._forward(self._x.expand(count, *self._x.shape[1:]))
 
     def _answers(self, activations: Tensor, count: int) -> Answers:
@@ -71,7 +74,7 @@ class Tail:
 
 
 def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
-    """Run `forward(x)` once, with `x` `(1, 3, h, w)`, and give `module` from `layer` on, ready to run again.
+    """Run `forward(x)` once, with `x` `(1, C, h, w)`, and give `module` from `layer` on, ready to run again.
 
     Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
     network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
@@ -83,7 +86,7 @@ def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
     if not watched.kept:
         raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
     *before, (_, output) = watched.kept
-    made = partial(Tail, leading_tensor(output, layer), logits, forward, x, part, output)
+    made = partial(Tail, leading_tensor(output, layer), logits, module, forward, x, part, output)
     with torch.inference_mode(False):
         clones = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
     for kept, spread in ((clones, _shared), (before, _copied)):
@@ -105,6 +108,7 @@ class _Watched:
     @contextmanager
     def during(self, module: nn.Module) -> Generator[None]:
         with ExitStack() as stack:
+            stack.enter_context(owning(module))
             for name, part in module.named_modules():
                 if name:
                     stack.callback(part.register_forward_pre_hook(self._start).remove)
@@ -124,8 +128,8 @@ class _Watched:
 
 
 @contextmanager
-def _answering(answers: Answers) -> Generator[None]:
-    with ExitStack() as stack:
+def _answering(module: nn.Module, answers: Answers) -> Generator[None]:
+    with owning(module), ExitStack() as stack:
         for part, its in answers.items():
             stack.enter_context(_replaced(part, iter(its)))
         yield

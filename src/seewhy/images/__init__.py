@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
+from seewhy.images.levels import from_values
 from seewhy.images.opening import (
     Mask,
     OnePicture,
@@ -14,7 +15,9 @@ from seewhy.images.opening import (
     open_image,
     open_images,
     open_mask,
+    reopen_image,
     samples,
+    save_image,
     top_area,
 )
 
@@ -27,11 +30,14 @@ __all__ = [
     "OnePicture",
     "Pictures",
     "find_images",
+    "from_values",
     "iou",
     "match_masks",
     "open_image",
     "open_images",
     "open_mask",
+    "reopen_image",
     "samples",
+    "save_image",
     "top_area",
 ]

@@ -1,14 +1,11 @@
-"""Picture files, Pillow pictures and arrays to upright RGB; whatever fails on the way becomes one `BadImage`.
+"""Picture files and Pillow pictures to an upright `Image`; whatever fails on the way becomes one `BadImage`.
 
-The rules, mode by mode:
+The rules, mode by mode; `seewhy.images.levels` has those of numbers and channels:
 
 - 1-bit, grey, palette, RGB, YCbCr, HSV, LAB: as Pillow converts them. Colour profiles are not applied, as in the
   loaders that networks are trained with.
 - CMYK: the inks are taken away from white. A JPEG holds them inverted when it bears Adobe's mark.
 - Alpha, also that of palettes: laid over a plain background.
-- 16 bits: the high byte, so that 65535 becomes 255.
-- 32-bit integers and floats have no agreed white. It is 1 for floats from 0 to 1, else 255, else 65535, whichever
-  is the first to hold all values; beyond those, the smallest value becomes black and the largest white.
 
 Work goes on in strips of rows, so that beside the decoded picture and the result little memory is needed.
 """
@@ -17,16 +14,19 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import PurePath
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -43,11 +43,26 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from seewhy.errors import BadImage
-from seewhy.images.image import Colour, Image, Pixels, high_byte, on_background, stretch
+from seewhy.images.dicom import read_dicom
+from seewhy.images.image import Image, Pixels
+from seewhy.images.levels import (
+    Colour,
+    Notes,
+    black_and_white,
+    check_size,
+    from_values,
+    on_background,
+    span,
+    span_note,
+    stretch,
+    transparency_note,
+)
+from seewhy.images.measured import TILE_PIXELS, Measured, read_npy, read_tiff
 from seewhy.images.structure import count_tiff_pages, is_endless_jpeg, is_endless_tiff
 
-_Notes: TypeAlias = tuple[str, ...]
 _Convert: TypeAlias = Callable[[Picture], Pixels]
+_Numbers: TypeAlias = Callable[["PatientFile", str, int], Measured | None]
+T = TypeVar("T")
 
 MAX_PIXELS = 50_000_000
 
@@ -55,12 +70,16 @@ _SPARE_BYTES = 16 << 20  # for profiles, thumbnails and the later frames of smal
 
 
 class Kind(NamedTuple):
-    """A format that is read: how its files begin, what they are called, and Pillow's reader for it."""
+    """A format that is read: how its files begin, what they are called, Pillow's reader for it, and ours.
+
+    Ours reads files of numbers; where it answers None, the file is a photo.
+    """
 
     name: str
     signature: bytes
     suffixes: tuple[str, ...]
-    read: Callable[[BytesIO], ImageFile]
+    read: Callable[[BytesIO], ImageFile] | None
+    measure: _Numbers | None = None
 
 
 # No other decoder can be reached: each kind names its reader, and Pillow is never asked to guess.
@@ -70,7 +89,9 @@ _KINDS = (
     Kind("WebP", rb"RIFF.{4}WEBPVP8", (".webp",), WebPImagePlugin.WebPImageFile),
     Kind("GIF", rb"GIF8[79]a", (".gif",), GifImagePlugin.GifImageFile),
     Kind("BMP", rb"BM.{12}[\x0c(48@l|]\0\0\0", (".bmp", ".dib"), BmpImagePlugin.BmpImageFile),
-    Kind("TIFF", rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff"), TiffImagePlugin.TiffImageFile),
+    Kind("TIFF", rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff"), TiffImagePlugin.TiffImageFile, read_tiff),
+    Kind("NumPy", rb"\x93NUMPY", (".npy",), None, read_npy),
+    Kind("DICOM", rb".{128}DICM", (".dcm", ".dicom"), None, read_dicom),
 )
 
 _OTHER_PICTURES = (
@@ -115,17 +136,6 @@ def kind_of(data: bytes, name: str) -> Kind:
     raise BadImage("not_an_image", f"{name} is not a picture of a known kind. {_CURE}")
 
 
-def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
-    """Refuse a picture without pixels (`too_small`) or with more than `max_pixels` (`too_large`)."""
-    if min(width, height) < 1:
-        raise BadImage("too_small", f"{name} is {width}x{height}: it holds no pixels. Save it again.")
-    if width * height > max_pixels:
-        raise BadImage(
-            "too_large",
-            f"{name} is {width}x{height}, {width * height:,} pixels; the limit is {max_pixels:,}. Make it smaller.",
-        )
-
-
 def byte_limit(max_pixels: int) -> int:
     """The largest file, in bytes, read for a picture of `max_pixels`: four a pixel, and some to spare."""
     return 4 * max_pixels + _SPARE_BYTES
@@ -139,9 +149,19 @@ _COUNT_SECONDS = 0.3
 _STRIP_PIXELS = 1 << 18
 _EXIF_BYTES = 1 << 20
 
-_MOST_CHANNELS = 4
-_TILE_PIXELS = 1 << 22  # a tile may be larger than a small picture
-_SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 277, 322, 323  # TIFF tags
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # TIFF tags
+
+# Pillow keeps the high bytes of colours of 16 bits. By the other packing of the pair it reads the low ones.
+_LOW_BYTES = {
+    ("RGB", "RGB;16B"): "RGB;16L",
+    ("RGB", "RGB;16L"): "RGB;16B",
+    ("RGB", "RGB;16N"): "RGB;16B" if sys.byteorder == "little" else "RGB;16L",
+    ("RGBA", "RGBA;16B"): "RGBA;16L",
+    ("RGBA", "RGBA;16L"): "RGBA;16B",
+    ("RGBA", "RGBA;16N"): "RGBA;16B" if sys.byteorder == "little" else "RGBA;16L",
+    ("RGBA", "LA;16B"): "RGBA",  # grey and alpha: two bytes of each
+}
+_UPRIGHT = ("turned upright as its EXIF says",)
 
 # Warning filters belong to the whole process: threads that change them at once may leave them changed for good.
 _ONE_AT_A_TIME = threading.Lock()
@@ -159,6 +179,12 @@ class PatientFile(BytesIO):
         self._name = name
         self._deadline = 0.0
 
+    def again(self) -> PatientFile:
+        """The same bytes from their beginning, for as long."""
+        twin = PatientFile(self.getvalue(), self._name)
+        twin._deadline = self._deadline
+        return twin
+
     def allow(self, seconds: float) -> None:
         """Let the next step compute for so long from now."""
         self._deadline = time.thread_time() + seconds
@@ -174,12 +200,43 @@ def from_picture(picture: Picture, name: str, max_pixels: int, background: Colou
     """A Pillow picture as an `Image`; of an animation the frame that it stands at."""
     check_size(*picture.size, max_pixels, name)
     with _failures_named(name):
-        pixels, notes = picture_to_rgb(picture, background, name)
-    return Image(pixels, name, notes)
+        return _to_image(picture, name, background)
 
 
 def from_bytes(data: bytes, name: str, max_pixels: int, background: Colour) -> Image:
     """The first frame of a picture file as an `Image`; refuses all but a whole picture of an allowed kind and size."""
+
+    def shown(picture: Picture, full: NDArray[np.uint16] | None) -> Image:
+        return _to_image(picture, name, background, full)
+
+    def composed(numbers: Measured) -> Image:
+        upright = turned(numbers.values, numbers.turn)
+        notes = (*numbers.notes, *(_UPRIGHT if numbers.turn in range(2, 9) else ()))
+        return from_values(upright, name, background, alpha=numbers.alpha, notes=notes)
+
+    image, before = _read(data, name, max_pixels, shown, composed)
+    return replace(image, notes=(*before, *image.notes))
+
+
+def palette_indices(data: bytes, name: str, max_pixels: int) -> Pixels | None:
+    """Of a picture with a palette the number of each pixel's colour, uint8 `(H, W)` upright; None of any other."""
+
+    def numbered(picture: Picture, _full: object) -> Pixels | None:
+        picture.load()
+        turn = _exif_orientation(picture)
+        return turned(np.asarray(picture)[..., np.newaxis], turn)[..., 0] if picture.mode == "P" else None
+
+    return _read(data, name, max_pixels, numbered, lambda _numbers: None)[0]
+
+
+def _read(
+    data: bytes,
+    name: str,
+    max_pixels: int,
+    of_picture: Callable[[Picture, NDArray[np.uint16] | None], T],
+    of_numbers: Callable[[Measured], T],
+) -> tuple[T, Notes]:
+    """What is made of the first frame of a file, and what is to be told of the file; the door for all bytes."""
     if not data:
         raise BadImage("empty", f"{name} holds no bytes at all. Copy or download it again.")
     most = byte_limit(max_pixels)
@@ -189,26 +246,46 @@ def from_bytes(data: bytes, name: str, max_pixels: int, background: Colour) -> I
     if (kind.name == "JPEG" and is_endless_jpeg(data)) or (kind.name == "TIFF" and is_endless_tiff(data)):
         raise _stalling(name)
     with _failures_named(name, _has_no_canvas(data, kind)):
-        return _decode(PatientFile(data, name), kind, name, max_pixels, background)
+        file = PatientFile(data, name)
+        file.allow(_HEADER_SECONDS + _PIXEL_SECONDS * max_pixels)
+        numbers = kind.measure(file, name, max_pixels) if kind.measure else None
+        if numbers is not None:
+            made, frames = of_numbers(numbers), count_tiff_pages(data) if kind.name == "TIFF" else 1
+        else:
+            made, frames = _decode(file, kind, name, max_pixels, of_picture)
+    suffix = PurePath(name).suffix.lower()
+    misnamed = suffix in picture_suffixes() - set(kind.suffixes)
+    before = (f"a {kind.name} file, although named {suffix}",) if misnamed else ()
+    if frames is None or frames > 1:
+        before = (*before, f"first of {frames} frames" if frames else "only the first frame was read")
+    return made, before
 
 
-def _decode(file: PatientFile, kind: Kind, name: str, max_pixels: int, background: Colour) -> Image:
+def _decode(
+    file: PatientFile,
+    kind: Kind,
+    name: str,
+    max_pixels: int,
+    make: Callable[[Picture, NDArray[np.uint16] | None], T],
+) -> tuple[T, int | None]:
+    """What is made of a picture, and how many frames its file has."""
+    if kind.read is None:
+        raise BadImage("unsupported", f"{name} is of a variant that is not read. Save it as PNG.")
     file.allow(_HEADER_SECONDS)
     with kind.read(file) as picture:
         width, height = picture.size
         check_size(width, height, max_pixels, name)
         if isinstance(picture, TiffImageFile):
             _check_layout(picture, name)
-        file.allow(_HEADER_SECONDS + _PIXEL_SECONDS * width * height)
-        pixels, notes = picture_to_rgb(picture, background, name)
+        seconds = _HEADER_SECONDS + _PIXEL_SECONDS * width * height
+        file.allow(seconds)
+        full = None
+        if low := _LOW_BYTES.get(_packing(picture)):
+            file.allow(2 * seconds)
+            full = _all_16_bits(picture, kind.read(file.again()), low)
+        made = make(picture, full)
         file.allow(_COUNT_SECONDS)
-        frames = _frames(picture, file)
-    suffix = PurePath(name).suffix.lower()
-    misnamed = suffix in picture_suffixes() - set(kind.suffixes)
-    before = [f"a {kind.name} file, although named {suffix}"] if misnamed else []
-    if frames is None or frames > 1:
-        before.append(f"first of {frames} frames" if frames else "only the first frame was read")
-    return Image(pixels, name, (*before, *notes))
+        return made, _frames(picture, file)
 
 
 def _stalling(name: str) -> BadImage:
@@ -220,12 +297,9 @@ def _stalling(name: str) -> BadImage:
 
 
 def _check_layout(picture: TiffImageFile, name: str) -> None:
-    """Of a TIFF, Pillow drops the fifth channel and later ones without a word, and unpacks tiles of any size."""
-    channels = picture.tag_v2.get(_SAMPLES, 1)
-    if channels > _MOST_CHANNELS:
-        raise BadImage("unsupported", f"{name} has {channels} channels. Save three of them as an RGB picture.")
+    """Pillow unpacks tiles of any size."""
     tile = picture.tag_v2.get(_TILE_WIDTH, 0) * picture.tag_v2.get(_TILE_HEIGHT, 0)
-    if tile > max(picture.width * picture.height, _TILE_PIXELS):
+    if tile > max(picture.width * picture.height, TILE_PIXELS):
         raise _bloated(name, "its tiles are larger than the picture")
 
 
@@ -294,14 +368,31 @@ _AS_STORED: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
-def picture_to_rgb(picture: Picture, background: Colour, name: str) -> tuple[Pixels, _Notes]:
-    """Upright uint8 `(H, W, 3)`, read-only, and what was done to get there; raises whatever Pillow does."""
+def turned(values: NDArray[Any], turn: Any) -> NDArray[Any]:
+    """Stored `(H, W, C)` upright, by EXIF orientation; as it is where that is none."""
+    if turn == 1 or turn not in _AS_STORED:
+        return values
+    height, width, channels = values.shape
+    upright = np.empty((width, height, channels) if turn >= 5 else (height, width, channels), values.dtype)
+    _AS_STORED[turn](upright)[...] = values
+    return upright
+
+
+def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[np.uint16] | None = None) -> Image:
+    """Upright, with what was done to get there; `full` are its values where they have 16 bits."""
     picture.load()
     turn, notes = _exif_orientation(picture), ()
     if turn not in _AS_STORED:
         turn, notes = 1, (f"its EXIF orientation ({turn}) was ignored",)
     elif turn != 1:
-        notes = ("turned upright as its EXIF says",)
+        notes = _UPRIGHT
+    if full is None and picture.mode.startswith("I;16"):
+        full = np.asarray(picture)[..., np.newaxis]
+    if full is None and picture.mode in ("LA", "RGBA"):
+        full = np.asarray(picture)
+    if full is not None:
+        alpha = picture.mode in ("LA", "RGBA")
+        return from_values(turned(full, turn), name, background, alpha=alpha, notes=notes)
     convert, colour_notes = _conversion(picture, background, name)
     width, height = picture.size
     upright = np.empty((width, height, 3) if turn >= 5 else (height, width, 3), np.uint8)
@@ -309,7 +400,26 @@ def picture_to_rgb(picture: Picture, background: Colour, name: str) -> tuple[Pix
     for rows, strip in _strips(picture):
         stored[rows] = convert(strip)
     upright.setflags(write=False)
-    return upright, notes + colour_notes
+    return Image(upright, name, notes + colour_notes)
+
+
+def _packing(picture: ImageFile) -> tuple[str, str]:
+    """The mode of a picture not loaded yet, and how its file packs that."""
+    args = picture.tile[0].args if picture.tile else ""
+    packing = args if isinstance(args, str) else (args or ("",))[0]
+    # A colour that stands for transparency is one of 8 bits to Pillow.
+    return ("" if "transparency" in picture.info else picture.mode), str(packing)
+
+
+def _all_16_bits(picture: ImageFile, again: ImageFile, low: str) -> NDArray[np.uint16]:
+    """The values `(H, W, C)` of a picture of which Pillow keeps the high bytes; `again` is the same, not loaded yet."""
+    again.tile = [
+        part._replace(args=low if isinstance(part.args, str) else (low, *part.args[1:])) for part in again.tile
+    ]
+    if low == "RGBA":
+        pairs = np.asarray(again).astype(np.uint16)
+        return pairs[..., ::2] << 8 | pairs[..., 1::2]
+    return np.asarray(picture).astype(np.uint16) << 8 | np.asarray(again)
 
 
 def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:
@@ -332,18 +442,15 @@ def _exif_orientation(picture: Picture) -> Any:
     return "unreadable"
 
 
-def _conversion(picture: Picture, background: Colour, name: str) -> tuple[_Convert, _Notes]:
+def _conversion(picture: Picture, background: Colour, name: str) -> tuple[_Convert, Notes]:
     """How a strip of this picture becomes RGB, and what to tell people about it."""
-    if picture.mode.startswith("I;16"):
-        return lambda strip: high_byte(np.asarray(strip))[..., np.newaxis], ()
     if picture.mode in ("I", "F"):
         black, white = _span(picture, name)
-        note = f"values from {black:g} to {white:g} shown as black to white"
-        return lambda strip: stretch(np.asarray(strip), black, white)[..., np.newaxis], (note,)
+        told = (span_note(black, white),)
+        return lambda strip: stretch(np.asarray(strip), black, white)[..., np.newaxis], told
     if _is_see_through(picture):
-        plain = {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, f"rgb{background}")
-        note = f"transparency shown on {plain}"
-        return lambda strip: on_background(_unmultiplied(strip).convert("RGBA"), background), (note,)
+        told = (transparency_note(background),)
+        return lambda strip: on_background(_unmultiplied(strip).convert("RGBA"), background), told
     if picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
         # Pillow takes every CMYK JPEG for an inverted one, also those without the mark.
         return lambda strip: _plain(ImageChops.invert(strip)), ()
@@ -367,10 +474,6 @@ def _is_see_through(picture: Picture) -> bool:
 
 def _span(picture: Picture, name: str) -> tuple[float, float]:
     """What is black and what is white in a picture of 32-bit numbers."""
-    parts = (np.asarray(strip) for _, strip in _strips(picture))
-    extremes = np.array([(part.min(), part.max()) for part in parts])
-    low, high = float(extremes[:, 0].min()), float(extremes[:, 1].max())
-    if not np.isfinite([low, high]).all():
-        raise BadImage("nonfinite", f"{name} holds NaN or infinity. Replace them and save it again.")
-    whites = (1, 255, 65535) if picture.mode == "F" else (255, 65535)
-    return next(((0, white) for white in whites if low >= 0 and high <= white), (low, high))
+    ends = [span(np.asarray(strip), name, "Replace them and save it again") for _, strip in _strips(picture)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return black_and_white(low, high, fractions=picture.mode == "F")

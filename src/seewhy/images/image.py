@@ -1,7 +1,8 @@
-"""The picture as every other room knows it, and how arrays become one."""
+"""The picture as every other room knows it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -11,12 +12,12 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from seewhy.errors import BadImage
+from seewhy.errors import BadImage, UsageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
-Colour: TypeAlias = tuple[int, int, int]
 
-_CHANNELS = (1, 3, 4)  # of arrays
+PLAIN = (1, 3)  # channels of grey and of colour
+OPAQUE = 255
 
 
 class Box(NamedTuple):
@@ -40,37 +41,36 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """An upright RGB picture that nobody can change.
+    """An upright picture that nobody can change.
 
     Attributes:
-        pixels: uint8 `(H, W, 3)`, C-contiguous and read-only; a writable array is copied.
+        pixels: uint8 `(H, W, 3)`, C-contiguous and read-only; a writable array is copied. What people are shown, and
+            what networks of grey or colour see; grey has three equal channels.
         name: What people call it, mostly its file name. Never used as a path.
         notes: What was done to the picture so that it became this one, in words.
+        stored: uint8 `(H, W, C)`, likewise: every channel of a picture that has others than grey or RGB, such as
+            alpha or near infrared. None where `pixels` say it all.
+        composite: Whether `pixels` merely draw some of the bands in `stored`, so that no network may take them for
+            the picture.
 
     Raises:
-        BadImage: `bad_array` where the pixels are not uint8 `(H, W, 3)`.
+        BadImage: `bad_array` where the pixels are not uint8 `(H, W, 3)`, or `stored` not uint8 `(H, W, C)`.
     """
 
     pixels: Pixels = field(repr=False)
     name: str
     notes: tuple[str, ...] = ()
+    stored: Pixels | None = field(default=None, repr=False)
+    composite: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-            raise BadImage(
-                "bad_array",
-                f"an Image takes uint8 pixels of shape (H, W, 3), not {pixels.dtype} {pixels.shape}; "
-                "open_image converts other arrays.",
-            )
-        if pixels.flags.writeable or not pixels.flags.c_contiguous:
-            pixels = np.array(pixels, order="C")
-            pixels.setflags(write=False)
-            object.__setattr__(self, "pixels", pixels)
+        object.__setattr__(self, "pixels", _frozen(self.pixels, 3))
+        if self.stored is not None:
+            object.__setattr__(self, "stored", _frozen(self.stored, None, self.pixels.shape[:2]))
 
-    def __reduce__(self) -> tuple[type[Image], tuple[Pixels, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[Image], tuple[Any, ...]]:
         # NumPy forgets on its way through pickle that an array is read-only; the constructor remembers.
-        return Image, (self.pixels, self.name, self.notes)
+        return Image, (self.pixels, self.name, self.notes, self.stored, self.composite)
 
     @property
     def height(self) -> int:
@@ -82,95 +82,86 @@ class Image:
         """Columns of pixels."""
         return self.pixels.shape[1]
 
+    @property
+    def channels(self) -> int:
+        """How many there are: 3 of grey and RGB."""
+        return 3 if self.stored is None else self.stored.shape[2]
+
+    @cached_property
+    def tells_more(self) -> bool:
+        """Whether `stored` says what `pixels` do not; an alpha that hides nothing does not."""
+        return self.stored is not None and (self.composite or bool((self.stored[..., -1] < OPAQUE).any()))
+
     @cached_property
     def sha256(self) -> str:
         """Hash of what is seen, shape and pixels: the same whatever the file was called or packed as."""
         digest = sha256(f"{self.height}x{self.width}x3:".encode())
         digest.update(self.pixels.data)
+        if self.stored is not None and self.tells_more:
+            digest.update(f"x{self.channels}:".encode())
+            digest.update(self.stored.data)
         return digest.hexdigest()
 
     def to_pil(self) -> PIL.Image.Image:
-        """The picture as a Pillow image of its own, mode RGB."""
+        """What is shown as a Pillow image of its own, mode RGB."""
         return PIL.Image.fromarray(self.pixels)
 
+    def read_as(self, channels: int) -> Pixels:
+        """What a network of so many channels sees: `pixels` for grey and RGB, else uint8 `(H, W, channels)`.
 
-def with_channels(array: NDArray[Any], name: str, *, first: bool = False) -> NDArray[Any]:
-    """The array as `(H, W, C)` with one, three or four channels; `(C, H, W)` is turned round.
+        Raises:
+            BadImage: `channels` where the picture has others; none is left out or made up.
+        """
+        if channels in PLAIN and not self.composite:
+            return self.pixels
+        if self.stored is not None and self.channels == channels:
+            return self.stored
+        grey = self.stored is None and bool((self.pixels == self.pixels[..., :1]).all())
+        own = "1 channel" if grey else f"{self.channels} channels"
+        cure = f"give all {channels} as an array (H, W, {channels}), a TIFF of bands or an .npy file"
+        if channels < self.channels:
+            cure = f"give the {channels} that it was trained on, such as array[..., :{channels}]"
+        raise BadImage("channels", f"{self.name} has {own}, and the network takes {channels}; {cure}.")
 
-    A picture so small that both ends may be channels follows the convention of its kind: last in NumPy, `first` in
-    PyTorch. Other shapes are refused.
+    def with_bands(self, bands: Sequence[int]) -> Image:
+        """The same picture as bands of which these are drawn: three as red, green and blue, or one as grey.
+
+        Args:
+            bands: their numbers, counted from 1.
+
+        Raises:
+            UsageError: these are not one or three of its bands.
+        """
+        stored = self.pixels if self.stored is None else self.stored
+        numbers = tuple(bands)
+        known = range(1, self.channels + 1)
+        if len(numbers) not in PLAIN or not set(numbers) <= set(known):
+            raise UsageError(
+                f"bands are the numbers of three bands to draw in red, green and blue, or of one, from 1 to "
+                f"{self.channels} of {self.name}; not {', '.join(map(str, numbers))}"
+            )
+        return Image(drawn(stored, numbers), self.name, self.notes, stored, composite=True)
+
+
+def drawn(stored: Pixels, bands: Sequence[int]) -> Pixels:
+    """Three bands of `(H, W, C)` as RGB, or one as grey, uint8 `(H, W, 3)`; they are counted from 1.
+
+    >>> drawn(np.array([[[10, 20, 30, 40]]], np.uint8), (4, 3, 2)).tolist()
+    [[[40, 30, 20]]]
     """
-    if array.ndim == 2:
-        return array[..., np.newaxis]
-    if array.ndim == 3:
-        starts, ends = array.shape[0] in _CHANNELS, array.shape[2] in _CHANNELS
-        if starts and (first or not ends):
-            return np.moveaxis(array, 0, 2)
-        if ends:
-            return array
-    cure = (
-        "give one picture at a time: array[0]"
-        if array.ndim == 4
-        else "a picture is (H, W), (H, W, C) or (C, H, W), where C is 1, 3 or 4"
-    )
-    raise BadImage("bad_array", f"{name} has the shape {array.shape}; {cure}.")
+    chosen = [band - 1 for band in bands]
+    return stored[..., chosen if len(chosen) > 1 else chosen * 3]
 
 
-def values_to_rgb(values: NDArray[Any], background: Colour, name: str) -> Pixels:
-    """A uint8 `(H, W, 3)` of its own from grey, RGB, or RGB and alpha `(H, W, C)`.
-
-    bool is black and white; uint8 stays; of uint16 the high byte stays; floats must lie in [0, 1].
-    """
-    levels = _to_bytes(values, name)
-    if levels.shape[2] == 4:
-        return on_background(PIL.Image.fromarray(levels), background)
-    return np.array(np.broadcast_to(levels, (*levels.shape[:2], 3)), order="C")
-
-
-def _to_bytes(array: NDArray[Any], name: str) -> Pixels:
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return high_byte(array)
-    if array.dtype.kind == "f":
-        return _unit_to_bytes(array, name)
-    raise BadImage(
-        "bad_array",
-        f"{name} holds {array.dtype}; give uint8 (0 to 255), uint16, bool, or floats from 0 to 1 "
-        "(of whole numbers up to 255: array.astype(np.uint8)).",
-    )
-
-
-def _unit_to_bytes(array: NDArray[np.floating[Any]], name: str) -> Pixels:
-    low, high = float(array.min()), float(array.max())
-    if not np.isfinite([low, high]).all():
-        raise BadImage("nonfinite", f"{name} holds NaN or infinity; np.nan_to_num(array) replaces them.")
-    if low < 0 or high > 1:
+def _frozen(levels: Pixels, channels: int | None, shape: tuple[int, ...] | None = None) -> Pixels:
+    right = levels.dtype == np.uint8 and levels.ndim == 3 and levels.size and shape in (None, levels.shape[:2])
+    if not right or channels not in (None, levels.shape[2]):
         raise BadImage(
             "bad_array",
-            f"{name} has floats from {low:g} to {high:g}; they must lie in [0, 1]. "
-            "Divide by 255, undo the normalisation, or clip; seewhy.attribute takes inputs of the network as they are.",
+            f"an Image takes uint8 pixels of shape (H, W, 3), not {levels.dtype} {levels.shape}; "
+            "open_image converts other arrays.",
         )
-    return stretch(array, 0, 1)
-
-
-def high_byte(values: NDArray[np.uint16]) -> Pixels:
-    """16 bits to 8 as Pillow does it for colours: 65535 becomes 255, and nothing wraps."""
-    return (values >> 8).astype(np.uint8)
-
-
-def stretch(values: NDArray[Any], black: float, white: float) -> Pixels:
-    """Finite `values` from `black` to `white` to 0..255, rounded; all 0 where the two are one."""
-    levels = values.astype(np.float64)
-    levels -= black
-    levels *= 255 / ((white - black) or 1)
-    return np.rint(levels, out=levels).astype(np.uint8)
-
-
-def on_background(rgba: PIL.Image.Image, background: Colour) -> Pixels:
-    """The colours of an RGBA picture laid over a plain background, rounded to nearest."""
-    canvas = PIL.Image.new("RGB", rgba.size, background)
-    canvas.paste(rgba, mask=rgba)
-    return np.array(canvas)
+    if levels.flags.writeable or not levels.flags.c_contiguous:
+        levels = np.array(levels, order="C")
+        levels.setflags(write=False)
+    return levels

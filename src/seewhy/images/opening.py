@@ -20,8 +20,9 @@ from PIL.Image import Image as Picture
 from seewhy.core.names import nearest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.images.decoding import MAX_PIXELS, byte_limit, check_size, from_bytes, from_picture, picture_suffixes
-from seewhy.images.image import Colour, Image, values_to_rgb, with_channels
+from seewhy.images.decoding import MAX_PIXELS, byte_limit, from_bytes, from_picture, picture_suffixes
+from seewhy.images.image import Image
+from seewhy.images.levels import WHITE, Colour, check_size, from_values, with_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ OnePicture: TypeAlias = str | Path | bytes | Picture | NDArray[Any] | Image  # w
 Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # what `open_images` takes
 
 _NAME_LENGTH = 200
-_WHITE: Colour = (255, 255, 255)
+BANDS = ".npy"  # beside the PNG of a saved picture
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
@@ -39,27 +40,39 @@ PathLike = TypeVar("PathLike", str, Path)
 
 
 def open_image(
-    source: OnePicture | Tensor, *, name: str | None = None, max_pixels: int = MAX_PIXELS, background: Colour = _WHITE
+    source: OnePicture | Tensor,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    background: Colour = WHITE,
+    bands: Sequence[int] | None = None,
 ) -> Image:
-    """Open any picture safely as upright RGB; its `notes` tell what was changed.
+    """Open any picture safely, upright; its `notes` tell what was changed.
 
-    Files are JPEG, PNG, WebP, GIF, BMP or TIFF by their content, whatever they are called. EXIF orientation is
-    applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB and palettes
-    become RGB; `seewhy.images.decoding` states the rules. A file that ends too early is refused, never shown in part.
+    Files are JPEG, PNG, WebP, GIF, BMP, TIFF, `.npy` or DICOM by their content, whatever they are called. EXIF
+    orientation is applied, the first frame is taken, alpha is laid over the background, 16 bits become 8, CMYK, LAB
+    and palettes become RGB; `seewhy.images.decoding` and `seewhy.images.levels` state the rules. All channels are
+    kept for networks that take so many. A file that ends too early is refused, never shown in part.
 
     Args:
         source: A path, `sample:NAME`, the bytes of a file, a Pillow picture, an array `(H, W)`, `(H, W, C)` or
-            `(C, H, W)` (uint8, uint16, bool, or floats in [0, 1]; C is 1, 3 or 4), a tensor of the same kinds, or an
-            `Image`.
+            `(C, H, W)` (uint8, uint16, bool, or floats in [0, 1]), a tensor of the same kinds, or an `Image`.
         name: What to call it; the file name by default.
         max_pixels: The largest picture decoded, checked before; decoding takes up to 7 bytes a pixel (WebP: 16).
         background: RGB, 0 to 255, shown where the picture is transparent.
+        bands: which channels are drawn as red, green and blue, or which one as grey, counted from 1; by default the
+            first three of bands, and colours as they are. What networks see does not change.
 
     Raises:
         BadImage: The picture cannot be opened; `code` says why, the message also what to do.
         UnknownName: There is no such sample.
-        UsageError: `background` is no colour.
+        UsageError: `background` is no colour, or `bands` are none of the picture's.
     """
+    image = _opened(source, name, max_pixels, background)
+    return image if bands is None else image.with_bands(bands)
+
+
+def _opened(source: OnePicture | Tensor, name: str | None, max_pixels: int, background: Colour) -> Image:
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
     label = _tidy(name or "")
@@ -97,6 +110,28 @@ def open_images(sources: Pictures) -> tuple[list[Image], bool]:
     if is_batch or isinstance(given, list | tuple):
         return [_numbered(each, place) for place, each in enumerate(given, start=1)], True
     return [open_image(given)], False
+
+
+def save_image(image: Image, path: Path) -> None:
+    """Write what is shown as a PNG at `path`, and beside it as `.npy` all channels of a picture that has others."""
+    image.to_pil().save(path, "PNG", compress_level=1)
+    if image.stored is not None and image.tells_more:
+        np.save(path.with_suffix(BANDS), image.stored, allow_pickle=False)
+
+
+def reopen_image(
+    path: Path, name: str, notes: tuple[str, ...] = (), *, composite: bool = False, max_pixels: int = MAX_PIXELS
+) -> Image:
+    """Read back what `save_image` wrote.
+
+    Raises:
+        BadImage: one of the files cannot be opened.
+    """
+    bands = path.with_suffix(BANDS)
+    whole = open_image(bands, max_pixels=max_pixels) if bands.is_file() else None
+    shown = open_image(path, name=name, max_pixels=max_pixels)
+    stored = None if whole is None else whole.pixels if whole.stored is None else whole.stored
+    return Image(shown.pixels, shown.name, notes, stored, composite)
 
 
 def samples() -> dict[str, Path]:
@@ -270,7 +305,7 @@ def _read(path: Path, name: str, most: int) -> bytes:
 def _from_array(array: NDArray[Any], name: str, max_pixels: int, background: Colour, *, first: bool = False) -> Image:
     values = with_channels(array, name, first=first)
     check_size(values.shape[1], values.shape[0], max_pixels, name)
-    return Image(values_to_rgb(values, background, name), name)
+    return from_values(values, name, background)
 
 
 def _tidy(name: str) -> str:

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from seewhy.errors import BadImage, SeewhyError, UsageError
-from seewhy.images import Image, open_image
+from seewhy.images.image import Image
+from seewhy.images.opening import BANDS, open_image, save_image
 
 MOST_FILES, MOST_BYTES = 5000, 1 << 30
 UNSAFE = re.compile(r"[^\w .()+-]+")
@@ -73,7 +76,10 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
         if (label, image.sha256) not in kept:
             target = folder / label / f"{safe_name(path.stem)} {image.sha256[:DIGITS]}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
-            image.to_pil().save(target, compress_level=1)
+            if image.stored is not None and image.tells_more:
+                np.save(target.with_suffix(BANDS), image.stored, allow_pickle=False)
+            else:
+                save_image(image, target)
             kept.add((label, image.sha256))
     counts = Counter(label for label, _ in kept)
     if len(counts) < 2:

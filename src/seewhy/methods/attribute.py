@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -95,9 +94,8 @@ def attribute(
     if not isinstance(generator, torch.Generator | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"generator is a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     seed = 0 if generator is None else generator.initial_seed()
-    with _ALONE.setdefault(classifier.module, RLock()):  # hooks and modes are the network's, not a thread's
-        targets = _targets(classifier, target, len(x))
-        return _attributed(made, classifier, x.detach(), targets, seed, progress, several=several)
+    targets = _targets(classifier, target, len(x))
+    return _attributed(made, classifier, x.detach(), targets, seed, progress, several=several)
 
 
 def _attributed(
@@ -217,8 +215,6 @@ class _Bare(Classifier):
 
 # Tracing the layers takes a forward: in a training loop it should be taken once. Nothing here holds the module itself.
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
-# One thread at a time explains a network; where several share one, each waits for its turn.
-_ALONE: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 
 
 def _wrapped(network: Any, x: Any) -> Classifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +30,7 @@ from seewhy.draw import (
     tile,
 )
 from seewhy.errors import ExplainError, NonFinite, UsageError
-from seewhy.images import Image, open_image
+from seewhy.images import Image, reopen_image, save_image
 from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
 PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
+BANDS = "image.npy"  # of a photo that has other channels than grey or RGB
 ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 LARGE = 640
@@ -146,14 +147,15 @@ class Explanation:
             arrays[ERRORS] = self.errors.astype(np.float32)
         if self.regions is not None:
             arrays[REGIONS] = self.regions.labels.astype(np.int32)
-        picture, about, photo = self.picture(colors, tile), self.manifest(), self.image.to_pil()
+        picture, about = self.picture(colors, tile), self.manifest()
         with whole_folder(folder) as part:
             for name, values in arrays.items():
                 np.save(part / name, values, allow_pickle=False)
-            photo.save(part / PHOTO)
+            save_image(self.image, part / PHOTO)
             picture.save(part / PICTURE)
             write_json(part / MANIFEST, about)
-        for name in {ERRORS, REGIONS} - arrays.keys():
+        bands = {BANDS} if self.image.tells_more else set[str]()
+        for name in {ERRORS, REGIONS, BANDS} - arrays.keys() - bands:
             (folder / name).unlink(missing_ok=True)  # of an older explanation
         return folder
 
@@ -191,7 +193,9 @@ class Explanation:
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],
         }
-        about = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
+        about: dict[str, Any] = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
+        if image.composite:
+            about["composite"] = True
         return {"schema": SCHEMA, "seewhy": __version__, "image": about, "explanation": {**plain, **nested}}
 
     def _repr_html_(self) -> str:
@@ -209,7 +213,8 @@ def _read(folder: Path) -> Explanation:
     if content["schema"] != SCHEMA:
         raise UsageError(f"{folder} has schema {content['schema']}, this seewhy reads {SCHEMA}")
     about = content["image"]
-    image = replace(open_image(folder / PHOTO, name=about["name"]), notes=tuple(about["notes"]))
+    composite = about.get("composite", False)
+    image = reopen_image(folder / PHOTO, about["name"], tuple(about["notes"]), composite=composite)
     if image.sha256 != about["sha256"]:
         raise ExplainError(f"{folder / PHOTO} was changed since the explanation was saved")
     values = np.load(folder / VALUES, allow_pickle=False)

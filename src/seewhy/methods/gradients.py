@@ -208,7 +208,7 @@ class GuidedBackpropagation(PixelMethod):
 
 
 def guided_grad_cam(gradients: Tensor, cam: Tensor | np.ndarray) -> Tensor:
-    """Guided gradients `(3, h, w)` times a CAM `(h, w)`, the largest absolute value over colours, `(h, w)`.
+    """Guided gradients `(C, h, w)` times a CAM `(h, w)`, the largest absolute value over colours, `(h, w)`.
 
     Source: Selvaraju 2017, section 3.2.
     """

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import DEEPLIFT, Differentiable, Fill, FromLayer, RuleSet
+from seewhy.engines import Differentiable, Fill, FromLayer, References, RuleSet
+from seewhy.engines.deep_lift import other_way
 from seewhy.engines.rule_sets import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
@@ -38,11 +39,18 @@ def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequenc
     """
     totals = [torch.zeros_like(x) for _ in targets]
     for chosen in others.split(BATCH):
-        pairs = torch.cat([x.expand(len(chosen), *x.shape), chosen])
-        _, found = network.gradients(pairs, targets, DEEPLIFT, scored=len(chosen))
-        multipliers = (each[: len(chosen)] for each in found)
-        totals = [total + ((x - chosen) * each).sum(0) for total, each in zip(totals, multipliers, strict=True)]
+        found = multipliers(network, x.expand(len(chosen), *x.shape), chosen, targets)
+        totals = [total + ((x - chosen) * each).sum(0) for total, each in zip(totals, found, strict=True)]
     return [total / len(others) for total in totals]
+
+
+def multipliers(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
+    """DeepLIFT's m for each point x `(m, …)` against the reference of the same place, per target."""
+    references = References.of(lambda rules: network.gradients(others, (), rules))
+    _, found = network.gradients(x, targets, references.comparing)
+    if not references.complete:
+        raise other_way("which only the reference meets")
+    return found
 
 
 class DeepLift(PixelMethod):

@@ -15,7 +15,7 @@ from torch import Tensor
 from seewhy.core.progress import Progress
 from seewhy.engines import Fill, MaskedForward, find_fill
 from seewhy.errors import NonFinite, UsageError
-from seewhy.images import Image
+from seewhy.images import Image, from_values
 from seewhy.methods import Explanation, Method
 from seewhy.methods.task import in_chunks, probability
 from seewhy.models import Classifier, Target
@@ -179,13 +179,13 @@ class Context:
 
     @cached_property
     def pixels(self) -> Tensor:
-        """What the network saw, `(3, h, w)` in [0, 1] on the CPU."""
+        """What the network saw, `(C, h, w)` in [0, 1] on the CPU."""
         return self.classifier.preprocessing.pixels([self.image])[0]
 
     def framed(self, pixels: Tensor) -> Image:
-        """A picture of which the classifier sees exactly `pixels` `(3, h, w)` in [0, 1], rounded to 8 bits."""
+        """A picture of which the classifier sees exactly `pixels` `(C, h, w)` in [0, 1], rounded to 8 bits."""
         levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        return Image(self.classifier.preprocessing.framed(levels), self.image.name)
+        return from_values(self.classifier.preprocessing.framed(levels), self.image.name, alpha=False)
 
     def shown(self, mask: np.ndarray, fill: str | Fill, generator: torch.Generator) -> Image:
         """What the network saw where `mask` float `(h, w)` is 1, and the fill where it is 0, framed."""

@@ -16,20 +16,12 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
+from seewhy.models.capture import capture, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.head import Head
-from seewhy.models.layers import (
-    Grid,
-    Layer,
-    capture,
-    deepest_used,
-    default_candidates,
-    evaluating,
-    find_layer,
-    layers_of,
-    watch,
-)
+from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
+from seewhy.models.state import evaluating
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -76,7 +68,7 @@ class Classifier:
         Args:
             module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
-                convolution takes one channel.
+                convolution takes one channel and the network no colours.
             categories: class names in the order of the scores; numbered without them.
             name: what reports call it; the name of its class without it.
 
@@ -229,11 +221,13 @@ class Classifier:
     def fingerprint(self) -> str:
         """Hash of architecture, weights and preprocessing: equal for classifiers that answer alike."""
         version = self.weights_version
-        if version not in self._fingerprints:
+        found = self._fingerprints.get(version)
+        if found is None:
+            found = self._hash()
             # At most one is kept: reading 100 MB of weights for every explanation would cost more than explaining.
             self._fingerprints.clear()
-            self._fingerprints[version] = self._hash()
-        return self._fingerprints[version]
+            self._fingerprints[version] = found
+        return found
 
     @property
     def weights_version(self) -> tuple[tuple[int, int], ...]:
@@ -289,8 +283,17 @@ class Classifier:
 
 def _usual_preprocessing(module: nn.Module) -> Preprocessing:
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    grey = first is not None and first.in_channels == 1
-    return Preprocessing(mean=GREY_MEAN, std=GREY_STD) if grey else Preprocessing()
+    usual, grey = Preprocessing(), Preprocessing(mean=GREY_MEAN, std=GREY_STD)
+    return grey if first is not None and first.in_channels == 1 and not _runs(module, usual) else usual
+
+
+def _runs(module: nn.Module, preprocessing: Preprocessing) -> bool:
+    """Whether the network takes inputs of this shape: behind a wrapper, the first layer says nothing of colours."""
+    try:
+        with torch.no_grad():
+            return Classifier(module, preprocessing).logits(Classifier(module, preprocessing).probe()).dim() == 2
+    except Exception:  # noqa: BLE001 - a network raises whatever it likes
+        return False
 
 
 Scorer = Callable[[np.ndarray], Any]
@@ -303,17 +306,19 @@ def black_box(
     gives: Literal["probabilities", "logits"] = "probabilities",
     categories: Sequence[str] | None = None,
     name: str = "a black box",
+    channels: int = 3,
 ) -> Classifier:
     """A classifier that offers nothing but scores.
 
     Args:
-        score: called with pictures, uint8 `(N, h, w, 3)`; answers with `(N, K)`, an array or what becomes one.
+        score: called with pictures, uint8 `(N, h, w, channels)`; answers with `(N, K)`, an array or what becomes one.
         size: (height, width) of the pictures it wants; each is scaled to it whole.
         gives: what the numbers are; probabilities are explained through their logarithm.
         categories: class names in the order of the scores.
         name: what reports call it.
+        channels: 3 for RGB, 1 for grey, more or two for bands.
     """
-    plain = Preprocessing(size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
     names = Categories(tuple(categories)) if categories is not None else None
     return Classifier(_BlackBox(score, gives), plain, names, name, frozenset({"scores"}))
 
@@ -325,7 +330,7 @@ class _BlackBox(nn.Module):
         self.gives = gives
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K)` of pictures `(N, 3, h, w)` in [0, 1]."""
+        """Logits `(N, K)` of pictures `(N, C, h, w)` in [0, 1]."""
         # A probe may hold any numbers; a black box sees nothing but pictures.
         pictures = x.detach().float().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
         answer = self.score(np.ascontiguousarray(pictures.cpu().numpy()))

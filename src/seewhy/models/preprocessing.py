@@ -1,8 +1,8 @@
-"""From upright RGB pictures to the tensor a network was trained on."""
+"""From upright pictures to the tensor a network was trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 GREY_MEAN, GREY_STD = (0.449,), (0.226,)  # of ImageNet's photos in grey
-MODES = {1: "L", 3: "RGB"}
+COLOURS = 3
+MODES = {1: "L", COLOURS: "RGB"}
 LONGEST = 16384  # pixels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -29,7 +30,7 @@ class Preprocessing:
 
     `size` is the (height, width) the network sees. With `resize`, the short side is scaled to it and the centre is
     cut out; without, the whole picture is scaled to `size`, whatever its proportions. `mean` and `std` have a number
-    for each channel in [0, 1]: three for RGB, one for grey.
+    for each channel in [0, 1]: three for RGB, one for grey, more or two for bands.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -75,9 +76,12 @@ class Preprocessing:
         across, down = wide / width, tall / height
         return Box(left * across, top * down, (left + self.size[1]) * across, (top + self.size[0]) * down)
 
-    def resized(self, image: Image) -> PILImage.Image:
-        """The picture before the centre is cut out of it; of a thin strip, which would fill the memory, the centre."""
-        return self._scaled(image.pixels)
+    def resized(self, image: Image) -> np.ndarray:
+        """The picture before the centre is cut out of it, uint8 `(H, W, channels)`.
+
+        Of a thin strip, which would fill the memory, the centre.
+        """
+        return self._by_bands(image, self._scaled)
 
     def _scaled(self, pixels: np.ndarray) -> PILImage.Image:
         from PIL import Image as Pillow
@@ -92,17 +96,24 @@ class Preprocessing:
         return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
-        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU, of RGB or grey."""
+        """What the network sees, before normalising: float32 `(N, C, h, w)` in [0, 1] on the CPU.
+
+        One channel is the luma of colours; bands are scaled one by one.
+
+        Raises:
+            BadImage: a picture has other channels than the network takes.
+        """
         import torch
 
-        if self.channels not in MODES:
-            raise ModelError(
-                f"pictures are grey or RGB, and the network takes {self.channels} channels; explain its inputs as "
-                "tensors, by seewhy.attribute"
-            )
-        mode = MODES[self.channels]
-        seen = np.stack([np.asarray(self._seen(image.pixels).convert(mode)) for image in images])
-        return torch.from_numpy(seen).view(*seen.shape[:3], -1).permute(0, 3, 1, 2).float().div_(255).contiguous()
+        seen = np.stack([self._by_bands(image, self._seen) for image in images])
+        return torch.from_numpy(seen).permute(0, 3, 1, 2).float().div_(255).contiguous()
+
+    def _by_bands(self, image: Image, change: Callable[[np.ndarray], PILImage.Image]) -> np.ndarray:
+        """The channels that the network takes, changed as Pillow changes pictures: uint8 `(h, w, channels)`."""
+        pixels = image.read_as(self.channels)
+        if pixels.shape[2] == COLOURS:
+            return np.array(np.atleast_3d(change(pixels).convert(MODES[self.channels])))
+        return np.dstack([change(pixels[..., band]) for band in range(self.channels)])
 
     def framed(self, seen: np.ndarray) -> np.ndarray:
         """A picture, uint8 `(H, W, C)`, of which the network sees exactly `seen`, uint8 `(h, w, C)`."""
@@ -157,6 +168,21 @@ class Preprocessing:
 
     def _corner(self, width: int, height: int) -> tuple[int, int]:
         return round((width - self.size[1]) / 2), round((height - self.size[0]) / 2)
+
+
+def usual_statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of ImageNet's photos, in colour or grey.
+
+    Raises:
+        ModelError: the network takes other channels, of which they must be declared.
+    """
+    known = {1: (GREY_MEAN, GREY_STD), COLOURS: (IMAGENET_MEAN, IMAGENET_STD)}
+    if channels not in known:
+        raise ModelError(
+            f"the network takes {channels} channels, whose mean and std nobody said; declare {channels} numbers of "
+            "each in its preprocessing: Preprocessing(size, mean=(…), std=(…))"
+        )
+    return known[channels]
 
 
 def pasted(seen: np.ndarray, view: Box, size: tuple[int, int]) -> np.ndarray:

@@ -22,7 +22,7 @@ from seewhy.errors import ModelError, UnknownName
 from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.classifier import Classifier
-from seewhy.models.preprocessing import Preprocessing
+from seewhy.models.preprocessing import Preprocessing, usual_statistics
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
@@ -161,10 +161,13 @@ class Onnx(Source):
             raise ModelError(f"there is no file {path}; write onnx:PATH")
         network = _Session(path)
         about = _about(path.with_suffix(".json"))
-        preprocessing = Preprocessing.from_dict({"size": list(network.size), **about.get("preprocessing", {})})
+        given = about.get("preprocessing", {})
+        if "mean" not in given:
+            given = {**dict(zip(("mean", "std"), usual_statistics(network.channels), strict=True)), **given}
+        preprocessing = Preprocessing.from_dict({"size": list(network.size), **given})
         given = about.get("categories")
         with torch.no_grad():
-            count = network(torch.zeros(1, 3, *preprocessing.size)).shape[1]
+            count = network(torch.zeros(1, preprocessing.channels, *preprocessing.size)).shape[1]
         categories = Categories(tuple(given)) if isinstance(given, list) else categories_for(count)
         return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}))
 
@@ -193,7 +196,7 @@ class Python(Source):
 
 
 class _Session(nn.Module):
-    """An onnxruntime session as a module: normalised `(N, 3, h, w)` to whatever the graph puts out first."""
+    """An onnxruntime session as a module: normalised `(N, C, h, w)` to whatever the graph puts out first."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -210,6 +213,8 @@ class _Session(nn.Module):
         self.batch = first.shape[0] if isinstance(first.shape[0], int) else None
         sides = [side if isinstance(side, int) else 224 for side in first.shape[2:4]]
         self.size = (sides[0], sides[1]) if len(sides) == 2 else (224, 224)
+        channels = first.shape[1] if len(first.shape) == 4 else None
+        self.channels = channels if isinstance(channels, int) else 3
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
@@ -221,7 +226,7 @@ class _Session(nn.Module):
             return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
         except Exception as error:
             shape = tuple(part.shape)
-            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, 3, h, w): {error}") from error
+            raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, C, h, w): {error}") from error
 
 
 def _about(path: Path) -> dict[str, Any]:

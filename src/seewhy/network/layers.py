@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, capture
-from seewhy.models.layers import Visit, find_grid, watch
+from seewhy.models.capture import Visit, watch
+from seewhy.models.layers import find_grid
 
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)

@@ -15,7 +15,7 @@ from seewhy.core.files import whole_folder, write_json
 from seewhy.draw import cut, percent, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
-from seewhy.images import Box
+from seewhy.images import Box, save_image
 from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
@@ -120,7 +120,7 @@ class NetworkPicture:
         numbered = enumerate(self.view.layers)
         maps = {f"{number}-{each.index}": each.map for number, layer in numbered for each in layer.clusters}
         with whole_folder(Path(folder)) as part:
-            self.view.image.to_pil().save(part / "image.png")
+            save_image(self.view.image, part / "image.png")
             np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
             write_json(part / "manifest.json", self.to_dict())
             (part / "network.svg").write_text(self.svg, "utf-8")

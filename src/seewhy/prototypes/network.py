@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from seewhy.errors import ModelError
 from seewhy.models import Classifier, Grid, find_layer
-from seewhy.models.layers import leading_tensor
+from seewhy.models.capture import leading_tensor
+from seewhy.models.state import owning
 
 Measure: TypeAlias = Literal["cosine", "log-distance"]
 
@@ -56,11 +57,12 @@ class Backbone(nn.Module):
             # A copy, since what follows may work in place on it.
             seen.append(leading_tensor(output, self.layer).clone())
 
-        handle = find_layer(self.module, self.layer).register_forward_hook(keep)
-        try:
-            self.module(x.clone())  # some networks normalise their input in place
-        finally:
-            handle.remove()
+        with owning(self.module):
+            handle = find_layer(self.module, self.layer).register_forward_hook(keep)
+            try:
+                self.module(x.clone())  # some networks normalise their input in place
+            finally:
+                handle.remove()
         return self.grid.fold(seen[-1])
 
     def train(self, mode: bool = True) -> Backbone:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +38,7 @@ class Augmentation:
     light: float = 0.15
 
     def __call__(self, pixels: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-        """uint8 `(3, H, W)` to uint8 `(3, *size)`; `generator` alone decides how."""
+        """uint8 `(C, H, W)` to uint8 `(C, *size)`; `generator` alone decides how."""
         from seewhy.models.shim import ready_torchvision
 
         ready_torchvision()
@@ -50,8 +49,9 @@ class Augmentation:
         pixels = change.resized_crop(pixels, top, left, height, width, list(size), antialias=True)
         if draws[4] < self.mirror:
             pixels = change.horizontal_flip(pixels)
-        pixels = change.adjust_brightness(pixels, 1 + self.light * (2 * draws[5] - 1))
-        return change.adjust_contrast(pixels, 1 + self.light * (2 * draws[6] - 1))
+        colours = pixels if len(pixels) in (1, 3) else pixels[:, None]  # bands are pictures of their own to torchvision
+        colours = change.adjust_brightness(colours, 1 + self.light * (2 * draws[5] - 1))
+        return change.adjust_contrast(colours, 1 + self.light * (2 * draws[6] - 1)).view_as(pixels)
 
     def _box(self, whole: Sequence[int], size: tuple[int, int], draws: Sequence[float]) -> tuple[int, int, int, int]:
         """Top, left, height and width of the crop: of the largest box of the input's proportions, a share."""
@@ -93,29 +93,28 @@ class Pictures:
         return self.folder.image(self.entries[index])
 
     def canvas(self, index: int) -> Tensor:
-        """The picture resized but not yet cut to the network's view, uint8 `(3, H, W)`."""
+        """The picture resized but not yet cut to the network's view, uint8 `(C, H, W)`."""
         if (kept := self._kept.get(index)) is not None:
             return kept
-        resized = self.preprocessing.resized(self.image(index))
-        canvas = torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
+        canvas = torch.from_numpy(self.preprocessing.resized(self.image(index))).permute(2, 0, 1).contiguous()
         if len(self._kept) * canvas.numel() < KEPT_BYTES:
             self._kept[index] = canvas
         return canvas
 
     def view(self, index: int) -> Tensor:
-        """What the network sees of it, uint8 `(3, h, w)`, as `Classifier.preprocess` does."""
+        """What the network sees of it, uint8 `(C, h, w)`, as `Classifier.preprocess` does."""
         canvas, (height, width) = self.canvas(index), self.preprocessing.size
         top, left = round((canvas.shape[1] - height) / 2), round((canvas.shape[2] - width) / 2)
         return canvas[:, top : top + height, left : left + width]
 
     def batch(self, indices: Sequence[int], device: torch.device | None = None, seen: Sequence[Tensor] = ()) -> Batch:
-        """These pictures as they are, or as uint8 `(3, h, w)` that were `seen` of them."""
+        """These pictures as they are, or as uint8 `(C, h, w)` that were `seen` of them."""
         seen = seen or [self.view(index) for index in indices]
         places = torch.tensor(list(indices), dtype=torch.int64)
         return Batch(self.inputs(seen, device), self.labels[places].to(device), places)
 
     def inputs(self, seen: Sequence[Tensor], device: torch.device | None = None) -> Tensor:
-        """uint8 `(3, h, w)` as network input `(n, 3, h, w)`."""
+        """uint8 `(C, h, w)` as network input `(n, C, h, w)`."""
         return self.preprocessing.normalize(torch.stack(list(seen)).to(device).float().div_(255))
 
 
@@ -147,7 +146,7 @@ def answers(
 ) -> Tensor:
     """What `ask` answers to the network inputs of all pictures, batch after batch, without autograd.
 
-    `shown` gives other uint8 views `(3, h, w)` in place of the pictures as they are.
+    `shown` gives other uint8 views `(C, h, w)` in place of the pictures as they are.
     """
     shown = shown or [partial(pictures.view, index) for index in range(len(pictures))]
     rows: list[Tensor] = []
@@ -214,7 +213,7 @@ class Stream:
         return found[torch.randperm(len(found), generator=generator)].tolist()
 
     def seen(self, index: int, epoch: int) -> Tensor:
-        """A picture as this epoch shows it, uint8 `(3, h, w)`."""
+        """A picture as this epoch shows it, uint8 `(C, h, w)`."""
         if self.augmentation is None:
             return self.pictures.view(index)
         generator = torch.Generator().manual_seed(seed_of(self.seed, "picture", epoch, index))

@@ -26,7 +26,7 @@ DIVERGED = "the loss is no finite number at step {}; lower the learning rate (--
 
 
 class Batch(NamedTuple):
-    """Network inputs `(n, 3, h, w)`, class numbers `(n,)`, and the places `(n,)` of the pictures in their list."""
+    """Network inputs `(n, C, h, w)`, class numbers `(n,)`, and the places `(n,)` of the pictures in their list."""
 
     x: Tensor
     y: Tensor

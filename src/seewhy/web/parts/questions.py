@@ -18,7 +18,7 @@ from seewhy.web.services.hub import services
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # the upload of this session, whichever page it came by
-KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
+KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm"]
 
 
 def choose_photo(page: str) -> Image | None:

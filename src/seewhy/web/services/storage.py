@@ -11,10 +11,12 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from seewhy.core.files import home
 from seewhy.errors import UnknownName
-from seewhy.images import Image, open_image
+from seewhy.images import Image, reopen_image, save_image
+from seewhy.images.opening import BANDS
 from seewhy.images.uploads import open_upload
 from seewhy.people.players import begin_session, join
 from seewhy.people.store import Store, open_store
@@ -25,6 +27,15 @@ DAY = 86_400  # seconds
 TRAININGS = "trainings"  # below the home folder: classifiers that people trained
 
 _open = ExitStack()
+
+
+class Kept(NamedTuple):
+    """What is known of a photo beside its files."""
+
+    sha256: str
+    name: str
+    notes: tuple[str, ...]
+    composite: bool
 
 
 class Uploads:
@@ -38,7 +49,7 @@ class Uploads:
 
     def __init__(self, folder: Path, max_bytes: int, max_pixels: int) -> None:
         self.folder, self.max_bytes, self.max_pixels = folder, max_bytes, max_pixels
-        self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()  # secret: hash and name
+        self._known: OrderedDict[str, Kept] = OrderedDict()  # by their secrets
         self._lock = Lock()
 
     def open(self, data: bytes, name: str) -> Image:
@@ -54,13 +65,17 @@ class Uploads:
         path = self._path(image.sha256)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{secrets.token_hex(8)}.part")
-            image.to_pil().save(part, "PNG", compress_level=1)
+            part = path.with_suffix(f".{secrets.token_hex(8)}.png")
+            save_image(image, part)
+            if part.with_suffix(BANDS).exists():
+                part.with_suffix(BANDS).replace(path.with_suffix(BANDS))
             part.replace(path)
-        path.touch()
+        for kept in (path, path.with_suffix(BANDS)):
+            if kept.exists():
+                kept.touch()
         secret = secrets.token_urlsafe(SECRET)
         with self._lock:
-            self._known[secret] = (image.sha256, image.name)
+            self._known[secret] = Kept(image.sha256, image.name, image.notes, image.composite)
             while len(self._known) > KNOWN:
                 self._known.popitem(last=False)
         return secret
@@ -73,13 +88,14 @@ class Uploads:
         """
         with self._lock:
             found = self._known.get(secret)
-        if not (found and self._path(found[0]).is_file()):
+        if not (found and self._path(found.sha256).is_file()):
             raise UnknownName("there is no such photo; photos are forgotten after a day, so upload it again")
-        return open_image(self._path(found[0]), name=found[1], max_pixels=self.max_pixels)
+        sha256, name, notes, composite = found
+        return reopen_image(self._path(sha256), name, notes, composite=composite, max_pixels=self.max_pixels)
 
     def delete_old(self) -> None:
         """Delete photos that were stored a day ago or more."""
-        _delete_stale(self.folder.glob("??/*.p*"), Path.unlink)
+        _delete_stale(self.folder.glob("??/*.*"), Path.unlink)
 
     def _path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / f"{sha256}.png"

@@ -1,0 +1,203 @@
+"""The capture engine: what named layers put out during one forward, and gradients with respect to it.
+
+A context manager over forward hooks, gone when it ends; the network is owned while it lasts, see `seewhy.models.state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core.names import nearest
+from seewhy.errors import ExplainError, UnknownName
+from seewhy.models.state import owning
+
+Side = Literal["output", "input"]
+Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
+
+
+@dataclass
+class Captured:
+    """Activations by layer name; of a layer that runs several times, the last run."""
+
+    activations: dict[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, layer: str) -> Tensor:
+        if layer not in self.activations:
+            raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
+        return self.activations[layer]
+
+    def gradients(self, score: Tensor, layers: Sequence[str], *, differentiable: bool = False) -> dict[str, Tensor]:
+        """∂ score / ∂ activation of each layer; `score` may be a sum over the batch. Can be called again.
+
+        `differentiable` gradients can be differentiated in turn.
+        """
+        if not score.requires_grad:
+            raise ExplainError(
+                "the network's answer does not depend on the captured layers through autograd: it runs under "
+                "inference_mode, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
+            )
+        tensors = [self[layer] for layer in layers]
+        found = gradients_of(score, tensors, differentiable=differentiable)
+        gradients: dict[str, Tensor] = {}
+        for layer, gradient in zip(layers, found, strict=True):
+            if gradient is None:
+                raise ExplainError(f"the network's answer does not depend on layer '{layer}'; choose another")
+            gradients[layer] = gradient
+        return gradients
+
+    def curvatures(self, score: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The gradients at each layer, and H·A: the layer's activations times the score's second derivatives."""
+        gradients = self.gradients(score, layers, differentiable=True)
+        curvatures: dict[str, Tensor] = {}
+        for layer, gradient in gradients.items():
+            found = None
+            if gradient.requires_grad:  # else the network is linear from here on
+                (found,) = gradients_of((gradient * self[layer].detach()).sum(), [self[layer]])
+            curvatures[layer] = torch.zeros_like(self[layer]) if found is None else found
+        return gradients, curvatures
+
+
+@contextmanager
+def capture(
+    module: nn.Module, layers: Sequence[str], *, side: Side = "output", gradients: bool = True
+) -> Generator[Captured]:
+    """Capture `layers` of `module` while the context lasts; run the forward inside it.
+
+    With `gradients`, the captured tensors take part in autograd (those that nothing before them records become its
+    leaves). Without, nothing is recorded. The network is left as it was, with its flags and its `.grad`.
+    """
+    seen = Captured()
+    with ExitStack() as stack:
+        stack.enter_context(owning(module))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(_recording(module) if gradients else torch.no_grad())
+        for name in layers:
+            stack.enter_context(_hooked(find_layer(module, name), name, seen, side, gradients))
+        yield seen
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One run of one submodule: which tensor it took, which it gave, and by what node of autograd's graph."""
+
+    name: str
+    part: nn.Module
+    took: Identity | None
+    gave: Identity
+    output: Tensor
+    node: Any = None
+
+
+@contextmanager
+def watch(module: nn.Module) -> Generator[list[Visit]]:
+    """Note every run of every submodule while the context lasts, in order of completion."""
+    visits: list[Visit] = []
+
+    def note(name: str, part: nn.Module, args: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple | list) and output else output
+        if isinstance(first, Tensor) and first.is_floating_point():
+            took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
+            visits.append(Visit(name, part, took, _identity(first), first, first.grad_fn))
+
+    with ExitStack() as stack:
+        stack.enter_context(owning(module))
+        for name, part in module.named_modules():
+            if name:
+                stack.callback(part.register_forward_hook(partial(note, name)).remove)
+        yield visits
+
+
+def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:
+    """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
+    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
+
+
+def find_layer(module: nn.Module, name: str) -> nn.Module:
+    """The submodule called `name`; an unknown name is answered with the nearest ones."""
+    if name:  # the empty name is the whole network, which is no layer
+        with suppress(AttributeError):
+            return module.get_submodule(name)
+    known = [known for known, _ in module.named_modules()]
+    near = nearest(name, known)
+    raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
+                      "(`seewhy list layers` shows all)")  # fmt: skip
+
+
+@contextmanager
+def _recording(module: nn.Module) -> Generator[None]:
+    """Have autograd on, but idle until a layer is captured: the parameters take no part meanwhile.
+
+    Off until then would cost as little, but what is made while it is off may not be changed in place while it is on.
+    """
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if any(parameter.is_inference() for parameter in learning):
+        raise ExplainError(
+            "the network was made under torch.inference_mode, which rules out gradients for good; make it outside"
+        )
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
+    def keep(value: Any) -> Any:
+        held = leading_tensor(value, name)
+        if gradients:
+            torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
+            held = held if held.requires_grad else held.detach().requires_grad_()
+        seen.activations[name] = held
+        # The network goes on with a copy: what follows may work in place on it (residual additions, ReLU).
+        return with_leading_tensor(value, held.clone())
+
+    if side == "output":
+        handle = layer.register_forward_hook(lambda _module, _args, output: keep(output))
+    else:
+        handle = layer.register_forward_pre_hook(lambda _module, args: keep(args))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _identity(tensor: Tensor) -> Identity:
+    # Work in place bumps the version: the same memory then holds another layer's output.
+    version = 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+    return tensor.data_ptr(), tuple(tensor.shape), version
+
+
+def leading_tensor(value: Any, name: str) -> Tensor:
+    """The activations in what the layer called `name` returned: the tensor, or the first of several."""
+    first = value
+    while isinstance(first, tuple | list | Mapping) and len(first):
+        first = next(iter(first.values())) if isinstance(first, Mapping) else first[0]
+    if not isinstance(first, Tensor) or not first.is_floating_point():
+        raise ExplainError(f"layer '{name}' yields {type(value).__name__}, not activations; choose another layer")
+    return first
+
+
+def with_leading_tensor(value: Any, tensor: Tensor) -> Any:
+    """What a layer returned, with `tensor` for its activations."""
+    if isinstance(value, Tensor):
+        return tensor
+    if isinstance(value, Mapping):
+        key = next(iter(value))
+        # Output classes of transformers are ordered dicts that rebuild from their own fields.
+        return type(value)(**{**value, key: with_leading_tensor(value[key], tensor)})
+    rest = value[1:]
+    first = with_leading_tensor(value[0], tensor)
+    if hasattr(value, "_fields"):
+        return type(value)(first, *rest)
+    return type(value)((first, *rest))
