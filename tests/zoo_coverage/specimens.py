@@ -142,9 +142,9 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
         return scale * torch.randn(like.shape, generator=generator)
 
     with torch.no_grad():
-        for parameter in module.parameters():
+        for name, parameter in module.named_parameters():
             if parameter.is_floating_point():
-                _disturb_one(parameter, noise)
+                _disturb_one(parameter, noise, is_gain=parameter.dim() == 1 and name.endswith("weight"))
         norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
         momenta = [part.momentum for part in norms]
         for part in norms:
@@ -160,15 +160,15 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
             part.running_var.mul_(noise(part.running_var, 0.3).exp())
 
 
-def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor]) -> None:
+def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor], *, is_gain: bool) -> None:
     value = float(parameter.flatten()[0])
     usual = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1  # keeps numbers as large as they come
     if not bool((parameter == value).all()):
         small = usual / float(parameter.std().clamp(min=1e-12))
         parameter.mul_(max(small, 1.0) if parameter.dim() > 1 else 1.0)
+    elif is_gain or abs(value) >= 0.5:  # of a norm; some start at 0
+        parameter.copy_((value or 0.5) * noise(parameter, 0.2).exp())
     elif value == 0:  # a bias, a token, or a branch that starts silent
         parameter.copy_(noise(parameter, usual if min(parameter.shape[:2]) > 1 else 0.1))
-    elif abs(value) >= 0.5:  # a gain
-        parameter.mul_(noise(parameter, 0.2).exp())
     else:  # a layer's scale
         parameter.copy_(0.3 * noise(parameter, 0.2).exp())
