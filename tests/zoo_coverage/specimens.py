@@ -163,11 +163,11 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
 def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor], *, is_gain: bool) -> None:
     value = float(parameter.flatten()[0])
     usual = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1  # keeps numbers as large as they come
-    if not bool((parameter == value).all()):
+    if is_gain or abs(value) >= 0.5 and bool((parameter == value).all()):  # of a norm; some start at nearly 0
+        parameter.copy_((value if abs(value) >= 0.5 else 1) * noise(parameter, 0.2).exp())
+    elif not bool((parameter == value).all()):
         small = usual / float(parameter.std().clamp(min=1e-12))
         parameter.mul_(max(small, 1.0) if parameter.dim() > 1 else 1.0)
-    elif is_gain or abs(value) >= 0.5:  # of a norm; some start at 0
-        parameter.copy_((value or 0.5) * noise(parameter, 0.2).exp())
     elif value == 0:  # a bias, a token, or a branch that starts silent
         parameter.copy_(noise(parameter, usual if min(parameter.shape[:2]) > 1 else 0.1))
     else:  # a layer's scale
