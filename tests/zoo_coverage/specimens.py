@@ -163,7 +163,7 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
 def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor], *, is_gain: bool) -> None:
     value = float(parameter.flatten()[0])
     usual = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1  # keeps numbers as large as they come
-    if is_gain or abs(value) >= 0.5 and bool((parameter == value).all()):  # of a norm; some start at nearly 0
+    if is_gain or (abs(value) >= 0.5 and bool((parameter == value).all())):  # of a norm; some start at nearly 0
         parameter.copy_((value if abs(value) >= 0.5 else 1) * noise(parameter, 0.2).exp())
     elif not bool((parameter == value).all()):
         small = usual / float(parameter.std().clamp(min=1e-12))
