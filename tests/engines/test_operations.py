@@ -130,7 +130,7 @@ def homes(name: str) -> list[tuple[Any, str]]:
     if name == "log_sigmoid":  # as it names itself
         return [(F, "logsigmoid")]
     inner = [(home, name.removeprefix(prefix)) for prefix, home in HOMES.items() if name.startswith(prefix)]
-    return [*inner, (F, name), (torch, name), (Tensor, name)]
+    return [*inner, (F, name), (torch, name), (Tensor, name), (torch.ops.aten, name)]
 
 
 def found(name: str) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.cli.console import DEFAULT_MODEL, Answer, Images, Run, Table
+from seewhy.cli.console import Answer, Images, Run, Table
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
@@ -49,7 +49,7 @@ def build(
             classifier,
             out,
             embedding=absolute_name(embedding),
-            model=absolute_name(run.model or DEFAULT_MODEL),
+            model=absolute_name(run.named),
             weights=run.weights,
             device=run.device,
             progress=progress,

@@ -49,6 +49,20 @@ Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a
 # Options that every command may have, in the order of its help, with their defaults.
 SHARED: dict[str, tuple[Any, Any]] = {
     "model": (Model, DEFAULT_MODEL),
+    "head": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="What the model's numbers are: logits, probabilities, log-probabilities, sigmoid, single-logit or "
+                "values. Default: what it says of itself, or what it proves to be when tried."
+            ),
+        ],
+        None,
+    ),
+    "output": (
+        Annotated[str | None, typer.Option(help="Which of several outputs holds them, by name or number.")],
+        None,
+    ),
     "weights": (
         Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")],
         None,
@@ -78,6 +92,8 @@ class Run:
     """One call of a command: what its shared options say, and what commands do with them."""
 
     model: str | None = DEFAULT_MODEL
+    head: str | None = None
+    output: str | None = None
     weights: Path | None = None
     out: Path = Path()
     seed: int = 0
@@ -89,7 +105,14 @@ class Run:
         from seewhy.models import load
 
         with waiting(f"loading {self.model}"):
-            return load(self.model or DEFAULT_MODEL, self.weights, self.device)
+            return load(self.named, self.weights, self.device)
+
+    @property
+    def named(self) -> str:
+        """The model's name with what is declared about it."""
+        from seewhy.models.load import declaring
+
+        return declaring(self.model or DEFAULT_MODEL, self.head, self.output)
 
     def progress(self) -> AbstractContextManager[Progress]:
         """A bar on stderr."""

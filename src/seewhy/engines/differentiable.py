@@ -60,10 +60,12 @@ class Differentiable:
         self.forwards += len(points)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = points.detach().clone().requires_grad_()
-            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext():
+            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as check:
                 # A copy goes in, for networks that work on their input in place.
                 logits = self._run(leaf.clone(), gradients=True)
-            scores = [target.score(logits[:scored]).sum() for target in targets]
+                scores = [target.score(logits[:scored]).sum() for target in targets]
+                if check:
+                    check(scores)
             self.backwards += len(points) * len(targets)
             found = [self._gradient(score, leaf, last=score is scores[-1]) for score in scores]
         return logits.detach(), found

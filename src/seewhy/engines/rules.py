@@ -8,7 +8,7 @@ exact for them; the others go to the rule that a rule set names for their kind. 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
+from seewhy.engines.graph import CutOff, Watched, next_number, tensors_in
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -53,7 +54,7 @@ _MEMBERS: dict[Kind, str] = {
     "product": """mul __mul__ __rmul__ multiply matmul __matmul__ __rmatmul__ linalg_matmul bmm mm mv dot vdot inner
         outer ger kron cross linalg_cross linalg_vecdot tensordot einsum""",
     "division": "div __truediv__ true_divide divide",
-    "softmax": "softmax special_softmax",
+    "softmax": "softmax special_softmax _softmax",
     "logsumexp": "logsumexp special_logsumexp",
     "composed": """layer_norm native_layer_norm rms_norm group_norm instance_norm normalize local_response_norm var std
         var_mean std_mean norm linalg_norm linalg_vector_norm linalg_matrix_norm cosine_similarity pairwise_distance
@@ -61,7 +62,7 @@ _MEMBERS: dict[Kind, str] = {
         addcmul addcdiv addmm addmv addr addbmm baddbmm bilinear scaled_dot_product_attention
         multi_head_attention_forward""",
     "sampling": "grid_sample grid_sampler",
-    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution",
     "dense": "linear",
     "linear": """add __add__ __radd__ sub __sub__ __rsub__ rsub subtract neg negative __neg__ positive __pos__ real
         imag conj resolve_conj resolve_neg complex view_as_real view_as_complex deg2rad rad2deg nan_to_num mean nanmean
@@ -78,7 +79,8 @@ _MEMBERS: dict[Kind, str] = {
         avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
         interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
         channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
-        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft""",
+        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft
+        data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -93,10 +95,16 @@ LAYERS = {"convolution", "dense"}
 
 
 def operation_name(function: Callable[..., Any]) -> str:
-    """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`."""
-    name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
-    if name == "__get__":  # an attribute: `x.mT`
-        return getattr(function, "__self__", function).__name__
+    """The operation's name without the underscore that marks work in place: `relu` for `torch.relu_`.
+
+    Of an overload it is the operation's, `relu` for `aten.relu_.default`; of an attribute its own, `T` for `.T`.
+    """
+    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+        name = function.overloadpacket.__name__
+    elif getattr(function, "__name__", "") == "__get__":
+        name = getattr(function.__self__, "__name__", "__get__")
+    else:
+        name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
         return f"__{name[3:]}"
     return name if name.startswith("__") else name.removesuffix("_")
@@ -105,11 +113,12 @@ def operation_name(function: Callable[..., Any]) -> str:
 @cache
 def out_of_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same operation without work in place: `torch.relu` for `torch.relu_`, `Tensor.mul` for `Tensor.__imul__`."""
-    name = getattr(function, "__name__", "")
     plain = operation_name(function)
-    if name in {plain, ""} or id(function) in _NAMELESS:
-        return function
-    return getattr(Tensor, plain)
+    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+        in_place = function.overloadpacket.__name__.endswith("_")
+    else:
+        in_place = getattr(function, "__name__", plain) != plain and id(function) not in _NAMELESS
+    return getattr(Tensor, plain) if in_place and function.__name__ != "__get__" else function
 
 
 @cache
@@ -171,10 +180,13 @@ class RuleSet:
 
 
 @contextmanager
-def applying(rule_set: RuleSet) -> Generator[None]:
-    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
-    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set):
-        yield
+def applying(rule_set: RuleSet) -> Generator[Callable[[Sequence[Tensor]], None]]:
+    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`.
+
+    Gives a check, to call with the scores inside: it refuses those that operations made which no rule saw.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set) as mode:
+        yield mode.check
 
 
 @contextmanager
@@ -205,25 +217,67 @@ class _RuleMode(TorchFunctionMode):
         super().__init__()
         self.rule_set = rule_set
         self._layers = 0
+        self._in_rule = False
+        self._watched = Watched()
+        self._cut_off = CutOff()
 
     @override
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = operation_name(func)
+        if self._in_rule:
+            return self._ruled(operation_name(func), func, args, kwargs)[0]
+        first, name = next_number(), operation_name(func)
+        depends, maker = _depends((args, kwargs)), self._cut_off.maker(name, args, kwargs)
+        # Under no_grad, and inside an autograd.Function, nothing has a gradient that could be wrong.
+        if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
+            raise ExplainError(
+                f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value. It has no gradient, "
+                f"so no rule of {self.rule_set.name} can follow; write it as an activation or pooling that PyTorch has "
+                "(F.relu, amax), without detach() and no_grad(), or use integrated-gradients"
+            )
+        result, constant = self._ruled(name, func, args, kwargs)
+        self._watched.add(first)
+        if maker or depends:
+            made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
+            self._cut_off.add(name, (each for each in made if not (constant and each.is_floating_point())))
+        return result
+
+    def check(self, scores: Sequence[Tensor]) -> None:
+        """Refuse scores on whose way there is an operation that no rule saw."""
+        missed = self._watched.missed(scores) if self.rule_set.rules else None
+        if missed:
+            raise ExplainError(
+                f"no rule of {self.rule_set.name} saw the operation '{missed}': it ran in TorchScript, a compiled "
+                "graph, torch.vmap or an autograd.Function of the network's own; give the network without them, in "
+                "plain PyTorch, or use integrated-gradients"
+            )
+
+    def _ruled(
+        self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, bool]:
+        """The operation's result, and whether a rule counts what has no gradient in it as constant."""
+        if not _depends((args, kwargs)):
+            return func(*args, **kwargs), False
+        name, func, args, kwargs = _usual(name, func, args, kwargs)
         kind = _known_kind(name, args, kwargs)
-        if kind == "linear" or not _depends((*args, *kwargs.values())):
-            return func(*args, **kwargs)
+        if kind == "linear":
+            return func(*args, **kwargs), False
         if kind is None:
-            return self._unknown(name, func(*args, **kwargs))
+            return self._unknown(name, func(*args, **kwargs)), False
         args, kwargs = _positional(args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
-            return func(*args, **kwargs)
+            return func(*args, **kwargs), False
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
-        result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
-        return _Overwrite.apply(args[0], result) if in_place else result
+        outermost, self._in_rule = not self._in_rule, True
+        try:
+            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
+        finally:
+            self._in_rule = not outermost
+        # Under no_grad nothing has a gradient, whatever a rule says.
+        return (_Overwrite.apply(args[0], result) if in_place else result), torch.is_grad_enabled()
 
     def _rule(self, kind: Kind) -> Rule | None:
         if kind in LAYERS:
@@ -234,9 +288,10 @@ class _RuleMode(TorchFunctionMode):
 
     def _unknown(self, name: str, result: Any) -> Any:
         if self.rule_set.strict and _depends((result,)):
+            form = " as it is used here" if name in KINDS else ""
             raise ExplainError(
-                f"the {self.rule_set.name} rules have none for the operation '{name}', so the result would not add up; "
-                "use integrated-gradients, or pass strict=false to let the operation's own gradient stand"
+                f"the {self.rule_set.name} rules have none for the operation '{name}'{form}, so the result would not "
+                "add up; use integrated-gradients, which needs no rules"
             )
         return result
 
@@ -289,31 +344,48 @@ class _Overwrite(torch.autograd.Function):
 
 
 def _depends(values: tuple[Any, ...]) -> bool:
-    """Whether a tensor among `values`, at any depth of lists, depends on the input."""
+    """Whether a tensor among `values`, at any depth, depends on the input; a weight left unfrozen does not."""
     return any(
-        value.requires_grad if isinstance(value, Tensor) else isinstance(value, tuple | list) and _depends(tuple(value))
-        for value in values
+        tensor.requires_grad and not (tensor.is_leaf and isinstance(tensor, nn.Parameter))
+        for tensor in tensors_in(*values)
     )
 
 
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
-    if name == "batch_norm" and (kwargs.get("training") or any(each is True for each in args[5:6])):
-        return None
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
     if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
         return None
+    if name == "batch_norm":
+        from_batch = kwargs.get("training") or any(each is True for each in args[5:6])
+        return None if from_batch or _depends(others) else kind
     return kind
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
     """A product with a constant is linear, and so is a division by one."""
-    if kind == "product" and sum(_depends((value,)) for value in args) < 2:
+    if kind == "product" and sum(tensor.requires_grad for tensor in tensors_in(args)) < 2:
         return "linear"
     if kind == "division" and not _depends(args[1:]):
         return "linear"
     return kind
+
+
+def _usual(
+    name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The same call in the form that rules know, where there are others."""
+    if name == "einsum" and len(args) == 2 and isinstance(args[1], tuple | list):
+        return name, func, (args[0], *args[1]), kwargs
+    if name == "addmm" and len(args) == 3 and not kwargs and not _depends((args[0], args[2])):
+        return "linear", F.linear, (args[1], args[2].t(), args[0]), {}
+    if name == "convolution":  # aten's own: input, weight, bias, stride, padding, dilation, transposed, more, groups
+        x, weight, bias, stride, padding, dilation, transposed, more, groups = args
+        name = f"conv_transpose{x.dim() - 2}d" if transposed else f"conv{x.dim() - 2}d"
+        rest = (more, groups, dilation) if transposed else (dilation, groups)
+        return name, getattr(F, name), (x, weight, bias, stride, padding, *rest), {}
+    return name, func, args, kwargs
 
 
 def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -17,7 +17,10 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, notes_of, plain_target, solve
 from seewhy.methods.task import Found, Task
-from seewhy.models import Classifier, Layer, Preprocessing, Target, Value
+from seewhy.models import Classifier, Head, Layer, Preprocessing, Target, Value
+from seewhy.models.head import Gives
+
+OWN = ("target", "method", "layer", "generator", "gives", "output")  # what `attribute` takes itself
 
 Ask = OneTarget | Callable[[Tensor], Tensor]
 
@@ -52,6 +55,8 @@ def attribute(
     layer: str | nn.Module | Sequence[str | nn.Module] | None = None,
     generator: torch.Generator | None = None,
     progress: Progress = silent,
+    gives: Gives | None = None,
+    output: str | int | None = None,
     **settings: Any,
 ) -> Attribution:
     """Explain a batch of network inputs, taken as they are.
@@ -70,6 +75,8 @@ def attribute(
         layer: for methods that look at one: its name, the module itself, or several.
         generator: every input starts from its seed, 0 without it; it is left as it is.
         progress: told of the work done; raise `seewhy.errors.Cancelled` in it to stop.
+        gives: what the network's numbers are, as in `Classifier.from_module`.
+        output: which of several tensors holds them, by its place or name.
         settings: parameters of the method.
 
     Returns:
@@ -85,10 +92,10 @@ def attribute(
     >>> seewhy.attribute(network, torch.rand(2, 3, 16, 16), target=[0, 3]).values.shape
     torch.Size([2, 16, 16])
     """
-    classifier = _wrapped(network, x)
+    classifier = _wrapped(network, x, Head(gives, output))
     several = isinstance(layer, list | tuple)
     layers: Sequence[Any] = layer if several else [] if layer is None else [layer]
-    (made,) = asked_methods(classifier, [method], layers, settings, ("target", "method", "layer", "generator"))
+    (made,) = asked_methods(classifier, [method], layers, settings, OWN)
     if not callable(progress):
         raise UsageError(f"progress is a function of work done, work in all and a message, not {kind_of(progress)}")
     if not isinstance(generator, torch.Generator | None):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -217,7 +224,7 @@ class _Bare(Classifier):
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
-def _wrapped(network: Any, x: Any) -> Classifier:
+def _wrapped(network: Any, x: Any, declared: Head) -> Classifier:
     if not isinstance(network, nn.Module | Classifier):
         raise UsageError(
             f"network is a torch.nn.Module or a seewhy.Classifier (seewhy.load gives one), not {kind_of(network)}"
@@ -232,11 +239,14 @@ def _wrapped(network: Any, x: Any) -> Classifier:
         preparing = network.preprocessing
         if x.shape[1] != len(preparing.mean):
             raise UsageError(f"{network.name} takes {len(preparing.mean)} channels, and x has {x.shape[1]}")
-        fits = preparing.size == size
-        classifier = network if fits else replace(network, preprocessing=replace(preparing, size=size, resize=None))
+        said = declared | network.declared
+        fits = preparing.size == size and said == network.declared
+        as_given = replace(preparing, size=size, resize=None)
+        classifier = network if fits else replace(network, preprocessing=as_given, declared=said)
     else:
         as_is = Preprocessing(size, mean=(0.0,) * x.shape[1], std=(1.0,) * x.shape[1])
-        classifier = _Bare(network, as_is, name=type(network).__name__, example=x[:1].detach())
+        name = type(network).__name__
+        classifier = _Bare(network, as_is, name=name, declared=declared, example=x[:1].detach())
     if any(True for _ in classifier.module.parameters()) and (x.device, x.dtype) != (
         classifier.device,
         classifier.dtype,

@@ -2,7 +2,8 @@
 
 model.safetensors   the tensors of the network, by name
 card.json           `schema`; `kind` ("classifier" where it is left out); `preprocessing` and `categories`; `sha256`
-                    of the weights, may be left out; and what its kind adds, such as `architecture`
+                    of the weights, may be left out; `gives` and `output`, what the network's numbers mean and which
+                    tensor holds them, where they are not logits; and what its kind adds, such as `architecture`
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from seewhy.core.files import write_json, write_whole
 from seewhy.errors import ModelError
 from seewhy.models.categories import Categories, imagenet
+from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing
 
 CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
@@ -28,7 +30,7 @@ IMAGENET = "imagenet-1k"
 
 Kinds = Mapping[str, Any]  # type or tuple of types by field
 REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
-OPTIONAL: Kinds = {"kind": str, "sha256": str}
+OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int)}
 
 TENSOR_FILES = {".safetensors"}
 PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
@@ -91,6 +93,11 @@ class Card:
         if given == IMAGENET:
             return imagenet()
         raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
+
+    @property
+    def declared(self) -> Head:
+        """What the network's numbers mean, as far as the card says."""
+        return Head(self.fields.get("gives"), self.fields.get("output"))
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors by name; raises `ModelError` where they are not those that the card was written for."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.head import Head
+from seewhy.models.head import Gives, Head
 from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.state import evaluating
@@ -48,12 +48,12 @@ class Classifier:
 
     module: nn.Module
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    given_categories: Categories | None = None
+    given_categories: Categories | Callable[[int], Categories] | None = None  # or how to name so many
     name: str = "a network"
     offers: frozenset[str] = frozenset({"scores", "layers", "gradients"})
-    declared: Head | None = None  # what the network's numbers mean, where that was said
+    declared: Head = Head()
     given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
-    notes: tuple[str, ...] = ()  # what is to be known of it beside its answers, in sentences
+    given_notes: tuple[str, ...] = ()  # what whoever made it noticed, in sentences
 
     @classmethod
     def from_module(
@@ -62,6 +62,9 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         categories: Sequence[str] | Categories | None = None,
         name: str | None = None,
+        *,
+        gives: Gives | None = None,
+        output: str | int | None = None,
     ) -> Classifier:
         """Wrap any network.
 
@@ -71,15 +74,23 @@ class Classifier:
                 convolution takes one channel and the network no colours.
             categories: class names in the order of the scores; numbered without them.
             name: what reports call it; the name of its class without it.
+            gives: what its numbers are: `logits`, `probabilities`, `log-probabilities`, `sigmoid` (a logit or a
+                probability of each label by itself), `label-probabilities`, `single-logit` or `values`; found by
+                trying where it is not said.
+            output: which of several tensors holds them, by its place or name such as `logits` or `heads.0`.
 
         Raises:
             UsageError: `module` is no network.
         """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
-        if categories is not None and not isinstance(categories, Categories):
-            categories = Categories(tuple(categories))
-        return cls(module, preprocessing or _usual_preprocessing(module), categories, name or type(module).__name__)
+        return cls(
+            module,
+            preprocessing or usual_preprocessing(module),
+            _named(categories),
+            name or type(module).__name__,
+            declared=Head(gives, output),
+        )
 
     @property
     def device(self) -> torch.device:
@@ -164,7 +175,8 @@ class Classifier:
         """Class names in the order of the scores; numbered when none were given."""
         with torch.no_grad():
             count = self.logits(self.probe()).shape[1]
-        names = self.given_categories or Categories.numbered(count)
+        given = self.given_categories or Categories.numbered
+        names = given if isinstance(given, Categories) else given(count)
         if len(names) != count:
             raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
         return names
@@ -191,7 +203,12 @@ class Classifier:
     @cached_property
     def head(self) -> Head:
         """What the network's numbers mean."""
-        return self.declared or Head()
+        return self.declared | Head("logits")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing about the network, in plain sentences."""
+        return self.given_notes
 
     @cached_property
     def head_layer(self) -> str:
@@ -281,7 +298,12 @@ class Classifier:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
 
 
-def _usual_preprocessing(module: nn.Module) -> Preprocessing:
+def _named(categories: Sequence[str] | Categories | None) -> Categories | None:
+    return categories if isinstance(categories, Categories | None) else Categories(tuple(categories))
+
+
+def usual_preprocessing(module: nn.Module) -> Preprocessing:
+    """224 px of the whole picture and ImageNet's statistics, in grey where the first convolution takes one channel."""
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
     usual, grey = Preprocessing(), Preprocessing(mean=GREY_MEAN, std=GREY_STD)
     return grey if first is not None and first.in_channels == 1 and not _runs(module, usual) else usual
@@ -303,7 +325,8 @@ def black_box(
     score: Scorer,
     *,
     size: tuple[int, int] = (224, 224),
-    gives: Literal["probabilities", "logits"] = "probabilities",
+    gives: Gives = "probabilities",
+    output: str | int | None = None,
     categories: Sequence[str] | None = None,
     name: str = "a black box",
     channels: int = 3,
@@ -311,32 +334,35 @@ def black_box(
     """A classifier that offers nothing but scores.
 
     Args:
-        score: called with pictures, uint8 `(N, h, w, channels)`; answers with `(N, K)`, an array or what becomes one.
+        score: called with pictures, uint8 `(N, h, w, channels)`; answers with `(N, K)`, an array or what becomes one,
+            or several of them in a tuple or dict.
         size: (height, width) of the pictures it wants; each is scaled to it whole.
-        gives: what the numbers are; probabilities are explained through their logarithm.
+        gives: what the numbers are, as in `Classifier.from_module`; probabilities are explained through their
+            logarithm.
+        output: which of several arrays holds them, by its place or name.
         categories: class names in the order of the scores.
         name: what reports call it.
         channels: 3 for RGB, 1 for grey, more or two for bands.
     """
     plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
-    names = Categories(tuple(categories)) if categories is not None else None
-    return Classifier(_BlackBox(score, gives), plain, names, name, frozenset({"scores"}))
+    declared = Head(gives, output)
+    return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared)
 
 
 class _BlackBox(nn.Module):
-    def __init__(self, score: Scorer, gives: str) -> None:
+    def __init__(self, score: Scorer) -> None:
         super().__init__()
         self.score = score
-        self.gives = gives
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K)` of pictures `(N, C, h, w)` in [0, 1]."""
+    def forward(self, x: Tensor) -> Any:
+        """What is answered to pictures `(N, C, h, w)` in [0, 1], as tensors."""
         # A probe may hold any numbers; a black box sees nothing but pictures.
         pictures = x.detach().float().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
-        answer = self.score(np.ascontiguousarray(pictures.cpu().numpy()))
-        scores = torch.as_tensor(np.asarray(answer), dtype=torch.float32, device=x.device)
-        if self.gives == "logits":
-            return scores
-        if bool(((scores < 0) | (scores > 1)).any()):
-            raise ModelError("the black box gave numbers outside 0 to 1 as probabilities; say gives='logits'")
-        return scores.clamp(min=torch.finfo(torch.float32).tiny).log()
+        return self._tensors(self.score(np.ascontiguousarray(pictures.cpu().numpy())), x.device)
+
+    def _tensors(self, answer: Any, device: torch.device) -> Any:
+        if isinstance(answer, Mapping):
+            return {name: self._tensors(each, device) for name, each in answer.items()}
+        if isinstance(answer, tuple):
+            return tuple(self._tensors(each, device) for each in answer)
+        return torch.as_tensor(np.asarray(answer), dtype=torch.float32, device=device)

@@ -80,9 +80,14 @@ def from_transformers(name: str, *, headless: bool = False) -> Classifier:
         _channels(module.config),
     )
     if headless:
-        return Classifier(_Pooled(module), preprocessing, name=f"hf-hub:{name}", notes=notes)
+        return Classifier(_Pooled(module), preprocessing, name=f"hf-hub:{name}", given_notes=notes)
     return Classifier(
-        module, preprocessing, _labels(module.config), f"hf-hub:{name}", declared=_head(module.config), notes=notes
+        module,
+        preprocessing,
+        _labels(module.config),
+        f"hf-hub:{name}",
+        declared=_head(module.config),
+        given_notes=notes,
     )
 
 

@@ -71,7 +71,7 @@ def classifier_of(module: Any, name: str) -> Classifier:
         "timm transform",
         config["input_size"][0],
     )
-    return Classifier(module.eval(), preprocessing, categories, name, notes=notes)
+    return Classifier(module.eval(), preprocessing, categories, name, given_notes=notes)
 
 
 def timm_preprocessing(config: dict[str, Any]) -> Preprocessing:

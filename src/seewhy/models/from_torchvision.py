@@ -60,7 +60,7 @@ def _classifier(module: nn.Module, name: str, count: int) -> Classifier:
     weights: Any = get_model_weights(name)
     transforms = weights.DEFAULT.transforms()
     preprocessing, notes = checked(transforms, lambda: torchvision_preprocessing(transforms), type(transforms).__name__)
-    return Classifier(module, preprocessing, categories_for(count), f"torchvision:{name}", notes=notes)
+    return Classifier(module, preprocessing, categories_for(count), f"torchvision:{name}", given_notes=notes)
 
 
 def torchvision_preprocessing(transforms: Any) -> Preprocessing:

@@ -8,7 +8,7 @@ probabilities that people are told.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -29,13 +29,17 @@ Gives: TypeAlias = Literal[
 ]
 Meaning: TypeAlias = Literal["classes", "labels", "binary", "values"]
 GIVES: tuple[Gives, ...] = get_args(Gives)
-SEVERAL = {"logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+SEVERAL = {None, "logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+SHARES = {"probabilities", "label-probabilities"}  # which lie in [0, 1]
+ROUNDING = 1e-2  # of half precision
 NAMED = ("logits", "out", "scores", "output")  # what networks call their answer among several tensors
 
 
 @dataclass(frozen=True)
 class Head:
     """What the numbers of a network mean.
+
+    As a declaration it holds what was said, and None where nothing was; a classifier's own has been tried out.
 
     Args:
         gives: what they are; see `Gives`.
@@ -45,15 +49,23 @@ class Head:
         threshold: the probability from which on a label is said to be there.
     """
 
-    gives: Gives = "logits"
+    gives: Gives | None = None
     output: str | int | None = None
     single: bool = False
     alone: bool = False
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.gives not in GIVES:
+        if self.gives not in {None, *GIVES}:
             raise UsageError(f"gives is one of {', '.join(GIVES)}, not {self.gives!r}")
+
+    def __or__(self, other: Head) -> Head:
+        """What this declares, and for the rest what `other` does."""
+        return replace(
+            other,
+            gives=self.gives or other.gives,
+            output=other.output if self.output is None else self.output,
+        )
 
     @property
     def meaning(self) -> Meaning:
@@ -78,14 +90,13 @@ class Head:
             raise
         except Exception as error:
             raise _blamed(error, x) from error
-        scores = self.read(answer)
-        if len(scores) != len(x):
-            raise ModelError(f"the network answered {len(x)} images with {len(scores)} rows of scores")
-        return scores
+        return self.read(answer, len(x))
 
-    def read(self, answer: Any) -> Tensor:
+    def read(self, answer: Any, count: int | None = None) -> Tensor:
         """Scores `(N, K)` of what a network returned: a tensor, tuple, dict or Hugging Face output."""
-        numbers = _rows(_chosen(answer, self.output), self.gives)
+        numbers = _rows(_chosen(answer, self.output), self.gives, count)
+        if self.gives in SHARES and bool(((numbers < -ROUNDING) | (numbers > 1 + ROUNDING)).any()):
+            raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='logits'")
         tiny = torch.finfo(numbers.dtype).tiny
         if self.gives == "probabilities" and not self.single:
             numbers = numbers.clamp(min=tiny).log()
@@ -147,7 +158,11 @@ def _blamed(error: Exception, x: Tensor) -> Exception:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words):
         return error
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    low, high = (float(x.min()), float(x.max())) if x.numel() and not x.is_meta else (float("nan"), float("nan"))
+    low, high = (
+        (float(x.detach().min()), float(x.detach().max()))
+        if x.numel() and not x.is_meta
+        else (float("nan"), float("nan"))
+    )
     return ModelError(
         f"the network raised {type(error).__name__} on an input of shape {tuple(x.shape)}, {x.dtype}, on {x.device}, "
         f"from {low:.3g} to {high:.3g}: {said}"
@@ -173,17 +188,19 @@ def _chosen(answer: Any, output: str | int | None) -> Tensor:
     return found
 
 
-def _rows(numbers: Tensor, gives: Gives) -> Tensor:
+def _rows(numbers: Tensor, gives: Gives | None, count: int | None) -> Tensor:
     """The tensor as `(N, K)`."""
     if numbers.dim() == 4 and numbers.shape[-2:] == (1, 1):
         numbers = numbers.flatten(1)
-    if numbers.dim() == 1 and gives not in SEVERAL:
+    if numbers.dim() == 1 and gives not in SEVERAL and count in {None, len(numbers)}:
         numbers = numbers[:, None]
     if numbers.dim() != 2:
         raise ModelError(
             f"the network returned a tensor of shape {tuple(numbers.shape)}; a classifier returns (N, classes). "
             "Is this a segmentation or detection network, or one without its classification head?"
         )
+    if count not in {None, len(numbers)}:
+        raise ModelError(f"the network answered {count} images with {len(numbers)} rows of scores")
     if numbers.shape[1] < 2 and gives in SEVERAL:
         raise ModelError(
             f"the network returned {numbers.shape[1]} score for each image, so there is no class to choose; declare "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from seewhy.models.classifier import Classifier
 from seewhy.models.from_hub import Hub
 from seewhy.models.from_timm import Timm
 from seewhy.models.from_torchvision import Torchvision
+from seewhy.models.head import Gives, Head
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Bundled, Onnx, Python, Source
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from seewhy.images import Image
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
+DECLARATION = re.compile(r"(?P<plain>.+)\?(?P<said>(?:gives|output)=[^&?]+(?:&(?:gives|output)=[^&?]+)?)")
 
 # Sources that know architectures by name, so that a card can name one.
 BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
@@ -51,7 +54,8 @@ class File(Source):
         module = build(card.architecture, len(card.categories))
         tensors = read_weights(weights) if weights else card.weights()
         load_weights(module, tensors, weights.name if weights else WEIGHTS)
-        return Classifier(module, card.preprocessing, card.categories, f"file:{folder.name}")
+        name = f"file:{folder.name}"
+        return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared)
 
 
 SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
@@ -79,24 +83,37 @@ class Encoder:
         return network.deepest_layer(network.logits)
 
 
-def load(name: str = DEFAULT_MODEL, weights: str | Path | None = None, device: str = "auto") -> Classifier:
+def load(
+    name: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    *,
+    gives: Gives | None = None,
+    output: str | int | None = None,
+) -> Classifier:
     """Open a classifier by name.
 
     Args:
         name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `onnx:PATH`, `file:FOLDER` or
-            `py:module:factory`.
+            `py:module:factory`; it may end with what is declared, as in `onnx:net.onnx?gives=sigmoid&output=logits`.
         weights: a local `.safetensors` or `.pth` file for the named architecture, instead of downloading.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        gives: what its numbers are, as in `Classifier.from_module`, in place of what the model says of itself.
+        output: which of several tensors holds them, by its place or name.
 
     Raises:
         UnknownName: no such source or model; the nearest names are listed.
         ModelError: the weights cannot be had or do not fit.
     """
-    source, rest = _split(name)
+    plain, said = declaration(name)
+    source, rest = _split(plain)
     path = Path(weights).expanduser() if weights is not None else None
     ready_torchvision()
     with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
-        return source.load(rest, path).to(find_device(device))
+        made = source.load(rest, path).to(find_device(device))
+    made = replace(made, declared=Head(gives, output) | said | made.declared)
+    _ = made.categories  # what cannot be right is refused here, before anything is asked
+    return made
 
 
 def load_encoder(name: str, device: str = "auto") -> Encoder:
@@ -109,13 +126,14 @@ def load_encoder(name: str, device: str = "auto") -> Encoder:
         UnknownName: there is no such model.
         ModelError: its weights cannot be had, or it gives no vectors.
     """
-    source, rest = _split(name)
+    source, rest = _split(declaration(name)[0])
     with torch.inference_mode(False):
         network = source.encoder(rest)
     if network is None:
         return Encoder(load(name, device=device))
     # Its numbers are no classes, whatever its card says.
-    return Encoder(replace(network.to(find_device(device)), given_categories=None), headless=True)
+    network = network.to(find_device(device))
+    return Encoder(replace(network, given_categories=None, declared=Head("values")), headless=True)
 
 
 def list_models() -> list[str]:
@@ -124,11 +142,34 @@ def list_models() -> list[str]:
     return [f"{prefix}:{name}" for prefix, source in SOURCES.items() for name in source.names() or ()]
 
 
+def declaration(model: object) -> tuple[Any, Head]:
+    """A model's name without what it declares, and that.
+
+    >>> declaration("onnx:net.onnx?gives=sigmoid")
+    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=0.5))
+    """
+    found = DECLARATION.fullmatch(str(model))
+    if not found:
+        return model, Head()
+    said = dict(each.split("=", 1) for each in found["said"].split("&"))
+    return found["plain"], Head(said.get("gives"), said.get("output"))  # pyright: ignore[reportArgumentType]
+
+
+def declaring(model: str, gives: str | None = None, output: str | None = None) -> str:
+    """A model's name that declares this, too, wherever it is loaded."""
+    plain, said = declaration(model)
+    head = Head(gives, output) | said  # pyright: ignore[reportArgumentType]
+    parts = [f"{key}={value}" for key, value in (("gives", head.gives), ("output", head.output)) if value is not None]
+    return f"{plain}?{'&'.join(parts)}" if parts else model
+
+
 def absolute_name(model: str) -> str:
     """The model's name, so that it means the same in whatever folder it is loaded again."""
-    prefix, _, rest = model.partition(":")
-    is_path = prefix in SOURCES and SOURCES[prefix].is_path
-    return f"{prefix}:{Path(rest).expanduser().resolve()}" if is_path else model
+    plain, said = declaration(model)
+    prefix, _, rest = plain.partition(":")
+    if prefix not in SOURCES or not SOURCES[prefix].is_path:
+        return model
+    return declaring(f"{prefix}:{Path(rest).expanduser().resolve()}", said.gives, said.output)
 
 
 def build(architecture: Architecture, classes: int) -> nn.Module:
@@ -146,6 +187,7 @@ def build(architecture: Architecture, classes: int) -> nn.Module:
 
 def architecture_of(model: str, classifier: Classifier) -> Architecture:
     """How a card names the network that `load(model)` gave; raises `ModelError` where none can, as for own code."""
+    model = declaration(model)[0]
     prefix, _, name = model.partition(":")
     if prefix in BUILDERS:
         return Architecture(model, {})

@@ -21,7 +21,8 @@ from seewhy.core.names import nearest
 from seewhy.errors import ModelError, UnknownName
 from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
-from seewhy.models.classifier import Classifier
+from seewhy.models.classifier import Classifier, usual_preprocessing
+from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing, usual_statistics
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
@@ -144,7 +145,7 @@ def _package_network(classes: int) -> nn.Module:
 
 
 class Onnx(Source):
-    """An ONNX file; a `.json` of the same name beside it may give `preprocessing` and `categories`.
+    """An ONNX file; a `.json` of the same name beside it may say `preprocessing`, `categories`, `gives`, `output`.
 
     Without that: the input size of the graph, ImageNet statistics, ImageNet names for 1000 classes. It offers scores
     only.
@@ -166,10 +167,9 @@ class Onnx(Source):
             given = {**dict(zip(("mean", "std"), usual_statistics(network.channels), strict=True)), **given}
         preprocessing = Preprocessing.from_dict({"size": list(network.size), **given})
         given = about.get("categories")
-        with torch.no_grad():
-            count = network(torch.zeros(1, preprocessing.channels, *preprocessing.size)).shape[1]
-        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for(count)
-        return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}))
+        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for
+        declared = Head(about.get("gives"), about.get("output"))
+        return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}), declared)
 
 
 class Python(Source):
@@ -187,7 +187,7 @@ class Python(Source):
             raise ModelError(f"'py:{name}' lacks the function: write py:module:factory")
         made = _factory(module_name, factory_name)()
         if isinstance(made, nn.Module):
-            made = Classifier.from_module(made, name=f"py:{name}")
+            made = Classifier(made, usual_preprocessing(made), name=f"py:{name}")
         if not isinstance(made, Classifier):
             raise ModelError(f"py:{name} returned {type(made).__name__}; expected a torch.nn.Module or a Classifier")
         if weights is not None:
@@ -235,7 +235,7 @@ def _about(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(card, dict):
-        raise ModelError(f"{path} is no JSON object with 'preprocessing' and 'categories'")
+        raise ModelError(f"{path} is no JSON object with 'preprocessing', 'categories', 'gives' or 'output'")
     return card
 
 
