@@ -59,7 +59,7 @@ def test_a_network_in_training_mode_is_as_it_was(shared_data, one_thread):
     for number, parameter in enumerate(module.parameters()):
         parameter.requires_grad_(number % 2 == 0)
     classifier = seewhy.Classifier.from_module(module, Preprocessing(size=(96, 96)))
-    paths = photos(shared_data)
+    paths = photos(shared_data, 8)
     before, flags = {name: each.clone() for name, each in module.state_dict().items()}, seen(module)
     states = randomness()
     jobs = [(path, method) for path in paths for method in METHODS]

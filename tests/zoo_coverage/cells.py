@@ -27,7 +27,7 @@ CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
 BACKGROUNDS = ("coffee", "rocket")
-SAMPLES = 60  # variations that LIME may ask for
+SAMPLES, MORE, LARGE = 60, 120, 200  # variations that LIME may ask for, of small pictures and of large ones
 
 
 class Wrong(Exception):
@@ -108,7 +108,7 @@ def grad_cam(specimen: Specimen) -> str:
 
 def lime(specimen: Specimen) -> str:
     """LIME answers with regions, weights and R²."""
-    found = explained(specimen, "lime", samples=SAMPLES)
+    found = explained(specimen, "lime", samples=SAMPLES if specimen.network.size < LARGE else MORE)
     values(found)
     regions, fit = len(np.unique(found.regions.labels)), found.checks["r2"]
     right(math.isfinite(fit) and fit <= 1 + 1e-6, f"R² {fit}")

@@ -155,8 +155,9 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
         for part, momentum in zip(norms, momenta, strict=True):
             part.eval()
             part.momentum = momentum
-            spread = part.running_var.sqrt()
-            part.running_mean.add_(noise(part.running_mean, 0.2) * spread)
+            # A map that the photos leave cold would make anything else explode.
+            part.running_var.clamp_(min=0.1 * float(part.running_var.mean()))
+            part.running_mean.add_(noise(part.running_mean, 0.2) * part.running_var.sqrt())
             part.running_var.mul_(noise(part.running_var, 0.3).exp())
 
 
