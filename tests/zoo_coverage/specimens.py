@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -146,19 +146,21 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
             if parameter.is_floating_point():
                 _disturb_one(parameter, noise, is_gain=parameter.dim() == 1 and name.endswith("weight"))
         norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
-        momenta = [part.momentum for part in norms]
-        for part in norms:
-            part.train()
-            part.momentum = None
+        handles = [part.register_forward_pre_hook(partial(_off_its_statistics, noise)) for part in norms]
         photos = torch.cat([pixels_of(picture(name, size)) for name in samples()])
         module(normal(torch.cat([photos, photos.flip(3)])))
-        for part, momentum in zip(norms, momenta, strict=True):
-            part.eval()
-            part.momentum = momentum
-            # A map that the photos leave cold would make anything else explode.
-            part.running_var.clamp_(min=0.1 * float(part.running_var.mean()))
-            part.running_mean.add_(noise(part.running_mean, 0.2) * part.running_var.sqrt())
-            part.running_var.mul_(noise(part.running_var, 0.3).exp())
+        for handle in handles:
+            handle.remove()
+
+
+def _off_its_statistics(noise: Callable[[Tensor, float], Tensor], norm: _BatchNorm, args: tuple[Tensor]) -> None:
+    """Give a BatchNorm the statistics of its input, moved; what follows it then sees what it makes of them."""
+    x = args[0].transpose(0, 1).flatten(1)
+    variance = x.var(1)
+    # A map that the photos leave cold would make anything else explode.
+    variance.clamp_(min=0.1 * float(variance.mean()))
+    norm.running_mean = x.mean(1) + noise(variance, 0.2) * variance.sqrt()
+    norm.running_var = variance * noise(variance, 0.3).exp()
 
 
 def _disturb_one(parameter: Tensor, noise: Callable[[Tensor, float], Tensor], *, is_gain: bool) -> None:
