@@ -148,7 +148,7 @@ def disturb(module: nn.Module, size: int, seed: int) -> None:
         norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
         handles = [part.register_forward_pre_hook(partial(_off_its_statistics, noise)) for part in norms]
         photos = torch.cat([pixels_of(picture(name, size)) for name in samples()])
-        module(normal(torch.cat([photos, photos.flip(3)])))
+        module(normal(torch.cat([photos, photos.flip(3), torch.zeros_like(photos[:2])])))
         for handle in handles:
             handle.remove()
 
