@@ -27,6 +27,7 @@ CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
 BACKGROUNDS = ("coffee", "rocket")
+INSIDES = {"attn", "attention", "self", "mlp"}  # parts of a block that no one would show for a stage
 SAMPLES, MORE, LARGE = 60, 120, 200  # variations that LIME may ask for, of small pictures and of large ones
 
 
@@ -175,6 +176,8 @@ def network_explain(specimen: Specimen) -> str:
     right(len(layers) >= 3, f"only {', '.join(layers)}")
     for layer in found.view.layers:
         right(all(np.isfinite(each.map).all() for each in layer.clusters), f"{layer.name} holds NaN")
+    inside = [name for name in layers if INSIDES & set(name.split("."))]
+    right(not inside, f"shows the inside of a block: {', '.join(inside)}")
     runs = {layer.name: place for place, layer in enumerate(specimen.classifier.layers)}
     places = [runs[name] for name in layers]
     right(places == sorted(places), "not in the order they run")
