@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from zoo_coverage.peers import UNJUDGED
 from zoo_coverage.running import ZOO, Outcome, Result, read
 
 MARKS: dict[Outcome, str] = {"right": "✓", "refused": "–", "wrong": "✗", "raw error": "!"}
@@ -114,7 +115,7 @@ def _beside(peers: Sequence[Result]) -> Iterator[str]:
         "The same weights, picture and target. A gap is what is missing of the change of the score: up to 1 % is "
         "right. A map is right when it equals a hook and autograd at the layer that an expert names, which the others "
         "have to be told, and pytorch-grad-cam the way from tokens to a map as well. LRP-0 has to be input × gradient "
-        "in a network of ReLUs, and something else elsewhere. Each library was used as its documentation shows, on a "
+        "in a network of ReLUs; elsewhere it is not judged. Each library was used as its documentation shows, on a "
         "network that was not rewritten for it."
     )
     yield ""
@@ -123,8 +124,9 @@ def _beside(peers: Sequence[Result]) -> Iterator[str]:
     for network, cells in table.items():
         told = [_told(cells[column]) if column in cells else "not run" for column in columns]
         yield f"| {network.partition(':')[2]} | {' | '.join(told)} |"
-    right = [sum(each.cell == column and each.outcome == "right" for each in peers) for column in columns]
-    yield f"| **right** | {' | '.join(f'**{count}**' for count in right)} |"
+    judged = [[each for each in peers if each.cell == column and each.detail != UNJUDGED] for column in columns]
+    right = [f"{sum(each.outcome == 'right' for each in column)} of {len(column)}" for column in judged]
+    yield f"| **right** | {' | '.join(right)} |"
 
 
 def by_network(results: Iterable[Result]) -> Mapping[str, Mapping[str, Result]]:
