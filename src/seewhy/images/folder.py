@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from seewhy.errors import UsageError
 from seewhy.images.image import Image
-from seewhy.images.masks import Mask, ReadMask, match_masks, noted, read_mask
+from seewhy.images.masks import Mask, match_masks, noted, read_mask
 from seewhy.images.opening import find_images, open_image
 
 _UNREADABLE = "unreadable"
@@ -63,7 +63,9 @@ class Folder:
     def masked(self, entry: Entry) -> tuple[Image, Mask | None]:
         """The picture and its mask, with how that was read among the picture's notes."""
         image = self.image(entry)
-        read = read_mask(entry.mask, image) if entry.mask else ReadMask(None, "")
+        if entry.mask is None:
+            return image, None
+        read = read_mask(entry.mask, image)
         return noted(image, read), read.area
 
     @cached_property
