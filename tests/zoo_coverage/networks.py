@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from seewhy.models.shim import ready_torchvision
+
 CLASSES = 10
 Library = Literal["torchvision", "timm", "transformers"]
 
@@ -41,6 +43,7 @@ class Network:
 
     def build(self) -> nn.Module:
         """The network with random weights, of `CLASSES` classes; call it with a seed set."""
+        ready_torchvision()
         return _BUILDERS[self.library](self.name, dict(self.options))
 
 
