@@ -108,7 +108,7 @@ def activation(call: Call, before: Call) -> Tensor:
                 leaf = u.detach().requires_grad_()
                 (derivative,) = torch.autograd.grad(call.on(leaf).sum(), leaf)
             # An infinite derivative, of the root of 0, say, tells nothing about a change of 0.
-            ratio = torch.where(still, derivative.nan_to_num_(0.0, 0.0, 0.0), ratio)
+            ratio = torch.where(still, derivative.nan_to_num(0.0, 0.0, 0.0), ratio)
         if bool((ratio.sum() + change.sum()).isfinite()):
             return ratio
         # What overflowed counts as very large: the slopes of a chain multiply to the change of its end, whatever it is.

@@ -51,24 +51,32 @@ class Differentiable:
             return self._run(points.clone())
 
     def gradients(
-        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None = None, scored: int | None = None
+        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Logits `(n, K)`, and for each target ∂ score / ∂ point `(n, …)`, under `rules` if there are any.
-
-        `scored` leading rows are scored, all without it: the rest are references that only take part.
-        """
-        self.forwards += len(points)
+        """Logits `(n, K)`, and for each target ∂ score / ∂ point `(n, …)`, under `rules` if there are any."""
         with torch.inference_mode(False), torch.enable_grad():
-            leaf = points.detach().clone().requires_grad_()
-            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as check:
-                # A copy goes in, for networks that work on their input in place.
-                logits = self._run(leaf.clone(), gradients=True)
-                scores = [target.score(logits[:scored]).sum() for target in targets]
-                if check:
-                    check(scores)
+            leaf, logits, scores = self._scored(points, targets, rules)
             self.backwards += len(points) * len(targets)
             found = [self._gradient(score, leaf, last=score is scores[-1]) for score in scores]
         return logits.detach(), found
+
+    def watch(self, points: Tensor, targets: Sequence[Target], rules: RuleSet) -> None:
+        """Run to the scores under `rules`, for what the rules see."""
+        with torch.inference_mode(False), torch.enable_grad():
+            self._scored(points, targets, rules)
+
+    def _scored(
+        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        self.forwards += len(points)
+        leaf = points.detach().clone().requires_grad_()
+        with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as check:
+            # A copy goes in, for networks that work on their input in place.
+            logits = self._run(leaf.clone(), gradients=True)
+            scores = [target.score(logits).sum() for target in targets]
+            if check:
+                check(scores)
+        return leaf, logits, scores
 
     def _run(self, points: Tensor, *, gradients: bool = False) -> Tensor:
         return self.classifier.head.ask(self._module, points)

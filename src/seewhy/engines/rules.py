@@ -203,7 +203,7 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 
 def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`y = value(u)` with the gradient `slope(u, y)`; a slope for half the batch serves both halves."""
+    """`y = value(u)` with the gradient `slope(u, y)`."""
     return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
 
 
@@ -313,9 +313,7 @@ class _Slope(torch.autograd.Function):
         is_last = slope.dim() == 4 and slope.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if is_last else torch.preserve_format
         found = torch.empty_like(gradient, memory_format=layout)
-        for part, of in zip(found.split(len(slope)), gradient.split(len(slope)), strict=True):
-            torch.mul(of, slope, out=part)
-        return found, None, None
+        return torch.mul(gradient, slope, out=found), None, None
 
 
 class _Surrogate(torch.autograd.Function):

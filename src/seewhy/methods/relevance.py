@@ -46,7 +46,7 @@ def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequenc
 
 def multipliers(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
     """DeepLIFT's m for each point x `(m, …)` against the reference of the same place, per target."""
-    references = References.of(lambda rules: network.gradients(others, (), rules))
+    references = References.of(lambda rules: network.watch(others, targets, rules))
     _, found = network.gradients(x, targets, references.comparing)
     if not references.complete:
         raise other_way("which only the reference meets")
