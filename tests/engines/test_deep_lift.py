@@ -1,4 +1,4 @@
-"""DeepLIFT's secants, operation by operation: exact in their sum, equal to slow literal twins, safe where floats end."""
+"""DeepLIFT's secants, operation by operation: exact sums, slow literal twins, where floats end."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ EXACT: dict[str, Function] = {
     "hypot": lambda x: torch.hypot(x, TWO(x)),
     "atan2": lambda x: torch.atan2(x, TWO(x)),
     "max pools": lambda x: F.max_pool1d(x, 2).sum(-1) + F.max_pool2d(x, 2).sum() + F.adaptive_max_pool1d(x, 2)[..., 0],
-    "max pool of volumes": lambda x: F.max_pool3d(x[:, None, None], (1, 2, 3)) + F.adaptive_max_pool3d(x[:, None], 1).sum(),
+    "max pool of volumes": lambda x: F.max_pool3d(x[:, None], (1, 2, 3)).sum() + F.adaptive_max_pool3d(x[:, None], 1),
     "max pool with indices": lambda x: F.max_pool1d(x, 3, return_indices=True)[0],
     "adaptive max pool with indices": lambda x: F.adaptive_max_pool2d(x, 2, return_indices=True)[0],
     "overlapping max pool, then work in place": lambda x: F.max_pool1d(x, 3, 1).mul_(2).add_(1),
@@ -90,7 +90,7 @@ EXACT: dict[str, Function] = {
     "spread": lambda x: x.var(1) + x.std(1) + torch.var_mean(x, 1)[1] * torch.std_mean(x, 1, correction=0)[0],
     "cosine_similarity": lambda x: F.cosine_similarity(x, TWO(x), dim=-1),
     "distances": lambda x: F.pairwise_distance(x, TWO(x)) + torch.cdist(x, TWO(x)).sum(-1),
-    "distance to prototypes": lambda x: -torch.log((torch.cdist(x, random(3, 6)) + 1) / (torch.cdist(x, random(3, 6)) + 1e-4)),
+    "distance to prototypes": lambda x: torch.log((1 + (d := torch.cdist(x, random(3, 6)))) / (d + 1e-4)).amax(1),
     "glu": lambda x: F.glu(x),
     "lp_pool": lambda x: F.lp_pool1d(x.abs() + 0.1, 3.0, 2),
     "prod": lambda x: x.prod(-1),
@@ -101,12 +101,12 @@ EXACT: dict[str, Function] = {
     "bilinear": lambda x: F.bilinear(x, TWO(x), random(3, 6, 6), random(3)),
     "linalg products": lambda x: torch.linalg.matmul(x, TWO(x).mT).sum(-1) + torch.linalg.vecdot(x, TWO(x)),
     "cross": lambda x: torch.linalg.cross(x[..., :3], TWO(x)[..., 3:]),
-    "tensordot": lambda x: torch.tensordot(x[0], TWO(x)[1], dims=2) + torch.inner(x[0, 0], x[1, 1]) + torch.dot(x[0, 1], x[1, 0]),
+    "tensordot": lambda x: torch.tensordot(x[0], TWO(x)[1], 2) + torch.inner(x[0, 0], x[1, 1]) * x[0, 1].dot(x[1, 0]),
     "einsum of a list": lambda x: torch.einsum("bij,bkj->bik", [x, TWO(x)]),
     "einsum of three": lambda x: torch.einsum("bij,bkj,bkl->bil", x, TWO(x), x),
     "einsum of three, one constant": lambda x: torch.einsum("bij,jk,bik->bi", x, random(6, 6), TWO(x)),
     "a layer with its own weight": lambda x: F.linear(x, x[0].sigmoid(), random(5)),
-    "a convolution with its own weight": lambda x: F.conv1d(x.flatten(0, 1)[None], x[:, :1, :3].repeat(5, 1, 1), groups=20),
+    "a convolution with its own weight": lambda x: F.conv1d(x.view(1, 20, 6), x[:, :1, :3].repeat(5, 1, 1), groups=20),
     "a transposed convolution": lambda x: F.conv_transpose1d(x, random(5, 2, 3)).relu(),
     "batch last": lambda x: torch.softmax(x.permute(1, 2, 0), 1).relu().permute(2, 0, 1) * x,
     "picture by picture": lambda x: torch.stack([each.softmax(-1) @ each.T for each in x]),
@@ -114,8 +114,8 @@ EXACT: dict[str, Function] = {
     "fourier": lambda x: torch.fft.irfft2(torch.fft.rfft2(x) * torch.fft.rfft2(TWO(x))),
     "grid_sample": lambda x: F.grid_sample(x[:, None], random(4, 3, 3, 2).tanh(), align_corners=True).relu(),
     "prelu, rrelu": lambda x: F.prelu(x, random(5)) + F.rrelu(x),
-    "activations": lambda x: x.atan() + x.sinh().cosh().asinh() + F.logsigmoid(x) + F.hardshrink(x) + torch.special.expit(x),
-    "powers": lambda x: x.abs().float_power(0.7) + x.exp2().log2() * torch.special.erf(x) + F.tanhshrink(x),
+    "activations": lambda x: x.atan() + x.sinh().cosh().asinh() + F.logsigmoid(x) + torch.special.expit(x),
+    "powers": lambda x: x.abs().float_power(0.7) + x.exp2().log2() * x.erfc() + F.tanhshrink(F.hardshrink(x)),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines.inference import exact_copy, keep_large_blocks
+from seewhy.engines.inference import exact_copy, inference_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
@@ -24,15 +24,15 @@ class Differentiable:
     """The classifier as a function of its input; counts what is asked of it.
 
     The copy has its BatchNorm folded and its parameters out of autograd, so the network that was given stays as it is,
-    and a backward costs no more than the way to the input.
+    and a backward costs no more than the way to the input. It is in full precision; with `exact`, in float64.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, *, exact: bool = False) -> None:
         keep_large_blocks()
         self.classifier = classifier
         self.forwards = 0
         self.backwards = 0
-        copy = exact_copy(classifier)
+        copy = inference_copy(classifier, "float64") if exact else exact_copy(classifier)
         self._module, self._dtype = copy.module, copy.dtype
 
     def points(self, pixels: Tensor) -> Tensor:
