@@ -103,19 +103,21 @@ def _full(values: Tensor | np.ndarray | None, task: Task) -> Tensor | np.ndarray
     return enlarge(values[None], task.size)[0]
 
 
-def completeness_gap(values: Tensor, change: Tensor) -> float:
+def completeness_gap(values: Tensor, change: Tensor, least: float = 0.0) -> float:
     """|Σ values − change of the score| / |change|: 0.01 is 1 % off.
 
-    A change smaller than the rounding of Σ |values| counts as that rounding, so that the gap is finite.
+    A change smaller than the rounding of Σ |values|, or than the `least` that is none, counts as that.
     """
     rounding = torch.finfo(values.dtype).eps * float(values.abs().sum())
-    scale = max(abs(float(change)), rounding, torch.finfo(values.dtype).tiny)
+    scale = max(abs(float(change)), rounding, least, torch.finfo(values.dtype).tiny)
     return abs(float(values.double().sum()) - float(change)) / scale
 
 
-def gap_notes(values: Tensor, change: Tensor, reason: str, tolerance: float = TOLERANCE) -> tuple[str, ...]:
+def gap_notes(
+    values: Tensor, change: Tensor, reason: str, tolerance: float = TOLERANCE, least: float = 0.0
+) -> tuple[str, ...]:
     """The sentence that a map needs which should add up and does not, with the `reason`."""
-    if completeness_gap(values, change) <= tolerance:
+    if completeness_gap(values, change, least) <= tolerance:
         return ()
     total = float(values.double().sum())
     only = "hardly changed, by" if abs(float(change)) < HARDLY * float(values.abs().sum()) else "changed by"
