@@ -147,7 +147,7 @@ def declaration(model: object) -> tuple[Any, Head]:
     """A model's name without what it declares, and that.
 
     >>> declaration("onnx:net.onnx?gives=sigmoid")
-    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=0.5))
+    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=None))
     """
     found = DECLARATION.fullmatch(str(model))
     if not found:
