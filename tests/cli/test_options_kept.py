@@ -24,8 +24,8 @@ KEPT = {
         "--metrics --model --models --out --output --seed --target --weights"
     ),
     "evaluate": (
-        "folder --bands --classes --device --head --json --method --model --models --out --output --seed "
-        "--shown --weights"
+        "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
+        "--seed --shown --weights"
     ),
     "explain": (
         "images --background --bands --calibrate --classes --cmap --device --head --json --layer --method "
@@ -67,7 +67,7 @@ KEPT = {
     ),
     "train": (
         "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
-        "--json --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "--json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
     ),
 }
 
