@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -55,7 +55,8 @@ class References:
     @property
     def comparing(self) -> RuleSet:
         """The rules: the secant from each operation that was kept to the one that runs."""
-        return _rule_set(lambda secant: lambda call: secant(call, self._same(call)))
+        rules = _rule_set(lambda secant: lambda call: secant(call, self._same(call)))
+        return replace(rules, begin=self._begin)
 
     @property
     def overwritten(self) -> bool:
@@ -77,6 +78,9 @@ class References:
             result = before.plain()
         source = _tensors(call.args)[0]
         return _mapped(result, lambda each: surrogate(source, lambda: each) if each.is_floating_point() else each)
+
+    def _begin(self) -> None:
+        self._compared = 0
 
     def _same(self, call: Call) -> Call:
         if call.rules is not self._forward:  # from the start again

@@ -92,6 +92,7 @@ _NAMELESS = {
 }
 
 LAYERS = {"convolution", "dense"}
+_NUMBERS = {"item", "tolist", "__int__", "__float__", "__index__"}
 
 
 def operation_name(function: Callable[..., Any]) -> str:
@@ -170,18 +171,21 @@ class RuleSet:
 
     A rule takes a `Call` and returns the operation's value with another gradient. `first` is for the first convolution
     or dense layer, instead of the rule for its kind. A `strict` set refuses operations of no known kind; otherwise
-    they keep their own gradient too.
+    they keep their own gradient too. `begin` is called before each forward, for rules that count.
     """
 
     name: str
     rules: Mapping[Kind, Rule] = field(default_factory=dict)
     first: Rule | None = None
     strict: bool = True
+    begin: Callable[[], None] | None = None
 
 
 @contextmanager
 def applying(rule_set: RuleSet) -> Generator[RuleMode]:
     """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
+    if rule_set.begin:
+        rule_set.begin()
     with torch.inference_mode(False), torch.enable_grad(), RuleMode(rule_set) as mode:
         yield mode
 
@@ -235,6 +239,11 @@ class RuleMode(TorchFunctionMode):
                 f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value. It has no gradient, "
                 f"so no rule of {self.rule_set.name} can follow; write it as an activation or pooling that PyTorch has "
                 "(F.relu, amax), without detach() and no_grad(), or use integrated-gradients"
+            )
+        if (depends or maker) and name in _NUMBERS and self.rule_set.rules and torch.is_grad_enabled():
+            raise ExplainError(
+                f"'{name.strip('_')}' takes a number that depends on the picture out of PyTorch, where no rule of "
+                f"{self.rule_set.name} can follow; leave it a tensor, or use integrated-gradients"
             )
         result, constant = self._ruled(name, func, args, kwargs)
         if depends or any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):  # inside torch.vmap none has
@@ -306,7 +315,7 @@ class _Slope(torch.autograd.Function):
         ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         u = u.detach()
-        y = value(u)
+        y = _fresh(value(u))
         ctx.save_for_backward(slope(u, y))
         return y
 
@@ -323,7 +332,7 @@ class _Slope(torch.autograd.Function):
 class _Surrogate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, linear: Tensor, value: Callable[[], Tensor]) -> Tensor:  # noqa: ARG004
-        return value()
+        return _fresh(value())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
@@ -343,6 +352,11 @@ class _Overwrite(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
         return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
+
+
+def _fresh(y: Tensor) -> Tensor:
+    """A view, as `einsum` may give one, is copied: autograd lets nobody work in place on views that rules give."""
+    return y.clone() if y._is_view() else y  # noqa: SLF001
 
 
 def _depends(values: tuple[Any, ...]) -> bool:
