@@ -107,6 +107,7 @@ UNSEEN: dict[str, tuple[str, Operation]] = {
         "Convolution",
         torch.jit.trace(nn.Conv2d(6, 6, 1).requires_grad_(False), torch.zeros(1, 6, 4, 4)),
     ),
+    "another thread": ("Relu", in_a_thread),
     "vmap": ("Gelu", torch.vmap(F.gelu)),
     "nested in a checkpoint": ("Swish", lambda x: checkpoint(Swish.apply, x, use_reentrant=False)),
 }

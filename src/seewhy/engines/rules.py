@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
@@ -100,10 +101,10 @@ def operation_name(function: Callable[..., Any]) -> str:
 
     Of an overload it is the operation's, `relu` for `aten.relu_.default`; of an attribute its own, `T` for `.T`.
     """
-    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+    if isinstance(function, OpOverload):
         name = function.overloadpacket.__name__
     elif getattr(function, "__name__", "") == "__get__":
-        name = getattr(function.__self__, "__name__", "__get__")
+        name = getattr(getattr(function, "__self__", None), "__name__", "__get__")
     else:
         name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
@@ -115,7 +116,7 @@ def operation_name(function: Callable[..., Any]) -> str:
 def out_of_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same operation without work in place: `torch.relu` for `torch.relu_`, `Tensor.mul` for `Tensor.__imul__`."""
     plain = operation_name(function)
-    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+    if isinstance(function, OpOverload):
         in_place = function.overloadpacket.__name__.endswith("_")
     else:
         in_place = getattr(function, "__name__", plain) != plain and id(function) not in _NAMELESS
@@ -389,7 +390,8 @@ def _usual(
     if name == "addmm" and len(args) == 3 and not kwargs and not dependent(args[0], args[2]):
         return "linear", F.linear, (args[1], args[2].t(), args[0]), {}
     if name == "convolution":  # aten's own: input, weight, bias, stride, padding, dilation, transposed, more, groups
-        x, weight, bias, stride, padding, dilation, transposed, more, groups = args
+        given: list[Any] = list(args)
+        x, weight, bias, stride, padding, dilation, transposed, more, groups = given
         name = f"conv_transpose{x.dim() - 2}d" if transposed else f"conv{x.dim() - 2}d"
         rest = (more, groups, dilation) if transposed else (dilation, groups)
         return name, getattr(F, name), (x, weight, bias, stride, padding, *rest), {}

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction
 from torch.nn.functional import logsigmoid
 
 from seewhy.draw import percent, plain_number
@@ -242,7 +243,7 @@ def _blamed(error: Exception, x: Tensor) -> Exception:
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
     low = high = float("nan")
     if x.numel() and not x.is_meta:
-        with torch._C.DisableTorchFunction():  # noqa: SLF001  # rules that may be on have nothing to do with this
+        with DisableTorchFunction():  # rules that may be on have nothing to do with this
             low, high = (float(each) for each in x.detach().aminmax())
     return ModelError(
         f"the network raised {type(error).__name__} on an input of shape {tuple(x.shape)}, {x.dtype}, on {x.device}, "
