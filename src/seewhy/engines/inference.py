@@ -121,7 +121,9 @@ def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
     if dtype != exact:
         network = _half(network, classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
-    return Inference(network.to(**last), classifier.head, dtype, classifier.device)
+    with suppress(RuntimeError):  # of another rank, as the weights of a 3d convolution
+        network = network.to(**last)
+    return Inference(network, classifier.head, dtype, classifier.device)
 
 
 def _private(module: nn.Module) -> nn.Module:
@@ -156,7 +158,7 @@ def _folded(network: nn.Module, head: Head, probe: Tensor) -> nn.Module:
     with evaluating(network), torch.no_grad(), watch(network) as visits:
         before = head.ask(network, probe)
     pairs = _foldable(visits)
-    original = copy.deepcopy(network) if pairs else network
+    original = _private(network) if pairs else network
     for convolution, norm in pairs:
         parts: Any = network.get_submodule(convolution), network.get_submodule(norm)
         _replace(network, convolution, fuse_conv_bn_eval(*parts))
