@@ -37,6 +37,7 @@ class References:
     _calls: list[Call] = field(default_factory=list)
     _versions: list[tuple[Tensor, int]] = field(default_factory=list)
     _compared: int = 0
+    _forward: object = None
 
     @classmethod
     def of(cls, run: Callable[[RuleSet], object]) -> References:
@@ -82,6 +83,8 @@ class References:
         self._compared = 0
 
     def _same(self, call: Call) -> Call:
+        if call.rules is not self._forward:  # from the start again
+            self._forward, self._compared = call.rules, 0
         before = self._calls[self._compared] if self._compared < len(self._calls) else None
         self._compared += 1
         if before is None or (before.name, _shapes(before)) != (call.name, _shapes(call)):
@@ -112,7 +115,7 @@ def activation(call: Call, before: Call) -> Tensor:
                 leaf = u.detach().requires_grad_()
                 (derivative,) = torch.autograd.grad(call.on(leaf).sum(), leaf)
             # An infinite derivative, of the root of 0, say, tells nothing about a change of 0.
-            ratio = torch.where(still, derivative.nan_to_num_(0.0, 0.0, 0.0), ratio)
+            ratio = torch.where(still, derivative.nan_to_num(0.0, 0.0, 0.0), ratio)
         if bool((ratio.sum() + change.sum()).isfinite()):
             return ratio
         # What overflowed counts as very large: the slopes of a chain multiply to the change of its end, whatever it is.

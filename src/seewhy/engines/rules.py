@@ -74,13 +74,13 @@ _MEMBERS: dict[Kind, str] = {
         __getitem__ select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill
         index_put scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem
         __setitem__ fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal
-        diag_embed diagflat embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy
-        zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
-        avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
-        interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
-        channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
-        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft
-        data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
+        diag_embed diagflat embedding contiguous as_tensor clone to type type_as float double half bfloat16 cpu cuda
+        detach copy zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout
+        feature_alpha_dropout avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+        adaptive_avg_pool3d batch_norm interpolate upsample upsample_nearest upsample_bilinear affine_grid
+        pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft
+        fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft
+        istft data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -204,7 +204,7 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 
 def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`y = value(u)` with the gradient `slope(u, y)`; a slope for half the batch serves both halves."""
+    """`y = value(u)` with the gradient `slope(u, y)`."""
     return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
 
 
@@ -326,9 +326,7 @@ class _Slope(torch.autograd.Function):
         is_last = slope.dim() == 4 and slope.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if is_last else torch.preserve_format
         found = torch.empty_like(gradient, memory_format=layout)
-        for part, of in zip(found.split(len(slope)), gradient.split(len(slope)), strict=True):
-            torch.mul(of, slope, out=part)
-        return found, None, None
+        return torch.mul(gradient, slope, out=found), None, None
 
 
 class _Surrogate(torch.autograd.Function):
