@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import zoo
 from models import attacks
@@ -125,6 +126,7 @@ def test_a_library_that_is_missing_is_named(tmp_path):
     if find_spec("natten"):
         pytest.skip("natten is installed")
     (tmp_path / "config.json").write_text('{"model_type": "dinat", "architectures": ["DinatForImageClassification"]}')
+    save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="cannot be opened: DinatForImageClassification requires the natten library"):
         load(f"hf-hub:{tmp_path}")
 
