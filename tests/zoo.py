@@ -392,8 +392,8 @@ def network(name: str, seed: int = 0) -> nn.Module:
 
 
 def classifier(name: str, seed: int = 0) -> Classifier:
-    """The same as a classifier for 32 × 32 inputs."""
-    return Classifier.from_module(network(name, seed), Preprocessing(size=SIZE), name=name)
+    """The same as a classifier for 32 × 32 inputs; what cannot be right is refused when it is first asked."""
+    return Classifier(network(name, seed), Preprocessing(size=SIZE), name=name)
 
 
 def inputs(count: int = 2, seed: int = 0) -> Tensor:

@@ -92,10 +92,12 @@ class Method(Declared, ABC):
             progress: told of the work done; raise `Cancelled` in it to stop.
         """
         found: list[Explanation] = []
-        size = BATCH if self.batched else 1
+        size = BATCH if self.batched and not classifier.head.alone else 1
         for start in range(0, len(images), size):
             part = slice(start, start + size)
-            asked = None if targets is None else targets[part]
+            asked = None
+            if targets is not None:
+                asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
             task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top)
             if asked is None or any(asked):
