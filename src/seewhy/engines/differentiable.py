@@ -17,6 +17,7 @@ from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.models import Classifier, Target, capture
+from seewhy.models.blame import explaining
 from seewhy.models.state import evaluating
 
 
@@ -76,7 +77,8 @@ class Differentiable:
     def _gradient(self, score: Tensor, leaf: Tensor, *, last: bool) -> Tensor:
         if not score.requires_grad:  # a constant network
             return torch.zeros_like(leaf)
-        return torch.autograd.grad(score, leaf, retain_graph=not last, materialize_grads=True, allow_unused=True)[0]
+        with explaining("the backward pass"):
+            return torch.autograd.grad(score, leaf, retain_graph=not last, materialize_grads=True, allow_unused=True)[0]
 
 
 class FromLayer(Differentiable):

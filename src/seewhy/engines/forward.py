@@ -26,7 +26,7 @@ from seewhy.engines.inference import (
     inference_copy,
     keep_large_blocks,
 )
-from seewhy.errors import NonFinite, UsageError
+from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 
@@ -190,7 +190,7 @@ class MaskedForward:
         truth = self._stacked(list(self._run(lambda part: masks[part], first, exact))).log_softmax(1)[:, top]
         try:
             rounded = self._stacked(list(self._run(lambda part: masks[part], first, fast))).log_softmax(1)[:, top]
-        except (NonFinite, RuntimeError):  # it overflows, or has an operation that half precision lacks
+        except (ModelError, RuntimeError):  # it overflows, or has an operation that half precision lacks
             return float("inf")
         whole = self.logits.log_softmax(0)[top]
         signal = torch.cat([truth, whole[None]]).std(0).square().mean().sqrt()

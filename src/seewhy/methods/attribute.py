@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from seewhy.core.pickled import Pickled
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, notes_of, plain_target, solve
@@ -27,7 +28,7 @@ Ask = OneTarget | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Pickled):
     """How much each part of the inputs speaks for their targets.
 
     `values` is `(N, h, w)`, or `(N, L, h, w)` for L layers asked for, on the inputs' device; `logits` `(N, K)` what the
@@ -116,7 +117,7 @@ def _attributed(
     *,
     several: bool,
 ) -> Attribution:
-    size = len(x) if made.batched and not classifier.head.alone else 1
+    size = 1 if classifier.head.alone or not made.batched else len(x)
     solved: list[Found] = []
     logits: list[Tensor] = []
     checks: list[Mapping[str, float]] = []

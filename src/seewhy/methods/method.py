@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
 from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target, find_layer
+from seewhy.models.blame import explaining
 
 SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
@@ -92,7 +93,7 @@ class Method(Declared, ABC):
             progress: told of the work done; raise `Cancelled` in it to stop.
         """
         found: list[Explanation] = []
-        size = BATCH if self.batched and not classifier.head.alone else 1
+        size = 1 if classifier.head.alone or not self.batched else BATCH
         for start in range(0, len(images), size):
             part = slice(start, start + size)
             asked = None
@@ -118,6 +119,7 @@ class Seen:
     def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
         self.classifier, self.image = classifier, image
         self._pixels, self._inputs = classifier.seen([image])
+        _ = classifier.head
         with torch.no_grad():
             self._logits = classifier.logits(self._inputs)
         best = int(self._logits.softmax(1)[0].topk(1).indices)
@@ -256,14 +258,42 @@ def kind_of(value: Any) -> str:
 
 
 def solve(method: Method, task: Task) -> list[Found]:
-    """Run a method on a task, from the generator's seed on; global random states stay as they are."""
+    """Run a method on a task, from the generator's seed on; global random states stay as they are.
+
+    Raises:
+        ExplainError: whatever the method, the network or PyTorch raised meanwhile that is no error of seewhy's; what
+            `progress` raises stays what it is.
+    """
     task.generator.manual_seed(task.generator.initial_seed())
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
+    told = _Told(task.progress)
+    task.progress = told
     try:
-        return method.find(task)
+        with explaining(method.name):
+            return method.find(task)
+    except ExplainError as error:
+        if told.raised is not None and told.raised is error.__cause__:
+            raise told.raised from None
+        raise
     finally:
+        task.progress = told.progress
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+class _Told:
+    """Progress that remembers what the caller's own raised."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.raised: Exception | None = None
+
+    def __call__(self, done: int, total: int | None, message: str) -> None:
+        try:
+            self.progress(done, total, message)
+        except Exception as error:
+            self.raised = error
+            raise
 
 
 def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:

@@ -61,7 +61,9 @@ def explaining(what: str) -> Generator[None]:
         raise
     except Exception as error:
         if short_of_memory(error):
-            raise
+            raise ExplainError(
+                f"memory ran out in {what}; explain fewer or smaller pictures at once, or free memory"
+            ) from error
         raise ExplainError(f"{what} failed on this network: {said(error)}") from error
 
 

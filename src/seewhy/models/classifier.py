@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.pickled import Pickled
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, watch
@@ -41,7 +42,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(Pickled):
     """Any image classifier as seewhy sees it; the network itself is never changed.
 
     `offers` says what methods may ask of it: `scores`, `layers`, `gradients`.
@@ -190,6 +191,7 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
+        _ = self.head  # a trial of the network is nothing to watch
         with torch.inference_mode(False), torch.no_grad(), watch(self.module) as visits:
             self.logits(self.probe())
         return layers_of(visits, self.preprocessing.size)

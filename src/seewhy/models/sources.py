@@ -201,6 +201,7 @@ class _Session(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self.path = path.resolve()
         try:
             import onnxruntime
         except ImportError as error:
@@ -222,6 +223,9 @@ class _Session(nn.Module):
         parts = [self._run(part) for part in x.detach().float().cpu().split(self.batch or len(x))]
         found = {name: torch.cat([part[name] for part in parts]).to(x.device) for name in parts[0]}
         return found if len(found) > 1 else next(iter(found.values()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Session, (self.path,)  # another process opens the file again
 
     def _run(self, part: Tensor) -> dict[str, Tensor]:
         """The tensors that the graph puts out by name; the last part of a fixed batch is filled up with zeros."""
