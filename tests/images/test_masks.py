@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from seewhy.errors import UsageError
-from seewhy.images import Box, Folder, iou, match_masks, open_image, open_mask, top_area
+from seewhy.images import Box, Folder, iou, match_masks, noted, open_image, open_mask, read_mask, top_area
 
 
 @pytest.fixture
@@ -112,3 +112,90 @@ def test_without_an_order_of_ties_the_first_are_taken(values, count):
 def test_a_box_is_as_wide_as_its_edges_are_apart():
     box = Box(1.5, -2.0, 7.25, 5.5)
     assert (box.width, box.height) == (5.75, 7.5)
+
+
+# --- How files are read -------------------------------------------------------------------------------------------
+
+OBJECT = np.zeros((12, 16), bool)
+OBJECT[3:9, 4:12] = True
+FULL = (OBJECT * 255).astype(np.uint8)
+BORDER = np.zeros_like(OBJECT)
+BORDER[2:10, 3:13] = True
+BORDER &= ~OBJECT
+TWO = np.where(OBJECT, np.where(np.arange(16) < 8, 1, 15), 0).astype(np.uint8)
+RNG = np.random.default_rng(0)
+SOFT = np.asarray(PIL.Image.fromarray(FULL).resize((48, 36), PIL.Image.Resampling.BICUBIC).resize((16, 12)))
+
+
+def voc(numbers):
+    """A palette as Pascal VOC has it: black, dark red, … and cream for the borders."""
+    picture = PIL.Image.fromarray(numbers).convert("P")
+    picture.putpalette([0, 0, 0, 128, 0, 0, *[60] * 39, 192, 128, 128, *[70] * 717, 224, 224, 192])
+    return picture
+
+
+def colours(numbers):
+    return voc(numbers).convert("RGB")
+
+
+def layers(*parts):
+    return PIL.Image.fromarray(np.dstack(parts), {2: "LA", 4: "RGBA"}[len(parts)])
+
+
+READ = {
+    "white": (FULL, ""),
+    "ones": (OBJECT.astype(np.uint8), ""),
+    "one bit": (OBJECT, ""),
+    "16 bits": (FULL.astype(np.uint16) * 257, ""),
+    "12 of 16 bits": (FULL.astype(np.uint16) * 16, ""),
+    "soft": (SOFT, ""),
+    "red": (np.dstack([FULL, FULL * 0, FULL * 0]), ""),
+    "soft red": (np.dstack([SOFT, SOFT * 0, SOFT * 0]), ""),
+    "white brush": (layers(*[FULL * 0 + 255] * 3, FULL), "alpha"),
+    "black brush": (layers(*[FULL * 0] * 3, FULL), "alpha"),
+    "soft brush": (layers(*[FULL * 0 + 40] * 3, SOFT), "alpha"),
+    "hidden colours differ": (layers(FULL, FULL * 0, FULL, FULL), "alpha"),
+    "grey and alpha": (layers(FULL * 0 + 255, FULL), "alpha"),
+    "half opaque": (layers(*[FULL * 0 + 255] * 3, FULL // 2), "alpha"),
+    "cut-out of a photo": (layers(*RNG.integers(1, 256, (3, 12, 16), np.uint8), FULL), "alpha"),
+    "white and black brushes": (layers(*[FULL] * 3, np.where(OBJECT | BORDER, 255, 0).astype(np.uint8)), "bright and"),
+    "opaque": (layers(*[FULL] * 3, FULL * 0 + 255), ""),
+    "opaque grey and alpha": (layers(FULL, FULL * 0 + 255), ""),
+    "palette in grey": (PIL.Image.fromarray(FULL).convert("P"), ""),
+    "palette with a hole": (PIL.Image.fromarray(TWO).convert("P"), "15"),
+    "numbers": (TWO, "all but 0 are the object (1, 15)"),
+    "numbers of 16 bits": (TWO.astype(np.uint16) * 1700, "(1700, 25500)"),
+    "numbers and void": (np.where(BORDER, np.uint8(255), TWO), "left out"),
+    "one number and void": (np.where(BORDER, np.uint8(255), OBJECT * np.uint8(15)), "left out"),
+    "palette of classes": (voc(TWO), "(1, 15)"),
+    "palette of classes and void": (voc(np.where(BORDER, np.uint8(255), TWO)), "left out"),
+    "colours of classes": (colours(TWO), "colours of classes"),
+    "colours of classes and void": (colours(np.where(BORDER, np.uint8(255), TWO)), "left out"),
+    "trimap": (np.where(OBJECT, 1, np.where(BORDER, 3, 2)).astype(np.uint8), "trimap"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_a_mask_is_the_object_however_it_was_exported(tmp_path, name, kind):
+    given, words = READ[name]
+    picture = given if isinstance(given, PIL.Image.Image) else PIL.Image.fromarray(given)
+    picture.save(tmp_path / f"mask.{kind}")
+    photo = open_image(np.zeros((12, 16, 3), np.uint8), name="photo")
+    found = read_mask(tmp_path / f"mask.{kind}", photo)
+    assert np.array_equal(found.area, OBJECT), name
+    assert words in found.note
+    assert bool(found.note) == bool(words)
+    assert noted(photo, found).notes == ((found.note,) if words else ())
+
+
+def test_a_jpeg_is_read_by_its_brightness(tmp_path):
+    PIL.Image.fromarray(np.kron(FULL, np.ones((8, 8), np.uint8))).save(tmp_path / "mask.jpg", quality=60)
+    photo = open_image(np.zeros((96, 128, 3), np.uint8), name="photo")
+    assert np.array_equal(read_mask(tmp_path / "mask.jpg", photo).area, np.kron(OBJECT, np.ones((8, 8), bool)))
+    assert read_mask(tmp_path / "mask.jpg", photo).note == ""
+
+
+def test_a_mask_of_everything_says_so(tmp_path):
+    PIL.Image.new("L", (16, 12), 255).save(tmp_path / "mask.png")
+    assert "covers all" in read_mask(tmp_path / "mask.png", open_image(np.zeros((12, 16, 3), np.uint8))).note

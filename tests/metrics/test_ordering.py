@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from seewhy.images.opening import top_area
+from seewhy.images import top_area
 from seewhy.metrics.context import TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
 
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))

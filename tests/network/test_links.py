@@ -5,7 +5,7 @@ import pytest
 
 from network import pictures
 from network.pictures import blob, cluster, layer
-from seewhy.images.opening import iou
+from seewhy.images import iou
 from seewhy.network.layout import CELLS, area_of, links
 
 

@@ -44,7 +44,7 @@ def predict(
     )
 
 
-@command("model weights out seed device")
+@command("model bands weights out seed device")
 def explain(
     run: Run,
     images: Images,

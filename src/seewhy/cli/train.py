@@ -92,7 +92,7 @@ def _shares(text: str) -> tuple[float, ...] | None:
     return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
 
 
-@command("model weights out seed device", out=Path("seewhy-evaluation"))
+@command("model bands weights out seed device", out=Path("seewhy-evaluation"))
 def evaluate(
     run: Run,
     folder: Annotated[

@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from threading import Lock
 from typing import Any, Literal
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from seewhy.errors import ExplainError, UsageError
+from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.models.capture import watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -99,18 +100,44 @@ def exact_copy(classifier: Classifier) -> Inference:
 
 
 def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
-    if "layers" not in classifier.offers:
-        return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
-    try:
-        network = copy.deepcopy(classifier.module).eval().requires_grad_(False)
-    except (RuntimeError, TypeError, NotImplementedError):  # holds what cannot be copied: sessions, locks, hooks
-        return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
+    if "layers" in classifier.offers:
+        try:
+            return _copied(classifier, dtype)
+        except NonFinite:  # the network's own answer
+            raise
+        except Exception:  # noqa: BLE001, S110  # whatever it holds that cannot be copied, cast or laid out
+            pass
+    return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
+
+
+def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
+    network = _private(classifier.module)
+    for part in network.modules():
+        if getattr(part, "training", False):  # a frozen script has no flag
+            part.training = False
+    network = network.requires_grad_(False)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     network = _folded(network.to(exact), classifier.head, classifier.probe().to(exact))
     if dtype != exact:
         network = _half(network, classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
     return Inference(network.to(**last), classifier.head, dtype, classifier.device)
+
+
+def _private(module: nn.Module) -> nn.Module:
+    """A copy of the network with weights of its own; what it holds beside them is shared where it cannot be copied."""
+    with suppress(Exception):
+        return copy.deepcopy(module)
+    usual = set(vars(nn.Module()))
+    held = [value for part in module.modules() for name, value in vars(part).items() if name not in usual]
+    return copy.deepcopy(module, {id(value): value for value in held if not _can_be_copied(value)})
+
+
+def _can_be_copied(value: Any) -> bool:
+    with suppress(Exception):
+        copy.deepcopy(value)
+        return True
+    return False
 
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:

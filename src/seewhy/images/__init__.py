@@ -5,20 +5,16 @@ from __future__ import annotations
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
 from seewhy.images.levels import from_values
+from seewhy.images.masks import Mask, ReadMask, iou, match_masks, noted, open_mask, read_mask, top_area
 from seewhy.images.opening import (
-    Mask,
     OnePicture,
     Pictures,
     find_images,
-    iou,
-    match_masks,
     open_image,
     open_images,
-    open_mask,
     reopen_image,
     samples,
     save_image,
-    top_area,
 )
 
 __all__ = [
@@ -29,13 +25,16 @@ __all__ = [
     "Mask",
     "OnePicture",
     "Pictures",
+    "ReadMask",
     "find_images",
     "from_values",
     "iou",
     "match_masks",
+    "noted",
     "open_image",
     "open_images",
     "open_mask",
+    "read_mask",
     "reopen_image",
     "samples",
     "save_image",

@@ -51,11 +51,9 @@ from seewhy.images.levels import (
     black_and_white,
     check_size,
     from_values,
-    on_background,
     span,
     span_note,
     stretch,
-    transparency_note,
 )
 from seewhy.images.measured import TILE_PIXELS, Measured, read_npy, read_tiff
 from seewhy.images.structure import count_tiff_pages, is_endless_jpeg, is_endless_tiff
@@ -218,15 +216,29 @@ def from_bytes(data: bytes, name: str, max_pixels: int, background: Colour) -> I
     return replace(image, notes=(*before, *image.notes))
 
 
-def palette_indices(data: bytes, name: str, max_pixels: int) -> Pixels | None:
-    """Of a picture with a palette the number of each pixel's colour, uint8 `(H, W)` upright; None of any other."""
+def class_numbers(data: bytes, name: str, max_pixels: int) -> NDArray[np.integer] | None:
+    """What a file of one channel numbers each pixel as, `(H, W)` upright, where its levels or colours do not tell.
 
-    def numbered(picture: Picture, _full: object) -> Pixels | None:
+    These are the numbers of a palette in colours whose first is black, and those of more than 8 bits; None of all else.
+    """
+
+    def of_picture(picture: Picture, _full: object) -> NDArray[np.integer] | None:
         picture.load()
-        turn = _exif_orientation(picture)
-        return turned(np.asarray(picture)[..., np.newaxis], turn)[..., 0] if picture.mode == "P" else None
+        if picture.mode.startswith("I") or (picture.mode == "P" and _is_key(picture)):
+            return turned(np.asarray(picture)[..., np.newaxis], _exif_orientation(picture))[..., 0]
+        return None
 
-    return _read(data, name, max_pixels, numbered, lambda _numbers: None)[0]
+    def of_numbers(numbers: Measured) -> NDArray[np.integer] | None:
+        values = turned(numbers.values, numbers.turn)
+        return values[..., 0] if values.shape[2] == 1 and values.dtype.kind in "iu" else None
+
+    return _read(data, name, max_pixels, of_picture, of_numbers)[0]
+
+
+def _is_key(picture: Picture) -> bool:
+    """Whether the palette is a key to classes, and not that of a drawing in grey."""
+    colours = np.array(picture.getpalette("RGB") or [0]).reshape(-1, 3)
+    return not colours[0].any() and bool((colours != colours[:, :1]).any()) and "transparency" not in picture.info
 
 
 def _read(
@@ -388,12 +400,12 @@ def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[np.
         notes = _UPRIGHT
     if full is None and picture.mode.startswith("I;16"):
         full = np.asarray(picture)[..., np.newaxis]
-    if full is None and picture.mode in ("LA", "RGBA"):
-        full = np.asarray(picture)
+    if full is None and picture.has_transparency_data and (picture.mode in ("LA", "RGBA") or _is_see_through(picture)):
+        plain = _unmultiplied(picture)
+        full = np.asarray(plain if plain.mode == "LA" else plain.convert("RGBA"))
     if full is not None:
-        alpha = picture.mode in ("LA", "RGBA")
-        return from_values(turned(full, turn), name, background, alpha=alpha, notes=notes)
-    convert, colour_notes = _conversion(picture, background, name)
+        return from_values(turned(full, turn), name, background, alpha=full.shape[2] in (2, 4), notes=notes)
+    convert, colour_notes = _conversion(picture, name)
     width, height = picture.size
     upright = np.empty((width, height, 3) if turn >= 5 else (height, width, 3), np.uint8)
     stored = _AS_STORED[turn](upright)
@@ -414,12 +426,12 @@ def _packing(picture: ImageFile) -> tuple[str, str]:
 def _all_16_bits(picture: ImageFile, again: ImageFile, low: str) -> NDArray[np.uint16]:
     """The values `(H, W, C)` of a picture of which Pillow keeps the high bytes; `again` is the same, not loaded yet."""
     again.tile = [
-        part._replace(args=low if isinstance(part.args, str) else (low, *part.args[1:])) for part in again.tile
+        part._replace(args=(low, *part.args[1:]) if isinstance(part.args, tuple) else low) for part in again.tile
     ]
+    lower = np.asarray(again).astype(np.uint16)
     if low == "RGBA":
-        pairs = np.asarray(again).astype(np.uint16)
-        return pairs[..., ::2] << 8 | pairs[..., 1::2]
-    return np.asarray(picture).astype(np.uint16) << 8 | np.asarray(again)
+        return np.bitwise_or(lower[..., ::2] << np.uint16(8), lower[..., 1::2], dtype=np.uint16)
+    return np.bitwise_or(np.asarray(picture).astype(np.uint16) << np.uint16(8), lower, dtype=np.uint16)
 
 
 def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:
@@ -442,15 +454,12 @@ def _exif_orientation(picture: Picture) -> Any:
     return "unreadable"
 
 
-def _conversion(picture: Picture, background: Colour, name: str) -> tuple[_Convert, Notes]:
+def _conversion(picture: Picture, name: str) -> tuple[_Convert, Notes]:
     """How a strip of this picture becomes RGB, and what to tell people about it."""
     if picture.mode in ("I", "F"):
         black, white = _span(picture, name)
         told = (span_note(black, white),)
         return lambda strip: stretch(np.asarray(strip), black, white)[..., np.newaxis], told
-    if _is_see_through(picture):
-        told = (transparency_note(background),)
-        return lambda strip: on_background(_unmultiplied(strip).convert("RGBA"), background), told
     if picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
         # Pillow takes every CMYK JPEG for an inverted one, also those without the mark.
         return lambda strip: _plain(ImageChops.invert(strip)), ()

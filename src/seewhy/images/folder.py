@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from seewhy.errors import UsageError
 from seewhy.images.image import Image
-from seewhy.images.opening import Mask, find_images, match_masks, open_image, open_mask
+from seewhy.images.masks import Mask, match_masks, noted, read_mask
+from seewhy.images.opening import find_images, open_image
 
 _UNREADABLE = "unreadable"
 
@@ -57,7 +58,15 @@ class Folder:
 
     def mask(self, entry: Entry) -> Mask | None:
         """Its mask, bool `(H, W)`, as `open_mask` reads it; None without a mask."""
-        return open_mask(entry.mask, self.image(entry)) if entry.mask else None
+        return self.masked(entry)[1]
+
+    def masked(self, entry: Entry) -> tuple[Image, Mask | None]:
+        """The picture and its mask, with how that was read among the picture's notes."""
+        image = self.image(entry)
+        if entry.mask is None:
+            return image, None
+        read = read_mask(entry.mask, image)
+        return noted(image, read), read.area
 
     @cached_property
     def hashes(self) -> dict[str, str]:

@@ -1,17 +1,18 @@
-"""The door for pictures: files, folders, samples, bytes, Pillow pictures, arrays and tensors to an `Image`; masks."""
+"""The door for pictures: files, folders, samples, bytes, Pillow pictures, arrays and tensors to an `Image`."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,9 @@ Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # wha
 
 _NAME_LENGTH = 200
 BANDS = ".npy"  # beside the PNG of a saved picture
+_bands: ContextVar[Sequence[int] | None] = ContextVar("bands", default=None)
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
-
-Mask: TypeAlias = NDArray[np.bool_]
-PathLike = TypeVar("PathLike", str, Path)
 
 
 def open_image(
@@ -68,11 +67,30 @@ def open_image(
         UnknownName: There is no such sample.
         UsageError: `background` is no colour, or `bands` are none of the picture's.
     """
-    image = _opened(source, name, max_pixels, background)
+    image = open_undrawn(source, name=name, max_pixels=max_pixels, background=background)
+    if bands is None and image.stored is not None:
+        bands = _bands.get()
     return image if bands is None else image.with_bands(bands)
 
 
-def _opened(source: OnePicture | Tensor, name: str | None, max_pixels: int, background: Colour) -> Image:
+@contextmanager
+def drawing_bands(bands: Sequence[int] | None) -> Generator[None]:
+    """Draw pictures of other channels than grey or RGB by these bands, wherever they are opened meanwhile."""
+    token = _bands.set(bands)
+    try:
+        yield
+    finally:
+        _bands.reset(token)
+
+
+def open_undrawn(
+    source: OnePicture | Tensor,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    background: Colour = WHITE,
+) -> Image:
+    """What `open_image` does, whatever bands are to be drawn."""
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
     label = _tidy(name or "")
@@ -80,7 +98,7 @@ def _opened(source: OnePicture | Tensor, name: str | None, max_pixels: int, back
         case str() | Path():
             path = locate(source)
             label = _tidy(name or path.name or str(path))
-            return from_bytes(_read(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
+            return from_bytes(read_bytes(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
         case bytes():
             return from_bytes(source, label, max_pixels, background)
         case Picture():
@@ -128,8 +146,8 @@ def reopen_image(
         BadImage: one of the files cannot be opened.
     """
     bands = path.with_suffix(BANDS)
-    whole = open_image(bands, max_pixels=max_pixels) if bands.is_file() else None
-    shown = open_image(path, name=name, max_pixels=max_pixels)
+    whole = open_undrawn(bands, max_pixels=max_pixels) if bands.is_file() else None
+    shown = open_undrawn(path, name=name, max_pixels=max_pixels)
     stored = None if whole is None else whole.pixels if whole.stored is None else whole.stored
     return Image(shown.pixels, shown.name, notes, stored, composite)
 
@@ -173,90 +191,6 @@ def open_each(sources: Sequence[Path]) -> tuple[dict[Path, Image], list[Outcome[
     return opened, [each for _, each in outcomes if each.error]
 
 
-def open_mask(path: Path, picture: Image) -> Mask:
-    """The mask of a picture, bool `(H, W)`: true where the file is brighter than half the brightest of it.
-
-    Brightness is that of the brightest channel, so that 0 and 1 mean what 0 and 255 do.
-
-    Raises:
-        BadImage: the file cannot be opened as a picture.
-        UsageError: it has not the size of its picture.
-    """
-    drawn = open_image(path)
-    if drawn.pixels.shape != picture.pixels.shape:
-        raise UsageError(
-            f"the mask {path} is {drawn.width} × {drawn.height}, its picture {picture.name} is "
-            f"{picture.width} × {picture.height}; a mask has the size of its picture"
-        )
-    levels = drawn.pixels.max(axis=2)
-    return levels > levels.max() / 2
-
-
-def match_masks(pictures: Sequence[PathLike], folder: Path) -> dict[PathLike, Path]:
-    """The mask of each picture that has one in `folder`, by the pictures' paths; endings do not count.
-
-    A mask fits the picture whose path ends as the mask's path below `folder` goes (`a/x.png` fits `photos/a/x.jpg`),
-    the longest such path first; where there is none, it fits the picture of the same stem. Pictures without a mask
-    and masks without a picture are no error.
-
-    Raises:
-        UsageError: there is no such folder, no mask fits any picture, or it is unclear which mask fits.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; give the folder that holds the masks")
-    by_path: defaultdict[tuple[str, ...], list[Path]] = defaultdict(list)
-    by_stem: defaultdict[str, list[Path]] = defaultdict(list)
-    for mask in find_images([folder]):
-        by_path[_parts(mask.relative_to(folder))].append(mask)
-        by_stem[mask.stem].append(mask)
-    fitting: dict[PathLike, list[Path]] = {}
-    for picture in pictures:
-        parts = _parts(picture)
-        tails = (parts[start:] for start in range(len(parts)))
-        fitting[picture] = next((by_path[tail] for tail in tails if tail in by_path), by_stem[PurePath(picture).stem])
-    found = {picture: masks[0] for picture, masks in fitting.items() if masks}
-    if not found and pictures:
-        name = PurePath(pictures[0])
-        raise UsageError(
-            f"no mask in {folder} is named like a picture; the mask of {name.name} would be called {name.stem}.png"
-        )
-    taken = Counter(found.values())
-    if unclear := [picture for picture, mask in found.items() if len(fitting[picture]) > 1 or taken[mask] > 1]:
-        raise UsageError(
-            f"it is unclear which mask in {folder} fits {unclear[0]}: several pictures or masks share that name; "
-            "give the masks the same sub-folders as the pictures, and keep one of each"
-        )
-    return found
-
-
-def iou(one: Mask, other: Mask) -> float:
-    """Intersection over union of two areas of one shape, from 0 to 1; 1 for two empty areas, since they are equal.
-
-    >>> iou(np.array([True, True, False]), np.array([False, True, True]))
-    0.3333333333333333
-    """
-    union = np.count_nonzero(one | other)
-    return float(np.count_nonzero(one & other) / union) if union else 1.0
-
-
-def top_area(values: NDArray[np.floating], share: float, ties: NDArray[np.integer] | None = None) -> Mask:
-    """Where a map is highest: exactly `round(share · size)` of its values, as a bool area of the map's shape.
-
-    Args:
-        values: the map, of any shape and finite.
-        share: of all values, from 0 to 1.
-        ties: of the map's shape; of equal values, those with the larger number here come first. None: in reading
-            order.
-
-    >>> top_area(np.array([0.5, 2.0, 0.5, 1.0]), 0.75)
-    array([ True,  True, False,  True])
-    """
-    order = -np.arange(values.size) if ties is None else ties.ravel()
-    area = np.zeros(values.size, np.bool_)
-    area[np.lexsort((order, values.ravel()))[values.size - round(share * values.size) :]] = True
-    return area.reshape(values.shape)
-
-
 def _numbered(source: Any, place: int) -> Image:
     nameless = isinstance(source, bytes | Picture | np.ndarray) or _is_tensor(source)
     return open_image(source, name=f"picture {place}" if nameless else None)
@@ -282,7 +216,8 @@ def _as_array(tensor: Tensor, name: str) -> NDArray[Any]:
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 
-def _read(path: Path, name: str, most: int) -> bytes:
+def read_bytes(path: Path, name: str, most: int) -> bytes:
+    """The first `most` bytes of a file; refused where it is none."""
     try:
         # Asked before opening: a named pipe would wait for its writer, a device might never end.
         mode = path.stat().st_mode
@@ -330,7 +265,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a name too long, a folder above that may not be entered: opening will report it
         return False
-
-
-def _parts(path: str | PurePath) -> tuple[str, ...]:
-    return PurePath(path).with_suffix("").parts

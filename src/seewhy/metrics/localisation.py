@@ -13,7 +13,7 @@ import torch
 from typing_extensions import override
 
 from seewhy.errors import UsageError
-from seewhy.images.opening import iou, top_area
+from seewhy.images.masks import iou, top_area
 from seewhy.metrics.context import Question, Score, TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
 from seewhy.metrics.metric import Metric
 

@@ -24,6 +24,7 @@ from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, 
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.probing import Probed, probed
 from seewhy.models.state import evaluating
+from seewhy.models.wrappers import unwrapped, without_layers
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -71,7 +72,8 @@ class Classifier(Pickled):
         """Wrap any network.
 
         Args:
-            module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
+            module: gives class scores for inputs `(N, C, h, w)`; it is never changed. Of `torch.compile` and data
+                parallelism it is the network inside.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
                 convolution takes one channel and the network no colours.
             categories: class names in the order of the scores, or a dict from index to name or back; numbered without
@@ -87,6 +89,7 @@ class Classifier(Pickled):
         """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
+        module = unwrapped(module)
         return cls(
             module,
             preprocessing or usual_preprocessing(module),
@@ -203,7 +206,7 @@ class Classifier(Pickled):
 
     def deepest_layer(self, features: Callable[[Tensor], Tensor]) -> str:
         """The deepest layer with a grid that the network's `features` of a probe depend on."""
-        candidates = default_candidates(self.layers)
+        candidates = default_candidates(self.layers, without_layers(self.module))
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             found = features(self.probe())
         return deepest_used(candidates, seen, found)
@@ -290,7 +293,7 @@ class Classifier(Pickled):
             tensors = self.module.state_dict() or {"answer": self.logits(self.probe())}
         for name, tensor in tensors.items():
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(_bytes(tensor))
         return digest.hexdigest()
 
     @property
@@ -317,6 +320,16 @@ class Classifier(Pickled):
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
+
+
+def _bytes(value: Any) -> bytes:
+    """What an entry of a state dict holds: mostly a tensor; quantised layers keep other things, too."""
+    if isinstance(value, tuple | list):
+        return b"".join(map(_bytes, value))
+    if not isinstance(value, Tensor):
+        return repr(value).encode()
+    dense = value.detach().dequantize() if value.is_quantized else value.detach().to_dense()
+    return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _named(categories: Sequence[str] | Mapping[Any, Any] | Categories | None) -> Categories | None:

@@ -116,7 +116,7 @@ class Foreign(Preprocessing):
     @override
     def pixels(self, images: list[Image]) -> Tensor:
         """What the network sees, float32 `(N, C, h, w)`: black is 0 and white is 1; a margin may lie outside."""
-        return self.denormalize(torch.stack([self._prepared(image.pixels) for image in images]))
+        return self.denormalize(torch.stack([self._prepared(image.read_as(self.channels)) for image in images]))
 
     @override
     def normalize(self, pixels: Tensor) -> Tensor:
@@ -130,12 +130,9 @@ class Foreign(Preprocessing):
         return pixels if self._in_order else pixels[:, [self.order.index(place) for place in range(len(self.order))]]
 
     @override
-    def resized(self, image: Image) -> PILImage.Image:
-        """What the network sees: nothing is cut off after that."""
-        from PIL import Image as Pillow
-
-        levels = self.pixels([image])[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        return Pillow.fromarray(levels[..., 0] if self.channels == 1 else levels)
+    def resized(self, image: Image) -> np.ndarray:
+        """What the network sees, uint8 `(h, w, channels)`: nothing is cut off after that."""
+        return self.pixels([image])[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
 
     @override
     def framed(self, seen: np.ndarray) -> np.ndarray:
@@ -215,7 +212,9 @@ def _run(prepare: Prepare, pixels: np.ndarray, name: str, channels: int) -> Tens
     from PIL import Image as Pillow
 
     try:
-        inputs = prepare(Pillow.fromarray(pixels).convert(MODES[channels]))
+        inputs = prepare(
+            Pillow.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).convert(MODES[channels])
+        )
     except SeewhyError:
         raise
     except Exception as error:  # it is another's code

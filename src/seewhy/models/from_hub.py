@@ -73,11 +73,13 @@ def from_transformers(name: str, *, headless: bool = False) -> Classifier:
     kind = AutoModel if headless else AutoModelForImageClassification
     module = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
     processor: Any = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+    channels = _channels(module.config)
+    _fit_statistics(processor, channels)
     preprocessing, notes = checked(
         Processor(processor),
-        lambda: transformers_preprocessing(processor.to_dict()),
+        lambda: transformers_preprocessing(processor.to_dict(), channels),
         type(processor).__name__,
-        _channels(module.config),
+        channels,
     )
     if headless:
         return Classifier(_Pooled(module), preprocessing, name=f"hf-hub:{name}", given_notes=notes)
@@ -131,6 +133,24 @@ def _channels(config: Any) -> int:
     return getattr(config, "num_channels", None) or getattr(getattr(config, "vision_config", None), "num_channels", 3)
 
 
+def _fit_statistics(processor: Any, channels: int) -> None:
+    """Give the processor as many means and deviations as there are channels, where all of them are one number.
+
+    Raises:
+        ModelError: they are not, so that nobody knows which belongs to which channel.
+    """
+    for name in ("image_mean", "image_std"):
+        values = getattr(processor, name, None)
+        if not isinstance(values, list | tuple) or len(values) == channels or not processor.do_normalize:
+            continue
+        if len(set(values)) != 1:
+            raise ModelError(
+                f"the network takes {channels} channels, and {name} of its {type(processor).__name__} has "
+                f"{len(values)} numbers; correct preprocessor_config.json"
+            )
+        setattr(processor, name, [values[0]] * channels)
+
+
 class _Pooled(nn.Module):
     """A transformers network as pictures to vectors: CLIP's projected ones, else what the network pools."""
 
@@ -147,7 +167,7 @@ class _Pooled(nn.Module):
         return vectors.flatten(1)
 
 
-def transformers_preprocessing(config: dict[str, Any]) -> Preprocessing:
+def transformers_preprocessing(config: dict[str, Any], channels: int = 3) -> Preprocessing:
     """What the image processor of a transformers network does."""
     size = config["size"]
     crop = config.get("crop_size") if config.get("do_center_crop") else None
@@ -162,8 +182,8 @@ def transformers_preprocessing(config: dict[str, Any]) -> Preprocessing:
         size=_height_width(crop or size),
         resize=resize,
         interpolation=how,  # pyright: ignore[reportArgumentType]
-        mean=tuple(config["image_mean"]) if normalized else (0.0, 0.0, 0.0),
-        std=tuple(config["image_std"]) if normalized else (1.0, 1.0, 1.0),
+        mean=tuple(config["image_mean"]) if normalized else (0.0,) * channels,
+        std=tuple(config["image_std"]) if normalized else (1.0,) * channels,
     )
 
 

@@ -50,12 +50,16 @@ def layers_of(visits: Iterable[Visit], input_size: tuple[int, int]) -> tuple[Lay
     )
 
 
-def default_candidates(layers: Sequence[Layer]) -> list[Layer]:
-    """The deepest layers that cover the picture with values of their own, in the order they run."""
+def default_candidates(layers: Sequence[Layer], hidden: str | None = None) -> list[Layer]:
+    """The deepest layers that cover the picture with values of their own, in the order they run.
+
+    `hidden` says why there may be none to see.
+    """
     candidates = _distinct(layers)[-CANDIDATES:]
     if not candidates:
         raise ExplainError(
-            "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
+            hidden
+            or "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
             "use a method that needs scores or gradients only"
         )
     return candidates

@@ -14,8 +14,7 @@ from torch.nn.functional import interpolate
 
 from seewhy.draw import percent
 from seewhy.draw.canvas import ellipsize, font, wrap
-from seewhy.images import Box
-from seewhy.images.opening import Mask, iou, top_area
+from seewhy.images import Box, Mask, iou, top_area
 from seewhy.models import Prediction
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 

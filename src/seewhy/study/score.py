@@ -212,7 +212,7 @@ class _Units:
         if self._at_hand and self._at_hand[0].classifier is classifier and self._at_hand[0].image.name == path:
             return self._at_hand
         entry = next(each for each in self._folder.entries if each.path == path)
-        image, mask = self._folder.image(entry), self._folder.mask(entry)
+        image, mask = self._folder.masked(entry)
         seen = None if mask is None else classifier.preprocessing.mask(mask)
         return Seen(classifier, image, self._scoring.target), seen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from seewhy.core.files import photo_folders, write_json
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
-from seewhy.images import Image, Mask, match_masks, open_image, open_mask
+from seewhy.images import Image, Mask, match_masks, noted, open_image, read_mask
 from seewhy.methods import Method, list_methods, method_info, suitable_methods
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
@@ -170,7 +170,7 @@ def score_each(
     said = [_said(source, number) for number, source in enumerate(sources)]
     opened = [attempt(each, partial(open_image, source)) for each, source in zip(said, sources, strict=True)]
     names = _names(opened)
-    seen = seen_masks(classifier, sources, opened, masks)
+    seen = seen_masks(classifier, sources, opened, masks)  # which tells pictures how their masks were read
     explained: dict[str, Scored] = {}
     errors: dict[str, SeewhyError] = {}
     results: list[Result] = []
@@ -257,10 +257,13 @@ def _names(opened: Sequence[Outcome[Image]]) -> list[str]:
 def seen_masks(
     classifier: Classifier,
     sources: Sequence[Any],
-    opened: Sequence[Outcome[Image]],
+    opened: list[Outcome[Image]],
     masks: str | Path | Sequence[ArrayLike | None] | None,
 ) -> dict[int, Mask]:
-    """Where the object is in what the network sees, by the number of the picture."""
+    """Where the object is in what the network sees, by the number of the picture.
+
+    In `opened`, pictures get notes of how their masks were read.
+    """
     whole: dict[int, Mask] = {}
     if isinstance(masks, str | Path):
         paths = {
@@ -271,7 +274,8 @@ def seen_masks(
         fitting = match_masks(list(paths.values()), Path(masks))
         for number, path in paths.items():
             if path in fitting and (image := opened[number].value):
-                whole[number] = open_mask(fitting[path], image)
+                read = read_mask(fitting[path], image)
+                whole[number], opened[number] = read.area, replace(opened[number], value=noted(image, read))
     elif masks is not None:
         for number, (each, given) in enumerate(zip(opened, masks, strict=True)):
             if given is None or each.value is None:

@@ -15,7 +15,8 @@ from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
-from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
+from seewhy.models.card import CARD, Architecture, read_card
+from seewhy.models.checkpoints import load_checkpoint
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
@@ -132,7 +133,7 @@ def train(
     classifier = with_new_head(given, architecture, parts.classes, recipe, seed)
     opened, failures = _opened(parts, classifier, progress)
     if (out / CARD).is_file():
-        load_weights(classifier.module, read_card(out).weights(), WEIGHTS)
+        load_checkpoint(classifier.module, read_card(out).weights())
         epochs = [Epoch(**row) for row in json.loads((out / HISTORY).read_text("utf-8"))]
     else:
         epochs = finetune(
