@@ -135,9 +135,12 @@ class FromLayer(Differentiable):
     @override
     def points(self, pixels: Tensor) -> Tensor:
         self.forwards += len(pixels)
-        with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
-            self._whole(super().points(pixels))
-        return seen[self.layer].detach()
+        found: list[Tensor] = []
+        for part in super().points(pixels).split(self.classifier.at_once(len(pixels))):
+            with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
+                self._whole(part)
+            found.append(seen[self.layer].detach())
+        return torch.cat(found)
 
     @override
     def maps(self, values: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def _attributed(
     *,
     several: bool,
 ) -> Attribution:
-    size = 1 if classifier.head.alone or not made.batched else len(x)
+    size = classifier.at_once(len(x) if made.batched else 1)
     solved: list[Found] = []
     logits: list[Tensor] = []
     checks: list[Mapping[str, float]] = []

@@ -93,7 +93,7 @@ class Method(Declared, ABC):
             progress: told of the work done; raise `Cancelled` in it to stop.
         """
         found: list[Explanation] = []
-        size = 1 if classifier.head.alone or not self.batched else BATCH
+        size = classifier.at_once(BATCH if self.batched else 1)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
             asked = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -41,6 +42,10 @@ def blamed(error: Exception, module: nn.Module, x: Tensor, *, trying: bool = Fal
     """
     if short_of_memory(error):
         return error
+    if _is_own(error):
+        return ExplainError(
+            f"seewhy's own rules failed on this network: {said(error)} – on an input {described(x)}; please report it"
+        )
     cure = next(_cures(error, module, x, trying=trying), None)
     what = f"the network raised {said(error)} – on an input {described(x)}"
     return ModelError(f"{what}; {cure}" if cure else what)
@@ -64,7 +69,14 @@ def explaining(what: str) -> Generator[None]:
             raise ExplainError(
                 f"memory ran out in {what}; explain fewer or smaller pictures at once, or free memory"
             ) from error
-        raise ExplainError(f"{what} failed on this network: {said(error)}") from error
+        whose = "; this may be a fault of seewhy itself: please report it" if _is_own(error) else ""
+        raise ExplainError(f"{what} failed on this network: {said(error)}{whose}") from error
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether an error was raised by a line of the engines, which rules run in, and not by the network or PyTorch."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__", "").startswith(("seewhy.engines.", "seewhy.methods."))
 
 
 def _cures(error: Exception, module: nn.Module, x: Tensor, *, trying: bool) -> Iterator[str]:

@@ -216,6 +216,10 @@ class Classifier(Pickled):
         """What the network's numbers mean."""
         return self._probed.head
 
+    def at_once(self, most: int) -> int:
+        """How many pictures to send in together: `most`, or one where those of a batch change each other's answers."""
+        return 1 if self.head.alone else most
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing about the network, in plain sentences."""

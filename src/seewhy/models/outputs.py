@@ -216,17 +216,23 @@ def _parts(answer: Any) -> list[tuple[str, Any]]:
 
 
 def _followed(answer: Any, path: str) -> Any:
-    """What a path leads to; names may hold dots themselves."""
+    """What a path leads to."""
+    for found in _ends(answer, path):
+        return found
+    has = ", ".join(str(each) for each in candidates(answer)) or "no tensor"
+    raise ModelError(f"the network's answer, a {type(answer).__name__}, has no output {path!r}; it has {has}")
+
+
+def _ends(answer: Any, path: str) -> Iterator[Any]:
+    """Whatever a path leads to; names may hold dots themselves."""
     found = dict(_parts(answer))
     if isinstance(answer, tuple | list):
         found |= {str(place): part for place, part in enumerate(answer)}  # of a named tuple, too
     if path in found:
-        return found[path]
-    first, dot, rest = path.partition(".")
-    if dot and first in found:
-        return _followed(found[first], rest)
-    has = ", ".join(str(each) for each in candidates(answer)) or "no tensor"
-    raise ModelError(f"the network's answer, a {type(answer).__name__}, has no output {path!r}; it has {has}")
+        yield found[path]
+    for name, part in found.items():
+        if path.startswith(f"{name}."):
+            yield from _ends(part, path[len(name) + 1 :])
 
 
 def _distinct(found: Iterator[Candidate]) -> list[Candidate]:
