@@ -16,7 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.core.names import nearest
-from seewhy.errors import AmbiguousClass, UnknownName, UsageError
+from seewhy.errors import AmbiguousClass, SeewhyError, UnknownName, UsageError
 
 CONTRAST = re.compile(r"\s+(?:vs\.?|versus|rather than)\s+", re.IGNORECASE)
 TOGETHER = re.compile(r"\s+(?:and|\+|&)\s+", re.IGNORECASE)
@@ -152,9 +152,7 @@ class Value(Target):
 
     @override
     def score(self, logits: Tensor) -> Tensor:
-        if self.function is None:
-            raise UsageError("a value needs a function of the logits")
-        rows = [_number(self.function(row)) for row in logits.reshape(-1, logits.shape[-1])]
+        rows = [self._of(row) for row in logits.reshape(-1, logits.shape[-1])]
         if logits.requires_grad and any(not row.requires_grad for row in rows):
             raise UsageError(
                 "the target function leaves autograd, which this method follows; give a tensor computed from the "
@@ -162,6 +160,17 @@ class Value(Target):
             )
         values = torch.stack([row.reshape(()) for row in rows]) if rows else logits.new_zeros(0)
         return values.to(logits).reshape(logits.shape[:-1])
+
+    def _of(self, logits: Tensor) -> Tensor:
+        if self.function is None:
+            raise UsageError("a value needs a function of the logits")
+        try:
+            value = self.function(logits)
+        except SeewhyError:
+            raise
+        except Exception as error:
+            raise UsageError(f"the target function raised {type(error).__name__}: {error}") from error
+        return _number(value)
 
     @override
     def label(self, categories: Categories) -> str:
@@ -227,7 +236,7 @@ def _cut(text: str, words: re.Pattern[str], find: Callable[[str], T], word: str)
 
 def _number(value: Any) -> Tensor:
     try:
-        number = torch.as_tensor(value)
+        number = value if isinstance(value, Tensor) else torch.as_tensor(value)  # rules know no `as_tensor`
     except (TypeError, ValueError, RuntimeError):
         number = None
     if number is None or number.numel() != 1 or number.is_complex():
