@@ -348,7 +348,7 @@ def test_a_black_box_may_take_one_picture_at_a_time():
 def test_a_models_name_may_declare():
     name = declaring("onnx:a?b.onnx", "sigmoid", "logits")
     assert name == "onnx:a?b.onnx?gives=sigmoid&output=logits"
-    plain, head = declaration(name)
+    plain, head, _ = declaration(name)
     assert (plain, head.gives, head.output) == ("onnx:a?b.onnx", "sigmoid", "logits")
     assert declaration("onnx:a?b.onnx")[0] == "onnx:a?b.onnx"
     assert declaring(name, output="scores").endswith("?gives=sigmoid&output=scores")

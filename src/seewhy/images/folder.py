@@ -19,11 +19,15 @@ _UNREADABLE = "unreadable"
 
 
 class Entry(NamedTuple):
-    """One picture: its path below the folder, written with `/`, its class and the file of its mask, if any."""
+    """One picture: its path below the folder, written with `/`, its class, the file of its mask, and its labels.
+
+    `labels` is None but where pictures have several, which a table named.
+    """
 
     path: str
     label: str | None = None
     mask: Path | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Folder:
             return image, None
         read = read_mask(entry.mask, image)
         return noted(image, read), read.area
+
+    @property
+    def labelled(self) -> bool:
+        """Whether pictures have labels of their own, of which several may be true, in place of a class."""
+        return any(entry.labels is not None for entry in self.entries)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

@@ -11,7 +11,8 @@ import operator
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -122,8 +123,7 @@ class Seen:
         _ = classifier.head
         with torch.no_grad():
             self._logits = classifier.logits(self._inputs)
-        best = int(self._logits.softmax(1)[0].topk(1).indices)
-        self.target = target or Target(best, chosen="predicted")
+        self.target = target or Target(int(classifier.head.likeliest(self._logits)[0, 0]), chosen="predicted")
 
     def explained(self, method: Method, seed: int) -> Explanation:
         """What a method finds in the picture about the target."""
@@ -265,11 +265,10 @@ def solve(method: Method, task: Task) -> list[Found]:
             `progress` raises stays what it is.
     """
     task.generator.manual_seed(task.generator.initial_seed())
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
     told = _Told(task.progress)
     task.progress = told
     try:
-        with explaining(method.name):
+        with undisturbed(), explaining(method.name):
             return method.find(task)
     except ExplainError as error:
         if told.raised is not None and told.raised is error.__cause__:
@@ -277,6 +276,15 @@ def solve(method: Method, task: Task) -> list[Found]:
         raise
     finally:
         task.progress = told.progress
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Keep the global random states of Python and NumPy: libraries draw from both while they are loaded."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
 
@@ -305,11 +313,13 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     values, odd = _array(found.values), list[str]()
     if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
         odd.append(
-            f"The picture was cut into {count} {'region' if count == 1 else 'regions'} only, which hardly say where."
+            "The whole picture is one region, which cannot say where."
+            if count == 1
+            else f"The picture was cut into {count} regions only, which hardly say where."
         )
-    if not values.any():
+    if not values.any() and found.rule is None:  # which says so itself
         odd.append(NO_EVIDENCE)
-    elif np.ptp(values) == 0:
+    elif values.any() and np.ptp(values) == 0:
         odd.append(FLAT)
     return (*found.notes, *odd, *classifier.notes)
 
@@ -346,6 +356,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,
+            meaning=classifier.head.meaning,
             notes=tuple(dict.fromkeys(map(sentence, (*notes_of(found, classifier), *images[row].notes)))),
         )
         for number, found in enumerate(solved)

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill, segment
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
-from seewhy.methods.regions import RegionMethod
+from seewhy.methods.gradients import completeness_gap, gap_notes
+from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import (
     Block,
     Shares,
@@ -30,12 +31,13 @@ from seewhy.methods.shapley_values import (
 )
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
-from seewhy.models import Target, Value
+from seewhy.models import Target
 
 Of = Literal["logit", "probability"]
 
 PIXELS = "pixels"
-ROUNDING = 1e-3  # of a score: differences below it may be arithmetic, and are no measure of a gap
+ROUNDING = 1e-6  # of a score: changes below it are arithmetic
+FAST = "Shares add up exactly, so the fast copy of the network that was asked rounds too much for so small a change."
 READING = (
     "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
     "the score of the picture and its score when everything is hidden. "
@@ -71,11 +73,11 @@ class ShapleyMethod(RegionMethod):
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
     def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
+        head = engine.classifier.head
+
         def score(logits: Tensor) -> Tensor:
             """Float64 `(...)` for logits `(..., K)`."""
-            outputs = logits.double()
-            share_probability = self.of == "probability" and not isinstance(target, Value)
-            return target.score(outputs.softmax(-1) if share_probability else outputs)
+            return head.share(logits, target) if self.of == "probability" else target.score(logits.double())
 
         def value_of(coalitions: Tensor) -> Tensor:
             filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
@@ -84,22 +86,15 @@ class ShapleyMethod(RegionMethod):
         engine.expected = engine.forwards + min(self.samples, engine.alternatives * 2**engine.regions)
         method = replace(self, samples=self.samples // engine.alternatives)
         shares = method.shares(value_of, engine.label_map, generator)
-        checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
+        # Of the network's own answer, so that the gap also shows what its fast copy rounded away.
+        whole = score(engine.logits)
+        change, least = whole - shares.empty, ROUNDING * float(whole.abs())
+        checks = {"completeness_gap": completeness_gap(shares.values, change, least)}
         if shares.r2 is not None:
             checks["r2"] = shares.r2
         errors = None if shares.errors is None else shares.errors.numpy()
-        return region_found(engine, shares.values.numpy(), errors, checks=checks)
-
-
-def completeness_gap(shares: Shares, whole: float) -> float:
-    """How far the shares are from summing to `whole` − empty, relative to that or to the largest share.
-
-    `whole` is the network's own answer, so that the gap also shows what its fast copy rounded away.
-    """
-    difference = whole - shares.empty
-    gap = abs(float(shares.values.sum()) - difference)
-    scale = max(abs(difference), float(shares.values.abs().max()), ROUNDING * abs(whole))
-    return gap / scale if scale > 0 else 0.0
+        found = region_found(engine, shares.values.numpy(), errors, checks=checks)
+        return replace(found, notes=gap_notes(shares.values, change, FAST, least=least))
 
 
 class PermutationSHAP(ShapleyMethod):
@@ -167,7 +162,7 @@ class PartitionSHAP(ShapleyMethod):
     @override
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if not self._by_pixels:
-            return segment(pixels, self.regions)
+            return cut(pixels, self.regions)
         height, width = pixels.shape[:2]
         return np.arange(height * width).reshape(height, width)
 

@@ -53,7 +53,10 @@ def blamed(error: Exception, module: nn.Module, x: Tensor, *, trying: bool = Fal
 
 def described(x: Tensor) -> str:
     """An input in words: shape, dtype, device and range."""
-    numbers = f", from {float(x.min()):.3g} to {float(x.max()):.3g}" if x.numel() and not x.is_meta else ""
+    numbers = ""
+    if x.numel() and not x.is_meta:
+        with torch._C.DisableTorchFunction():  # noqa: SLF001 - rules that may be on have nothing to do with this
+            numbers = ", from {:.3g} to {:.3g}".format(*map(float, x.detach().aminmax()))
     return f"{tuple(x.shape)} of {x.dtype} on {x.device}{numbers}"
 
 

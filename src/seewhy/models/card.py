@@ -3,7 +3,8 @@
 model.safetensors   the tensors of the network, by name
 card.json           `schema`; `kind` ("classifier" where it is left out); `preprocessing` and `categories`; `sha256`
                     of the weights, may be left out; `gives` and `output`, what the network's numbers mean and which
-                    tensor holds them, where they are not logits; and what its kind adds, such as `architecture`
+                    tensor holds them, where they are not logits; `threshold`, the probability from which on a
+                    label is there, or one for each; and what its kind adds, such as `architecture`
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ IMAGENET = "imagenet-1k"
 
 Kinds = Mapping[str, Any]  # type or tuple of types by field
 REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
-OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int)}
+OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int), "threshold": (int, float, list)}
 
 
 class Architecture(NamedTuple):
@@ -93,7 +94,14 @@ class Card:
     @property
     def declared(self) -> Head:
         """What the network's numbers mean, as far as the card says."""
-        return Head(self.fields.get("gives"), self.fields.get("output"))
+        limit = self.fields.get("threshold")
+        limits = tuple(limit) if isinstance(limit, list) else limit
+        known = limits if isinstance(limits, tuple) else () if limits is None else (limits,)
+        if any(isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < 1 for each in known):
+            raise ModelError(
+                f"the card's threshold is a probability between 0 and 1, or one for each label, not {limit}"
+            )
+        return Head(self.fields.get("gives"), self.fields.get("output"), threshold=limits)
 
     def weights(self) -> Checkpoint:
         """What the file of weights holds; raises `ModelError` where it is not that of the card."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
@@ -19,7 +19,7 @@ from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, watch
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.head import Gives, Head
+from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.probing import Probed, probed
@@ -35,11 +35,31 @@ BATCH = 16  # pictures predicted at once
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class with the probability that the classifier gives it."""
+    """One class with the probability that the classifier gives it, or one `value` of a network without classes.
+
+    >>> Prediction(0, "cat", 0.25).told, Prediction(0, "age", None, 41.5).told
+    ('25.0%', '41.5')
+    """
 
     index: int
     name: str
-    probability: float
+    probability: float | None = None
+    value: float | None = None
+    present: bool | None = None  # of a label, whether it is over its threshold
+
+    @property
+    def number(self) -> float:
+        """The probability, or the value."""
+        return next(each for each in (self.probability, self.value, float("nan")) if each is not None)
+
+    @property
+    def told(self) -> str:
+        """The probability in per cent, or the value."""
+        return told(self.number, "classes" if self.value is None else "values")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, with the probability or the value, whichever there is."""
+        return {name: each for name, each in asdict(self).items() if each is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +173,20 @@ class Classifier(Pickled):
         return found if several else found[0]
 
     def ranked(self, probabilities: Tensor, top: int = 5, target: Target | None = None) -> list[Prediction]:
-        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first."""
-        best = probabilities.topk(min(top, len(self.categories)))
-        found = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-        named = (target.index, target.against) if target else ()
-        found |= {index: float(probabilities[index]) for index in named if index is not None and index not in found}
-        ordered = sorted(found.items(), key=lambda pair: -pair[1])
-        return [Prediction(index, self.categories[index], value) for index, value in ordered]
+        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first.
+
+        Values stand in the network's order.
+        """
+        head, names, numbers = self.head, self.categories, probabilities.tolist()
+        named = (target.index, *target.also, target.against) if target else ()
+        shown = [*head.likeliest(probabilities, top).tolist(), *(index for index in named if index is not None)]
+        if head.meaning == "values":
+            return [Prediction(index, names[index], value=numbers[index]) for index in sorted({*shown})]
+        over = head.over(probabilities).tolist() if head.meaning == "labels" else dict[int, bool]()
+        ordered = sorted(dict.fromkeys(shown), key=lambda index: -numbers[index])
+        return [
+            Prediction(index, names[index], numbers[index], present=over[index] if over else None) for index in ordered
+        ]
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
