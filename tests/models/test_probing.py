@@ -273,6 +273,11 @@ def test_chance_is_told(answer):
     assert "differently each time" in wrapped(answer).notes[0]
 
 
+def test_a_random_network_gives_each_picture_what_it_gets_alone():
+    classifier, x = wrapped(lambda _, z: dropout(z, 0.5, training=True)), zoo.inputs(3)
+    assert torch.equal(classifier.logits(x), torch.cat([classifier.logits(row) for row in x.split(1)]))
+
+
 def test_a_trial_leaves_no_trace_and_gives_the_same_each_time():
     module = zoo.network("training")
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}

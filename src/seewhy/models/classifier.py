@@ -140,8 +140,9 @@ class Classifier(Pickled):
 
     def logits(self, x: Tensor) -> Tensor:
         """Scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
+        head = self.head  # tried out before anything else is asked
         with evaluating(self.module):
-            return self.head.ask(self.module, x.clone())  # some networks normalise their input in place
+            return head.ask(self.module, x.clone())  # some networks normalise their input in place
 
     def probabilities(self, images: Sequence[Image]) -> Tensor:
         """Probabilities `(N, K)`, or the values of a network without classes."""

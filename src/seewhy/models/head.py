@@ -20,6 +20,7 @@ from seewhy.errors import ModelError, NonFinite, SeewhyError, UsageError
 from seewhy.models.blame import blamed
 from seewhy.models.categories import Target, Value
 from seewhy.models.outputs import scores_of
+from seewhy.models.state import evaluating
 
 Gives: TypeAlias = Literal[
     "logits",  # of classes of which one is right
@@ -98,7 +99,7 @@ class Head:
             ModelError: the network raised, or what it gives is not what was declared.
         """
         if self.alone and len(x) > 1:
-            return torch.cat([self.ask(module, row) for row in x.split(1)])
+            return torch.cat([self._ask_anew(module, row) for row in x.split(1)])
         try:
             answer = module(x)
         except SeewhyError:
@@ -106,6 +107,10 @@ class Head:
         except Exception as error:
             raise blamed(error, module, x) from error
         return self.read(answer, len(x))
+
+    def _ask_anew(self, module: nn.Module, x: Tensor) -> Tensor:
+        with evaluating(module):  # from where its random numbers begin
+            return self.ask(module, x)
 
     def read(self, answer: Any, count: int | None = None) -> Tensor:
         """Scores `(N, K)` of what a network returned about `count` pictures, a tensor or something that holds it."""
@@ -131,7 +136,8 @@ class Head:
     def _scores(self, numbers: Tensor) -> Tensor:
         if self.gives in SHARES:
             if bool(((numbers < -ROUNDING) | (numbers > 1 + ROUNDING)).any()):
-                raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='logits'")
+                cure = "single-logit" if self.single else "logits" if self.gives == "probabilities" else "sigmoid"
+                raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='{cure}'")
             kind = torch.finfo(numbers.dtype)
             odds = self.single or self.gives == "label-probabilities"
             rest = (1 - numbers).clamp(min=kind.eps).log() if odds else 0
