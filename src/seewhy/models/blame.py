@@ -55,7 +55,7 @@ def described(x: Tensor) -> str:
     """An input in words: shape, dtype, device and range."""
     numbers = ""
     if x.numel() and not x.is_meta:
-        with torch._C.DisableTorchFunction():  # noqa: SLF001 - rules that may be on have nothing to do with this
+        with torch._C.DisableTorchFunction():  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - no rule's business
             numbers = ", from {:.3g} to {:.3g}".format(*map(float, x.detach().aminmax()))
     return f"{tuple(x.shape)} of {x.dtype} on {x.device}{numbers}"
 

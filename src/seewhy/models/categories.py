@@ -50,7 +50,7 @@ class Categories:
             if sorted(found) != list(range(len(names))):
                 raise UsageError(f"categories is a dict, but its indices are not 0 to {len(names) - 1}")
             return cls(tuple(found[index] for index in range(len(found))))
-        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        if isinstance(names, str | bytes) or not hasattr(names, "__iter__"):
             raise UsageError(f"categories is a list of class names in the order of the scores, not {names!r}")
         return cls(tuple(map(str, names)))
 

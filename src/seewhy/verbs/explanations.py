@@ -48,7 +48,7 @@ class Explanations(list[Explanation], Result):
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise TypeError("Explanations cannot be changed; list(explanations) can")
 
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse  # pyright: ignore[reportAssignmentType]
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
