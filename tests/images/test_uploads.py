@@ -8,7 +8,7 @@ import pytest
 import forge
 import zoo
 from seewhy.errors import UsageError
-from seewhy.images import uploads
+from seewhy.images import open_image, uploads
 from seewhy.images.uploads import members, safe_name, unpack
 from web.zips import packed
 
