@@ -185,18 +185,23 @@ def with_lock(body: nn.Sequential, lock: Any, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("method", ["lime", "occlusion", "gradient"])
+def test_a_scripted_function_is_held_by_the_copy_too(method):
+    alike(Holding(scripted_relu, lambda body, held, x: body[3:](held(body[:2](x)))).eval(), method)
+
+
 @pytest.mark.parametrize(
     ("held", "forward"),
     [
-        (scripted_relu, lambda body, held, x: body[3:](held(body[:2](x)))),
+        ([scripted_relu], lambda body, held, x: body[3:](held[0](body[:2](x)))),
         (threading.Lock(), with_lock),
         ([threading.Lock()], lambda body, held, x: with_lock(body, held[0], x)),
         ((i for i in range(3)), lambda body, held, x: body(x)),
     ],
-    ids=["scripted function", "lock", "list of locks", "generator"],
+    ids=["list of scripted functions", "lock", "list of locks", "generator"],
 )
-def test_what_cannot_be_copied_is_shared(held, forward, method):
-    alike(Holding(held, forward).eval(), method)
+def test_what_cannot_be_copied_answers_for_itself(held, forward):
+    alike(Holding(held, forward).eval(), "gradient")
+    assert explained(Holding(held, forward).eval(), "lime").values.any()
 
 
 @pytest.mark.parametrize("make", [torch.jit.script, lambda module: torch.jit.freeze(torch.jit.script(module))])

@@ -67,7 +67,7 @@ class Differentiable:
         self.backwards += len(points) * len(targets)
         try:
             return self._gradients(points, targets, rules)
-        except RuntimeError as error:
+        except ExplainError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
         # The network writes over what the way back needs, which is no fault where it only answers: keep copies of it.
