@@ -24,7 +24,7 @@ _LINEAR_NODES = """AccumulateGrad Add AddBackward Sub SubBackward Rsub Neg Sum M
 # Of these the result says nothing about the numbers in what they are given.
 _BLIND = """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
     new_full new_empty_strided isnan isinf isfinite isposinf isneginf"""
-_SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
+SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
 
 next_number = torch._C._autograd._get_sequence_nr  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -90,7 +90,7 @@ class CutOff:
         """What made such a value among those whose numbers the operation `name` uses; None where there is none."""
         if not self._makers:
             return None
-        for tensor in tensors_in(*(args[:1] if name in _SHAPED_BY else args), kwargs):
+        for tensor in tensors_in(*(args[:1] if name in SHAPED_BY else args), kwargs):
             if tensor.is_leaf and (memory := _memory(tensor)) and memory._cdata in self._makers:  # noqa: SLF001
                 return self._makers[memory._cdata][0]  # noqa: SLF001
         return None
