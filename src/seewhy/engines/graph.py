@@ -28,7 +28,7 @@ _NAMES = {
         new_full new_empty_strided isnan isinf isfinite isposinf isneginf""",
 }
 _LINEAR, _BLIND = (frozenset(names.split()) for names in _NAMES.values())
-_SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
+SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
 
 _autograd: Any = torch._C._autograd  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
@@ -140,7 +140,7 @@ class CutOff:
 
 def used(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """The arguments of the operation `name` whose numbers it uses, and not their shape or type alone."""
-    return args[:1] if name in _SHAPED_BY else (args, kwargs)
+    return args[:1] if name in SHAPED_BY else (args, kwargs)
 
 
 def _memory(tensor: Any) -> int:

@@ -287,7 +287,7 @@ class RuleMode(TorchFunctionMode):
             return func(*args, **kwargs), False
         if kind is None:
             return self._unknown(name, func(*args, **kwargs)), False
-        args, kwargs = _positional(args, kwargs)
+        args, kwargs = _positional(kind, args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs), False
@@ -370,6 +370,8 @@ def _fresh(y: Tensor) -> Tensor:
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
+    if kind == "division" and kwargs.get("rounding_mode"):
+        kind = "activation"
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
     if kind == "activation" and dependent(others):  # two to the power of what depends on the picture, say
         return None
@@ -405,9 +407,12 @@ def _usual(
     return name, func, args, kwargs
 
 
-def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _positional(kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments with the tensors of the operation in their places, where rules look for them."""
-    named = [name for name in ("input", "other", "grid") if name in kwargs]
+    names = ("input", "A", "other", "grid")
+    if kind == "product":
+        names = ("input", "x", "a", "other", "mat2", "vec", "vec2", "tensor", "y", "b")
+    named = [name for name in names if name in kwargs]
     rest = {key: value for key, value in kwargs.items() if key not in named}
     return (*args, *(kwargs[name] for name in named)), rest
 
