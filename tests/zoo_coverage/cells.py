@@ -28,6 +28,7 @@ from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
+STABILIZED = 1e-2  # what an ε of 1e-9 in the divisor changes where a network's numbers are small
 BACKGROUNDS = ("coffee", "rocket")
 INSIDES = {"attn", "attention", "self", "mlp"}  # parts of a block that no one would show for a stage
 SAMPLES, MORE, LARGE = 60, 120, 200  # variations that LIME may ask for, of small pictures and of large ones
@@ -152,7 +153,7 @@ def lrp(specimen: Specimen) -> str:
     """The default rules keep what they say; LRP-0 is input × gradient where all is ReLU, and another map elsewhere."""
     kept = kept_as_told(specimen, explained(specimen, "lrp"))
     if specimen.network.relu:
-        near(*without_rounding(specimen), "LRP-0 of a ReLU network from input × gradient")
+        near(*without_rounding(specimen), "LRP-ε of a ReLU network from input × gradient", STABILIZED)
     else:
         plain = (specimen.x * specimen.slope).sum(1)[0].double()
         apart = off(values(explained(specimen, "lrp", rules="epsilon")), plain)
