@@ -67,8 +67,9 @@ def classifier_of(module: Any, name: str) -> Classifier:
     labels = getattr(module, "pretrained_cfg", {}).get("label_names")
     categories = Categories(tuple(labels)) if labels else categories_for(module.num_classes)
     config = resolve_model_data_config(module)
+    transform: Any = create_transform(**config, is_training=False)
     preprocessing, notes = checked(
-        create_transform(**config, is_training=False),
+        transform,
         lambda: timm_preprocessing(config),
         "timm transform",
         config["input_size"][0],
