@@ -18,6 +18,7 @@ from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, Target, capture
+from seewhy.models.blame import explaining
 from seewhy.models.state import evaluating
 from seewhy.models.wrappers import without_gradient
 
@@ -66,7 +67,7 @@ class Differentiable:
         self.backwards += len(points) * len(targets)
         try:
             return self._gradients(points, targets, rules)
-        except RuntimeError as error:
+        except ExplainError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
         # The network writes over what the way back needs, which is no fault where it only answers: keep copies of it.
@@ -108,16 +109,19 @@ class Differentiable:
         """None where autograd knows of no way from the leaf to the score."""
         if not score.requires_grad:
             return None
-        return torch.autograd.grad(score, leaf, retain_graph=not last, allow_unused=True)[0]
+        with explaining("the backward pass"):
+            return torch.autograd.grad(score, leaf, retain_graph=not last, allow_unused=True)[0]
 
     def _nothing(self, points: Tensor, target: Target) -> Tensor:
         """The zero gradient of a score that does not depend on the points; refuses one that does."""
         leaf = points.detach().clone().requires_grad_()
         with evaluating(self._module), frozen(self._module), applying(RuleSet("none", strict=False)) as mode:
-            score = target.score(self._run(leaf.clone(), gradients=True))
+            score = target.score(self._run(leaf.clone(), gradients=True)).sum()
             maker = mode.cut_off(score)
+        if self._gradient(score, leaf, last=True) is not None:  # the rules let nothing through
+            return torch.zeros_like(points)
         # What left PyTorch, for NumPy, say, shows only in its answers.
-        if maker or not torch.equal(score, target.score(self.logits(-points))):
+        if maker or not torch.equal(score, target.score(self.logits(-points)).sum()):
             cause = f"'{maker}' ran where nothing is recorded" if maker else "it leaves PyTorch"
             raise ExplainError(
                 f"the network's answer depends on the picture, but not through autograd: {cause}; take out what cuts "
@@ -145,9 +149,12 @@ class FromLayer(Differentiable):
     @override
     def points(self, pixels: Tensor) -> Tensor:
         self.forwards += len(pixels)
-        with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
-            self._whole(super().points(pixels))
-        return seen[self.layer].detach()
+        found: list[Tensor] = []
+        for part in super().points(pixels).split(self.classifier.at_once(len(pixels))):
+            with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
+                self._whole(part)
+            found.append(seen[self.layer].detach())
+        return torch.cat(found)
 
     @override
     def maps(self, values: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 
 from seewhy import __version__
 from seewhy.core.files import whole_folder, write_json
+from seewhy.core.pickled import Pickled
 from seewhy.draw import (
     NOTHING,
     OURS,
@@ -70,7 +71,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Pickled):
     """How much each part of the picture speaks for the target.
 
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
@@ -239,12 +240,14 @@ def _read(folder: Path) -> Explanation:
 
 def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     regions, rule = found["regions"], found["rule"]
+    target: dict[str, Any] = {**found["target"]}
+    target["also"] = tuple(target.get("also", ()))  # which older manifests lack
     if rule:
         rule["regions"] = tuple(rule["regions"])
     return {
         **found,
         "view": Box(*found["view"]),
-        "target": Target(**{**found["target"], "also": tuple(found["target"].get("also", ()))}),
+        "target": Target(**target),
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
+from seewhy.models.blame import explaining
 from seewhy.models.state import owning
 from seewhy.models.wrappers import parts_to_hook, without_gradient, without_layers
 
@@ -120,7 +121,8 @@ def watch(module: nn.Module) -> Generator[list[Visit]]:
 
 def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:
     """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
-    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
+    with explaining("the backward pass"):
+        return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:
@@ -162,7 +164,7 @@ def _recording(module: nn.Module) -> Generator[None]:
 def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
     def keep(value: Any) -> Any:
         held = leading_tensor(value, name)
-        if gradients and torch._C._functorch.is_functorch_wrapped_tensor(held):  # noqa: SLF001
+        if gradients and _in_vmap(held):
             raise ExplainError(f"layer '{name}' runs inside torch.vmap, where no gradient can be taken; choose another")
         if gradients:
             torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
@@ -179,6 +181,11 @@ def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: 
         yield
     finally:
         handle.remove()
+
+
+def _in_vmap(tensor: Tensor) -> bool:
+    functorch: Any = torch._C  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return functorch._functorch.is_functorch_wrapped_tensor(tensor)  # noqa: SLF001
 
 
 def _identity(tensor: Tensor) -> Identity:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.pickled import Pickled
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, watch
@@ -21,6 +22,7 @@ from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
+from seewhy.models.probing import Probed, probed
 from seewhy.models.state import evaluating
 from seewhy.models.wrappers import unwrapped, without_layers
 
@@ -61,7 +63,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(Pickled):
     """Any image classifier as seewhy sees it; the network itself is never changed.
 
     `offers` says what methods may ask of it: `scores`, `layers`, `gradients`.
@@ -81,7 +83,7 @@ class Classifier:
         cls,
         module: nn.Module,
         preprocessing: Preprocessing | None = None,
-        categories: Sequence[str] | Categories | None = None,
+        categories: Sequence[str] | Mapping[Any, Any] | Categories | None = None,
         name: str | None = None,
         *,
         gives: Gives | None = None,
@@ -94,7 +96,8 @@ class Classifier:
                 parallelism it is the network inside.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
                 convolution takes one channel and the network no colours.
-            categories: class names in the order of the scores; numbered without them.
+            categories: class names in the order of the scores, or a dict from index to name or back; numbered without
+                them. Of one number for two classes, one name is that of the second.
             name: what reports call it; the name of its class without it.
             gives: what its numbers are: `logits`, `probabilities`, `log-probabilities`, `sigmoid` (a logit or a
                 probability of each label by itself), `label-probabilities`, `single-logit` or `values`; found by
@@ -103,6 +106,7 @@ class Classifier:
 
         Raises:
             UsageError: `module` is no network.
+            ModelError: it raises, or gives something else than was declared, or what it gives has to be declared.
         """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
@@ -113,7 +117,7 @@ class Classifier:
             _named(categories),
             name or type(module).__name__,
             declared=Head(gives, output),
-        )
+        ).checked()
 
     @property
     def device(self) -> torch.device:
@@ -137,8 +141,9 @@ class Classifier:
 
     def logits(self, x: Tensor) -> Tensor:
         """Scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
+        head = self.head  # tried out before anything else is asked
         with evaluating(self.module):
-            return self.head.ask(self.module, x.clone())  # some networks normalise their input in place
+            return head.ask(self.module, x.clone())  # some networks normalise their input in place
 
     def probabilities(self, images: Sequence[Image]) -> Tensor:
         """Probabilities `(N, K)`, or the values of a network without classes."""
@@ -191,6 +196,9 @@ class Classifier:
 
     def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
         """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
+        if self.head.alone and len(x) > 1:
+            rows = [self.embed_and_score(row, gradients=gradients) for row in x.split(1)]
+            return torch.cat([features for features, _ in rows]), torch.cat([logits for _, logits in rows])
         with capture(self.module, [self.head_layer], side="input", gradients=gradients) as seen:
             logits = self.logits(x)
             features = seen[self.head_layer]
@@ -203,10 +211,11 @@ class Classifier:
     @cached_property
     def categories(self) -> Categories:
         """Class names in the order of the scores; numbered when none were given."""
-        with torch.no_grad():
-            count = self.logits(self.probe()).shape[1]
+        count = self.head.classes or 0
         given = self.given_categories or Categories.numbered
         names = given if isinstance(given, Categories) else given(count)
+        if self.head.single and len(names) == 1:  # of two classes that one is there, or not
+            names = Categories((f"not {names[0]}", names[0]))
         if len(names) != count:
             raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
         return names
@@ -214,6 +223,7 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
+        _ = self.head  # a trial of the network is nothing to watch
         with torch.inference_mode(False), torch.no_grad(), watch(self.module) as visits:
             self.logits(self.probe())
         return layers_of(visits, self.preprocessing.size)
@@ -233,12 +243,29 @@ class Classifier:
     @cached_property
     def head(self) -> Head:
         """What the network's numbers mean."""
-        return self.declared | Head("logits")
+        return self._probed.head
+
+    def at_once(self, most: int) -> int:
+        """How many pictures to send in together: `most`, or one where those of a batch change each other's answers."""
+        return 1 if self.head.alone else most
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing about the network, in plain sentences."""
-        return self.given_notes
+        return (*self.given_notes, *self._probed.notes)
+
+    @cached_property
+    def _probed(self) -> Probed:
+        return probed(self.module, self.declared, self.probe())
+
+    def checked(self) -> Classifier:
+        """The classifier itself, once it was tried out: what cannot be right is refused here, before anybody asks.
+
+        Raises:
+            ModelError: the network does not run, or gives something else than was declared.
+        """
+        _ = self.categories
+        return self
 
     @cached_property
     def head_layer(self) -> str:
@@ -294,6 +321,8 @@ class Classifier:
     def _hash(self) -> str:
         digest = hashlib.sha256(repr(self.module).encode())
         digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
+        if self.head.gives != "logits" or self.declared.output is not None:
+            digest.update(f"{self.head.gives} {self.declared.output}".encode())
         # What has no weights to read, a service or another runtime, is known by its answer.
         with torch.no_grad():
             tensors = self.module.state_dict() or {"answer": self.logits(self.probe())}
@@ -338,8 +367,8 @@ def _bytes(value: Any) -> bytes:
     return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _named(categories: Sequence[str] | Categories | None) -> Categories | None:
-    return categories if isinstance(categories, Categories | None) else Categories(tuple(categories))
+def _named(categories: Sequence[str] | Mapping[Any, Any] | Categories | None) -> Categories | None:
+    return categories if isinstance(categories, Categories | None) else Categories.of(categories)
 
 
 def usual_preprocessing(module: nn.Module) -> Preprocessing:
@@ -367,7 +396,7 @@ def black_box(
     size: tuple[int, int] = (224, 224),
     gives: Gives = "probabilities",
     output: str | int | None = None,
-    categories: Sequence[str] | None = None,
+    categories: Sequence[str] | Mapping[Any, Any] | Categories | None = None,
     name: str = "a black box",
     channels: int = 3,
 ) -> Classifier:
@@ -386,7 +415,7 @@ def black_box(
     """
     plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
     declared = Head(gives, output)
-    return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared)
+    return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared).checked()
 
 
 class _BlackBox(nn.Module):
