@@ -183,7 +183,7 @@ def network_explain(specimen: Specimen) -> str:
     right(len(layers) >= 3, f"only {', '.join(layers)}")
     for layer in found.view.layers:
         right(all(np.isfinite(each.map).all() for each in layer.clusters), f"{layer.name} holds NaN")
-    inside = [name for name in layers if INSIDES & set(name.split("."))]
+    inside = [name for name in layers if INSIDES & set(name.split(".")) and not is_residual(specimen, name)]
     right(not inside, f"shows the inside of a block: {', '.join(inside)}")
     runs = {layer.name: place for place, layer in enumerate(specimen.classifier.layers)}
     places = [runs[name] for name in layers]
@@ -328,6 +328,11 @@ def curved(specimen: Specimen) -> bool:
             return False
         (turn,) = torch.autograd.grad((slope * slope.detach()).sum(), x, allow_unused=True)
     return turn is not None and float(turn.norm()) > 1e-3 * float(slope.norm() ** 2) / float(specimen.x.norm())
+
+
+def is_residual(specimen: Specimen, layer: str) -> bool:
+    """Whether a layer holds its own shortcut, so that it is a block, whatever it is called."""
+    return "Residual" in type(specimen.plain.get_submodule(layer)).__name__
 
 
 def past(specimen: Specimen, embedding: Tensor) -> float:
