@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, find_layer, watch
+from seewhy.models.capture import capture, find_layer
 from seewhy.models.categories import Categories, Target, parse_target
+from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head
-from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
+from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.state import evaluating
 
@@ -184,21 +185,24 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
-        with torch.inference_mode(False), torch.no_grad(), watch(self.module) as visits:
-            self.logits(self.probe())
-        return layers_of(visits, self.preprocessing.size)
+        return watched_layers(self.module, self.logits, self.probe())
 
-    @cached_property
+    @property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        return self.given_layer or self.deepest_layer(self._features)
+        return self.default_layers[0]
 
-    def deepest_layer(self, features: Callable[[Tensor], Tensor]) -> str:
-        """The deepest layer with a grid that the network's `features` of a probe depend on."""
+    @cached_property
+    def default_layers(self) -> tuple[str, ...]:
+        """The default layer, and those of other branches, of which each carries a part of the answer."""
+        return (self.given_layer,) if self.given_layer else self.deepest_layers(self._features)
+
+    def deepest_layers(self, features: Callable[[Tensor], Tensor]) -> tuple[str, ...]:
+        """The deepest layer with a grid that the network's `features` of a probe depend on, and those beside it."""
         candidates = default_candidates(self.layers)
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             found = features(self.probe())
-        return deepest_used(candidates, seen, found)
+            return deepest_used(candidates, seen, found, self.layers)
 
     @cached_property
     def head(self) -> Head:
