@@ -507,7 +507,7 @@ def test_showing_opens_a_window_where_there_is_a_display(toy, several, monkeypat
 
 def test_a_bar_tells_of_progress_in_a_terminal(toy, capsys):
     with seewhy.progress_bar() as progress:
-        seewhy.explain(toy, [PHOTO, OTHER], ["lime", "rise"], samples=20, masks=10, progress=progress)
+        seewhy.explain(toy, [PHOTO, OTHER], ["lime", "rise"], samples=100, masks=10, progress=progress)
     assert capsys.readouterr().out == ""
 
 

@@ -162,6 +162,15 @@ def test_photos_are_shown_at_a_sensible_size(size, shown):
     assert fit(flat(1, *size)).shape == (*shown, 3)
 
 
+def test_the_pixels_of_a_small_picture_stay_squares():
+    small = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    shown = fit(small)
+    assert shown.shape == (450, 450, 3)
+    middles = ((np.arange(28) + 0.5) * 450 / 28).astype(int)
+    assert np.array_equal(shown[middles][:, middles], small)
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) == len(np.unique(small.reshape(-1, 3), axis=0))
+
+
 def test_same_input_same_picture(pixels):
     values = np.random.default_rng(3).standard_normal((224, 224))
     first, second = (overlay(pixels, values, (3.3, 4.7, 400.2, 380.9), signed=True) for _ in range(2))

@@ -63,15 +63,6 @@ def test_what_it_costs_is_counted():
     assert (network.forwards, network.backwards) == (10, 10)
 
 
-def test_references_take_part_but_are_not_scored():
-    network = Differentiable(zoo.classifier("residual"))
-    points = network.points(pixels(4))
-    logits, (found,) = network.gradients(points, TARGETS[:1], scored=1)
-    assert logits.shape == (4, zoo.CLASSES)
-    assert found[:1].any()
-    assert not found[1:].any()
-
-
 def test_rules_take_the_place_of_derivatives():
     def twice(call: Call) -> Tensor:
         y = call.plain()

@@ -15,9 +15,9 @@ from seewhy.engines import Images
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.anchors import Anchors, lead
+from seewhy.methods.anchors import Anchors
 from seewhy.methods.regions import seen_pixels
-from seewhy.models import Categories, Classifier, Preprocessing, Target
+from seewhy.models import Categories, Classifier, Head, Preprocessing, Target
 
 SIDE = 30
 CELLS = 3
@@ -203,10 +203,10 @@ def test_senseless_settings_are_refused(wrong):
 
 def test_the_lead_over_the_closest_rival():
     logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 0.0, -1.0], [1.0, 5.0, 4.0]])
-    ahead, rival = lead(logits, Target(0))
+    ahead, rival = Head().margin(logits, Target(0))
     assert ahead.tolist() == [1, 0, -4]
     assert rival.tolist() == [2, 1, 1]
-    ahead, rival = lead(logits, Target(0, 2))
+    ahead, rival = Head().margin(logits, Target(0, 2))
     assert ahead.tolist() == [1, 1, -3]
     assert rival.tolist() == [2, 2, 2]
-    assert lead(logits[:, :1], Target(0))[0].tolist() == [torch.inf] * 3
+    assert Head().margin(logits[:, :1], Target(0))[0].tolist() == [torch.inf] * 3

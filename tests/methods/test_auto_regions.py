@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+import seewhy
 from methods.seeing import checkers, seeing
-from seewhy.engines import SEGMENTERS, MaskedForward
+from seewhy.engines import SEGMENTERS, MaskedForward, segment
 from seewhy.methods import find_method, regions
-from seewhy.methods.regions import ASKED, best_engine, explained
+from seewhy.methods.regions import ASKED, FEWEST, best_engine, cut, explained
 from seewhy.models import Target
 
 SIDE = 28
@@ -58,6 +59,10 @@ def choices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return offer
 
 
+def photo(side: int) -> np.ndarray:
+    return np.asarray(seewhy.open_image("sample:cat").to_pil().resize((side, side))) / 255
+
+
 def pixels() -> np.ndarray:
     return np.zeros((SIDE, SIDE, 3))
 
@@ -77,10 +82,38 @@ def test_too_coarse_and_too_fine_do_not_stand(choices):
 
 
 def test_where_none_stands_it_is_quickshift(choices):
-    choices(quickshift=COARSE, other=COARSE)
+    single = np.arange(SIDE**2).reshape(SIDE, SIDE)
+    choices(quickshift=single, other=COARSE)
     engine = best_engine(engines(), pixels(), torch.Generator())
-    np.testing.assert_array_equal(engine.label_map, COARSE)
+    np.testing.assert_array_equal(engine.label_map, single)
     assert engine.forwards == 0
+
+
+@pytest.mark.parametrize("side", [28, 32, 48, 64])
+@pytest.mark.parametrize("method", ["lime", "kernel-shap", "partition-shap", "anchors"])
+def test_small_pictures_have_ten_regions_all_the_same(side, method):
+    """Quickshift's usual kernel leaves most of them in one piece, and a method then says one number for all pixels."""
+    seen = photo(side)
+    for how in ("quickshift", "felzenszwalb", "watershed"):
+        made = find_method(method, regions=how).labels(seen)
+        assert made.shape == (side, side)
+        assert made.max() + 1 >= FEWEST
+
+
+def test_a_plain_picture_becomes_a_grid():
+    plain = np.full((28, 36, 3), 0.5)
+    np.testing.assert_array_equal(cut(plain, "felzenszwalb"), segment(plain, "grid"))
+    assert cut(plain[:5, :4], "felzenszwalb").max() + 1 == 16
+    assert cut(np.zeros((1, 1, 3)), "quickshift").tolist() == [[0]]
+
+
+def test_large_pictures_are_cut_as_before():
+    seen = photo(224)
+    np.testing.assert_array_equal(cut(seen, "quickshift"), segment(seen))
+
+
+def test_a_label_map_of_ones_own_stays_as_it_is():
+    np.testing.assert_array_equal(cut(pixels(), COARSE), COARSE)
 
 
 def test_the_forwards_of_all_are_counted(choices):

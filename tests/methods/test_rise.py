@@ -15,9 +15,8 @@ import planted
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods import task as engine_room
 from seewhy.methods.masks import Sums, random_masks
-from seewhy.models import Classifier, Preprocessing, Target
+from seewhy.models import Classifier, Head, Preprocessing, Target
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -171,8 +170,8 @@ def test_it_is_the_papers_map_with_less_noise():
 def test_a_contrast_asks_about_two_classes_only():
     logits = torch.tensor([[1.0, 3.0, 2.0, 9.0]])
     wanted = logits[:, [1, 2]].softmax(1)[:, 0]
-    torch.testing.assert_close(engine_room.probability(logits, Target(1, against=2)).float(), wanted)
-    torch.testing.assert_close(engine_room.probability(logits, Target(1)).float(), logits.softmax(1)[:, 1])
+    torch.testing.assert_close(Head().probability(logits, Target(1, against=2)).float(), wanted)
+    torch.testing.assert_close(Head().probability(logits, Target(1)).float(), logits.softmax(1)[:, 1])
 
 
 def test_the_map_lies_where_the_object_is():

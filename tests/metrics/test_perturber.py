@@ -10,7 +10,6 @@ import zoo
 from metrics.samples import explanation, seeded
 from seewhy.core.progress import silent
 from seewhy.engines import find_fill
-from seewhy.methods.task import probability
 from seewhy.metrics import Context
 from seewhy.metrics.context import NOTHING, TopK, soft_mask
 from seewhy.models import Target
@@ -36,7 +35,7 @@ def answer(subject: Context, mask: np.ndarray, target: Target, fill: str = "mean
     hidden = filler(kept[None], torch.zeros(1, dtype=torch.int64))[0]
     mixed = subject.classifier.preprocessing.normalize((kept * pixels + (1 - kept) * hidden)[None])
     with torch.no_grad():
-        return float(probability(subject.classifier.logits(mixed)[0], target))
+        return float(subject.classifier.head.probability(subject.classifier.logits(mixed)[0], target))
 
 
 @pytest.mark.parametrize("fill", ["mean", "blur", "linear"])

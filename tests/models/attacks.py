@@ -10,10 +10,12 @@ import pickle
 import struct
 import tarfile
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -134,6 +136,16 @@ def compressed(path: Path, canary: Path) -> None:
     path.write_bytes(b"#!" + packed.getvalue())
 
 
+def in_array(path: Path, canary: Path) -> None:
+    """In a NumPy array beside the weights, which the loader allows."""
+    torch.save({"state_dict": state_dict(), "best": np.array([Shell(canary)], object)}, path)
+
+
+def in_arguments(path: Path, canary: Path) -> None:
+    """In the arguments of a training script, which the loader allows."""
+    torch.save({"state_dict": state_dict(), "args": Namespace(lr=0.1, hook=Evaluated(canary))}, path)
+
+
 CODE: list[Callable[[Path, Path], None]] = [
     plain_pickle,
     inside_torch,
@@ -145,6 +157,8 @@ CODE: list[Callable[[Path, Path], None]] = [
     legacy_tar,
     odd_flags,
     compressed,
+    in_array,
+    in_arguments,
 ]
 
 BLUNT = [odd_flags, compressed]  # these even the unsafe loader refuses

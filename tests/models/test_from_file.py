@@ -51,6 +51,7 @@ def test_imagenets_names_need_not_be_written_out(tmp_path):
     [
         ("torchvision:squeezenet1_1", lambda: SOURCES["torchvision"].build("squeezenet1_1", 3)),
         ("bundled:efficientnet-lite0", lambda: SOURCES["bundled"].build("efficientnet-lite0", 3)),
+        ("bundled:efficientnet-lite2", lambda: SOURCES["bundled"].build("efficientnet-lite2", 3)),
     ],
 )
 def test_architectures_of_every_source(tmp_path, architecture, build):
@@ -134,7 +135,7 @@ def test_a_card_that_is_wrong_says_where(tmp_path, fields, words):
         load(written(tmp_path, small(), **fields))
 
 
-@pytest.mark.parametrize("architecture", ["torchvision:resnet51", "timm:test_resnets", "bundled:efficientnet-lite1"])
+@pytest.mark.parametrize("architecture", ["torchvision:resnet51", "timm:test_resnets", "bundled:efficientnet-lite5"])
 def test_an_architecture_that_is_none_is_answered_with_the_nearest(tmp_path, architecture):
     with pytest.raises(UnknownName, match="nearest: '"):
         load(written(tmp_path, small(), architecture=architecture))

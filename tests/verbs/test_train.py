@@ -16,7 +16,7 @@ from planted_shapes import write_folder
 from seewhy import explain
 from seewhy.errors import Cancelled, UsageError
 from seewhy.models import Preprocessing, load
-from seewhy.models.card import read_weights
+from seewhy.models.checkpoints import read_weights
 from seewhy.train.parts import trained_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs import train

@@ -18,7 +18,7 @@ from seewhy.engines import MaskedForward, find_fill, segment
 from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods.regions import seen_pixels
-from seewhy.models import Box, Grid, Prediction, capture
+from seewhy.models import Box, Grid, Prediction, Target, capture
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -70,6 +70,8 @@ def find_counterfactuals(
     """
     query = Query.of(cases, image)
     classifier = cases.embedder.classifier
+    if classifier.head.meaning == "values":
+        raise UsageError(f"{classifier.name} gives values, so there is no decision that could be turned")
     goal = _goal(classifier, query, target)
     progress(0, 3, "nearest cases")
     unlike = _unlike(query, ~query.alike if goal is None else cases.base.predicted == goal)
@@ -190,7 +192,7 @@ def swap_cells(classifier: Classifier, image: Image, other: Image, own: int, goa
         pairs.append(pair)
         if int(logits.argmax()) == goal != own:
             mine, theirs = map(classifier.preprocessing.view, (image, other))
-            prediction = classifier.ranked(logits.softmax(0), 1)[0]
+            prediction = classifier.ranked(classifier.head.probabilities(logits), 1)[0]
             return Swap(mine, theirs, layer, grid.height, grid.width, tuple(pairs), prediction)
     return None
 
@@ -277,7 +279,7 @@ def least_removal(
     own = int(engine.logits.argmax())
     ask = _asker(classifier, image, labels, fill, generator)
     alone = ~torch.eye(engine.regions, dtype=torch.bool)
-    order = engine(alone).log_softmax(1)[:, own].argsort(stable=True)  # the most important first
+    order = classifier.head.log_probability(engine(alone), Target(own)).argsort(stable=True)  # the most important first
     shown = ~torch.tril(torch.ones((engine.regions, engine.regions), dtype=torch.bool))[:, order.argsort()]
     for coalition in shown[engine(shown).argmax(1) != own]:  # each hides one region more
         if (hidden := _pruned(engine, coalition, order, own)) and (prediction := ask(hidden)).index != own:
@@ -310,6 +312,6 @@ def _asker(
         filled = filler(kept, torch.zeros(1, dtype=torch.int64, device=kept.device))
         x = classifier.preprocessing.normalize(torch.where(kept[:, None], pixels, filled))
         with torch.no_grad():
-            return classifier.ranked(classifier.logits(x.to(classifier.dtype))[0].softmax(0), 1)[0]
+            return classifier.ranked(classifier.head.probabilities(classifier.logits(x.to(classifier.dtype))[0]), 1)[0]
 
     return ask

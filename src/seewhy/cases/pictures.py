@@ -67,7 +67,7 @@ def twins_panel(twins: Twins) -> Picture:
     return panel(
         *crop(twins.image.pixels, twins.twins[0].maps.own_view),
         tiles,
-        title=f"Twins of {twins.image.name}: {best.name} ({best.probability:.1%})",
+        title=f"Twins of {twins.image.name}: {best.name} ({best.told})",
         caption="In colour what makes a twin like the picture.",
     )
 

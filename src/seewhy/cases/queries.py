@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image as Pillow
 
 from seewhy.cases.base import CaseBase
 from seewhy.cases.embedders import Embedder, find_embedder
-from seewhy.models import Prediction
+from seewhy.models import Prediction, Target
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -78,7 +79,8 @@ class Query:
     def of(cls, cases: Cases, image: Image) -> Query:
         """Ask the network about `image`."""
         vectors, logits = cases.embedder([image])
-        ranked = cases.embedder.classifier.ranked(logits[0].softmax(0))
+        classifier = cases.embedder.classifier
+        ranked = classifier.ranked(classifier.head.probabilities(logits[0]))
         return cls(cases, image, vectors[0].numpy(), logits[0].numpy(), tuple(ranked))
 
     @property
@@ -118,10 +120,9 @@ class Query:
         """A row of the base as people see it."""
         base, index = self.cases.base, int(self.cases.base.predicted[row])
         place = base.table.row(row, named=True)
-        logits = np.array(base.logits[row])
-        odds = np.exp(logits - logits.max())
-        name = self.cases.embedder.classifier.categories[index]
-        prediction = Prediction(index, name, float(odds[index] / odds.sum()))
+        classifier = self.cases.embedder.classifier
+        shares = classifier.head.probabilities(torch.from_numpy(np.array(base.logits[row], np.float64)))
+        (prediction,) = (each for each in classifier.ranked(shares, 1, Target(index)) if each.index == index)
         return Case(row, place["path"], place["label"], prediction, float(base.vectors[row] @ self.vector))
 
 

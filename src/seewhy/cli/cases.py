@@ -65,7 +65,7 @@ def build(
 
 
 @app.command("twins")
-@command("weights out device")
+@command("bands weights out device")
 def twins(
     run: Run,
     images: Images,
@@ -89,7 +89,7 @@ def twins(
 
 
 @app.command("counterfactual")
-@command("weights out seed device")
+@command("bands weights out seed device")
 def counterfactual(
     run: Run,
     images: Images,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +63,16 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[str | None, typer.Option(help="Which of several outputs holds them, by name or number.")],
         None,
     ),
+    "bands": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Of pictures of bands, the three to draw in red, green and blue, or one, counted from 1: 4,3,2. "
+                "Default: 1,2,3."
+            ),
+        ],
+        None,
+    ),
     "weights": (
         Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")],
         None,
@@ -94,6 +104,7 @@ class Run:
     model: str | None = DEFAULT_MODEL
     head: str | None = None
     output: str | None = None
+    bands: str | None = None
     weights: Path | None = None
     out: Path = Path()
     seed: int = 0
@@ -113,6 +124,14 @@ class Run:
         from seewhy.models.load import declaring
 
         return declaring(self.model or DEFAULT_MODEL, self.head, self.output)
+
+    def drawing(self) -> AbstractContextManager[None]:
+        """Pictures of bands are drawn as `--bands` says meanwhile."""
+        if self.bands is None:
+            return nullcontext()
+        from seewhy.images.opening import drawing_bands
+
+        return drawing_bands(parse_bands(self.bands))
 
     def progress(self) -> AbstractContextManager[Progress]:
         """A bar on stderr."""
@@ -248,6 +267,14 @@ def _stderr() -> Console:
 def split_commas(text: str) -> list[str]:
     """`a,b` as a list; empty parts are dropped."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_bands(text: str) -> list[int]:
+    """Numbers of bands joined by commas."""
+    try:
+        return [int(part) for part in split_commas(text)]
+    except ValueError:
+        raise UsageError(f"--bands wants the numbers of three bands, or of one, such as 4,3,2, not '{text}'") from None
 
 
 def parse_background(text: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ def predict(
 ) -> Answer:
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images
+    from seewhy.models.head import MEANS, NOUN
     from seewhy.verbs import predict_each
 
     sources = find_images(images)
@@ -26,25 +26,28 @@ def predict(
     with run.progress() as progress:
         outcomes = list(predict_each(classifier, sources, top, progress))
     good = [(each.source, each.value) for each in outcomes if each.value]
+    meaning = classifier.head.meaning if good else "classes"  # a network that fails says nothing of it
+    found = ["found"] if meaning == "labels" else []
     return Answer(
-        [{"image": source, "predictions": [asdict(each) for each in found]} for source, found in good],
+        [{"image": source, "predictions": [each.to_dict() for each in predictions]} for source, predictions in good],
         [
             Table(
-                ["image", "class", "probability", "index"],
+                ["image", NOUN[meaning], "value" if meaning == "values" else "probability", *found, "index"],
                 [
-                    [source, each.name, f"{each.probability:.1%}", str(each.index)]
-                    for source, found in good
-                    for each in found
+                    [source, each.name, each.told, *(["yes" if each.present else "no"] * bool(found)), str(each.index)]
+                    for source, predictions in good
+                    for each in predictions
                 ],
                 classifier.name,
             )
         ],
+        [] if meaning == "classes" or run.json else [MEANS[meaning]],
         failures=[each for each in outcomes if each.error],
         asked=len(outcomes),
     )
 
 
-@command("model weights out seed device")
+@command("model bands weights out seed device")
 def explain(
     run: Run,
     images: Images,
@@ -102,17 +105,19 @@ def explain(
     manifests: list[dict[str, Any]] = []
     noted: list[tuple[str, tuple[str, ...]]] = []
     failures: list[Outcome[Any]] = []
+    size = "probability"
     writer = ExplanationWriter(run.out, colors)
     with run.progress() as progress:
         for outcome in explain_each(classifier, sources, request, progress):
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
             rows += [
-                [each.image.name, each.target_label, f"{each.probability:.1%}", each.method, each.layer or ""]
+                [each.image.name, each.target_label, each.told, each.method, each.layer or ""]
                 for each in outcome.value or ()
             ]
             noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
+            size = next(("value" for each in outcome.value or () if each.meaning == "values"), size)
         report = writer.close()
-    table = Table(["image", "why", "probability", "method", "layer"], rows)
+    table = Table(["image", "why", size, "method", "layer"], rows)
     return Answer(manifests, [table], notes_of_all(noted), report=report, failures=failures, asked=len(sources))

@@ -20,7 +20,7 @@ def network() -> None:
 
 
 @app.command()
-@command("model weights out seed device")
+@command("model bands weights out seed device")
 def explain(
     run: Run,
     images: Images,
@@ -56,7 +56,7 @@ def explain(
 
 
 @app.command("global")
-@command("model weights out seed device")
+@command("model bands weights out seed device")
 def global_(
     run: Run,
     class_: Annotated[

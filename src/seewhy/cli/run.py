@@ -47,7 +47,8 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
         def run_command(**given: Any) -> None:
             run = Run(**{key: value for key, value in given.items() if key in SHARED})
             asked = {key: value for key, value in given.items() if key in named}
-            tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
+            with run.drawing():
+                tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
 
         run_command.__name__, run_command.__doc__ = body.__name__, body.__doc__
         run_command.__annotations__ = {each.name: each.annotation for each in (*own, *added)}

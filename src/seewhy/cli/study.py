@@ -12,7 +12,7 @@ from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
 
-@command("seed device")
+@command("bands seed device")
 def study(
     run: Run,
     folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
@@ -112,7 +112,7 @@ def _weights(models: list[str], files: list[Path]) -> dict[str, Path]:
     return dict(zip(models, files, strict=False))
 
 
-@command("model weights out seed device")
+@command("model bands weights out seed device")
 def compare(
     run: Run,
     images: Images,

@@ -11,6 +11,13 @@ from seewhy.cli.console import DEFAULT_MODEL, Answer, Classes, Run, Table, progr
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="A CSV of each picture's labels: file and a 0/1 column for each, or file and labels joined by ;."
+    ),
+]
+
 
 @command("weights seed device")
 def train(
@@ -42,9 +49,10 @@ def train(
         int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
     classes: Classes = "",
+    labels: Labels = None,
 ) -> Answer:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
-    from seewhy.report.evaluate import share_words
+    from seewhy.report.evaluate import headline, share_words
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
     from seewhy.train.recipe import find_recipe
     from seewhy.verbs import train
@@ -67,16 +75,18 @@ def train(
             out,
             recipe=chosen,
             classes=split_commas(classes),
+            labels=labels,
             weights=run.weights,
             seed=run.seed,
             device=run.device,
             progress=progress,
             tell=lambda epoch: tell(epoch_row(epoch)),
         )
-    rows = [[part, f"{len(each.truth)}", share_words(each.accuracy)] for part, each in found.evaluations.items()]
+    figures = {part: headline(each) for part, each in found.evaluations.items()}
+    rows = [[part, f"{len(found.evaluations[part].truth)}", share_words(share)] for part, (_, share) in figures.items()]
     return Answer(
         found.to_dict(),
-        [Table(["part", "pictures", "accuracy"], rows, found.model)],
+        [Table(["part", "pictures", *{name for name, _ in figures.values()}], rows, found.model)],
         [*found.parts.notes, f"every other command opens it: --model {found.model}"],
         report=found.out / "report.html",
         failures=found.failures,
@@ -92,7 +102,7 @@ def _shares(text: str) -> tuple[float, ...] | None:
     return (shares[0], 1 - shares[0]) if len(shares) == 1 else shares or None
 
 
-@command("model weights out seed device", out=Path("seewhy-evaluation"))
+@command("model bands weights out seed device", out=Path("seewhy-evaluation"))
 def evaluate(
     run: Run,
     folder: Annotated[
@@ -101,9 +111,10 @@ def evaluate(
     method: Annotated[str, typer.Option(help="How mistakes are explained.")] = "grad-cam",
     shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
     classes: Classes = "",
+    labels: Labels = None,
 ) -> Answer:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
-    from seewhy.report.evaluate import accuracy_words
+    from seewhy.report.evaluate import accuracy_words, evaluation_table
     from seewhy.verbs import evaluate
 
     classifier = run.load()
@@ -113,22 +124,19 @@ def evaluate(
             folder,
             model=run.model,
             classes=split_commas(classes),
+            labels=labels,
             method=method,
             shown=shown,
             seed=run.seed,
             progress=progress,
         )
-    rows = [
-        [each.name, str(each.pictures), *("" if share is None else f"{share:.1%}" for share in shares)]
-        for each in found.evaluation.classes
-        for shares in [(each.precision, each.recall, each.f1)]
-    ]
+    columns, rows = evaluation_table(found.evaluation)
     notes = [accuracy_words(found.evaluation)]
     if found.learned:
         notes.append(f"{found.learned} pictures that the model has learned from do not count")
     return Answer(
         found.to_dict(),
-        [Table(["class", "pictures", "precision", "recall", "F1"], rows)],
+        [Table(columns, rows)],
         notes,
         result=found,
         failures=found.failures,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seewhy.draw.canvas import data_uri, photo_uri, png_bytes
+from seewhy.draw.canvas import data_uri, percent, photo_uri, plain_number, png_bytes
 from seewhy.draw.charts import (
     Confidence,
     Dot,
@@ -13,7 +13,6 @@ from seewhy.draw.charts import (
     curves_svg,
     epochs_svg,
     intervals_svg,
-    percent,
     reliability_svg,
     spark_svg,
     weight_bars,
@@ -71,6 +70,7 @@ __all__ = [
     "percent",
     "photo",
     "photo_uri",
+    "plain_number",
     "png_bytes",
     "region_overlay",
     "reliability_svg",

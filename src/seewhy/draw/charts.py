@@ -24,6 +24,8 @@ from seewhy.draw.canvas import (
     Text,
     ellipsize,
     font,
+    percent,
+    plain_number,
     raster,
     svg,
     wrap,
@@ -82,33 +84,25 @@ class Confidence(NamedTuple):
     pictures: int
 
 
-def percent(probability: float) -> str:
-    """A probability in per cent; only 0 and 1 themselves are called 0.0% and 100.0%.
-
-    >>> percent(0.99999)
-    '>99.9%'
-    """
-    if 0 < probability < 0.0005:
-        return "<0.1%"
-    if 0.9995 <= probability < 1:
-        return ">99.9%"
-    return f"{probability:.1%}"
-
-
-def bars(classes: Sequence[tuple[str, float]], *, explained: int | None = None, width: int = 640) -> Image.Image:
+def bars(
+    classes: Sequence[tuple[str, float]], *, explained: int | None = None, width: int = 640, values: bool = False
+) -> Image.Image:
     """Bars of (name, probability) in the given order; `explained` is the place of the class to highlight.
 
-    All bars start at 0 and share one scale, 0 to 100 %.
+    All bars start at 0 and share one scale, 0 to 100 %. Of `values`, each with a unit of its own, there are no bars
+    but the numbers.
 
     Raises:
         UsageError: there is no class, or a probability outside [0, 1].
     """
-    return ImageOps.expand(raster(_bars(classes, explained, width - 2 * MARGIN)), MARGIN, "white")
+    return ImageOps.expand(raster(_bars(classes, explained, width - 2 * MARGIN, values)), MARGIN, "white")
 
 
-def bars_svg(classes: Sequence[tuple[str, float]], *, explained: int | None = None, width: int = 640) -> str:
+def bars_svg(
+    classes: Sequence[tuple[str, float]], *, explained: int | None = None, width: int = 640, values: bool = False
+) -> str:
     """The same bars as one `<svg>` element that takes its text colour from the page, light or dark."""
-    return svg(_bars(classes, explained, width))
+    return svg(_bars(classes, explained, width, values))
 
 
 def weight_bars(weights: Sequence[Weight], *, width: int = 640) -> Image.Image:
@@ -128,22 +122,37 @@ def weight_bars_svg(weights: Sequence[Weight], *, width: int = 640) -> str:
 
 
 def curves_svg(
-    curves: Mapping[str, Sequence[float] | np.ndarray], *, across: str, up: str, width: int = 420, height: int = 260
+    curves: Mapping[str, Sequence[float] | np.ndarray],
+    *,
+    across: str,
+    up: str,
+    width: int = 420,
+    height: int = 260,
+    values: bool = False,
 ) -> str:
     """Named curves at equal steps from 0 to 100 % of `across`, on one scale from 0, as one `<svg>` with its key below.
+
+    Without `values`, which have a size of their own, what they show are shares.
 
     Raises:
         UsageError: there is no curve, or one has fewer than two points or a value that is not finite.
     """
-    lines = {name: np.asarray(values, float) for name, values in curves.items()}
-    if not lines or any(len(values) < 2 or not np.isfinite(values).all() for values in lines.values()):
+    lines = {name: np.asarray(line, float) for name, line in curves.items()}
+    if not lines or any(len(line) < 2 or not np.isfinite(line).all() for line in lines.values()):
         raise UsageError("curves need two finite points or more")
-    top = _round_up(max(0.01, *(float(values.max()) for values in lines.values())), CURVE_ENDS)
+    low, high = (float(end([end(line) for line in lines.values()])) for end in (np.min, np.max))
+    top = _round_up(max(0.01, high), CURVE_ENDS)
+    ticks = _ticks(low, high) if values else [share * top for share in QUARTERS]
+    told = plain_number if values else percent
     field = _Field.of(CURVES, width, height)
     labels = [(share, f"{share:.0%}") for share in QUARTERS]
-    axes = field.axes([percent(share * top) if share else "0" for share in QUARTERS], labels, across)
-    points = {name: [*zip(np.linspace(0, 1, len(values)), values / top, strict=True)] for name, values in lines.items()}
-    spoken = f"{up} by {across}: " + "; ".join(f"{name} averages {percent(v.mean())}" for name, v in lines.items())
+    axes = field.axes([told(tick) if tick else "0" for tick in ticks], labels, across)
+    span = ticks[-1] - ticks[0]
+    points = {
+        name: [*zip(np.linspace(0, 1, len(line)), (line - ticks[0]) / span, strict=True)]
+        for name, line in lines.items()
+    }
+    spoken = f"{up} by {across}: " + "; ".join(f"{name} averages {told(line.mean())}" for name, line in lines.items())
     return _with_key(field, axes, points, width, height, spoken)
 
 
@@ -372,29 +381,29 @@ def _ticks(low: float, high: float) -> list[float]:
     return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
-def _bars(classes: Sequence[tuple[str, float]], explained: int | None, width: int) -> Drawing:
+def _bars(classes: Sequence[tuple[str, float]], explained: int | None, width: int, values: bool) -> Drawing:
     if not classes:
         raise UsageError("there are no classes to draw; pass (name, probability) pairs")
-    wrong = next((pair for pair in classes if not 0 <= pair[1] <= 1), None)
+    wrong = next((pair for pair in classes if not 0 <= pair[1] <= 1 and not values), None)
     if wrong:
         raise UsageError(f"{wrong[0]!r} has the probability {wrong[1]}; pass probabilities in [0, 1], not logits")
     if explained is not None and not 0 <= explained < len(classes):
         raise UsageError(f"explained is {explained}, but there are {len(classes)} classes; pass a place from 0 on")
     names = width * 0.42
     longest = width - names - GAP - 8 - font(SIZE, bold=True).getlength(">99.9%")
-    left, top = names + GAP, 0
+    left, top, told = names + GAP, 0, plain_number if values else percent
     rows: list[Group] = []
     for place, (name, probability) in enumerate(classes):
         bold = place == explained
         name = "".join(filter(str.isprintable, " ".join(name.split())))
         lines = wrap(name, font(SIZE, bold=bold), names - LEAN, most=2)
-        middle, long = top + LINE * len(lines) / 2, max(1.0, probability * longest)
+        middle, long = top + LINE * len(lines) / 2, 0.0 if values else max(1.0, probability * longest)
         words = [Text(LEAN, top + SIZE + n * LINE, line, SIZE, bold=bold) for n, line in enumerate(lines)]
         bar = Rect(left, middle - BAR / 2, long, BAR, Paint(EXPLAINED) if bold else Paint(opacity=PALE), radius=2)
-        share = Text(left + long + 8, middle + CENTRED * SIZE, percent(probability), SIZE, bold=bold)
-        rows.append(Group([*words, bar, share], name))
+        share = Text(left + long + 8, middle + CENTRED * SIZE, told(probability), SIZE, bold=bold)
+        rows.append(Group([*words, *([] if values else [bar]), share], name))
         top += LINE * len(lines) + GAP
-    spoken = "; ".join(f"{row.title} {percent(share)}" for row, (_, share) in zip(rows, classes, strict=True))
+    spoken = "; ".join(f"{row.title} {told(share)}" for row, (_, share) in zip(rows, classes, strict=True))
     return Drawing(width, top - GAP, spoken, rows)
 
 

@@ -29,6 +29,7 @@ AGAINST_FOR = ("#1464c2", "#4593dd", "#b0d3f1", "#ffffff", "#f9c9a2", "#db762b",
 OPACITY = 0.8
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LONGEST = 900
+SQUARES = 4  # times: a photo enlarged so far shows its pixels as squares
 NOTHING = "no evidence found"
 DUSK, DAWN = 0.25, 0.8  # of a spotlight's range: all pale below, fully lit above
 BOX, SHARE = 2, 80  # a box's line in pixels at least, and in parts of the picture's shorter side
@@ -299,14 +300,18 @@ def cut(pixels: Pixels, view: View, longest: int) -> Pixels:
 
 
 def fit(pixels: Pixels, longest: int = LONGEST) -> Pixels:
-    """The photo at display size: its long side is brought between `longest / 2` and `longest`."""
+    """The photo at display size: its long side is brought between `longest / 2` and `longest`.
+
+    The pixels of one that is enlarged far are squares, not blurred.
+    """
     height, width = pixels.shape[:2]
     side = min(max(height, width, longest // 2), longest)
     if side == max(height, width):
         return pixels
     factor = side / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    kernel = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.BICUBIC
+    enlarged = Image.Resampling.BICUBIC if factor < SQUARES else Image.Resampling.NEAREST
+    kernel = Image.Resampling.LANCZOS if factor < 1 else enlarged
     return np.asarray(Image.fromarray(pixels).resize(size, kernel))
 
 

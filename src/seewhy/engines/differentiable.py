@@ -16,8 +16,10 @@ from typing_extensions import override
 from seewhy.engines.inference import exact_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
+from seewhy.errors import ExplainError
 from seewhy.models import Classifier, Target, capture
 from seewhy.models.state import evaluating
+from seewhy.models.wrappers import without_gradient
 
 
 class Differentiable:
@@ -29,6 +31,8 @@ class Differentiable:
 
     def __init__(self, classifier: Classifier) -> None:
         keep_large_blocks()
+        if obstacle := without_gradient(classifier.module):
+            raise ExplainError(obstacle)
         self.classifier = classifier
         self.forwards = 0
         self.backwards = 0
@@ -51,32 +55,64 @@ class Differentiable:
             return self._run(points.clone())
 
     def gradients(
-        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None = None, scored: int | None = None
+        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits `(n, K)`, and for each target ∂ score / ∂ point `(n, …)`, under `rules` if there are any.
 
-        `scored` leading rows are scored, all without it: the rest are references that only take part.
+        Raises:
+            ExplainError: no rule saw some operation, or the scores depend on the points and autograd does not know how.
         """
         self.forwards += len(points)
+        self.backwards += len(points) * len(targets)
+        try:
+            return self._gradients(points, targets, rules)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+        # The network writes over what the way back needs, which is no fault where it only answers: keep copies of it.
+        with torch.autograd.graph.allow_mutation_on_saved_tensors():
+            return self._gradients(points, targets, rules)
+
+    def _gradients(
+        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None
+    ) -> tuple[Tensor, list[Tensor]]:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = points.detach().clone().requires_grad_()
-            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as check:
+            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as mode:
                 # A copy goes in, for networks that work on their input in place.
                 logits = self._run(leaf.clone(), gradients=True)
-                scores = [target.score(logits[:scored]).sum() for target in targets]
-                if check:
-                    check(scores)
-            self.backwards += len(points) * len(targets)
+                scores = [target.score(logits).sum() for target in targets]
+                if mode:
+                    mode.check(scores)
             found = [self._gradient(score, leaf, last=score is scores[-1]) for score in scores]
-        return logits.detach(), found
+        return logits.detach(), [
+            self._nothing(points, target) if each is None else each for each, target in zip(found, targets, strict=True)
+        ]
 
     def _run(self, points: Tensor, *, gradients: bool = False) -> Tensor:
         return self.classifier.head.ask(self._module, points)
 
-    def _gradient(self, score: Tensor, leaf: Tensor, *, last: bool) -> Tensor:
-        if not score.requires_grad:  # a constant network
-            return torch.zeros_like(leaf)
-        return torch.autograd.grad(score, leaf, retain_graph=not last, materialize_grads=True, allow_unused=True)[0]
+    def _gradient(self, score: Tensor, leaf: Tensor, *, last: bool) -> Tensor | None:
+        """None where autograd knows of no way from the leaf to the score."""
+        if not score.requires_grad:
+            return None
+        return torch.autograd.grad(score, leaf, retain_graph=not last, allow_unused=True)[0]
+
+    def _nothing(self, points: Tensor, target: Target) -> Tensor:
+        """The zero gradient of a score that does not depend on the points; refuses one that does."""
+        leaf = points.detach().clone().requires_grad_()
+        with evaluating(self._module), frozen(self._module), applying(RuleSet("none", strict=False)) as mode:
+            score = target.score(self._run(leaf.clone(), gradients=True))
+            maker = mode.cut_off(score)
+        # What left PyTorch, for NumPy, say, shows only in its answers.
+        if maker or not torch.equal(score, target.score(self.logits(-points))):
+            cause = f"'{maker}' ran where nothing is recorded" if maker else "it leaves PyTorch"
+            raise ExplainError(
+                f"the network's answer depends on the picture, but not through autograd: {cause}; take out what cuts "
+                "it off (no_grad, inference_mode, detach, argmax, NumPy), or use a method that needs scores only "
+                "(lime, occlusion, kernel-shap)"
+            )
+        return torch.zeros_like(points)
 
 
 class FromLayer(Differentiable):

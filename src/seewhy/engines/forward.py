@@ -26,7 +26,7 @@ from seewhy.engines.inference import (
     inference_copy,
     keep_large_blocks,
 )
-from seewhy.errors import NonFinite, UsageError
+from seewhy.errors import ModelError, NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 
@@ -185,14 +185,15 @@ class MaskedForward:
         generator = torch.Generator().manual_seed(seed)
         cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
         masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
-        top = self.logits.topk(min(TRIAL_CLASSES, len(self.logits))).indices
+        head = self.classifier.head
+        top = head.likeliest(self.logits, TRIAL_CLASSES)
         first = self._alternative(None, TRIALS)
-        truth = self._stacked(list(self._run(lambda part: masks[part], first, exact))).log_softmax(1)[:, top]
+        truth = head.log_probabilities(self._stacked(list(self._run(lambda part: masks[part], first, exact))))[:, top]
         try:
-            rounded = self._stacked(list(self._run(lambda part: masks[part], first, fast))).log_softmax(1)[:, top]
-        except (NonFinite, RuntimeError):  # it overflows, or has an operation that half precision lacks
+            answers = self._stacked(list(self._run(lambda part: masks[part], first, fast)))
+        except (ModelError, NonFinite, RuntimeError):  # it overflows, or has an operation that half precision lacks
             return float("inf")
-        whole = self.logits.log_softmax(0)[top]
+        rounded, whole = head.log_probabilities(answers)[:, top], head.log_probabilities(self.logits)[top]
         signal = torch.cat([truth, whole[None]]).std(0).square().mean().sqrt()
         noise = (rounded - truth).square().mean().sqrt()
         return float(noise / signal.clamp(min=1e-3))

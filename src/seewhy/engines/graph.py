@@ -78,13 +78,13 @@ class CutOff:
     def __init__(self) -> None:
         self._makers: dict[int, tuple[str, StorageWeakRef]] = {}  # by memory, whose number is not given out meanwhile
 
-    def add(self, name: str, tensors: Iterable[Tensor]) -> None:
-        """`tensors` were made of the picture by the operation `name`."""
+    def add(self, name: str, maker: str | None, tensors: Iterable[Tensor]) -> None:
+        """`tensors` were made by the operation `name`: of the picture, or of what `maker` had cut off."""
         if name in _BLIND.split():
             return
         for tensor in tensors:
             if not tensor.requires_grad and (memory := _memory(tensor)):
-                self._makers.setdefault(memory._cdata, (name, StorageWeakRef(memory)))  # noqa: SLF001
+                self._makers.setdefault(memory._cdata, (maker or name, StorageWeakRef(memory)))  # noqa: SLF001
 
     def maker(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """What made such a value among those whose numbers the operation `name` uses; None where there is none."""

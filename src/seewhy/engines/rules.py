@@ -180,13 +180,10 @@ class RuleSet:
 
 
 @contextmanager
-def applying(rule_set: RuleSet) -> Generator[Callable[[Sequence[Tensor]], None]]:
-    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`.
-
-    Gives a check, to call with the scores inside: it refuses those that operations made which no rule saw.
-    """
-    with torch.inference_mode(False), torch.enable_grad(), _RuleMode(rule_set) as mode:
-        yield mode.check
+def applying(rule_set: RuleSet) -> Generator[RuleMode]:
+    """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
+    with torch.inference_mode(False), torch.enable_grad(), RuleMode(rule_set) as mode:
+        yield mode
 
 
 @contextmanager
@@ -212,7 +209,9 @@ def surrogate(linear: Tensor, value: Callable[[], Tensor]) -> Tensor:
     return _Surrogate.apply(linear, value)  # pyright: ignore[reportReturnType]
 
 
-class _RuleMode(TorchFunctionMode):
+class RuleMode(TorchFunctionMode):
+    """Sees every operation while it is on; afterwards it is asked what came of them."""
+
     def __init__(self, rule_set: RuleSet) -> None:
         super().__init__()
         self.rule_set = rule_set
@@ -238,14 +237,15 @@ class _RuleMode(TorchFunctionMode):
                 "(F.relu, amax), without detach() and no_grad(), or use integrated-gradients"
             )
         result, constant = self._ruled(name, func, args, kwargs)
-        self._watched.add(first)
+        if depends or any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):  # inside torch.vmap none has
+            self._watched.add(first)
         if maker or depends:
             made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
-            self._cut_off.add(name, (each for each in made if not (constant and each.is_floating_point())))
+            self._cut_off.add(name, maker, (each for each in made if not (constant and each.is_floating_point())))
         return result
 
     def check(self, scores: Sequence[Tensor]) -> None:
-        """Refuse scores on whose way there is an operation that no rule saw."""
+        """Refuse scores that an operation had a part in which no rule saw."""
         missed = self._watched.missed(scores) if self.rule_set.rules else None
         if missed:
             raise ExplainError(
@@ -253,6 +253,10 @@ class _RuleMode(TorchFunctionMode):
                 "graph, torch.vmap or an autograd.Function of the network's own; give the network without them, in "
                 "plain PyTorch, or use integrated-gradients"
             )
+
+    def cut_off(self, tensor: Tensor) -> str | None:
+        """The operation that first left autograd on the way to what was computed without a gradient, if one did."""
+        return self._cut_off.maker("", (tensor,), {})
 
     def _ruled(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

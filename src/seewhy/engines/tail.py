@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from seewhy.errors import ExplainError, SeewhyError
 from seewhy.models.capture import find_layer, leading_tensor, with_leading_tensor
 from seewhy.models.state import owning
+from seewhy.models.wrappers import parts_to_hook
 
 Forward = Callable[[Tensor], Tensor]
 Spread = Callable[[Tensor, int], Tensor]  # a kept tensor, for a batch of so many images
@@ -109,10 +110,9 @@ class _Watched:
     def during(self, module: nn.Module) -> Generator[None]:
         with ExitStack() as stack:
             stack.enter_context(owning(module))
-            for name, part in module.named_modules():
-                if name:
-                    stack.callback(part.register_forward_pre_hook(self._start).remove)
-                    stack.callback(part.register_forward_hook(self._finish, prepend=True).remove)
+            for _, part in parts_to_hook(module):
+                stack.callback(part.register_forward_pre_hook(self._start).remove)
+                stack.callback(part.register_forward_hook(self._finish, prepend=True).remove)
             yield
 
     def _start(self, _part: nn.Module, _args: Any) -> None:

@@ -426,12 +426,12 @@ def _packing(picture: ImageFile) -> tuple[str, str]:
 def _all_16_bits(picture: ImageFile, again: ImageFile, low: str) -> NDArray[np.uint16]:
     """The values `(H, W, C)` of a picture of which Pillow keeps the high bytes; `again` is the same, not loaded yet."""
     again.tile = [
-        part._replace(args=low if isinstance(part.args, str) else (low, *part.args[1:])) for part in again.tile
+        part._replace(args=(low, *part.args[1:]) if isinstance(part.args, tuple) else low) for part in again.tile
     ]
+    lower = np.asarray(again).astype(np.uint16)
     if low == "RGBA":
-        pairs = np.asarray(again).astype(np.uint16)
-        return pairs[..., ::2] << 8 | pairs[..., 1::2]
-    return np.asarray(picture).astype(np.uint16) << 8 | np.asarray(again)
+        return np.bitwise_or(lower[..., ::2] << np.uint16(8), lower[..., 1::2], dtype=np.uint16)
+    return np.bitwise_or(np.asarray(picture).astype(np.uint16) << np.uint16(8), lower, dtype=np.uint16)
 
 
 def _strips(picture: Picture) -> Iterator[tuple[slice, Picture]]:

@@ -12,18 +12,22 @@ from typing import NamedTuple
 
 from seewhy.errors import UsageError
 from seewhy.images.image import Image
-from seewhy.images.masks import Mask, ReadMask, match_masks, noted, read_mask
+from seewhy.images.masks import Mask, match_masks, noted, read_mask
 from seewhy.images.opening import find_images, open_image
 
 _UNREADABLE = "unreadable"
 
 
 class Entry(NamedTuple):
-    """One picture: its path below the folder, written with `/`, its class and the file of its mask, if any."""
+    """One picture: its path below the folder, written with `/`, its class, the file of its mask, and its labels.
+
+    `labels` is None but where pictures have several, which a table named.
+    """
 
     path: str
     label: str | None = None
     mask: Path | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,15 @@ class Folder:
     def masked(self, entry: Entry) -> tuple[Image, Mask | None]:
         """The picture and its mask, with how that was read among the picture's notes."""
         image = self.image(entry)
-        read = read_mask(entry.mask, image) if entry.mask else ReadMask(None, "")
+        if entry.mask is None:
+            return image, None
+        read = read_mask(entry.mask, image)
         return noted(image, read), read.area
+
+    @property
+    def labelled(self) -> bool:
+        """Whether pictures have labels of their own, of which several may be true, in place of a class."""
+        return any(entry.labels is not None for entry in self.entries)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seewhy.errors import UsageError
 from seewhy.images.decoding import MAX_PIXELS, byte_limit, class_numbers
 from seewhy.images.image import Image, Pixels
-from seewhy.images.opening import find_images, open_image, read_bytes
+from seewhy.images.opening import find_images, open_undrawn, read_bytes
 
 Mask: TypeAlias = NDArray[np.bool_]
 PathLike = TypeVar("PathLike", str, Path)
@@ -52,7 +52,7 @@ def read_mask(path: Path, picture: Image) -> ReadMask:
         BadImage: the file cannot be opened as a picture.
         UsageError: it has not the size of its picture.
     """
-    drawn = open_image(path)
+    drawn = open_undrawn(path)
     if (drawn.height, drawn.width) != (picture.height, picture.width):
         raise UsageError(
             f"the mask {path.name} is {drawn.width} × {drawn.height}, its picture {picture.name} is "

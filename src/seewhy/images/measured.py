@@ -103,7 +103,7 @@ def _page_of_numbers(file: BytesIO) -> tuple[Any, bool | None]:
 
 def _any_numbers(values: NDArray[Any], name: str) -> tuple[NDArray[Any], Notes]:
     """Numbers of files, which may be of any range: those that arrays may not have become levels here."""
-    if values.dtype.kind not in "iuf" or values.dtype in (np.uint8, np.uint16):
+    if values.dtype.kind not in "iuf" or values.dtype.name in ("uint8", "uint16"):
         return values, ()
     low, high = span(values, name, "Replace them and save it again")
     black, white = black_and_white(low, high, fractions=values.dtype.kind == "f")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -31,6 +33,7 @@ Pictures: TypeAlias = "OnePicture | Tensor | list[Any] | tuple[Any, ...]"  # wha
 
 _NAME_LENGTH = 200
 BANDS = ".npy"  # beside the PNG of a saved picture
+_bands: ContextVar[Sequence[int] | None] = ContextVar("bands", default=None)
 _SAMPLE_PREFIX = "sample:"
 _SAMPLE_FILES = {"astronaut": "astronaut.png", "cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
@@ -64,11 +67,30 @@ def open_image(
         UnknownName: There is no such sample.
         UsageError: `background` is no colour, or `bands` are none of the picture's.
     """
-    image = _opened(source, name, max_pixels, background)
+    image = open_undrawn(source, name=name, max_pixels=max_pixels, background=background)
+    if bands is None and image.stored is not None:
+        bands = _bands.get()
     return image if bands is None else image.with_bands(bands)
 
 
-def _opened(source: OnePicture | Tensor, name: str | None, max_pixels: int, background: Colour) -> Image:
+@contextmanager
+def drawing_bands(bands: Sequence[int] | None) -> Generator[None]:
+    """Draw pictures of other channels than grey or RGB by these bands, wherever they are opened meanwhile."""
+    token = _bands.set(bands)
+    try:
+        yield
+    finally:
+        _bands.reset(token)
+
+
+def open_undrawn(
+    source: OnePicture | Tensor,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    background: Colour = WHITE,
+) -> Image:
+    """What `open_image` does, whatever bands are to be drawn."""
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
         raise UsageError(f"background is three numbers from 0 to 255 (red, green, blue), not {background}.")
     label = _tidy(name or "")
@@ -124,8 +146,8 @@ def reopen_image(
         BadImage: one of the files cannot be opened.
     """
     bands = path.with_suffix(BANDS)
-    whole = open_image(bands, max_pixels=max_pixels) if bands.is_file() else None
-    shown = open_image(path, name=name, max_pixels=max_pixels)
+    whole = open_undrawn(bands, max_pixels=max_pixels) if bands.is_file() else None
+    shown = open_undrawn(path, name=name, max_pixels=max_pixels)
     stored = None if whole is None else whole.pixels if whole.stored is None else whole.stored
     return Image(shown.pixels, shown.name, notes, stored, composite)
 

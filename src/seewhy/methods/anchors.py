@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, floor
 
 import numpy as np
 import torch
-from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import MaskedForward, segment
 from seewhy.errors import UsageError
 from seewhy.methods.anchor_search import Anchor, BanditGrower, Grower, LinearGrower, Search, Variations
 from seewhy.methods.evidence import Rule
-from seewhy.methods.regions import RegionMethod
+from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.surrogate import region_found
-from seewhy.methods.task import Found, a_class
+from seewhy.methods.task import Found, a_decision
 from seewhy.models import Categories, Target
+from seewhy.models.head import Meaning
 
 LARGEST = 10  # half of all variations lack any one region: samples of larger rules are needles in a haystack
 
@@ -83,24 +84,25 @@ class AnchorMethod(RegionMethod):
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if isinstance(self.regions, str) and self.regions == "slic":
             return segment(pixels, "slic", n_segments=self.segments)
-        return segment(pixels, self.regions)
+        return cut(pixels, self.regions)
 
     @override
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         """Every target starts from the same seed, so that it finds its variations answered already."""
         seed = int(torch.randint(2**62, (), generator=generator))
-        asked = [a_class(target, self.name) for target in targets]
+        asked = [a_decision(engine.classifier.head, target, self.name) for target in targets]
         return [self._find(engine, target, np.random.default_rng(seed)) for target in asked]
 
     def _find(self, engine: MaskedForward, target: Target, rng: np.random.Generator) -> Found:
-        margin, rival = lead(engine.logits, target)
+        head = engine.classifier.head
+        margin, rival = head.margin(engine.logits, target)
         if margin <= 0:
-            sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories)
+            sentence = nothing_to_keep(float(margin), int(rival), target, engine.classifier.categories, head.meaning)
             nothing = Rule((), 0, 0, 0, coverage=0, area=0, variations=0, threshold=self.threshold, sentence=sentence)
             return region_found(engine, np.zeros(engine.regions), rule=nothing)
 
         def keeps(shown: np.ndarray, which: np.ndarray) -> np.ndarray:
-            ahead, _ = lead(engine(torch.from_numpy(shown), torch.from_numpy(which)), target)
+            ahead, _ = head.margin(engine(torch.from_numpy(shown), torch.from_numpy(which)), target)
             return (ahead > 0).numpy()
 
         anchor = self.search(Variations(keeps, engine.regions, rng, engine.alternatives))
@@ -126,16 +128,6 @@ class AnchorMethod(RegionMethod):
             threshold=self.threshold,
             sentence=sentence,
         )
-
-
-def lead(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-    """By how much the target leads its closest rival, and which class that is; `(...)` for logits `(..., K)`."""
-    if target.against is not None:
-        return target.score(logits), torch.full(logits.shape[:-1], target.against)
-    others = logits.clone()
-    others[..., target.index] = -torch.inf
-    best = others.max(-1)
-    return logits[..., target.index] - best.values, best.indices
 
 
 class Anchors(AnchorMethod):
@@ -198,9 +190,15 @@ def best_found(anchor: Anchor, threshold: float, target: Target, categories: Cat
     return f"{failed}. The best one found: if {_these(anchor)} and others are hidden at random, it does so {often}."
 
 
-def nothing_to_keep(margin: float, rival: int, target: Target, categories: Categories) -> str:
+def nothing_to_keep(
+    margin: float, rival: int, target: Target, categories: Categories, meaning: Meaning = "classes"
+) -> str:
     """For a class that the model does not put before its `rival`: it leads by a `margin` of 0 or less."""
-    own, other = f"“{categories[target.index]}”", f"“{categories[rival]}”"
+    own, other = f"“{replace(target, against=None).label(categories)}”", f"“{categories[rival]}”"
+    if target.against is None and meaning == "labels":
+        return (
+            f"The model does not find {other} here: it is no likelier than its threshold, so there is nothing to keep."
+        )
     if margin == 0:
         return f"On this picture {own} and {other} score exactly the same: there is no decision for a rule to keep."
     if target.against is None:
@@ -209,9 +207,10 @@ def nothing_to_keep(margin: float, rival: int, target: Target, categories: Categ
 
 
 def _says(target: Target, categories: Categories) -> str:
+    own = f"“{replace(target, against=None).label(categories)}”"
     if target.against is None:
-        return f"the model says “{categories[target.index]}”"
-    return f"the model prefers “{categories[target.index]}” to “{categories[target.against]}”"
+        return f"the model says {own}"
+    return f"the model prefers {own} to “{categories[target.against]}”"
 
 
 def _these(anchor: Anchor) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 
@@ -18,10 +19,11 @@ from torch.nn.functional import relu
 from typing_extensions import override
 
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, enlarge
-from seewhy.models import Captured, Categories, Grid, Target, Value, capture, folded
+from seewhy.methods.task import Found, Task, a_decision, enlarge
+from seewhy.models import Captured, Categories, Grid, Head, Target, Value, capture, folded
 
 CHEAP = "one forward, one backward"
+LOGITS = Head("logits")
 WHERE = "Bright areas raised the score of the class; dark areas did not matter or spoke against it. "
 COARSE = "The map is as coarse as the layer's grid, so read areas, not outlines."
 
@@ -112,8 +114,8 @@ class CAM(Method):
     def cam(activations: Tensor, gradients: Tensor) -> Tensor:
         """The map `(N, h, w)` of activations and gradients `(N, C, h, w)`, before the final ReLU."""
 
-    def score(self, logits: Tensor, target: Target) -> Tensor:
-        """The number to explain, from one row of logits `(K,)`."""
+    def score(self, logits: Tensor, target: Target, head: Head = LOGITS) -> Tensor:
+        """The number to explain, from one row of logits `(K,)` that mean what `head` says."""
         return target.score(logits)
 
     def found(self, cam: Tensor, layer: str, logits: Tensor, target: Target) -> Found:
@@ -131,7 +133,8 @@ class CAM(Method):
         with capture(task.classifier.module, list(grids), gradients=asks_gradients) as seen:
             logits = task.classifier.logits(task.inputs)
             task.note(logits)
-            columns = [self._maps(seen, grids, logits, column) for column in zip_longest(*task.targets)]
+            head = task.classifier.head
+            columns = [self._maps(seen, grids, logits, column, head) for column in zip_longest(*task.targets)]
             task.spend(1, int(asks_gradients))
         maps = [{layer: enlarge(coarse, task.size) for layer, coarse in column.items()} for column in columns]
         return [
@@ -142,12 +145,12 @@ class CAM(Method):
         ]
 
     def _maps(
-        self, seen: Captured, grids: Mapping[str, Grid], logits: Tensor, targets: Sequence[Target | None]
+        self, seen: Captured, grids: Mapping[str, Grid], logits: Tensor, targets: Sequence[Target | None], head: Head
     ) -> dict[str, Tensor]:
         """Layer by layer the maps `(N, h, w)` of one target per picture, in the layer's own grid."""
         gradients: Mapping[str, Tensor] = seen.activations
         if "gradients" in self.needs:
-            scores = [self.score(row, target) for row, target in zip(logits, targets, strict=True) if target]
+            scores = [self.score(row, target, head) for row, target in zip(logits, targets, strict=True) if target]
             gradients = self.gradients(seen, torch.stack(scores).sum(), list(grids))
         maps = {
             layer: self.cam(folded(grid, seen[layer]), folded(grid, gradients[layer])) for layer, grid in grids.items()
@@ -274,14 +277,15 @@ class FinerCAM(CAM):
     cam = staticmethod(grad_cam)
 
     @override
-    def score(self, logits: Tensor, target: Target) -> Tensor:
+    def score(self, logits: Tensor, target: Target, head: Head = LOGITS) -> Tensor:
         if isinstance(target, Value):
             return target.score(logits)
-        own = logits[target.index]
+        own = replace(a_decision(head, target, self.name), against=None).score(logits)
         if target.against is not None:
             return own - self.strength * logits[target.against]
-        rivals = logits[self._rivals(logits, target)]
-        return own - self.strength * (rivals.softmax(0) * rivals).sum()
+        rivals = self._rivals(logits, target)
+        shares = head.log_probabilities(logits)[rivals].softmax(0)
+        return own - self.strength * (shares * logits[rivals]).sum()
 
     @override
     def found(self, cam: Tensor, layer: str, logits: Tensor, target: Target) -> Found:
@@ -292,12 +296,13 @@ class FinerCAM(CAM):
         if target.against is not None or isinstance(target, Value):
             return target.label(categories)
         names = [categories[int(index)] for index in self._rivals(logits, target)]
-        return f"{categories[target.index]} rather than {' or '.join(names)}"
+        return f"{target.label(categories)} rather than {' or '.join(names)}" if names else target.label(categories)
 
     def _rivals(self, logits: Tensor, target: Target) -> Tensor:
+        own = [target.index, *target.also]
         distance = (logits - logits[target.index]).abs().detach()
-        distance[target.index] = torch.inf
-        return distance.topk(min(self.comparisons, len(logits) - 1), largest=False).indices
+        distance[own] = torch.inf
+        return distance.topk(min(self.comparisons, len(logits) - len(own)), largest=False).indices
 
 
 class ShapleyCAM(CAM):
@@ -317,9 +322,9 @@ class ShapleyCAM(CAM):
     cam = staticmethod(grad_cam)
 
     @override
-    def score(self, logits: Tensor, target: Target) -> Tensor:
+    def score(self, logits: Tensor, target: Target, head: Head = LOGITS) -> Tensor:
         score = target.score(logits)
-        return score if isinstance(target, Value) else score + target.score(logits.log_softmax(-1))
+        return score if isinstance(target, Value) else score + target.score(head.log_probabilities(logits))
 
     @override
     def gradients(self, seen: Captured, score: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from html import escape
@@ -25,7 +26,6 @@ from seewhy.draw import (
     kept_overlay,
     panel,
     peak,
-    percent,
     region_overlay,
     tile,
 )
@@ -34,6 +34,7 @@ from seewhy.images import Image, reopen_image, save_image
 from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
+from seewhy.models.head import NOUN, Meaning, told
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -75,7 +76,8 @@ class Explanation:
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
     speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
     the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `notes` are
-    sentences that whoever sees the map has to know, of the method, the network and the picture.
+    sentences that whoever sees the map has to know, of the method, the network and the picture. `meaning` says what the
+    numbers of `predictions` are: probabilities of classes of which one is right, of labels by themselves, or values.
     """
 
     values: np.ndarray
@@ -97,6 +99,7 @@ class Explanation:
     regions: RegionWeights | None = None
     rule: Rule | None = None
     notes: tuple[str, ...] = ()
+    meaning: Meaning = "classes"
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
@@ -116,9 +119,21 @@ class Explanation:
         return not self.values.any()
 
     @property
-    def probability(self) -> float:
-        """The probability of the explained class."""
-        return next(each.probability for each in self.predictions if each.index == self.target.index)
+    def probability(self) -> float | None:
+        """The probability of the explained class, of "A and B" that of both; None of a value."""
+        return None if self.meaning == "values" else self.number
+
+    @property
+    def number(self) -> float:
+        """The probability of what is explained, or the value."""
+        known = {each.index: each.number for each in self.predictions}
+        named = [known[index] for index in (self.target.index, *self.target.also)]
+        return math.prod(named) if self.meaning == "labels" else sum(named)
+
+    @property
+    def told(self) -> str:
+        """The probability in per cent, or the value."""
+        return told(self.number, self.meaning)
 
     def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
         """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
@@ -183,7 +198,7 @@ class Explanation:
         plain = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in ARRAYS}
         nested = {
             "target": asdict(self.target),
-            "predictions": [asdict(each) for each in self.predictions],
+            "predictions": [each.to_dict() for each in self.predictions],
             "cost": self.cost._asdict(),
             "regions": regions
             and {
@@ -338,7 +353,7 @@ def class_tile(explanation: Explanation) -> Tile:
             *crop(explanation.image.pixels, explanation.view), regions, keep, _nothing(rule) if rule else NOTHING_FOR
         ),
         f"{keep.sum()} of {len(keep)} regions",
-        heading=f"{explanation.target_label} · {percent(explanation.probability)}",
+        heading=f"{explanation.target_label} · {explanation.told}",
     )
 
 
@@ -417,7 +432,7 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 
 def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
     facts = [
-        f"{explanation.image.name}, explained class at {explanation.probability:.1%}",
+        f"{explanation.image.name}, explained {NOUN[explanation.meaning]} at {explanation.told}",
         METHODS[explanation.method].title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]

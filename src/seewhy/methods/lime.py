@@ -13,8 +13,8 @@ from seewhy.errors import UsageError
 from seewhy.methods.evidence import STRONGEST
 from seewhy.methods.regions import RegionMethod
 from seewhy.methods.surrogate import Surrogate, fit, group_count, partitions, region_found
-from seewhy.methods.task import Found, log_probability
-from seewhy.models import Target, Value
+from seewhy.methods.task import Found
+from seewhy.models import Target
 
 BATCH = 128  # coalitions between two looks at the order
 CERTAIN = 3.2  # standard errors: 95 % over five pairs of neighbours and eight looks
@@ -59,7 +59,7 @@ class Lime(RegionMethod):
 
     def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
         def score(coalitions: Tensor) -> Tensor:
-            return log_probability(answers(engine, coalitions, generator), target)
+            return engine.classifier.head.log_probability(answers(engine, coalitions, generator), target)
 
         found = local_surrogate(score, engine.regions, keep=self.keep, samples=self.samples, generator=generator)
         kept = 1 - 1 / group_count(engine.regions, self.keep)
@@ -152,7 +152,7 @@ class LimeClassic(RegionMethod):
         coalitions = classic_coalitions(self.samples, engine.regions, generator)
         logits = answers(engine, coalitions, generator)
         importance = proximity(coalitions, self.kernel_width)
-        scores = [target.score(logits if isinstance(target, Value) else logits.softmax(1)) for target in targets]
+        scores = [engine.classifier.head.share(logits, target) for target in targets]
         fits = [fit(coalitions.double(), each, importance, alpha=ALPHA) for each in scores]
         return [
             region_found(

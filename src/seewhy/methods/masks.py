@@ -16,7 +16,7 @@ from seewhy.engines import Fill, MaskedForward
 from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, enlarge, in_chunks, log_probability, of_targets, probability
+from seewhy.methods.task import Found, Task, enlarge, in_chunks, of_targets
 
 
 class MaskMethod(Method):
@@ -85,9 +85,10 @@ class Occlusion(MaskMethod):
         places = patches(height, width, *self._pixels(min(height, width)))
         engine = self.engine(task)
         engine.expected = engine.forwards + len(places)
-        whole = of_targets(log_probability, task.logits.cpu(), task.asked)
+        score = task.classifier.head.log_probability
+        whole = of_targets(score, task.logits.cpu(), task.asked)
         shown = in_chunks(engine, len(places), lambda part: _without(places[part], (height, width)))
-        drops = torch.cat([whole - of_targets(log_probability, logits, task.asked) for _, _, logits in shown], 1)
+        drops = torch.cat([whole - of_targets(score, logits, task.asked) for _, _, logits in shown], 1)
         return [Found(values) for values in covered_mean(drops.numpy(), places, (height, width))]
 
     def _pixels(self, side: int) -> tuple[int, int]:
@@ -222,11 +223,12 @@ class RISE(MaskMethod):
             count = part.stop - part.start
             return random_masks(count, task.size, self.cells, self.keep, task.generator)
 
-        whole = of_targets(probability, task.logits.cpu(), task.asked)
+        score = task.classifier.head.probability
+        whole = of_targets(score, task.logits.cpu(), task.asked)
         sums: Sums | None = None
         for _, masks, logits in in_chunks(engine, self.masks, draw):
             # What all scores have in common changes nothing, and would cost digits.
-            more = Sums.of(of_targets(probability, logits, task.asked) - whole, masks, self.keep)
+            more = Sums.of(of_targets(score, logits, task.asked) - whole, masks, self.keep)
             sums = sums.plus(more) if sums else more
         return _found(sums, whole, self.keep) if sums else []
 

@@ -118,8 +118,7 @@ class Seen:
         self._pixels, self._inputs = classifier.seen([image])
         with torch.no_grad():
             self._logits = classifier.logits(self._inputs)
-        best = int(self._logits.softmax(1)[0].topk(1).indices)
-        self.target = target or Target(best, chosen="predicted")
+        self.target = target or Target(int(classifier.head.likeliest(self._logits)[0, 0]), chosen="predicted")
 
     def explained(self, method: Method, seed: int) -> Explanation:
         """What a method finds in the picture about the target."""
@@ -273,13 +272,25 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     values, odd = _array(found.values), list[str]()
     if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
         odd.append(
-            f"The picture was cut into {count} {'region' if count == 1 else 'regions'} only, which hardly say where."
+            "The whole picture is one region, which cannot say where."
+            if count == 1
+            else f"The picture was cut into {count} regions only, which hardly say where."
         )
-    if not values.any():
+    if not values.any() and found.rule is None:  # which says so itself
         odd.append(NO_EVIDENCE)
-    elif np.ptp(values) == 0:
+    elif values.any() and np.ptp(values) == 0:
         odd.append(FLAT)
-    return (*found.notes, *odd, *classifier.notes)
+    return (*found.notes, *odd, *_partial(found.layer, classifier), *classifier.notes)
+
+
+def _partial(layer: str | None, classifier: Classifier) -> tuple[str, ...]:
+    """That a default layer is one of several side by side."""
+    known = vars(classifier).get("default_layers", ())  # what was not asked for is no default
+    if layer not in known or len(known) == 1:
+        return ()
+    others = " and ".join(f"'{each}'" for each in known if each != layer)
+    told = f"The network has {len(known)} branches side by side, and layer '{layer}' carries only a part of the score"
+    return (f"{told}; the rest goes through {others}.",)
 
 
 def describe(declared: Declared) -> dict[str, Any]:
@@ -314,6 +325,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,
+            meaning=classifier.head.meaning,
             notes=tuple(dict.fromkeys(map(sentence, (*notes_of(found, classifier), *images[row].notes)))),
         )
         for number, found in enumerate(solved)

@@ -21,6 +21,8 @@ from seewhy.models import Target
 AUTO = "auto"
 KEEP = 0.9
 ASKED = 160  # coalitions of each segmentation
+KERNELS = (3, 2, 1)  # of quickshift, where its usual one of 4 pixels finds next to nothing
+CELLS = 7
 FEWEST, MOST = 10, ASKED // 2  # regions: coarser ones explain nothing to people, finer ones cannot be judged
 
 
@@ -46,7 +48,7 @@ class RegionMethod(Method):
 
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         """The region of each pixel of what the network saw, `(h, w, 3)` in [0, 1]; int `(h, w)`."""
-        return segment(pixels, self.regions)
+        return cut(pixels, self.regions)
 
     @override
     def find(self, task: Task) -> list[Found]:
@@ -62,18 +64,33 @@ class RegionMethod(Method):
         return make(self.labels(pixels))
 
 
+def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
+    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for a label map of one's own.
+
+    What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
+    a grid: of one region every method can but say the same number everywhere.
+    """
+    labels = segment(pixels, regions)
+    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST:
+        return labels
+    for kernel in KERNELS if regions == "quickshift" else ():
+        if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
+            return finer
+    return segment(pixels, "grid", cells=min(CELLS, *pixels.shape[:2]))
+
+
 def best_engine(
     make: Callable[[np.ndarray], MaskedForward], pixels: np.ndarray, generator: torch.Generator
 ) -> MaskedForward:
     """The engine over that segmentation of `pixels` `(h, w, 3)` whose regions the network's answers follow most.
 
-    The candidates are all segmenters that give 10 to 80 regions; quickshift where none does. What each explains is
-    among the checks of the engine, as `r2_…`. `make` makes the engine for the regions `(h, w)`.
+    The candidates are all segmenters that give 10 to 80 regions; quickshift made finer where none does. What each
+    explains is among the checks of the engine, as `r2_…`. `make` makes the engine for the regions `(h, w)`.
     """
     cuts = {name: segment(pixels, name) for name in SEGMENTERS}
     engines = {name: make(labels) for name, labels in cuts.items() if FEWEST <= labels.max() + 1 <= MOST}
     if not engines:
-        return make(segment(pixels))
+        return make(cut(pixels, "quickshift"))
     state = generator.get_state()
     scores = {name: explained(engine, generator.set_state(state)) for name, engine in engines.items()}
     best = engines[max(scores, key=lambda name: scores[name])]
@@ -91,8 +108,10 @@ def explained(engine: MaskedForward, generator: torch.Generator) -> float:
     """
     groups = group_count(engine.regions, KEEP)
     coalitions = partitions(engine.regions, groups, ASKED // groups, generator)
-    target = int(engine.logits.argmax())
-    whole, *shown = engine(torch.cat([torch.ones_like(coalitions[:1]), coalitions])).double().log_softmax(1)[:, target]
+    head = engine.classifier.head
+    target = Target(int(head.likeliest(engine.logits)))
+    logits = engine(torch.cat([torch.ones_like(coalitions[:1]), coalitions]))
+    whole, *shown = head.log_probability(logits, target)
     return fit((~coalitions).double(), whole - torch.stack(shown), intercept=False).r2_unseen
 
 

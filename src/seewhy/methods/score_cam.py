@@ -18,8 +18,8 @@ from seewhy.errors import UsageError
 from seewhy.methods.cam import COARSE
 from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
-from seewhy.methods.task import Found, Task, enlarge, in_chunks, of_targets, probability, unit, varied
-from seewhy.models import Classifier, Grid, Layer, Target, capture, folded
+from seewhy.methods.task import Found, Task, enlarge, in_chunks, of_targets, unit, varied
+from seewhy.models import Classifier, Grid, Head, Layer, Target, capture, folded
 from seewhy.models.layers import makers
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "
@@ -74,14 +74,14 @@ class ScoreCAM(MaskMethod):
         hidden = engine.maps(torch.zeros((1, *task.size)))
         masks = in_chunks(engine, len(parts), lambda chunk: unit(enlarge(parts[chunk], task.size)))
         logits = torch.cat([hidden, *(logits for _, _, logits in masks)])
-        weights = torch.stack([self._weights(logits, target) for target in task.asked])
+        weights = torch.stack([self._weights(logits, target, task.classifier.head) for target in task.asked])
         return torch.einsum("tn,nhw->thw", weights.to(parts), parts)
 
-    def _weights(self, logits: Tensor, target: Target) -> Tensor:
+    def _weights(self, logits: Tensor, target: Target, head: Head) -> Tensor:
         """The weight of each part, `(n,)`, from logits `(1 + n, K)` of which the first are of nothing shown."""
         if self.weighting == "softmax":
             return target.score(logits[1:]).softmax(0)
-        sureness = probability(logits, target)
+        sureness = head.probability(logits, target)
         return sureness[1:] - sureness[0]
 
 
@@ -344,7 +344,7 @@ def _seen(engine: MaskedForward, stage: _Stage, task: Task) -> Tensor:
     for part, masks, logits in in_chunks(
         engine, len(rows), lambda part: unit(enlarge(stage.maps[rows[part]], task.size))
     ):
-        likely = of_targets(probability, logits, task.asked) * stage.kept[:, rows[part]]
+        likely = of_targets(task.classifier.head.probability, logits, task.asked) * stage.kept[:, rows[part]]
         weights = likely.to(masks) / masks.sum((1, 2))
         total += torch.einsum("tn,nhw->thw", weights, masks).cpu()
     return total / stage.kept.sum(1).clamp(min=1)[:, None, None]

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill, segment
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
-from seewhy.methods.regions import RegionMethod
+from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import (
     Block,
     Shares,
@@ -30,7 +30,7 @@ from seewhy.methods.shapley_values import (
 )
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
-from seewhy.models import Target, Value
+from seewhy.models import Target
 
 Of = Literal["logit", "probability"]
 
@@ -71,11 +71,11 @@ class ShapleyMethod(RegionMethod):
         return [self._find(engine, target, generator.set_state(state)) for target in targets]
 
     def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
+        head = engine.classifier.head
+
         def score(logits: Tensor) -> Tensor:
             """Float64 `(...)` for logits `(..., K)`."""
-            outputs = logits.double()
-            share_probability = self.of == "probability" and not isinstance(target, Value)
-            return target.score(outputs.softmax(-1) if share_probability else outputs)
+            return head.share(logits, target) if self.of == "probability" else target.score(logits.double())
 
         def value_of(coalitions: Tensor) -> Tensor:
             filled = [torch.full((len(coalitions),), which) for which in range(engine.alternatives)]
@@ -167,7 +167,7 @@ class PartitionSHAP(ShapleyMethod):
     @override
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         if not self._by_pixels:
-            return segment(pixels, self.regions)
+            return cut(pixels, self.regions)
         height, width = pixels.shape[:2]
         return np.arange(height * width).reshape(height, width)
 

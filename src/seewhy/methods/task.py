@@ -18,7 +18,7 @@ from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
 from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
-from seewhy.models import Categories, Classifier, Grid, Target, Value
+from seewhy.models import Categories, Classifier, Grid, Head, Target, Value
 
 CHUNK = 256  # masks held at once
 METHODS: Registry[Any] = Registry("method", "seewhy.methods")  # of `Method`s, which are declared to its right
@@ -76,7 +76,7 @@ class Task:
         """A list for each picture."""
         if self._targets is not None:
             return self._targets
-        best = self.logits.topk(min(self._top, self.logits.shape[1])).indices
+        best = self.classifier.head.likeliest(self.logits, self._top)
         return [[Target(index, chosen="predicted") for index in row] for row in best.tolist()]
 
     @property
@@ -103,7 +103,8 @@ class Task:
         self._logits = known = logits.detach()
         classes = logits.shape[1]
         for target in (each for targets in self._targets or () for each in targets):
-            wrong = [each for each in (target.index, target.against) if each is not None and each >= classes]
+            named = (target.index, *target.also, target.against)
+            wrong = [each for each in named if each is not None and each >= classes]
             if wrong or (target.index < 0 and not isinstance(target, Value)):
                 raise UsageError(
                     f"the network has {classes} classes, 0 to {classes - 1}; there is no {(wrong or [target.index])[0]}"
@@ -206,37 +207,23 @@ def in_chunks(
         yield part, shown, engine.maps(shown)
 
 
-def probability(logits: Tensor, target: Target) -> Tensor:
-    """Float64 `(...)` of logits `(..., K)`: a class's probability; of "A rather than B" A's if there were no third.
-
-    Of a value of the caller's own the value itself.
-    """
-    if isinstance(target, Value):
-        return target.score(logits.double())
-    if target.against is None:
-        return logits.double().softmax(-1)[..., target.index]
-    return target.score(logits.double()).sigmoid()
-
-
 def of_targets(score: Callable[[Tensor, Target], Tensor], logits: Tensor, targets: Sequence[Target]) -> Tensor:
     """The score of each target, `(T, n)`, of logits `(n, K)`."""
     return torch.stack([score(logits, target) for target in targets])
 
 
-def log_probability(logits: Tensor, target: Target) -> Tensor:
-    """Float64 `(...)` of logits `(..., K)`: a class's log-probability, a difference of two, or the caller's value."""
-    logits = logits.double()
-    return target.score(logits if isinstance(target, Value) else logits.log_softmax(-1))
-
-
-def a_class(target: Target, method: str) -> Target:
-    """The target, which has to be about classes.
+def a_decision(head: Head, target: Target, method: str) -> Target:
+    """The target, which has to be about classes or labels.
 
     Raises:
-        UsageError: it is a value of the caller's own.
+        UsageError: it is a value, the network's or the caller's own.
     """
     if isinstance(target, Value):
         raise UsageError(f"{method} explains a decision between classes, which a function of the logits does not make")
+    if head.meaning == "values":
+        raise UsageError(
+            f"{method} explains a decision between classes, and this network gives values; try lime or rise"
+        )
     return target
 
 

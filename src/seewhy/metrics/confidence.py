@@ -80,10 +80,14 @@ class _Soft(Metric):
 
     @override
     def scores(self, asked: Question) -> list[Score]:
+        if asked.context.classifier.head.meaning == "values" and type(self).change is relative_drop:
+            return [Score.undefined("of a value without a natural zero no share can be lost")] * len(asked.maps)
+        return [Score(float(each)) for each in self.change(*self.asked_about(asked))]
+
+    def asked_about(self, asked: Question) -> tuple[np.ndarray, np.ndarray]:
+        """Of each map's target the probability of the whole picture, and that of the masked one, `(n,)`."""
         perturber = asked.perturber(self.fill)
-        whole = perturber.ranked(asked.maps, [NOTHING])[:, 0]
-        masked = perturber.softly(asked.maps, self._mask)
-        return [Score(float(each)) for each in self.change(whole, masked)]
+        return perturber.ranked(asked.maps, [NOTHING])[:, 0], perturber.softly(asked.maps, self._mask)
 
     def _mask(self, values: np.ndarray) -> np.ndarray:
         return 1 - soft_mask(values) if self.removed else soft_mask(values)
@@ -99,13 +103,13 @@ class _Hard(_Soft):
             raise UsageError(f"area is the share of pixels that belong to the object, from 0 to 1, not {self.area:g}")
 
     @override
-    def scores(self, asked: Question) -> list[Score]:
+    def asked_about(self, asked: Question) -> tuple[np.ndarray, np.ndarray]:
         perturber = asked.perturber(self.fill)
         total = perturber.ties.size
         marked = TopK.share("highest", self.area, total)
         hidden = marked if self.removed else TopK("lowest", total - marked.pixels)
         whole, masked = perturber.ranked(asked.maps, [NOTHING, hidden]).T
-        return [Score(float(each)) for each in self.change(whole, masked)]
+        return whole, masked
 
 
 class AverageDrop(_Soft):

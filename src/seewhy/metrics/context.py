@@ -17,7 +17,7 @@ from seewhy.engines import Fill, MaskedForward, find_fill
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image, from_values
 from seewhy.methods import Explanation, Method
-from seewhy.methods.task import in_chunks, probability
+from seewhy.methods.task import in_chunks
 from seewhy.models import Classifier, Target
 
 End = Literal["highest", "lowest"]
@@ -257,7 +257,7 @@ class Perturber:
     def softly(self, maps: Sequence[Attribution], mask: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The probability of each map's target, `(n,)`, under `mask` of its values, float `(h, w)`, 1 where kept."""
         logits = self.logits(len(maps), lambda part: _stacked([mask(each.values) for each in maps[part]]))
-        return _probabilities(maps, logits[:, None])[:, 0]
+        return self._probabilities(maps, logits[:, None])[:, 0]
 
     def ranked(self, maps: Sequence[Attribution], hidden: Sequence[TopK]) -> np.ndarray:
         """The probability of each map's target under each top-k mask of it, `(n, hidden)`."""
@@ -266,7 +266,16 @@ class Perturber:
         if not questions or not hidden:
             return np.empty((len(maps), len(hidden)))
         rows = [torch.stack([self._known[each] for each in row]) for row in questions]
-        return _probabilities(maps, torch.stack(rows))
+        return self._probabilities(maps, torch.stack(rows))
+
+    def _probabilities(self, maps: Sequence[Attribution], logits: Tensor) -> np.ndarray:
+        """Of each map's target, `(n, k)`, of logits `(n, k, K)`; targets are mostly one and the same."""
+        found = np.empty(logits.shape[:2])
+        targets = [each.target for each in maps]
+        for target in dict.fromkeys(targets):
+            rows = [row for row, each in enumerate(targets) if each == target]
+            found[rows] = self.engine.classifier.head.probability(logits[rows], target).numpy()
+        return found
 
     def _question(self, each: Attribution, way: TopK) -> Asked:
         if way.pixels in {0, self.ties.size}:
@@ -284,13 +293,3 @@ class Perturber:
 
 def _stacked(masks: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(masks))
-
-
-def _probabilities(maps: Sequence[Attribution], logits: Tensor) -> np.ndarray:
-    """The probability of each map's target, `(n, k)`, of logits `(n, k, K)`; targets are mostly one and the same."""
-    found = np.empty(logits.shape[:2])
-    targets = [each.target for each in maps]
-    for target in dict.fromkeys(targets):
-        rows = [row for row, each in enumerate(targets) if each == target]
-        found[rows] = probability(logits[rows], target).numpy()
-    return found

@@ -257,7 +257,7 @@ class RandomLogit(_Repeating):
 
     @override
     def compare(self, context: Context, original: Attribution, repeat: Repeat, generator: torch.Generator) -> Score:
-        named = {original.target.index, original.target.against}
+        named = {original.target.index, *original.target.also, original.target.against}
         others = [index for index in range(len(context.classifier.categories)) if index not in named]
         if not others:
             return Score.undefined("there is no other class")

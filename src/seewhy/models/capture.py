@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
 from seewhy.models.state import owning
+from seewhy.models.wrappers import parts_to_hook, without_gradient, without_layers
 
 Side = Literal["output", "input"]
 Identity = tuple[int, tuple[int, ...], int]  # memory, shape and version of a tensor that is kept alive
@@ -27,6 +28,7 @@ class Captured:
     """Activations by layer name; of a layer that runs several times, the last run."""
 
     activations: dict[str, Tensor] = field(default_factory=dict)
+    obstacle: str | None = None  # that gradients met, as far as is known
 
     def __getitem__(self, layer: str) -> Tensor:
         if layer not in self.activations:
@@ -40,7 +42,8 @@ class Captured:
         """
         if not score.requires_grad:
             raise ExplainError(
-                "the network's answer does not depend on the captured layers through autograd: it runs under "
+                self.obstacle
+                or "the network's answer does not depend on the captured layers through autograd: it runs under "
                 "inference_mode, detaches, or leaves PyTorch; choose a later layer or a method that needs scores only"
             )
         tensors = [self[layer] for layer in layers]
@@ -48,7 +51,9 @@ class Captured:
         gradients: dict[str, Tensor] = {}
         for layer, gradient in zip(layers, found, strict=True):
             if gradient is None:
-                raise ExplainError(f"the network's answer does not depend on layer '{layer}'; choose another")
+                raise ExplainError(
+                    self.obstacle or f"the network's answer does not depend on layer '{layer}'; choose another"
+                )
             gradients[layer] = gradient
         return gradients
 
@@ -73,7 +78,7 @@ def capture(
     With `gradients`, the captured tensors take part in autograd (those that nothing before them records become its
     leaves). Without, nothing is recorded. The network is left as it was, with its flags and its `.grad`.
     """
-    seen = Captured()
+    seen = Captured(obstacle=without_gradient(module) if gradients else None)
     with ExitStack() as stack:
         stack.enter_context(owning(module))
         stack.enter_context(torch.inference_mode(False))
@@ -130,10 +135,9 @@ def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Gen
 
     with ExitStack() as stack:
         stack.enter_context(owning(module))
-        for name, part in module.named_modules():
-            if name:
-                stack.callback(part.register_forward_pre_hook(start, with_kwargs=True).remove)
-                stack.callback(part.register_forward_hook(partial(finish, name)).remove)
+        for name, part in parts_to_hook(module):
+            stack.callback(part.register_forward_pre_hook(start, with_kwargs=True).remove)
+            stack.callback(part.register_forward_hook(partial(finish, name)).remove)
         yield visits
 
 
@@ -146,7 +150,10 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
     """The submodule called `name`; an unknown name is answered with the nearest ones."""
     if name:  # the empty name is the whole network, which is no layer
         with suppress(AttributeError):
-            return module.get_submodule(name)
+            part = module.get_submodule(name)
+            if isinstance(part, torch.jit.ScriptModule):
+                raise ExplainError(without_layers(part))
+            return part
     known = [known for known, _ in module.named_modules()]
     near = nearest(name, known)
     raise UnknownName(f"the network has no layer '{name}'; nearest: {', '.join(near) or 'none'} "
@@ -178,6 +185,8 @@ def _recording(module: nn.Module) -> Generator[None]:
 def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
     def keep(value: Any) -> Any:
         held = leading_tensor(value, name)
+        if gradients and torch._C._functorch.is_functorch_wrapped_tensor(held):  # noqa: SLF001
+            raise ExplainError(f"layer '{name}' runs inside torch.vmap, where no gradient can be taken; choose another")
         if gradients:
             torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
             held = held if held.requires_grad else held.detach().requires_grad_()
@@ -198,7 +207,10 @@ def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: 
 def _identity(tensor: Tensor) -> Identity:
     # Work in place bumps the version: the same memory then holds another layer's output.
     version = 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
-    return tensor.data_ptr(), tuple(tensor.shape), version
+    try:
+        return tensor.data_ptr(), tuple(tensor.shape), version
+    except RuntimeError:  # inside torch.vmap tensors have no memory of their own
+        return id(tensor), tuple(tensor.shape), version
 
 
 def leading_tensor(value: Any, name: str) -> Tensor:

@@ -3,7 +3,8 @@
 model.safetensors   the tensors of the network, by name
 card.json           `schema`; `kind` ("classifier" where it is left out); `preprocessing` and `categories`; `sha256`
                     of the weights, may be left out; `gives` and `output`, what the network's numbers mean and which
-                    tensor holds them, where they are not logits; and what its kind adds, such as `architecture`
+                    tensor holds them, where they are not logits; `threshold`, the probability from which on a
+                    label is there, or one for each; and what its kind adds, such as `architecture`
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seewhy.core.files import write_json, write_whole
 from seewhy.errors import ModelError
 from seewhy.models.categories import Categories, imagenet
+from seewhy.models.checkpoints import Checkpoint, read_checkpoint
 from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing
 
@@ -30,11 +31,7 @@ IMAGENET = "imagenet-1k"
 
 Kinds = Mapping[str, Any]  # type or tuple of types by field
 REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
-OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int)}
-
-TENSOR_FILES = {".safetensors"}
-PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt"}
-NESTINGS = ("state_dict", "model", "model_state_dict", "weights")
+OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int), "threshold": (int, float, list)}
 
 
 class Architecture(NamedTuple):
@@ -97,10 +94,17 @@ class Card:
     @property
     def declared(self) -> Head:
         """What the network's numbers mean, as far as the card says."""
-        return Head(self.fields.get("gives"), self.fields.get("output"))
+        limit = self.fields.get("threshold")
+        limits = tuple(limit) if isinstance(limit, list) else limit
+        known = limits if isinstance(limits, tuple) else () if limits is None else (limits,)
+        if any(isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < 1 for each in known):
+            raise ModelError(
+                f"the card's threshold is a probability between 0 and 1, or one for each label, not {limit}"
+            )
+        return Head(self.fields.get("gives"), self.fields.get("output"), threshold=limits)
 
-    def weights(self) -> dict[str, Tensor]:
-        """The tensors by name; raises `ModelError` where they are not those that the card was written for."""
+    def weights(self) -> Checkpoint:
+        """What the file of weights holds; raises `ModelError` where it is not that of the card."""
         path = self.folder / WEIGHTS
         if path.is_file() and "sha256" in self.fields:
             with path.open("rb") as file:
@@ -110,7 +114,7 @@ class Card:
                     f"{path} is not the file its card was written for (sha256 {found[:12]}…, "
                     f"card says {self.fields['sha256'][:12]}…)"
                 )
-        return read_weights(path)
+        return read_checkpoint(path)
 
 
 def read_card(folder: Path, kind: str | None = None) -> Card:
@@ -147,58 +151,3 @@ def write_model(folder: Path, module: nn.Module, fields: Mapping[str, Any]) -> N
     write_whole(folder / WEIGHTS, content)
     # The card comes last: without it the folder is none that can be opened.
     write_json(folder / CARD, {"schema": SCHEMA, **fields, "sha256": hashlib.sha256(content).hexdigest()})
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Name to tensor from a `.safetensors` file, or a `.pth`/`.pt`/`.bin` that holds nothing but tensors."""
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"there is no weights file {path}")
-    if path.suffix in TENSOR_FILES:
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except Exception as error:
-            raise ModelError(f"{path.name} is no sound safetensors file ({error}); fetch it again") from error
-    if path.suffix in PICKLE_FILES:
-        return _read_pickle(path)
-    raise ModelError(f"{path.name}: weights come as {sorted(TENSOR_FILES | PICKLE_FILES)} files")
-
-
-def load_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
-    """Copy `weights` into `module`; refuse, by name, whatever is missing, left over or of another shape."""
-    own = module.state_dict()
-    missing = sorted(name for name in own if name not in weights and not name.endswith("num_batches_tracked"))
-    extra = sorted(set(weights) - set(own))
-    if missing or extra:
-        raise ModelError(f"{origin} holds weights of another network: {_names('missing', missing)}, "
-                         f"{_names('unexpected', extra)}")  # fmt: skip
-    for name, tensor in weights.items():
-        if own[name].shape != tensor.shape:
-            raise ModelError(
-                f"{origin}: '{name}' has shape {tuple(tensor.shape)}, the network wants {tuple(own[name].shape)}; "
-                "another number of classes needs the network built for it"
-            )
-    module.load_state_dict(dict(weights), strict=False)
-
-
-def _names(label: str, names: list[str]) -> str:
-    shown = ", ".join(names[:4]) or "none"
-    return f"{label} {len(names)} ({shown}{', …' if len(names) > 4 else ''})"
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise ModelError(
-            f"{path.name} holds more than tensors, or is damaged, and is not opened, because unpickling runs code; "
-            "save its state_dict with safetensors.torch.save_file and pass that"
-        ) from error
-    for key in NESTINGS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelError(f"{path.name} holds no state_dict (a mapping from names to tensors)")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
@@ -19,10 +19,11 @@ from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer
 from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.grids import Grid
-from seewhy.models.head import Gives, Head
+from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.state import evaluating
+from seewhy.models.wrappers import unwrapped, without_layers
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -33,11 +34,31 @@ BATCH = 16  # pictures predicted at once
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class with the probability that the classifier gives it."""
+    """One class with the probability that the classifier gives it, or one `value` of a network without classes.
+
+    >>> Prediction(0, "cat", 0.25).told, Prediction(0, "age", None, 41.5).told
+    ('25.0%', '41.5')
+    """
 
     index: int
     name: str
-    probability: float
+    probability: float | None = None
+    value: float | None = None
+    present: bool | None = None  # of a label, whether it is over its threshold
+
+    @property
+    def number(self) -> float:
+        """The probability, or the value."""
+        return next(each for each in (self.probability, self.value, float("nan")) if each is not None)
+
+    @property
+    def told(self) -> str:
+        """The probability in per cent, or the value."""
+        return told(self.number, "classes" if self.value is None else "values")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, with the probability or the value, whichever there is."""
+        return {name: each for name, each in asdict(self).items() if each is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +91,8 @@ class Classifier:
         """Wrap any network.
 
         Args:
-            module: gives class scores for inputs `(N, C, h, w)`; it is never changed.
+            module: gives class scores for inputs `(N, C, h, w)`; it is never changed. Of `torch.compile` and data
+                parallelism it is the network inside.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
                 convolution takes one channel and the network no colours.
             categories: class names in the order of the scores; numbered without them.
@@ -85,6 +107,7 @@ class Classifier:
         """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
+        module = unwrapped(module)
         return cls(
             module,
             preprocessing or usual_preprocessing(module),
@@ -148,13 +171,20 @@ class Classifier:
         return found if several else found[0]
 
     def ranked(self, probabilities: Tensor, top: int = 5, target: Target | None = None) -> list[Prediction]:
-        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first."""
-        best = probabilities.topk(min(top, len(self.categories)))
-        found = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-        named = (target.index, target.against) if target else ()
-        found |= {index: float(probabilities[index]) for index in named if index is not None and index not in found}
-        ordered = sorted(found.items(), key=lambda pair: -pair[1])
-        return [Prediction(index, self.categories[index], value) for index, value in ordered]
+        """The `top` likeliest of one row of probabilities `(K,)`, and the classes that a target names, best first.
+
+        Values stand in the network's order.
+        """
+        head, names, numbers = self.head, self.categories, probabilities.tolist()
+        named = (target.index, *target.also, target.against) if target else ()
+        shown = [*head.likeliest(probabilities, top).tolist(), *(index for index in named if index is not None)]
+        if head.meaning == "values":
+            return [Prediction(index, names[index], value=numbers[index]) for index in sorted({*shown})]
+        over = head.over(probabilities).tolist() if head.meaning == "labels" else dict[int, bool]()
+        ordered = sorted(dict.fromkeys(shown), key=lambda index: -numbers[index])
+        return [
+            Prediction(index, names[index], numbers[index], present=over[index] if over else None) for index in ordered
+        ]
 
     def embed(self, x: Tensor) -> Tensor:
         """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
@@ -199,7 +229,7 @@ class Classifier:
 
     def deepest_layers(self, features: Callable[[Tensor], Tensor]) -> tuple[str, ...]:
         """The deepest layer with a grid that the network's `features` of a probe depend on, and those beside it."""
-        candidates = default_candidates(self.layers)
+        candidates = default_candidates(self.layers, without_layers(self.module))
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             found = features(self.probe())
             return deepest_used(candidates, seen, found, self.layers)
@@ -273,7 +303,7 @@ class Classifier:
             tensors = self.module.state_dict() or {"answer": self.logits(self.probe())}
         for name, tensor in tensors.items():
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(_bytes(tensor))
         return digest.hexdigest()
 
     @property
@@ -300,6 +330,16 @@ class Classifier:
 
     def _repr_html_(self) -> str:
         return f"<code>{self!r}</code>".replace("<Classifier", "&lt;Classifier")
+
+
+def _bytes(value: Any) -> bytes:
+    """What an entry of a state dict holds: mostly a tensor; quantised layers keep other things, too."""
+    if isinstance(value, tuple | list):
+        return b"".join(map(_bytes, value))
+    if not isinstance(value, Tensor):
+        return repr(value).encode()
+    dense = value.detach().dequantize() if value.is_quantized else value.detach().to_dense()
+    return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _named(categories: Sequence[str] | Categories | None) -> Categories | None:

@@ -132,7 +132,7 @@ class Foreign(Preprocessing):
     @override
     def resized(self, image: Image) -> np.ndarray:
         """What the network sees, uint8 `(h, w, channels)`: nothing is cut off after that."""
-        return self.pixels([image])[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        return self.pixels([image])[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
 
     @override
     def framed(self, seen: np.ndarray) -> np.ndarray:
@@ -212,7 +212,9 @@ def _run(prepare: Prepare, pixels: np.ndarray, name: str, channels: int) -> Tens
     from PIL import Image as Pillow
 
     try:
-        inputs = prepare(Pillow.fromarray(pixels).convert(MODES[channels]))
+        inputs = prepare(
+            Pillow.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).convert(MODES[channels])
+        )
     except SeewhyError:
         raise
     except Exception as error:  # it is another's code

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from typing_extensions import override
 
-from seewhy.models.card import read_weights
 from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
 from seewhy.models.fetching import hub_or_cache, opening
@@ -26,8 +26,9 @@ class Timm(Source):
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:
         if weights is not None:
-            module, _ = self.built(name, read_weights(weights), weights.name)
-            return classifier_of(module, f"timm:{name}")
+            built = self.built(name, weights)
+            found = classifier_of(built.module, f"timm:{name}")
+            return replace(found, given_categories=built.categories, given_notes=built.notes + found.given_notes)
         return self._published(name)
 
     @override

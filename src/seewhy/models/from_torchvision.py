@@ -9,13 +9,12 @@ from torch import nn
 from typing_extensions import override
 
 from seewhy.errors import ModelError
-from seewhy.models.card import read_weights
 from seewhy.models.classifier import Classifier
 from seewhy.models.fetching import opening
 from seewhy.models.foreign import checked
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
-from seewhy.models.sources import Source, categories_for, check_known
+from seewhy.models.sources import Built, Source, categories_for, check_known
 
 
 class Torchvision(Source):
@@ -27,16 +26,13 @@ class Torchvision(Source):
     def load(self, name: str, weights: Path | None = None) -> Classifier:
         full = f"torchvision:{name}"
         if weights is not None:
-            # Published Inception weights carry heads that serve only training.
-            tensors = {key: each for key, each in read_weights(weights).items() if not key.lower().startswith("aux")}
-            module, count = self.built(name, tensors, weights.name)
-            return _classifier(module, name, count)
+            return _classifier(name, self.built(name, weights))
         check_known(name, self.names(), self.prefix)
         from torchvision.models import get_model
 
         with opening(full):
             module = get_model(name, weights="DEFAULT").eval()
-        return _classifier(module, name, 1000)
+        return _classifier(name, Built(module, categories_for(1000), ()))
 
     @override
     def names(self) -> list[str]:
@@ -54,13 +50,15 @@ class Torchvision(Source):
         return variant(get_model(name, weights=None, num_classes=classes, **extra), **options).eval()
 
 
-def _classifier(module: nn.Module, name: str, count: int) -> Classifier:
+def _classifier(name: str, built: Built) -> Classifier:
     from torchvision.models import get_model_weights
 
     weights: Any = get_model_weights(name)
     transforms = weights.DEFAULT.transforms()
     preprocessing, notes = checked(transforms, lambda: torchvision_preprocessing(transforms), type(transforms).__name__)
-    return Classifier(module, preprocessing, categories_for(count), f"torchvision:{name}", given_notes=notes)
+    return Classifier(
+        built.module, preprocessing, built.categories, f"torchvision:{name}", given_notes=built.notes + notes
+    )
 
 
 def torchvision_preprocessing(transforms: Any) -> Preprocessing:

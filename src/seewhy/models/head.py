@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from seewhy.draw import percent, plain_number
 from seewhy.errors import ModelError, NonFinite, SeewhyError, UsageError
 from seewhy.models.categories import Target, Value
 
@@ -28,6 +29,13 @@ Gives: TypeAlias = Literal[
     "values",  # no classes: numbers of any size
 ]
 Meaning: TypeAlias = Literal["classes", "labels", "binary", "values"]
+NOUN: dict[Meaning, str] = {"classes": "class", "labels": "label", "binary": "class", "values": "value"}
+MEANS: dict[Meaning, str] = {  # what people are told of the numbers, in a sentence
+    "classes": "The probabilities of all classes add up to 100%.",
+    "binary": "The probabilities of the two classes add up to 100%.",
+    "labels": "Each label has a probability of its own, whatever the others have; they do not add up to 100%.",
+    "values": "The network gives values, not probabilities: each number is in the unit that it was trained on.",
+}
 GIVES: tuple[Gives, ...] = get_args(Gives)
 SEVERAL = {None, "logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
 SHARES = {"probabilities", "label-probabilities"}  # which lie in [0, 1]
@@ -46,14 +54,15 @@ class Head:
         output: which tensor holds them, by place or name, where the network answers with several.
         single: whether there is one number for each picture.
         alone: whether pictures have to go in one by one, since those of a batch change each other's answer.
-        threshold: the probability from which on a label is said to be there.
+        threshold: the probability from which on a label is said to be there, one for all or one for each; 0.5 where
+            nothing was said.
     """
 
     gives: Gives | None = None
     output: str | int | None = None
     single: bool = False
     alone: bool = False
-    threshold: float = 0.5
+    threshold: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.gives not in {None, *GIVES}:
@@ -65,6 +74,9 @@ class Head:
             other,
             gives=self.gives or other.gives,
             output=other.output if self.output is None else self.output,
+            single=self.single or other.single,
+            alone=self.alone or other.alone,
+            threshold=other.threshold if self.threshold is None else self.threshold,
         )
 
     @property
@@ -147,9 +159,79 @@ class Head:
         return named.prod(-1) if self.meaning == "labels" else named.sum(-1)
 
     def log_probability(self, scores: Tensor, target: Target) -> Tensor:
-        """Float64 `(...)` of scores `(..., K)`: the log-probability of a class, a sum or difference of two, a value."""
+        """Float64 `(...)` of scores `(..., K)`: of a class the log-probability, of "A rather than B" the difference.
+
+        Of "A and B" that both labels are there, or of classes that exclude one another that it is one of them. Of
+        values the value.
+        """
         scores = scores.double()
-        return target.score(scores if isinstance(target, Value) else self.log_probabilities(scores))
+        if isinstance(target, Value) or self.meaning == "values":
+            return target.score(scores)
+        logs = self.log_probabilities(scores)
+        if not target.also or self.meaning == "labels":
+            return target.score(logs)
+        together = logs[..., [target.index, *target.also]].logsumexp(-1)
+        return together if target.against is None else together - logs[..., target.against]
+
+    def share(self, scores: Tensor, target: Target) -> Tensor:
+        """Float64 `(...)` of scores `(..., K)`: `probability`, but of "A rather than B" the difference of the two."""
+        if target.against is None or isinstance(target, Value):
+            return self.probability(scores, target)
+        return (
+            self.probability(scores, replace(target, against=None))
+            - self.probabilities(scores.double())[..., target.against]
+        )
+
+    def likeliest(self, scores: Tensor, top: int = 1) -> Tensor:
+        """The indices `(..., top)` of the largest scores `(..., K)`, best first; values have no best, so the first."""
+        count = min(top, scores.shape[-1])
+        if self.meaning == "values":
+            return torch.arange(count, device=scores.device).expand(*scores.shape[:-1], count)
+        return scores.topk(count).indices
+
+    def margin(self, scores: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """By how much the network says a target, `(...)` of scores `(..., K)`, and the class that is nearest to it.
+
+        Above 0 it says so: a class leads all others, "A rather than B" leads B, one of "A and B" leads the rest; a
+        label, and each of "A and B", is over its threshold. The nearest class is the best of the others; of labels
+        the one of those asked about that is nearest to its threshold.
+
+        Raises:
+            UsageError: the network gives values, or the target is one, so that there is no decision.
+        """
+        if self.meaning == "values" or isinstance(target, Value):
+            raise UsageError("a value is no decision between classes")
+        own = [target.index, *target.also]
+        if target.against is not None:
+            return target.score(scores), torch.full(scores.shape[:-1], target.against)
+        if self.meaning == "labels":
+            least = (scores - torch.logit(scores.new_tensor(self.limits(scores.shape[-1]))))[..., own].min(-1)
+            return least.values, torch.tensor(own)[least.indices.cpu()]
+        others = scores.clone()
+        others[..., own] = -torch.inf
+        best = others.max(-1)
+        return scores[..., own].amax(-1) - best.values, best.indices
+
+    def over(self, probabilities: Tensor) -> Tensor:
+        """Bool `(..., K)` of probabilities `(..., K)`: which labels reach their thresholds."""
+        return probabilities >= probabilities.new_tensor(self.limits(probabilities.shape[-1]))
+
+    def limits(self, count: int) -> tuple[float, ...]:
+        """The threshold of each of so many labels."""
+        said = 0.5 if self.threshold is None else self.threshold
+        each = said if isinstance(said, tuple) else (said,) * count
+        if len(each) != count:
+            raise ModelError(f"there are {len(each)} thresholds for {count} labels")
+        return each
+
+
+def told(number: float, meaning: Meaning) -> str:
+    """A number as people read it: a probability in per cent, a value as it is.
+
+    >>> told(0.25, "labels"), told(0.25, "values")
+    ('25.0%', '0.25')
+    """
+    return plain_number(number) if meaning == "values" else percent(number)
 
 
 def _blamed(error: Exception, x: Tensor) -> Exception:

@@ -85,12 +85,16 @@ def distinct(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-def default_candidates(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers that cover the picture with values of their own, in the order they run."""
+def default_candidates(layers: Sequence[Layer], hidden: str | None = None) -> list[Layer]:
+    """The layers that cover the picture with values of their own, in the order they run.
+
+    `hidden` says why there may be none to see.
+    """
     candidates = distinct(layers)
     if not candidates:
         raise ExplainError(
-            "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
+            hidden
+            or "no layer of this network keeps a grid over the picture, so CAM methods have nothing to draw; "
             "use a method that needs scores or gradients only"
         )
     return candidates

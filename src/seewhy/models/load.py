@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from seewhy.errors import ModelError, UnknownName, UsageError
-from seewhy.models.card import CLASSIFIER, WEIGHTS, Architecture, load_weights, read_card, read_weights
+from seewhy.models.bundled import Bundled
+from seewhy.models.card import CLASSIFIER, Architecture, read_card
+from seewhy.models.checkpoints import load_checkpoint, read_checkpoint
 from seewhy.models.classifier import Classifier
 from seewhy.models.from_hub import Hub
 from seewhy.models.from_timm import Timm
 from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.head import Gives, Head
 from seewhy.models.shim import ready_torchvision
-from seewhy.models.sources import Bundled, Onnx, Python, Source
+from seewhy.models.sources import Onnx, Python, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +54,9 @@ class File(Source):
                 raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
             return import_module(OPENERS[card.kind]).open_classifier(folder)
         module = build(card.architecture, len(card.categories))
-        tensors = read_weights(weights) if weights else card.weights()
-        load_weights(module, tensors, weights.name if weights else WEIGHTS)
+        notes = load_checkpoint(module, read_checkpoint(weights) if weights else card.weights())
         name = f"file:{folder.name}"
-        return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared)
+        return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared, given_notes=notes)
 
 
 SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
@@ -146,7 +147,7 @@ def declaration(model: object) -> tuple[Any, Head]:
     """A model's name without what it declares, and that.
 
     >>> declaration("onnx:net.onnx?gives=sigmoid")
-    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=0.5))
+    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=None))
     """
     found = DECLARATION.fullmatch(str(model))
     if not found:

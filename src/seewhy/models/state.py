@@ -17,6 +17,8 @@ from weakref import WeakSet
 import torch
 from torch import nn
 
+from seewhy.models.wrappers import plainly
+
 _turns = threading.Condition()
 _owners: dict[int, int] = {}  # the identity of each module in use, and of the thread that uses it
 _waiting: list[set[int]] = []  # the modules that each waiting thread wants, first come first
@@ -75,7 +77,7 @@ def evaluating(module: nn.Module) -> Generator[None]:
     """
     found = {tensor.device for tensor in module.parameters()} if torch.cuda.is_initialized() else set()
     devices = [torch.device("cpu"), *(device for device in found if device.type == "cuda")]
-    with owning(module), _random.seeded(module, devices):
+    with owning(module), plainly(), _random.seeded(module, devices):
         # A frozen script has no flag.
         flags = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
         try:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from seewhy.draw import percent
 from seewhy.draw.canvas import ellipsize, font, wrap
 from seewhy.images import Box, Mask, iou, top_area
 from seewhy.models import Prediction
@@ -221,8 +220,8 @@ class _Placing:
             _box(x - side * self._across / 2, y, side * self._across, side * self._down),
             self._lines(layer, cluster),
             f"{cluster.weight:.0f} %".replace("-", "\N{MINUS SIGN}"),
-            "" if hidden is None else f"{percent(hidden)} without it",
-            None if hidden is None else 1 - hidden / max(self._view.probability, 1e-9),
+            "" if hidden is None else f"{self._view.told(hidden)} without it",
+            None if hidden is None else (self._view.probability - hidden) / max(abs(self._view.probability), 1e-9),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -59,8 +59,8 @@ class NetworkPicture:
         groups = sum(len(layer.clusters) for layer in self.view.layers)
         return (
             f"What {self.view.classifier} found in {self.view.image.name} that speaks for {self.view.target_label} "
-            f"({percent(self.view.probability)}): {groups} groups of maps in {len(self.view.layers)} layers, the first "
-            "at the left; each group is the photo, lit where it responds"
+            f"({self.view.told(self.view.probability)}): {groups} groups of maps in {len(self.view.layers)} layers, "
+            "the first at the left; each group is the photo, lit where it responds"
         )
 
     def raster(self) -> PillowImage:
@@ -92,7 +92,7 @@ class NetworkPicture:
                 **{name: getattr(view, name) for name in same},
                 "view": list(view.view),
                 "target": asdict(view.target),
-                "predictions": [asdict(each) for each in view.predictions],
+                "predictions": [each.to_dict() for each in view.predictions],
                 "cost": view.cost._asdict(),
                 "layers": [self._layer_dict(number, layer) for number, layer in enumerate(view.layers)],
             },
@@ -160,7 +160,7 @@ def face(view: NetworkView, cluster: Cluster, longest: int) -> Pixels:
     return spotlight(cut(view.image.pixels, view.view, max(longest, 8)), cluster.map)
 
 
-def spoken_card(card: Card) -> str:
+def spoken_card(card: Card, told: Callable[[float], str] = percent) -> str:
     """A card in a sentence."""
     cluster = card.cluster
     maps = "1 map" if len(cluster.maps) == 1 else f"{len(cluster.maps)} maps"
@@ -169,8 +169,8 @@ def spoken_card(card: Card) -> str:
         parts.append("people say " + " ".join(card.words))
     if cluster.effect:
         parts.append(
-            f"with its area hidden the class has {percent(cluster.effect.hidden)}, "
-            f"with nothing else shown {percent(cluster.effect.shown)}"
+            f"with its area hidden the class has {told(cluster.effect.hidden)}, "
+            f"with nothing else shown {told(cluster.effect.shown)}"
         )
     return "; ".join(parts)
 
@@ -181,7 +181,7 @@ def _drawing(view: NetworkView, layout: Layout, spoken: str) -> Drawing:
         *map(_ribbon, layout.ribbons),
         Picture(*_place(layout.photo), photo, "photo"),
         *(text for column in layout.columns for text in _column(column)),
-        *(_card(card, face(view, card.cluster, _longest(card.box))) for card in layout.cards),
+        *(_card(card, face(view, card.cluster, _longest(card.box)), view.told) for card in layout.cards),
         *map(_class_row, layout.classes),
     ]
     return Drawing(round(layout.width), round(layout.height), spoken, shapes)
@@ -207,7 +207,7 @@ def _column(column: Column) -> Iterator[Text]:
         yield from (_text(column.x, top + 16 * number, line, faint=True) for number, line in enumerate(lines))
 
 
-def _card(card: Card, pixels: Pixels) -> Group:
+def _card(card: Card, pixels: Pixels, told: Callable[[float], str]) -> Group:
     box = card.box
     x, y = (box.left + box.right) / 2, box.bottom + 4
     words = [_text(x, y + (LINE - 1) * number, line, bold=True) for number, line in enumerate(card.words, start=1)]
@@ -219,7 +219,7 @@ def _card(card: Card, pixels: Pixels) -> Group:
         _text(x, y + 17, card.weight, bold=not words),
         _text(x, y + 33, card.effect, faint=True),
     ]
-    return Group(shapes, spoken_card(card), {"class": "card", "data_key": card.key}, card.key)
+    return Group(shapes, spoken_card(card, told), {"class": "card", "data_key": card.key}, card.key)
 
 
 def _frame(card: Card) -> Stroke:
@@ -233,10 +233,10 @@ def _frame(card: Card) -> Stroke:
 def _class_row(row: ClassRow) -> Group:
     x, y, width, _ = _place(row.box)
     share, bold = row.prediction.probability, row.explained
-    long = max((width - 58) * share, 1)
+    long = 0 if share is None else max((width - 58) * share, 1)
     name = Text(x, y + 18, row.name, TITLE, bold=bold)
     bar = Rect(x, y + 26, long, 11, Paint(EXPLAINED) if bold else Paint(opacity=PALE), radius=2)
-    number = Text(x + long + 8, y + 36, percent(share), 13, bold=bold)
+    number = Text(x + long + 8, y + 36, row.prediction.told, 13, bold=bold)
     return Group([name, bar, number], row.prediction.name, {"class": "class"})
 
 

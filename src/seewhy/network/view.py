@@ -16,8 +16,9 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.task import enlarge, probability, unit
+from seewhy.methods.task import enlarge, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
+from seewhy.models.head import Meaning, told
 from seewhy.network.clustering import (
     FEWEST_TO_SPLIT,
     Clustering,
@@ -104,6 +105,11 @@ class NetworkView:
     signed: bool
     seed: int
     cost: Cost
+    meaning: Meaning = "classes"
+
+    def told(self, number: float) -> str:
+        """A probability in per cent, or a value."""
+        return told(number, self.meaning)
 
     def layer(self, name: str) -> LayerView:
         """The layer called `name`.
@@ -158,10 +164,10 @@ def look(
     asked_for = sorted(dict.fromkeys(layers), key=lambda name: place.get(name, -1))  # as they run
     names = asked_for or list(default_layers(classifier))
     grids = {name: classifier.require_grid(name) for name in names}
-    given = None if target is None else classifier.target(target)
+    head, given = classifier.head, None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
         logits = classifier.logits(classifier.preprocess([image]))[0]
-        asked = given or Target(int(logits.argmax()), chosen="predicted")
+        asked = given or Target(int(head.likeliest(logits)), chosen="predicted")
         gradients = seen.gradients(asked.score(logits), names)
     logits = logits.detach().float().cpu()
     grouping = _Grouping(clustering or WardClustering(), signed, filtered, seed)
@@ -184,8 +190,8 @@ def look(
         classifier.preprocessing.view(image),
         asked,
         asked.label(classifier.categories),
-        tuple(classifier.ranked(logits.softmax(0), SHOWN, asked)),
-        float(probability(logits, asked)),
+        tuple(classifier.ranked(head.probabilities(logits), SHOWN, asked)),
+        float(head.probability(logits, asked)),
         tuple(found),
         classifier.name,
         classifier.fingerprint,
@@ -193,6 +199,7 @@ def look(
         signed,
         seed,
         Cost(forwards, 1, time.perf_counter() - start),
+        head.meaning,
     )
 
 
@@ -216,7 +223,7 @@ def effects(
     engine.expected = engine.forwards + 2 * len(maps)
     masks = torch.cat([unit(enlarge(torch.from_numpy(each)[None], classifier.preprocessing.size)) for each in maps])
     logits = engine.maps(torch.cat([1 - masks, masks]))
-    hidden, shown = probability(logits, target).view(2, -1).tolist()
+    hidden, shown = classifier.head.probability(logits, target).view(2, -1).tolist()
     return [Effect(*pair) for pair in zip(hidden, shown, strict=True)], engine.forwards
 
 

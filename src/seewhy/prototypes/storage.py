@@ -14,7 +14,8 @@ from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import open_image
 from seewhy.models import Box, Classifier, Preprocessing
-from seewhy.models.card import WEIGHTS, Architecture, load_weights, read_card, write_model
+from seewhy.models.card import WEIGHTS, Architecture, read_card, write_model
+from seewhy.models.checkpoints import load_weights
 from seewhy.models.load import build, find_device
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
@@ -71,7 +72,7 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
             f"seewhy prototypes explain --model {folder} --refused"
         )
     try:
-        model = _read(folder, card, stored.weights())
+        model = _read(folder, card, stored.weights().tensors)
     except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"

@@ -10,9 +10,9 @@ from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome
-from seewhy.draw import bars_svg, fit
+from seewhy.draw import fit
 from seewhy.images import Image
-from seewhy.report.page import Picture, counted, drawing, embed, render
+from seewhy.report.page import Picture, bars_of, counted, embed, render
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380
 
@@ -77,8 +77,7 @@ def _turns(found: Counterfactuals) -> dict[str, Any]:
     section: dict[str, Any] = {
         "found": found,
         "photo": embed(fit(image.pixels, SMALL), f"The photo {image.name}"),
-        "bars": drawing(bars_svg([(each.name, each.probability) for each in found.predictions], explained=0,
-                                 width=BARS_WIDTH)),
+        "bars": bars_of(found.predictions, 0, BARS_WIDTH),
         "borderline": found.borderline and _photo(found.borderline),
     }  # fmt: skip
     if found.removal:

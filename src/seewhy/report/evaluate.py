@@ -9,13 +9,14 @@ from typing import Any
 
 from seewhy.cases import Twins
 from seewhy.core.outcome import Outcome
-from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
+from seewhy.draw import Confidence, confusion_svg, fit, percent, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile
 from seewhy.models import Classifier
 from seewhy.report.page import alternative, counted, drawing, embed, render
 from seewhy.train.data import Pictures
 from seewhy.train.evaluate import Evaluation, Share
+from seewhy.train.label_evaluation import LabelEvaluation
 
 MOST_CLASSES = 25  # of a confusion matrix; of more the commonest confusions are listed
 CONFUSIONS = 10
@@ -24,12 +25,16 @@ CELL = 360
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A picture that was taken for another class, why, and which pictures it is like. Either may be lacking."""
+    """A picture that was taken for another class, why, and which pictures it is like. Either may be lacking.
+
+    Of labels `label` is the one that is wrong.
+    """
 
     path: str
     index: int  # among the pictures that were evaluated
     explanation: Explanation | None
     twins: Twins | None
+    label: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,7 @@ class EvaluationReport:
     model: str
     classifier: Classifier
     pictures: Pictures
-    evaluation: Evaluation
+    evaluation: Evaluation | LabelEvaluation
     mistakes: Sequence[Mistake]
     unshown: int
     learned: int
@@ -59,22 +64,27 @@ class EvaluationReport:
 def evaluate_page(found: EvaluationReport) -> str:
     """The figures of an evaluation, and its mistakes with their reasons."""
     evaluation = found.evaluation
-    count = int((~evaluation.right).sum())
+    several = isinstance(evaluation, LabelEvaluation)
+    count = int((evaluation.said != evaluation.truth).sum() if several else (~evaluation.right).sum())
     explained = [each.explanation for each in found.mistakes if each.explanation]
     return render(
         "evaluate.html",
         title="How good is it?",
         found=found,
-        lead=f"{found.model} gets {accuracy_words(evaluation)}",
-        judgement=judgement("What it gets right", evaluation),
+        lead=f"{found.model}: {label_words(evaluation)}"
+        if several
+        else f"{found.model} gets {accuracy_words(evaluation)}",
+        judgement=judgement("How good each label is" if several else "What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
         mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
     )
 
 
-def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
-    """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes."""
+def evaluate_charts(evaluation: Evaluation | LabelEvaluation) -> dict[str, str]:
+    """The charts of an evaluation as SVG, by name; a confusion matrix where there are few classes; none of labels."""
+    if isinstance(evaluation, LabelEvaluation):
+        return {}
     steps = [
         Confidence(each.confidence, each.accuracy.value, each.accuracy.low, each.accuracy.high, each.pictures)
         for each in evaluation.bins
@@ -86,8 +96,10 @@ def evaluate_charts(evaluation: Evaluation) -> dict[str, str]:
     return charts
 
 
-def judgement(title: str, found: Evaluation) -> dict[str, Any]:
+def judgement(title: str, found: Evaluation | LabelEvaluation) -> dict[str, Any]:
     """The figures of one set of pictures for a page; `confusion` is None where there are too many classes."""
+    if isinstance(found, LabelEvaluation):
+        return label_judgement(title, found)
     charts = {name: drawing(chart) for name, chart in evaluate_charts(found).items()}
     return {
         "title": title,
@@ -99,13 +111,52 @@ def judgement(title: str, found: Evaluation) -> dict[str, Any]:
     }
 
 
+def headline(found: Evaluation | LabelEvaluation) -> tuple[str, Share]:
+    """The one figure that says how good it is, and its name."""
+    if isinstance(found, LabelEvaluation):
+        return "mean average precision", found.mean_average_precision
+    return "accuracy", found.accuracy
+
+
+def evaluation_table(found: Evaluation | LabelEvaluation) -> tuple[list[str], list[list[str]]]:
+    """The columns and rows of a plain table: class by class, or label by label."""
+    if isinstance(found, LabelEvaluation):
+        shown = [
+            [each.name, str(each.pictures), percent(each.threshold)]
+            + ["" if share is None else share_words(share) for share in (each.average_precision, each.f1)]
+            for each in found.labels
+        ]
+        return ["label", "pictures", "threshold", "average precision", "F1"], shown
+    shown = [
+        [each.name, str(each.pictures), *("" if share is None else f"{share:.1%}" for share in shares)]
+        for each in found.classes
+        for shares in [(each.precision, each.recall, each.f1)]
+    ]
+    return ["class", "pictures", "precision", "recall", "F1"], shown
+
+
+def label_judgement(title: str, found: LabelEvaluation) -> dict[str, Any]:
+    """The figures of labels on one set of pictures for a page."""
+    return {"title": title, "words": label_words(found), "found": found, "labels": found.labels}
+
+
+def label_words(found: LabelEvaluation) -> str:
+    """How good labels are found, all together."""
+    return (
+        f"Mean average precision {share_words(found.mean_average_precision)}, mean F1 {share_words(found.macro_f1)}; "
+        f"all labels are right for {share_words(found.exact)} of {counted(len(found.truth), 'picture')}."
+    )
+
+
 def share_words(share: Share) -> str:
     """`91.0 % (84.0 to 95.0 %)`."""
     return f"{share.value:.1%} ({share.low * 100:.1f} to {share.high:.1%})"
 
 
-def accuracy_words(found: Evaluation) -> str:
+def accuracy_words(found: Evaluation | LabelEvaluation) -> str:
     """How often it is right, and what that is worth."""
+    if isinstance(found, LabelEvaluation):
+        return label_words(found)
     plain = f"{_right(found)} right, which is {share_words(found.accuracy)}."
     base = f"Calling every picture by the commonest class would be right for {found.commonest.value:.1%}"
     if found.accuracy.low > found.commonest.value:
@@ -128,11 +179,9 @@ def _confusions(found: Evaluation) -> list[str]:
     ]
 
 
-def _shown(mistake: Mistake, evaluation: Evaluation, pictures: Pictures) -> dict[str, Any]:
+def _shown(mistake: Mistake, evaluation: Evaluation | LabelEvaluation, pictures: Pictures) -> dict[str, Any]:
     """One mistake: the photo, the evidence and the twins, each with a caption."""
-    true, said = int(evaluation.truth[mistake.index]), int(evaluation.predicted[mistake.index])
-    sure, missed = evaluation.probabilities[mistake.index, [said, true]]
-    names, explanation, twins = evaluation.names, mistake.explanation, mistake.twins
+    explanation, twins = mistake.explanation, mistake.twins
     photo = explanation.image if explanation else pictures.image(mistake.index)
     shown = [("Photo", embed(fit(photo.pixels, CELL), f"The photo {mistake.path}"))]
     if explanation:
@@ -146,9 +195,27 @@ def _shown(mistake: Mistake, evaluation: Evaluation, pictures: Pictures) -> dict
         shown.append((words, embed(fit(twin.image.pixels, CELL), f"The twin {twin.case.path}")))
     return {
         "path": mistake.path,
-        "true": names[true],
-        "said": names[said],
-        "words": f"{sure:.1%} sure of {names[said]}, {missed:.1%} of {names[true]}.",
+        **_taken_for(mistake, evaluation),
         "twins": twins,
         "pictures": shown,
     }
+
+
+def _taken_for(mistake: Mistake, evaluation: Evaluation | LabelEvaluation) -> dict[str, str]:
+    """What is true, what was said, and how surely."""
+    names, row = evaluation.names, mistake.index
+    if isinstance(evaluation, LabelEvaluation):
+        label = mistake.label or 0
+        likely, limit = evaluation.probabilities[row, label], evaluation.thresholds[label]
+        missed = evaluation.truth[row, label]
+        true = ", ".join(name for name, holds in zip(names, evaluation.truth[row], strict=True) if holds) or "nothing"
+        said = f"{'not ' if missed else ''}{names[label]}"
+        return {
+            "true": true,
+            "said": said,
+            "words": f"{names[label]} has {percent(likely)}, its threshold is {percent(limit)}.",
+        }
+    true, said = int(evaluation.truth[row]), int(evaluation.predicted[row])
+    sure, missed = evaluation.probabilities[row, [said, true]]
+    words = f"{percent(sure)} sure of {names[said]}, {percent(missed)} of {names[true]}."
+    return {"true": names[true], "said": names[said], "words": words}

@@ -12,10 +12,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, percent, photo_uri, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, fit, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred
 from seewhy.models import Prediction
+from seewhy.models.head import MEANS, NOUN
 from seewhy.report.page import (
     OTHER_COLORS,
     PAGE,
@@ -24,6 +25,7 @@ from seewhy.report.page import (
     Sections,
     alternative,
     asked_classes,
+    bars_of,
     counted,
     embed,
     facts,
@@ -33,6 +35,7 @@ from seewhy.report.page import (
     method_notes,
     photo_notes,
     render,
+    says,
     write_page,
 )
 
@@ -110,11 +113,15 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
     titles, told = dict.fromkeys(info.title for info in infos), photo_notes(explanations)
     # Methods may differ in the last digits, as they run in other batches: the first one's word counts.
     known = {each.index: each for explanation in reversed(explanations) for each in explanation.predictions}
-    classes = sorted(known.values(), key=lambda each: -each.probability)
-    explained = [each for each in classes if each.index in {asked.target.index for asked in explanations}]
+    values = one.meaning == "values"
+    classes = sorted(known.values(), key=lambda each: each.index if values else -each.number)
+    asked = {index for each in explanations for index in (each.target.index, *each.target.also)}
+    explained = [each for each in classes if each.index in asked]
     words = {
         "name": one.image.name,
         "notes": told,
+        "means": MEANS[one.meaning],
+        "noun": NOUN[one.meaning],
         "lead": f"Asked of {one.classifier}: why {asked_classes(explanations)}? Answered by {listed(list(titles))}.",
         "classifier": one.classifier,
         "fingerprint": one.fingerprint,
@@ -155,19 +162,16 @@ def _drawn(
             # The functions that draw escape names.
             "weights": Markup(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),  # noqa: S704
         }
-    named = [(each.name, each.probability) for each in classes]
     highlighted = classes.index(explained[0]) if len(explained) == 1 else None
     best = classes[0]
     return {
         "photo": large,
         "whole": whole,
         "thumbnail": thumbnail,
-        "bars": Markup(bars_svg(named, explained=highlighted, width=BARS_WIDTH)),  # noqa: S704
-        "best": f"{best.name}, {percent(best.probability)}",
-        "says": f"{best.name} ({percent(best.probability)})",
-        "explained": ", ".join(f"{each.name} ({percent(each.probability)})" for each in explained)
-        if explained != [best]
-        else "",
+        "bars": bars_of(classes, highlighted, BARS_WIDTH),
+        "best": f"{best.name}, {best.told}",
+        "says": says(classes),
+        "explained": ", ".join(f"{each.name} ({each.told})" for each in explained) if explained != [best] else "",
     }
 
 

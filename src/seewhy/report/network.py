@@ -113,7 +113,7 @@ def _faithful(view: NetworkView) -> str:
     if len(checked) < ENOUGH:
         return ""
     falls = [view.probability - each.effect.hidden for each in checked if each.effect]
-    felt = sum(fall >= 0.05 * view.probability for fall in falls)
+    felt = sum(fall >= 0.05 * abs(view.probability) for fall in falls)
     words = f"Of {len(checked)} groups shown, {felt} are felt: without them the class loses a twentieth or more."
     correlation = spearman(np.array([each.weight for each in checked]), np.array(falls))
     return words + f" Weight and loss agree with a rank correlation of {number(correlation, 2)}; 1 is the same order."

@@ -20,11 +20,13 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.files import whole_file, write_whole
-from seewhy.draw import fit, percent, photo, photo_uri
+from seewhy.draw import bars_svg, fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import sure
 from seewhy.methods.explanation import NO_EVIDENCE, is_blurred, sentence
+from seewhy.models import Prediction
+from seewhy.models.head import NOUN
 
 PAGE = "report.html"
 LARGE, SMALL = 640, 240
@@ -172,10 +174,10 @@ def number(value: float, digits: int = 3) -> str:
 def asked_classes(explanations: Sequence[Explanation]) -> str:
     """Which classes of a photo were asked about."""
     predicted = {each.target for each in explanations if each.target.chosen == "predicted"}
-    if len(predicted) == 1:
-        return "the class it finds likeliest"
-    if predicted:
-        return f"the {len(predicted)} classes it finds likeliest"
+    meaning = explanations[0].meaning
+    if predicted and meaning != "values":
+        few, many = ("label", "labels") if meaning == "labels" else ("class", "classes")
+        return f"the {few if len(predicted) == 1 else f'{len(predicted)} {many}'} it finds likeliest"
     return listed(list(dict.fromkeys(f"“{_class_name(each)}”" for each in explanations)))
 
 
@@ -191,8 +193,10 @@ def cautions(explanation: Explanation) -> tuple[str, ...]:
             f"the photo is small, {wide} × {tall} pixels, and was much enlarged for the model, which has rarely seen "
             "such photos"
         )
-    if best.probability < GUESS:
-        found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {percent(best.probability)}")
+    if explanation.meaning == "classes" and best.number < GUESS:
+        found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {best.told}")
+    if explanation.meaning == "labels" and not any(each.present for each in explanation.predictions):
+        found.append(f"the model finds none of its labels here: the likeliest, {best.name}, has {best.told}")
     return tuple(found)
 
 
@@ -232,6 +236,19 @@ def shortened(names: Sequence[str]) -> str:
     return listed([*names[:FEW], *more])
 
 
+def says(predictions: Sequence[Prediction], *, most: int = FEW) -> str:
+    """What a model says of a photo: the likeliest class, the labels that it finds, or the values."""
+    found = [each for each in predictions if each.present or each.value is not None] or [*predictions[:1]]
+    words = shortened([f"{each.name} ({each.told})" for each in found[: most + 1]])
+    return words if predictions[0].present is not False else f"none of its labels; the likeliest is {words}"
+
+
+def bars_of(predictions: Sequence[Prediction], explained: int | None, width: int) -> Markup:
+    """Probabilities as bars, values as numbers; `explained` is the place of what is asked about."""
+    named = [(each.name, each.number) for each in predictions]
+    return drawing(bars_svg(named, explained=explained, width=width, values=predictions[0].value is not None))
+
+
 def alternative(explanation: Explanation, info: type[Method]) -> str:
     """What the overlay shows, for those who cannot see it."""
     start = f"{info.title} on {explanation.image.name}: "
@@ -260,8 +277,13 @@ def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str,
     blurred = is_blurred(explanation) if blurred is None else blurred
     target = explanation.target
     chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
+    if target.chosen == "predicted" and explanation.meaning == "values":
+        chosen = "as the first one"
+    places = (
+        f"index {target.index}" if not target.also else f"indices {listed([*map(str, (target.index, *target.also))])}"
+    )
     found = {
-        "Class": f"{_class_name(explanation)} (index {target.index}), {chosen}",
+        NOUN[explanation.meaning].capitalize(): f"{_class_name(explanation)} ({places}), {chosen}",
         "Layer": explanation.layer,
         "Settings": _settings(explanation.parameters),
         "Cost": cost_words(explanation.cost),
@@ -319,7 +341,8 @@ def _is_plain(pixels: np.ndarray) -> bool:
 
 def _class_name(explanation: Explanation) -> str:
     target, names = explanation.target, {each.index: each.name for each in explanation.predictions}
-    return names[target.index] + ("" if target.against is None else f" rather than {names[target.against]}")
+    name = " and ".join(names[index] for index in (target.index, *target.also))
+    return name + ("" if target.against is None else f" rather than {names[target.against]}")
 
 
 def _place(values: np.ndarray) -> str:

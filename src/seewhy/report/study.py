@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.draw import Dot, curves_svg, fit, intervals_svg
+from seewhy.draw import Dot, curves_svg, fit, intervals_svg, percent
 from seewhy.errors import SeewhyError
 from seewhy.methods import Method
 from seewhy.methods.explanation import explanation_tiles
@@ -140,6 +140,7 @@ def study_page(result: StudyResult) -> str:
         cells=_cells(result),
         masked=counted(len(plan.masks), "photo"),
         curves=mean_curves(result),
+        curve_noun=curve_noun(result),
         alike=_matrix([*map(title_of, best_first)], map_agreement(mapped, best_first)) if mapped else None,
         agreements=list(_agreements(result)) if count > 1 else [],
         differences=list(_differences(result)),
@@ -181,12 +182,19 @@ def photos_of(result: StudyResult, only: str | None = None) -> list[Photo]:
 def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
     """One chart for each part of a metric that has a curve to show, of the mean over photos: title, words, `<svg>`."""
     charts: list[tuple[str, str, Markup]] = []
+    noun = curve_noun(result)
     for metric in result.metrics:
         for part, title in enumerate(CURVES.get(metric.name, ())):
             if drawn := _mean_of_each(result, metric.name, part):
-                chart = curves_svg(drawn, across="of the pixels", up="probability")
+                chart = curves_svg(drawn, across="of the pixels", up=noun, values=noun == "value")
                 charts.append((title, ABOUT_CURVES[title], Markup(chart)))  # noqa: S704 - curves_svg escapes names
     return charts
+
+
+def curve_noun(result: StudyResult) -> str:
+    """What curves are of."""
+    maps = [each for scored in result.explained.values() for each in scored.explanations.values()]
+    return "value" if maps and maps[0].meaning == "values" else "probability"
 
 
 def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, np.ndarray]:
@@ -201,7 +209,7 @@ def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, n
 def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
     """One photo with what each method found in it, best first."""
     one = next(iter(scored.explanations.values()))
-    label = f"{one.target_label} ({one.probability:.1%})"
+    label = f"{one.target_label} ({one.told})"
     photo, _ = embed_photo(one)
     found = [scored.explanations[method] for method in methods if method in scored.explanations]
     titles = [title_of(each.method) for each in found]
@@ -310,7 +318,8 @@ def _p_values(methods: Sequence[str], values: np.ndarray) -> dict[str, Any]:
 def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:
     first = unit.row(0, named=True)
     values = dict(unit.select("metric", "value").iter_rows())
-    why = f"{first['label']} ({first['probability']:.1%})"
+    share = first["probability"]
+    why = f"{first['label']} ({first['told'] if share is None else percent(share)})"
     known = (values.get(each.name) for each in metrics)
     words = ["–" if value is None else number(value) for value in known]
     return Scores(first["model"], title_of(first["method"]), why, words)

@@ -21,16 +21,22 @@ SAMPLES, SAMPLED_CLASSES = 5, 12
 def train_page(training: Training) -> str:
     """The page of a training."""
     parts = training.parts
-    counts = [Counter(entry.label for entry in folder.entries) for folder in parts.named.values()]
+    several = parts.train.labelled
+    counts = [
+        Counter(name for entry in folder.entries for name in entry.labels or (entry.label,))
+        for folder in parts.named.values()
+    ]
     part, found = list(training.evaluations.items())[-1]
-    kind = "test" if part == "test" else "validation"
+    kind, many = "test" if part == "test" else "validation", "labels" if several else "classes"
     return render(
         "train.html",
-        title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} classes'}",
+        title=f"A classifier of {listed(parts.classes) if len(parts.classes) < 6 else f'{len(parts.classes)} {many}'}",
+        noun="Label" if several else "Class",
+        several=several,
         training=training,
         lead=f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}",
         told=_told(training.epochs),
-        charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs)],
+        charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs, several)],
         columns=EPOCH_COLUMNS,
         epochs=[epoch_row(epoch) for epoch in training.epochs],
         judgements=[
@@ -46,14 +52,18 @@ def train_page(training: Training) -> str:
 
 def train_charts(training: Training) -> dict[str, str]:
     """The curves of a training as SVG, by name."""
-    return {title.lower(): chart for title, _, chart in curves(training.epochs)}
+    return {title.lower(): chart for title, _, chart in curves(training.epochs, training.parts.train.labelled)}
 
 
-def curves(epochs: Sequence[Epoch]) -> list[tuple[str, str, str]]:
+def curves(epochs: Sequence[Epoch], several: bool = False) -> list[tuple[str, str, str]]:
     """Title, words and chart of the loss and of the accuracy, over the epochs."""
     shown = (
         ("Loss", "how far its probabilities are from the truth; lower is better", None),
-        ("Accuracy", "the share of pictures that it gets right", 1.0),
+        (
+            "Accuracy",
+            f"the share of {'answers about single labels' if several else 'pictures'} that it gets right",
+            1.0,
+        ),
     )
     found: list[tuple[str, str, str]] = []
     for title, words, top in shown:
@@ -93,7 +103,7 @@ def _samples(folder: Folder, name: str) -> list[Picture]:
     """The first pictures of a class that can be opened."""
     found: list[Picture] = []
     for entry in folder.entries:
-        if entry.label == name and len(found) < SAMPLES:
+        if name in (entry.label, *(entry.labels or ())) and len(found) < SAMPLES:
             try:
                 found.append(thumbnail(folder.image(entry)))
             except BadImage:

@@ -157,7 +157,6 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
                 raise
             except (SeewhyError, RuntimeError) as error:
                 errors[name] = blamed(error, image.name)
-        probabilities = [each.probability for each in found.values()]
         bench = _Maps(seen, mask, found, scoring, seed)
         scores: dict[str, dict[str, Sequence[Score]]] = {}
         chance: dict[str, list[float]] = {}
@@ -173,11 +172,11 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
         name: tuple(
             {
                 **_row(metric, scores[metric.name][name], chance[metric.name] if name == CHANCE else ()),
-                **_about(explanation, probability),
+                **_about(explanation),
             }
             for metric in scoring.metrics
         )
-        for (name, explanation), probability in zip(found.items(), probabilities, strict=True)
+        for name, explanation in found.items()
     }
     return Scored(image, found, rows, scores, errors)
 
@@ -298,12 +297,13 @@ def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Ro
     }
 
 
-def _about(explanation: Explanation, probability: float) -> Row:
+def _about(explanation: Explanation) -> Row:
     """What was explained, and what the method says of itself, the latter as JSON."""
     return {
         "target": explanation.target.index,
         "label": explanation.target_label,
-        "probability": probability,
+        "probability": explanation.probability,
+        "told": explanation.told,
         "layer": explanation.layer,
         "checks": canonical({name: float(value) for name, value in explanation.checks.items()}),
         "notes": canonical([*explanation.notes]) if explanation.notes else None,

@@ -78,7 +78,10 @@ class Pictures:
 
     @cached_property
     def labels(self) -> Tensor:
-        """The class of each picture by its place in `classes`, int64 `(n,)`."""
+        """The class of each picture by its place in `classes`, int64 `(n,)`; of labels those that hold, `(n, K)`."""
+        if self.folder.labelled:
+            said = [[name in (entry.labels or ()) for name in self.classes] for entry in self.entries]
+            return torch.tensor(said, dtype=torch.float32)
         place = {name: index for index, name in enumerate(self.classes)}
         return torch.tensor([place[entry.label or ""] for entry in self.entries], dtype=torch.int64)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from torch.nn import functional as F
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, ModelError
-from seewhy.models import Categories, Classifier
+from seewhy.models import Categories, Classifier, Head
 from seewhy.models.card import Architecture, write_model
 from seewhy.models.foreign import require_own
 from seewhy.models.load import build
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
+from seewhy.train.label_evaluation import LabelEvaluation, best_thresholds
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
 from seewhy.train.parts import Parts
 from seewhy.train.recipe import Recipe
@@ -44,7 +45,7 @@ class Training:
     recipe: Recipe
     parts: Parts
     epochs: Sequence[Epoch]
-    evaluations: Mapping[str, Evaluation]
+    evaluations: Mapping[str, Evaluation | LabelEvaluation]
     failures: Sequence[Outcome[None]]
 
     @property
@@ -66,9 +67,17 @@ class Epoch:
 
 
 def with_new_head(
-    classifier: Classifier, architecture: Architecture, classes: tuple[str, ...], recipe: Recipe, seed: int
+    classifier: Classifier,
+    architecture: Architecture,
+    classes: tuple[str, ...],
+    recipe: Recipe,
+    seed: int,
+    *,
+    several: bool = False,
 ) -> Classifier:
     """The same network with a head for `classes`, drawn from the seed; all else keeps its weights.
+
+    With `several` they are labels of which more than one may be true.
 
     Raises:
         ModelError: the network has no linear head.
@@ -85,7 +94,8 @@ def with_new_head(
                          "classes; it cannot be trained further")  # fmt: skip
     module.load_state_dict(own | backbone)
     preprocessing = recipe.preprocessing or require_own(classifier.preprocessing, classifier.name)
-    return Classifier(module.to(device), preprocessing, Categories(classes), classifier.name)
+    declared = Head("sigmoid" if several else "logits")
+    return Classifier(module.to(device), preprocessing, Categories(classes), classifier.name, declared=declared)
 
 
 def finetune(
@@ -131,6 +141,8 @@ def save_classifier(folder: Path, classifier: Classifier, architecture: Architec
         "options": architecture.options,
         "preprocessing": classifier.preprocessing.to_dict(),
         "categories": list(classifier.categories),
+        **({} if classifier.head.meaning == "classes" else {"gives": classifier.head.gives}),
+        **({} if classifier.head.threshold is None else {"threshold": classifier.head.threshold}),
         "training": about,
     }
     write_model(folder, classifier.module, fields)
@@ -141,9 +153,25 @@ def predict(classifier: Classifier, pictures: Pictures, progress: Progress = sil
     return answers(classifier.logits, pictures, classifier.device, progress).float().cpu()
 
 
+def judged(classifier: Classifier, pictures: Pictures, scores: Tensor | None = None) -> Evaluation | LabelEvaluation:
+    """How good a classifier is on pictures that name its classes or labels in its own order; `scores` are known."""
+    scores = predict(classifier, pictures) if scores is None else scores
+    likely, names = classifier.head.probabilities(scores.double()), pictures.classes
+    if pictures.folder.labelled:
+        return LabelEvaluation.of(names, pictures.labels > 0.5, likely, classifier.head.limits(len(names)))
+    return Evaluation.of(names, pictures.labels, likely)
+
+
+def with_thresholds(classifier: Classifier, pictures: Pictures) -> Classifier:
+    """The same network of labels, each with the threshold that has the best F1 on these pictures."""
+    likely = classifier.head.probabilities(predict(classifier, pictures).double())
+    found = best_thresholds(pictures.labels > 0.5, likely)
+    return replace(classifier, declared=replace(classifier.declared, threshold=found))
+
+
 def measured(logits: Tensor, y: Tensor) -> Mapping[str, float]:
-    """Validation loss and accuracy of logits `(n, K)` for pictures of the classes `y` `(n,)`."""
-    found = _cross_entropy(logits, y, None)
+    """Validation loss and accuracy of logits `(n, K)` for pictures of the classes `y` `(n,)` or labels `(n, K)`."""
+    found = losses(logits, y, None)
     return {f"validation_{name}": float(value) for name, value in found.items()}
 
 
@@ -177,7 +205,7 @@ class _Stages:
         still = [module] if head else [] if recipe.batch_statistics else batch_norms(module)
 
         def objective(batch: Batch) -> Mapping[str, Tensor]:
-            return _cross_entropy(self.classifier.head.ask(module, batch.x), batch.y, self._weights)
+            return losses(self.classifier.head.ask(module, batch.x), batch.y, self._weights)
 
         def look() -> Mapping[str, float]:
             return measured(predict(self.classifier, self.validation), self.validation.labels)
@@ -223,16 +251,19 @@ class _Stages:
             steps=self.recipe.head_epochs * stream.steps_per_epoch,
             every=stream.steps_per_epoch,
             batches=batches,
-            objective=lambda batch: _cross_entropy(head(batch[0]), batch[1], self._weights),
+            objective=lambda batch: losses(head(batch[0]), batch[1], self._weights),
             groups=[Group(list(head.parameters()), self.recipe.head_learning_rate)],
             look=lambda: measured(head(seen).cpu(), expected),
         )
 
     @property
     def _weights(self) -> Tensor | None:
-        """Of each class: one over how often it comes, so that all weigh alike."""
+        """Of each class: one over how often it comes, so that all weigh alike; of labels how much it counts there."""
         if not self.recipe.class_weights:
             return None
+        if self.train.folder.labelled:
+            counts = self.train.labels.sum(0).clamp(min=1)
+            return ((len(self.train) - counts).clamp(min=1) / counts).to(self.classifier.device, torch.float32)
         counts = torch.bincount(self.train.labels, minlength=len(self.train.classes)).clamp(min=1)
         weights = len(self.train) / (len(self.train.classes) * counts)
         return weights.to(self.classifier.device, torch.float32)
@@ -245,9 +276,13 @@ def _head_name(classifier: Classifier) -> str:
         raise ModelError(f"{classifier.name} cannot be fine-tuned: {error}") from error
 
 
-def _cross_entropy(logits: Tensor, y: Tensor, weights: Tensor | None) -> Mapping[str, Tensor]:
-    losses = F.cross_entropy(logits.float(), y, weights, reduction="none")
+def losses(logits: Tensor, y: Tensor, weights: Tensor | None) -> Mapping[str, Tensor]:
+    """Cross entropy and accuracy of logits `(n, K)`: of classes `(n,)`, or of labels `(n, K)` each by itself."""
+    if y.dim() == 2:
+        right = ((logits > 0) == (y > 0.5)).float().mean()
+        return {"loss": F.binary_cross_entropy_with_logits(logits.float(), y, pos_weight=weights), "accuracy": right}
+    each = F.cross_entropy(logits.float(), y, weights, reduction="none")
     return {
-        "loss": losses.mean(),  # not over the weights of the batch, which a batch of one class would cancel
+        "loss": each.mean(),  # not over the weights of the batch, which a batch of one class would cancel
         "accuracy": (logits.argmax(1) == y).float().mean(),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seewhy.errors import UsageError
 from seewhy.images.folder import Folder
+from seewhy.train.labels import labelled_folder
 
 PICTURES = "pictures.json"
 PARTS = {
@@ -45,15 +46,20 @@ class Parts:
         return parts | ({"test": self.test} if self.test else {})
 
 
-def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: Sequence[str] = ()) -> Parts:
+def open_parts(
+    path: Path, fractions: Sequence[float], seed: int = 0, classes: Sequence[str] = (), labels: Path | None = None
+) -> Parts:
     """The parts of the folder `path`: its own train/, val/ and test/, or these fractions of each class.
 
-    `classes` leaves the pictures of all others out.
+    `classes` leaves the pictures of all others out; `labels` is a table that names the labels of each picture, in
+    place of class folders.
 
     Raises:
         UsageError: there are no class folders, fewer than two classes, an empty one, nothing to validate on, or parts
             that do not know the same classes.
     """
+    if labels:
+        return _labelled_parts(path, labels, fractions, seed, classes)
     folders = {part: _class_folder(each) for part, each in (_own_parts(path) or {"train": path}).items()}
     known = folders["train"].classes
     train = _chosen(folders.pop("train"), classes)
@@ -72,20 +78,50 @@ def open_parts(path: Path, fractions: Sequence[float], seed: int = 0, classes: S
     return replace(parts, notes=tuple(_remarks(parts)))
 
 
-def judged_part(path: Path, classes: Sequence[str] = ()) -> Folder:
+def _labelled_parts(path: Path, labels: Path, fractions: Sequence[float], seed: int, classes: Sequence[str]) -> Parts:
+    folder, notes = labelled_folder(path, labels, classes)
+    own = {part: _below(folder, each.name) for part, each in _own_parts(path).items()}
+    own = {part: each for part, each in own.items() if each.entries}
+    if {"train", "validation"} <= {*own}:
+        parts = Parts(path, own["train"], own["validation"], own.get("test"))
+    else:
+        parts = _split(path, folder, fractions, seed)
+    learned = {label for entry in parts.train.entries for label in entry.labels or ()}
+    if missing := [name for name in folder.classes if name not in learned]:
+        raise UsageError(f"no picture to learn from has the label {', '.join(missing)}; add some, or leave it out")
+    return replace(parts, notes=(*notes, *_remarks(parts)))
+
+
+def _below(folder: Folder, name: str) -> Folder:
+    return replace(folder, entries=tuple(each for each in folder.entries if each.path.startswith(f"{name}/")))
+
+
+def judged_part(path: Path, classes: Sequence[str] = (), labels: Path | None = None) -> Folder:
     """The pictures to judge a classifier by: those for a test, or for validation, or else all of the folder.
+
+    `labels` is a table that names the labels of each picture, in place of class folders.
 
     Raises:
         UsageError: there are no class folders, an empty one, or not those named.
     """
     own = _own_parts(path)
+    if labels:
+        folder, _ = labelled_folder(path, labels, classes)
+        part = own.get("test") or own.get("validation")
+        kept = _below(folder, part.name) if part else folder
+        return kept if kept.entries else folder
     return _chosen(_class_folder(own.get("test") or own.get("validation") or path), classes)
 
 
 def picture_rows(parts: Parts) -> list[dict[str, str]]:
     """Every picture with its class, its part and the hash of its content, for `PICTURES` beside a trained model."""
     return [
-        {"path": entry.path, "class": entry.label or "", "part": part, "sha256": folder.hashes[entry.path]}
+        {
+            "path": entry.path,
+            "class": ";".join(entry.labels or filter(None, [entry.label])),
+            "part": part,
+            "sha256": folder.hashes[entry.path],
+        }
         for part, folder in parts.named.items()
         for entry in folder.entries
     ]
@@ -144,7 +180,7 @@ def _chosen(folder: Folder, classes: Sequence[str]) -> Folder:
 
 def _remarks(parts: Parts) -> Iterator[str]:
     """Of classes that the validation says nothing about, and of equal files in several parts of somebody's own."""
-    seen = {entry.label for entry in parts.validation.entries}
+    seen = {name for entry in parts.validation.entries for name in (entry.label, *(entry.labels or ()))}
     if absent := [name for name in parts.classes if name not in seen]:
         yield f"too few pictures of {', '.join(absent)} to keep one for validation: how well it is found stays unknown"
     places = Counter(content for folder in parts.named.values() for content in set(folder.hashes.values()))

@@ -157,7 +157,7 @@ class CounterfactualsResult(PhotoResults[Counterfactuals]):
                 "grid": [swap.height, swap.width],
                 "pairs": [{"own": list(pair.own), "other": list(pair.other)} for pair in swap.pairs],
                 "area": swap.area,
-                "prediction": asdict(swap.prediction),
+                "prediction": swap.prediction.to_dict(),
             },
             "removal": removal
             and {
@@ -165,7 +165,7 @@ class CounterfactualsResult(PhotoResults[Counterfactuals]):
                 "regions": int(removal.labels.max()) + 1,
                 "area": removal.area,
                 "fill": removal.fill,
-                "prediction": asdict(removal.prediction),
+                "prediction": removal.prediction.to_dict(),
             },
             "left_out": _copies(each.left_out),
         }
@@ -200,7 +200,7 @@ def _head(found: Twins | Counterfactuals, about: About) -> dict[str, Any]:
     return {
         "base": asdict(about),
         "image": {"name": found.image.name, "sha256": found.image.sha256},
-        "predictions": [asdict(each) for each in found.predictions],
+        "predictions": [each.to_dict() for each in found.predictions],
     }
 
 
@@ -218,7 +218,7 @@ def _twin(twin: Twin) -> dict[str, Any]:
 
 
 def _case(case: Case) -> dict[str, Any]:
-    values = {**case._asdict(), "prediction": asdict(case.prediction)}
+    values = {**case._asdict(), "prediction": case.prediction.to_dict()}
     del values["row"]
     return values
 

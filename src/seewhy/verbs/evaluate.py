@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
@@ -23,12 +26,19 @@ from seewhy.report.evaluate import EvaluationReport, Mistake, evaluate_charts, e
 from seewhy.report.page import save_page
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.evaluate import Evaluation
-from seewhy.train.finetune import predict
+from seewhy.train.finetune import judged, predict
+from seewhy.train.label_evaluation import LabelEvaluation
 from seewhy.train.parts import judged_part, trained_rows
 from seewhy.verbs.explain import Request, explain_each
 from seewhy.verbs.result import Result
 
 TWINS = 3
+NUMBERS = {
+    "classes": "probabilities of classes that exclude one another",
+    "binary": "the probabilities of two classes",
+    "labels": "a probability of each label by itself",
+    "values": "values",
+}
 WNID = re.compile(r"n\d{8}")
 
 
@@ -41,8 +51,24 @@ class EvaluateResult(EvaluationReport, Result):
         return {**about, **self.evaluation.to_dict()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each picture: its class, what the classifier says, and how sure it is."""
+        """One row for each picture: its class, what the classifier says, and how sure it is.
+
+        Of labels those that are true, those that are found, and the probability of each.
+        """
         found, names = self.evaluation, self.evaluation.names
+        if isinstance(found, LabelEvaluation):
+            return [
+                {
+                    "picture": entry.path,
+                    "labels": ";".join(name for name, holds in zip(names, true, strict=True) if holds),
+                    "found": ";".join(name for name, holds in zip(names, said, strict=True) if holds),
+                    "right": "yes" if (true == said).all() else "no",
+                    **{f"probability of {name}": round(float(p), 6) for name, p in zip(names, likely, strict=True)},
+                }
+                for entry, true, said, likely in zip(
+                    self.pictures.entries, found.truth, found.said, found.probabilities, strict=True
+                )
+            ]
         truth, said = found.truth.tolist(), found.predicted.tolist()
         return [
             {
@@ -76,6 +102,7 @@ def evaluate(
     *,
     model: str | None = None,
     classes: Sequence[str] = (),
+    labels: str | Path | None = None,
     method: str = DEFAULT_METHOD,
     shown: int = 12,
     seed: int = 0,
@@ -91,6 +118,7 @@ def evaluate(
         folder: A sub-folder of pictures for each class, or parts that hold these.
         model: The name that opened the classifier; `file:` models know what they have learned from.
         classes: Leave the folders of all others out.
+        labels: A CSV file that names the labels of each picture, as `seewhy.train` takes it, for a network of labels.
         method: How mistakes are explained.
         shown: So many mistakes are explained, the most confident first.
         seed: Of the explanations.
@@ -111,8 +139,15 @@ def evaluate(
     if isinstance(classifier, str):
         classifier = load(classifier)
     request = Request.of(classifier, [method], seed=seed)
-    whole = judged_part(Path(folder), classes)
-    known, indices, unknown = _known(whole, classifier.categories)
+    if (labels is None) is (classifier.head.meaning == "labels"):
+        cure = "give labels, a CSV (--labels)" if labels is None else "give class folders instead of a CSV of labels"
+        raise UsageError(f"{model} gives {NUMBERS[classifier.head.meaning]}; to judge it {cure}")
+    if classifier.head.meaning == "values":
+        raise UsageError(f"{model} gives values, which no class folder can be held against")
+    whole = judged_part(Path(folder), classes, Path(labels) if labels else None)
+    known, indices, unknown = (
+        (_in_order(whole, classifier.categories), {}, []) if labels else _known(whole, classifier.categories)
+    )
     seen = {row["sha256"] for row in trained_rows(model)}
     fresh = tuple(entry for entry in known.entries if whole.hashes[entry.path] not in seen)
     if not fresh:
@@ -120,13 +155,21 @@ def evaluate(
     pictures, bad = open_pictures(replace(known, entries=fresh), known.classes, classifier.preprocessing, progress)
     if not len(pictures):
         raise UsageError(f"no picture of {folder} can be opened; {bad[0].error}")
+    scores = predict(classifier, pictures, progress)
+    learned = tuple(entry for entry in known.entries if whole.hashes[entry.path] in seen)
+    failures = [*bad, *unknown]
+    if labels:
+        judgement = judged(classifier, pictures, scores)
+        mistakes = _wrong_labels(classifier, pictures, judgement, method, seed)
+        left = max(0, len(mistakes) - shown)
+        several = [explain_it() for explain_it in mistakes[:shown]]
+        return EvaluateResult(model, classifier, pictures, judgement, several, left, len(learned), failures)
     found = Evaluation.of(
         classifier.categories.names,
         [indices[entry.label] for entry in pictures.entries],
-        predict(classifier, pictures, progress).double().softmax(1),
+        classifier.head.probabilities(scores.double()),
     )
     wrong = sorted((~found.right).nonzero()[0].tolist(), key=lambda index: -found.confidence[index])
-    learned = tuple(entry for entry in known.entries if whole.hashes[entry.path] in seen)
     right = tuple(entry for entry, good in zip(pictures.entries, found.right, strict=True) if good)
     like = replace(known, entries=tuple(sorted((*learned, *right))))
     return EvaluateResult(
@@ -137,7 +180,7 @@ def evaluate(
         mistakes=_mistakes(classifier, pictures, wrong[:shown], like, request, progress),
         unshown=max(0, len(wrong) - shown),
         learned=len(learned),
-        failures=[*bad, *unknown],
+        failures=failures,
     )
 
 
@@ -168,6 +211,32 @@ def _known(folder: Folder, categories: Categories) -> tuple[Folder, dict[str | N
         indices,
         failures,
     )
+
+
+def _in_order(folder: Folder, categories: Categories) -> Folder:
+    """The same pictures with their labels in the network's order; labels that it lacks are refused."""
+    if unknown := [name for name in folder.classes if name not in categories.names]:
+        raise UsageError(f"the model has no label {', '.join(unknown)}; it has {', '.join(categories)}")
+    if missing := [name for name in categories if name not in folder.classes]:
+        raise UsageError(
+            f"the table says nothing of {', '.join(missing)}, which the model knows; add a column for each"
+        )
+    return replace(folder, classes=categories.names)
+
+
+def _wrong_labels(
+    classifier: Classifier, pictures: Pictures, found: LabelEvaluation, method: str, seed: int
+) -> list[Callable[[], Mistake]]:
+    """What explains each wrong answer about a label, the surest first: what speaks for the label in the picture."""
+    away = np.where(found.said != found.truth, np.abs(found.probabilities - found.thresholds), -1)
+    order = [divmod(int(place), away.shape[1]) for place in np.argsort(-away, axis=None, kind="stable")]
+
+    def explained(index: int, label: int) -> Mistake:
+        entry, request = pictures.entries[index], Request.of(classifier, [method], [label], seed=seed)
+        (outcome,) = explain_each(classifier, [pictures.folder.root / entry.path], request)
+        return Mistake(entry.path, index, next(iter(outcome.value or ()), None), None, label)
+
+    return [partial(explained, index, label) for index, label in order if away[index, label] >= 0]
 
 
 def _class_index(categories: Categories, name: str) -> int:

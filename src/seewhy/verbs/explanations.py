@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, 
 
 from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
 from seewhy.core.outcome import Outcome
-from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, percent, photo
+from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
@@ -56,7 +56,7 @@ class Explanations(tuple[Explanation, ...], Result):
         return Explanations(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each: picture, method, layer, target, probability of the class, checks by name, seconds, notes."""
+        """A dict for each: picture, method, layer, target, probability of the class, checks by name, notes, seconds."""
         names = dict.fromkeys(name for each in self for name in each.checks)
         return [
             {
@@ -65,9 +65,10 @@ class Explanations(tuple[Explanation, ...], Result):
                 "layer": each.layer,
                 "target": each.target_label,
                 "probability": each.probability,
+                **({"value": each.number} if each.meaning == "values" else {}),
                 **{name: each.checks.get(name) for name in names},
-                "seconds": each.cost.seconds,
                 "notes": " ".join(each.notes),
+                "seconds": each.cost.seconds,
             }
             for each in self
         ]
@@ -160,7 +161,7 @@ def _cells(explanations: Sequence[Explanation]) -> tuple[dict[str, Explanation],
 
 def _row(explanation: Explanation) -> tuple[Any, ...]:
     image, target = explanation.image, explanation.target
-    return image.name, image.sha256, target.index, target.against
+    return image.name, image.sha256, target.index, target.also, target.against
 
 
 def _column(explanation: Explanation) -> str:
@@ -205,7 +206,7 @@ def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> G
     return GridRow(
         photo(one.image.pixels, one.view, longest=SIDE),
         one.image.name,
-        f"{one.target_label} · {percent(one.probability)}",
+        f"{one.target_label} · {one.told}",
         tuple(cell and (tiles[id(cell)].picture, cell.rule.sentence if cell.rule else "") for cell in cells),
     )
 

@@ -15,14 +15,15 @@ from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
-from seewhy.models.card import CARD, WEIGHTS, Architecture, load_weights, read_card
+from seewhy.models.card import CARD, Architecture, read_card
+from seewhy.models.checkpoints import load_checkpoint
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
+from seewhy.report.evaluate import headline
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
 from seewhy.study.ledger import canonical, difference
 from seewhy.train.data import Pictures, open_pictures
-from seewhy.train.evaluate import Evaluation
-from seewhy.train.finetune import Epoch, Training, finetune, predict, save_classifier, with_new_head
+from seewhy.train.finetune import Epoch, Training, finetune, judged, save_classifier, with_new_head, with_thresholds
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs.result import Result
@@ -43,17 +44,16 @@ class TrainResult(Training, Result):
         return {"model": self.model, "classes": list(self.parts.classes), "metrics": metrics}
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval."""
-        return [
-            {
-                "part": part,
-                "pictures": len(each.truth),
-                "accuracy": each.accuracy.value,
-                "low": each.accuracy.low,
-                "high": each.accuracy.high,
-            }
-            for part, each in self.evaluations.items()
-        ]
+        """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval.
+
+        Of labels it is the mean average precision.
+        """
+        found: list[dict[str, Any]] = []
+        for part, each in self.evaluations.items():
+            name, share = headline(each)
+            row = {"part": part, "pictures": len(each.truth), name: share.value, "low": share.low, "high": share.high}
+            found.append(row)
+        return found
 
     def page(self) -> str:
         """The report: how it learned, how good it is, and from what."""
@@ -85,6 +85,7 @@ def train(
     *,
     recipe: Recipe | None = None,
     classes: Sequence[str] = (),
+    labels: str | Path | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -102,6 +103,9 @@ def train(
         out: Where the classifier goes.
         recipe: How to train.
         classes: Leave all others out.
+        labels: A CSV file that names the labels of each picture, of which several may be true, in place of class
+            folders: a column of files, then one of 0 and 1 for each label, or one of labels joined by `;` or `|`. Each
+            label then has a probability and, chosen on the pictures for validation, a threshold of its own.
         weights: A local file for the backbone.
         seed: Of the split, the new head, the order and the changes of pictures.
         device: As `seewhy.load` takes it.
@@ -122,17 +126,18 @@ def train(
     out, recipe = Path(out), recipe or Recipe()
     if out.resolve().is_relative_to(Path(folder).resolve()):
         raise UsageError(f"{out} lies in {folder}, where every sub-folder is a class; give an --out outside of it")
-    parts = open_parts(Path(folder), recipe.split, seed, classes)
+    parts = open_parts(Path(folder), recipe.split, seed, classes, Path(labels) if labels else None)
     progress(0, None, f"loading {backbone}")
     given = load(backbone, weights, device)
     if "gradients" not in given.offers:
         raise UsageError(f"{backbone} gives no gradients to learn by; take a bundled:, torchvision: or timm: model")
     architecture = architecture_of(backbone, given)
     _claim(out, _configuration(backbone, given, recipe, parts, seed))
-    classifier = with_new_head(given, architecture, parts.classes, recipe, seed)
+    several = parts.train.labelled
+    classifier = with_new_head(given, architecture, parts.classes, recipe, seed, several=several)
     opened, failures = _opened(parts, classifier, progress)
     if (out / CARD).is_file():
-        load_weights(classifier.module, read_card(out).weights(), WEIGHTS)
+        load_checkpoint(classifier.module, read_card(out).weights())
         epochs = [Epoch(**row) for row in json.loads((out / HISTORY).read_text("utf-8"))]
     else:
         epochs = finetune(
@@ -145,10 +150,10 @@ def train(
             progress=progress,
             tell=tell,
         )
+    if several:
+        classifier = with_thresholds(classifier, opened["validation"])
     evaluations = {
-        part: Evaluation.of(parts.classes, pictures.labels, predict(classifier, pictures).double().softmax(1))
-        for part, pictures in opened.items()
-        if part != "train" and len(pictures)
+        part: judged(classifier, pictures) for part, pictures in opened.items() if part != "train" and len(pictures)
     }
     result = TrainResult(
         out, backbone, classifier, recipe, parts, epochs, evaluations, failures, architecture=architecture, seed=seed
@@ -167,7 +172,12 @@ def _configuration(backbone: str, given: Classifier, recipe: Recipe, parts: Part
         "recipe": recipe.to_dict(),
         "seed": seed,
         "pictures": {
-            part: {entry.path: folder.hashes[entry.path] for entry in folder.entries}
+            part: {
+                entry.path: folder.hashes[entry.path]
+                if entry.labels is None
+                else [folder.hashes[entry.path], *entry.labels]
+                for entry in folder.entries
+            }
             for part, folder in parts.named.items()
         },
     })  # fmt: skip
@@ -193,7 +203,7 @@ def _opened(
     for part, folder in parts.named.items():
         opened[part], bad = open_pictures(folder, parts.classes, classifier.preprocessing, progress)
         failures += bad
-    learned = {opened["train"].classes[label] for label in opened["train"].labels.tolist()}
+    learned = {name for entry in opened["train"].entries for name in (entry.label, *(entry.labels or ()))}
     if missing := [name for name in parts.classes if name not in learned]:
         raise UsageError(f"no picture of {', '.join(missing)} can be opened to learn from; {failures[0].error}")
     if not len(opened["validation"]):

@@ -111,7 +111,7 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     if found is None or not found.explanations:
         return
     one = found.explanations[0]
-    st.markdown(f"Why **{plain(one.target_label)}** ({one.probability:.1%}), which the model finds likeliest?")
+    st.markdown(f"Why **{plain(one.target_label)}** ({one.told}), which the model finds likeliest?")
     agreed = agreement(classifier, image, found.explanations, saved.mask)
     rows = [_row(each) for each in agreed.rows]
     st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=_percent(agreed.share)))

@@ -6,7 +6,8 @@ import streamlit as st
 
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
-from seewhy.report.study import families, mean_curves, study_verdict, title_of
+from seewhy.models.head import MEANS
+from seewhy.report.study import curve_noun, families, mean_curves, study_verdict, title_of
 from seewhy.verbs import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow
@@ -18,6 +19,7 @@ from seewhy.web.services.reports import result_files
 # Of every kind, and among the quick ones.
 FIRST = ("grad-cam", "eigen-cam", "lrp", "integrated-gradients")
 QUICK = ("insertion-minus-deletion", "infidelity", "sparseness")
+CURVES = {"probability": "Probability of the class", "value": "Value"}
 LIMITS = (
     "The tests hide parts of the photo, and photos with holes are unlike any that the network has seen.",
     "A method that ranks first for one photo may not for another. The command line compares whole folders.",
@@ -77,7 +79,8 @@ def _results(found: Comparison, name: str) -> None:
     (scores,), (maps,) = found.scores, (scored.explanations for scored in found.explained.values())
     one = next(iter(maps.values()))
     st.header(f"Why {one.target_label}?", anchor=False)
-    st.caption(f"To {plain(one.classifier)} it is {one.probability:.1%} likely.")
+    likely = one.told if one.meaning == "values" else f"{one.told} likely"
+    st.caption(f"To {plain(one.classifier)} it is {likely}. {MEANS[one.meaning]}")
     st.header("The verdict", anchor=False)
     st.markdown(study_verdict(found))
     for family in families(found):
@@ -87,7 +90,7 @@ def _results(found: Comparison, name: str) -> None:
         st.header("Bit by bit", anchor=False)
         for column, (title, words, chart) in columns_of(charts):
             column.subheader(title, anchor=False)
-            column.caption(f"Probability of the class by the share {words}.")
+            column.caption(f"{CURVES[curve_noun(found)]} by the share {words}.")
             column.html(svg_html(chart))
     st.header("What each method sees, best first", anchor=False)
     shown = [method for method in scores.ordered if method in maps and method not in scores.controls]

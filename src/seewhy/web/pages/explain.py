@@ -7,6 +7,8 @@ import streamlit as st
 from seewhy.draw import OURS, Colors
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
+from seewhy.models.head import MEANS
+from seewhy.report.page import says
 from seewhy.web.parts.figures import bars_html, figure_html, seen_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
@@ -93,8 +95,9 @@ def _photo(found: Explained) -> None:
         return
     one = found.explanations[0]
     st.html(seen_html(one))
-    st.header(f"It says {one.predictions[0].name}", anchor=False)
+    st.header(f"It says {says(one.predictions)}", anchor=False)
     st.html(bars_html(one.predictions, one.target.index))
+    st.caption(MEANS[one.meaning])
 
 
 PAGE = Page("Explain", ":material/visibility:", "explain", 10, show)

@@ -12,12 +12,22 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
-from seewhy.draw import OURS, Colors, Tile, bars_svg, fit, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, fit, weight_bars_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import explanation_tile, is_blurred, sentence
 from seewhy.models import Prediction
-from seewhy.report.page import OTHER_COLORS, Picture, alternative, embed, embed_photo, facts, method_notes, photo_notes
+from seewhy.report.page import (
+    OTHER_COLORS,
+    Picture,
+    alternative,
+    bars_of,
+    embed,
+    embed_photo,
+    facts,
+    method_notes,
+    photo_notes,
+)
 from seewhy.report.study import Table
 
 SMALL = 480
@@ -46,8 +56,7 @@ def picture_html(shown: Picture, notes: Sequence[str] = ()) -> str:
 def bars_html(classes: Sequence[Prediction], explained: int | None = None) -> str:
     """The likeliest classes as bars; `explained` is the index of the class that is asked about."""
     places = [place for place, each in enumerate(classes) if each.index == explained]
-    named = [(each.name, each.probability) for each in classes]
-    return svg_html(bars_svg(named, explained=places[0] if places else None, width=BARS))
+    return svg_html(bars_of(classes, places[0] if places else None, BARS))
 
 
 def svg_html(drawn: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
@@ -125,7 +124,7 @@ def result(at: At, job: str) -> Any:
         case Comparison() as found:
             return found.to_dict()
         case predictions:
-            return {"predictions": [asdict(each) for each in predictions]}
+            return {"predictions": [each.to_dict() for each in predictions]}
 
 
 @router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
