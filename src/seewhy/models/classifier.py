@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, find_layer
+from seewhy.models.capture import capture, find_layer, gradients_of
 from seewhy.models.categories import Categories, Target, parse_target
+from seewhy.models.embedding import Tap, find_taps, reading
 from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
@@ -187,15 +188,40 @@ class Classifier:
         ]
 
     def embed(self, x: Tensor) -> Tensor:
-        """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
+        """What goes into the scores, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`; of two heads both."""
         return self.embed_and_score(x)[0]
 
     def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
         """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
-        with capture(self.module, [self.head_layer], side="input", gradients=gradients) as seen:
+        taps = self._taps
+        if len(x) > 1 and (self.head.alone or any(tap.single for tap in taps)):
+            rows = [self.embed_and_score(row, gradients=gradients) for row in x.split(1)]
+            embeddings, logits = zip(*rows, strict=True)
+            return torch.cat(embeddings), torch.cat(logits)
+        with capture(self.module, (), gradients=gradients), reading(taps, gradients=gradients) as found:
             logits = self.logits(x)
-            features = seen[self.head_layer]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
+            return torch.cat([tap.features(found[tap]) for tap in taps], dim=1), logits
+
+    def embedding_weights(self, x: Tensor) -> Tensor:
+        """W `(K, D)` for one input `(1, C, h, w)`: ∂ score / ∂ embedding, the weights of a linear head."""
+        taps = self._taps
+        with capture(self.module, ()), reading(taps, gradients=True) as found:
+            logits = self.logits(x)
+            tapped = [found[tap] for tap in taps]
+            rows = [gradients_of(score, tapped) for score in logits[0]]
+        slopes = [
+            [
+                tap.slopes(torch.zeros_like(value) if slope is None else slope)
+                for tap, value, slope in zip(taps, tapped, row, strict=True)
+            ]
+            for row in rows
+        ]
+        return torch.cat([torch.cat(row, dim=1) for row in slopes]).detach()
+
+    @cached_property
+    def _taps(self) -> tuple[Tap, ...]:
+        with capture(self.module, ()):
+            return find_taps(self.logits, self.probe().requires_grad_())
 
     def target(self, what: str | int | Target) -> Target:
         """A class index, a class name or "A vs B" as a checked target."""
@@ -246,12 +272,12 @@ class Classifier:
 
     @cached_property
     def head_layer(self) -> str:
-        """The last linear layer that gives the class scores: what goes into it is the embedding."""
+        """The last linear layer that gives the class scores."""
         for layer in reversed(self.layers):
             part = self.module.get_submodule(layer.name)
             if isinstance(part, nn.Linear | nn.Conv2d) and layer.shape[1:2] == (len(self.categories),):
                 return layer.name
-        raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
+        raise ExplainError("this network's scores do not come from a linear layer")
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from seewhy.models.capture import Captured, Identity, Visit, gradients_of, watch
 from seewhy.models.grids import LOCAL, RELATED, Grid, in_line, locality, possible_grids
 
 TRIALS = 1  # pictures whose halves are changed
+CANDIDATES = 12  # looked at first, from the end
 MOST_BRANCHES = 8
 
 Run = Callable[[Tensor], object]
@@ -110,20 +112,23 @@ def deepest_used(
     is passed over for what the whole block takes. The others named are beside the first, in branches of the whole
     network: each carries a part.
     """
-    with torch.enable_grad():
-        score = features.square().sum()
+    score = _number(features)
     if not score.requires_grad:
         return (candidates[-1].name,)
+    last = _Flow(candidates[-CANDIDATES:], seen, score).read() or _Flow(candidates, seen, score).read()
+    if not last:
+        return (candidates[-1].name,)
+    if _passes(score, seen[last[-1]], [seen[layer.name] for layer in candidates]):
+        return (last[-1],)
     flow = _Flow(candidates, seen, score)
     used = flow.read()
-    if not used:
-        return (candidates[-1].name,)
     found = _beside(flow, used[-1:])
     for _ in range(MOST_BRANCHES):
         before = _before(found, candidates, layers)
-        if before not in used or (len(found) == 1 and before not in flow.read(without=found)):
+        carries = before in used and all(before in flow.upstream(name) for name in found)
+        if before is None or not carries or (len(found) == 1 and before not in flow.read(without=found)):
             break
-        found = _beside(flow, [before])
+        found = [before]
     return tuple(found)
 
 
@@ -148,8 +153,7 @@ class _Flow:
         """The layers whose cells the cells of `name` depend on, itself among them."""
         (grid,) = [layer.grid for layer in self.candidates if layer.name == name]
         cells = self.seen[name] if grid is None else grid.fold(self.seen[name])
-        with torch.enable_grad():
-            return {name, *self._reached(cells.square().sum())}
+        return {name, *self._reached(_number(cells))}
 
     def _reached(self, score: Tensor) -> list[str]:
         if not score.requires_grad:
@@ -187,6 +191,33 @@ def _before(found: Sequence[str], candidates: Sequence[Layer], layers: Sequence[
     return next((layer.name for layer in reversed(candidates) if last[layer.name] < first), None)
 
 
+def _number(tensor: Tensor) -> Tensor:
+    """A number that depends on all of a tensor. Not a sum, nor one of squares: a norm's are always the same."""
+    weights = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)).to(tensor)
+    with torch.enable_grad():
+        return (tensor * weights).sum()
+
+
+def _passes(score: Tensor, tensor: Tensor, others: Sequence[Tensor]) -> bool:
+    """Whether every way from a score to one of the `others` leads through `tensor`."""
+    end, nodes = _node_of(tensor), {_node_of(other) for other in others}
+    waiting: list[Any] = [score.grad_fn]
+    seen: set[Any] = {end, score.grad_fn}
+    while waiting:
+        for node, _ in waiting.pop().next_functions:
+            if node is not None and node not in seen:
+                if node in nodes:
+                    return False
+                seen.add(node)
+                waiting.append(node)
+    return True
+
+
+def _node_of(tensor: Tensor) -> Any:
+    """What stands for a tensor in autograd's graph."""
+    return torch.autograd.graph.get_gradient_edge(tensor).node
+
+
 def _parents(name: str) -> list[str]:
     """The modules that a module is in, innermost first."""
     parts = name.split(".")
@@ -207,9 +238,12 @@ def grids_of(
         fits = [grid for grid in possible_grids(tuple(visit.output.shape), input_size) if in_line(grid, before)]
         agreement = {grid: (1.0, 1.0) if changes is None else _agreement(grid, changes.get(index, {})) for grid in fits}
         grid = next((grid for grid in fits if min(agreement[grid]) >= LOCAL), None)
-        source = known.get(visit.took) if visit.took is not None else None
-        if grid is None and source is not None:
-            grid = next((grid for grid in fits if _handed_down(visit.part, source, grid, sum(agreement[grid]))), None)
+        if grid is None:
+            source = known.get(visit.took) if visit.took is not None else None
+            last = before[-1] if before else None
+            grid = next(
+                (each for each in fits if _handed_down(visit.part, source, last, each, sum(agreement[each]))), None
+            )
         if grid is not None:
             known[visit.gave] = grid
             before.append(grid)
@@ -224,11 +258,12 @@ def _agreement(grid: Grid, changes: Changes) -> tuple[float, float]:
     return locality(*(each.flatten(1)[:, grid.prefix :].view(-1, *grid.size) for each in (left, upper)))
 
 
-def _handed_down(part: nn.Module, source: Grid, grid: Grid, agreement: float) -> bool:
-    """Whether `grid` is that of its input, `source`, or a coarser one of a convolution or pool."""
+def _handed_down(part: nn.Module, source: Grid | None, last: Grid | None, grid: Grid, agreement: float) -> bool:
+    """Whether `grid` is that of the layer's input, `source`, or of the `last` layer before, or a coarser one."""
     if grid.layout != "tokens":
-        return grid.height <= source.height and grid.width <= source.width
-    if (grid.size, grid.prefix) != (source.size, source.prefix):
+        finer = source is not None and grid.height <= source.height and grid.width <= source.width
+        return finer or (last is not None and grid.size == last.size)
+    if source is None or (grid.size, grid.prefix) != (source.size, source.prefix):
         return False
     # Latents may be as many as patches are, so of what mixes places some relation to them is wanted.
     alone = isinstance(part, nn.Linear) or all(parameter.dim() < 2 for parameter in part.parameters())
