@@ -5,7 +5,7 @@ EXTRAS := dev,openvino,diffusers
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-all lint types format browser bench constraints docs clean
+.PHONY: help demo app test test-all lint types format browser bench zoo constraints docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,11 @@ format: .venv/.dev ## Mend style
 
 bench: .venv/.dev ## Measure speed against peers
 	@$(BIN)/python -m benchmarks
+
+zoo: .venv/.dev ## Try 185 networks and write docs/coverage.md; ZENNIT=python of an environment with zennit
+	@mkdir -p out && cd out && PYTHONPATH=../tests OMP_NUM_THREADS=1 ../$(BIN)/python -m zoo_coverage.running zoo.jsonl
+	@cd out && PYTHONPATH=../tests OMP_NUM_THREADS=1 ../$(BIN)/python -m zoo_coverage.peers peers.jsonl $(ZENNIT:%=--zennit %)
+	@cd out && PYTHONPATH=../tests ../$(BIN)/python -m zoo_coverage.page zoo.jsonl peers.jsonl > ../docs/coverage.md
 
 browser: ## Install Chromium for the browser tests (Debian)
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \

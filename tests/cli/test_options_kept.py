@@ -12,53 +12,62 @@ from seewhy.cli.app import app
 KEPT = {
     "": "--version",
     "app": "--host --port",
-    "cases build": "folder --device --embedding --json --model --models --out --weights",
-    "cases counterfactual": "images --cases --device --json --model --out --seed --target --weights",
-    "cases twins": "images --beside --cases --device --json --model --out --top --weights",
+    "cases build": "folder --classes --device --embedding --head --json --model --models --out --output --weights",
+    "cases counterfactual": (
+        "images --bands --cases --classes --device --head --json --model --out --output --seed --target --weights"
+    ),
+    "cases twins": (
+        "images --bands --beside --cases --classes --device --head --json --model --out --output --top --weights"
+    ),
     "compare": (
-        "images --cells --device --json --masks --method --methods --metric --metrics --model --models --out "
-        "--seed --target --weights"
+        "images --bands --cells --classes --device --head --json --masks --method --methods --metric "
+        "--metrics --model --models --out --output --seed --target --weights"
     ),
-    "evaluate": "folder --classes --device --json --method --model --models --out --seed --shown --weights",
+    "evaluate": (
+        "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
+        "--seed --shown --weights"
+    ),
     "explain": (
-        "images --background --calibrate --cmap --device --json --layer --method --methods --model --models "
-        "--opacity --out --reference --seed --set --target --top --weights"
+        "images --background --bands --calibrate --classes --cmap --device --head --json --layer --method "
+        "--methods --model --models --opacity --out --output --reference --seed --set --target --top "
+        "--weights"
     ),
-    "list layers": "pattern --json --model --models --weights",
+    "list layers": "pattern --classes --head --json --model --models --output --weights",
     "list methods": "pattern --json",
     "list metrics": "pattern --json",
     "list models": "pattern --json",
     "network explain": (
-        "images --clustering --device --json --layer --layers --model --models --out --seed --signed --target --weights"
+        "images --bands --classes --clustering --device --head --json --layer --layers --model --models "
+        "--out --output --seed --signed --target --weights"
     ),
     "network global": (
-        "--class --concept --device --groups --images --json --model --models --out --random --seed "
-        "--simulated --weights"
+        "--bands --class --classes --concept --device --groups --head --images --json --model --models "
+        "--out --output --random --seed --simulated --weights"
     ),
     "people agreement": "--json --simulated",
     "people export": "--json --out",
     "people import": "source --images --json --player",
     "people leaderboard": "--json --simulated",
     "people rounds": (
-        "images --classes --device --gold --json --layer --layers --model --models --overlap --seed "
-        "--simulated --target --weights"
+        "images --classes --device --gold --head --json --layer --layers --model --models --output "
+        "--overlap --seed --simulated --target --weights"
     ),
     "people simulate": "--careless --hostile --json --players --seed",
-    "people words": "--classic --device --encoder --json --model --simulated --weights",
-    "predict": "images --device --json --model --models --top --weights",
-    "prototypes explain": "images --device --json --model --out --refused",
+    "people words": "--classes --classic --device --encoder --head --json --model --output --simulated --weights",
+    "predict": "images --classes --device --head --json --model --models --output --top --weights",
+    "prototypes explain": "images --classes --device --head --json --model --out --output --refused",
     "prototypes train": (
         "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
     "study": (
-        "folder --batch-size --cells --device --executor --fail-fast --json --limit --masks --method "
-        "--methods --metric --metrics --model --models --out --ray-address --seed --threads --weights "
-        "--workers"
+        "folder --bands --batch-size --cells --device --executor --fail-fast --json --limit --masks "
+        "--method --methods --metric --metrics --model --models --out --ray-address --seed --threads "
+        "--weights --workers"
     ),
     "train": (
         "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
-        "--json --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "--json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
     ),
 }
 

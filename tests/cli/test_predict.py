@@ -59,7 +59,7 @@ def test_all_failed_is_1(seewhy, broken):
         (["a.png", "--model", "py:cli.nets:nowhere"], 1, "no function 'nowhere'"),
         (["a.png", "--model", "py:cli.nots:named"], 1, "cannot import 'cli.nots'"),
         (["a.png", "--model", "torchvision/resnet50"], 2, "write 'torchvision:resnet50'"),
-        (["a.png", "--model", "bundled:efficientnet"], 2, "nearest: 'bundled:efficientnet-lite0'"),
+        (["a.png", "--model", "bundled:efficientnet"], 2, "'bundled:efficientnet-lite0'"),
         (["a.png", "--model", "file:nowhere"], 1, "card.json"),
         (["a.png", "--model", TOY, "--weights", "nowhere.pth"], 1, "nowhere.pth"),
         (["a.png", "--model", TOY, "--device", "cuda:99"], 1, "use --device cpu"),

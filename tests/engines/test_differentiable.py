@@ -63,6 +63,18 @@ def test_what_it_costs_is_counted():
     assert (network.forwards, network.backwards) == (10, 10)
 
 
+def test_to_watch_is_a_forward_under_the_rules():
+    def noting(call: Call) -> Tensor:
+        seen.append(call.name)
+        return call.plain()
+
+    seen: list[str] = []
+    network = Differentiable(zoo.classifier("gap-linear"))
+    network.watch(network.points(pixels(4)), TARGETS, RuleSet("noting", {"dense": noting}))
+    assert seen == ["linear"]
+    assert (network.forwards, network.backwards) == (4, 0)
+
+
 def test_rules_take_the_place_of_derivatives():
     def twice(call: Call) -> Tensor:
         y = call.plain()

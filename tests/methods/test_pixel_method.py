@@ -15,7 +15,7 @@ from typing_extensions import override
 import zoo
 from seewhy.engines import Constant, Images, Noise
 from seewhy.methods import Explanation, Found, Task
-from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
+from seewhy.methods.gradients import PixelMethod, Query, completeness_gap, gap_notes
 from seewhy.models import Target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -149,10 +149,10 @@ def test_progress_is_told_image_by_image():
     ("values", "change", "gap"),
     [
         ([1.0, 2.0, 3.0], 6.0, 0.0),
-        ([1.0, 2.0, 3.0], 5.0, 1 / 6),
+        ([1.0, 2.0, 3.0], 5.0, 0.2),
         ([1.0, 2.0, 3.0], 60.0, 0.9),
         ([3.0, -3.0], 0.0, 0.0),  # nothing changes, and what speaks for it and against it is equal
-        ([3.0, -2.0], 0.0, 0.2),
+        ([3.0, -2.0], 0.0, 0.2 * 2**23),  # in units of what float32 rounds
         ([0.0, 0.0], 0.0, 0.0),
         ([0.0, 0.0], -2.0, 1.0),
     ],
@@ -165,8 +165,26 @@ numbers = st.integers(-1000, 1000).map(float)
 
 
 @given(values=st.lists(numbers, min_size=1, max_size=9), change=numbers, factor=st.sampled_from([-4.0, 0.5, 1024.0]))
-def test_the_gap_has_no_unit_and_is_at_most_two(values, change, factor):
+def test_the_gap_is_relative_to_the_change_and_has_no_unit(values, change, factor):
     tensor, target = torch.tensor(values).double(), torch.tensor(change).double()
     gap = completeness_gap(tensor, target)
-    assert 0 <= gap <= 2
+    if change:
+        assert gap == pytest.approx(abs(sum(values) - change) / abs(change))
     assert completeness_gap(factor * tensor, factor * target) == pytest.approx(gap)
+
+
+@pytest.mark.parametrize(("values", "change"), [([1.0, 2.0], 3.0), ([1.0, 2.0], 3.02), ([0.0], 0.0)])
+def test_a_map_that_adds_up_needs_no_note(values, change):
+    assert gap_notes(torch.tensor(values), torch.tensor(change), "") == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "change", "words"),
+    [
+        ([1.0, 2.0], 6.0, "its values sum to +3, while the score changed by +6. Why."),
+        ([-1.0, 0.5], 6.0, "its values sum to -0.5, while the score changed by +6. Why."),
+        ([500.0, -400.0], 0.001, "its values sum to +100, while the score hardly changed, by +0.001. Why."),
+    ],
+)
+def test_one_that_does_not_says_both_numbers(values, change, words):
+    assert gap_notes(torch.tensor(values), torch.tensor(change), "Why.") == (f"This map does not add up: {words}",)

@@ -1,10 +1,12 @@
 """Hugging Face networks from local folders: what a download leaves in the cache."""
 
 import json
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import zoo
 from models import attacks
@@ -117,6 +119,15 @@ def test_class_names_as_far_as_they_are_given(config, names):
 def test_a_processor_that_makes_patches_is_refused_with_its_reason(tmp_path):
     saved(tmp_path, image_processor_type="Siglip2ImageProcessor")
     with pytest.raises(ModelError, match=r"Siglip2ImageProcessor makes no picture .* but \(256, 768\)"):
+        load(f"hf-hub:{tmp_path}")
+
+
+def test_a_library_that_is_missing_is_named(tmp_path):
+    if find_spec("natten"):
+        pytest.skip("natten is installed")
+    (tmp_path / "config.json").write_text('{"model_type": "dinat", "architectures": ["DinatForImageClassification"]}')
+    save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="cannot be opened: DinatForImageClassification requires the natten library"):
         load(f"hf-hub:{tmp_path}")
 
 

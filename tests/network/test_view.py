@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -179,6 +181,18 @@ def test_an_effect_is_what_the_network_says_of_the_mixed_picture():
 
     assert (hidden, shown) == pytest.approx((ask(1 - mask), ask(mask)), abs=5e-3)  # half precision may answer
     assert isinstance(Effect(hidden, shown).hidden, float)
+
+
+def test_what_libraries_draw_while_they_are_loaded_leaves_no_trace():
+    class Drawing(WardClustering):
+        def split(self, rows, counts, seed):
+            random.random()  # noqa: S311
+            np.random.rand()  # noqa: NPY002
+            return super().split(rows, counts, seed)
+
+    before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
+    look(wide(), photo(), clustering=Drawing(), checked=False)
+    assert (random.getstate(), str(np.random.get_state())) == before  # noqa: NPY002
 
 
 def test_wrong_requests_are_refused_with_a_cure():

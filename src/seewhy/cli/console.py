@@ -73,6 +73,16 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "texts": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--classes",
+                help="Of a model that compares pictures with texts, such as CLIP: the texts, joined by commas.",
+            ),
+        ],
+        None,
+    ),
     "weights": (
         Annotated[Path | None, typer.Option(help="A local .safetensors or .pth file for the named architecture.")],
         None,
@@ -104,6 +114,7 @@ class Run:
     model: str | None = DEFAULT_MODEL
     head: str | None = None
     output: str | None = None
+    texts: str | None = None
     bands: str | None = None
     weights: Path | None = None
     out: Path = Path()
@@ -123,7 +134,8 @@ class Run:
         """The model's name with what is declared about it."""
         from seewhy.models.load import declaring
 
-        return declaring(self.model or DEFAULT_MODEL, self.head, self.output)
+        texts = None if self.texts is None else split_commas(self.texts)
+        return declaring(self.model or DEFAULT_MODEL, self.head, self.output, texts)
 
     def drawing(self) -> AbstractContextManager[None]:
         """Pictures of bands are drawn as `--bands` says meanwhile."""

@@ -59,7 +59,10 @@ def explain(
     ] = "grad-cam",
     target: Annotated[
         list[str] | None,
-        typer.Option(help='Class index, name or "A vs B"; can be repeated. Default: what the model predicts.'),
+        typer.Option(
+            help='Class index, name or "A vs B", or labels for all that are found; can be repeated. Default: what the '
+            "model predicts."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Explain the K likeliest classes of each picture.")] = 1,
     layer: Annotated[str | None, typer.Option(help="Layers, joined by commas; `seewhy list layers` has them.")] = None,

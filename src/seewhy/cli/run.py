@@ -27,15 +27,17 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
     A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
-    differs, too, is declared by the function itself and counts in the run as well. With `--model` come `--head` and
-    `--output`.
+    differs, too, is declared by the function itself and counts in the run as well. With `--model` come `--head`,
+    `--output` and `--classes`, where the command has none of its own.
     """
 
     def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
         parameters = inspect.signature(body, eval_str=True).parameters
         own = [each for each in parameters.values() if each.name != "run"]
         named = {each.name for each in own}
-        wanted = {*shared.split(), "json"} | ({"head", "output"} if "model" in {*shared.split(), *named} else set())
+        wanted = {*shared.split(), "json"}
+        if "model" in wanted | named:
+            wanted |= {"head", "output"} if "classes" in named else {"head", "output", "texts"}
         added = [
             inspect.Parameter(
                 each, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(each, default), annotation=annotation

@@ -142,7 +142,7 @@ def curves_svg(
         raise UsageError("curves need two finite points or more")
     low, high = (float(end([end(line) for line in lines.values()])) for end in (np.min, np.max))
     top = _round_up(max(0.01, high), CURVE_ENDS)
-    ticks = _ticks(low, high) if values else [share * top for share in QUARTERS]
+    ticks = _ticks(low, high, zero=False) if values else [share * top for share in QUARTERS]
     told = plain_number if values else percent
     field = _Field.of(CURVES, width, height)
     labels = [(share, f"{share:.0%}") for share in QUARTERS]
@@ -373,9 +373,9 @@ def _round_up(value: float, ends: Sequence[float]) -> float:
     return next(power * each for each in ends if power * each >= value * (1 - 1e-9))
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers at equal steps, about four, that enclose both, and 0."""
-    low, high = min(low, 0.0), max(high, 0.0)
+def _ticks(low: float, high: float, *, zero: bool = True) -> list[float]:
+    """Round numbers at equal steps, about four, that enclose both, and 0 unless `zero` is False."""
+    low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
     step = _round_up((high - low or 1.0) / 4, (1, 2, 2.5, 5, 10))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, max(last, first + 1) + 1)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -37,6 +37,7 @@ class References:
     _calls: list[Call] = field(default_factory=list)
     _versions: list[tuple[Tensor, int]] = field(default_factory=list)
     _compared: int = 0
+    _forward: object = None
 
     @classmethod
     def of(cls, run: Callable[[RuleSet], object]) -> References:
@@ -54,7 +55,8 @@ class References:
     @property
     def comparing(self) -> RuleSet:
         """The rules: the secant from each operation that was kept to the one that runs."""
-        return _rule_set(lambda secant: lambda call: secant(call, self._same(call)))
+        rules = _rule_set(lambda secant: lambda call: secant(call, self._same(call)))
+        return replace(rules, begin=self._begin)
 
     @property
     def overwritten(self) -> bool:
@@ -77,7 +79,12 @@ class References:
         source = _tensors(call.args)[0]
         return _mapped(result, lambda each: surrogate(source, lambda: each) if each.is_floating_point() else each)
 
+    def _begin(self) -> None:
+        self._compared = 0
+
     def _same(self, call: Call) -> Call:
+        if call.rules is not self._forward:  # from the start again
+            self._forward, self._compared = call.rules, 0
         before = self._calls[self._compared] if self._compared < len(self._calls) else None
         self._compared += 1
         if before is None or (before.name, _shapes(before)) != (call.name, _shapes(call)):
@@ -108,7 +115,7 @@ def activation(call: Call, before: Call) -> Tensor:
                 leaf = u.detach().requires_grad_()
                 (derivative,) = torch.autograd.grad(call.on(leaf).sum(), leaf)
             # An infinite derivative, of the root of 0, say, tells nothing about a change of 0.
-            ratio = torch.where(still, derivative.nan_to_num_(0.0, 0.0, 0.0), ratio)
+            ratio = torch.where(still, derivative.nan_to_num(0.0, 0.0, 0.0), ratio)
         if bool((ratio.sum() + change.sum()).isfinite()):
             return ratio
         # What overflowed counts as very large: the slopes of a chain multiply to the change of its end, whatever it is.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines.inference import exact_copy, keep_large_blocks
+from seewhy.engines.inference import exact_copy, inference_copy, keep_large_blocks
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.errors import ExplainError
@@ -26,17 +26,17 @@ class Differentiable:
     """The classifier as a function of its input; counts what is asked of it.
 
     The copy has its BatchNorm folded and its parameters out of autograd, so the network that was given stays as it is,
-    and a backward costs no more than the way to the input.
+    and a backward costs no more than the way to the input. It is in full precision; with `exact`, in float64.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, *, exact: bool = False) -> None:
         keep_large_blocks()
         if obstacle := without_gradient(classifier.module):
             raise ExplainError(obstacle)
         self.classifier = classifier
         self.forwards = 0
         self.backwards = 0
-        copy = exact_copy(classifier)
+        copy = inference_copy(classifier, "float64") if exact else exact_copy(classifier)
         self._module, self._dtype = copy.module, copy.dtype
 
     def points(self, pixels: Tensor) -> Tensor:
@@ -77,17 +77,29 @@ class Differentiable:
         self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None
     ) -> tuple[Tensor, list[Tensor]]:
         with torch.inference_mode(False), torch.enable_grad():
-            leaf = points.detach().clone().requires_grad_()
-            with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as mode:
-                # A copy goes in, for networks that work on their input in place.
-                logits = self._run(leaf.clone(), gradients=True)
-                scores = [target.score(logits).sum() for target in targets]
-                if mode:
-                    mode.check(scores)
+            leaf, logits, scores = self._scored(points, targets, rules)
             found = [self._gradient(score, leaf, last=score is scores[-1]) for score in scores]
         return logits.detach(), [
             self._nothing(points, target) if each is None else each for each, target in zip(found, targets, strict=True)
         ]
+
+    def watch(self, points: Tensor, targets: Sequence[Target], rules: RuleSet) -> None:
+        """Run to the scores under `rules`, for what the rules see."""
+        self.forwards += len(points)
+        with torch.inference_mode(False), torch.enable_grad():
+            self._scored(points, targets, rules)
+
+    def _scored(
+        self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        leaf = points.detach().clone().requires_grad_()
+        with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as mode:
+            # A copy goes in, for networks that work on their input in place.
+            logits = self._run(leaf.clone(), gradients=True)
+            scores = [target.score(logits).sum() for target in targets]
+            if mode:
+                mode.check(scores)
+        return leaf, logits, scores
 
     def _run(self, points: Tensor, *, gradients: bool = False) -> Tensor:
         return self.classifier.head.ask(self._module, points)

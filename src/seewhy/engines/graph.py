@@ -83,7 +83,7 @@ class CutOff:
         if name in _BLIND.split():
             return
         for tensor in tensors:
-            if not tensor.requires_grad and (memory := _memory(tensor)):
+            if tensor.is_leaf and (memory := _memory(tensor)):
                 self._makers.setdefault(memory._cdata, (maker or name, StorageWeakRef(memory)))  # noqa: SLF001
 
     def maker(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
@@ -91,7 +91,7 @@ class CutOff:
         if not self._makers:
             return None
         for tensor in tensors_in(*(args[:1] if name in _SHAPED_BY else args), kwargs):
-            if not tensor.requires_grad and (memory := _memory(tensor)) and memory._cdata in self._makers:  # noqa: SLF001
+            if tensor.is_leaf and (memory := _memory(tensor)) and memory._cdata in self._makers:  # noqa: SLF001
                 return self._makers[memory._cdata][0]  # noqa: SLF001
         return None
 

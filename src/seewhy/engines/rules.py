@@ -74,13 +74,13 @@ _MEMBERS: dict[Kind, str] = {
         __getitem__ select narrow take take_along_dim gather masked_select index_select index_add index_copy index_fill
         index_put scatter scatter_add masked_fill masked_scatter select_scatter slice_scatter diagonal_scatter setitem
         __setitem__ fill where as_strided roll flip fliplr flipud rot90 pad unfold fold tril triu diag diagonal
-        diag_embed diagflat embedding contiguous clone to type type_as float double half bfloat16 cpu cuda detach copy
-        zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
-        avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d batch_norm
-        interpolate upsample upsample_nearest upsample_bilinear affine_grid pixel_shuffle pixel_unshuffle
-        channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2
-        fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft istft
-        data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
+        diag_embed diagflat embedding contiguous as_tensor clone to type type_as float double half bfloat16 cpu cuda
+        detach copy zero requires_grad dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout
+        feature_alpha_dropout avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+        adaptive_avg_pool3d batch_norm interpolate upsample upsample_nearest upsample_bilinear affine_grid
+        pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle fft_fft fft_ifft fft_rfft fft_irfft
+        fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_fftshift fft_ifftshift stft
+        istft data alias slice lift_fresh _unsafe_view _to_copy _adaptive_avg_pool2d""",
 }
 
 KINDS: dict[str, Kind] = {name: kind for kind, names in _MEMBERS.items() for name in names.split()}
@@ -92,6 +92,7 @@ _NAMELESS = {
 }
 
 LAYERS = {"convolution", "dense"}
+_NUMBERS = {"item", "tolist", "__int__", "__float__", "__index__"}
 
 
 def operation_name(function: Callable[..., Any]) -> str:
@@ -170,18 +171,21 @@ class RuleSet:
 
     A rule takes a `Call` and returns the operation's value with another gradient. `first` is for the first convolution
     or dense layer, instead of the rule for its kind. A `strict` set refuses operations of no known kind; otherwise
-    they keep their own gradient too.
+    they keep their own gradient too. `begin` is called before each forward, for rules that count.
     """
 
     name: str
     rules: Mapping[Kind, Rule] = field(default_factory=dict)
     first: Rule | None = None
     strict: bool = True
+    begin: Callable[[], None] | None = None
 
 
 @contextmanager
 def applying(rule_set: RuleSet) -> Generator[RuleMode]:
     """Run a forward inside, with a network whose parameters are `frozen`, to have it differentiated by `rule_set`."""
+    if rule_set.begin:
+        rule_set.begin()
     with torch.inference_mode(False), torch.enable_grad(), RuleMode(rule_set) as mode:
         yield mode
 
@@ -200,7 +204,7 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 
 def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`y = value(u)` with the gradient `slope(u, y)`; a slope for half the batch serves both halves."""
+    """`y = value(u)` with the gradient `slope(u, y)`."""
     return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
 
 
@@ -235,6 +239,11 @@ class RuleMode(TorchFunctionMode):
                 f"'{name}' uses what '{maker}' made of the picture, a choice or a detached value. It has no gradient, "
                 f"so no rule of {self.rule_set.name} can follow; write it as an activation or pooling that PyTorch has "
                 "(F.relu, amax), without detach() and no_grad(), or use integrated-gradients"
+            )
+        if (depends or maker) and name in _NUMBERS and self.rule_set.rules and torch.is_grad_enabled():
+            raise ExplainError(
+                f"'{name.strip('_')}' takes a number that depends on the picture out of PyTorch, where no rule of "
+                f"{self.rule_set.name} can follow; leave it a tensor, or use integrated-gradients"
             )
         result, constant = self._ruled(name, func, args, kwargs)
         if depends or any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):  # inside torch.vmap none has
@@ -306,7 +315,7 @@ class _Slope(torch.autograd.Function):
         ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         u = u.detach()
-        y = value(u)
+        y = _fresh(value(u))
         ctx.save_for_backward(slope(u, y))
         return y
 
@@ -317,15 +326,13 @@ class _Slope(torch.autograd.Function):
         is_last = slope.dim() == 4 and slope.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if is_last else torch.preserve_format
         found = torch.empty_like(gradient, memory_format=layout)
-        for part, of in zip(found.split(len(slope)), gradient.split(len(slope)), strict=True):
-            torch.mul(of, slope, out=part)
-        return found, None, None
+        return torch.mul(gradient, slope, out=found), None, None
 
 
 class _Surrogate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, linear: Tensor, value: Callable[[], Tensor]) -> Tensor:  # noqa: ARG004
-        return value()
+        return _fresh(value())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
@@ -345,6 +352,11 @@ class _Overwrite(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
         return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
+
+
+def _fresh(y: Tensor) -> Tensor:
+    """A view, as `einsum` may give one, is copied: autograd lets nobody work in place on views that rules give."""
+    return y.clone() if y._is_view() else y  # noqa: SLF001
 
 
 def _depends(values: tuple[Any, ...]) -> bool:

@@ -53,12 +53,11 @@ def read_dicom(file: BytesIO, name: str, max_pixels: int) -> Measured:
 
 def _as_shown(values: NDArray[Any], data: Any) -> tuple[Pixels, Notes]:
     """Grey values to levels from black to white, by what the file says of them."""
-    from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
+    from pydicom.pixels import apply_modality_lut, apply_windowing
 
     measured = apply_modality_lut(values, data)
     if data.get("VOILUTSequence"):
-        bits = int(data.VOILUTSequence[0].LUTDescriptor[2])
-        return stretch(apply_voi(measured, data), 0, 2**bits - 1), ("shown by its VOI look-up table",)
+        return _looked_up(measured, data.VOILUTSequence[0]), ("shown by its VOI look-up table",)
     if data.get("WindowCenter") is not None and data.get("WindowWidth") is not None:
         black, white = apply_windowing(np.array([-_FAR, _FAR]), data)
         level, width = (_first(data[key].value) for key in ("WindowCenter", "WindowWidth"))
@@ -69,6 +68,17 @@ def _as_shown(values: NDArray[Any], data: Any) -> tuple[Pixels, Notes]:
         return stretch(values.clip(0, 2**bits - 1), 0, 2**bits - 1), bits_note(int(high), bits, int(data.BitsAllocated))
     black, white = black_and_white(low, high, fractions=False)
     return stretch(measured, black, white), (span_note(black, white),)
+
+
+def _looked_up(values: NDArray[Any], item: Any) -> Pixels:
+    """Values by a look-up table. Not by pydicom's `apply_voi`, which wraps around in tables of 8 bits."""
+    entries, first, bits = map(int, item.LUTDescriptor)
+    given = item.LUTData
+    if isinstance(given, bytes):
+        given = np.frombuffer(given, np.uint8 if len(given) == entries else "<u2")
+    table = np.asarray(given, np.float64)
+    places = (values.astype(np.int64) - first).clip(0, min(entries or 2**16, len(table)) - 1)
+    return stretch(table[places].clip(0, 2**bits - 1), 0, 2**bits - 1)
 
 
 def _first(value: Any) -> float:

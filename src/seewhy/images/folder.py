@@ -139,7 +139,11 @@ def _partition(
 ) -> dict[str, int]:
     """The part of each content: class by class, in an order that the seed shuffles, to the part that lacks most."""
     counts = Counter(hashes[entry.path] for entry in entries)
-    label_of = {hashes[entry.path]: entry.label for entry in reversed(entries)}  # of equal files the first one's
+    commonness = Counter(label for entry in entries for label in entry.labels or ())
+    label_of = {  # of equal files the first one's; of several labels the rarest, of which a part may lack examples
+        hashes[entry.path]: min(entry.labels, key=commonness.__getitem__) if entry.labels else entry.label
+        for entry in reversed(entries)
+    }
     part_of: dict[str, int] = {}
     for label in dict.fromkeys(label_of.values()):
         contents = [content for content in counts if label_of[content] == label]

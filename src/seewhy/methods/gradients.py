@@ -18,6 +18,8 @@ from seewhy.methods.task import Found, Task, enlarge
 
 SPECKLED = "It shows single pixels, often in speckles: read where they gather, not each one. "
 BATCH = 8
+TOLERANCE = 0.01  # of the change of the score, by which a map that adds up may miss it
+HARDLY = 1e-3  # of what the pixels move back and forth, under which a score hardly changed
 
 
 class Query:
@@ -26,14 +28,21 @@ class Query:
     The point is the network's input, or what one of its layers puts out.
     """
 
-    def __init__(self, task: Task, layer: str | None) -> None:
-        self.network = task.differentiable(layer)
+    def __init__(self, task: Task, layer: str | None, *, exact: bool = False) -> None:
+        self._task, self._layer = task, layer
+        self.network = task.differentiable(layer, exact=exact)
         self.pixels = task.picture
         self.generator = task.generator
         self.progress = task.progress
         self.point = self.network.points(self.pixels[None])
         task.note(self.network.logits(self.point))
         self.targets = task.asked
+
+    def in_float64(self) -> Query | None:
+        """The same with a network that rounds less, if there can be one."""
+        can = self._layer is None and self.point.dtype == torch.float32 and self.point.device.type != "mps"
+        found = Query(self._task, None, exact=True) if can else None
+        return found if found and found.point.dtype == torch.float64 else None
 
     def references(self, background: str | Fill) -> Tensor:
         """The points `(m, …)` that a background stands for: what the fill puts where all is hidden."""
@@ -94,10 +103,28 @@ def _full(values: Tensor | np.ndarray | None, task: Task) -> Tensor | np.ndarray
     return enlarge(values[None], task.size)[0]
 
 
-def completeness_gap(values: Tensor, change: Tensor) -> float:
-    """|Σ values − change of the score|, relative to the larger of |change| and Σ |values|."""
-    scale = max(float(change.abs()), float(values.abs().sum()), torch.finfo(values.dtype).tiny)
-    return float((values.sum() - change).abs()) / scale
+def completeness_gap(values: Tensor, change: Tensor, least: float = 0.0) -> float:
+    """|Σ values − change of the score| / |change|: 0.01 is 1 % off.
+
+    A change smaller than the rounding of Σ |values|, or than the `least` that is none, counts as that.
+    """
+    rounding = torch.finfo(values.dtype).eps * float(values.abs().sum())
+    scale = max(abs(float(change)), rounding, least, torch.finfo(values.dtype).tiny)
+    return abs(float(values.double().sum()) - float(change)) / scale
+
+
+def gap_notes(
+    values: Tensor, change: Tensor, reason: str, tolerance: float = TOLERANCE, least: float = 0.0
+) -> tuple[str, ...]:
+    """The sentence that a map needs which should add up and does not, with the `reason`."""
+    if completeness_gap(values, change, least) <= tolerance:
+        return ()
+    total = float(values.double().sum())
+    only = "hardly changed, by" if abs(float(change)) < HARDLY * float(values.abs().sum()) else "changed by"
+    return (
+        f"This map does not add up: its values sum to {total:+.4g}, while the score {only} {float(change):+.4g}. "
+        + reason,
+    )
 
 
 class Gradient(PixelMethod):

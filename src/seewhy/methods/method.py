@@ -11,7 +11,8 @@ import operator
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -255,9 +256,16 @@ def kind_of(value: Any) -> str:
 def solve(method: Method, task: Task) -> list[Found]:
     """Run a method on a task, from the generator's seed on; global random states stay as they are."""
     task.generator.manual_seed(task.generator.initial_seed())
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - libraries draw from both while they are loaded
-    try:
+    with undisturbed():
         return method.find(task)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Keep the global random states of Python and NumPy: libraries draw from both while they are loaded."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

@@ -14,11 +14,14 @@ from seewhy.engines import Differentiable, Fill, FromLayer, References, RuleSet
 from seewhy.engines.deep_lift import other_way
 from seewhy.engines.rule_sets import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
-from seewhy.methods.gradients import PixelMethod, Query, completeness_gap
+from seewhy.methods.gradients import TOLERANCE, PixelMethod, Query, completeness_gap, gap_notes
 from seewhy.methods.task import Found
 from seewhy.models import Target
 
 BATCH = 4  # references at once: each takes part beside the picture
+ROUNDED = (
+    "Its rules are exact, so the numbers inside the network are too large for the precision that it computes with."
+)
 
 NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
 Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
@@ -46,7 +49,7 @@ def rescale(network: Differentiable, x: Tensor, others: Tensor, targets: Sequenc
 
 def multipliers(network: Differentiable, x: Tensor, others: Tensor, targets: Sequence[Target]) -> list[Tensor]:
     """DeepLIFT's m for each point x `(m, …)` against the reference of the same place, per target."""
-    references = References.of(lambda rules: network.gradients(others, (), rules))
+    references = References.of(lambda rules: network.watch(others, targets, rules))
     _, found = network.gradients(x, targets, references.comparing)
     if not references.complete:
         raise other_way("which only the reference meets")
@@ -73,13 +76,24 @@ class DeepLift(PixelMethod):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        others = query.references(self.background)
-        changes = query.changes(others)
-        found = rescale(query.network, query.point[0], others, query.targets)
+        found, changes = self._shared_out(query)
+        off = max(completeness_gap(each, change) for each, change in zip(found, changes, strict=True))
+        if off > TOLERANCE and (finer := query.in_float64()):
+            query = finer
+            found, changes = self._shared_out(query)
         return [
-            Found(query.summed(each[None])[0], checks={"completeness_gap": completeness_gap(each, change)})
+            Found(
+                query.summed(each[None])[0].to(query.pixels.dtype),
+                checks={"completeness_gap": completeness_gap(each, change)},
+                notes=gap_notes(each, change, ROUNDED),
+            )
             for each, change in zip(found, changes, strict=True)
         ]
+
+    def _shared_out(self, query: Query) -> tuple[list[Tensor], list[Tensor]]:
+        """What each target's score changed by, pixel by pixel and in all."""
+        others = query.references(self.background)
+        return rescale(query.network, query.point[0], others, query.targets), query.changes(others)
 
 
 class DeepShap(DeepLift):

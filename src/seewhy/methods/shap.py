@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
+from seewhy.methods.gradients import completeness_gap, gap_notes
 from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import (
     Block,
@@ -35,7 +36,8 @@ from seewhy.models import Target
 Of = Literal["logit", "probability"]
 
 PIXELS = "pixels"
-ROUNDING = 1e-3  # of a score: differences below it may be arithmetic, and are no measure of a gap
+ROUNDING = 1e-6  # of a score: changes below it are arithmetic
+FAST = "Shares add up exactly, so the fast copy of the network that was asked rounds too much for so small a change."
 READING = (
     "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
     "the score of the picture and its score when everything is hidden. "
@@ -84,22 +86,15 @@ class ShapleyMethod(RegionMethod):
         engine.expected = engine.forwards + min(self.samples, engine.alternatives * 2**engine.regions)
         method = replace(self, samples=self.samples // engine.alternatives)
         shares = method.shares(value_of, engine.label_map, generator)
-        checks = {"completeness_gap": completeness_gap(shares, float(score(engine.logits)))}
+        # Of the network's own answer, so that the gap also shows what its fast copy rounded away.
+        whole = score(engine.logits)
+        change, least = whole - shares.empty, ROUNDING * float(whole.abs())
+        checks = {"completeness_gap": completeness_gap(shares.values, change, least)}
         if shares.r2 is not None:
             checks["r2"] = shares.r2
         errors = None if shares.errors is None else shares.errors.numpy()
-        return region_found(engine, shares.values.numpy(), errors, checks=checks)
-
-
-def completeness_gap(shares: Shares, whole: float) -> float:
-    """How far the shares are from summing to `whole` − empty, relative to that or to the largest share.
-
-    `whole` is the network's own answer, so that the gap also shows what its fast copy rounded away.
-    """
-    difference = whole - shares.empty
-    gap = abs(float(shares.values.sum()) - difference)
-    scale = max(abs(difference), float(shares.values.abs().max()), ROUNDING * abs(whole))
-    return gap / scale if scale > 0 else 0.0
+        found = region_found(engine, shares.values.numpy(), errors, checks=checks)
+        return replace(found, notes=gap_notes(shares.values, change, FAST, least=least))
 
 
 class PermutationSHAP(ShapleyMethod):

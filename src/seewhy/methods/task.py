@@ -164,9 +164,11 @@ class Task:
         _ = self.logits  # from the engine, and checks the targets before the work
         return engine
 
-    def differentiable(self, layer: str | None = None) -> Differentiable:
-        """The network as a function of its input, or of what `layer` puts out for the one picture."""
-        network = FromLayer(self.classifier, layer, self.picture) if layer else Differentiable(self.classifier)
+    def differentiable(self, layer: str | None = None, *, exact: bool = False) -> Differentiable:
+        """The network as a function of its input (`exact`: in float64), or of what `layer` puts out for the picture."""
+        network = (
+            FromLayer(self.classifier, layer, self.picture) if layer else Differentiable(self.classifier, exact=exact)
+        )
         self._engines.append(network)
         return network
 

@@ -301,7 +301,7 @@ def _archive(path: Path) -> str | None:
 def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """What checkpoints hold beside tensors and what is plain: to make one runs no code, and nothing of it is called."""
     kinds = [getattr(np.dtypes, name) for name in np.dtypes.__all__]
-    made: list[Callable[..., Any]] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
+    made: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]
     older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in made]
     plain = [frozenset, slice, Namespace, PosixPath, PurePosixPath]
     return [*made, *older, np.dtype, np.ndarray, *kinds, *plain]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 from typing_extensions import override
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, UsageError
 from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
 from seewhy.models.fetching import FOLDER_CURE, hub_or_cache, opening
@@ -20,7 +22,8 @@ from seewhy.models.from_timm import classifier_of
 from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.shim import ready_torchvision
-from seewhy.models.sources import Source
+from seewhy.models.sources import Source, has_classes
+from seewhy.models.zero_shot import EXAMPLE, Pooled, check_classes, zero_shot
 
 if TYPE_CHECKING:
     from PIL import Image as PILImage
@@ -35,17 +38,19 @@ class Hub(Source):
 
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:
-        if weights is not None:
-            raise ModelError(
-                f"hf-hub:{name}: --weights belongs to an architecture; use timm:… or torchvision:… with it"
-            )
+        _refuse(weights, name)
         return self._published(name)
+
+    @override
+    def load_for(self, name: str, classes: Sequence[str], weights: Path | None = None) -> Classifier:
+        _refuse(weights, name)
+        return self._published(name, classes=classes)
 
     @override
     def encoder(self, name: str) -> Classifier:
         return self._published(name, headless=True)
 
-    def _published(self, name: str, *, headless: bool = False) -> Classifier:
+    def _published(self, name: str, *, headless: bool = False, classes: Sequence[str] | None = None) -> Classifier:
         ready_torchvision()
         is_local = Path(name).is_dir()
         with opening(f"hf-hub:{name}", FOLDER_CURE), nullcontext() if is_local else hub_or_cache():
@@ -56,7 +61,9 @@ class Hub(Source):
 
                 config = Path(hf_hub_download(name, "config.json"))
             if "architecture" not in json.loads(config.read_text("utf-8")):
-                return from_transformers(name, headless=headless)
+                return from_transformers(name, headless=headless, classes=classes)
+            if classes is not None:
+                raise has_classes(f"hf-hub:{name}")
             import timm
 
             full = f"{'local-dir' if is_local else 'hf-hub'}:{name}"
@@ -64,32 +71,71 @@ class Hub(Source):
             return classifier_of(timm.create_model(full, pretrained=True, **options), f"hf-hub:{name}")
 
 
-def from_transformers(name: str, *, headless: bool = False) -> Classifier:
-    """An image classifier of the transformers library; `headless`, any network of it that gives a picture's vector."""
+def _refuse(weights: Path | None, name: str) -> None:
+    if weights is not None:
+        raise ModelError(f"hf-hub:{name}: --weights belongs to an architecture; use timm:… or torchvision:… with it")
+
+
+def from_transformers(name: str, *, headless: bool = False, classes: Sequence[str] | None = None) -> Classifier:
+    """A network of the transformers library.
+
+    An image classifier; `headless`, any network that gives a picture's vector; with `classes`, one that compares
+    pictures with texts.
+    """
     try:
-        from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+        import transformers
     except ImportError as error:
         raise ModelError(f"hf-hub:{name} needs the transformers library: pip install 'seewhy[hf]'") from error
-    kind = AutoModel if headless else AutoModelForImageClassification
-    module = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
+    full = f"hf-hub:{name}"
+    config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    if headless:
+        kind: Any = transformers.AutoModel
+    elif _compares(config):
+        if classes is None:
+            raise UsageError(f"{full} compares pictures with texts, so say which: --classes {EXAMPLE}; in Python, "
+                             "load(name, classes=[…])")  # fmt: skip
+        classes, kind = check_classes(classes), transformers.AutoModelForZeroShotImageClassification
+    elif classes is not None:
+        raise has_classes(full)
+    else:
+        kind = transformers.AutoModelForImageClassification
+    module, info = kind.from_pretrained(name, use_safetensors=True, trust_remote_code=False, output_loading_info=True)
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"{full} lacks weights of {type(module).__name__}, {', '.join(missing[:4])}{', …' if missing[4:] else ''}, "
+            "which would be random; name a repository that was trained for this"
+        )
+    preprocessing, notes = _preprocessing(name, module.config)
+    if headless:
+        return Classifier(Pooled(module.eval()), preprocessing, name=full, given_notes=notes)
+    if classes is None:
+        labels, declared = _labels(module.config), _head(module.config)
+        return Classifier(module.eval(), preprocessing, labels, full, declared=declared, given_notes=notes)
+    processor = transformers.AutoProcessor.from_pretrained(name, trust_remote_code=False)
+    noise = torch.randn(1, preprocessing.channels, *preprocessing.size, generator=torch.Generator().manual_seed(0))
+    network, declared = zero_shot(module.eval(), processor, classes, noise)
+    return Classifier(network, preprocessing, Categories(tuple(classes)), full, declared=declared, given_notes=notes)
+
+
+def _compares(config: Any) -> bool:
+    """Whether a configuration is that of a network of pictures and texts."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES as KNOWN
+
+    kind = KNOWN.get(config.model_type)
+    return kind is not None and (not config.architectures or kind in config.architectures)
+
+
+def _preprocessing(name: str, config: Any) -> tuple[Preprocessing, tuple[str, ...]]:
+    from transformers import AutoImageProcessor
+
     processor: Any = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-    channels = _channels(module.config)
+    channels = _channels(config)
     _fit_statistics(processor, channels)
-    preprocessing, notes = checked(
+    return checked(
         Processor(processor),
         lambda: transformers_preprocessing(processor.to_dict(), channels),
         type(processor).__name__,
         channels,
-    )
-    if headless:
-        return Classifier(_Pooled(module), preprocessing, name=f"hf-hub:{name}", given_notes=notes)
-    return Classifier(
-        module,
-        preprocessing,
-        _labels(module.config),
-        f"hf-hub:{name}",
-        declared=_head(module.config),
-        given_notes=notes,
     )
 
 
@@ -149,22 +195,6 @@ def _fit_statistics(processor: Any, channels: int) -> None:
                 f"{len(values)} numbers; correct preprocessor_config.json"
             )
         setattr(processor, name, [values[0]] * channels)
-
-
-class _Pooled(nn.Module):
-    """A transformers network as pictures to vectors: CLIP's projected ones, else what the network pools."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        ask = getattr(self.network, "get_image_features", self.network)
-        found = ask(pixel_values=x)
-        vectors = found if isinstance(found, Tensor) else getattr(found, "pooler_output", None)
-        if not isinstance(vectors, Tensor):
-            raise ModelError(f"{type(self.network).__name__} gives no vector for a picture; take another encoder")
-        return vectors.flatten(1)
 
 
 def transformers_preprocessing(config: dict[str, Any], channels: int = 3) -> Preprocessing:

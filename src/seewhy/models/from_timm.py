@@ -22,6 +22,7 @@ class Timm(Source):
     """Classifiers of timm, by `arch` or `arch.tag`."""
 
     prefix, form = "timm", "timm:…"
+    options = ("in_chans",)
 
     @override
     def load(self, name: str, weights: Path | None = None) -> Classifier:
@@ -48,7 +49,7 @@ class Timm(Source):
         import timm
 
         check_known(name.partition(".")[0], timm.list_models(), self.prefix)
-        return timm.create_model(name, pretrained=False, num_classes=classes).eval()
+        return timm.create_model(name, pretrained=False, num_classes=classes, **options).eval()
 
     def _published(self, name: str, **options: Any) -> Classifier:
         ready_torchvision()
@@ -66,8 +67,9 @@ def classifier_of(module: Any, name: str) -> Classifier:
     labels = getattr(module, "pretrained_cfg", {}).get("label_names")
     categories = Categories(tuple(labels)) if labels else categories_for(module.num_classes)
     config = resolve_model_data_config(module)
+    transform: Any = create_transform(**config, is_training=False)
     preprocessing, notes = checked(
-        create_transform(**config, is_training=False),
+        transform,
         lambda: timm_preprocessing(config),
         "timm transform",
         config["input_size"][0],

@@ -240,11 +240,10 @@ def _blamed(error: Exception, x: Tensor) -> Exception:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words):
         return error
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    low, high = (
-        (float(x.detach().min()), float(x.detach().max()))
-        if x.numel() and not x.is_meta
-        else (float("nan"), float("nan"))
-    )
+    low = high = float("nan")
+    if x.numel() and not x.is_meta:
+        with torch._C.DisableTorchFunction():  # noqa: SLF001  # rules that may be on have nothing to do with this
+            low, high = (float(each) for each in x.detach().aminmax())
     return ModelError(
         f"the network raised {type(error).__name__} on an input of shape {tuple(x.shape)}, {x.dtype}, on {x.device}, "
         f"from {low:.3g} to {high:.3g}: {said}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from seewhy.images import Image
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
-DECLARATION = re.compile(r"(?P<plain>.+)\?(?P<said>(?:gives|output)=[^&?]+(?:&(?:gives|output)=[^&?]+)?)")
+DECLARED = "(?:gives|output|classes)=[^&?]+"
+DECLARATION = re.compile(rf"(?P<plain>.+)\?(?P<said>{DECLARED}(?:&{DECLARED})*)")
 
 # Sources that know architectures by name, so that a card can name one.
 BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
@@ -91,27 +93,33 @@ def load(
     *,
     gives: Gives | None = None,
     output: str | int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Classifier:
     """Open a classifier by name.
 
     Args:
         name: `bundled:…`, `torchvision:…`, `timm:…`, `hf-hub:org/name`, `onnx:PATH`, `file:FOLDER` or
-            `py:module:factory`; it may end with what is declared, as in `onnx:net.onnx?gives=sigmoid&output=logits`.
+            `py:module:factory`; it may end with what is declared, as in `onnx:net.onnx?gives=sigmoid&output=logits` or
+            `hf-hub:org/clip?classes=a photo of a cat|a photo of a dog`.
         weights: a local `.safetensors` or `.pth` file for the named architecture, instead of downloading.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
         gives: what its numbers are, as in `Classifier.from_module`, in place of what the model says of itself.
         output: which of several tensors holds them, by its place or name.
+        classes: texts to choose from, of a network that compares pictures with texts, such as CLIP and SigLIP.
 
     Raises:
+        UsageError: `classes` for a network that has its own, or none for one that has not.
         UnknownName: no such source or model; the nearest names are listed.
         ModelError: the weights cannot be had or do not fit.
     """
-    plain, said = declaration(name)
+    plain, said, texts = declaration(name)
     source, rest = _split(plain)
+    texts = texts if classes is None else classes
     path = Path(weights).expanduser() if weights is not None else None
     ready_torchvision()
     with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
-        made = source.load(rest, path).to(find_device(device))
+        made = source.load(rest, path) if texts is None else source.load_for(rest, texts, path)
+        made = made.to(find_device(device))
     made = replace(made, declared=Head(gives, output) | said | made.declared)
     _ = made.categories  # what cannot be right is refused here, before anything is asked
     return made
@@ -127,7 +135,7 @@ def load_encoder(name: str, device: str = "auto") -> Encoder:
         UnknownName: there is no such model.
         ModelError: its weights cannot be had, or it gives no vectors.
     """
-    source, rest = _split(declaration(name)[0])
+    source, rest = _split(declaration(name).plain)
     with torch.inference_mode(False):
         network = source.encoder(rest)
     if network is None:
@@ -143,34 +151,53 @@ def list_models() -> list[str]:
     return [f"{prefix}:{name}" for prefix, source in SOURCES.items() for name in source.names() or ()]
 
 
-def declaration(model: object) -> tuple[Any, Head]:
+class Declared(NamedTuple):
+    """A model's name and what it declares."""
+
+    plain: Any
+    head: Head = Head()
+    classes: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        texts = "|".join(re.sub(r"[%&?|,]", lambda found: f"%{ord(found[0]):02X}", each) for each in self.classes or ())
+        said = {"gives": self.head.gives, "output": self.head.output, "classes": texts or None}
+        parts = [f"{key}={value}" for key, value in said.items() if value is not None]
+        return f"{self.plain}?{'&'.join(parts)}" if parts else str(self.plain)
+
+
+def declaration(model: object) -> Declared:
     """A model's name without what it declares, and that.
 
-    >>> declaration("onnx:net.onnx?gives=sigmoid")
-    ('onnx:net.onnx', Head(gives='sigmoid', output=None, single=False, alone=False, threshold=None))
+    >>> declaration("hf-hub:org/clip?classes=a cat|a dog").classes
+    ('a cat', 'a dog')
     """
     found = DECLARATION.fullmatch(str(model))
     if not found:
-        return model, Head()
+        return Declared(model)
     said = dict(each.split("=", 1) for each in found["said"].split("&"))
-    return found["plain"], Head(said.get("gives"), said.get("output"))  # pyright: ignore[reportArgumentType]
+    classes = tuple(unquote(each).strip() for each in said["classes"].split("|")) if "classes" in said else None
+    head = Head(said.get("gives"), said.get("output"))  # pyright: ignore[reportArgumentType]
+    return Declared(found["plain"], head, classes)
 
 
-def declaring(model: str, gives: str | None = None, output: str | None = None) -> str:
+def declaring(
+    model: str, gives: str | None = None, output: str | None = None, classes: Sequence[str] | None = None
+) -> str:
     """A model's name that declares this, too, wherever it is loaded."""
-    plain, said = declaration(model)
-    head = Head(gives, output) | said  # pyright: ignore[reportArgumentType]
-    parts = [f"{key}={value}" for key, value in (("gives", head.gives), ("output", head.output)) if value is not None]
-    return f"{plain}?{'&'.join(parts)}" if parts else model
+    plain, head, said = declaration(model)
+    if (gives, output, classes) == (None, None, None):
+        return model
+    asked = Head(gives, output)  # pyright: ignore[reportArgumentType]
+    return str(Declared(plain, asked | head, tuple(classes) if classes is not None else said))
 
 
 def absolute_name(model: str) -> str:
     """The model's name, so that it means the same in whatever folder it is loaded again."""
-    plain, said = declaration(model)
-    prefix, _, rest = plain.partition(":")
+    declared = declaration(model)
+    prefix, _, rest = declared.plain.partition(":")
     if prefix not in SOURCES or not SOURCES[prefix].is_path:
         return model
-    return declaring(f"{prefix}:{Path(rest).expanduser().resolve()}", said.gives, said.output)
+    return str(declared._replace(plain=f"{prefix}:{Path(rest).expanduser().resolve()}"))
 
 
 def build(architecture: Architecture, classes: int) -> nn.Module:
@@ -188,7 +215,7 @@ def build(architecture: Architecture, classes: int) -> nn.Module:
 
 def architecture_of(model: str, classifier: Classifier) -> Architecture:
     """How a card names the network that `load(model)` gave; raises `ModelError` where none can, as for own code."""
-    model = declaration(model)[0]
+    model = declaration(model).plain
     prefix, _, name = model.partition(":")
     if prefix in BUILDERS:
         return Architecture(model, {})

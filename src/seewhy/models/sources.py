@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from seewhy.core.names import nearest
-from seewhy.errors import ModelError, UnknownName
+from seewhy.errors import ModelError, UnknownName, UsageError
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.checkpoints import load_checkpoint, load_weights, read_checkpoint
 from seewhy.models.classifier import Classifier, usual_preprocessing
@@ -53,6 +53,10 @@ class Source:
         """The classifier `name` with its own weights, or with those of the file `weights`."""
         raise NotImplementedError
 
+    def load_for(self, name: str, classes: Sequence[str], weights: Path | None = None) -> Classifier:
+        """The network `name`, which compares pictures with texts, for these texts."""
+        raise has_classes(f"{self.prefix}:{name}")
+
     def names(self) -> list[str] | None:
         """Every name that can be listed; None where they cannot."""
         return None
@@ -82,6 +86,14 @@ class Source:
         load_weights(module, tensors, checkpoint.origin)
         names = checkpoint.class_names(count)
         return Built(module, Categories(names) if names else categories_for(count), notes)
+
+
+def has_classes(model: str) -> UsageError:
+    """What is said where somebody gives classes to a network that has its own."""
+    return UsageError(
+        f"{model} has classes of its own, so leave --classes out: they are for networks that compare pictures with "
+        "texts, such as CLIP (hf-hub:org/name)"
+    )
 
 
 def check_known(name: str, known: Sequence[str], source: str) -> None:

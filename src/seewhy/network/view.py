@@ -16,6 +16,7 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
+from seewhy.methods.method import undisturbed
 from seewhy.methods.task import enlarge, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.models.head import Meaning, told
@@ -123,6 +124,7 @@ class NetworkView:
         return found
 
 
+@undisturbed()
 def look(
     classifier: Classifier,
     image: Image,

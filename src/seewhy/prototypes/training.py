@@ -14,7 +14,7 @@ from torch.nn import functional
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.images import Image
+from seewhy.images import from_values
 from seewhy.models import Classifier
 from seewhy.prototypes.explaining import peak_box
 from seewhy.prototypes.finishing import Patch, costs_of, nearest_of, prune, push, shared_patches, solve
@@ -157,7 +157,7 @@ def _described(network: PrototypeNetwork, training: Pictures, patches: list[Patc
         with torch.no_grad():
             similarity = head.similarity(head.distances(network.backbone(x)))[0, number]
         source = training.entries[patch.picture].path
-        picture = Image(training.view(patch.picture).permute(1, 2, 0).contiguous().numpy(), source)
+        picture = from_values(training.view(patch.picture).permute(1, 2, 0).numpy(), source, alpha=False)
         box = peak_box(similarity.cpu().numpy(), size)
         found.append(Prototype(owners[number], source, (patch.row, patch.column), picture, box))
     return tuple(found)

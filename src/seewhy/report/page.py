@@ -32,7 +32,7 @@ PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
 CHECKS = {
-    "completeness_gap": "The areas add up to the score but for {:.1%} of it.",
+    "completeness_gap": "The values add up to the change of the score but for {:.1%} of it.",
     "keep": "A variation kept {:.0%} of the regions.",
     "layers": "The masks come from {:.0f} layers.",
     "left_out": "{:.0f} more masks that raised the score were left out.",
@@ -46,7 +46,7 @@ CHECKS = {
     "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
     "relative_error": "Other samples would move the map by about {:.0%} of its size.",
-    "relevance_kept": "{:.0%} of the score arrived at the pixels; the rest went to the network's constants.",
+    "relevance_kept": "The values add up to {:.0%} of the score: biases and the rules themselves take or add the rest.",
     "samples": "{:.0f} samples were drawn.",
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other masks would move a value of the map by about {:.2g}.",

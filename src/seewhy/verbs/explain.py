@@ -31,6 +31,7 @@ from seewhy.verbs.explanations import Explanations
 
 OWN = ("pictures", "method", "target", "layer", "top", "seed", "progress")  # what `explain` takes itself
 SEEDS = 2**63 - 1
+FOUND = "labels"  # as a target stands for all that a network of labels finds in the picture
 
 T = TypeVar("T")
 
@@ -45,13 +46,15 @@ Top: TypeAlias = Literal[2, 3, 4, 5, 6, 7, 8, 9, 10]
 class Request:
     """What is asked about every picture.
 
-    `targets` are classes or "A vs B"; without any, the `top` likeliest classes of each picture.
+    `targets` are classes or "A vs B"; without any, the `top` likeliest classes of each picture, or with `found` all
+    labels that are over their thresholds, and where none is the likeliest.
     """
 
     methods: tuple[Method, ...]
     targets: tuple[Target, ...] = ()
     top: int = 1
     seed: int = 0
+    found: bool = False
 
     @classmethod
     def of(
@@ -119,7 +122,7 @@ def explain(
         method: a name of `seewhy list methods` however written, a class or an object of `seewhy.methods`, "best" for
             the one that tests best on this classifier, or a list of them.
         target: a class index, a class name, "A vs B", a `Target`, or a list of them, all for every picture; without
-            it the class that the classifier finds likeliest.
+            it the class that the classifier finds likeliest. Of a network of labels "labels" is all that it finds.
         layer: the name or the module of a layer, for methods that look at one, or a list of them.
         top: without a target, how many of the likeliest classes to explain.
         seed: of all randomness; every picture gets what it would get alone.
@@ -148,7 +151,12 @@ def explain(
     images, many = open_images(pictures)
     request = with_targets(request, classifier, targets)
     found = _explain_in_turn(classifier, images, request, progress)
-    alone = not many and top == 1 and not any(isinstance(each, list | tuple) for each in (method, target, layer))
+    alone = (
+        not many
+        and top == 1
+        and not request.found
+        and not any(isinstance(each, list | tuple) for each in (method, target, layer))
+    )
     return found[0] if alone and len(found) == 1 else Explanations(found)
 
 
@@ -195,6 +203,10 @@ def with_targets(request: Request, classifier: Classifier, targets: Sequence[One
     if targets and request.top > 1:
         raise UsageError("give either targets or top: top picks the likeliest classes itself")
     plain = [plain_target(each) for each in targets]
+    if FOUND in plain and classifier.head.meaning == "labels" and FOUND not in classifier.categories.names:
+        if len(plain) > 1:
+            raise UsageError(f'"{FOUND}" stands for all labels that are found; name it alone')
+        return replace(request, found=True)
     return replace(request, targets=tuple(_checked(classifier, each) for each in plain))
 
 
@@ -231,7 +243,7 @@ def check_classifier(classifier: Any) -> None:
 
 def _checked(classifier: Classifier, target: OneTarget) -> Target:
     found = classifier.target(target)
-    for index in (found.index, found.against):
+    for index in (found.index, *found.also, found.against):
         if index is not None:
             classifier.categories.find(index)
     return found
@@ -323,9 +335,11 @@ def _explain_images(
         generator = torch.Generator().manual_seed(request.seed)
         told = progress if len(request.methods) == 1 else _by_method(progress, method.title)
         explanations = method(classifier, images, targets, top=request.top, generator=generator, progress=told)
-        each = len(explanations) // len(images)
-        for row, mine in enumerate(found):
-            mine += explanations[row * each : (row + 1) * each]
+        counts = [len(each) for each in targets] if targets else [1] * len(images)
+        layers, start = len(explanations) // max(sum(counts), 1), 0
+        for mine, count in zip(found, counts, strict=True):
+            mine += explanations[start : start + count * layers]
+            start += count * layers
     return found
 
 
@@ -342,8 +356,11 @@ def _targets(classifier: Classifier, images: Sequence[Image], request: Request) 
     """The targets of each picture; None where the only method can find the likeliest classes itself."""
     if request.targets:
         return [list(request.targets) for _ in images]
-    if len(request.methods) == 1:
+    if len(request.methods) == 1 and not request.found:
         return None
     # Found once: methods that ask in batches of another size may see two classes as likely in another order.
-    rows = classifier.probabilities(images)
-    return [[Target(best.index, chosen="predicted") for best in classifier.ranked(row, request.top)] for row in rows]
+    rows = [
+        classifier.ranked(row, len(row) if request.found else request.top) for row in classifier.probabilities(images)
+    ]
+    chosen = [[each for each in row if each.present] or row[:1] for row in rows] if request.found else rows
+    return [[Target(best.index, chosen="predicted") for best in row] for row in chosen]

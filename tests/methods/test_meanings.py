@@ -1,0 +1,268 @@
+"""Whatever a network's numbers mean: methods, metrics and words are about that, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+import torch
+
+import glyphs
+import seewhy
+from glyphs import BLUE, RED
+from seewhy.errors import UsageError
+from seewhy.methods import find_method
+from seewhy.methods.method import suitable_methods
+from seewhy.metrics import find_metric, score_maps
+from seewhy.models import Head, Target
+from seewhy.models.head import MEANS
+
+PHOTO = glyphs.picture()
+MEANINGS = ("classes", "labels", "binary", "values")
+DECIDING = {"anchors", "anchors-lime", "finer-cam"}  # there is no decision in a value
+CLASS_BLIND = {"eigen-cam"}
+# A square's mean is the square itself, so hiding it by that would change nothing.
+SMALL = {"samples": 400, "masks": 60, "budget": 300, "steps": 8, "fill": "black"}
+
+
+def quick(name):
+    known = find_method(name).parameters
+    return find_method(name, **{key: value for key, value in SMALL.items() if key in known})
+
+
+def scores(classifier, image=PHOTO):
+    with torch.no_grad():
+        return classifier.module(classifier.preprocess([image]))[0].double()
+
+
+def inside(explanation, place):
+    positive = explanation.values.clip(min=0)
+    return positive[place].sum() / max(positive.sum(), 1e-12)
+
+
+def methods(meaning):
+    return [info.name for info in suitable_methods(glyphs.network(meaning))]
+
+
+# --- What is said ---------------------------------------------------------------------------------------------------
+
+
+def test_labels_have_probabilities_of_their_own():
+    said = {each.name: each for each in glyphs.labels().predict(PHOTO)}
+    wanted = dict(zip(glyphs.NAMES["labels"], scores(glyphs.labels()).sigmoid().tolist(), strict=True))
+    assert {name: each.probability for name, each in said.items()} == pytest.approx(wanted, abs=1e-6)
+    assert [each.present for each in said.values()] == [True, True, False]
+    assert said["red"].to_dict() == {"index": 0, "name": "red", "probability": said["red"].probability, "present": True}
+
+
+def test_thresholds_say_which_labels_are_there():
+    classifier = glyphs.network("labels", threshold=(0.99999, 0.5, 0.001))
+    said = {each.name: each.present for each in classifier.predict(PHOTO)}
+    assert said == {"red": False, "blue": True, "green": True}
+
+
+def test_a_single_logit_is_two_classes():
+    said = {each.name: each.probability for each in glyphs.binary().predict(PHOTO)}
+    share = float(scores(glyphs.binary()).sigmoid())
+    assert said == pytest.approx({"red": share, "blue": 1 - share}, abs=1e-6)
+
+
+def test_a_value_is_no_probability():
+    (said,) = glyphs.values().predict(PHOTO)
+    assert said.probability is None
+    assert said.value == pytest.approx(float(scores(glyphs.values())), abs=1e-5)
+    assert "%" not in said.told
+    found = seewhy.explain(glyphs.values(), PHOTO)
+    assert found.probability is None
+    assert found.told == said.told
+    assert found.manifest()["explanation"]["meaning"] == "values"
+
+
+def test_what_is_likeliest_is_explained():
+    found = seewhy.explain(glyphs.labels(), PHOTO, top=2)
+    assert {each.target_label for each in found} == {"red", "blue"}
+    assert seewhy.explain(glyphs.values(), PHOTO).target == Target(0, chosen="predicted")
+
+
+def test_several_values_stand_in_the_networks_order():
+    class Two(glyphs.Squares):
+        def forward(self, x):
+            return super().forward(x) * torch.tensor([-1.0, 3.0, 2.0])
+
+    classifier = replace(glyphs.labels(), module=Two("classes").eval(), declared=Head("values"))
+    assert [each.name for each in classifier.predict(PHOTO)] == ["red", "blue", "green"]
+    assert seewhy.explain(classifier, PHOTO).target.index == 0, "the largest of several units is no answer"
+
+
+# --- Every method ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("meaning", "name"), [(meaning, name) for meaning in MEANINGS for name in methods(meaning)])
+def test_every_method_explains_every_meaning_or_says_why_not(meaning, name):
+    """It marks the red square, or refuses for the true reason."""
+    classifier = glyphs.network(meaning)
+    image = glyphs.picture(RED) if name.startswith("anchors") or meaning in {"binary", "classes"} else PHOTO
+    if meaning == "values" and name in DECIDING:
+        with pytest.raises(UsageError, match="explains a decision between classes, and this network gives values"):
+            seewhy.explain(classifier, image, quick(name), "redness")
+        return
+    found = seewhy.explain(classifier, image, quick(name), "redness" if meaning == "values" else "red")
+    if found.rule:
+        assert found.rule.sentence
+        return
+    marked = max(inside(found, RED), inside(found, BLUE) * (name in CLASS_BLIND))
+    assert marked > 0.25, "a square is 14 % of the picture"
+    assert name in CLASS_BLIND or inside(found, RED) > inside(found, BLUE)
+
+
+TOGETHER = ("grad-cam", "score-cam", "occlusion", "rise", "lime-classic", "lime", "kernel-shap", "lrp", "sise",
+            "integrated-gradients", "deep-lift", "finer-cam", "shapley-cam")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_two_labels_together_mark_both_squares(name):
+    both = seewhy.explain(glyphs.labels(), PHOTO, quick(name), Target(0, also=(1,)))
+    assert both.target_label.startswith("red and blue")
+    assert min(inside(both, RED), inside(both, BLUE)) > 0.1
+    likely = scores(glyphs.labels()).sigmoid()
+    assert both.probability == pytest.approx(float(likely[0] * likely[1]), abs=1e-6)
+
+
+def test_one_label_rather_than_another_marks_one_square():
+    found = seewhy.explain(glyphs.labels(), PHOTO, "integrated-gradients", "red vs blue")
+    assert inside(found, RED) > 0.8
+    assert found.values[BLUE].sum() < 0
+
+
+def test_two_classes_together_are_one_or_the_other():
+    head, logits = Head(), torch.tensor([2.0, 1.0, -1.0, 0.5])
+    shares, both = logits.double().softmax(0), Target(0, also=(1,))
+    assert float(head.probability(logits, both)) == pytest.approx(float(shares[0] + shares[1]))
+    assert float(head.log_probability(logits, both)) == pytest.approx(float((shares[0] + shares[1]).log()))
+    rather = Target(0, against=2, also=(1,))
+    wanted = float((shares[0] + shares[1]).log() - shares[2].log())
+    assert float(head.log_probability(logits, rather)) == pytest.approx(wanted)
+
+
+def test_occlusion_of_a_label_asks_that_label_alone():
+    """The drop is of log σ(z), whatever other labels do; of a softmax the blue square would count against red."""
+    found = seewhy.explain(glyphs.labels(), PHOTO, "occlusion", "red", size=12, stride=4, fill="black")
+    assert abs(found.values[26:30, 26:30]).max() < 0.02 * found.values.max(), "the blue square is nothing to red"
+
+
+def test_the_rivals_of_a_label_weigh_by_their_own_probabilities():
+    logits = torch.tensor([3.0, 2.5, 2.0, -4.0])
+    own = logits[1:3].sigmoid()
+    wanted = 3.0 - float((own / own.sum() * logits[1:3]).sum())
+    method = find_method("finer-cam", comparisons=2)
+    assert float(method.score(logits, Target(0), Head("sigmoid"))) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("target", [Target(0), Target(0, also=(1,))])
+def test_anchors_keep_a_label_over_its_threshold(target):
+    found = seewhy.explain(glyphs.network("labels", threshold=0.4), PHOTO, "anchors", target, budget=500)
+    assert "the model says “red" in found.rule.sentence
+    strict = seewhy.explain(glyphs.network("labels", threshold=0.9999), PHOTO, "anchors", target, budget=500)
+    assert "no likelier than its threshold" in strict.rule.sentence
+
+
+def test_margins_of_labels_are_to_their_thresholds():
+    head = Head("sigmoid", threshold=(0.5, 0.9, 0.5))
+    scores = torch.tensor([[1.0, 2.0, -1.0], [1.0, 3.0, -1.0]])
+    assert head.margin(scores, Target(0))[0].tolist() == [1.0, 1.0]
+    ahead, nearest = head.margin(scores, Target(0, also=(1,)))
+    limit = float(torch.logit(torch.tensor(0.9)))
+    assert ahead.tolist() == pytest.approx([2 - limit, min(1.0, 3 - limit)], abs=1e-5)
+    assert nearest.tolist() == [1, 1]
+    with pytest.raises(UsageError, match="no decision"):
+        Head("values").margin(scores, Target(0))
+
+
+# --- Metrics --------------------------------------------------------------------------------------------------------
+
+
+def test_curves_of_a_value_are_in_its_unit():
+    classifier = glyphs.values()
+    red = np.zeros((glyphs.SIDE,) * 2)
+    red[RED] = 1
+    whole, bare = (float(scores(classifier, image)) for image in (PHOTO, glyphs.picture(BLUE)))
+    shown = score_maps("insertion", classifier, PHOTO, red, 0)
+    hidden = score_maps("deletion", classifier, PHOTO, red, 0)
+    assert bare - 0.3 < hidden < shown < whole + 0.1, "both lie between the values without and with the square"
+    assert score_maps("road", classifier, PHOTO, red, 0) > 0.1
+    assert np.isnan(score_maps("average-drop", classifier, PHOTO, red, 0)), "no share of a value can be lost"
+    assert score_maps("drop-in-confidence", classifier, PHOTO, 1 - red, 0) > 0.1
+
+
+def test_metrics_of_a_label_ask_that_label():
+    classifier = glyphs.labels()
+    red = np.zeros((glyphs.SIDE,) * 2)
+    red[RED] = 1
+    alone = float(scores(classifier, glyphs.picture(RED)).sigmoid()[0])
+    drop, deletion = (find_metric(name, fill="black") for name in ("average-drop", "deletion"))
+    assert score_maps(drop, classifier, PHOTO, red, "red") < 0.1 < alone
+    assert score_maps(deletion, classifier, PHOTO, red, "red") < 0.2
+    assert score_maps(drop, classifier, PHOTO, red, Target(0, also=(1,))) > 0.5, "blue is gone"
+
+
+# --- Pages ----------------------------------------------------------------------------------------------------------
+
+
+def words(page):
+    body = re.sub(r"<style>.*?</style>", " ", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_the_page_says_what_the_numbers_mean(meaning):
+    classifier = glyphs.network(meaning)
+    found = seewhy.explain(classifier, PHOTO, ["grad-cam", "occlusion"])
+    page = words(found.page())
+    assert MEANS[meaning] in page
+    assert all(other not in page for key, other in MEANS.items() if key != meaning)
+    said = classifier.predict(PHOTO)
+    shown = {"labels": said[:2], "values": said}.get(meaning, said[:1])
+    assert f"The model says {' and '.join(f'{each.name} ({each.told})' for each in shown)}" in page
+    assert all(each.told in page for each in said)
+    if meaning == "values":
+        assert not re.search(r"\d%", page[: page.index("Grad-CAM, Selvaraju")]), "a value has no per cent"
+
+
+def test_the_page_says_where_no_label_is_found():
+    page = words(seewhy.explain(glyphs.network("labels", threshold=0.9999), PHOTO, ["grad-cam"]).page())
+    assert "The model says none of its labels; the likeliest is" in page
+    assert "The model finds none of its labels here" in page
+
+
+def test_a_comparison_of_a_value_draws_it_in_its_unit():
+    found = seewhy.compare(glyphs.values(), PHOTO, ["grad-cam", "eigen-cam"], ["insertion-minus-deletion"], cells=8)
+    page = words(found.page())
+    assert "Value by the share of the pixels shown" in page
+    assert f"Why redness ({seewhy.explain(glyphs.values(), PHOTO).told})?" in page
+    assert "probability" not in page.lower()
+
+
+def test_a_comparison_of_labels_scores_the_likeliest():
+    found = seewhy.compare(glyphs.labels(), PHOTO, ["grad-cam", "eigen-cam"], ["insertion-minus-deletion"], cells=8)
+    assert found.explained["squares.png"].explanations["grad-cam"].meaning == "labels"
+    assert found.errors == {}
+
+
+# --- Targets of labels ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["grad-cam", ["grad-cam", "occlusion"]])
+def test_all_labels_that_are_found_can_be_asked_about(method):
+    """As many as each picture has; of a picture without any the likeliest."""
+    bare = glyphs.picture(BLUE)
+    found = seewhy.explain(glyphs.labels(), [PHOTO, bare], method, "labels")
+    methods = 2 if isinstance(method, list) else 1
+    assert [each.target_label for each in found[: 2 * methods]] == ["red", "blue"] * methods
+    assert [each.target_label for each in found[2 * methods :]] == ["blue"] * methods
+    strict = glyphs.network("labels", threshold=0.9999)
+    assert [each.target_label for each in seewhy.explain(strict, PHOTO, target="labels")] == ["red"]
+    with pytest.raises(UsageError, match="name it alone"):
+        seewhy.explain(glyphs.labels(), PHOTO, target=["labels", "red"])
