@@ -91,13 +91,16 @@ def in_line(grid: Grid, before: Sequence[Grid]) -> bool:
         return True
     if not before:
         return grid.prefix == 0
-    return any(
-        grid.size == other.size
-        or (
-            (other.layout, other.prefix) == (grid.layout, grid.prefix)
-            and other.height % grid.height == other.width % grid.width == 0
-        )
-        for other in before
+    return any(grid.size == other.size or coarser(grid, other) for other in before)
+
+
+def coarser(grid: Grid, than: Grid) -> bool:
+    """Whether tokens may be every second one or so of other tokens, down and across; or all of them."""
+    if (grid.layout, grid.prefix) != (than.layout, than.prefix):
+        return False
+    steps = [max(round(many / few), 1) for many, few in zip(than.size, grid.size, strict=True)]
+    return all(
+        few in (many // step, -(-many // step)) for few, many, step in zip(grid.size, than.size, steps, strict=True)
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, SeewhyError
 from seewhy.models.capture import Captured, Identity, Visit, gradients_of, watch
-from seewhy.models.grids import LOCAL, RELATED, Grid, in_line, locality, possible_grids
+from seewhy.models.grids import LOCAL, RELATED, Grid, coarser, in_line, locality, possible_grids
 
 TRIALS = 1  # pictures whose halves are changed
 CANDIDATES = 12  # looked at first, from the end
@@ -263,11 +263,16 @@ def _handed_down(part: nn.Module, source: Grid | None, last: Grid | None, grid: 
     if grid.layout != "tokens":
         finer = source is not None and grid.height <= source.height and grid.width <= source.width
         return finer or (last is not None and grid.size == last.size)
-    if source is None or (grid.size, grid.prefix) != (source.size, source.prefix):
+    if source is None or not ((grid.size, grid.prefix) == (source.size, source.prefix) or coarser(grid, source)):
         return False
-    # Latents may be as many as patches are, so of what mixes places some relation to them is wanted.
-    alone = isinstance(part, nn.Linear) or all(parameter.dim() < 2 for parameter in part.parameters())
-    return alone or agreement > RELATED
+    # As many latents as there are patches look like these; who learnt them shows some relation to places, or none.
+    return agreement > RELATED or not _has_latents(part, grid)
+
+
+def _has_latents(part: nn.Module, grid: Grid) -> bool:
+    """Whether a module has a parameter with a row of channels for each token."""
+    latents = (grid.prefix + grid.height * grid.width, grid.channels)
+    return any(latents in (tuple(each.shape[-2:]), tuple(each.shape[:2])) for each in part.parameters())
 
 
 def _visits(module: nn.Module, run: Run, probe: Tensor) -> tuple[list[Visit], dict[int, Changes] | None]:
