@@ -10,6 +10,7 @@ The weights and twenty test pictures, PNGs in grey, lie in the folder then. It t
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.models import Preprocessing
 
-DATA = Path("/usr/share/datasets/fashion-mnist")
+DATA = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 MEAN, STD = 0.286, 0.353
 SHOWN = 2  # of each class

@@ -18,7 +18,7 @@ from torch import nn
 import seewhy
 import zoo
 from seewhy.core.names import canonical
-from seewhy.errors import BadImage, ExplainError, SeewhyError, UnknownName, UsageError
+from seewhy.errors import BadImage, ModelError, SeewhyError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.methods import find_method
 from seewhy.methods.cam import GradCAM
@@ -43,8 +43,10 @@ class Counted(nn.Module):
 
 @pytest.fixture
 def counted():
-    """A classifier that has not been asked for anything yet, not even how many classes it has."""
-    return Classifier.from_module(Counted().eval(), Preprocessing(zoo.SIZE), name="counted")
+    """A classifier that has not been asked for anything since it was wrapped."""
+    made = Classifier.from_module(Counted().eval(), Preprocessing(zoo.SIZE), name="counted")
+    made.module.asked = 0
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +205,14 @@ def test_a_class_that_is_not_there_is_refused(toy, target, words):
 
 def test_what_the_network_itself_raises_names_the_picture():
     grey = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
-    classifier = Classifier.from_module(grey, Preprocessing(zoo.SIZE), ["a", "b", "c"])
-    with pytest.raises(ExplainError, match=r"the network failed on photo 0: .*channels"):
+    with pytest.raises(ModelError, match=r"takes 1 channels, not 3: Preprocessing\(mean=\(0.5,\), std=\(0.5,\)\)"):
+        Classifier.from_module(grey, Preprocessing(zoo.SIZE), ["a", "b", "c"])
+    module = zoo.RaisesAt(-1)
+    classifier = Classifier.from_module(module, Preprocessing(zoo.SIZE))
+    module.call = module.calls + 1
+    with pytest.raises(ModelError, match=r"photo 0: the network raised RuntimeError: .* told to fail here"):
         seewhy.explain(classifier, PHOTO)
+    module.call = module.calls + 1
     with pytest.raises(SeewhyError, match="photo 0 or photo 1"):
         seewhy.explain(classifier, [PHOTO, OTHER])
 

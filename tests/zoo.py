@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seewhy.images import Image
-from seewhy.models import Classifier, Preprocessing
+from seewhy.models import Classifier, Head, Preprocessing
 
 SIZE = (32, 32)
 CLASSES = 4
@@ -392,8 +392,14 @@ def network(name: str, seed: int = 0) -> nn.Module:
 
 
 def classifier(name: str, seed: int = 0) -> Classifier:
-    """The same as a classifier for 32 × 32 inputs."""
-    return Classifier.from_module(network(name, seed), Preprocessing(size=SIZE), name=name)
+    """The same as a classifier for 32 × 32 inputs; what is unsound is not tried out before it is asked."""
+    made = Classifier(network(name, seed), Preprocessing(size=SIZE), name=name)
+    return made.checked() if name in SOUND else made
+
+
+def head(name: str) -> Head:
+    """What a sound network's numbers mean, where it is not tried out."""
+    return Head(output=0) if name == "tuple" else Head()
 
 
 def inputs(count: int = 2, seed: int = 0) -> Tensor:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SeewhyError(Exception):
-    """Root of every error that seewhy raises on purpose."""
+    """Root of every error that seewhy raises on purpose. With all of its fields it goes from process to process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Left to itself, pickle calls the class with `args` alone, which is not what every constructor takes.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class BadImage(SeewhyError):
@@ -61,3 +67,10 @@ class StoreError(SeewhyError):
 
 class Conflict(SeewhyError):
     """Somebody or something was there first; nothing has been overwritten."""
+
+
+def _restored(kind: type[SeewhyError], args: tuple[Any, ...], fields: dict[str, Any]) -> SeewhyError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error

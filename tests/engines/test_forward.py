@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import zoo
 from methods.seeing import SIXTEEN, checkers, seeing
 from seewhy.engines import Constant, Fill, Images, Linear, MaskedForward, Noise, RegionMean, forward
-from seewhy.errors import Cancelled, ExplainError, NonFinite, UsageError
+from seewhy.errors import Cancelled, ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.classifier import black_box
@@ -398,7 +398,7 @@ def test_what_was_answered_before_it_was_stopped_is_kept():
 def test_a_network_that_fails_can_be_asked_again():
     rule = Asked(limit=5, error=ValueError("the network's own"))
     ours = asking(rule, batch_size=8)
-    with pytest.raises(ValueError, match="the network's own"):
+    with pytest.raises(ModelError, match="raised ValueError: the network's own"):
         ours(POOL)
     rule.limit = None
     close(ours(POOL), asking(Asked())(POOL))

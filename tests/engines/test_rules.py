@@ -16,7 +16,6 @@ from seewhy.engines import Call, References, Rule, RuleSet, applying, frozen, su
 from seewhy.engines.rule_sets import composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import ExplainError
 from seewhy.methods.gradients import GUIDED
-from seewhy.models import Head
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -366,9 +365,9 @@ RULE_SETS = [
 @pytest.mark.parametrize("name", zoo.SOUND)
 def test_no_rule_set_changes_what_a_network_says(name, rules):
     network, x = zoo.network(name).double().eval(), zoo.inputs(4).double()
-    wanted = Head().read(network(x.clone())).detach()
+    wanted = zoo.head(name).read(network(x.clone())).detach()
     with frozen(network), applying(rules):
-        found = Head().read(network(x.clone().requires_grad_().clone()))
+        found = zoo.head(name).read(network(x.clone().requires_grad_().clone()))
     torch.testing.assert_close(found.detach(), wanted, rtol=1e-9, atol=1e-11)
 
 
@@ -376,9 +375,9 @@ def test_no_rule_set_changes_what_a_network_says(name, rules):
 def test_without_rules_the_gradient_is_the_networks_own(name):
     network, x = zoo.network(name).double().eval(), zoo.inputs(2).double()
     leaf = x.clone().requires_grad_()
-    wanted = torch.autograd.grad(Head().read(network(leaf.clone()))[:, 1].sum(), leaf)[0]
+    wanted = torch.autograd.grad(zoo.head(name).read(network(leaf.clone()))[:, 1].sum(), leaf)[0]
     with frozen(network):
-        _, found = gradient(lambda x: Head().read(network(x))[:, 1], x, RuleSet("none", strict=False))
+        _, found = gradient(lambda x: zoo.head(name).read(network(x))[:, 1], x, RuleSet("none", strict=False))
     torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
 
 

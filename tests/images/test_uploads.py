@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 
 import forge
 import zoo
 from seewhy.errors import UsageError
-from seewhy.images import uploads
+from seewhy.images import open_image, uploads
 from seewhy.images.uploads import members, safe_name, unpack
 from web.zips import packed
 
@@ -98,3 +101,19 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
 def test_what_is_no_zip_says_so(data):
     with pytest.raises(UsageError, match="cannot be read"):
         list(members(data, MB))
+
+
+def test_bands_are_unpacked_whole(tmp_path):
+    """What a class folder of arrays holds, the network learns from."""
+    bands = np.random.default_rng(0).integers(0, 256, (2, 8, 9, 5), np.uint8)
+    files = []
+    for label, array in zip("ab", bands, strict=True):
+        content = io.BytesIO()
+        np.save(content, array)
+        files.append((f"{label}/field.npy", content.getvalue()))
+    unpacked = unpack(files, tmp_path, 1 << 20, 1 << 20)
+    assert unpacked.counts == {"a": 1, "b": 1}
+    assert not unpacked.failures
+    for label, array in zip("ab", bands, strict=True):
+        (path,) = (tmp_path / label).iterdir()
+        assert np.array_equal(open_image(path).read_as(5), array)

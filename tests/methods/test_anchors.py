@@ -43,7 +43,7 @@ class Cells(nn.Module):
 
 
 def classifier(rule: Callable[[Tensor], Tensor]) -> Classifier:
-    return Classifier.from_module(Cells(rule).eval(), Preprocessing((SIDE, SIDE)), NAMES, name="cells")
+    return Classifier.from_module(Cells(rule).eval(), Preprocessing((SIDE, SIDE)), NAMES, "cells", gives="logits")
 
 
 def says_cat(where: Callable[[Tensor], Tensor]) -> Classifier:

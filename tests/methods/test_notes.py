@@ -31,7 +31,7 @@ class Told(Method):
 
 
 def test_those_of_method_network_and_picture_join_as_sentences():
-    noted = replace(classifier(), notes=("The network is odd.",))
+    noted = replace(classifier(), given_notes=("The network is odd.",))
     image = replace(PHOTO, pixels=PHOTO.pixels | 240, notes=("first of 3 frames", "told by the method"))
     found = seewhy.explain(noted, image, Told())
     assert found.notes == ("Told by the method.", "The network is odd.", "First of 3 frames.")

@@ -24,8 +24,8 @@ def test_a_function_sees_the_pictures_and_its_probabilities_come_back():
 
     classifier = black_box(score, size=(20, 30), categories=["red", "not red"])
     found = classifier.predict(PHOTO)
-    assert seen[0].dtype == np.uint8
-    assert np.array_equal(seen[0][0], PHOTO.pixels)
+    assert seen[-1].dtype == np.uint8
+    assert np.array_equal(seen[-1][0], PHOTO.pixels)
     assert {each.name: each.probability for each in found}["red"] == pytest.approx(PHOTO.pixels[..., 0].mean() / 255)
     assert classifier.offers == {"scores"}
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.errors import AmbiguousClass, UnknownName, UsageError
-from seewhy.models import Categories, imagenet
+from seewhy.models import Categories, Target, imagenet
+from seewhy.models.categories import parse_target
 
 words = st.text(st.characters(categories=["Ll"]), min_size=1)
 
@@ -75,3 +76,99 @@ def test_a_name_given_twice_is_ambiguous_and_a_synonym_of_oneself_is_not():
 def test_numbered_names():
     categories = Categories.numbered(3)
     assert (len(categories), categories[2], categories.find("class 2")) == (3, "class 2", 2)
+
+
+# --- Names before indices, and several classes in one text ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "index"),
+    [
+        (("0", "1", "10", "2"), "2", 3),  # ImageFolder's order
+        (("0", "1", "10", "2"), "10", 2),
+        (("0", "1", "10", "2"), 2, 2),
+        (("0", "1", "10", "2"), "#2", 2),
+        (("0", "1", "10", "2"), "Index 2", 2),
+        (("1", "2", "3", "4"), "1", 0),
+        (("1", "2", "3", "4"), "4", 3),
+        (("1", "2", "3", "4"), 1, 1),
+        (("a", "b", "#0"), "#0", 2),
+        (("a", "b", "c"), "2", 2),
+        (("-1", "+1"), "-1", 0),
+    ],
+)
+def test_a_name_is_a_name_first_and_a_number_an_index(names, asked, index):
+    assert Categories(names).find(asked) == index
+    assert parse_target(asked, Categories(names)).index == index
+
+
+@pytest.mark.parametrize("asked", ["²", "٣", "1.0", "#", "index", "#-"])
+def test_what_only_looks_like_an_index_is_an_unknown_name(asked):
+    with pytest.raises(UnknownName):
+        Categories(("a", "b", "c", "d")).find(asked)
+
+
+@pytest.mark.parametrize("asked", ["#9", "index -1", "9"])
+def test_an_index_that_is_none_is_told(asked):
+    with pytest.raises(UsageError, match=r"out of range, and no class has that name: .* 0 to 1"):
+        Categories(("a", "b")).find(asked)
+
+
+PETS = Categories(("cat vs dog", "cat", "dog", "bow and arrow", "arrow", "bow", "black and white cat", "and"))
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "also", "against"),
+    [
+        ("cat vs dog", 0, (), None),
+        ("Dog versus Cat", 2, (), 1),
+        ("cat vs dog vs cat", 0, (), 1),
+        ("cat vs cat vs dog", 1, (), 0),
+        ("bow and arrow", 3, (), None),
+        ("arrow and bow", 4, (5,), None),
+        ("cat and dog", 1, (2,), None),
+        ("cat & dog + arrow", 1, (2, 4), None),
+        ("bow and arrow and cat", 3, (1,), None),
+        ("black and white cat vs dog", 6, (), 2),
+        ("cat and dog rather than bow and arrow", 1, (2,), 3),
+        ("#1 and #2", 1, (2,), None),
+        ("and and and", 7, (), None),
+    ],
+)
+def test_classes_are_named_together_and_against_each_other(text, index, also, against):
+    if text == "and and and":
+        with pytest.raises(UsageError, match="twice"):
+            parse_target(text, PETS)
+        return
+    assert parse_target(text, PETS) == Target(index, against, also=also)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("dog vs bow vs arrow", UsageError, "more than two"),
+        ("dog vs bow and cat", UsageError, "with several classes at once"),
+        ("dog and bow vs dog", UsageError, "with itself"),
+        ("dog and dog", UsageError, "names a class twice"),
+        ("dog and cow", UnknownName, "no class 'cow'"),
+        ("dog vs cow", UnknownName, "no class 'cow'"),
+    ],
+)
+def test_what_cannot_be_asked_together_is_refused(text, error, words):
+    with pytest.raises(error, match=words):
+        parse_target(text, PETS)
+
+
+def test_a_text_that_can_be_read_in_two_ways_is_ambiguous():
+    names = Categories(("a", "a and b", "b and c", "c"))
+    with pytest.raises(AmbiguousClass, match="read in 2 ways; give indices, as in '#0 and #1'"):
+        parse_target("a and b and c", names)
+
+
+def test_categories_come_as_lists_and_as_dicts_either_way():
+    assert Categories.of(["a", 3]).names == ("a", "3")
+    assert Categories.of({0: "a", 1: "b"}).names == Categories.of({"b": 1, "a": 0}).names == ("a", "b")
+    assert Categories.of({"0": "a", "1": "b"}).names == ("a", "b")
+    for wrong in ("abc", 3, {0: "a", 2: "b"}, {"a": "b"}):
+        with pytest.raises(UsageError, match="categories is a"):
+            Categories.of(wrong)

@@ -62,6 +62,16 @@ def test_the_network_gets_what_its_processor_makes(name):
     assert all("own" in note for note in notes[:1])
 
 
+@pytest.mark.parametrize("short", [224, 225, 256])
+def test_a_crop_rounded_otherwise_is_noticed(short):
+    made = processor("BitImageProcessor", size={"shortest_edge": short}, crop_size={"height": 200, "width": 200})
+    found, _ = of(made)
+    for wide in range(300, 340):  # one pixel is much where edges are sharp
+        noise = np.random.default_rng(wide).integers(0, 256, (280, wide, 3), np.uint8)
+        theirs = made(images=Pillow.fromarray(noise), return_tensors="pt")["pixel_values"]
+        assert (found.normalize(found.pixels([Image(noise, "noise")])) - theirs).abs().mean() < 0.02
+
+
 def test_what_our_steps_do_as_well_is_ours():
     found, notes = of(processor("ViTImageProcessor"))
     assert found == Preprocessing((224, 224), mean=(0.5,) * 3, std=(0.5,) * 3)

@@ -125,7 +125,7 @@ def test_a_card_that_lacks_something_says_what(tmp_path, field):
         ({"sha256": 5}, "wrong kind are .'sha256'"),
         ({"architecture": "keras:resnet50"}, "expected bundled:…, torchvision:… or timm:…"),
         ({"architecture": "resnet50"}, "expected bundled:…"),
-        ({"options": {"stride_in": "conv1"}}, "timm:test_resnet takes none"),
+        ({"options": {"stride_in": "conv1"}}, "timm:test_resnet takes in_chans"),
         ({"architecture": "torchvision:resnet18", "options": {"stride": 1}}, "takes stride_in, bn_eps"),
         ({"architecture": "torchvision:resnet18", "options": {"stride_in": "conv3"}}, "'conv1' or 'conv2'"),
     ],

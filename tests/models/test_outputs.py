@@ -9,7 +9,7 @@ from seewhy.errors import ModelError, NonFinite
 from seewhy.models import Head
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-OTHER = torch.zeros(2, 7)
+OTHER = torch.zeros(2, 7, 5)
 
 
 @pytest.mark.parametrize(

@@ -131,9 +131,16 @@ def test_whatever_the_file_is_called(tmp_path, name):
     assert set(read_weights(path)) == set(GOOD)
 
 
-def test_safetensors_by_any_name(tmp_path):
-    save_file(dict(GOOD), tmp_path / "weights.model")
-    assert set(read_weights(tmp_path / "weights.model")) == set(GOOD)
+@pytest.mark.parametrize("name", ["weights.model", "weights.pth", "weights"])
+def test_safetensors_by_any_name(tmp_path, name):
+    save_file(dict(GOOD), tmp_path / name)
+    assert set(read_weights(tmp_path / name)) == set(GOOD)
+
+
+def test_a_note_of_git_lfs_is_named(tmp_path):
+    (tmp_path / "w.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    with pytest.raises(ModelError, match="git lfs pull"):
+        read_checkpoint(tmp_path / "w.pth")
 
 
 NAMES = ("cat", "cow", "dog", "hen")
@@ -149,6 +156,8 @@ NAMES = ("cat", "cow", "dog", "hen")
         {"names": {str(place): name for place, name in enumerate(NAMES)}},
         {"args": Namespace(classes=list(NAMES))},
         {"labels": np.array(NAMES)},
+        {"class_to_idx": {name: np.int64(place) for place, name in enumerate(NAMES)}},
+        {"idx_to_class": {np.int64(place): name for place, name in enumerate(NAMES)}},
         {"classes": list(NAMES), "class_to_idx": {name: place for place, name in enumerate(NAMES)}},
     ],
     ids=str,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import time
 
@@ -87,3 +88,33 @@ def test_what_is_uploaded_again_is_fresh(uploads):
     uploads.delete_old()
     assert Pillow.open(files(uploads)[0]).size
     assert uploads.find(secret)
+
+
+def test_all_channels_and_notes_of_a_picture_are_kept_for_the_network(uploads):
+    bands = np.random.default_rng(0).integers(0, 256, (20, 30, 5), np.uint8)
+    file = io.BytesIO()
+    np.save(file, bands)
+    deep = forge.png16((forge.GREY.astype(np.uint16) * 16)[..., None], 0)
+    rgba = png(np.dstack([forge.SCENE, forge.ALPHA]))
+    for data, channels in ((file.getvalue(), 5), (rgba, 4), (deep, 1)):
+        image = uploads.open(data, "field.png")
+        found = uploads.find(uploads.keep(image))
+        assert (found.sha256, found.notes, found.composite) == (image.sha256, image.notes, image.composite)
+        assert found.notes
+        assert np.array_equal(found.read_as(channels), image.read_as(channels))
+    for path in files(uploads):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    uploads.delete_old()
+    assert not files(uploads), "bands are forgotten, too"
+
+
+def test_no_array_runs_code(uploads):
+    file = io.BytesIO()
+    np.save(file, np.array([Exploit()], object), allow_pickle=True)
+    with pytest.raises(BadImage, match="never opened"):
+        uploads.open(file.getvalue(), "array.npy")
+
+
+class Exploit:
+    def __reduce__(self):
+        return (pytest.fail, ("it ran",))

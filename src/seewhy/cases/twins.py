@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import Case, Cases, Copy, Query
@@ -176,9 +177,14 @@ def similarity_maps(embedder: Embedder, image: Image, others: Sequence[Image]) -
         return []
     network, layer = embedder.network, embedder.layer
     grid = network.require_grid(layer)
-    with capture(network.module, [layer], gradients=False) as seen:
-        logits = network.logits(network.preprocess([image, *others]))
-    maps, weights = folded(grid, seen[layer]), embedder.channel_weights(logits.argmax(1))
+    pictures, size = [image, *others], network.at_once(1 + len(others))
+    parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for start in range(0, len(pictures), size):
+        with capture(network.module, [layer], gradients=False) as seen:
+            logits = network.logits(network.preprocess(pictures[start : start + size]))
+        parts.append((folded(grid, seen[layer]), logits))
+    maps, logits = (torch.cat(each) for each in zip(*parts, strict=True))
+    weights = embedder.channel_weights(logits.argmax(1))
     if weights is not None and weights.shape[1] == maps.shape[1]:  # a channel is a number of the vector
         maps = maps * weights.detach()[..., None, None].to(maps)
     views = [network.preprocessing.view(each) for each in (image, *others)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from seewhy.errors import Cancelled, ExplainError, SeewhyError
+from seewhy.errors import Cancelled, ExplainError, ModelError, SeewhyError
 
 T = TypeVar("T")
 
@@ -38,5 +38,12 @@ def attempt(source: object, work: Callable[[], T]) -> Outcome[T]:
 
 
 def blamed(error: SeewhyError | RuntimeError, source: object) -> SeewhyError:
-    """The error, or in place of PyTorch's own one that names the picture on which the network failed."""
-    return error if isinstance(error, SeewhyError) else ExplainError(f"the network failed on {source}: {error}")
+    """The error; where it is PyTorch's own, or tells of one that is not ours, one that names the picture, too."""
+    if not isinstance(error, SeewhyError):
+        return ExplainError(f"the network failed on {source}: {error}")
+    foreign = error.__cause__ is not None and not isinstance(error.__cause__, SeewhyError)
+    if not foreign or type(error) not in {ModelError, ExplainError}:
+        return error
+    named = type(error)(f"{source}: {error}")
+    named.__cause__ = error.__cause__
+    return named

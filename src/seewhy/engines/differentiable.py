@@ -18,6 +18,7 @@ from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, Target, capture
+from seewhy.models.blame import explaining
 from seewhy.models.state import evaluating
 from seewhy.models.wrappers import without_gradient
 
@@ -108,7 +109,8 @@ class Differentiable:
         """None where autograd knows of no way from the leaf to the score."""
         if not score.requires_grad:
             return None
-        return torch.autograd.grad(score, leaf, retain_graph=not last, allow_unused=True)[0]
+        with explaining("the backward pass"):
+            return torch.autograd.grad(score, leaf, retain_graph=not last, allow_unused=True)[0]
 
     def _nothing(self, points: Tensor, target: Target) -> Tensor:
         """The zero gradient of a score that does not depend on the points; refuses one that does."""
@@ -145,9 +147,12 @@ class FromLayer(Differentiable):
     @override
     def points(self, pixels: Tensor) -> Tensor:
         self.forwards += len(pixels)
-        with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
-            self._whole(super().points(pixels))
-        return seen[self.layer].detach()
+        found: list[Tensor] = []
+        for part in super().points(pixels).split(self.classifier.at_once(len(pixels))):
+            with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
+                self._whole(part)
+            found.append(seen[self.layer].detach())
+        return torch.cat(found)
 
     @override
     def maps(self, values: Tensor) -> Tensor:

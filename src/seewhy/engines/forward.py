@@ -26,7 +26,7 @@ from seewhy.engines.inference import (
     inference_copy,
     keep_large_blocks,
 )
-from seewhy.errors import ModelError, NonFinite, UsageError
+from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 
@@ -191,7 +191,7 @@ class MaskedForward:
         truth = head.log_probabilities(self._stacked(list(self._run(lambda part: masks[part], first, exact))))[:, top]
         try:
             answers = self._stacked(list(self._run(lambda part: masks[part], first, fast)))
-        except (ModelError, NonFinite, RuntimeError):  # it overflows, or has an operation that half precision lacks
+        except (ModelError, RuntimeError):  # it overflows, or has an operation that half precision lacks
             return float("inf")
         rounded, whole = head.log_probabilities(answers)[:, top], head.log_probabilities(self.logits)[top]
         signal = torch.cat([truth, whole[None]]).std(0).square().mean().sqrt()

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from seewhy.core.pickled import Pickled
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import NonFinite, UsageError
 from seewhy.methods.method import Method, OneTarget, asked_methods, kind_of, notes_of, plain_target, solve
 from seewhy.methods.task import Found, Task
 from seewhy.models import Classifier, Head, Layer, Preprocessing, Target, Value
 from seewhy.models.head import Gives
+from seewhy.models.probing import Probed
 
 OWN = ("target", "method", "layer", "generator", "gives", "output")  # what `attribute` takes itself
 
@@ -26,7 +28,7 @@ Ask = OneTarget | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Pickled):
     """How much each part of the inputs speaks for their targets.
 
     `values` is `(N, h, w)`, or `(N, L, h, w)` for L layers asked for, on the inputs' device; `logits` `(N, K)` what the
@@ -115,7 +117,7 @@ def _attributed(
     *,
     several: bool,
 ) -> Attribution:
-    size = len(x) if made.batched else 1
+    size = classifier.at_once(len(x) if made.batched else 1)
     solved: list[Found] = []
     logits: list[Tensor] = []
     checks: list[Mapping[str, float]] = []
@@ -207,12 +209,17 @@ class _Bare(Classifier):
         return self._known("layers", lambda: Classifier.layers.func(self))
 
     @cached_property
+    def _probed(self) -> Probed:
+        return self._known(f"head {self.declared}", lambda: Classifier._probed.func(self))  # noqa: SLF001
+
+    @cached_property
     def default_layers(self) -> tuple[str, ...]:
         """The layer that CAM methods explain unless told otherwise, and those beside it."""
         return self._known("default_layers", lambda: Classifier.default_layers.func(self))
 
     def _known(self, what: str, find: Callable[[], Any]) -> Any:
-        structure = tuple((name, type(part)) for name, part in self.module.named_modules())
+        parts = ((name, type(part)) for name, part in self.module.named_modules())
+        structure = (*parts, *(tensor.shape for tensor in self.module.parameters()))
         known = _KNOWN.setdefault(self.module, {})
         key = (what, self.probe().shape, structure)
         if key not in known:

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 
 import numpy as np
 
+from seewhy.core.pickled import Pickled
 from seewhy.draw import Weight
 
 CONFIDENT = 1.96  # standard errors: 95 %
@@ -17,7 +18,7 @@ STRONGEST = 5
 
 
 @dataclass(frozen=True, eq=False)
-class RegionWeights:
+class RegionWeights(Pickled):
     """The regions of a picture and the weight of each.
 
     `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`.

@@ -14,6 +14,7 @@ import numpy as np
 
 from seewhy import __version__
 from seewhy.core.files import whole_folder, write_json
+from seewhy.core.pickled import Pickled
 from seewhy.draw import (
     NOTHING,
     OURS,
@@ -70,7 +71,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Pickled):
     """How much each part of the picture speaks for the target.
 
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values

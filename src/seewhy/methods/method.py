@@ -24,11 +24,12 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
 from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target, find_layer
+from seewhy.models.blame import explaining
 
 SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
@@ -93,10 +94,12 @@ class Method(Declared, ABC):
             progress: told of the work done; raise `Cancelled` in it to stop.
         """
         found: list[Explanation] = []
-        size = BATCH if self.batched else 1
+        size = classifier.at_once(BATCH if self.batched else 1)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
-            asked = None if targets is None else targets[part]
+            asked = None
+            if targets is not None:
+                asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
             task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top)
             if asked is None or any(asked):
@@ -117,6 +120,7 @@ class Seen:
     def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
         self.classifier, self.image = classifier, image
         self._pixels, self._inputs = classifier.seen([image])
+        _ = classifier.head
         with torch.no_grad():
             self._logits = classifier.logits(self._inputs)
         self.target = target or Target(int(classifier.head.likeliest(self._logits)[0, 0]), chosen="predicted")
@@ -254,10 +258,24 @@ def kind_of(value: Any) -> str:
 
 
 def solve(method: Method, task: Task) -> list[Found]:
-    """Run a method on a task, from the generator's seed on; global random states stay as they are."""
+    """Run a method on a task, from the generator's seed on; global random states stay as they are.
+
+    Raises:
+        ExplainError: whatever the method, the network or PyTorch raised meanwhile that is no error of seewhy's; what
+            `progress` raises stays what it is.
+    """
     task.generator.manual_seed(task.generator.initial_seed())
-    with undisturbed():
-        return method.find(task)
+    told = _Told(task.progress)
+    task.progress = told
+    try:
+        with undisturbed(), explaining(method.name):
+            return method.find(task)
+    except ExplainError as error:
+        if told.raised is not None and told.raised is error.__cause__:
+            raise told.raised from None
+        raise
+    finally:
+        task.progress = told.progress
 
 
 @contextmanager
@@ -269,6 +287,21 @@ def undisturbed() -> Generator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+class _Told:
+    """Progress that remembers what the caller's own raised."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.raised: Exception | None = None
+
+    def __call__(self, done: int, total: int | None, message: str) -> None:
+        try:
+            self.progress(done, total, message)
+        except Exception as error:
+            self.raised = error
+            raise
 
 
 def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
+from seewhy.models.blame import explaining
 from seewhy.models.state import owning
 from seewhy.models.wrappers import parts_to_hook, without_gradient, without_layers
 
@@ -143,7 +144,8 @@ def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Gen
 
 def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:
     """∂ score / ∂ each tensor, None where the score does not depend on it; the graph stays for another call."""
-    return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
+    with explaining("the backward pass"):
+        return torch.autograd.grad(score, tensors, retain_graph=True, allow_unused=True, create_graph=differentiable)
 
 
 def find_layer(module: nn.Module, name: str) -> nn.Module:

@@ -7,11 +7,13 @@ the network. The network itself says which of a file's tensors are meant: the on
 from __future__ import annotations
 
 import json
+import operator
 import re
 import zipfile
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PosixPath, PurePosixPath
@@ -27,6 +29,8 @@ from seewhy.errors import ModelError
 TENSOR_FILES = {".safetensors"}
 PICKLE_FILES = {".pth", ".pt", ".bin", ".ckpt", ".tar"}
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how torch's files begin
+
+LFS = b"version h"  # "version https://git-lfs.github.com/spec/v1"
 
 # Of what wraps a part of a network; no part is called so.
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -129,7 +133,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     with path.open("rb") as file:
         start = file.read(9)
     suffix = path.suffix.lower()
-    if suffix in TENSOR_FILES or (suffix not in PICKLE_FILES and start[8:] == b"{"):
+    if start == LFS:
+        raise ModelError(
+            f"{path.name} is no file of weights, but Git LFS's note of where it lies: git lfs pull fetches it"
+        )
+    if suffix in TENSOR_FILES or (start[8:] == b"{" and not start.startswith(PICKLES)):
         return _read_safetensors(path)
     if suffix in PICKLE_FILES or start.startswith(PICKLES):
         return _read_pickle(path)
@@ -235,16 +243,17 @@ def _in_order(value: Any) -> tuple[str, ...] | None:
     """Class names as a list, as names by index or as indices by name, in order; None of anything else."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, Mapping) and all(isinstance(each, int) for each in value.values()):
-        value = {index: name for name, index in value.items()}
-    elif isinstance(value, Mapping) and all(str(key).isdigit() for key in value):
-        value = {int(index): name for index, name in value.items()}
-    elif isinstance(value, list | tuple):
+    if isinstance(value, list | tuple):
         value = dict(enumerate(value))
-    if not isinstance(value, Mapping) or set(value) != set(range(len(value))):
+    if not isinstance(value, Mapping):
         return None
-    names = tuple(value[index] for index in range(len(value)))
-    return names if all(isinstance(name, str) for name in names) and len(set(names)) == len(names) else None
+    for pairs in (value.items(), ((index, name) for name, index in value.items())):
+        with suppress(TypeError, ValueError):  # what is no index is another thing altogether
+            named = {int(index) if isinstance(index, str) else operator.index(index): name for index, name in pairs}
+            names = tuple(named.get(index) for index in range(len(value)))
+            if all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0:
+                return names
+    return None
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

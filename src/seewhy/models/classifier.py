@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.pickled import Pickled
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.capture import capture, find_layer, gradients_of
@@ -23,6 +24,7 @@ from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
+from seewhy.models.probing import Probed, probed
 from seewhy.models.state import evaluating
 from seewhy.models.wrappers import unwrapped, without_layers
 
@@ -63,7 +65,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(Pickled):
     """Any image classifier as seewhy sees it; the network itself is never changed.
 
     `offers` says what methods may ask of it: `scores`, `layers`, `gradients`.
@@ -83,7 +85,7 @@ class Classifier:
         cls,
         module: nn.Module,
         preprocessing: Preprocessing | None = None,
-        categories: Sequence[str] | Categories | None = None,
+        categories: Sequence[str] | Mapping[Any, Any] | Categories | None = None,
         name: str | None = None,
         *,
         gives: Gives | None = None,
@@ -96,7 +98,8 @@ class Classifier:
                 parallelism it is the network inside.
             preprocessing: without it, 224 px of the whole picture and ImageNet's statistics, in grey where the first
                 convolution takes one channel and the network no colours.
-            categories: class names in the order of the scores; numbered without them.
+            categories: class names in the order of the scores, or a dict from index to name or back; numbered without
+                them. Of one number for two classes, one name is that of the second.
             name: what reports call it; the name of its class without it.
             gives: what its numbers are: `logits`, `probabilities`, `log-probabilities`, `sigmoid` (a logit or a
                 probability of each label by itself), `label-probabilities`, `single-logit` or `values`; found by
@@ -115,7 +118,7 @@ class Classifier:
             _named(categories),
             name or type(module).__name__,
             declared=Head(gives, output),
-        )
+        ).checked()
 
     @property
     def device(self) -> torch.device:
@@ -139,8 +142,9 @@ class Classifier:
 
     def logits(self, x: Tensor) -> Tensor:
         """Scores `(N, K)` of network inputs, in evaluation mode, recorded by autograd where that is on."""
+        head = self.head  # tried out before anything else is asked
         with evaluating(self.module):
-            return self.head.ask(self.module, x.clone())  # some networks normalise their input in place
+            return head.ask(self.module, x.clone())  # some networks normalise their input in place
 
     def probabilities(self, images: Sequence[Image]) -> Tensor:
         """Probabilities `(N, K)`, or the values of a network without classes."""
@@ -196,8 +200,7 @@ class Classifier:
         taps = self._taps
         if len(x) > 1 and (self.head.alone or any(tap.single for tap in taps)):
             rows = [self.embed_and_score(row, gradients=gradients) for row in x.split(1)]
-            embeddings, logits = zip(*rows, strict=True)
-            return torch.cat(embeddings), torch.cat(logits)
+            return torch.cat([features for features, _ in rows]), torch.cat([logits for _, logits in rows])
         with capture(self.module, (), gradients=gradients), reading(taps, gradients=gradients) as found:
             logits = self.logits(x)
             return torch.cat([tap.features(found[tap]) for tap in taps], dim=1), logits
@@ -220,6 +223,7 @@ class Classifier:
 
     @cached_property
     def _taps(self) -> tuple[Tap, ...]:
+        _ = self.head
         with capture(self.module, ()):
             return find_taps(self.logits, self.probe().requires_grad_())
 
@@ -230,10 +234,11 @@ class Classifier:
     @cached_property
     def categories(self) -> Categories:
         """Class names in the order of the scores; numbered when none were given."""
-        with torch.no_grad():
-            count = self.logits(self.probe()).shape[1]
+        count = self.head.classes or 0
         given = self.given_categories or Categories.numbered
         names = given if isinstance(given, Categories) else given(count)
+        if self.head.single and len(names) == 1:  # of two classes that one is there, or not
+            names = Categories((f"not {names[0]}", names[0]))
         if len(names) != count:
             raise ModelError(f"the network scores {count} classes, but {len(names)} class names were given")
         return names
@@ -241,6 +246,7 @@ class Classifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
+        _ = self.head  # a trial of the network is nothing to watch
         return watched_layers(self.module, self.logits, self.probe())
 
     @property
@@ -263,12 +269,29 @@ class Classifier:
     @cached_property
     def head(self) -> Head:
         """What the network's numbers mean."""
-        return self.declared | Head("logits")
+        return self._probed.head
+
+    def at_once(self, most: int) -> int:
+        """How many pictures to send in together: `most`, or one where those of a batch change each other's answers."""
+        return 1 if self.head.alone else most
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing about the network, in plain sentences."""
-        return self.given_notes
+        return (*self.given_notes, *self._probed.notes)
+
+    @cached_property
+    def _probed(self) -> Probed:
+        return probed(self.module, self.declared, self.probe())
+
+    def checked(self) -> Classifier:
+        """The classifier itself, once it was tried out: what cannot be right is refused here, before anybody asks.
+
+        Raises:
+            ModelError: the network does not run, or gives something else than was declared.
+        """
+        _ = self.categories
+        return self
 
     @cached_property
     def head_layer(self) -> str:
@@ -368,8 +391,8 @@ def _bytes(value: Any) -> bytes:
     return dense.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _named(categories: Sequence[str] | Categories | None) -> Categories | None:
-    return categories if isinstance(categories, Categories | None) else Categories(tuple(categories))
+def _named(categories: Sequence[str] | Mapping[Any, Any] | Categories | None) -> Categories | None:
+    return categories if isinstance(categories, Categories | None) else Categories.of(categories)
 
 
 def usual_preprocessing(module: nn.Module) -> Preprocessing:
@@ -397,7 +420,7 @@ def black_box(
     size: tuple[int, int] = (224, 224),
     gives: Gives = "probabilities",
     output: str | int | None = None,
-    categories: Sequence[str] | None = None,
+    categories: Sequence[str] | Mapping[Any, Any] | Categories | None = None,
     name: str = "a black box",
     channels: int = 3,
 ) -> Classifier:
@@ -416,7 +439,7 @@ def black_box(
     """
     plain = Preprocessing(size, mean=(0.0,) * channels, std=(1.0,) * channels)
     declared = Head(gives, output)
-    return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared)
+    return Classifier(_BlackBox(score), plain, _named(categories), name, frozenset({"scores"}), declared).checked()
 
 
 class _BlackBox(nn.Module):

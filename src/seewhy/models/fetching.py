@@ -55,7 +55,7 @@ def hub_or_cache() -> Generator[None]:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _is_silence(error: BaseException) -> bool:

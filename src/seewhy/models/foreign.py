@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image as PILImage
 
 TOLERANCE = 0.01  # mean difference of network inputs, of which one is usual; other roundings stay below 0.005
-SIZES = ((500, 300), (260, 640), (333, 333))  # tall, wide, square
+SIZES = ((500, 300), (260, 640), (333, 333), (60, 75), (341, 233))  # tall, wide, square, small, of another rounding
 GOLDEN = 0.618034
 ASTRAY = 0.02  # of a side: as far as a ramp may be from where a straight line has it
 
@@ -57,10 +57,14 @@ def checked(
         if translated is None:
             raise ModelError(f"{name} prepares {channels} channels in a way that seewhy does not know; {CURE}")
         return translated, (f"That pictures are prepared as {name} would do it was not checked: they are RGB or grey.",)
-    pictures = [_test_picture(*size) for size in SIZES]
+    sizes = list(SIZES)
+    if translated and translated.resize:  # crops are rounded in one way or another: every remainder
+        short = translated.resize
+        sizes += [size for rest in range(20, 24) for size in ((short, short + rest), (short + rest, short))]
+    pictures = [_test_picture(*size) for size in sizes]
     theirs = [_run(prepare, picture, name, channels) for picture in pictures]
     if len({tuple(each.shape) for each in theirs}) > 1:
-        shapes = ", ".join(str(tuple(each.shape)) for each in theirs)
+        shapes = ", ".join(dict.fromkeys(str(tuple(each.shape)) for each in theirs[:3]))
         raise ModelError(f"{name} makes inputs of another shape of each picture ({shapes}), and seewhy shows a network "
                          f"pictures of one size; {CURE}")  # fmt: skip
     if translated is not None and _agree(translated, pictures, torch.stack(theirs)):

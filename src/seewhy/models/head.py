@@ -7,7 +7,7 @@ probabilities that people are told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,7 +17,10 @@ from torch.nn.functional import logsigmoid
 
 from seewhy.draw import percent, plain_number
 from seewhy.errors import ModelError, NonFinite, SeewhyError, UsageError
+from seewhy.models.blame import blamed
 from seewhy.models.categories import Target, Value
+from seewhy.models.outputs import scores_of
+from seewhy.models.state import evaluating
 
 Gives: TypeAlias = Literal[
     "logits",  # of classes of which one is right
@@ -37,10 +40,9 @@ MEANS: dict[Meaning, str] = {  # what people are told of the numbers, in a sente
     "values": "The network gives values, not probabilities: each number is in the unit that it was trained on.",
 }
 GIVES: tuple[Gives, ...] = get_args(Gives)
-SEVERAL = {None, "logits", "log-probabilities", "label-probabilities"}  # of which a single one means nothing
+SINGLE = {"probabilities", "sigmoid", "label-probabilities", "single-logit", "values"}  # of which one will do
 SHARES = {"probabilities", "label-probabilities"}  # which lie in [0, 1]
 ROUNDING = 1e-2  # of half precision
-NAMED = ("logits", "out", "scores", "output")  # what networks call their answer among several tensors
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Head:
         alone: whether pictures have to go in one by one, since those of a batch change each other's answer.
         threshold: the probability from which on a label is said to be there, one for all or one for each; 0.5 where
             nothing was said.
+        classes: how many scores there are for each picture, where that is known.
     """
 
     gives: Gives | None = None
@@ -63,6 +66,7 @@ class Head:
     single: bool = False
     alone: bool = False
     threshold: float | tuple[float, ...] | None = None
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         if self.gives not in {None, *GIVES}:
@@ -95,33 +99,50 @@ class Head:
             ModelError: the network raised, or what it gives is not what was declared.
         """
         if self.alone and len(x) > 1:
-            return torch.cat([self.ask(module, row) for row in x.split(1)])
+            return torch.cat([self._ask_anew(module, row) for row in x.split(1)])
         try:
             answer = module(x)
         except SeewhyError:
             raise
         except Exception as error:
-            raise _blamed(error, x) from error
+            raise blamed(error, module, x) from error
         return self.read(answer, len(x))
 
+    def _ask_anew(self, module: nn.Module, x: Tensor) -> Tensor:
+        with evaluating(module):  # from where its random numbers begin
+            return self.ask(module, x)
+
     def read(self, answer: Any, count: int | None = None) -> Tensor:
-        """Scores `(N, K)` of what a network returned: a tensor, tuple, dict or Hugging Face output."""
-        numbers = _rows(_chosen(answer, self.output), self.gives, count)
-        if self.gives in SHARES and bool(((numbers < -ROUNDING) | (numbers > 1 + ROUNDING)).any()):
-            raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='logits'")
-        tiny = torch.finfo(numbers.dtype).tiny
-        if self.gives == "probabilities" and not self.single:
-            numbers = numbers.clamp(min=tiny).log()
-        elif self.gives in {"probabilities", "label-probabilities"}:
-            numbers = numbers.clamp(min=tiny).log() - (1 - numbers).clamp(min=torch.finfo(numbers.dtype).eps).log()
-        if self.meaning == "binary":
-            numbers = torch.cat([-numbers, numbers], dim=1)
+        """Scores `(N, K)` of what a network returned about `count` pictures, a tensor or something that holds it."""
+        numbers = self.numbers(answer, count)
+        if self.gives == "log-probabilities":  # of what is impossible it is -inf
+            numbers = numbers.clamp(min=math.log(torch.finfo(numbers.dtype).tiny))
         if not bool(torch.isfinite(numbers).all()):
             raise NonFinite(
                 "the network answered with NaN or infinity on this input; check its weights and its preprocessing "
                 "(half precision on a CPU overflows easily: load it in float32)"
             )
-        return numbers
+        scores = self._scores(numbers)
+        if self.classes not in {None, scores.shape[1]}:
+            raise ModelError(f"the network answered with {scores.shape[1]} scores, and with {self.classes} before")
+        return scores
+
+    def numbers(self, answer: Any, count: int | None = None) -> Tensor:
+        """What the network gives, `(N, K)`, as it is."""
+        single = self.gives in SINGLE
+        found = scores_of(answer, self.output, single=single, count=count).tensor
+        return _rows(found, single=single, count=count, classes=None if self.single else self.classes)
+
+    def _scores(self, numbers: Tensor) -> Tensor:
+        if self.gives in SHARES:
+            if bool(((numbers < -ROUNDING) | (numbers > 1 + ROUNDING)).any()):
+                cure = "single-logit" if self.single else "logits" if self.gives == "probabilities" else "sigmoid"
+                raise ModelError(f"the network gave numbers outside 0 to 1 as {self.gives}; say gives='{cure}'")
+            kind = torch.finfo(numbers.dtype)
+            odds = self.single or self.gives == "label-probabilities"
+            rest = (1 - numbers).clamp(min=kind.eps).log() if odds else 0
+            numbers = numbers.clamp(min=kind.tiny).log() - rest
+        return torch.cat([-numbers, numbers], dim=1) if self.meaning == "binary" else numbers
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """What people are told of scores `(..., K)`: the probability of each class; of `values` the values."""
@@ -234,46 +255,13 @@ def told(number: float, meaning: Meaning) -> str:
     return plain_number(number) if meaning == "values" else percent(number)
 
 
-def _blamed(error: Exception, x: Tensor) -> Exception:
-    """What a network raised, as one error of ours; running out of memory stays what it is."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words):
-        return error
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    low = high = float("nan")
-    if x.numel() and not x.is_meta:
-        with torch._C.DisableTorchFunction():  # noqa: SLF001  # rules that may be on have nothing to do with this
-            low, high = (float(each) for each in x.detach().aminmax())
-    return ModelError(
-        f"the network raised {type(error).__name__} on an input of shape {tuple(x.shape)}, {x.dtype}, on {x.device}, "
-        f"from {low:.3g} to {high:.3g}: {said}"
-    )
-
-
-def _chosen(answer: Any, output: str | int | None) -> Tensor:
-    """The tensor of the answer, of several."""
-    if output is not None:
-        try:
-            found = getattr(answer, output) if isinstance(output, str) and hasattr(answer, output) else answer[output]
-        except (KeyError, IndexError, TypeError) as error:
-            raise ModelError(f"the network's answer, a {type(answer).__name__}, has no output {output!r}") from error
-        if not isinstance(found, Tensor):
-            raise ModelError(f"output {output!r} of the network is a {type(found).__name__}, no tensor of scores")
-        return found
-    found = _first_tensor(answer)
-    if found is None:
-        raise ModelError(
-            f"the network returned {type(answer).__name__} without a tensor of class scores; expected a tensor "
-            "(N, classes), a tuple or list that starts with one, a dict with 'logits', or an object with `.logits`"
-        )
-    return found
-
-
-def _rows(numbers: Tensor, gives: Gives | None, count: int | None) -> Tensor:
+def _rows(numbers: Tensor, *, single: bool, count: int | None, classes: int | None) -> Tensor:
     """The tensor as `(N, K)`."""
-    if numbers.dim() == 4 and numbers.shape[-2:] == (1, 1):
+    if numbers.dim() > 2 and set(numbers.shape[2:]) == {1}:
         numbers = numbers.flatten(1)
-    if numbers.dim() == 1 and gives not in SEVERAL and count in {None, len(numbers)}:
+    if numbers.dim() < 2 and count == 1 and numbers.numel() == (classes or 1):
+        numbers = numbers.reshape(1, -1)  # squeezed to nothing but its numbers
+    if numbers.dim() == 1 and count in {None, len(numbers)} and single:
         numbers = numbers[:, None]
     if numbers.dim() != 2:
         raise ModelError(
@@ -282,25 +270,12 @@ def _rows(numbers: Tensor, gives: Gives | None, count: int | None) -> Tensor:
         )
     if count not in {None, len(numbers)}:
         raise ModelError(f"the network answered {count} images with {len(numbers)} rows of scores")
-    if numbers.shape[1] < 2 and gives in SEVERAL:
+    if numbers.shape[1] < 2 and not single:
         raise ModelError(
             f"the network returned {numbers.shape[1]} score for each image, so there is no class to choose; declare "
-            "what it is: gives='single-logit' for two classes, 'probabilities' after a sigmoid, 'values' for a number"
+            "what it is: gives='single-logit' for two classes, 'probabilities' after a sigmoid, 'values' for a number "
+            '(on the command line --head, in a model\'s card "gives")'
         )
+    if numbers.is_complex():
+        raise ModelError("the network returned complex numbers; class scores are real")
     return numbers if numbers.is_floating_point() else numbers.float()
-
-
-def _first_tensor(output: Any) -> Tensor | None:
-    if isinstance(output, Tensor):
-        return output
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    if isinstance(output, Mapping):
-        for key in NAMED:
-            if isinstance(output.get(key), Tensor):
-                return output[key]
-        return next((value for value in output.values() if isinstance(value, Tensor)), None)
-    if isinstance(output, tuple | list):
-        return next((value for value in output if isinstance(value, Tensor)), None)
-    return None

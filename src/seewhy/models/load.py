@@ -120,9 +120,7 @@ def load(
     with torch.inference_mode(False):  # what is made under inference_mode can never give gradients
         made = source.load(rest, path) if texts is None else source.load_for(rest, texts, path)
         made = made.to(find_device(device))
-    made = replace(made, declared=Head(gives, output) | said | made.declared)
-    _ = made.categories  # what cannot be right is refused here, before anything is asked
-    return made
+    return replace(made, declared=Head(gives, output) | said | made.declared).checked()
 
 
 def load_encoder(name: str, device: str = "auto") -> Encoder:

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -165,10 +166,11 @@ class Python(Source):
 
 
 class _Session(nn.Module):
-    """An onnxruntime session as a module: normalised `(N, C, h, w)` to whatever the graph puts out first."""
+    """An onnxruntime session as a module: normalised `(N, C, h, w)` to what the graph puts out."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self.path = path.resolve()
         try:
             import onnxruntime
         except ImportError as error:
@@ -185,17 +187,33 @@ class _Session(nn.Module):
         channels = first.shape[1] if len(first.shape) == 4 else None
         self.channels = channels if isinstance(channels, int) else 3
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits `(N, K)`; a graph of fixed batch is run as often as it takes."""
-        parts = x.float().cpu().split(self.batch or len(x))
-        return torch.cat([self._run(part) for part in parts]).to(x.device)
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """What the graph puts out, by name where that is several tensors; one of fixed batch is run often enough."""
+        parts = [self._run(part) for part in x.detach().float().cpu().split(self.batch or len(x))]
+        found = {name: torch.cat([part[name] for part in parts]).to(x.device) for name in parts[0]}
+        return found if len(found) > 1 else next(iter(found.values()))
 
-    def _run(self, part: Tensor) -> Tensor:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Session, (self.path,)  # another process opens the file again
+
+    def _run(self, part: Tensor) -> dict[str, Tensor]:
+        """The tensors that the graph puts out by name; the last part of a fixed batch is filled up with zeros."""
+        count = len(part)
+        if self.batch and count < self.batch:
+            part = torch.cat([part, part.new_zeros(self.batch - count, *part.shape[1:])])
         try:
-            return torch.from_numpy(self.session.run(None, {self.input: part.numpy()})[0])
+            found = self.session.run(None, {self.input: part.numpy()})
         except Exception as error:
             shape = tuple(part.shape)
             raise ModelError(f"the ONNX graph does not run on float32 {shape}, (N, C, h, w): {error}") from error
+        tensors = {
+            each.name: torch.from_numpy(value)
+            for each, value in zip(self.session.get_outputs(), found, strict=True)
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.ndim
+        }
+        if not tensors:
+            raise ModelError("the ONNX graph puts out no tensor of numbers")
+        return {name: tensor[:count] if self.batch else tensor for name, tensor in tensors.items()}
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -166,10 +166,11 @@ def features(
     """Activations of each layer, averaged over its grid, `(n, C)`."""
     grids = {layer: classifier.require_grid(layer) for layer in layers}
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-    for start in range(0, len(images), BATCH):
+    size = classifier.at_once(BATCH)
+    for start in range(0, len(images), size):
         progress(start, len(images), "pictures")
         with capture(classifier.module, list(layers), gradients=False) as seen:
-            classifier.logits(classifier.preprocess(images[start : start + BATCH]))
+            classifier.logits(classifier.preprocess(images[start : start + size]))
             for layer, grid in grids.items():
                 found[layer].append(folded(grid, seen[layer]).mean((2, 3)))
     return {layer: _rows(torch.cat(parts)) for layer, parts in found.items()}
@@ -184,9 +185,10 @@ def gradients(
     """How each picture's score changes when a layer's features change everywhere alike: gradients `(n, C)`, summed."""
     grids = {layer: classifier.require_grid(layer) for layer in layers}
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-    for start in range(0, len(pictures), BATCH):
+    size = classifier.at_once(BATCH)
+    for start in range(0, len(pictures), size):
         progress(start, len(pictures), "pictures of the class")
-        part = pictures[start : start + BATCH]
+        part = pictures[start : start + size]
         with capture(classifier.module, list(layers)) as seen:
             logits = classifier.logits(classifier.preprocess([image for image, _ in part]))
             score = torch.stack([target.score(row) for (_, target), row in zip(part, logits, strict=True)]).sum()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seewhy.core.outcome import Outcome, blamed
 from seewhy.core.progress import Progress, remarked, silent
-from seewhy.errors import Cancelled, SeewhyError, UsageError
+from seewhy.errors import Cancelled, ExplainError, ModelError, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation, Method
 from seewhy.methods.method import (
@@ -277,8 +277,9 @@ def _explain_in_turn(
         inner = progress if len(images) <= step else remarked(progress, start, len(images), "images")
         try:
             found += [each for one in _explain_images(classifier, part, request, inner) for each in one]
-        except RuntimeError as error:
-            raise blamed(error, " or ".join(dict.fromkeys([part[0].name, part[-1].name]))) from error
+        except (RuntimeError, ModelError, ExplainError) as error:
+            told = blamed(error, " or ".join(dict.fromkeys([part[0].name, part[-1].name])))
+            raise told from error.__cause__ or error
         if len(images) > step:
             progress(start + len(part), len(images), "images")
     return found

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
 
 from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
 from seewhy.core.outcome import Outcome
@@ -30,7 +30,7 @@ SIDE = 320
 SCALES = "In a column, the classes of a photo share one scale of colours; the picture of one explanation shows it."
 
 
-class Explanations(tuple[Explanation, ...], Result):
+class Explanations(list[Explanation], Result):
     """Explanations in the order asked: picture by picture, method by method, target by target, layer by layer.
 
     In a notebook it is a grid: a row for each picture and class, a column for each method and layer. `save(folder)`
@@ -39,13 +39,20 @@ class Explanations(tuple[Explanation, ...], Result):
 
     __slots__ = ()
 
-    def __new__(cls, explanations: Iterable[Explanation] = ()) -> Self:
-        """Of these, in their order."""
-        found = super().__new__(cls, explanations)
-        for each in found:
+    def __init__(self, explanations: Iterable[Explanation] = ()) -> None:
+        list.__init__(self, explanations)
+        for each in self:
             if not isinstance(each, Explanation):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise UsageError(f"Explanations holds seewhy.Explanation objects, not {type(each).__name__}")
-        return found
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("Explanations cannot be changed; list(explanations) can")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse  # pyright: ignore[reportAssignmentType]
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Explanations, (list(self),)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Explanation: ...

@@ -68,7 +68,9 @@ At = Annotated[Services, Depends(services)]
 
 
 @router.post("/images", status_code=201, tags=["photos"], summary="Upload a photo")
-def upload(at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF.")]) -> Photo:
+def upload(
+    at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF, .npy or DICOM.")]
+) -> Photo:
     """Take in a photo; its id leads to it for a day."""
     image = at.uploads.open(file.file.read(at.uploads.max_bytes + 1), file.filename or "photo")
     return Photo(image=at.uploads.keep(image), width=image.width, height=image.height, notes=list(image.notes))
