@@ -178,6 +178,8 @@ def find_taps(run: Callable[[Tensor], Tensor], probe: Tensor) -> tuple[Tap, ...]
         Tap(step.name, step.run, place, step.shapes[place])
         for before, (step, place) in sources.items()
         if not _follows(before, sources.keys() - {before})
+        # The mean colour of a picture is nothing that the network made; all of its pixels do go into the scores.
+        and (_learnt(before) or len(step.shapes[place]) == 2)
     )
     if not taps:
         raise ExplainError(
@@ -235,6 +237,19 @@ def _follows(step: _Step | None, others: AbstractSet[_Step | None]) -> bool:
             seen.add(before)
             waiting.append(before)
     return True
+
+
+def _learnt(step: _Step | None) -> bool:
+    """Whether weights took part in a step or before it."""
+    waiting, seen = [step], {step}
+    while waiting:
+        last = waiting.pop()
+        if last is not None and last.weighs:
+            return True
+        before = set(last.taken.values()) - seen if last is not None else set[_Step | None]()
+        seen |= before
+        waiting += before
+    return False
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

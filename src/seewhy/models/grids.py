@@ -19,7 +19,7 @@ MOST_PREFIX_TOKENS = 16  # class token, distillation token, registers
 MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:3
 MOST_TOKEN_DISTORTION = 0.1
 LOCAL = 0.5  # correlation of what cells depend on with where they lie, on both axes: what is no grid has none
-RELATED = 0.3  # the sum of both, for what comes from a grid
+REVERSED = -1.0  # the sum of both, where a map is mirrored or turned over
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, SeewhyError
 from seewhy.models.capture import Captured, Identity, Visit, gradients_of, watch
-from seewhy.models.grids import LOCAL, RELATED, Grid, coarser, in_line, locality, possible_grids
+from seewhy.models.grids import LOCAL, REVERSED, Grid, coarser, in_line, locality, possible_grids
 
 TRIALS = 1  # pictures whose halves are changed
 CANDIDATES = 12  # looked at first, from the end
@@ -241,9 +241,8 @@ def grids_of(
         if grid is None:
             source = known.get(visit.took) if visit.took is not None else None
             last = before[-1] if before else None
-            grid = next(
-                (each for each in fits if _handed_down(visit.part, source, last, each, sum(agreement[each]))), None
-            )
+            likely = (each for each in fits if sum(agreement[each]) > REVERSED)
+            grid = next((each for each in likely if _handed_down(visit.part, source, last, each)), None)
         if grid is not None:
             known[visit.gave] = grid
             before.append(grid)
@@ -258,19 +257,18 @@ def _agreement(grid: Grid, changes: Changes) -> tuple[float, float]:
     return locality(*(each.flatten(1)[:, grid.prefix :].view(-1, *grid.size) for each in (left, upper)))
 
 
-def _handed_down(part: nn.Module, source: Grid | None, last: Grid | None, grid: Grid, agreement: float) -> bool:
+def _handed_down(part: nn.Module, source: Grid | None, last: Grid | None, grid: Grid) -> bool:
     """Whether `grid` is that of the layer's input, `source`, or of the `last` layer before, or a coarser one."""
     if grid.layout != "tokens":
         finer = source is not None and grid.height <= source.height and grid.width <= source.width
         return finer or (last is not None and grid.size == last.size)
     if source is None or not ((grid.size, grid.prefix) == (source.size, source.prefix) or coarser(grid, source)):
         return False
-    # As many latents as there are patches look like these; who learnt them shows some relation to places, or none.
-    return agreement > RELATED or not _has_latents(part, grid)
+    return not _has_latents(part, grid)
 
 
 def _has_latents(part: nn.Module, grid: Grid) -> bool:
-    """Whether a module has a parameter with a row of channels for each token."""
+    """Whether a module has a parameter with a row of channels for each token: those are latents, and no patches."""
     latents = (grid.prefix + grid.height * grid.width, grid.channels)
     return any(latents in (tuple(each.shape[-2:]), tuple(each.shape[:2])) for each in part.parameters())
 
