@@ -53,6 +53,23 @@ def interrupted() -> Classifier:
     return Classifier.from_module(zoo.RaisesAt(error=KeyboardInterrupt), Preprocessing(zoo.SIZE))
 
 
+class TwoHeads(torch.nn.Module):
+    """Three colours and four shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = zoo.network("gap-linear")
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        logits = self.body(x)
+        return {"colour": logits[:, :3], "shape": logits}
+
+
+def two_heads() -> torch.nn.Module:
+    """Which of them is asked has to be said."""
+    return TwoHeads()
+
+
 def seven() -> int:
     """No classifier at all."""
     return 7

@@ -85,9 +85,15 @@ def test_the_bands_that_are_shown_can_be_chosen_and_change_nothing_else(bands):
     assert np.array_equal(open_image(image, bands=(1, 2, 3)).pixels, FIVE[..., :3])
 
 
-@pytest.mark.parametrize("bands", [(0, 1, 2), (1, 2), (4, 5, 6), (), ("1",)])
-def test_other_bands_are_refused(bands):
-    with pytest.raises(UsageError, match="from 1 to 5"):
+@pytest.mark.parametrize(
+    ("bands", "words"),
+    [
+        ((0, 1, 2), "from 1 to 5"), ((1, 2), "from 1 to 5"), ((4, 5, 6), "from 1 to 5"), ((), "from 1 to 5"),
+        ("321", "whole numbers"), (3, "whole numbers"), ((1.0, 2.0, 3.0), "whole numbers"),
+    ],
+)  # fmt: skip
+def test_other_bands_are_refused(bands, words):
+    with pytest.raises(UsageError, match=words):
         open_image(FIVE, bands=bands)
 
 
@@ -259,3 +265,44 @@ def test_folders_of_arrays_hold_pictures(tmp_path):
         (tmp_path / name).write_bytes(npy(FIVE))
     assert [path.name for path in find_images([tmp_path])] == ["a.npy", "b.tif", "c.dcm"]
     assert open_image(tmp_path / "b.tif").notes[0] == "a NumPy file, although named .tif"
+
+
+STEPS = np.tile(np.arange(0, 4096, 128, dtype=np.uint16), (4, 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tif(STEPS, photometric="miniswhite"),
+        tif(STEPS, photometric="miniswhite", compression="zlib"),
+        encoded(Pillow.fromarray(STEPS), "TIFF", compression="tiff_lzw", tiffinfo={262: 0}),
+        tif((STEPS >> 4).astype(np.uint8), photometric="miniswhite"),
+        tif(np.dstack([STEPS, STEPS]), photometric="miniswhite", planarconfig="contig"),
+    ],
+    ids=["plain", "zlib", "lzw", "8-bit", "bands"],
+)
+def test_where_white_is_zero_it_is_white(data):
+    assert np.array_equal(open_image(data).pixels[..., 0], 255 - (STEPS >> 4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "black", "white"),
+    [
+        (np.int8, -100, 100, -100, 100), (np.int16, 0, 4000, 0, 4095), (np.int16, -50, 900, -50, 900),
+        (np.uint32, 0, 16000, 0, 16383), (np.int64, 0, 200, 0, 255), (np.uint64, 0, 70_000, 0, 70_000),
+        (np.float16, 0, 1, 0, 1), (np.float64, 0, 3000, 0, 4095), (np.float32, -1, 1, -1, 1),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_other_numbers_of_tiffs_go_from_black_to_white(kind, low, high, black, white, channels):
+    values = np.linspace(low, high, 6 * 7 * channels).reshape(6, 7, channels).astype(kind)
+    options = {1: {}, 3: {"photometric": "rgb"}, 5: CONTIGUOUS}[channels]
+    image = open_image(tif(values if channels > 1 else values[..., 0], **options))
+    exact = (values.astype(float) - black) * 255 / (white - black)
+    assert np.abs(image.read_as(channels)[..., :channels] - exact).max() <= 0.5 + 1e-6
+    assert image.notes == (f"values from {black:g} to {white:g} shown as black to white",)
+
+
+def test_inks_beyond_four_are_not_dropped_without_a_word():
+    with pytest.raises(BadImage, match="5 channels, inks among them"):
+        open_image(tif(FIVE, photometric="separated", planarconfig="contig"))

@@ -199,3 +199,22 @@ def test_a_jpeg_is_read_by_its_brightness(tmp_path):
 def test_a_mask_of_everything_says_so(tmp_path):
     PIL.Image.new("L", (16, 12), 255).save(tmp_path / "mask.png")
     assert "covers all" in read_mask(tmp_path / "mask.png", open_image(np.zeros((12, 16, 3), np.uint8))).note
+
+
+@pytest.mark.parametrize("name", READ)
+def test_arrays_are_read_as_files_are(name):
+    given, words = READ[name]
+    if isinstance(given, PIL.Image.Image) and given.mode == "P":
+        pytest.skip("an array has no palette")
+    found = read_mask(np.asarray(given), open_image(np.zeros((12, 16, 3), np.uint8), name="photo"))
+    if name != "grey and alpha":  # of two channels of an array nobody knows what they are
+        assert np.array_equal(found.area, OBJECT)
+        assert words in found.note
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.int64, np.int8, np.float32])
+def test_arrays_of_zero_and_one_may_be_of_any_type(kind):
+    photo = open_image(np.zeros((12, 16, 3), np.uint8), name="photo")
+    assert np.array_equal(read_mask(OBJECT.astype(kind), photo).area, OBJECT)
+    with pytest.raises(UsageError, match="of photo is 16 × 11"):
+        read_mask(OBJECT[1:].astype(kind), photo)

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 import zoo
 from models import attacks
+from seewhy.cli.app import app
 from seewhy.errors import ModelError
 from seewhy.models import Preprocessing, from_hub, load
 from seewhy.models.from_hub import from_transformers
@@ -92,6 +94,8 @@ def test_a_processor_of_another_kind_is_used_as_it_is(tmp_path):
           crop_size={"height": 32, "width": 32})  # fmt: skip
     classifier = load(f"hf-hub:{tmp_path}", device="cpu")
     assert classifier.notes == ("Pictures are prepared by the network's own MobileViTImageProcessor, as it is.",)
+    told = CliRunner().invoke(app, ["predict", "sample:cat", "--model", f"hf-hub:{tmp_path}", "--device", "cpu"])
+    assert "MobileViTImageProcessor, as it is." in told.output
 
 
 def test_one_channel(tmp_path):

@@ -41,7 +41,7 @@ def predict(
                 classifier.name,
             )
         ],
-        [] if meaning == "classes" or run.json else [MEANS[meaning]],
+        [] if run.json or not good else [*([MEANS[meaning]] if meaning != "classes" else []), *classifier.notes],
         failures=[each for each in outcomes if each.error],
         asked=len(outcomes),
     )

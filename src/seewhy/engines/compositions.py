@@ -135,7 +135,7 @@ def normalize(
     """X / max(‖x‖, ε)."""
     if p != 2:
         return x * fixed(_p_norm(x, p, dim, keepdim=True).clamp(min=eps).reciprocal())
-    return x * fixed((x * x).sum(dim, keepdim=True).clamp(min=eps**2).rsqrt())
+    return x * fixed((x * x).sum(_dims(x, dim), keepdim=True).clamp(min=eps**2).rsqrt())
 
 
 def local_response_norm(
@@ -204,7 +204,7 @@ def norm(x: Tensor, p: float | str | None = "fro", dim: Dims = None, keepdim: bo
     """The length of what lies along `dim`."""
     if p == "nuc":
         raise ExplainError("there is no rule for the nuclear norm")
-    return _p_norm(_cast(x, kwargs), 2.0 if p in {"fro", None} else float(p), dim, keepdim=keepdim)
+    return _p_norm(_cast(x, kwargs), 2.0 if p is None or p == "fro" else float(p), dim, keepdim=keepdim)
 
 
 def vector_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -230,7 +230,7 @@ def linalg_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _norm_options(args: tuple[Any, ...], kwargs: dict[str, Any], order: Any, dim: Dims) -> tuple[Any, Dims, bool]:
-    given = {"ord": order, "dim": dim, "keepdim": False}
+    given: dict[str, Any] = {"ord": order, "dim": dim, "keepdim": False}
     given |= dict(zip(given, args, strict=False)) | {name: kwargs[name] for name in given if name in kwargs}
     return given["ord"], given["dim"], given["keepdim"]
 
@@ -275,9 +275,9 @@ def lp_pool(
     dims: int,
 ) -> Tensor:
     """(Σ x^p)^(1/p) of each window."""
-    size = [kernel_size] * dims if isinstance(kernel_size, int) else kernel_size
-    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[dims - 1]
-    means = pool(x.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
+    pool: Callable[..., Tensor] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[dims - 1]
+    means = pool(x.pow(norm_type), size, stride, 0, ceil_mode)
     return (means * math.prod(size)).pow(1 / norm_type)
 
 

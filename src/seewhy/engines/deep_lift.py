@@ -226,11 +226,12 @@ def _log_means(now: Tensor, before: Tensor, dims: tuple[int, ...]) -> tuple[Tens
 
 def extremum(call: Call, before: Call) -> Any:
     """Each window's change is split between the winner of the picture and the winner of the reference."""
-    if isinstance(call.args[1] if len(call.args) > 1 else None, Tensor):  # torch.max(x, y)
+    u, *others = call.args
+    if isinstance(others[0] if others else None, Tensor):  # torch.max(x, y)
         return pair(call, before)
     with torch.no_grad():
-        result = call.on(call.args[0].detach())
-    values = _Extremum.apply(call.args[0], before.args[0], call, lambda: _leading(result))
+        result: Any = call.function(u.detach(), *others, **call.kwargs)
+    values = _Extremum.apply(u, before.args[0], call, lambda: _leading(result))
     return values if isinstance(result, Tensor) else type(result)((values, *result[1:]))
 
 
@@ -273,17 +274,14 @@ def _rule_set(rule: Callable[[Secant], Rule]) -> RuleSet:
         return rule(layer)(call) if computed_weight(call) else call.plain()
 
     rules: dict[Kind, Rule] = {kind: rule(secant) for kind, secant in _SECANTS.items()}
-    return RuleSet(
-        "DeepLIFT",
-        rules
-        | {
-            "division": division,
-            "composed": written_out,
-            "sampling": sampled,
-            "convolution": if_computed,
-            "dense": if_computed,
-        },
-    )
+    others: dict[Kind, Rule] = {
+        "division": division,
+        "composed": written_out,
+        "sampling": sampled,
+        "convolution": if_computed,
+        "dense": if_computed,
+    }
+    return RuleSet("DeepLIFT", rules | others)
 
 
 def _argument(call: Call, place: int, name: str) -> Any:

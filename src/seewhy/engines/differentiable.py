@@ -67,7 +67,7 @@ class Differentiable:
         self.backwards += len(points) * len(targets)
         try:
             return self._gradients(points, targets, rules)
-        except RuntimeError as error:
+        except ExplainError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
         # The network writes over what the way back needs, which is no fault where it only answers: keep copies of it.
@@ -116,10 +116,12 @@ class Differentiable:
         """The zero gradient of a score that does not depend on the points; refuses one that does."""
         leaf = points.detach().clone().requires_grad_()
         with evaluating(self._module), frozen(self._module), applying(RuleSet("none", strict=False)) as mode:
-            score = target.score(self._run(leaf.clone(), gradients=True))
+            score = target.score(self._run(leaf.clone(), gradients=True)).sum()
             maker = mode.cut_off(score)
+        if self._gradient(score, leaf, last=True) is not None:  # the rules let nothing through
+            return torch.zeros_like(points)
         # What left PyTorch, for NumPy, say, shows only in its answers.
-        if maker or not torch.equal(score, target.score(self.logits(-points))):
+        if maker or not torch.equal(score, target.score(self.logits(-points)).sum()):
             cause = f"'{maker}' ran where nothing is recorded" if maker else "it leaves PyTorch"
             raise ExplainError(
                 f"the network's answer depends on the picture, but not through autograd: {cause}; take out what cuts "

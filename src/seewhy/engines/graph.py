@@ -13,20 +13,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 
-# What sums, moves and repeats is linear whoever ran it, and has no rule in any set.
-_LINEAR_NODES = """AccumulateGrad Add AddBackward Sub SubBackward Rsub Neg Sum Mean Cat Stack Alias AsStrided CopySlices
-    Clone View UnsafeView Reshape ReshapeAlias ViewAs Expand Repeat Permute Transpose T Squeeze Unsqueeze Slice Select
-    Split SplitWithSizes Unbind Diagonal Flip Roll ConstantPadNd ToCopy Copy"""
-# Of these the result says nothing about the numbers in what they are given.
-_BLIND = """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
-    new_full new_empty_strided isnan isinf isfinite isposinf isneginf"""
+_NAMES = {
+    # What sums, moves and repeats is linear whoever ran it, and has no rule in any set.
+    "linear nodes": """AccumulateGrad Add AddBackward Sub SubBackward Rsub Neg Sum Mean Cat Stack Alias AsStrided
+        CopySlices Clone View UnsafeView Reshape ReshapeAlias ViewAs Expand Repeat Permute Transpose T Squeeze Unsqueeze
+        Slice Select Split SplitWithSizes Unbind Diagonal Flip Roll ConstantPadNd ToCopy Copy""",
+    # The result says nothing about the numbers in what they are given.
+    "blind": """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty
+        new_full new_empty_strided isnan isinf isfinite isposinf isneginf""",
+}
+_LINEAR, _BLIND = (frozenset(names.split()) for names in _NAMES.values())
 _SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
 
-next_number = torch._C._autograd._get_sequence_nr  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+_autograd: Any = torch._C._autograd  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+
+
+def next_number() -> int:
+    """The number that autograd's next node in this thread gets."""
+    return _autograd._get_sequence_nr()  # noqa: SLF001
 
 
 def tensors_in(*values: Any) -> Iterator[Tensor]:
@@ -38,6 +47,15 @@ def tensors_in(*values: Any) -> Iterator[Tensor]:
             yield from tensors_in(*value)
         elif isinstance(value, Mapping):
             yield from tensors_in(*value.values())
+
+
+def dependent(*values: Any) -> list[Tensor]:
+    """Those tensors among `values`, at any depth, that depend on the input; a weight left unfrozen does not."""
+    return [
+        tensor
+        for tensor in tensors_in(*values)
+        if tensor.requires_grad and not (tensor.is_leaf and isinstance(tensor, nn.Parameter))
+    ]
 
 
 class Watched:
@@ -58,18 +76,39 @@ class Watched:
         """The name of an operation that went past the watch on the way to `results`; None where there is none."""
         # What is kept alive keeps its identity.
         nodes = {result.grad_fn: None for result in results if result.grad_fn is not None}
-        waiting, linear = list(nodes), _LINEAR_NODES.split()
+        waiting = list(nodes)
         while waiting:
             node = waiting.pop()
-            number = node._sequence_nr()  # noqa: SLF001
-            if not any(first <= number < after for first, after in self._spans):
-                name = re.sub(r"(Backward)?\d*$", "", node.name().rpartition("::")[2])
-                if name not in linear or isinstance(node, BackwardCFunction):
-                    return name
-            fresh = [before for before, _ in node.next_functions if before is not None and before not in nodes]
+            before = [each for each, _ in node.next_functions if each is not None]
+            if not (self._made(node) and _in_order(node, before)) and not _is_linear(node):
+                return _name(node)
+            fresh = [each for each in before if each not in nodes]
             nodes.update(dict.fromkeys(fresh))
             waiting += fresh
         return None
+
+    def _made(self, node: Node) -> bool:
+        number = _number(node)
+        return any(first <= number < after for first, after in self._spans)
+
+
+def _in_order(node: Node, before: Iterable[Node]) -> bool:
+    """Whether the node is younger than those before it; each thread of a network counts from 0."""
+    number = _number(node)
+    # A view of what was overwritten gets its node when it is used.
+    return all(_number(each) < number or _is_linear(each) for each in before)
+
+
+def _number(node: Any) -> int:
+    return node._sequence_nr()  # noqa: SLF001
+
+
+def _is_linear(node: Node) -> bool:
+    return not isinstance(node, BackwardCFunction) and _name(node) in _LINEAR
+
+
+def _name(node: Node) -> str:
+    return re.sub(r"(Backward)?\d*$", "", node.name().rpartition("::")[2])
 
 
 class CutOff:
@@ -80,24 +119,25 @@ class CutOff:
 
     def add(self, name: str, maker: str | None, tensors: Iterable[Tensor]) -> None:
         """`tensors` were made by the operation `name`: of the picture, or of what `maker` had cut off."""
-        if name in _BLIND.split():
+        if name in _BLIND:
             return
         for tensor in tensors:
             if tensor.is_leaf and (memory := _memory(tensor)):
-                self._makers.setdefault(memory._cdata, (maker or name, StorageWeakRef(memory)))  # noqa: SLF001
+                self._makers.setdefault(memory, (maker or name, StorageWeakRef(tensor.untyped_storage())))
 
     def maker(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """What made such a value among those whose numbers the operation `name` uses; None where there is none."""
         if not self._makers:
             return None
         for tensor in tensors_in(*(args[:1] if name in _SHAPED_BY else args), kwargs):
-            if tensor.is_leaf and (memory := _memory(tensor)) and memory._cdata in self._makers:  # noqa: SLF001
-                return self._makers[memory._cdata][0]  # noqa: SLF001
+            if tensor.is_leaf and (found := self._makers.get(_memory(tensor))):
+                return found[0]
         return None
 
 
-def _memory(tensor: Tensor) -> torch.UntypedStorage | None:
+def _memory(tensor: Any) -> int:
+    """The number of the memory that a tensor lies in, the same for its views; 0 where it has none."""
     try:
-        return tensor.untyped_storage()
-    except RuntimeError:  # sparse tensors, and those of torch.vmap, have none
-        return None
+        return tensor.untyped_storage()._cdata  # noqa: SLF001
+    except RuntimeError:  # sparse tensors, and those of torch.vmap
+        return 0

@@ -121,23 +121,15 @@ def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
     if dtype != exact:
         network = _half(network, classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
-    return Inference(network.to(**last), classifier.head, dtype, classifier.device)
+    with suppress(RuntimeError):  # of another rank, as the weights of a 3d convolution
+        network = network.to(**last)
+    return Inference(network, classifier.head, dtype, classifier.device)
 
 
 def _private(module: nn.Module) -> nn.Module:
-    """A copy of the network with weights of its own; what it holds beside them is shared where it cannot be copied."""
-    with suppress(Exception):
-        return copy.deepcopy(module)
-    usual = set(vars(nn.Module()))
-    held = [value for part in module.modules() for name, value in vars(part).items() if name not in usual]
-    return copy.deepcopy(module, {id(value): value for value in held if not _can_be_copied(value)})
-
-
-def _can_be_copied(value: Any) -> bool:
-    with suppress(Exception):
-        copy.deepcopy(value)
-        return True
-    return False
+    """A copy of the network; scripted functions that it holds cannot be copied and need not be, they have no state."""
+    held = (value for part in module.modules() for value in vars(part).values())
+    return copy.deepcopy(module, {id(value): value for value in held if isinstance(value, torch.jit.ScriptFunction)})
 
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:

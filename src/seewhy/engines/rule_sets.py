@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
-from seewhy.engines.graph import tensors_in
+from seewhy.engines.graph import dependent
 from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
 from seewhy.errors import ExplainError
 
@@ -160,7 +160,7 @@ def identity(call: Call) -> Tensor:
 
 def halved_product(call: Call) -> Tensor:
     """The factors share the relevance of their product equally. Source: Achtibat 2024, proposition 3.3."""
-    whole, factors = call.plain(), sum(each.requires_grad for each in tensors_in(call.args, call.kwargs))
+    whole, factors = call.plain(), len(dependent(call.args, call.kwargs))
     return surrogate(whole / factors, whole.detach().clone)
 
 

@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
-from seewhy.engines.graph import CutOff, Watched, next_number, tensors_in
+from seewhy.engines.graph import CutOff, Watched, dependent, next_number, tensors_in
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -100,10 +101,10 @@ def operation_name(function: Callable[..., Any]) -> str:
 
     Of an overload it is the operation's, `relu` for `aten.relu_.default`; of an attribute its own, `T` for `.T`.
     """
-    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+    if isinstance(function, OpOverload):
         name = function.overloadpacket.__name__
     elif getattr(function, "__name__", "") == "__get__":
-        name = getattr(function.__self__, "__name__", "__get__")
+        name = getattr(getattr(function, "__self__", None), "__name__", "__get__")
     else:
         name = _NAMELESS.get(id(function)) or getattr(function, "__name__", str(function))
     if name.startswith("__i") and f"__{name[3:]}" in KINDS:
@@ -115,7 +116,7 @@ def operation_name(function: Callable[..., Any]) -> str:
 def out_of_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same operation without work in place: `torch.relu` for `torch.relu_`, `Tensor.mul` for `Tensor.__imul__`."""
     plain = operation_name(function)
-    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+    if isinstance(function, OpOverload):
         in_place = function.overloadpacket.__name__.endswith("_")
     else:
         in_place = getattr(function, "__name__", plain) != plain and id(function) not in _NAMELESS
@@ -232,7 +233,7 @@ class RuleMode(TorchFunctionMode):
         if self._in_rule:
             return self._ruled(operation_name(func), func, args, kwargs)[0]
         first, name = next_number(), operation_name(func)
-        depends, maker = _depends((args, kwargs)), self._cut_off.maker(name, args, kwargs)
+        depends, maker = bool(dependent(args, kwargs)), self._cut_off.maker(name, args, kwargs)
         # Under no_grad, and inside an autograd.Function, nothing has a gradient that could be wrong.
         if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
             raise ExplainError(
@@ -271,7 +272,7 @@ class RuleMode(TorchFunctionMode):
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, bool]:
         """The operation's result, and whether a rule counts what has no gradient in it as constant."""
-        if not _depends((args, kwargs)):
+        if not dependent(args, kwargs):
             return func(*args, **kwargs), False
         name, func, args, kwargs = _usual(name, func, args, kwargs)
         kind = _known_kind(name, args, kwargs)
@@ -300,7 +301,7 @@ class RuleMode(TorchFunctionMode):
         return self.rule_set.rules.get(kind)
 
     def _unknown(self, name: str, result: Any) -> Any:
-        if self.rule_set.strict and _depends((result,)):
+        if self.rule_set.strict and dependent(result):
             form = " as it is used here" if name in KINDS else ""
             raise ExplainError(
                 f"the {self.rule_set.name} rules have none for the operation '{name}'{form}, so the result would not "
@@ -359,31 +360,23 @@ def _fresh(y: Tensor) -> Tensor:
     return y.clone() if y._is_view() else y  # noqa: SLF001
 
 
-def _depends(values: tuple[Any, ...]) -> bool:
-    """Whether a tensor among `values`, at any depth, depends on the input; a weight left unfrozen does not."""
-    return any(
-        tensor.requires_grad and not (tensor.is_leaf and isinstance(tensor, nn.Parameter))
-        for tensor in tensors_in(*values)
-    )
-
-
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
-    if kind == "activation" and _depends(others):  # two to the power of what depends on the picture, say
+    if kind == "activation" and dependent(others):  # two to the power of what depends on the picture, say
         return None
     if name == "batch_norm":
         from_batch = kwargs.get("training") or any(each is True for each in args[5:6])
-        return None if from_batch or _depends(others) else kind
+        return None if from_batch or dependent(others) else kind
     return kind
 
 
 def _narrowed(kind: Kind, args: tuple[Any, ...]) -> Kind:
     """A product with a constant is linear, and so is a division by one."""
-    if kind == "product" and sum(tensor.requires_grad for tensor in tensors_in(args)) < 2:
+    if kind == "product" and len(dependent(args)) < 2:
         return "linear"
-    if kind == "division" and not _depends(args[1:]):
+    if kind == "division" and not dependent(args[1:]):
         return "linear"
     return kind
 
@@ -394,10 +387,11 @@ def _usual(
     """The same call in the form that rules know, where there are others."""
     if name == "einsum" and len(args) == 2 and isinstance(args[1], tuple | list):
         return name, func, (args[0], *args[1]), kwargs
-    if name == "addmm" and len(args) == 3 and not kwargs and not _depends((args[0], args[2])):
+    if name == "addmm" and len(args) == 3 and not kwargs and not dependent(args[0], args[2]):
         return "linear", F.linear, (args[1], args[2].t(), args[0]), {}
     if name == "convolution":  # aten's own: input, weight, bias, stride, padding, dilation, transposed, more, groups
-        x, weight, bias, stride, padding, dilation, transposed, more, groups = args
+        given: list[Any] = list(args)
+        x, weight, bias, stride, padding, dilation, transposed, more, groups = given
         name = f"conv_transpose{x.dim() - 2}d" if transposed else f"conv{x.dim() - 2}d"
         rest = (more, groups, dilation) if transposed else (dilation, groups)
         return name, getattr(F, name), (x, weight, bias, stride, padding, *rest), {}

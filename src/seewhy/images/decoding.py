@@ -54,6 +54,7 @@ from seewhy.images.levels import (
     span,
     span_note,
     stretch,
+    to_levels,
 )
 from seewhy.images.measured import TILE_PIXELS, Measured, read_npy, read_tiff
 from seewhy.images.structure import count_tiff_pages, is_endless_jpeg, is_endless_tiff
@@ -147,7 +148,8 @@ _COUNT_SECONDS = 0.3
 _STRIP_PIXELS = 1 << 18
 _EXIF_BYTES = 1 << 20
 
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # TIFF tags
+_MOST_CHANNELS = 4
+_PHOTOMETRIC, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 262, 277, 322, 323  # TIFF tags
 
 # Pillow keeps the high bytes of colours of 16 bits. By the other packing of the pair it reads the low ones.
 _LOW_BYTES = {
@@ -309,7 +311,10 @@ def _stalling(name: str) -> BadImage:
 
 
 def _check_layout(picture: TiffImageFile, name: str) -> None:
-    """Pillow unpacks tiles of any size."""
+    """Pillow drops the fifth channel and later ones without a word, and unpacks tiles of any size."""
+    channels = picture.tag_v2.get(_SAMPLES, 1)
+    if channels > _MOST_CHANNELS:
+        raise BadImage("unsupported", f"{name} has {channels} channels, inks among them. Save an RGB picture or bands.")
     tile = picture.tag_v2.get(_TILE_WIDTH, 0) * picture.tag_v2.get(_TILE_HEIGHT, 0)
     if tile > max(picture.width * picture.height, TILE_PIXELS):
         raise _bloated(name, "its tiles are larger than the picture")
@@ -400,6 +405,9 @@ def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[np.
         notes = _UPRIGHT
     if full is None and picture.mode.startswith("I;16"):
         full = np.asarray(picture)[..., np.newaxis]
+        if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_PHOTOMETRIC) == 0:  # white is 0
+            full, told = to_levels(full, name)
+            full, notes = np.invert(full), (*notes, *told)
     if full is None and picture.has_transparency_data and (picture.mode in ("LA", "RGBA") or _is_see_through(picture)):
         plain = _unmultiplied(picture)
         full = np.asarray(plain if plain.mode == "LA" else plain.convert("RGBA"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -133,9 +134,13 @@ class Image:
             UsageError: these are not one or three of its bands.
         """
         stored = self.pixels if self.stored is None else self.stored
-        numbers = tuple(bands)
-        known = range(1, self.channels + 1)
-        if len(numbers) not in PLAIN or not set(numbers) <= set(known):
+        try:
+            numbers = tuple(index(each) for each in bands)
+        except TypeError:
+            raise UsageError(
+                f"bands are whole numbers, one or three of them, such as (4, 3, 2), not {bands!r}"
+            ) from None
+        if len(numbers) not in PLAIN or not all(0 < each <= self.channels for each in numbers):
             raise UsageError(
                 f"bands are the numbers of three bands to draw in red, green and blue, or of one, from 1 to "
                 f"{self.channels} of {self.name}; not {', '.join(map(str, numbers))}"

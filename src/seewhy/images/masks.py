@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import UsageError
 from seewhy.images.decoding import MAX_PIXELS, byte_limit, class_numbers
@@ -41,28 +41,53 @@ def open_mask(path: Path, picture: Image) -> Mask:
     return read_mask(path, picture).area
 
 
-def read_mask(path: Path, picture: Image) -> ReadMask:
+def read_mask(source: str | Path | ArrayLike, picture: Image) -> ReadMask:
     """The mask of a picture and how it was read.
 
     Where alpha varies and the visible colours do not, or are no greys, alpha is the mask. Numbers or colours of classes
     are the object, but for 0, black, and borders of no class (255, or VOC's colour). All else is brighter than half the
     brightest, by the brightest channel, so that 0 and 1 mean what 0 and 255 do.
 
+    Args:
+        source: a file, or an array: of numbers `(H, W)`, read as a file of them is, or a picture.
+        picture: whose mask it is.
+
     Raises:
         BadImage: the file cannot be opened as a picture.
         UsageError: it has not the size of its picture.
     """
-    drawn = open_undrawn(path)
-    if (drawn.height, drawn.width) != (picture.height, picture.width):
+    if isinstance(source, str | Path):
+        name = PurePath(source).name
+        area, note = _of_file(Path(source))
+    else:
+        name = f"of {picture.name}"
+        area, note = _of_array(np.asarray(source), picture.name)
+    if area.shape != (picture.height, picture.width):
+        height, width = area.shape
         raise UsageError(
-            f"the mask {path.name} is {drawn.width} × {drawn.height}, its picture {picture.name} is "
+            f"the mask {name} is {width} × {height}, its picture {picture.name} is "
             f"{picture.width} × {picture.height}; a mask has the size of its picture"
         )
-    numbers = class_numbers(read_bytes(path, drawn.name, byte_limit(MAX_PIXELS)), drawn.name, MAX_PIXELS)
-    area, note = _read(drawn, numbers)
     if not note and area.all():
         note = "it covers all of the picture"
-    return ReadMask(area, f"mask {drawn.name}: {note}" if note else "")
+    return ReadMask(area, f"mask {name}: {note}" if note else "")
+
+
+def _of_file(path: Path) -> ReadMask:
+    drawn = open_undrawn(path)
+    return _read(drawn, class_numbers(read_bytes(path, drawn.name, byte_limit(MAX_PIXELS)), drawn.name, MAX_PIXELS))
+
+
+def _of_array(array: NDArray[np.generic], name: str) -> ReadMask:
+    if array.ndim != 2:
+        return _read(open_undrawn(array, name=f"the mask of {name}"), None)
+    if array.dtype.kind in "iu" and array.min() >= 0:
+        limit = _DARK if array.max() > VOID[0] else _DARKER if VOID[0] in array else _DARK_8
+        return _of_numbers(array.astype(np.int64), limit)
+    numbers = array.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise UsageError(f"the mask of {name} holds NaN or infinity; give bool, 0 and 1")
+    return ReadMask(numbers > numbers.max() / 2, "")
 
 
 def noted(image: Image, mask: ReadMask) -> Image:

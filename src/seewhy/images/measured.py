@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import BadImage
-from seewhy.images.levels import Notes, black_and_white, check_size, span, span_note, stretch, with_channels
+from seewhy.images.levels import Notes, black_and_white, check_size, span, span_note, stretch, to_levels, with_channels
 
 TILE_PIXELS = 1 << 22  # a tile may be larger than a small picture
 
-_GREY, _RGB = 1, 2  # TIFF's photometric interpretations that tell how many channels are colours
+_COLOURS = {0: 1, 1: 1, 2: 3}  # of TIFF's photometric interpretations: white is 0, black is 0, RGB
+_WHITE_IS_ZERO, _RGB = 0, 2
+_OF_ALL = ("bool", "uint8")  # that Pillow reads
+_OF_GREY = (*_OF_ALL, "uint16", "int16", "uint32", "int32", "float32")
 _MULTIPLIED, _ALPHA = 1, 2  # TIFF's extra samples: alpha, multiplied into the colours or not
 _ORIENTATION = 274
 _ZLIB, _NONE, _PLANAR = (8, 32946), 1, 2
@@ -78,6 +81,9 @@ def read_tiff(file: BytesIO, name: str, max_pixels: int) -> Measured | None:
         values = np.moveaxis(values, 0, 2)
     values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
     levels, notes = _any_numbers(values, name)
+    if page.photometric == _WHITE_IS_ZERO:
+        levels, told = to_levels(levels, name)
+        levels, notes = np.invert(levels), (*notes, *told)
     orientation = page.tags.get(_ORIENTATION)
     return Measured(levels, alpha, notes, orientation.value if orientation else 1)
 
@@ -87,15 +93,16 @@ def _page_of_numbers(file: BytesIO) -> tuple[Any, bool | None]:
     from tifffile import TiffFile
 
     page: Any = TiffFile(file).pages.first
-    own = {_GREY: 1, _RGB: 3}.get(page.photometric)
+    own = _COLOURS.get(page.photometric)
     extras = tuple(map(int, page.extrasamples))
     if own is None or page.imagedepth > 1 or extras[:1] == (_MULTIPLIED,):
         return None, False
     further = page.samplesperpixel - own
-    presumed = further == 1 and own == 3 and not extras  # as Pillow and most programs do
+    presumed = further == 1 and page.photometric == _RGB and not extras  # as Pillow and most programs do
     alpha = further == 1 and (presumed or extras == (_ALPHA,))
     readable = page.compression in (_NONE, *_ZLIB)
-    deep = page.bitspersample > 8 and (page.samplesperpixel > 1 or page.dtype == np.float16)
+    grey = page.samplesperpixel == 1 and page.photometric != _WHITE_IS_ZERO  # which Pillow turns in 8 bits only
+    deep = str(page.dtype) not in (_OF_GREY if grey else _OF_ALL)
     if (further > 0 and not alpha) or (readable and (deep or (alpha and page.planarconfig == _PLANAR))):
         return page, None if presumed else alpha
     return None, False

@@ -240,12 +240,14 @@ def _read(folder: Path) -> Explanation:
 
 def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     regions, rule = found["regions"], found["rule"]
+    target: dict[str, Any] = {**found["target"]}
+    target["also"] = tuple(target.get("also", ()))  # which older manifests lack
     if rule:
         rule["regions"] = tuple(rule["regions"])
     return {
         **found,
         "view": Box(*found["view"]),
-        "target": Target(**{**found["target"], "also": tuple(found["target"].get("also", ()))}),
+        "target": Target(**target),
         "predictions": tuple(Prediction(**each) for each in found["predictions"]),
         "cost": Cost(**found["cost"]),
         "regions": regions and _regions(folder, **regions),

@@ -95,6 +95,8 @@ def _cures(error: Exception, module: nn.Module, x: Tensor, *, trying: bool) -> I
             f"its first layer takes {first.in_channels} channels, not {x.shape[1]}: "
             f"Preprocessing(mean={statistics}, std={statistics}), or the statistics that it learned with"
         )
+    if "size()[0] ==" in text:
+        yield "it was exported for batches of one size: export it with a dynamic batch, or for a batch of 1"
     if any(word in text for word in ("dtype", "scalar type", "input type", "Input type")):
         yield "its parts are of different precision: network.float() makes them one"
     if isinstance(error, AssertionError) or any(word in text.casefold() for word in ABOUT_SIZE):

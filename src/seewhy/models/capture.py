@@ -187,7 +187,7 @@ def _recording(module: nn.Module) -> Generator[None]:
 def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: bool) -> Generator[None]:
     def keep(value: Any) -> Any:
         held = leading_tensor(value, name)
-        if gradients and torch._C._functorch.is_functorch_wrapped_tensor(held):  # noqa: SLF001
+        if gradients and _in_vmap(held):
             raise ExplainError(f"layer '{name}' runs inside torch.vmap, where no gradient can be taken; choose another")
         if gradients:
             torch.set_grad_enabled(True)  # for a network that runs under no_grad, whose own exit undoes it
@@ -204,6 +204,11 @@ def _hooked(layer: nn.Module, name: str, seen: Captured, side: Side, gradients: 
         yield
     finally:
         handle.remove()
+
+
+def _in_vmap(tensor: Tensor) -> bool:
+    functorch: Any = torch._C  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return functorch._functorch.is_functorch_wrapped_tensor(tensor)  # noqa: SLF001
 
 
 def _identity(tensor: Tensor) -> Identity:

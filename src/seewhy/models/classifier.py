@@ -108,6 +108,7 @@ class Classifier(Pickled):
 
         Raises:
             UsageError: `module` is no network.
+            ModelError: it raises, or gives something else than was declared, or what it gives has to be declared.
         """
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"from_module wants a torch.nn.Module, not {type(module).__name__}")
@@ -347,6 +348,8 @@ class Classifier(Pickled):
     def _hash(self) -> str:
         digest = hashlib.sha256(repr(self.module).encode())
         digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
+        if self.head.gives != "logits" or self.declared.output is not None:
+            digest.update(f"{self.head.gives} {self.declared.output}".encode())
         # What has no weights to read, a service or another runtime, is known by its answer.
         with torch.no_grad():
             tensors = self.module.state_dict() or {"answer": self.logits(self.probe())}

@@ -111,11 +111,9 @@ def from_transformers(name: str, *, headless: bool = False, classes: Sequence[st
     if classes is None:
         labels, declared = _labels(module.config), _head(module.config)
         return Classifier(module.eval(), preprocessing, labels, full, declared=declared, given_notes=notes)
-    processor: Any = transformers.AutoProcessor.from_pretrained(name, trust_remote_code=False)
-    if not hasattr(processor, "tokenizer"):
-        processor = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     noise = torch.randn(1, preprocessing.channels, *preprocessing.size, generator=torch.Generator().manual_seed(0))
-    network, declared = zero_shot(module.eval(), processor, classes, noise)
+    network, declared = zero_shot(module.eval(), tokenizer, classes, noise)
     return Classifier(network, preprocessing, Categories(tuple(classes)), full, declared=declared, given_notes=notes)
 
 

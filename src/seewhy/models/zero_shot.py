@@ -53,12 +53,12 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return texts
 
 
-def zero_shot(model: Any, processor: Any, classes: Sequence[str], like: Tensor) -> tuple[nn.Module, Head]:
+def zero_shot(model: Any, tokenizer: Any, classes: Sequence[str], like: Tensor) -> tuple[nn.Module, Head]:
     """A network of pictures alone that scores `classes` as the model does, and what its scores mean.
 
     Args:
         model: of the transformers library, with a tower for pictures and one for texts.
-        processor: what makes tokens of texts.
+        tokenizer: what makes tokens of texts.
         classes: one text for each.
         like: an input to compare the two on.
 
@@ -66,11 +66,10 @@ def zero_shot(model: Any, processor: Any, classes: Sequence[str], like: Tensor) 
         UsageError: a text is longer than the model reads.
         ModelError: the model scores in another way.
     """
-    tokens = _tokens(model, processor, classes)
+    tokens = _tokens(model, tokenizer, classes)
     with torch.no_grad():
-        asked = {key: value for key, value in tokens.items() if key != "pixel_values"}
-        vectors = _vectors(model.get_text_features(**asked), f"{type(model).__name__} gives no vector for a text")
-        theirs: Tensor = model(**asked, pixel_values=like).logits_per_image
+        vectors = _vectors(model.get_text_features(**tokens), f"{type(model).__name__} gives no vector for a text")
+        theirs: Tensor = model(**tokens, pixel_values=like).logits_per_image
         scale, bias = _temperature(model)
         head = nn.Linear(vectors.shape[1], len(classes))
         head.weight.copy_(normalize(vectors, dim=-1) * scale)
@@ -86,15 +85,15 @@ def zero_shot(model: Any, processor: Any, classes: Sequence[str], like: Tensor) 
     return made, Head("sigmoid" if getattr(model, "logit_bias", None) is not None else "logits")
 
 
-def _tokens(model: Any, processor: Any, classes: Sequence[str]) -> Mapping[str, Tensor]:
+def _tokens(model: Any, tokenizer: Any, classes: Sequence[str]) -> Mapping[str, Tensor]:
     """The texts as the model learned to read them: SigLIP filled up to its full length, others to the longest."""
     longest = getattr(getattr(model.config, "text_config", None), "max_position_embeddings", None)
-    lengths = [len(processor(text=[text])["input_ids"][0]) for text in classes]
+    lengths = [len(tokenizer([text])["input_ids"][0]) for text in classes]
     if longest and max(lengths) > longest:
         text = classes[lengths.index(max(lengths))]
         raise UsageError(f"the class '{text}' has {max(lengths)} tokens, and the network reads {longest}: shorten it")
     filled = {"padding": "max_length", "max_length": longest} if getattr(model, "logit_bias", None) is not None else {}
-    return processor(text=list(classes), return_tensors="pt", **(filled or {"padding": True}))
+    return tokenizer(list(classes), return_tensors="pt", **(filled or {"padding": True}))
 
 
 def _temperature(model: Any) -> tuple[float, float]:

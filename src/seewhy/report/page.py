@@ -195,8 +195,6 @@ def cautions(explanation: Explanation) -> tuple[str, ...]:
         )
     if explanation.meaning == "classes" and best.number < GUESS:
         found.append(f"the model as good as guesses: its likeliest class, {best.name}, has {best.told}")
-    if explanation.meaning == "labels" and not any(each.present for each in explanation.predictions):
-        found.append(f"the model finds none of its labels here: the likeliest, {best.name}, has {best.told}")
     return tuple(found)
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
@@ -103,8 +102,8 @@ def compare(
         methods: names or objects; by default the fast ones that suit the classifier, all that do for `["all"]`.
         metrics: names or objects; by default ROAD, insertion − deletion, infidelity and sparseness, with masks three of
             localisation, too.
-        masks: where the object is: a folder of masks named like the pictures, or for each picture bool `(H, W)` over
-            the whole of it, or None.
+        masks: where the object is: a folder of masks named like the pictures, or for each picture a file, or an array
+            `(H, W)` over the whole of it, or None.
         target: class index, name or "A vs B"; without it the class that the classifier predicts for each picture.
         cells: metrics that ask the network see maps as means of so many cells a side; 0 leaves maps as they are.
         batch_size: variations in one forward; another size may give other last digits.
@@ -280,7 +279,6 @@ def seen_masks(
         for number, (each, given) in enumerate(zip(opened, masks, strict=True)):
             if given is None or each.value is None:
                 continue
-            whole[number] = np.asarray(given, np.bool_)
-            if whole[number].shape != (size := (each.value.height, each.value.width)):
-                raise UsageError(f"the mask of {each.value.name} is {whole[number].shape}, its picture {size}")
+            read = read_mask(given, each.value)
+            whole[number], opened[number] = read.area, replace(each, value=noted(each.value, read))
     return {number: classifier.preprocessing.mask(mask) for number, mask in whole.items()}

@@ -158,8 +158,8 @@ def evaluate(
     scores = predict(classifier, pictures, progress)
     learned = tuple(entry for entry in known.entries if whole.hashes[entry.path] in seen)
     failures = [*bad, *unknown]
-    if labels:
-        judgement = judged(classifier, pictures, scores)
+    judgement = judged(classifier, pictures, scores) if labels else None
+    if isinstance(judgement, LabelEvaluation):
         mistakes = _wrong_labels(classifier, pictures, judgement, method, seed)
         left = max(0, len(mistakes) - shown)
         several = [explain_it() for explain_it in mistakes[:shown]]

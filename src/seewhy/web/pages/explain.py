@@ -8,7 +8,7 @@ from seewhy.draw import OURS, Colors
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
-from seewhy.report.page import says
+from seewhy.report.page import photo_notes, says
 from seewhy.web.parts.figures import bars_html, figure_html, seen_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
@@ -83,8 +83,9 @@ def _results(found: Explained, colors: Colors) -> None:
     if not found.explanations:
         return
     st.header(f"Why {found.explanations[0].target_label}?", anchor=False)
+    told = photo_notes(found.explanations)
     for column, explanation in columns_of(found.explanations):
-        column.html(figure_html(explanation, colors))
+        column.html(figure_html(explanation, colors, told=told))
     downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found, colors))
     limits(LIMITS)
 
@@ -94,7 +95,7 @@ def _photo(found: Explained) -> None:
     if not found.explanations:
         return
     one = found.explanations[0]
-    st.html(seen_html(one))
+    st.html(seen_html(*found.explanations))
     st.header(f"It says {says(one.predictions)}", anchor=False)
     st.html(bars_html(one.predictions, one.target.index))
     st.caption(MEANS[one.meaning])

@@ -41,11 +41,11 @@ def photo_html(image: Image) -> str:
     return picture_html(embed(fit(image.pixels, SMALL), f"The photo {image.name}"), notes=[*map(sentence, image.notes)])
 
 
-def seen_html(explanation: Explanation) -> str:
-    """The photo, with a frame round what the model saw where that is not all of it."""
-    shown, whole = embed_photo(explanation)
+def seen_html(*explanations: Explanation) -> str:
+    """The photo, with a frame round what the model saw where that is not all of it, and the notes common to all."""
+    shown, whole = embed_photo(explanations[0])
     frame = () if whole else ("The frame marks what the model saw.",)
-    return picture_html(shown, notes=(*frame, *photo_notes([explanation])))
+    return picture_html(shown, notes=(*frame, *photo_notes(explanations)))
 
 
 def picture_html(shown: Picture, notes: Sequence[str] = ()) -> str:
@@ -67,8 +67,8 @@ def svg_html(drawn: str) -> str:
     return render("svg.html", uri=uri, alt=unescape(said[1]) if said else "")
 
 
-def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str = "") -> str:
-    """What one method found: picture, legend, how to read it, cost and checks."""
+def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str = "", told: Sequence[str] = ()) -> str:
+    """What one method found: picture, legend, notes but those `told` beside it, how to read it, cost and checks."""
     info = method_info(explanation.method)
     tile = explanation_tile(explanation, colors=colors)
     bars = svg_html(weight_bars_svg(tile.weights, width=BARS)) if tile.weights else ""
@@ -82,7 +82,7 @@ def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str =
         scale=tile.legend.uri if tile.legend else "",
         bars=Markup(bars),  # noqa: S704 - the template escaped what is in it
         intervals=any(weight.margin for weight in tile.weights),
-        notes=method_notes(explanation),
+        notes=method_notes(explanation, told),
         remark=_remark(explanation, info, tile),
         facts={"Paper": info.paper, **facts(explanation), "Model": explanation.classifier},
     )

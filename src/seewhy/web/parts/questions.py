@@ -19,6 +19,10 @@ from seewhy.web.services.hub import services
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # the upload of this session, whichever page it came by
 KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm"]
+LIKELIEST = {
+    "labels": "the likeliest label",
+    "values": "the first value",
+}  # what is asked about where nothing is chosen
 
 
 def choose_photo(page: str) -> Image | None:
@@ -98,11 +102,11 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
 
 
 def choose_target(page: str, classifier: Classifier) -> str | None:
-    """A class by its index, "A vs B" by two, or None for what the model finds likeliest."""
-    names = classifier.categories
+    """A class by its index, "A and B" or "A vs B" by two, or None for what the model finds likeliest."""
+    names, meaning = classifier.categories, classifier.head.meaning
 
-    def choose(place: Any, question: str, but: int | None, nothing: str, key: str) -> int | None:
-        indices = [each for each in range(len(names)) if each != but]
+    def choose(place: Any, question: str, but: Sequence[int | None], nothing: str, key: str) -> int | None:
+        indices = [each for each in range(len(names)) if each not in but]
         return place.selectbox(
             question,
             indices,
@@ -114,12 +118,14 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
             persist_state="session",
         )
 
-    index = choose(st, "Why", None, "the likeliest class", "class")
-    place = st.empty()  # its own, so that what follows stays where it is
+    index = choose(st, "Why", (), LIKELIEST.get(meaning, "the likeliest class"), "class")
+    more, place = st.empty(), st.empty()  # their own, so that what follows stays where it is
     if index is None:
         return None
-    against = choose(place, "rather than", index, "any other", "against")
-    return str(index) if against is None else f"{index} vs {against}"
+    also = choose(more, "and", (index,), "no other", "also") if meaning == "labels" else None
+    against = choose(place, "rather than", (index, also), "any other", "against") if meaning != "values" else None
+    asked = str(index) if also is None else f"{index} and {also}"
+    return asked if against is None else f"{asked} vs {against}"
 
 
 def opened(model: str) -> Classifier:

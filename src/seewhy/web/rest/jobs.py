@@ -69,7 +69,7 @@ At = Annotated[Services, Depends(services)]
 
 @router.post("/images", status_code=201, tags=["photos"], summary="Upload a photo")
 def upload(
-    at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF, .npy or DICOM.")]
+    at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF, npy, DICOM.")]
 ) -> Photo:
     """Take in a photo; its id leads to it for a day."""
     image = at.uploads.open(file.file.read(at.uploads.max_bytes + 1), file.filename or "photo")
