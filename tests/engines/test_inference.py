@@ -363,16 +363,6 @@ class Computed(nn.Module):
         return self.scale * self.body(x)
 
 
-@pytest.mark.parametrize("make", [Guarded, Computed])
-def test_what_cannot_be_copied_is_shared(make):
-    classifier, x = wrapped(make()), zoo.inputs()
-    copy = inference_copy(classifier, "float32")
-    assert copy.module is not classifier.module
-    close(copy(x), classifier.logits(x))
-    assert norms(copy) == 0
-    assert all(parameter.requires_grad for parameter in classifier.module.parameters())
-
-
 class Stubborn(nn.Module):
     """Cannot be copied, cast or laid out in another way."""
 
@@ -388,13 +378,15 @@ class Stubborn(nn.Module):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_network_that_cannot_be_copied_answers_for_itself(precision):
-    classifier, x = wrapped(Stubborn()), zoo.inputs()
+@pytest.mark.parametrize("make", [Guarded, Computed, Stubborn])
+def test_a_network_that_cannot_be_copied_answers_for_itself(make, precision):
+    classifier, x = wrapped(make()), zoo.inputs()
     copy = inference_copy(classifier, precision)
     assert copy.module is classifier.module
     assert copy.dtype == torch.float32
     close(copy(x), classifier.logits(x))
     assert norms(copy) == 1
+    assert all(parameter.requires_grad for parameter in classifier.module.parameters())
 
 
 class NormAndActivation(nn.BatchNorm2d):
