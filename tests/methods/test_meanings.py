@@ -17,7 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.methods import find_method
 from seewhy.methods.method import suitable_methods
 from seewhy.metrics import find_metric, score_maps
-from seewhy.models import Head, Target
+from seewhy.models import Head, Target, Value
 from seewhy.models.head import MEANS
 
 PHOTO = glyphs.picture()
@@ -266,3 +266,9 @@ def test_all_labels_that_are_found_can_be_asked_about(method):
     assert [each.target_label for each in seewhy.explain(strict, PHOTO, target="labels")] == ["red"]
     with pytest.raises(UsageError, match="name it alone"):
         seewhy.explain(glyphs.labels(), PHOTO, target=["labels", "red"])
+
+
+def test_a_function_of_the_logits_is_for_the_other_door():
+    value = Value(-1, function=lambda logits: logits[0])
+    with pytest.raises(UsageError, match=r"seewhy\.attribute explains a function"):
+        seewhy.explain(glyphs.labels(), PHOTO, target=value)

@@ -37,7 +37,6 @@ NUMBERS = {
     "classes": "probabilities of classes that exclude one another",
     "binary": "the probabilities of two classes",
     "labels": "a probability of each label by itself",
-    "values": "values",
 }
 WNID = re.compile(r"n\d{8}")
 
@@ -139,11 +138,11 @@ def evaluate(
     if isinstance(classifier, str):
         classifier = load(classifier)
     request = Request.of(classifier, [method], seed=seed)
+    if classifier.head.meaning == "values":
+        raise UsageError(f"{model} gives values, which neither class folders nor labels can be held against")
     if (labels is None) is (classifier.head.meaning == "labels"):
         cure = "give labels, a CSV (--labels)" if labels is None else "give class folders instead of a CSV of labels"
         raise UsageError(f"{model} gives {NUMBERS[classifier.head.meaning]}; to judge it {cure}")
-    if classifier.head.meaning == "values":
-        raise UsageError(f"{model} gives values, which no class folder can be held against")
     whole = judged_part(Path(folder), classes, Path(labels) if labels else None)
     known, indices, unknown = (
         (_in_order(whole, classifier.categories), {}, []) if labels else _known(whole, classifier.categories)

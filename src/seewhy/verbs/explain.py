@@ -26,7 +26,7 @@ from seewhy.methods.method import (
     kind_of,
     plain_target,
 )
-from seewhy.models import Classifier, Target
+from seewhy.models import Classifier, Target, Value
 from seewhy.verbs.explanations import Explanations
 
 OWN = ("pictures", "method", "target", "layer", "top", "seed", "progress")  # what `explain` takes itself
@@ -243,6 +243,10 @@ def check_classifier(classifier: Any) -> None:
 
 def _checked(classifier: Classifier, target: OneTarget) -> Target:
     found = classifier.target(target)
+    if isinstance(found, Value):
+        raise UsageError(
+            "explain is about what the classifier says; seewhy.attribute explains a function of the logits"
+        )
     for index in (found.index, *found.also, found.against):
         if index is not None:
             classifier.categories.find(index)

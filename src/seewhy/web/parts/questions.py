@@ -124,8 +124,8 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
         return None
     also = choose(more, "and", (index,), "no other", "also") if meaning == "labels" else None
     against = choose(place, "rather than", (index, also), "any other", "against") if meaning != "values" else None
-    asked = str(index) if also is None else f"{index} and {also}"
-    return asked if against is None else f"{asked} vs {against}"
+    asked = f"#{index}" if also is None else f"#{index} and #{also}"
+    return asked if against is None else f"{asked} vs #{against}"
 
 
 def opened(model: str) -> Classifier:
