@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import dropout, hardsigmoid
+from torch.nn.functional import avg_pool2d, dropout, hardsigmoid, hardtanh
 
 import seewhy
 import zoo
@@ -128,6 +128,15 @@ def test_one_number_is_two_classes_of_which_the_second_is_there(shape, inside, g
         (lambda _, z: z.sigmoid(), 4, None, "gives='sigmoid' for labels"),
         (lambda _, z: 1 / (1 + torch.exp(-z)), 4, None, "gives='sigmoid' for labels"),
         (lambda _, z: z.softmax(0), 4, None, "gives='sigmoid' for labels"),
+        (
+            lambda _, z: avg_pool2d(z.sigmoid()[:, :, None, None].expand(-1, -1, 2, 2), 2),
+            4,
+            None,
+            "gives='sigmoid' for",
+        ),
+        (lambda _, z: hardtanh(z, 0, 1), 4, None, "gives='sigmoid' for labels"),
+        (lambda _, z: z.clamp(0, 1), 4, None, "gives='sigmoid' for labels"),
+        (lambda _, z: (z.tanh() + 1) / 2, 4, None, "gives='sigmoid' for labels"),
         (lambda _, z: z, 1, None, "gives='single-logit' for two classes"),
         (lambda _, z: z.tolist(), 4, None, "list without a tensor"),
         (lambda _, z: z.detach().numpy(), 4, None, "torch.from_numpy"),

@@ -28,7 +28,7 @@ _NAMES = {
         new_full new_empty_strided isnan isinf isfinite isposinf isneginf""",
 }
 _LINEAR, _BLIND = (frozenset(names.split()) for names in _NAMES.values())
-_SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
+SHAPED_BY = {"expand_as", "view_as", "reshape_as", "type_as", "to"}  # take no more than a shape or type of the second
 
 _autograd: Any = torch._C._autograd  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
@@ -129,7 +129,7 @@ class CutOff:
         """What made such a value among those whose numbers the operation `name` uses; None where there is none."""
         if not self._makers:
             return None
-        for tensor in tensors_in(*(args[:1] if name in _SHAPED_BY else args), kwargs):
+        for tensor in tensors_in(*(args[:1] if name in SHAPED_BY else args), kwargs):
             if tensor.is_leaf and (found := self._makers.get(_memory(tensor))):
                 return found[0]
         return None

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
-from seewhy.engines.graph import CutOff, Watched, dependent, next_number, tensors_in
+from seewhy.engines.graph import SHAPED_BY, CutOff, Watched, dependent, next_number, tensors_in
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -249,7 +249,7 @@ class RuleMode(TorchFunctionMode):
         result, constant = self._ruled(name, func, args, kwargs)
         if depends or any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):  # inside torch.vmap none has
             self._watched.add(first)
-        if maker or depends:
+        if maker or (dependent(args[:1]) if name in SHAPED_BY else depends):
             made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
             self._cut_off.add(name, maker, (each for each in made if not (constant and each.is_floating_point())))
         return result
@@ -280,7 +280,7 @@ class RuleMode(TorchFunctionMode):
             return func(*args, **kwargs), False
         if kind is None:
             return self._unknown(name, func(*args, **kwargs)), False
-        args, kwargs = _positional(args, kwargs)
+        args, kwargs = _positional(kind, args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs), False
@@ -363,6 +363,8 @@ def _fresh(y: Tensor) -> Tensor:
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
+    if kind == "division" and kwargs.get("rounding_mode"):
+        kind = "activation"
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
     if kind == "activation" and dependent(others):  # two to the power of what depends on the picture, say
         return None
@@ -398,9 +400,12 @@ def _usual(
     return name, func, args, kwargs
 
 
-def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _positional(kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments with the tensors of the operation in their places, where rules look for them."""
-    named = [name for name in ("input", "other", "grid") if name in kwargs]
+    names = ("input", "A", "other", "grid")
+    if kind == "product":
+        names = ("input", "x", "a", "other", "mat2", "vec", "vec2", "tensor", "y", "b")
+    named = [name for name in names if name in kwargs]
     rest = {key: value for key, value in kwargs.items() if key not in named}
     return (*args, *(kwargs[name] for name in named)), rest
 

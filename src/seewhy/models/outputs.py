@@ -15,16 +15,16 @@ SCORES = ("logits", "out", "scores", "output")  # what networks call their score
 FEATURES = ("features", "feature", "embedding", "embeddings", "pooler_output", "image_embeds", "hidden_states")
 DEEPEST = 4  # how far tensors are looked for in containers in containers
 
-# Kinds of nodes of autograd's graph: those that move numbers about; those that add and scale them; those that weigh
-# many of them with what the network has learned; those whose result is bounded by nothing, or not as probabilities are.
+# Kinds of nodes of autograd's graph: those that move numbers about; those that add, scale and pool them; those that
+# weigh many of them with what the network has learned; those whose result has no upper bound.
 MOVING = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Expand", "Slice", "Select", "Alias", "ToCopy",
           "Clone", "Transpose", "T", "Permute", "Cat", "Stack", "Split", "Unbind", "Index"}  # fmt: skip
-SCALING = {"Add", "Sub", "Mul", "Div", "Neg", "Rsub", "Mean", "Sum"}
+SCALING = {"Add", "Sub", "Mul", "Div", "Neg", "Rsub", "Mean", "Sum", "Max", "Amax", "AvgPool2D", "AdaptiveAvgPool2D",
+           "MkldnnAdaptiveAvgPool2D", "MaxPool2DWithIndices", "AdaptiveMaxPool2D"}  # fmt: skip
 WEIGHING = {"Addmm", "Mm", "Bmm", "Baddbmm", "Mv", "Addmv", "Linear", "MkldnnLinear", "Convolution",
             "MkldnnConvolution", "CudnnConvolution"}  # fmt: skip
-UNBOUNDED = {"Relu", "LeakyRelu", "Gelu", "Silu", "Elu", "Softplus", "Hardtanh", "Hardswish", "NativeLayerNorm",
-             "NativeBatchNorm", "CudnnBatchNorm", "NativeGroupNorm", "AvgPool2D", "MaxPool2DWithIndices", "Max", "Amax",
-             "AdaptiveAvgPool2D", "MkldnnAdaptiveAvgPool2D", "AdaptiveMaxPool2D"}  # fmt: skip
+UNBOUNDED = {"Relu", "LeakyRelu", "Gelu", "Silu", "Elu", "Softplus", "Hardswish", "NativeLayerNorm", "NativeBatchNorm",
+             "CudnnBatchNorm", "NativeGroupNorm"}  # fmt: skip
 SIGMOIDS = {"Sigmoid", "Hardsigmoid"}
 
 

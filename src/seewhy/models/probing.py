@@ -29,7 +29,9 @@ from seewhy.models.outputs import (
 from seewhy.models.state import evaluating
 
 # Differences of arithmetic alone, as a share of the largest number; by bytes of one number.
-ARITHMETIC = {2: 3e-2, 4: 1e-3, 8: 1e-3}
+ARITHMETIC = {4: 1e-3, 8: 1e-3}
+HALF = 3e-2  # of numbers of fewer bytes
+TENSOR_CORES = 5e-3  # at least, where float32 may be multiplied in fewer bits
 SUM = 1e-2  # by which probabilities may miss 1: networks round to half precision and back
 ALONE = "so every picture goes in by itself"
 CARD = '(on the command line --head, in a model\'s card "gives")'
@@ -79,7 +81,7 @@ def probed(module: nn.Module, declared: Head, picture: Tensor) -> Probed:
         gives=gives,
         output=tried.path or None,
         single=single,
-        alone=bool(tried.apart),
+        alone=declared.alone or bool(tried.apart),
         classes=2 if single else columns,
     )
     return Probed(head, tuple(each for each in (tried.apart, remark) if each))
@@ -154,9 +156,12 @@ def _fitting(answer: Any, head: Head, count: int) -> set[str] | None:
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
     largest = float(torch.cat([one, other]).abs().max())
-    near = float((one.double() - other.double()).abs().max())
-    return one.shape == other.shape and not near > ARITHMETIC[min(one.dtype.itemsize, 8)] * largest  # NaN is alike
+    apart = float((one.double() - other.double()).abs().max())
+    slack = max(ARITHMETIC.get(one.dtype.itemsize, HALF), TENSOR_CORES if one.is_cuda else 0.0)
+    return not apart > slack * largest  # NaN is alike
 
 
 def _why_apart(module: nn.Module, x: Tensor, head: Head, first: Tensor) -> str:
