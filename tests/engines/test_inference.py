@@ -363,8 +363,22 @@ class Computed(nn.Module):
         return self.scale * self.body(x)
 
 
+class Stubborn(nn.Module):
+    """Cannot be copied, cast or laid out in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = zoo.Residual()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise ArithmeticError("no copies")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("make", [Guarded, Computed])
+@pytest.mark.parametrize("make", [Guarded, Computed, Stubborn])
 def test_a_network_that_cannot_be_copied_answers_for_itself(make, precision):
     classifier, x = wrapped(make()), zoo.inputs()
     copy = inference_copy(classifier, precision)
@@ -373,6 +387,72 @@ def test_a_network_that_cannot_be_copied_answers_for_itself(make, precision):
     close(copy(x), classifier.logits(x))
     assert norms(copy) == 1
     assert all(parameter.requires_grad for parameter in classifier.module.parameters())
+
+
+class NormAndActivation(nn.BatchNorm2d):
+    """A norm with an activation, as timm's BatchNormAct2d is."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.SiLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+class FrozenNorm(nn.Module):
+    """A norm whose numbers are all buffers, as in torchvision.ops and detectron2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.eps = 1e-5
+        for name, value in (("weight", 1.5), ("bias", 0.3), ("running_mean", 0.2), ("running_var", 2.0)):
+            self.register_buffer(name, torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return x * scale.view(1, -1, 1, 1) + (self.bias - self.running_mean * scale).view(1, -1, 1, 1)
+
+
+class Misleading(nn.BatchNorm2d):
+    """Does more than its numbers say."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).square()
+
+
+class WithNorms(nn.Module):
+    """Convolutions with these norms, and one whose output a function reads, too."""
+
+    def __init__(self, *norms: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolutions = nn.ModuleList([nn.Conv2d(3 if n == 0 else 4, 4, 3, padding=1) for n in range(len(norms))])
+        self.norms = nn.ModuleList(norms)
+        self.fc, self.neck, self.head = nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+                nn.init.uniform_(part.running_mean, -1, 1)
+                nn.init.uniform_(part.running_var, 0.5, 2)
+                nn.init.uniform_(part.weight, 0.5, 2)
+                nn.init.uniform_(part.bias, -1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            before = convolution(x)
+            x = norm(before)
+            if number == len(self.norms) - 1:
+                x = x + before
+        return self.head(self.neck(self.fc(x.mean((2, 3)))))
+
+
+def test_norms_of_other_libraries_are_folded_and_a_wrong_fold_leaves_the_others():
+    classifier = wrapped(WithNorms(NormAndActivation(4), FrozenNorm(4), Misleading(4), nn.BatchNorm2d(4)))
+    copy, x = inference_copy(classifier, "float32"), zoo.inputs()
+    close(copy(x), classifier.logits(x))
+    left = [type(norm) for norm in copy.module.norms]
+    assert left == [nn.Sequential, nn.Identity, Misleading, nn.BatchNorm2d]
+    assert isinstance(copy.module.neck, nn.Identity)
 
 
 def test_a_black_box_with_a_lock_answers_for_itself():

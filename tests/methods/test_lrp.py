@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 from collections.abc import Callable
@@ -125,6 +126,17 @@ def test_a_convolution_is_the_dense_layer_that_it_is(rule):
 
 
 # --- Conservation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [gamma(GAMMA), z_plus])
+@pytest.mark.parametrize("layer", [nn.Linear(37, 41), nn.Conv2d(3, 5, 7)])
+def test_the_graph_keeps_no_copies_of_a_weight(rule, layer):
+    x = torch.randn((1, 37) if isinstance(layer, nn.Linear) else (1, 3, 9, 9)).requires_grad_()
+    with frozen(layer), applying(RuleSet("one", {"dense": rule, "convolution": rule})):
+        y = layer(x)
+    alive = [each for each in gc.get_objects() if isinstance(each, Tensor) and each.shape == layer.weight.shape]
+    assert len(alive) == 1
+    torch.autograd.grad(y.sum(), x)
 
 
 def without_biases(seed: int) -> nn.Module:

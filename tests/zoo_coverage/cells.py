@@ -7,14 +7,17 @@ should be, whatever seewhy raises where it refuses.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.utils.hooks import RemovableHandle
 
 import seewhy
 from seewhy.cases.embedders import find_embedder
@@ -28,6 +31,7 @@ from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
+STABILIZED = 1e-2  # what an ε of 1e-9 in the divisor changes where a network's numbers are small
 BACKGROUNDS = ("coffee", "rocket")
 INSIDES = {"attn", "attention", "self", "mlp"}  # parts of a block that no one would show for a stage
 SAMPLES, MORE, LARGE = 60, 120, 200  # variations that LIME may ask for, of small pictures and of large ones
@@ -152,7 +156,9 @@ def lrp(specimen: Specimen) -> str:
     """The default rules keep what they say; LRP-0 is input × gradient where all is ReLU, and another map elsewhere."""
     kept = kept_as_told(specimen, explained(specimen, "lrp"))
     if specimen.network.relu:
-        near(*without_rounding(specimen), "LRP-0 of a ReLU network from input × gradient")
+        found, plain = without_rounding(specimen)
+        apart = float((found - plain).norm() / plain.norm())
+        right(apart <= STABILIZED, f"LRP-ε of a ReLU network is {apart:.1e} off input × gradient")
     else:
         plain = (specimen.x * specimen.slope).sum(1)[0].double()
         apart = off(values(explained(specimen, "lrp", rules="epsilon")), plain)
@@ -177,7 +183,7 @@ def network_explain(specimen: Specimen) -> str:
     right(len(layers) >= 3, f"only {', '.join(layers)}")
     for layer in found.view.layers:
         right(all(np.isfinite(each.map).all() for each in layer.clusters), f"{layer.name} holds NaN")
-    inside = [name for name in layers if INSIDES & set(name.split("."))]
+    inside = [name for name in layers if INSIDES & set(name.split(".")) and not is_residual(specimen, name)]
     right(not inside, f"shows the inside of a block: {', '.join(inside)}")
     runs = {layer.name: place for place, layer in enumerate(specimen.classifier.layers)}
     places = [runs[name] for name in layers]
@@ -196,11 +202,11 @@ def embedding(specimen: Specimen) -> str:
         both = torch.cat([specimen.x, other])
         found, told = classifier.embed_and_score(both)
         true = specimen.scores(both)
-    near(told, true, "scores")
+    near(told, true, "scores", DIFFERENT)
     right(
         bool(found.isfinite().all()) and float((found[0] - found[1]).abs().max()) > 0, "does not move with the picture"
     )
-    missing = past(specimen, found.shape[1])
+    missing = past(specimen, found[0])
     right(missing < 1e-3, f"{missing:.0%} of what moves the scores leads past it")
     try:
         weight = find_embedder("cole", classifier).weight
@@ -261,16 +267,15 @@ def without_rounding(specimen: Specimen) -> tuple[Tensor, Tensor]:
 def outputs(module: nn.Module, x: Tensor, names: list[str]) -> dict[str, Tensor]:
     """What layers put out in one forward."""
     found: dict[str, Tensor] = {}
-    handles = [
-        module.get_submodule(name).register_forward_hook(
-            lambda _module, _args, output, name=name: found.__setitem__(name, first_tensor(output).clone())
-        )
-        for name in names
-    ]
-    with torch.no_grad():
+
+    def note(name: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        found[name] = first_tensor(output).clone()
+
+    with (
+        hooks(module.get_submodule(name).register_forward_hook(partial(note, name)) for name in names),
+        torch.no_grad(),
+    ):
         module(x.clone())
-    for handle in handles:
-        handle.remove()
     return found
 
 
@@ -290,12 +295,8 @@ def hooked(specimen: Specimen, layer: str) -> tuple[Tensor, Tensor]:
         held.append(leaf)
         return replaced(output, leaf.clone())
 
-    handle = specimen.plain.get_submodule(layer).register_forward_hook(keep)
-    try:
-        with torch.enable_grad():
-            score = specimen.scores(specimen.x)[0, specimen.target]
-    finally:
-        handle.remove()
+    with hooks([specimen.plain.get_submodule(layer).register_forward_hook(keep)]):
+        score = specimen.scores(specimen.x)[0, specimen.target]
     (gradient,) = torch.autograd.grad(score, held[-1])
     return spatial(held[-1].detach()), spatial(gradient)
 
@@ -329,25 +330,56 @@ def curved(specimen: Specimen) -> bool:
     return turn is not None and float(turn.norm()) > 1e-3 * float(slope.norm() ** 2) / float(specimen.x.norm())
 
 
-def past(specimen: Specimen, width: int) -> float:
-    """The share of the scores' slope that does not lead through the layer that the embedding is taken from."""
-    head = getattr(specimen.classifier, "head_layer", None) or specimen.classifier.head
-    names = [head] if isinstance(head, str) else list(head)
+def is_residual(specimen: Specimen, layer: str) -> bool:
+    """Whether a layer holds its own shortcut, so that it is a block, whatever it is called."""
+    return "Residual" in type(specimen.plain.get_submodule(layer)).__name__
+
+
+def past(specimen: Specimen, embedding: Tensor) -> float:
+    """The share of the scores' slope that does not lead through the layers whose input is in the embedding `(D,)`."""
+    taken: dict[str, Tensor] = {}
+
+    def note(name: str, _module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        taken[name] = pooled(args[0]) if len(args[0]) == 1 else args[0].flatten()
+
+    layers = {name: part for name, part in specimen.plain.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)}
+    with hooks((part.register_forward_pre_hook(partial(note, name)) for name, part in layers.items())), torch.no_grad():
+        specimen.scores(specimen.x)
+    heads = [layers[name] for name, vector in taken.items() if holds(embedding, vector)]
+    right(bool(heads), "no layer takes what is embedded")
     x = specimen.x.clone().requires_grad_()
     weights = torch.linspace(-1, 1, specimen.scores(specimen.x).shape[1])
     (whole,) = torch.autograd.grad(specimen.scores(x)[0] @ weights, x)
-    handles = [
-        specimen.plain.get_submodule(name).register_forward_pre_hook(
-            lambda _module, args: (args[0].detach(), *args[1:])
-        )
-        for name in names
-    ]
-    try:
+    with hooks(head.register_forward_pre_hook(lambda _, args: (args[0].detach(), *args[1:])) for head in heads):
         score = specimen.scores(x)[0] @ weights
-    finally:
-        for handle in handles:
-            handle.remove()
     if not score.requires_grad:
         return 0.0
     (rest,) = torch.autograd.grad(score, x, allow_unused=True)
     return 0.0 if rest is None else float(rest.norm() / whole.norm())
+
+
+def pooled(tensor: Tensor) -> Tensor:
+    """What a layer takes for one picture `(1, …)` as one vector: maps and tokens are averaged."""
+    tensor = tensor[0].detach()
+    if tensor.dim() == 3:
+        return tensor.mean((1, 2))
+    return tensor.mean(0) if tensor.dim() == 2 else tensor
+
+
+def holds(vector: Tensor, part: Tensor) -> bool:
+    """Whether a part lies in a vector, as a whole."""
+    if not 0 < len(part) <= len(vector):
+        return False
+    windows = vector.unfold(0, len(part), 1)
+    return bool(((windows - part).abs().amax(1) <= CLOSE * part.abs().max()).any())
+
+
+@contextmanager
+def hooks(handles: Iterable[RemovableHandle]) -> Generator[None]:
+    """Hooks that are gone afterwards."""
+    held = list(handles)
+    try:
+        yield
+    finally:
+        for each in held:
+            each.remove()

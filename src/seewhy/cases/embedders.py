@@ -88,23 +88,21 @@ class Cole(Embedder):
 
     @cached_property
     def weight(self) -> Tensor:
-        """W `(K, D)` of the last layer.
+        """W `(K, D)`, what each number of the embedding adds to each score.
 
         Raises:
             UsageError: the scores are not W·h + b, so contributions would not add up to them.
         """
         classifier = self.classifier
-        head = classifier.module.get_submodule(classifier.head_layer)
-        weight, bias = (getattr(head, name).detach() for name in ("weight", "bias"))
-        weight = weight.flatten(1)
-        features, logits = classifier.embed_and_score(classifier.probe())
-        if features.shape[1] == weight.shape[1]:
-            gap = (features @ weight.mT + (0 if bias is None else bias) - logits).abs().max()
-            if gap <= LINEAR * logits.abs().max():
-                return weight
+        probe = classifier.probe()
+        weight = classifier.embedding_weights(probe)
+        features, logits = classifier.embed_and_score(torch.cat([probe, probe.flip(-1).roll(1, -2), probe / 2]))
+        biases = logits - features @ weight.mT
+        if (biases - biases[:1]).abs().max() <= LINEAR * logits.abs().max():
+            return weight
         raise UsageError(
-            f"cole needs scores that are a linear function of what goes into '{classifier.head_layer}', and those of "
-            f"{classifier.name} are not; use --embedding penultimate"
+            f"cole needs scores that are a linear function of the embedding, and those of {classifier.name} are not; "
+            "use --embedding penultimate"
         )
 
 

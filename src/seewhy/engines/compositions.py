@@ -343,9 +343,14 @@ def addcdiv(x: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) ->
     return x + value * (tensor1 / tensor2)
 
 
-def add_product(x: Tensor, first: Tensor, second: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """β x + α a b, for matrices, vectors and batches of them."""
-    return beta * x + alpha * (first @ second)
+def baddbmm(x: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """β x + α a b, for batches of matrices."""
+    return beta * x + alpha * torch.bmm(batch1, batch2)
+
+
+def addmv(x: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The same for a matrix and a vector."""
+    return beta * x + alpha * torch.mv(mat, vec)
 
 
 def addmm(x: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
@@ -363,9 +368,9 @@ def addr(x: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float
     return beta * x + alpha * torch.outer(vec1, vec2)
 
 
-def bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x₁ᵀ W x₂ + b, for each output."""
-    return _affine(torch.einsum("...i,oij,...j->...o", x1, weight, x2), None, bias)
+    return _affine(torch.einsum("...i,oij,...j->...o", input1, weight, input2), None, bias)
 
 
 # Attention.
@@ -461,10 +466,10 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "addcmul": addcmul,
     "addcdiv": addcdiv,
     "addmm": addmm,
-    "addmv": add_product,
+    "addmv": addmv,
     "addr": addr,
     "addbmm": addbmm,
-    "baddbmm": add_product,
+    "baddbmm": baddbmm,
     "bilinear": bilinear,
     "scaled_dot_product_attention": attention,
     "multi_head_attention_forward": multi_head_attention,

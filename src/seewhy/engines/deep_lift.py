@@ -190,8 +190,6 @@ def layer(call: Call, before: Call) -> Tensor:
 
 def division(call: Call) -> Tensor:
     """A / b as the product of a and 1 / b."""
-    if call.kwargs.get("rounding_mode"):
-        raise ExplainError(f"DeepLIFT has no rule for the operation '{call.name}' with a rounding mode")
     with call.rules:
         return call.args[0] * torch.reciprocal(call.args[1])
 

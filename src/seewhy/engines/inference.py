@@ -13,7 +13,8 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from threading import Lock
@@ -22,10 +23,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import fuse_conv_bn_eval
 
 from seewhy.errors import ExplainError, NonFinite, UsageError
-from seewhy.models.capture import watch
+from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
 from seewhy.models.state import evaluating, owning
@@ -139,52 +139,96 @@ def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.
         return network.to(dtype)
     exact = copy.deepcopy(network.get_submodule(name))
     network = network.to(dtype)
-    _replace(network, name, _Float32(exact))
+    _replace(network, {name: _Float32(exact)})
     return network
 
 
 def _folded(network: nn.Module, head: Head, probe: Tensor) -> nn.Module:
-    """The network with each BatchNorm folded into its convolution; as it was if that changes what it says."""
+    """The network with each BatchNorm folded into the layer before it, where that changes nothing that it says."""
     with evaluating(network), torch.no_grad(), watch(network) as visits:
         before = head.ask(network, probe)
-    pairs = _foldable(visits)
-    original = _private(network) if pairs else network
-    for convolution, norm in pairs:
-        parts: Any = network.get_submodule(convolution), network.get_submodule(norm)
-        _replace(network, convolution, fuse_conv_bn_eval(*parts))
-        _replace(network, norm, nn.Identity())
-    with evaluating(network), torch.no_grad():
-        after = head.ask(network, probe)
-    wrong = (after - before).abs().max() > FOLDING_ERROR * before.abs().max().clamp(min=1e-3)
-    return original if wrong else network
+    folds: list[dict[str, nn.Module]] = []
+    for layer, norm, shape in _foldable(visits):
+        parts = network.get_submodule(layer), network.get_submodule(norm)
+        with suppress(Exception):  # a norm that keeps its numbers in another way stays
+            fused, rest = _fused(*parts)
+            if _agree(nn.Sequential(*parts), nn.Sequential(fused, rest), probe.new_empty(shape)):
+                folds.append({layer: fused, norm: rest})
+
+    def fold(some: Sequence[dict[str, nn.Module]]) -> None:
+        made = {name: part for each in some for name, part in each.items()}
+        given = {name: network.get_submodule(name) for name in made}
+        _replace(network, made)
+        with evaluating(network), torch.no_grad():
+            wrong = _differ(before, head.ask(network, probe))
+        if wrong:  # a function reads what one of the layers gives
+            _replace(network, given)
+            for half in (some[: len(some) // 2], some[len(some) // 2 :]) if len(some) > 1 else ():
+                fold(half)
+
+    fold(folds)
+    return network
 
 
-def _foldable(visits: Sequence[Any]) -> list[tuple[str, str]]:
-    """Names of convolutions and of the BatchNorms that take exactly their output, each run once."""
-    runs: dict[str, int] = {}
-    takers: dict[Any, int] = {}
-    for visit in visits:
-        runs[visit.name] = runs.get(visit.name, 0) + 1
-        takers[visit.took] = takers.get(visit.took, 0) + 1
+def _foldable(visits: Sequence[Visit]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Convolutions and linear layers, the norms that take exactly their output, each run once, and their input's shape.
+
+    A norm with fixed statistics is known by what it keeps, since libraries have their own.
+    """
+    runs = Counter(visit.name for visit in visits)
     makers = {
-        visit.gave: visit.name
+        visit.gave: visit
         for visit in visits
         # The weight of a convolution with weight or spectral norm is computed, so there is nothing to write to.
-        if isinstance(visit.part, nn.Conv2d) and isinstance(visit.part.weight, nn.Parameter)
+        if isinstance(visit.part, nn.Conv2d | nn.Linear) and isinstance(visit.part.weight, nn.Parameter)
     }
+    takers: dict[Identity, list[str]] = {}
+    for visit in visits:
+        if visit.took in makers and not visit.idle:
+            takers.setdefault(visit.took, []).append(visit.name)
     return [
-        (makers[visit.took], visit.name)
+        (makers[visit.took].name, visit.name, makers[visit.took].shape_in)
         for visit in visits
-        if isinstance(visit.part, nn.BatchNorm2d)
-        and visit.part.running_mean is not None  # else it takes its statistics from the batch
-        and visit.took in makers
-        and runs[visit.name] == runs[makers[visit.took]] == takers[visit.took] == 1
+        if visit.took in makers
+        and isinstance(getattr(visit.part, "running_mean", None), Tensor)  # else its statistics are the batch's
+        and isinstance(getattr(visit.part, "running_var", None), Tensor)
+        and runs[visit.name] == runs[makers[visit.took].name] == 1
+        # A module around it takes the same.
+        and all(f"{visit.name}.".startswith(f"{taker}.") for taker in takers[visit.took])
     ]
 
 
-def _replace(network: nn.Module, name: str, part: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, part)
+def _fused(layer: nn.Module, norm: Any) -> tuple[nn.Module, nn.Module]:
+    """The layer with the norm in its weights, and what the norm does beside norming, as timm's do: its activation."""
+    fused: Any = copy.deepcopy(layer)
+    scale = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    bias = 0 if fused.bias is None else fused.bias
+    shift = (bias - norm.running_mean) * scale
+    shift = shift if norm.bias is None else shift + norm.bias
+    fused.weight = nn.Parameter(
+        fused.weight * scale.view(-1, *(1 for _ in fused.weight.shape[1:])), requires_grad=False
+    )
+    fused.bias = nn.Parameter(shift, requires_grad=False)
+    rest = [part for part in norm.children() if not isinstance(part, nn.Identity)]
+    return fused, nn.Sequential(*rest) if rest else nn.Identity()
+
+
+def _agree(one: nn.Module, other: nn.Module, like: Tensor) -> bool:
+    """Whether two modules in evaluation mode answer alike on noise."""
+    x = torch.randn(like.shape, generator=torch.Generator().manual_seed(0)).to(like)
+    with evaluating(one), evaluating(other), torch.no_grad():
+        return not _differ(one(x.clone()), other(x.clone()))
+
+
+def _differ(before: Tensor, after: Tensor) -> bool:
+    return bool((after - before).abs().max() > FOLDING_ERROR * before.abs().max().clamp(min=1e-3))
+
+
+def _replace(network: nn.Module, parts: Mapping[str, nn.Module]) -> None:
+    for name, part in parts.items():
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, part)
 
 
 class _Float32(nn.Module):

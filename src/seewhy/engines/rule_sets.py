@@ -166,8 +166,6 @@ def halved_product(call: Call) -> Tensor:
 
 def constant_divisor(call: Call) -> Tensor:
     """The dividend takes all."""
-    if call.kwargs.get("rounding_mode"):
-        raise ExplainError(f"LRP has no rule for the operation '{call.name}' with a rounding mode")
     return call.function(call.args[0], call.args[1].detach(), *call.args[2:], **call.kwargs)
 
 

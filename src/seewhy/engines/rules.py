@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
-from seewhy.engines.graph import CutOff, Watched, dependent, next_number, tensors_in
+from seewhy.engines.graph import CutOff, Watched, dependent, next_number, tensors_in, used
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -233,7 +233,8 @@ class RuleMode(TorchFunctionMode):
         if self._in_rule:
             return self._ruled(operation_name(func), func, args, kwargs)[0]
         first, name = next_number(), operation_name(func)
-        depends, maker = bool(dependent(args, kwargs)), self._cut_off.maker(name, args, kwargs)
+        numbers = used(name, args, kwargs)
+        depends, maker = bool(dependent(numbers)), self._cut_off.maker(tensors_in(numbers))
         # Under no_grad, and inside an autograd.Function, nothing has a gradient that could be wrong.
         if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
             raise ExplainError(
@@ -251,7 +252,13 @@ class RuleMode(TorchFunctionMode):
             self._watched.add(first)
         if maker or depends:
             made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
-            self._cut_off.add(name, maker, (each for each in made if not (constant and each.is_floating_point())))
+            in_place = result is None or (args and result is args[0]) or "out" in kwargs
+            self._cut_off.add(
+                name,
+                maker,
+                (each for each in made if not (constant and each.is_floating_point())),
+                () if in_place else tensors_in(numbers),
+            )
         return result
 
     def check(self, scores: Sequence[Tensor]) -> None:
@@ -266,7 +273,7 @@ class RuleMode(TorchFunctionMode):
 
     def cut_off(self, tensor: Tensor) -> str | None:
         """The operation that first left autograd on the way to what was computed without a gradient, if one did."""
-        return self._cut_off.maker("", (tensor,), {})
+        return self._cut_off.maker((tensor,))
 
     def _ruled(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -280,7 +287,7 @@ class RuleMode(TorchFunctionMode):
             return func(*args, **kwargs), False
         if kind is None:
             return self._unknown(name, func(*args, **kwargs)), False
-        args, kwargs = _positional(args, kwargs)
+        args, kwargs = _positional(kind, args, kwargs)
         rule = self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs), False
@@ -363,6 +370,8 @@ def _fresh(y: Tensor) -> Tensor:
 def _known_kind(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Kind | None:
     """The operation's kind; BatchNorm is linear unless it takes its statistics from the batch."""
     kind = KINDS.get(name)
+    if kind == "division" and kwargs.get("rounding_mode"):
+        kind = "activation"
     others = (*args[1:], *(value for key, value in kwargs.items() if key != "input"))
     if kind == "activation" and dependent(others):  # two to the power of what depends on the picture, say
         return None
@@ -398,9 +407,12 @@ def _usual(
     return name, func, args, kwargs
 
 
-def _positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _positional(kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments with the tensors of the operation in their places, where rules look for them."""
-    named = [name for name in ("input", "other", "grid") if name in kwargs]
+    names = ("input", "A", "other", "grid")
+    if kind == "product":
+        names = ("input", "x", "a", "other", "mat2", "vec", "vec2", "tensor", "y", "b")
+    named = [name for name in names if name in kwargs]
     rest = {key: value for key, value in kwargs.items() if key not in named}
     return (*args, *(kwargs[name] for name in named)), rest
 

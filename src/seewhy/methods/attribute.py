@@ -213,9 +213,9 @@ class _Bare(Classifier):
         return self._known(f"head {self.declared}", lambda: Classifier._probed.func(self))  # noqa: SLF001
 
     @cached_property
-    def default_layer(self) -> str:
-        """The layer that CAM methods explain unless told otherwise."""
-        return self._known("default_layer", lambda: Classifier.default_layer.func(self))
+    def default_layers(self) -> tuple[str, ...]:
+        """The layer that CAM methods explain unless told otherwise, and those beside it."""
+        return self._known("default_layers", lambda: Classifier.default_layers.func(self))
 
     def _known(self, what: str, find: Callable[[], Any]) -> Any:
         parts = ((name, type(part)) for name, part in self.module.named_modules())

@@ -321,7 +321,17 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
         odd.append(NO_EVIDENCE)
     elif values.any() and np.ptp(values) == 0:
         odd.append(FLAT)
-    return (*found.notes, *odd, *classifier.notes)
+    return (*found.notes, *odd, *_partial(found.layer, classifier), *classifier.notes)
+
+
+def _partial(layer: str | None, classifier: Classifier) -> tuple[str, ...]:
+    """That a default layer is one of several side by side."""
+    known = vars(classifier).get("default_layers", ())  # what was not asked for is no default
+    if layer not in known or len(known) == 1:
+        return ()
+    others = " and ".join(f"'{each}'" for each in known if each != layer)
+    told = f"The network has {len(known)} branches side by side, and layer '{layer}' carries only a part of the score"
+    return (f"{told}; the rest goes through {others}.",)
 
 
 def describe(declared: Declared) -> dict[str, Any]:

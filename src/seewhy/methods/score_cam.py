@@ -20,6 +20,7 @@ from seewhy.methods.masks import MaskMethod
 from seewhy.methods.method import Method
 from seewhy.methods.task import Found, Task, enlarge, in_chunks, of_targets, unit, varied
 from seewhy.models import Classifier, Grid, Head, Layer, Target, capture, folded
+from seewhy.models.layers import makers
 
 WHERE = "Bright areas are where the layer's useful maps respond; dark areas did not matter or spoke against the class. "
 
@@ -200,12 +201,11 @@ def stage_layers(classifier: Classifier) -> tuple[str, ...]:
     """
     names = [layer.name for layer in classifier.layers]
     last = len(names) - 1 - names[::-1].index(classifier.default_layer)
-    makers: dict[int, Layer] = {}
+    made = makers(classifier.layers)
     found: dict[tuple[int, int], Layer] = {}
     for index, layer in enumerate(classifier.layers[: last + 1]):
-        maker = makers.setdefault(layer.output, layer)
         grid = classifier.grid(layer.name)
-        if grid is None or grid != layer.grid or maker.passive:
+        if grid is None or grid != layer.grid or made[layer.output].passive:
             continue
         size = (grid.height, grid.width)
         if index == last or size not in found or _depth(layer) <= _depth(found[size]):

@@ -4,8 +4,9 @@ from seewhy.images import Box
 from seewhy.models.capture import Captured, capture, find_layer
 from seewhy.models.categories import Categories, Target, Value, imagenet
 from seewhy.models.classifier import Classifier, Prediction, black_box
+from seewhy.models.grids import Grid, folded
 from seewhy.models.head import Head
-from seewhy.models.layers import Grid, Layer, folded
+from seewhy.models.layers import Layer
 from seewhy.models.load import DEFAULT_MODEL, list_models, load
 from seewhy.models.preprocessing import Preprocessing
 

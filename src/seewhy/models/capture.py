@@ -5,7 +5,7 @@ A context manager over forward hooks, gone when it ends; the network is owned wh
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,23 +99,46 @@ class Visit:
     gave: Identity
     output: Tensor
     node: Any = None
+    shape_in: tuple[int, ...] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it handed on what it took, as a Dropout does in evaluation mode."""
+        return self.took == self.gave
+
+    @property
+    def passive(self) -> bool:
+        """Whether it hands on, shrinks, pads, enlarges or reshapes what another computed: it says nothing new."""
+        learns = next(self.part.parameters(), None) is not None
+        return not learns and (self.idle or (self.took is not None and self.shape_in != tuple(self.output.shape)))
 
 
 @contextmanager
-def watch(module: nn.Module) -> Generator[list[Visit]]:
-    """Note every run of every submodule while the context lasts, in order of completion."""
-    visits: list[Visit] = []
+def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Generator[list[Visit]]:
+    """Note every run of every submodule while the context lasts, in order of completion.
 
-    def note(name: str, part: nn.Module, args: Any, output: Any) -> None:
+    With `then`, each is told to it instead, before what follows can change its output in place.
+    """
+    visits: list[Visit] = []
+    tell = then or visits.append
+    started: list[tuple[Identity | None, tuple[int, ...]]] = []
+
+    def start(_part: nn.Module, args: Any, kwargs: Any) -> None:
+        # What is done in place changes what the input is, so it is looked at before.
+        given = next((each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)), None)
+        started.append((None, ()) if given is None else (_identity(given), tuple(given.shape)))
+
+    def finish(name: str, part: nn.Module, _args: Any, output: Any) -> None:
+        took, shape = started.pop()
         first = output[0] if isinstance(output, tuple | list) and output else output
         if isinstance(first, Tensor) and first.is_floating_point():
-            took = _identity(args[0]) if args and isinstance(args[0], Tensor) else None
-            visits.append(Visit(name, part, took, _identity(first), first, first.grad_fn))
+            tell(Visit(name, part, took, _identity(first), first, first.grad_fn, shape))
 
     with ExitStack() as stack:
         stack.enter_context(owning(module))
         for name, part in parts_to_hook(module):
-            stack.callback(part.register_forward_hook(partial(note, name)).remove)
+            stack.callback(part.register_forward_pre_hook(start, with_kwargs=True).remove)
+            stack.callback(part.register_forward_hook(partial(finish, name)).remove)
         yield visits
 
 

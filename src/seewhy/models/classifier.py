@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from seewhy.core.pickled import Pickled
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
-from seewhy.models.capture import capture, find_layer, watch
+from seewhy.models.capture import capture, find_layer, gradients_of
 from seewhy.models.categories import Categories, Target, parse_target
+from seewhy.models.embedding import Tap, find_taps, reading
+from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head, told
-from seewhy.models.layers import Grid, Layer, deepest_used, default_candidates, layers_of
+from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.probing import Probed, probed
 from seewhy.models.state import evaluating
@@ -191,18 +193,40 @@ class Classifier(Pickled):
         ]
 
     def embed(self, x: Tensor) -> Tensor:
-        """What goes into the last linear layer, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`."""
+        """What goes into the scores, pooled over positions, `(N, D)`, for inputs `(N, C, h, w)`; of two heads both."""
         return self.embed_and_score(x)[0]
 
     def embed_and_score(self, x: Tensor, *, gradients: bool = False) -> tuple[Tensor, Tensor]:
         """The embedding `(N, D)` and the logits `(N, K)` of one forward; recorded by autograd with `gradients`."""
-        if self.head.alone and len(x) > 1:
+        taps = self._taps
+        if len(x) > 1 and (self.head.alone or any(tap.single for tap in taps)):
             rows = [self.embed_and_score(row, gradients=gradients) for row in x.split(1)]
             return torch.cat([features for features, _ in rows]), torch.cat([logits for _, logits in rows])
-        with capture(self.module, [self.head_layer], side="input", gradients=gradients) as seen:
+        with capture(self.module, (), gradients=gradients), reading(taps, gradients=gradients) as found:
             logits = self.logits(x)
-            features = seen[self.head_layer]
-            return features.mean((2, 3)) if features.dim() == 4 else features.flatten(1), logits
+            return torch.cat([tap.features(found[tap]) for tap in taps], dim=1), logits
+
+    def embedding_weights(self, x: Tensor) -> Tensor:
+        """W `(K, D)` for one input `(1, C, h, w)`: ∂ score / ∂ embedding, the weights of a linear head."""
+        taps = self._taps
+        with capture(self.module, ()), reading(taps, gradients=True) as found:
+            logits = self.logits(x)
+            tapped = [found[tap] for tap in taps]
+            rows = [gradients_of(score, tapped) for score in logits[0]]
+        slopes = [
+            [
+                tap.slopes(torch.zeros_like(value) if slope is None else slope)
+                for tap, value, slope in zip(taps, tapped, row, strict=True)
+            ]
+            for row in rows
+        ]
+        return torch.cat([torch.cat(row, dim=1) for row in slopes]).detach()
+
+    @cached_property
+    def _taps(self) -> tuple[Tap, ...]:
+        _ = self.head
+        with capture(self.module, ()):
+            return find_taps(self.logits, self.probe().requires_grad_())
 
     def target(self, what: str | int | Target) -> Target:
         """A class index, a class name or "A vs B" as a checked target."""
@@ -224,21 +248,24 @@ class Classifier(Pickled):
     def layers(self) -> tuple[Layer, ...]:
         """Every submodule in the order it runs."""
         _ = self.head  # a trial of the network is nothing to watch
-        with torch.inference_mode(False), torch.no_grad(), watch(self.module) as visits:
-            self.logits(self.probe())
-        return layers_of(visits, self.preprocessing.size)
+        return watched_layers(self.module, self.logits, self.probe())
 
-    @cached_property
+    @property
     def default_layer(self) -> str:
         """The layer that CAM methods explain unless told otherwise."""
-        return self.given_layer or self.deepest_layer(self._features)
+        return self.default_layers[0]
 
-    def deepest_layer(self, features: Callable[[Tensor], Tensor]) -> str:
-        """The deepest layer with a grid that the network's `features` of a probe depend on."""
+    @cached_property
+    def default_layers(self) -> tuple[str, ...]:
+        """The default layer, and those of other branches, of which each carries a part of the answer."""
+        return (self.given_layer,) if self.given_layer else self.deepest_layers(self._features)
+
+    def deepest_layers(self, features: Callable[[Tensor], Tensor]) -> tuple[str, ...]:
+        """The deepest layer with a grid that the network's `features` of a probe depend on, and those beside it."""
         candidates = default_candidates(self.layers, without_layers(self.module))
         with capture(self.module, [layer.name for layer in candidates]) as seen:
             found = features(self.probe())
-        return deepest_used(candidates, seen, found)
+            return deepest_used(candidates, seen, found, self.layers)
 
     @cached_property
     def head(self) -> Head:
@@ -269,12 +296,12 @@ class Classifier(Pickled):
 
     @cached_property
     def head_layer(self) -> str:
-        """The last linear layer that gives the class scores: what goes into it is the embedding."""
+        """The last linear layer that gives the class scores."""
         for layer in reversed(self.layers):
             part = self.module.get_submodule(layer.name)
             if isinstance(part, nn.Linear | nn.Conv2d) and layer.shape[1:2] == (len(self.categories),):
                 return layer.name
-        raise ExplainError("this network's scores do not come from a linear layer, so it has no embedding to read")
+        raise ExplainError("this network's scores do not come from a linear layer")
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""

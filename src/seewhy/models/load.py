@@ -83,7 +83,7 @@ class Encoder:
         network = self.network
         if not self.headless:
             return network.default_layer
-        return network.deepest_layer(network.logits)
+        return network.deepest_layers(network.logits)[0]
 
 
 def load(

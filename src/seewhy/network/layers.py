@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, capture
 from seewhy.models.capture import Visit, watch
-from seewhy.models.layers import find_grid
 
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
@@ -44,15 +43,14 @@ def stages(classifier: Classifier) -> list[str]:
     of architectures.
     """
     visits, passed = _flow(classifier)
-    passive = {layer.name for layer in classifier.layers if layer.passive}
     found = [
         visit
-        for visit in visits
+        for visit, layer in zip(visits, classifier.layers, strict=False)
         # Containers only pass on what their parts compute.
         if visit.node is not None
         and not isinstance(visit.part, nn.Sequential | nn.ModuleList)
-        and find_grid(tuple(visit.output.shape), classifier.preprocessing.size)
-        and visit.name not in passive
+        and layer.grid
+        and not layer.passive
     ]
     if not found:
         raise ExplainError("no layer of this network keeps a grid over the picture, so there is nothing to show")
@@ -110,6 +108,8 @@ def _read(classifier: Classifier, names: Sequence[str]) -> list[str]:
     grids = [classifier.grid(name) for name in last]
     with capture(classifier.module, last) as seen:
         logits = classifier.logits(classifier.probe())
+        if not logits.requires_grad:
+            raise ExplainError("the network's answer does not depend on any layer that keeps a grid over the picture")
         found = torch.autograd.grad(logits.square().sum(), [seen[name] for name in last], allow_unused=True)
     slopes: list[Tensor | None] = list(found)  # None where a layer is unused
     read = [

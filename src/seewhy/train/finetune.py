@@ -230,8 +230,11 @@ class _Stages:
         """The head alone, on what goes into it; None where the scores are not a linear function of that."""
         probe = self.classifier.probe()
         with torch.no_grad():
-            direct = isinstance(head, nn.Linear) and torch.allclose(
-                head(self.classifier.embed(probe)), self.classifier.logits(probe), rtol=1e-4, atol=1e-5
+            features = self.classifier.embed(probe)
+            direct = (
+                isinstance(head, nn.Linear)
+                and features.shape[1] == head.in_features
+                and torch.allclose(head(features), self.classifier.logits(probe), rtol=1e-4, atol=1e-5)
             )
         if not direct:
             return None
