@@ -16,7 +16,7 @@ from seewhy.models import Target
 from seewhy.report import ExplainReport
 from seewhy.report.page import check_words
 
-MISSES = re.compile(r"The values add up to the change of the score but for ([0-9.,]+)% of it\.")
+MISSES = re.compile(r"What was shared out adds up to the change of the score but for ([0-9.,]+)% of it\.")
 KEPT = re.compile(r"The values add up to (-?[0-9.,]+)% of the score: biases and the rules themselves take or add the")
 
 

@@ -213,6 +213,7 @@ def test_its_figures_are_those_of_an_evaluation(trained):
     page = judged.page()
     assert "Mean average precision" in page
     assert "confusion" not in page
+    assert "what speaks for that label, by Grad-CAM" in " ".join(page.split())
     assert {*judged.rows()[0]} >= {"labels", "found", "right", "probability of red"}
     test = found.evaluations["test"]
     assert test.thresholds.tolist() == list(found.classifier.head.limits(3))

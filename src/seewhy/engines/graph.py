@@ -9,7 +9,7 @@ by the memory they lie in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -117,22 +117,30 @@ class CutOff:
     def __init__(self) -> None:
         self._makers: dict[int, tuple[str, StorageWeakRef]] = {}  # by memory, whose number is not given out meanwhile
 
-    def add(self, name: str, maker: str | None, tensors: Iterable[Tensor]) -> None:
-        """`tensors` were made by the operation `name`: of the picture, or of what `maker` had cut off."""
-        if name in _BLIND:
-            return
-        for tensor in tensors:
-            if tensor.is_leaf and (memory := _memory(tensor)):
-                self._makers.setdefault(memory, (maker or name, StorageWeakRef(tensor.untyped_storage())))
+    def add(self, name: str, maker: str | None, results: Iterable[Tensor], inputs: Iterable[Tensor] = ()) -> None:
+        """The operation `name` made `results`: of the picture, or of what `maker` had cut off.
 
-    def maker(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        """What made such a value among those whose numbers the operation `name` uses; None where there is none."""
+        A result that lies in the memory of one of the constant `inputs` is a view of it and no more.
+        """
+        fresh = [result for result in results if result.is_leaf]
+        if not fresh or name in _BLIND:
+            return
+        constants = {_memory(each) for each in inputs if each.is_leaf} - self._makers.keys()
+        for result in fresh:
+            if (memory := _memory(result)) and memory not in constants:
+                self._makers.setdefault(memory, (maker or name, StorageWeakRef(result.untyped_storage())))
+
+    def maker(self, tensors: Iterable[Tensor]) -> str | None:
+        """What made such a value among `tensors`; None where there is none."""
         if not self._makers:
             return None
-        for tensor in tensors_in(*(args[:1] if name in SHAPED_BY else args), kwargs):
-            if tensor.is_leaf and (found := self._makers.get(_memory(tensor))):
-                return found[0]
-        return None
+        found = (self._makers.get(_memory(tensor)) for tensor in tensors if tensor.is_leaf)
+        return next((each[0] for each in found if each), None)
+
+
+def used(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arguments of the operation `name` whose numbers it uses, and not their shape or type alone."""
+    return args[:1] if name in SHAPED_BY else (args, kwargs)
 
 
 def _memory(tensor: Any) -> int:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
-from seewhy.engines.graph import SHAPED_BY, CutOff, Watched, dependent, next_number, tensors_in
+from seewhy.engines.graph import CutOff, Watched, dependent, next_number, tensors_in, used
 from seewhy.errors import ExplainError
 
 Kind = Literal[
@@ -233,7 +233,8 @@ class RuleMode(TorchFunctionMode):
         if self._in_rule:
             return self._ruled(operation_name(func), func, args, kwargs)[0]
         first, name = next_number(), operation_name(func)
-        depends, maker = bool(dependent(args, kwargs)), self._cut_off.maker(name, args, kwargs)
+        numbers = used(name, args, kwargs)
+        depends, maker = bool(dependent(numbers)), self._cut_off.maker(tensors_in(numbers))
         # Under no_grad, and inside an autograd.Function, nothing has a gradient that could be wrong.
         if depends and maker and self.rule_set.rules and torch.is_grad_enabled():
             raise ExplainError(
@@ -249,9 +250,15 @@ class RuleMode(TorchFunctionMode):
         result, constant = self._ruled(name, func, args, kwargs)
         if depends or any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):  # inside torch.vmap none has
             self._watched.add(first)
-        if maker or (dependent(args[:1]) if name in SHAPED_BY else depends):
+        if maker or depends:
             made = tensors_in(args[:1] if result is None else result)  # assignment to items gives nothing
-            self._cut_off.add(name, maker, (each for each in made if not (constant and each.is_floating_point())))
+            in_place = result is None or (args and result is args[0]) or "out" in kwargs
+            self._cut_off.add(
+                name,
+                maker,
+                (each for each in made if not (constant and each.is_floating_point())),
+                () if in_place else tensors_in(numbers),
+            )
         return result
 
     def check(self, scores: Sequence[Tensor]) -> None:
@@ -266,7 +273,7 @@ class RuleMode(TorchFunctionMode):
 
     def cut_off(self, tensor: Tensor) -> str | None:
         """The operation that first left autograd on the way to what was computed without a gradient, if one did."""
-        return self._cut_off.maker("", (tensor,), {})
+        return self._cut_off.maker((tensor,))
 
     def _ruled(
         self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

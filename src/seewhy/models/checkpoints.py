@@ -250,9 +250,9 @@ def _in_order(value: Any) -> tuple[str, ...] | None:
     for pairs in (value.items(), ((index, name) for name, index in value.items())):
         with suppress(TypeError, ValueError):  # what is no index is another thing altogether
             named = {int(index) if isinstance(index, str) else operator.index(index): name for index, name in pairs}
-            names = tuple(named.get(index) for index in range(len(value)))
-            if all(isinstance(name, str) for name in names) and len(set(names)) == len(names) > 0:
-                return names
+            names = [name for place in range(len(value)) if isinstance(name := named.get(place), str)]
+            if len(set(names)) == len(value) > 0:
+                return tuple(names)
     return None
 
 

@@ -71,14 +71,21 @@ def evaluate_page(found: EvaluationReport) -> str:
         "evaluate.html",
         title="How good is it?",
         found=found,
-        lead=f"{found.model}: {label_words(evaluation)}"
-        if several
-        else f"{found.model} gets {accuracy_words(evaluation)}",
+        lead=f"{found.model} {_lead(evaluation)}",
         judgement=judgement("How good each label is" if several else "What it gets right", evaluation),
         mistakes_title=f"Its {counted(count, 'mistake')}" if count else "It makes no mistakes here",
         mistakes=[_shown(each, evaluation, found.pictures) for each in found.mistakes],
         method=method_info(explained[0].method).title if explained else "",
     )
+
+
+def _lead(evaluation: Evaluation | LabelEvaluation) -> str:
+    if isinstance(evaluation, LabelEvaluation):
+        share = share_words(evaluation.mean_average_precision)
+        return (
+            f"finds the labels of {counted(len(evaluation.truth), 'picture')} with a mean average precision of {share}."
+        )
+    return f"gets {accuracy_words(evaluation)}"
 
 
 def evaluate_charts(evaluation: Evaluation | LabelEvaluation) -> dict[str, str]:

@@ -32,7 +32,7 @@ PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
 CHECKS = {
-    "completeness_gap": "The values add up to the change of the score but for {:.1%} of it.",
+    "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
     "keep": "A variation kept {:.0%} of the regions.",
     "layers": "The masks come from {:.0f} layers.",
     "left_out": "{:.0f} more masks that raised the score were left out.",
