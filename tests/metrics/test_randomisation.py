@@ -93,7 +93,7 @@ def test_it_is_what_a_loop_over_stages_says():
 
 
 def test_without_weights_there_is_nothing_to_shuffle():
-    grey = black_box(lambda pictures: pictures.mean((1, 2)) / 255 / 3, size=zoo.SIZE)
+    grey = black_box(lambda pictures: pictures.mean((1, 2)) / 255 / 3, size=zoo.SIZE, gives="sigmoid")
     found = judge("parameter-randomisation", find_method("occlusion", stride=0.2), grey)
     assert found.value is None
     assert "no weights" in found.reason

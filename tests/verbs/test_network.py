@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import zoo
-from seewhy.errors import BadImage, Cancelled, ExplainError, UnknownName, UsageError
+from seewhy.errors import BadImage, Cancelled, ModelError, UnknownName, UsageError
 from seewhy.models import Classifier, Preprocessing
 from seewhy.verbs import NetworkRequest, explain_network, explain_network_each
 
@@ -47,7 +47,7 @@ def test_a_network_that_fails_on_a_picture_is_an_outcome():
     assert classifier.layers
     module.call = module.calls + 1
     (failed,) = explain_network_each(classifier, ["sample:cat"], request)
-    assert isinstance(failed.error, ExplainError)
+    assert isinstance(failed.error, ModelError)
     assert "sample:cat" in str(failed.error)
 
 
