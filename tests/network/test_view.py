@@ -202,7 +202,7 @@ def test_wrong_requests_are_refused_with_a_cure():
     with pytest.raises(ExplainError, match="no grid"):
         look(classifier, photo(), layers=["head"])
     with pytest.raises(UsageError, match="does not offer"):
-        look(black_box(lambda x: np.ones((len(x), 2)), size=zoo.SIZE), photo())
+        look(black_box(lambda x: np.full((len(x), 2), 0.5), size=zoo.SIZE), photo())
     with pytest.raises(UsageError, match="no layer 'three'; it has one, two"):
         look(classifier, photo(), checked=False).layer("three")
 
