@@ -145,6 +145,15 @@ def test_weights_that_are_no_parameters_of_the_network_are_no_fault():
     torch.testing.assert_close(gradients(lambda x: hidden[0](x) * weight, LRP), wanted)
 
 
+def test_what_a_network_keeps_of_its_weights_is_no_fault():
+    """LeViT keeps its attention biases, chosen from a parameter before any rule was on."""
+    biases = nn.Parameter(torch.randn(6, 4))
+    cached = biases[:, torch.tensor([0, 2, 1, 3])].exp()
+    constant = cached.detach()
+    wanted = gradients(lambda x: x + constant[:, None], LRP)
+    torch.testing.assert_close(gradients(lambda x: x + cached[:, None], LRP), wanted)
+
+
 def test_the_check_sees_what_is_computed_of_the_scores():
     with applying(LRP) as mode:
         scores = zoo.inputs(2).requires_grad_().clone().sum((2, 3))

@@ -212,6 +212,21 @@ def test_layers_are_shown_in_the_order_they_run():
     assert [layer.name for layer in view.layers] == ["one", "two"]
 
 
+def test_a_layer_that_runs_twice_is_shown_where_its_maps_are_from():
+    class Again(Wide):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = (torch.nn.Conv2d(inward, 48, 3, padding=1, stride=2) for inward in (3, 48))
+
+        def forward(self, x):
+            x = self.two(self.one(x).relu()).relu()
+            return self.head(self.one(x[:, :3]).relu().mean((2, 3)))
+
+    view = look(Classifier.from_module(Again().eval(), Preprocessing(size=zoo.SIZE)), photo(), checked=False)
+    assert [layer.name for layer in view.layers] == ["two", "one"]
+    assert view.layer("one").grid.height == view.layer("two").grid.height // 2
+
+
 def test_progress_is_told():
     told: list[str] = []
     look(wide(), photo(), progress=lambda done, total, message: told.append(message))

@@ -80,12 +80,27 @@ class Watched:
         while waiting:
             node = waiting.pop()
             before = [each for each, _ in node.next_functions if each is not None]
-            if not (self._made(node) and _in_order(node, before)) and not _is_linear(node):
+            seen = self._made(node) and _in_order(node, before)
+            if not seen and not _is_linear(node) and self._depends(node):
                 return _name(node)
             fresh = [each for each in before if each not in nodes]
             nodes.update(dict.fromkeys(fresh))
             waiting += fresh
         return None
+
+    def _depends(self, node: Node) -> bool:
+        """Whether the node comes of the input, and not of weights alone, as what a network keeps from before does."""
+        waiting, known = [node], {node}
+        while waiting:
+            for before, _ in waiting.pop().next_functions:
+                if before is None or before in known:
+                    continue
+                variable = getattr(before, "variable", None)
+                if self._made(before) or (variable is not None and not isinstance(variable, nn.Parameter)):
+                    return True
+                known.add(before)
+                waiting.append(before)
+        return False
 
     def _made(self, node: Node) -> bool:
         number = _number(node)
