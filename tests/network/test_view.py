@@ -202,7 +202,7 @@ def test_wrong_requests_are_refused_with_a_cure():
     with pytest.raises(ExplainError, match="no grid"):
         look(classifier, photo(), layers=["head"])
     with pytest.raises(UsageError, match="does not offer"):
-        look(black_box(lambda x: np.ones((len(x), 2)), size=zoo.SIZE), photo())
+        look(black_box(lambda x: np.full((len(x), 2), 0.5), size=zoo.SIZE), photo())
     with pytest.raises(UsageError, match="no layer 'three'; it has one, two"):
         look(classifier, photo(), checked=False).layer("three")
 
@@ -210,6 +210,21 @@ def test_wrong_requests_are_refused_with_a_cure():
 def test_layers_are_shown_in_the_order_they_run():
     view = look(wide(), photo(), layers=["two", "one", "two"], checked=False)
     assert [layer.name for layer in view.layers] == ["one", "two"]
+
+
+def test_a_layer_that_runs_twice_is_shown_where_its_maps_are_from():
+    class Again(Wide):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = (torch.nn.Conv2d(inward, 48, 3, padding=1, stride=2) for inward in (3, 48))
+
+        def forward(self, x):
+            x = self.two(self.one(x).relu()).relu()
+            return self.head(self.one(x[:, :3]).relu().mean((2, 3)))
+
+    view = look(Classifier.from_module(Again().eval(), Preprocessing(size=zoo.SIZE)), photo(), checked=False)
+    assert [layer.name for layer in view.layers] == ["two", "one"]
+    assert view.layer("one").grid.height == view.layer("two").grid.height // 2
 
 
 def test_progress_is_told():

@@ -180,7 +180,7 @@ def network_explain(specimen: Specimen) -> str:
     found = explain_network(specimen.classifier, specimen.image, specimen.target)
     layers = [each.name for each in found.view.layers]
     right("<svg" in found.svg, "no drawing")
-    right(len(layers) >= 3, f"only {', '.join(layers)}")
+    right(len(layers) >= specimen.network.stages, f"only {', '.join(layers)}")
     for layer in found.view.layers:
         right(all(np.isfinite(each.map).all() for each in layer.clusters), f"{layer.name} holds NaN")
     inside = [name for name in layers if INSIDES & set(name.split(".")) and not is_residual(specimen, name)]

@@ -26,7 +26,7 @@ class Network:
 
     `layer` is the expected default; several names, with spaces between, are branches that end side by side, of which
     each carries a part of the score. `relu` says that all it is made of is linear, ReLU or max-pooling, so that LRP-0
-    is input × gradient.
+    is input × gradient; `stages`, how many of them at least keep a grid.
     """
 
     library: Library
@@ -35,6 +35,7 @@ class Network:
     layer: str
     options: Mapping[str, Any] = field(default_factory=dict)
     relu: bool = False
+    stages: int = 3
 
     @property
     def full(self) -> str:

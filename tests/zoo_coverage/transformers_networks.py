@@ -29,8 +29,8 @@ PYRAMID: dict[str, Any] = {
 }
 
 
-def _of(name: str, size: int, layer: str, relu: bool = False, **options: Any) -> Network:
-    return Network("transformers", name, size, layer, options, relu)
+def _of(name: str, size: int, layer: str, relu: bool = False, stages: int = 3, **options: Any) -> Network:
+    return Network("transformers", name, size, layer, options, relu, stages)
 
 
 TRANSFORMERS = (
@@ -78,6 +78,7 @@ TRANSFORMERS = (
         "Hiera",
         64,
         "hiera.encoder.stages.3",
+        stages=2,  # in between, patches lie in the order of their windows
         image_size=[64, 64],
         embed_dim=24,
         depths=[1, 1, 2, 1],
@@ -120,6 +121,7 @@ TRANSFORMERS = (
         "Perceiver-Learned",
         64,
         "perceiver.encoder.cross_attention.attention.self.layernorm2",
+        stages=1,  # latents have no place in the picture
         image_size=64,
         num_latents=16,
         d_latents=32,
@@ -133,6 +135,7 @@ TRANSFORMERS = (
         "Perceiver-ConvProcessing",
         64,
         "perceiver.encoder.cross_attention.attention.self.layernorm2",
+        stages=1,  # latents have no place in the picture
         num_latents=16,
         d_latents=32,
         num_blocks=1,

@@ -163,8 +163,8 @@ def look(
     if lacking := {"layers", "gradients"} - classifier.offers:
         raise UsageError(f"{classifier.name} does not offer {', '.join(sorted(lacking))}, so no layer can be shown")
     place = {layer.name: number for number, layer in enumerate(classifier.layers)}
-    asked_for = sorted(dict.fromkeys(layers), key=lambda name: place.get(name, -1))  # as they run
-    names = asked_for or list(default_layers(classifier))
+    # As they run; of a layer that runs several times the last run is captured.
+    names = sorted(dict.fromkeys(layers or default_layers(classifier)), key=lambda name: place.get(name, -1))
     grids = {name: classifier.require_grid(name) for name in names}
     head, given = classifier.head, None if target is None else classifier.target(target)
     with capture(classifier.module, names) as seen:
