@@ -395,7 +395,7 @@ def turned(values: NDArray[Any], turn: Any) -> NDArray[Any]:
     return upright
 
 
-def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[np.uint16] | None = None) -> Image:
+def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[Any] | None = None) -> Image:
     """Upright, with what was done to get there; `full` are its values where they have 16 bits."""
     picture.load()
     turn, notes = _exif_orientation(picture), ()
@@ -406,8 +406,8 @@ def _to_image(picture: Picture, name: str, background: Colour, full: NDArray[np.
     if full is None and picture.mode.startswith("I;16"):
         full = np.asarray(picture)[..., np.newaxis]
         if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_PHOTOMETRIC) == 0:  # white is 0
-            full, told = to_levels(full, name)
-            full, notes = np.invert(full), (*notes, *told)
+            levels, told = to_levels(full, name)
+            full, notes = np.invert(levels), (*notes, *told)
     if full is None and picture.has_transparency_data and (picture.mode in ("LA", "RGBA") or _is_see_through(picture)):
         plain = _unmultiplied(picture)
         full = np.asarray(plain if plain.mode == "LA" else plain.convert("RGBA"))
