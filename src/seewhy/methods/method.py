@@ -8,11 +8,9 @@ from what it declares.
 from __future__ import annotations
 
 import operator
-import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -30,6 +28,7 @@ from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
 from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.models.blame import explaining
+from seewhy.models.state import undisturbed
 
 SHOWN = 5
 BATCH = 16  # pictures that a batched method gets at once
@@ -276,17 +275,6 @@ def solve(method: Method, task: Task) -> list[Found]:
         raise
     finally:
         task.progress = told.progress
-
-
-@contextmanager
-def undisturbed() -> Generator[None]:
-    """Keep the global random states of Python and NumPy: libraries draw from both while they are loaded."""
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
 
 
 class _Told:

@@ -8,12 +8,15 @@ module in it: two wrappers around one backbone wait for each other, two networks
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from itertools import takewhile
+from typing import Any
 from weakref import WeakSet
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -133,6 +136,41 @@ class _RandomState:
 _random = _RandomState()
 
 
+class _LibrariesState:
+    """The random states of Python and NumPy, from which libraries draw while they are loaded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: tuple[Any, Any] = (None, None)
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """The first thread in keeps them, the last one out puts them back."""
+        with self._lock:
+            if self._inside == 0:
+                self._kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    random.setstate(self._kept[0])
+                    np.random.set_state(self._kept[1])  # noqa: NPY002
+
+
+_libraries = _LibrariesState()
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Keep the random states of Python and NumPy, however many threads are in here."""
+    with _libraries.kept():
+        yield
+
+
 def _generator(device: torch.device) -> torch.Generator:
     if device.type == "cpu":
         return torch.default_generator
@@ -141,8 +179,8 @@ def _generator(device: torch.device) -> torch.Generator:
 
 def _forget() -> None:
     """A forked process has one thread, and nothing in it is in use."""
-    global _turns, _random
-    _turns, _random = threading.Condition(), _RandomState()
+    global _turns, _random, _libraries
+    _turns, _random, _libraries = threading.Condition(), _RandomState(), _LibrariesState()
     _owners.clear()
     _waiting.clear()
 

@@ -16,10 +16,10 @@ from seewhy.engines import MaskedForward
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
-from seewhy.methods.method import undisturbed
 from seewhy.methods.task import enlarge, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.models.head import Meaning, told
+from seewhy.models.state import undisturbed
 from seewhy.network.clustering import (
     FEWEST_TO_SPLIT,
     Clustering,
