@@ -7,6 +7,8 @@ from torch import nn
 import zoo
 from seewhy.errors import ExplainError
 from seewhy.models import Classifier, Preprocessing, capture
+from seewhy.models.capture import Visit
+from seewhy.models.layers import grids_of
 from seewhy.models.load import SOURCES
 
 
@@ -175,3 +177,18 @@ def test_scores_that_come_from_no_linear_layer_leave_a_default_layer_but_no_embe
     assert classifier.default_layer == "1"
     with pytest.raises(ExplainError, match="no embedding to read"):
         classifier.embed(zoo.inputs())
+
+
+@pytest.mark.parametrize(("seen", "kept"), [(True, False), (False, True)])
+def test_a_map_is_turned_over_only_where_the_one_before_it_was_seen_to_be_straight(seen, kept):
+    left, upper = torch.tensor([[4.0, 4, 1, 1]] * 4), torch.tensor([[4.0, 4, 1, 1]] * 4).T
+    blind = torch.ones(4, 4)
+    maps = [torch.zeros(1, 8, 4, 4) for _ in range(3)]
+    gave = [(index, tuple(each.shape), 0) for index, each in enumerate(maps)]
+    took = [None, *gave[:2]]
+    visits = [Visit(name, nn.ReLU(), *of) for name, of in zip("abc", zip(took, gave, maps, strict=True), strict=True)]
+    straight = {1: ([left], [upper])}
+    unseen = {1: ([blind], [blind])}
+    turned = {1: ([left.flip(1)], [upper.flip(0)])}
+    found = grids_of(visits, dict(enumerate([straight, straight if seen else unseen, turned])), (32, 32))
+    assert [grid is not None for grid in found] == [True, True, kept]

@@ -31,10 +31,10 @@ from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
 DIFFERENT = 1e-3
-STABILIZED = 1e-2  # what an ε of 1e-9 in the divisor changes where a network's numbers are small
+SAME = 1e-2  # what rounding, and an ε of 1e-9 in a divisor, change in networks that make much of little
 BACKGROUNDS = ("coffee", "rocket")
 INSIDES = {"attn", "attention", "self", "mlp"}  # parts of a block that no one would show for a stage
-SAMPLES, MORE, LARGE = 60, 120, 200  # variations that LIME may ask for, of small pictures and of large ones
+SAMPLES = 120  # variations that LIME may ask for
 
 
 class Wrong(Exception):
@@ -115,7 +115,7 @@ def grad_cam(specimen: Specimen) -> str:
 
 def lime(specimen: Specimen) -> str:
     """LIME answers with regions, weights and R²."""
-    found = explained(specimen, "lime", samples=SAMPLES if specimen.network.size < LARGE else MORE)
+    found = explained(specimen, "lime", samples=SAMPLES)
     values(found)
     regions, fit = len(np.unique(found.regions.labels)), found.checks["r2"]
     right(math.isfinite(fit) and fit <= 1 + 1e-6, f"R² {fit}")
@@ -158,7 +158,7 @@ def lrp(specimen: Specimen) -> str:
     if specimen.network.relu:
         found, plain = without_rounding(specimen)
         apart = float((found - plain).norm() / plain.norm())
-        right(apart <= STABILIZED, f"LRP-ε of a ReLU network is {apart:.1e} off input × gradient")
+        right(apart <= SAME, f"LRP-ε of a ReLU network is {apart:.1e} off input × gradient")
     else:
         plain = (specimen.x * specimen.slope).sum(1)[0].double()
         apart = off(values(explained(specimen, "lrp", rules="epsilon")), plain)
@@ -371,7 +371,7 @@ def holds(vector: Tensor, part: Tensor) -> bool:
     if not 0 < len(part) <= len(vector):
         return False
     windows = vector.unfold(0, len(part), 1)
-    return bool(((windows - part).abs().amax(1) <= CLOSE * part.abs().max()).any())
+    return bool(((windows - part).abs().amax(1) <= SAME * part.abs().max()).any())
 
 
 @contextmanager

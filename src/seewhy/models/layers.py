@@ -230,21 +230,28 @@ def grids_of(
     """The grid of each visit's output: one that its shape allows and that depends on the picture place by place.
 
     Where that is too little to be seen, as in a deep network's attention, a layer that makes as many cells of a grid
-    has the same. Without `changes` the shape has to do.
+    has the same, unless it turns over what was seen before it. Without `changes` the shape has to do.
     """
     known: dict[Identity, Grid] = {}
     before: list[Grid] = []
+    plain: set[Identity] = set()  # outputs that were seen to be a grid
+    last_is_plain = False
     for index, visit in enumerate(visits):
         fits = [grid for grid in possible_grids(tuple(visit.output.shape), input_size) if in_line(grid, before)]
         agreement = {grid: (1.0, 1.0) if changes is None else _agreement(grid, changes.get(index, {})) for grid in fits}
         grid = next((grid for grid in fits if min(agreement[grid]) >= LOCAL), None)
-        if grid is None and all(sum(each) > REVERSED for each in agreement.values()):
+        is_plain = grid is not None
+        if grid is None:
             source = known.get(visit.took) if visit.took is not None else None
             last = before[-1] if before else None
-            grid = next((each for each in fits if _handed_down(visit.part, source, last, each)), None)
+            was_plain = last_is_plain if source is None else visit.took in plain
+            if not was_plain or all(sum(each) > REVERSED for each in agreement.values()):
+                grid = next((each for each in fits if _handed_down(visit.part, source, last, each)), None)
         if grid is not None:
             known[visit.gave] = grid
             before.append(grid)
+            last_is_plain = is_plain
+            plain |= {visit.gave} if is_plain else set()
     return [known.get(visit.gave) for visit in visits]
 
 
