@@ -328,7 +328,10 @@ MADE: dict[str, Operation] = {
     "attention": lambda x: F.scaled_dot_product_attention(x, x, x),
     "largest": lambda x: torch.maximum(x, -x),
     "convolution": nn.Conv2d(6, 6, 1).requires_grad_(False),
+    "dense": lambda x: DENSE(x.contiguous()),  # whose result is a view
+    "channels joined": lambda x: torch.einsum("nchw,cd->ndhw", x, torch.eye(6)),
 }
+DENSE = nn.Linear(4, 4).requires_grad_(False)
 CONSTANT = torch.arange(16.0).view(4, 4) % 3 > 0
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, softmax_dim, written_out
-from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
+from seewhy.engines.rules import Call, Kind, Rule, RuleSet, fresh, surrogate, with_slope
 from seewhy.errors import ExplainError
 
 NOISE = 8  # differences under this many rounding errors are none
@@ -237,7 +237,7 @@ class _Extremum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, before: Tensor, call: Call, value: Callable[[], Tensor]) -> Tensor:
         ctx.u, ctx.before, ctx.call = u.detach().clone(), before, call  # a copy, for it may be written over
-        return value()
+        return fresh(value())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:

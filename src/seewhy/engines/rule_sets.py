@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.graph import dependent
-from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
+from seewhy.engines.rules import Call, Kind, Rule, RuleSet, fresh, surrogate, with_slope
 from seewhy.errors import ExplainError
 
 STABLE = 1e-9
@@ -58,7 +58,7 @@ class _Plus(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call) -> Tensor:
         ctx.shares = _Shares(call, x.detach())
-        z = call.on(x.detach())
+        z = fresh(call.on(x.detach()))
         ctx.ratio = _ratio(z, ctx.shares.supporting(x.detach()))
         return z
 
@@ -77,7 +77,7 @@ class _Gamma(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call, size: float) -> Tensor:
         ctx.shares, ctx.size = _Shares(call, x.detach()), size
-        z = call.on(x.detach())
+        z = fresh(call.on(x.detach()))
         rising = ctx.shares.supporting(x.detach()) + ctx.shares.offset.clamp(min=0)
         ctx.up = z > 0
         ctx.ratio = _ratio(z, z + size * torch.where(ctx.up, rising, z - rising))
