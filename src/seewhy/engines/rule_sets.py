@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.graph import dependent
-from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope
+from seewhy.engines.rules import Call, Kind, Rule, RuleSet, fresh, surrogate, with_slope
 from seewhy.errors import ExplainError
 
 STABLE = 1e-9
@@ -60,7 +60,7 @@ class _Plus(torch.autograd.Function):
         ctx.shares = _Shares(call, x.detach())
         z = call.on(x.detach())
         ctx.ratio = _ratio(z, ctx.shares.supporting(x.detach()))
-        return z
+        return fresh(z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -81,7 +81,7 @@ class _Gamma(torch.autograd.Function):
         rising = ctx.shares.supporting(x.detach()) + ctx.shares.offset.clamp(min=0)
         ctx.up = z > 0
         ctx.ratio = _ratio(z, z + size * torch.where(ctx.up, rising, z - rising))
-        return z
+        return fresh(z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:

@@ -323,7 +323,7 @@ class _Slope(torch.autograd.Function):
         ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         u = u.detach()
-        y = _fresh(value(u))
+        y = fresh(value(u))
         ctx.save_for_backward(slope(u, y))
         return y
 
@@ -340,7 +340,7 @@ class _Slope(torch.autograd.Function):
 class _Surrogate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, linear: Tensor, value: Callable[[], Tensor]) -> Tensor:  # noqa: ARG004
-        return _fresh(value())
+        return fresh(value())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004
@@ -362,7 +362,7 @@ class _Overwrite(torch.autograd.Function):
         return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
 
 
-def _fresh(y: Tensor) -> Tensor:
+def fresh(y: Tensor) -> Tensor:
     """A view, as `einsum` may give one, is copied: autograd lets nobody work in place on views that rules give."""
     return y.clone() if y._is_view() else y  # noqa: SLF001
 
