@@ -151,6 +151,17 @@ def test_none_of_the_gradient_belongs_to_what_was_overwritten():
     assert torch.equal(found, torch.full_like(found, 4.0))
 
 
+@pytest.mark.parametrize("rule", [gamma(0.25), z_plus], ids=["gamma", "z-plus"])
+@pytest.mark.parametrize("shape", [(2, 4), (1, 5, 4), (2, 3, 5, 4)], ids=["rows", "tokens", "map"])
+def test_what_a_layer_gave_bears_work_in_place(rule, shape):
+    x, weight = torch.randn(shape, generator=torch.Generator().manual_seed(0)), torch.randn(6, 4)
+    rules = composite("rules", rule, rule)
+    y, found = gradient(lambda x: F.linear(x, weight, weight[:, 0]).add_(1), x, rules)
+    true, expected = gradient(lambda x: F.linear(x, weight, weight[:, 0]) + 1, x, rules)
+    assert torch.equal(y, true)
+    assert torch.equal(found, expected)
+
+
 def test_a_residual_sum_in_place_is_left_to_autograd():
     def forward(x: Tensor) -> Tensor:
         y = F.relu(2 * x)

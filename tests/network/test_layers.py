@@ -52,6 +52,32 @@ def test_a_transformers_blocks_and_not_what_is_in_them():
     assert stages(zoo.classifier("tiny-vit")) == ["patches", "blocks.0", "blocks.1"]
 
 
+class Sides(nn.Module):
+    """Two branches all the way, as in CrossViT: everything passes nothing but the picture itself."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+
+        def forward(self, pair):
+            return [self.left(pair[0]).relu(), self.right(pair[1]).relu()]
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(3, 8, 5, padding=2)
+        self.blocks = nn.Sequential(*(self.Block() for _ in range(4)))
+        self.heads = nn.ModuleList(nn.Linear(8, 4) for _ in range(2))
+
+    def forward(self, x):
+        pair = self.blocks([self.one(x), self.two(x)])
+        return sum(head(each.mean((2, 3))) for head, each in zip(self.heads, pair, strict=True))
+
+
+def test_where_branches_run_side_by_side_the_blocks_that_repeat_are_shown():
+    assert of(Sides()) == ["one", "two", *(f"blocks.{number}" for number in range(4))]
+
+
 def test_a_layer_that_the_decision_never_reads_falls_out():
     assert default_layers(zoo.classifier("tiny-vit")) == ("patches", "blocks.0")  # the last block's patches are unread
 

@@ -60,7 +60,7 @@ class _Plus(torch.autograd.Function):
         ctx.shares = _Shares(call, x.detach())
         z = fresh(call.on(x.detach()))
         ctx.ratio = _ratio(z, ctx.shares.supporting(x.detach()))
-        return z
+        return fresh(z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -81,7 +81,7 @@ class _Gamma(torch.autograd.Function):
         rising = ctx.shares.supporting(x.detach()) + ctx.shares.offset.clamp(min=0)
         ctx.up = z > 0
         ctx.ratio = _ratio(z, z + size * torch.where(ctx.up, rising, z - rising))
-        return z
+        return fresh(z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:

@@ -15,6 +15,7 @@ from seewhy.errors import ExplainError
 from seewhy.models import Classifier, capture
 from seewhy.models.capture import Visit, watch
 
+FEWEST = 3  # stages that tell of a network's way
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
 
@@ -59,7 +60,22 @@ def stages(classifier: Classifier) -> list[str]:
         kinds[type(visit.part)].append(visit.node in passed)
     whole = [visit for visit in found if all(kinds[type(visit.part)])]
     narrow = [visit for visit in found if visit.node in passed]
-    return next(names for part in (whole, narrow, found) if (names := _ends(part)))
+    ways = [names for part in (whole, narrow, _repeated(found), found) if (names := _ends(part))]
+    # Where branches run side by side everything passes the stem only; then the blocks are shown that repeat.
+    return next((names for names in ways[:-1] if len(names) >= FEWEST), ways[0])
+
+
+def _repeated(visits: Sequence[Visit]) -> list[Visit]:
+    """Those of modules whose kind occurs several times, and that lie in no other such module."""
+    names: dict[type, set[str]] = defaultdict(set)
+    for visit in visits:
+        names[type(visit.part)].add(visit.name)
+    several = {name for each in names.values() if len(each) > 1 for name in each}
+    return [
+        visit
+        for visit in visits
+        if visit.name in several and not any(visit.name.startswith(f"{name}.") for name in several)
+    ]
 
 
 def bottlenecks(end: Any) -> set[Any]:
