@@ -12,7 +12,7 @@ from seewhy.engines import Differentiable
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.integrated_gradients import path_integral
+from seewhy.methods.integrated_gradients import path_integrals
 from seewhy.models import Classifier, Preprocessing, Target
 
 PLAIN = Preprocessing(zoo.SIZE, mean=(0, 0, 0), std=(1, 1, 1))
@@ -39,10 +39,10 @@ def test_a_polynomial_is_integrated_as_closely_as_asked():
     module = Cubic().eval()
     network = Differentiable(Classifier.from_module(module, PLAIN))
     x, reference = zoo.inputs(2).double().split(1)
-    found = path_integral(network, x[0], reference[0], [Target(1)], 4, 400, 1e-5)
+    (found,) = path_integrals(network, x[0], reference[0], [Target(1)], 4, 400, 1e-5)
     wanted = module.weight[1].detach() * (x[0] ** 3 - reference[0] ** 3)
     assert found.gap <= 1e-5
-    assert float((found.shares()[0] - wanted).norm() / wanted.norm()) < 1e-3
+    assert float((found.shares() - wanted).norm() / wanted.norm()) < 1e-3
 
 
 def test_equals_captum():
@@ -50,10 +50,11 @@ def test_equals_captum():
     from captum.attr import IntegratedGradients
 
     network, (x, reference) = zoo.network("functional"), zoo.inputs(2).split(1)
-    found = path_integral(Differentiable(Classifier.from_module(network, PLAIN)), x[0], reference[0], [Target(2)], 24)
+    differentiable = Differentiable(Classifier.from_module(network, PLAIN))
+    (found,) = path_integrals(differentiable, x[0], reference[0], [Target(2)], 24)
     theirs = IntegratedGradients(network).attribute(x, reference, target=2, n_steps=24, method="riemann_trapezoid")[0]
     wanted = theirs.float() * 24 / 23
-    torch.testing.assert_close(found.shares()[0], wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+    torch.testing.assert_close(found.shares(), wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
 
 
 class Switch(nn.Module):
@@ -71,23 +72,24 @@ class Switch(nn.Module):
 def test_places_are_added_where_the_sum_misses():
     network = Differentiable(Classifier.from_module(Switch().eval(), PLAIN))
     x, reference = torch.ones(3, *zoo.SIZE), torch.zeros(3, *zoo.SIZE)
-    path = path_integral(network, x, reference, [Target(1)], 8, 64, 1e-3)
+    (path,) = path_integrals(network, x, reference, [Target(1)], 8, 64, 1e-3)
     assert path.gap <= 1e-3
     assert len(path.positions) < 40
     added = path.positions[~torch.isin(path.positions, torch.linspace(0, 1, 8, dtype=torch.float64))]
     assert float(added.max()) <= 1 / 7
-    evenly = [path_integral(network, x, reference, [Target(1)], steps).gap for steps in (16, 32, 48)]
+    evenly = [path_integrals(network, x, reference, [Target(1)], steps)[0].gap for steps in (16, 32, 48)]
     assert min(evenly) > 1e-3
 
 
 def test_the_places_know_what_they_miss():
     network = Differentiable(zoo.classifier("functional"))
     x, reference = zoo.inputs(2)
-    path = path_integral(network, x, reference, [Target(0), Target(1)], 9)
-    for number, (found, change) in enumerate(zip(path.shares(), path.changes, strict=True)):
-        assert float(path.misses[:, number].sum()) == pytest.approx(float(found.sum() - change), abs=1e-4)
+    paths = path_integrals(network, x, reference, [Target(0), Target(1)], 9)
+    for path in paths:
+        assert float(path.misses.sum()) == pytest.approx(float(path.shares().sum() - path.change), abs=1e-4)
     ends = network.logits(torch.stack([reference, x])).double()
-    torch.testing.assert_close(path.changes, (ends[1] - ends[0])[:2], rtol=1e-5, atol=1e-6)
+    changes = torch.stack([path.change for path in paths])
+    torch.testing.assert_close(changes, (ends[1] - ends[0])[:2], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("network", zoo.SOUND)

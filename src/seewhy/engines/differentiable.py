@@ -144,7 +144,7 @@ class FromLayer(Differentiable):
         self._module, self._dtype = classifier.module, classifier.dtype  # the copy's layers may be folded together
         x = super().points(pixels[None])
         with evaluating(self._module):
-            self._tail = tail(self._module, layer, self._whole, x)
+            self._tail = tail(self._module, layer, self._whole, x, alone=classifier.head.alone)
 
     @override
     def points(self, pixels: Tensor) -> Tensor:

@@ -43,11 +43,14 @@ class Tail:
     _output: Any
     _before: Sequence[tuple[nn.Module, Any]]  # what returns again what it returned, in the order it ran
     _spread: Spread
+    _alone: bool
     _earlier_runs: int = 0  # of the layer that have to run again
 
     def __call__(self, activations: Tensor, *, gradients: bool = False) -> Tensor:
         """Logits `(n, K)` with `activations` `(n, …)` for what the layer puts out; with `gradients`, by autograd."""
         count = len(activations)
+        if self._alone and count > 1:
+            return torch.cat([self(each, gradients=gradients) for each in activations.split(1)])
         recording = torch.enable_grad() if gradients else torch.no_grad()
         answering = _answering(self._module, self._answers(activations, count))
         with torch.inference_mode(False), recording, answering:
@@ -74,11 +77,12 @@ class Tail:
         return bool(error <= slack) and _versions(self._before) == versions
 
 
-def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
+def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor, *, alone: bool = False) -> Tail:
     """Run `forward(x)` once, with `x` `(1, C, h, w)`, and give `module` from `layer` on, ready to run again.
 
     Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
     network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
+    With `alone`, images go in one by one.
     """
     part = find_layer(module, layer)
     watched = _Watched(part)
@@ -91,9 +95,9 @@ def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor) -> Tail:
     with torch.inference_mode(False):
         clones = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
     for kept, spread in ((clones, _shared), (before, _copied)):
-        if (found := made(kept, spread)).agrees():
+        if (found := made(kept, spread, alone)).agrees():
             return found
-    return made([], _copied, watched.runs - 1)
+    return made([], _copied, alone, watched.runs - 1)
 
 
 @dataclass

@@ -25,9 +25,9 @@ MORE = "More samples bring the two together."
 
 @dataclass(frozen=True)
 class Path:
-    """What a network said on the straight way from `reference` to the point `x`, at positions from 0 to 1.
+    """What a network said of a target on the straight way from `reference` to the point `x`.
 
-    Scores and slopes along the way `(n, targets)`, gradients `(n, …)` per target, ordered by position.
+    At `positions` `(n,)` from 0 to 1, in order: the `scores`, their `slopes` along the way, the `gradients` `(n, …)`.
     """
 
     x: Tensor
@@ -35,64 +35,71 @@ class Path:
     positions: Tensor
     scores: Tensor
     slopes: Tensor
-    gradients: tuple[Tensor, ...]
+    gradients: Tensor
 
     @property
-    def changes(self) -> Tensor:
-        """How far each score is above that at the reference, `(targets,)`."""
+    def change(self) -> Tensor:
+        """How far the score is above that at the reference."""
         return self.scores[-1] - self.scores[0]
 
     @property
     def misses(self) -> Tensor:
-        """Between neighbours, the trapezoid of their slopes less the change of the score, `(n − 1, targets)`."""
-        widths = self.positions.diff()[:, None]
-        return widths * (self.slopes[1:] + self.slopes[:-1]) / 2 - self.scores.diff(dim=0)
+        """Between neighbours, the trapezoid of their slopes less the change of the score, `(n − 1,)`."""
+        return self.positions.diff() * (self.slopes[1:] + self.slopes[:-1]) / 2 - self.scores.diff()
 
     @property
     def gap(self) -> float:
-        """The largest completeness gap of a target."""
-        return max(completeness_gap(each, change) for each, change in zip(self.shares(), self.changes, strict=True))
+        """The completeness gap."""
+        return completeness_gap(self.shares(), self.change)
 
-    def shares(self) -> list[Tensor]:
-        """(x − r) ⊙ ∫ ∂f(r + t (x − r)) dt by the trapezoidal rule, shaped as the point x, per target."""
+    def shares(self) -> Tensor:
+        """(x − r) ⊙ ∫ ∂f(r + t (x − r)) dt by the trapezoidal rule, shaped as the point x."""
         widths = self.positions.diff()
         weights = torch.cat([widths, widths.new_zeros(1)]) + torch.cat([widths.new_zeros(1), widths])
-        weights = (weights / 2).to(self.x)
-        return [(self.x - self.reference) * torch.tensordot(weights, each, 1) for each in self.gradients]
+        return (self.x - self.reference) * torch.tensordot((weights / 2).to(self.x), self.gradients, 1)
 
     def worst(self, most: int, tolerance: float) -> Tensor:
         """The middles `(k,)` between the neighbours that miss most; the rest miss half the tolerance at most."""
-        relative = (self.misses.abs() / self.changes.abs().clamp_min(torch.finfo(torch.float64).tiny)).amax(1)
+        relative = self.misses.abs() / self.change.abs().clamp_min(torch.finfo(torch.float64).tiny)
         order = relative.argsort(descending=True)
         rest = relative[order].flip(0).cumsum(0).flip(0)
         count = min(most, max(1, int((rest > tolerance / 2).sum())))
         left = self.positions[order[:count]]
         return (left + self.positions[order[:count] + 1]) / 2
 
-    def with_positions(self, network: Differentiable, targets: Sequence[Target], positions: Tensor) -> Path:
-        """The same with more positions `(k,)`."""
-        ways = (self.x - self.reference)[None]
-        scores, slopes, gradients = [self.scores], [self.slopes], [[each] for each in self.gradients]
-        for part in positions.split(BATCH):
-            points = self.reference + part.to(self.x).view(-1, *[1] * self.x.dim()) * ways
-            logits, found = network.gradients(points, targets)
-            scores.append(torch.stack([target.score(logits).cpu().double() for target in targets], 1))
-            slopes.append(torch.stack([(each * ways).flatten(1).sum(1).cpu().double() for each in found], 1))
-            for kept, each in zip(gradients, found, strict=True):
-                kept.append(each)
-        every = torch.cat([self.positions, positions])
-        order = every.argsort()
+    def __or__(self, other: Path) -> Path:
+        """What was seen at the positions of both."""
+        positions = torch.cat([self.positions, other.positions])
+        order = positions.argsort()
         return Path(
             self.x,
             self.reference,
-            every[order],
-            torch.cat(scores)[order],
-            torch.cat(slopes)[order],
-            tuple(torch.cat(each)[order.to(self.x.device)] for each in gradients),
+            positions[order],
+            torch.cat([self.scores, other.scores])[order],
+            torch.cat([self.slopes, other.slopes])[order],
+            torch.cat([self.gradients, other.gradients])[order.to(self.x.device)],
         )
 
 
-def path_integral(
+def seen_at(
+    network: Differentiable, x: Tensor, reference: Tensor, targets: Sequence[Target], positions: Tensor
+) -> list[Path]:
+    """What the network says of each target at `positions` `(n,)` on the way from `reference` to `x`."""
+    way = (x - reference)[None]
+    scores: list[Tensor] = []
+    gradients: list[list[Tensor]] = []
+    for part in positions.split(BATCH):
+        logits, found = network.gradients(reference + part.to(x).view(-1, *[1] * x.dim()) * way, targets)
+        scores.append(torch.stack([target.score(logits).cpu().double() for target in targets]))
+        gradients.append(found)
+    each = zip(torch.cat(scores, 1), map(torch.cat, zip(*gradients, strict=True)), strict=True)
+    return [
+        Path(x, reference, positions, score, (gradient * way).flatten(1).sum(1).cpu().double(), gradient)
+        for score, gradient in each
+    ]
+
+
+def path_integrals(
     network: Differentiable,
     x: Tensor,
     reference: Tensor,
@@ -101,20 +108,22 @@ def path_integral(
     most_steps: int | None = None,
     tolerance: float = TOLERANCE,
     tell: Callable[[int], object] = int,
-) -> Path:
-    """The way from `reference` to `x`, looked at in `steps` places, then where it misses most, at most in `most_steps`.
+) -> list[Path]:
+    """For each target the way from `reference` to `x`, seen in `steps` places, then where it misses most.
 
     The score is known wherever the gradient is, so it is known between which neighbours the trapezoidal rule is how far
-    off; there a place is added until all together are within `tolerance` of the change. On photos nearly all the error
-    is next to a black reference. Source: Sundararajan 2017, eq. 1, with another quadrature.
+    off; there a place is added until all together are within `tolerance` of the change, or there are `most_steps`. On
+    photos nearly all the error is next to a black reference. Every target has places of its own, so that it gets the
+    map that it would get alone. Source: Sundararajan 2017, eq. 1, with another quadrature.
     """
-    nothing = torch.zeros(0, len(targets), dtype=torch.float64)
-    start = Path(x, reference, nothing[:, 0], nothing, nothing, tuple(x.new_zeros(0, *x.shape) for _ in targets))
-    path = start.with_positions(network, targets, torch.linspace(0, 1, steps, dtype=torch.float64))
-    while (left := (most_steps or steps) - len(path.positions)) > 0 and path.gap > tolerance:
-        path = path.with_positions(network, targets, path.worst(min(left, BATCH), tolerance))
-        tell(len(path.positions))
-    return path
+    paths = seen_at(network, x, reference, targets, torch.linspace(0, 1, steps, dtype=torch.float64))
+    for number, target in enumerate(targets):
+        while (left := (most_steps or steps) - len(paths[number].positions)) > 0 and paths[number].gap > tolerance:
+            places = paths[number].worst(min(left, BATCH), tolerance)
+            (more,) = seen_at(network, x, reference, [target], places)
+            paths[number] |= more
+            tell(len(paths[number].positions))
+    return paths
 
 
 class IntegratedGradients(PixelMethod):
@@ -147,28 +156,28 @@ class IntegratedGradients(PixelMethod):
     @override
     def attribute(self, query: Query) -> list[Found]:
         x, others = query.point[0], query.references(self.background)
-        shares: list[list[Tensor]] = []
-        steps = 0
-        for other in others:
-            path = path_integral(
+        paths = [
+            path_integrals(
                 *(query.network, x, other, query.targets, self.steps, self.most_steps, self.tolerance),
                 lambda steps: query.progress(steps, self.most_steps, "steps"),
             )
-            shares.append(path.shares())
-            steps = max(steps, len(path.positions))
-        reason = f"{steps} steps did not get there; more may, with most_steps={4 * self.most_steps}."
+            for other in others
+        ]
         return [
-            Found(
-                query.summed(found[None])[0],
-                checks={"completeness_gap": completeness_gap(found, change), "steps": float(steps)},
-                notes=gap_notes(found, change, reason),
-            )
-            for found, change in zip(map(_mean, zip(*shares, strict=True)), query.changes(others), strict=True)
+            self._found(query, mine, change)
+            for mine, change in zip(zip(*paths, strict=True), query.changes(others), strict=True)
         ]
 
-
-def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.stack([*tensors]).mean(0)
+    def _found(self, query: Query, paths: Sequence[Path], change: Tensor) -> Found:
+        """Of one target, the mean over its ways from every reference."""
+        shares = torch.stack([path.shares() for path in paths]).mean(0)
+        steps = max(len(path.positions) for path in paths)
+        reason = f"{steps} steps did not get there; more may, with most_steps={4 * self.most_steps}."
+        return Found(
+            query.summed(shares[None])[0],
+            checks={"completeness_gap": completeness_gap(shares, change), "steps": float(steps)},
+            notes=gap_notes(shares, change, reason),
+        )
 
 
 def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

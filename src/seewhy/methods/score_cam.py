@@ -133,8 +133,11 @@ class AblationCAM(Method):
     @override
     def find(self, task: Task) -> list[Found]:
         grids = task.grids(self.layers)
-        size = BatchSize(task.classifier.device, self.batch_size)
-        tails = {layer: tail(task.classifier.module, layer, task.classifier.logits, task.inputs) for layer in grids}
+        network = task.classifier
+        size = BatchSize(network.device, self.batch_size)
+        tails = {
+            layer: tail(network.module, layer, network.logits, task.inputs, alone=network.head.alone) for layer in grids
+        }
         task.note(next(iter(tails.values())).logits.float())
         maps = {layer: _ablated(tails[layer], grid, size, task) for layer, grid in grids.items()}
         task.spend(sum(1 + grid.channels for grid in grids.values()))

@@ -53,13 +53,17 @@ class FAM(Method):
             raise UsageError(
                 f"the reference is {tuple(other.shape[1:])} to the network, the picture {tuple(task.inputs.shape[1:])}"
             )
-        with capture(task.classifier.module, list(grids), gradients=False) as seen:
-            logits = task.classifier.logits(torch.cat([task.inputs, other]))
-        task.note(logits[:1])
+        seen: list[dict[str, Tensor]] = []
+        for part in torch.cat([task.inputs, other]).split(task.classifier.at_once(2)):
+            with capture(task.classifier.module, list(grids), gradients=False) as captured:
+                logits = task.classifier.logits(part)
+            if not seen:
+                task.note(logits[:1])
+            seen.append({layer: folded(grid, captured[layer]) for layer, grid in grids.items()})
         task.spend(2)
         found: list[Found] = []
-        for layer, grid in grids.items():
-            own, reference = folded(grid, seen[layer])
+        for layer in grids:
+            own, reference = torch.cat([each[layer] for each in seen])
             coarse = fam(own[None], reference)
             checks = {"similarity": float(coarse.mean())}
             found.append(Found(enlarge(coarse, task.size)[0], layer, checks=checks, label=self._label))
