@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from zoo_coverage.peers import UNJUDGED
+from zoo_coverage.peers import COMPARED, UNJUDGED
 from zoo_coverage.running import ZOO, Outcome, Result, read
 
 MARKS: dict[Outcome, str] = {"right": "✓", "refused": "–", "wrong": "✗", "raw error": "!"}
@@ -121,7 +121,8 @@ def _beside(peers: Sequence[Result]) -> Iterator[str]:
     yield ""
     yield f"| network | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
-    for network, cells in table.items():
+    for network in (each for each in COMPARED if each in table):
+        cells = table[network]
         told = [_told(cells[column]) if column in cells else "not run" for column in columns]
         yield f"| {network.partition(':')[2]} | {' | '.join(told)} |"
     judged = [[each for each in peers if each.cell == column and each.detail != UNJUDGED] for column in columns]
