@@ -139,7 +139,7 @@ NO_PICTURES = [
     (np.zeros((8, 9), np.int64), "uint8"),
     (np.full((8, 9, 3), 255.0), "Divide by 255"),
     (np.full((8, 9, 3), np.nan), "nan_to_num"),
-    (np.zeros((8, 9, 2), np.uint8), "(H, W, C)"),
+    (np.zeros((8, 9, 2), np.uint8), "2 channels, and the network takes 3"),
     (np.zeros(9), "(H, W, C)"),
     (torch.randn(3, 8, 9), "seewhy.attribute"),
     (torch.randn(2, 3, 8, 9), "seewhy.attribute"),

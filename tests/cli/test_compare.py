@@ -71,7 +71,7 @@ def test_json_is_strict_and_says_what_the_files_say(seewhy, photos, tmp_path):
     run = seewhy("compare", photos, "--model", TOY, *FEW, "--json", "--out", "deep/er")
     assert run.code == 0
     found = run.json
-    assert found.keys() == {"best", "verdict", "scores"}
+    assert found.keys() == {"best", "verdict", "scores", "notes"}
     assert found["best"] in {"grad-cam", "rise"}
     assert title_of(found["best"]) in found["verdict"]
     assert len(found["scores"]) == (2 + 4) * 2

@@ -31,10 +31,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "expected-gradients": {"samples": 20},
     "fam": {"reference": zoo.photos(1, seed=9)[0]},
     "integrated-gradients": {"most_steps": 32},
-    "kernel-shap": {"samples": 100},
+    "kernel-shap": {"samples": 200},
     "occlusion": {"stride": 0.2},
     "partition-shap": {"samples": 40},
-    "permutation-shap": {"samples": 100},
+    "permutation-shap": {"samples": 200},
     "rise": {"masks": 50},
 }
 CLASS_BLIND = {"eigen-cam", "fam"}

@@ -295,7 +295,8 @@ class _Told:
 def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     """What whoever sees the map has to know, in sentences: what the method says, what is odd of the map, the network's.
 
-    >>> notes_of(Found(torch.ones(2, 2)), Classifier(nn.Identity()))
+    >>> network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> notes_of(Found(torch.ones(2, 2)), Classifier(network))
     ('Every pixel has the same number, so the map does not say where.',)
     """
     values, odd = _array(found.values), list[str]()
