@@ -116,7 +116,7 @@ def _beside(peers: Sequence[Result]) -> Iterator[str]:
         "right. A map is right when it equals a hook and autograd at the layer that an expert names, which the others "
         "have to be told, and pytorch-grad-cam the way from tokens to a map as well. LRP-0 has to be input × gradient "
         "in a network of ReLUs; elsewhere it is not judged. Each library was used as its documentation shows, on a "
-        "network that was not rewritten for it."
+        "network that was not rewritten for it. “Said” stands where seewhy tells the gap on the page of the map."
     )
     yield ""
     yield f"| network | {' | '.join(columns)} |"
