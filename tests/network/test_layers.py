@@ -78,6 +78,28 @@ def test_where_branches_run_side_by_side_the_blocks_that_repeat_are_shown():
     assert of(Sides()) == ["one", "two", *(f"blocks.{number}" for number in range(4))]
 
 
+class EarlyExits(nn.Module):
+    """Scores are read behind each of the later blocks, so that everything passes the first three alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+        self.blocks = nn.ModuleList(Shortcut() for _ in range(8))
+        self.heads = nn.ModuleList(nn.Sequential(*head()) for _ in range(7))
+
+    def forward(self, x):
+        x, scores = self.stem(x), []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number:
+                scores.append(self.heads[number - 1](x))
+        return sum(scores)
+
+
+def test_stages_reach_to_where_the_decision_is_read_last():
+    assert of(EarlyExits())[-1] == "blocks.7"
+
+
 def test_a_layer_that_the_decision_never_reads_falls_out():
     assert default_layers(zoo.classifier("tiny-vit")) == ("patches", "blocks.0")  # the last block's patches are unread
 

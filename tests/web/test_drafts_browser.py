@@ -164,7 +164,7 @@ def test_a_drawing_on_an_upload_is_back_when_the_photo_is(store, visit):
     page.get_by_label("What do you mark?").fill(ODD)
     page.get_by_label("What do you mark?").press("Enter")
     on_photo(page, "portrait.jpg", ODD)
-    page.get_by_text("Note: turned upright").wait_for()
+    page.get_by_text("Turned upright").wait_for()
     draw(page, (300, 30), (300, 60))
     before = mask_of(page)
     assert before.shape == (480, 320)

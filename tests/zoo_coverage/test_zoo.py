@@ -31,7 +31,6 @@ OPEN = {
     ("transformers:Cvt", "default layer"),
     ("transformers:Cvt", "network"),
     ("timm:crossvit_tiny_240", "network"),
-    ("timm:efficientvim_m1", "network"),
     ("timm:tnt_s_patch16_224", "network"),
 }
 

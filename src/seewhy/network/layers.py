@@ -16,6 +16,7 @@ from seewhy.models import Classifier, capture
 from seewhy.models.capture import Visit, watch
 
 FEWEST = 3  # stages that tell of a network's way
+FAR = 0.5  # of the way to the layer that CAM methods explain
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
 
@@ -62,7 +63,10 @@ def stages(classifier: Classifier) -> list[str]:
     narrow = [visit for visit in found if visit.node in passed]
     ways = [names for part in (whole, narrow, _repeated(found), found) if (names := _ends(part))]
     # Where branches run side by side everything passes the stem only; then the blocks are shown that repeat.
-    return next((names for names in ways[:-1] if len(names) >= FEWEST), ways[0])
+    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+    far = place[classifier.default_layer] * FAR
+    told = [names for names in ways[:-1] if len(names) >= FEWEST]
+    return next((names for names in told if place[names[-1]] >= far), (told or ways)[0])
 
 
 def _repeated(visits: Sequence[Visit]) -> list[Visit]:
