@@ -72,3 +72,9 @@ def test_folding_maps_copies_nothing():
     folded = Grid("channels last", 3, 4, 5).fold(last)
     assert torch.equal(folded[:, 1], last[..., 1])
     assert folded.data_ptr() == last.data_ptr()
+
+
+def test_there_are_no_fewer_patches_than_other_tokens():
+    """Of 17 tokens 13 are not taken for class tokens and registers, to leave 2 × 2."""
+    assert [(grid.size, grid.prefix) for grid in possible_grids((1, 17, 64), (64, 64))] == [((4, 4), 1), ((3, 3), 8)]
+    assert [(grid.size, grid.prefix) for grid in possible_grids((1, 8, 64), (64, 64))] == [((2, 2), 4)]

@@ -73,7 +73,7 @@ def _distortion(grid: Grid, input_size: tuple[int, int]) -> float:
 
 
 def _grids_of_tokens(tokens: int, channels: int, input_size: tuple[int, int]) -> Iterable[Grid]:
-    for prefix in range(min(MOST_PREFIX_TOKENS, tokens - 1) + 1):
+    for prefix in range(min(MOST_PREFIX_TOKENS, tokens // 2) + 1):  # there are as many patches at least
         patches = tokens - prefix
         height = round(math.sqrt(patches * input_size[0] / input_size[1]))
         width = patches // height if height else 0
