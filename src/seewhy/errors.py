@@ -41,6 +41,10 @@ class UsageError(SeewhyError):
     """The request itself is wrong: a combination that has no meaning, or a value out of range."""
 
 
+class BadFile(UsageError):
+    """A file of data that is missing, damaged, or names what a file may not name; the message names it and the cure."""
+
+
 class UnknownName(UsageError):
     """A name that nothing answers to; the message lists the nearest valid names."""
 
