@@ -36,7 +36,7 @@ def test_json_becomes_what_it_is_declared_to_be(tmp_path: Path):
 def test_what_is_no_such_json_is_one_error_with_the_cure(tmp_path: Path, text: str):
     path = tmp_path / "about.json"
     path.write_text(text)
-    with pytest.raises(BadFile, match=f"about.json is damaged .*{CURE}"):
+    with pytest.raises(BadFile, match=rf"about\.json is damaged .*{CURE}"):
         read_json(path, About, CURE)
 
 
@@ -59,7 +59,7 @@ def test_arrays_have_the_kind_and_shape_that_is_wanted(tmp_path: Path):
         read_array(tmp_path / "a.npy", CURE, kinds="iu")
     np.savez(tmp_path / "b.npz", x=np.arange(3))
     assert read_arrays(tmp_path / "b.npz", CURE, ["x"])["x"].tolist() == [0, 1, 2]
-    with pytest.raises(BadFile, match="b.npz is damaged"):
+    with pytest.raises(BadFile, match=r"b\.npz is damaged"):
         read_arrays(tmp_path / "b.npz", CURE, ["y"])
 
 
