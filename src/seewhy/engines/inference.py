@@ -44,18 +44,31 @@ NEVER = 2**31 - 1
 
 
 class Inference:
-    """A network's fast copy: normalised inputs `(N, C, h, w)` to float32 logits `(N, K)`."""
+    """A network's fast copy: normalised inputs `(N, C, h, w)` to float32 logits `(N, K)`.
+
+    `dtype` is what it takes, `bits` are those that it computes with; where it is `compiled`, that answers.
+    """
 
     def __init__(
-        self, module: nn.Module, head: Head, dtype: torch.dtype, device: torch.device, size: BatchSize | None = None
+        self,
+        module: nn.Module,
+        head: Head,
+        dtype: torch.dtype,
+        size: BatchSize,
+        compiled: Compiled | None = None,
+        bits: int | None = None,
     ) -> None:
         self.module = module
         self.head = head
         self.dtype = dtype
-        self.size = size or BatchSize(device)  # found by trial, and kept with the network it was found for
+        self.size = size  # found by trial, and kept with the network it was found for
+        self.compiled = compiled
+        self.bits = bits or 8 * dtype.itemsize
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raises `NonFinite` where half precision overflows."""
+        if self.compiled:
+            return self.head.scores(self.compiled(x.float()))
         with evaluating(self.module), torch.inference_mode():
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
             logits = self.head.ask(self.module, x)
