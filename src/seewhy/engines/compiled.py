@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class Compiled:
             return torch.from_numpy(np.array(found))
 
 
-def compiled(classifier: Classifier, copy: nn.Module, precision: Literal["float32", "bfloat16"]) -> Compiled:
+def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled:
     """The classifier, whose float32 `copy` is converted where that was not done before, ready to answer.
 
     Raises:
@@ -76,8 +76,8 @@ def compiled(classifier: Classifier, copy: nn.Module, precision: Literal["float3
     fresh = model is None
     with _as_model_error():
         model = model or _converted(classifier, copy)
-        made = Compiled(model, torch.get_num_threads(), half=precision == "bfloat16")
-        exact = made if precision == "float32" else Compiled(model, torch.get_num_threads(), half=False)
+        made = Compiled(model, torch.get_num_threads(), half=half)
+        exact = Compiled(model, torch.get_num_threads(), half=False) if half else made
         _check(classifier, copy, exact)
     if fresh:
         _keep(model, path)
@@ -129,7 +129,7 @@ def _check(classifier: Classifier, copy: nn.Module, made: Compiled) -> None:
 
 
 @contextmanager
-def _as_model_error() -> Iterator[None]:
+def _as_model_error() -> Generator[None]:
     try:
         yield
     except ModelError:

@@ -21,9 +21,9 @@ from seewhy.engines.inference import (
     BatchSize,
     Inference,
     Precision,
+    answering_copy,
     batches,
     fast_precision,
-    inference_copy,
     keep_large_blocks,
 )
 from seewhy.errors import ModelError, UsageError
@@ -51,7 +51,7 @@ class MaskedForward:
         batch_size: fixed, or None to find the fastest by trial.
         progress: told after every batch; raise `Cancelled` in it to stop.
 
-    `network` is the copy that answers.
+    Which copy answers is chosen when the first questions come; `expected` tells how many forwards there will be.
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class MaskedForward:
         self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
-        self.network = self._choose(precision, generator.initial_seed())
+        self._precision: Precision | Literal["auto"] = precision
+        self._seed = generator.initial_seed()
+        self._network: Inference | None = None
 
     @cached_property
     def logits(self) -> Tensor:
@@ -141,7 +143,7 @@ class MaskedForward:
         self, shown: Callable[[slice], Tensor], which: Tensor, network: Inference | None = None
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
-        network = network or self.network
+        network = network or self._chosen(len(which))
 
         def ask(part: slice) -> Tensor:
             return network(self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)).cpu()
@@ -166,23 +168,29 @@ class MaskedForward:
         """`(n, C, h, w)` as normalised `(n, h, w, C)`, in the network's precision."""
         return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
 
-    def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
-        exact = inference_copy(self.classifier, "float32")
+    def _chosen(self, count: int) -> Inference:
+        """The copy that answers, chosen once, when the first `count` questions come."""
+        if self._network is None:
+            self._network = self._choose(max(count, (self.expected or 0) - self.forwards))
+        return self._network
+
+    def _choose(self, count: int) -> Inference:
+        exact = answering_copy(self.classifier, "float32", count)
         if "layers" not in self.classifier.offers:  # a black box: there is no precision to choose
             return exact
-        wanted = fast_precision(self._pixels.device) if precision == "auto" else precision
+        wanted = fast_precision(self._pixels.device) if self._precision == "auto" else self._precision
         chosen = exact
         if wanted != "float32":
-            fast = inference_copy(self.classifier, wanted)
-            gap = self._gap(exact, fast, seed)
-            chosen = fast if gap <= ROUNDING or precision != "auto" else exact
+            fast = answering_copy(self.classifier, wanted, count)
+            gap = self._gap(exact, fast)
+            chosen = fast if gap <= ROUNDING or self._precision != "auto" else exact
             self.checks["precision_gap"] = min(gap, 1.0)
-        self.checks["precision_bits"] = 8.0 * chosen.dtype.itemsize
+        self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 
-    def _gap(self, exact: Inference, fast: Inference, seed: int) -> float:
+    def _gap(self, exact: Inference, fast: Inference) -> float:
         """How much rounding changes the log-probabilities, as a share of how much hiding parts changes them."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(self._seed)
         cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
         masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
         head = self.classifier.head

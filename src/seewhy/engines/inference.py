@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
 from typing import Any, Literal
@@ -24,7 +25,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from seewhy.errors import ExplainError, NonFinite, UsageError
+from seewhy.engines.compiled import Compiled, compiled, has_openvino
+from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -39,36 +41,39 @@ FIRST_ON_GPU, LARGEST_ON_GPU = 32, 1024
 PAYS = 1.08  # a larger batch has to be this much faster to be worth its memory
 RUNS = 2  # of each size on trial: the first of them pays for what is set up on first use
 
+REPAID = 128  # forwards from which on it is worth while to compile a network, which is kept for the next time
+COMPILED_SIZE = 16  # larger batches are no faster there
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 NEVER = 2**31 - 1
 
 
+@dataclass(frozen=True, eq=False)
 class Inference:
     """A network's fast copy: normalised inputs `(N, C, h, w)` to float32 logits `(N, K)`.
 
-    `dtype` is what it takes, `bits` are those that it computes with; where it is `compiled`, that answers.
+    Args:
+        module: the copy in PyTorch.
+        head: what its numbers mean.
+        dtype: what the copy takes.
+        bits: what it computes with.
+        size: how much it is asked at once; found by trial, and kept with the network it was found for.
+        compiled: what answers in its place, where that is faster.
+        backend: what answers, in words.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        head: Head,
-        dtype: torch.dtype,
-        size: BatchSize,
-        compiled: Compiled | None = None,
-        bits: int | None = None,
-    ) -> None:
-        self.module = module
-        self.head = head
-        self.dtype = dtype
-        self.size = size  # found by trial, and kept with the network it was found for
-        self.compiled = compiled
-        self.bits = bits or 8 * dtype.itemsize
+    module: nn.Module
+    head: Head
+    dtype: torch.dtype
+    bits: int
+    size: BatchSize
+    compiled: Compiled | None = None
+    backend: str = "PyTorch"
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raises `NonFinite` where half precision overflows."""
         if self.compiled:
-            return self.head.scores(self.compiled(x.float()))
+            return self.head.scores(self.compiled(x))
         with evaluating(self.module), torch.inference_mode():
             x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
             logits = self.head.ask(self.module, x)
@@ -84,6 +89,7 @@ def fast_precision(device: torch.device) -> Precision:
 
 
 _COPIES: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Inference]] = WeakKeyDictionary()
+_COMPILED: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Compiled | str]] = WeakKeyDictionary()
 # Batches that the float32 copy of a classifier is asked in meanwhile, also where memory ran out before.
 FIXED: WeakKeyDictionary[Classifier, BatchSize] = WeakKeyDictionary()
 
@@ -103,8 +109,54 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
                 made[key] = _make(classifier, getattr(torch, precision))
         found = made[key]
     if precision == "float32" and (fixed := FIXED.get(classifier)):
-        return Inference(found.module, found.head, found.dtype, classifier.device, fixed)
+        return replace(found, size=fixed)
     return found
+
+
+def answering_copy(classifier: Classifier, precision: Precision, forwards: int) -> Inference:
+    """The copy that answers so many `forwards` soonest: compiled where that repays and works, else PyTorch's own."""
+    plain = inference_copy(classifier, precision)
+    if forwards < REPAID or not _can_compile(classifier, precision):
+        return plain
+    with owning(classifier.module):
+        made = _COMPILED.setdefault(classifier, {})
+        key = (precision, torch.get_num_threads(), classifier.weights_version)
+        if key not in made:
+            for stale in [old for old in made if old[2] != key[2]]:
+                del made[stale]
+            made[key] = _compiled(classifier, precision)
+        found = made[key]
+    if isinstance(found, str):
+        return replace(plain, backend=f"PyTorch; OpenVINO was left aside: {found}")
+    size = FIXED.get(classifier) if precision == "float32" else None
+    return replace(
+        plain,
+        dtype=torch.float32,
+        compiled=found,
+        size=size or BatchSize(classifier.device, COMPILED_SIZE),
+        backend="OpenVINO",
+    )
+
+
+def _can_compile(classifier: Classifier, precision: Precision) -> bool:
+    return (
+        has_openvino()
+        and classifier.device.type == "cpu"
+        and classifier.dtype == torch.float32
+        and precision in {"float32", "bfloat16"}
+        and "layers" in classifier.offers
+        and not classifier.head.alone
+        and os.environ.get("SEEWHY_OPENVINO") != "0"
+    )
+
+
+def _compiled(classifier: Classifier, precision: Precision) -> Compiled | str:
+    """The classifier compiled, or why it cannot be."""
+    copy = inference_copy(classifier, "float32").module
+    try:
+        return compiled(classifier, copy, half=precision == "bfloat16")
+    except ModelError as error:
+        return str(error)
 
 
 def exact_copy(classifier: Classifier) -> Inference:
@@ -120,7 +172,7 @@ def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
             raise
         except Exception:  # noqa: BLE001, S110  # whatever it holds that cannot be copied, cast or laid out
             pass
-    return Inference(classifier.module, classifier.head, classifier.dtype, classifier.device)
+    return _inference(classifier.module, classifier, classifier.dtype)
 
 
 def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
@@ -136,7 +188,11 @@ def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
     last: Any = {"memory_format": torch.channels_last}
     with suppress(RuntimeError):  # of another rank, as the weights of a 3d convolution
         network = network.to(**last)
-    return Inference(network, classifier.head, dtype, classifier.device)
+    return _inference(network, classifier, dtype)
+
+
+def _inference(module: nn.Module, classifier: Classifier, dtype: torch.dtype) -> Inference:
+    return Inference(module, classifier.head, dtype, 8 * dtype.itemsize, BatchSize(classifier.device))
 
 
 def _private(module: nn.Module) -> nn.Module:

@@ -114,7 +114,14 @@ class Head:
 
     def read(self, answer: Any, count: int | None = None) -> Tensor:
         """Scores `(N, K)` of what a network returned about `count` pictures, a tensor or something that holds it."""
-        numbers = self.numbers(answer, count)
+        return self.scores(self.numbers(answer, count))
+
+    def scores(self, numbers: Tensor) -> Tensor:
+        """Scores `(N, K)` of the numbers that the network gives, as `numbers` finds them.
+
+        Raises:
+            ModelError: they are not what was declared.
+        """
         if self.gives == "log-probabilities":  # of what is impossible it is -inf
             numbers = numbers.clamp(min=math.log(torch.finfo(numbers.dtype).tiny))
         if not bool(torch.isfinite(numbers).all()):
