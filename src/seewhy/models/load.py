@@ -142,7 +142,7 @@ def check_told(name: str, path: Path, option: str = "--model") -> str:
     prefix, _, rest = name.partition(":")
     if prefix in TOLD and rest:
         return name
-    if prefix in SOURCES:
+    if prefix == Python.prefix and rest:
         raise BadFile(f"{shown(path)} names code, {shown(name)}, and seewhy runs none that a file names; "
                       f"if you trust it, give {option} {shown(name)} yourself")  # fmt: skip
     known = ", ".join(f"{each}:" for each in TOLD)
