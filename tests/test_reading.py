@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seewhy.core.reading import read_array, read_arrays, read_json
+from seewhy.core.reading import path_below, read_array, read_arrays, read_json
 from seewhy.core.text import is_plain, shown
 from seewhy.errors import BadFile
 
@@ -59,8 +59,31 @@ def test_arrays_have_the_kind_and_shape_that_is_wanted(tmp_path: Path):
         read_array(tmp_path / "a.npy", CURE, kinds="iu")
     np.savez(tmp_path / "b.npz", x=np.arange(3))
     assert read_arrays(tmp_path / "b.npz", CURE, ["x"])["x"].tolist() == [0, 1, 2]
-    with pytest.raises(BadFile, match="b.npz is damaged"):
+    with pytest.raises(BadFile, match=r"b\.npz is damaged"):
         read_arrays(tmp_path / "b.npz", CURE, ["y"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../out.png", "a/../../out.png", "/etc/passwd", "", ".", "a\0b", "link/out.png", "link", "circle"],
+)
+def test_a_path_in_a_file_leads_to_nothing_outside_the_folder(tmp_path: Path, name: str):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "out.png").touch()
+    (root / "link").symlink_to(outside)
+    (root / "circle").symlink_to("circle")
+    with pytest.raises(BadFile, match=f"not below root; {CURE}"):
+        path_below(root, name, tmp_path / "table", CURE)
+
+
+def test_a_path_in_a_file_may_lead_down_and_through_links_that_stay(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    for name in ("b.png", "a/b.png", "..b/c", "link/b.png"):
+        assert path_below(tmp_path, name, tmp_path / "table", CURE).is_relative_to(tmp_path.resolve())
+    assert path_below(tmp_path, "link/b.png", tmp_path / "table", CURE) == tmp_path.resolve() / "a/b.png"
 
 
 def test_what_no_eye_sees_is_shown():

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from itertools import chain, count
 from pathlib import Path
@@ -170,3 +171,37 @@ def home() -> Path:
 def cache_folder() -> Path:
     """What can be computed again; it need not be there yet."""
     return home() / "cache"
+
+
+def private_folder(path: Path) -> Path:
+    """A folder that this account alone may enter, made if need be, whatever the umask; returns it.
+
+    So are the folders that are made above it, and those between it and `home`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    for each in (path, *(above for above in path.parents if above.is_relative_to(home()))):
+        _withdraw(each, 0o700)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """A file that this account alone may read and write, made empty if need be, whatever the umask; returns it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    _withdraw(path, 0o600)
+    return path
+
+
+def _withdraw(path: Path, mode: int) -> None:
+    """Take all rights from other accounts; where the file is another account's, that one decides."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        with suppress(PermissionError):
+            path.chmod(mode)

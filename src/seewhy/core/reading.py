@@ -10,9 +10,9 @@ import os
 import stat
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -156,6 +156,31 @@ def read_table(path: Path, cure: str, columns: Mapping[str, Any], most: int = TA
         if (table := pl.read_parquet(path, columns=list(columns))).estimated_size() > most:
             raise damaged(path, f"it unpacks to more than {most >> 30} GiB", cure)
         return table
+
+
+def path_below(root: Path, name: str, file: Path, cure: str) -> Path:
+    """Where `name`, which stands in `file`, lies below `root`, links followed.
+
+    Raises:
+        BadFile: it is absolute, goes up, holds NUL, or a link leads out of `root`.
+    """
+    # Python 3.11 tells of links in a circle by a RuntimeError, and of NUL by a ValueError.
+    with suppress(OSError, RuntimeError, ValueError):
+        place = root.resolve()
+        found = (place / name).resolve()
+        if is_relative(name) and found != place and found.is_relative_to(place):
+            return found
+    raise BadFile(f"{shown(file)} names {shown(name)}, which is not below {shown(root.name)}; {cure}")
+
+
+def is_relative(name: str) -> bool:
+    """Whether a path leads down alone, as far as its words tell: it is not absolute, goes up nowhere, has no NUL.
+
+    >>> [is_relative(name) for name in ("a/b.png", "../b.png", "/etc/passwd", "")]
+    [True, False, False, False]
+    """
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
 
 
 def _check_header(file: Any, size: int, path: Path, cure: str) -> None:
