@@ -15,7 +15,8 @@ from people.test_game import ODD_TEXTS
 from people.test_masks import stripes
 from seewhy.core.files import guard_cell
 from seewhy.errors import Conflict, UsageError
-from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
+from seewhy.people.coco import export_coco, import_coco, parse_coco
+from seewhy.people.exchange import answers_csv, export_lines, import_lines
 from seewhy.people.game import guess, next_round, resign
 from seewhy.people.masks import drawn, save_mask
 from seewhy.people.players import join
@@ -138,19 +139,19 @@ def test_coco_reads_our_masks_and_we_read_them_back(full, empty, tmp_path):
         assert np.array_equal(read.annToMask(known), each.mask)
         assert known["area"] == each.mask.sum()
         assert known["simulated"] == each.simulated
-    assert import_coco(empty, document) == 2
+    assert import_coco(empty, parse_coco(json.dumps(document))) == 2
     assert [(each.player, each.label, each.simulated) for each in drawn(empty)] == [
         ("ann", "cat", False),
         ("robot", "<b>ear</b>", True),
     ]
     assert all(np.array_equal(one.mask, two.mask) for one, two in zip(drawn(empty), drawn(full), strict=True))
-    assert import_coco(empty, document) == 0
+    assert import_coco(empty, parse_coco(json.dumps(document))) == 0
 
 
 def test_bounds_are_those_of_coco():
     from pycocotools import mask as oracle
 
-    from seewhy.people.exchange import _bounds
+    from seewhy.people.coco import _bounds
 
     generator = np.random.default_rng(0)
     for share in (0.0, 0.01, 0.1, 0.9):
@@ -169,8 +170,8 @@ def test_coco_of_other_tools_has_polygons_instances_and_no_hashes(empty):
         ],
     }
     with pytest.raises(UsageError, match=r"which picture dog\.jpg is"):
-        import_coco(empty, document)
-    assert import_coco(empty, document, "crowd", {"dog.jpg": "cd" * 32}) == 1
+        import_coco(empty, parse_coco(json.dumps(document)))
+    assert import_coco(empty, parse_coco(json.dumps(document)), "crowd", {"dog.jpg": "cd" * 32}) == 1
     expected = np.zeros((10, 12), bool)
     expected[:, 0] = expected[1:4, 2:6] = True
     (found,) = drawn(empty)
@@ -181,7 +182,7 @@ def test_coco_of_other_tools_has_polygons_instances_and_no_hashes(empty):
 @pytest.mark.parametrize("document", [{}, {"images": 1}, [], {"images": [], "categories": [], "annotations": [{}]}])
 def test_what_is_no_coco_is_refused(empty, document):
     with pytest.raises(UsageError, match="no COCO"):
-        import_coco(empty, document)
+        import_coco(empty, parse_coco(json.dumps(document)))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1+1", "\uff1d1+1", "\n=1"])

@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from people.samples import history
 from seewhy.errors import Conflict, StoreError, UnknownName, UsageError
-from seewhy.people.masks import decode, drawn, encode, runs, save_mask
+from seewhy.people.masks import drawn, save_mask
 from seewhy.people.players import join
+from seewhy.people.runs import decode, encode, runs
 from seewhy.people.store import RevisionRow
 
 PHOTO = ("cat.jpg", "ab" * 32)

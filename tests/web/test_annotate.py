@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 import planted
 from seewhy.errors import UsageError
 from seewhy.images import open_image
-from seewhy.people.masks import runs, save_mask
+from seewhy.people.masks import save_mask
 from seewhy.people.players import join
+from seewhy.people.runs import runs
 from seewhy.web.canvas.annotate import Drawing, region_runs
 from seewhy.web.services.storage import people_store
 from web.test_pages import html, opened

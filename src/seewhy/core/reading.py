@@ -11,6 +11,7 @@ import stat
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -22,6 +23,7 @@ from seewhy.errors import BadFile, SeewhyError
 
 if TYPE_CHECKING:
     import polars as pl
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -87,17 +89,24 @@ def read_json(path: Path, kind: type[T], cure: str, most: int = JSON_BYTES) -> T
 
 def parse_json(text: bytes | str, kind: type[T], path: Path, cure: str) -> T:
     """JSON that came from `path` as a `kind`; see `read_json`."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
     from pydantic_core import from_json
 
     with sound(path, cure):
         from_json(text, allow_inf_nan=False)
         try:
-            return TypeAdapter(kind).validate_json(text, strict=True)
+            return _adapter(kind).validate_json(text, strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise damaged(path, f"{place}: {first['msg']}" if place else first["msg"], cure) from error
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def read_array(

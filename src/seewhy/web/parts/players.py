@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+from seewhy.core.text import UNSEEN
 from seewhy.errors import SeewhyError
-from seewhy.people.players import LONGEST_NAME, end_session, join, player_of
-from seewhy.web.parts.page import heading
+from seewhy.people.names import LONGEST_NAME
+from seewhy.people.players import end_session, join, player_of
+from seewhy.web.parts.page import heading, plain
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import enter, people_store
 from seewhy.web.settings import Settings
@@ -39,7 +41,7 @@ def account_menu(chosen: Settings) -> None:
         return
     with (
         st.container(horizontal=True, horizontal_alignment="right", key="account"),
-        st.popover(_called(), icon=":material/account_circle:", type="tertiary"),
+        st.popover(plain(_called()), icon=":material/account_circle:", type="tertiary"),
     ):
         st.caption("Other windows of this browser stay signed in until they are loaded again.")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
@@ -70,14 +72,15 @@ def player_menu(name: str) -> None:
     """Who is here, and a way to be somebody else."""
     if services().settings.sign_in == "oidc":
         return
-    with st.popover(name, icon=":material/person:", type="tertiary"):
+    with st.popover(plain(name), icon=":material/person:", type="tertiary"):
         st.caption("This browser remembers you by this name.")
         st.button("Not me", icon=":material/logout:", on_click=_leave)
 
 
 def known_as(name: str, identity: str) -> str:
     """What others call somebody who has signed in: it tells of the identity only that it is not a namesake's."""
-    return f"{name[: LONGEST_NAME // 2]} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
+    seen = UNSEEN.sub("", name)[: LONGEST_NAME // 2]
+    return f"{seen} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
 
 
 def _ask(page: str, why: str) -> None:
@@ -85,7 +88,7 @@ def _ask(page: str, why: str) -> None:
         st.text_input("Your name", max_chars=LONGEST_NAME, placeholder="What the others will see", key=f"{page}-called")
         st.form_submit_button(why, type="primary", icon=":material/play_arrow:", on_click=_enter, args=[page])
     if said := st.session_state.pop(SAID, None):
-        st.error(said, icon=":material/person_off:")
+        st.error(plain(said), icon=":material/person_off:")
 
 
 def _enter(page: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
@@ -52,7 +52,9 @@ class Explain(Asked):
     """Why?"""
 
     methods: list[str] = Field(["grad-cam"], min_length=1, max_length=MOST, description="Names of /methods.")
-    target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
+    target: StrictStr | StrictInt | None = Field(
+        None, description='A class, its index, or "A vs B"; by default the likeliest.'
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
 
 
