@@ -105,13 +105,13 @@ def test_a_simulated_word_is_marked_in_every_line_about_it(lines, empty):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda lines: [*lines, "{"], "line 21 cannot be read"),
-        (lambda lines: [*lines, '{"kind": "weather"}'], "line 21: .*weather"),
+        (lambda lines: [*lines, "{"], "line 21, is damaged"),
+        (lambda lines: [*lines, '{"kind": "weather"}'], "line 21, .*weather"),
         (lambda lines: [*lines, "[1]"], "line 21"),
-        (lambda lines: [lines[0].replace('"version": 1', '"version": 9')], "line 1: .*version 9"),
+        (lambda lines: [lines[0].replace('"version": 1', '"version": 9')], "line 1, .*version 9"),
         (lambda lines: [line for line in lines if '"picture", "id"' not in line], "line 4"),
-        (lambda lines: [line.replace('"stage": 0', '"stage": 9') for line in lines], "line 13 cannot"),
-        (lambda lines: [line.replace('"guess": "', '"guess": "x') for line in lines], "line 13: .*not among"),
+        (lambda lines: [line.replace('"stage": 0', '"stage": 9') for line in lines], "line 13, .*answer.stage"),
+        (lambda lines: [line.replace('"guess": "', '"guess": "x') for line in lines], "line 13, .*not among"),
         (lambda lines: [line.replace('"counts": "', '"counts": "1') for line in lines], "line 18"),
         (lambda lines: [line.replace('"content": "', '"content": "AAAA') for line in lines], "line 4"),
         (lambda lines: [], "empty"),
@@ -125,7 +125,7 @@ def test_a_damaged_file_is_refused_as_a_whole_and_names_the_line(lines, empty, c
 
 def test_an_answer_that_is_another_one_here_is_not_replaced(full):
     lines = [line.replace('"wheel"', '"window"') for line in export_lines(full)]
-    with pytest.raises(Conflict, match=r"line 1\d: 'robot' answered this round otherwise"):
+    with pytest.raises(Conflict, match=r"line 1\d, 'robot' answered this round otherwise"):
         import_lines(full, lines)
     assert answers(full)[-1].labels == ("wheel",)
 
@@ -181,7 +181,7 @@ def test_coco_of_other_tools_has_polygons_instances_and_no_hashes(empty):
 
 @pytest.mark.parametrize("document", [{}, {"images": 1}, [], {"images": [], "categories": [], "annotations": [{}]}])
 def test_what_is_no_coco_is_refused(empty, document):
-    with pytest.raises(UsageError, match="no COCO"):
+    with pytest.raises(UsageError, match="COCO data set"):
         import_coco(empty, parse_coco(json.dumps(document)))
 
 

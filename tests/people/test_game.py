@@ -11,9 +11,9 @@ from people.samples import CLASSES, new_round, rounds
 from seewhy.errors import Conflict, UnknownName, UsageError
 from seewhy.images import open_image
 from seewhy.people.game import (
-    MOST_RESIGNED,
     GOLD_EVERY,
     LEASE,
+    MOST_RESIGNED,
     RoundResult,
     RoundView,
     guess,
@@ -29,7 +29,7 @@ from seewhy.people.rounds import add_rounds, answers, open_seats, played_classes
 
 ODD_TEXTS = {
     "emoji": "🦊👩‍👩‍👧" * 40,
-    "right to left": "אוזניים مدببة",  # noqa: RUF001
+    "right to left": "אוזניים مدببة",
     "markup": "<script>alert('x')</script>",
     "formula": "=1+1",
     "quotes": "'; DROP TABLE players; --",

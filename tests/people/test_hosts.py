@@ -120,7 +120,7 @@ def test_a_name_of_old_that_cannot_be_typed_is_found_as_it_is_shown(store):
 
 
 def test_a_state_of_a_mask_goes_with_its_mask_alone(store, eve):
-    with pytest.raises(Exception, match="never changed|the database failed"), store.writing() as session:
+    with pytest.raises(Exception, match=r"never changed|the database failed"), store.writing() as session:
         session.execute(text("DELETE FROM mask_revisions"))
     with store.writing() as session:
         session.execute(text("DELETE FROM masks"))

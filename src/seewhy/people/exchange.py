@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from seewhy.core.files import csv_text
 from seewhy.core.reading import JSON_BYTES, damaged, open_regular, parse_json, sound
 from seewhy.core.text import shown
-from seewhy.errors import BadFile, Conflict, SeewhyError, StoreError
+from seewhy.errors import BadFile, Conflict, SeewhyError, StoreError, UsageError
 from seewhy.images import open_image
 from seewhy.people.game import points
 from seewhy.people.lines import (
@@ -142,14 +142,14 @@ class _Import:
     pictures: dict[int, Picture] = field(default_factory=dict[int, Picture])
 
     def read(self, line: str | bytes, place: Path) -> None:
+        record: Record = parse_json(line, LINE, place, CURE)
         try:
-            record: Record = parse_json(line, LINE, place, CURE)
             if self._add(record):
                 self.new[record.kind] += 1
             self.session.flush()
         except (ValueError, IntegrityError, StatementError) as error:
             raise damaged(place, str(error).splitlines()[0], CURE) from error
-        except (BadFile, StoreError):
+        except StoreError:
             raise
         except Conflict as error:
             raise Conflict(f"{shown(place)} {error}") from error
@@ -160,9 +160,7 @@ class _Import:
         match record:
             case Head():
                 if record.version != VERSION:
-                    raise BadFile(
-                        f"the file has version {record.version}, this seewhy reads {VERSION}; use a newer one"
-                    )
+                    raise UsageError(f"the file has version {record.version}, this seewhy reads {VERSION}")
                 return False
             case PlayerLine():
                 return self._player(record)
@@ -195,7 +193,7 @@ class _Import:
 
     def _round(self, record: RoundLine) -> bool:
         if record.picture not in self.pictures:
-            raise BadFile(f"tells of picture {record.picture}, which no line before tells of")
+            raise UsageError(f"it tells of picture {record.picture}, which no line before tells of")
         new = NewRound(
             self.pictures[record.picture],
             **{name: getattr(record, name) for name in _PLAIN},
@@ -209,7 +207,7 @@ class _Import:
     def _answer(self, record: AnswerLine) -> bool:
         player = player_row(self.session, record.player)
         if record.round not in self.rounds:
-            raise BadFile(f"tells of round {record.round}, which no line before tells of")
+            raise UsageError(f"it tells of round {record.round}, which no line before tells of")
         number = self.rounds[record.round]
         labels = list(checked_words(record.labels)) if record.guess is not None else []
         known = self.session.scalar(select(AnswerRow).filter_by(round_id=number, player_id=player.id))
@@ -219,7 +217,7 @@ class _Import:
                 raise Conflict(f"{player.name!r} answered this round otherwise in the store")
             return False
         if record.guess is not None and record.guess not in find_round(self.session, number).options:
-            raise BadFile(f"{record.guess!r} is not among the classes to choose from")
+            raise UsageError(f"{shown(record.guess)} is not among the classes to choose from")
         # The player's seat, a free one, or one more.
         usable = (SeatRow.player_id == player.id) | SeatRow.player_id.is_(None)
         wanted = select(SeatRow).where(SeatRow.round_id == number, usable)

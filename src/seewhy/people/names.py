@@ -68,7 +68,7 @@ def checked_key(key: str) -> str:
     Raises:
         UsageError: it is empty, too long, or no plain text.
     """
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+    if not 0 < len(key) <= LONGEST_KEY or "\0" in key or not _is_utf8(key):
         raise UsageError(f"a key, by which something is known when it is sent again, has 1 to {LONGEST_KEY} letters")
     return key
 
