@@ -6,9 +6,11 @@ import csv
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 from io import BytesIO, StringIO
 from itertools import chain, count
 from pathlib import Path
@@ -16,26 +18,71 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from seewhy.core.text import shown
+from seewhy.errors import NotWritten
+
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
+FULL, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
+LITTLE = 1 << 20  # bytes: a disk with fewer is full
 BREAKS = ("\t", "\r", "\n")  # may begin another cell or row
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO]:
-    """A file to write to, which takes the place of `path` once it is closed; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file to write to, which takes the place of `path` once it is closed; its folder is made.
+
+    Raises:
+        NotWritten: the disk is full, or the file may not be written; what was there stays.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """A disk that is full, and a place that may not be written, become one sentence that says what to do.
+
+    Raises:
+        NotWritten: with that sentence, about `path`.
+    """
+    try:
+        yield
+    except NotWritten as error:  # of a file in a folder that is written whole
+        raise NotWritten(_why(path, error.__cause__)) from error.__cause__
+    except (OSError, RuntimeError) as error:
+        if (isinstance(error, OSError) and error.errno in FORBIDDEN) or _is_full(path, error):
+            raise NotWritten(_why(path, error)) from error
+        raise
+
+
+def _is_full(path: Path, error: BaseException) -> bool:
+    """Whether it failed for want of space; not every library says why it could not write."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    folder = next(each for each in (path, *path.absolute().parents) if each.exists())
+    return shutil.disk_usage(folder).free < LITTLE
+
+
+def _why(path: Path, error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno in FORBIDDEN:
+        where = f": {shown(error.filename)}" if error.filename else ""
+        return f"{shown(path)} cannot be written ({error.strerror}{where}); name another place, or ask for the right to"
+    return (
+        f"{shown(path)} cannot be written, since the disk is full; what was there is as before; free some space, or "
+        "name a place on another disk"
+    )
 
 
 def write_whole(path: Path, content: bytes) -> None:

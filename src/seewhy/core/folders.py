@@ -14,23 +14,26 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from errno import EACCES, EAGAIN, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
+from errno import EACCES
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from seewhy.core.files import write_json
+from seewhy.core.files import write_json, writing
 from seewhy.core.reading import open_regular, read_json, sound
 from seewhy.core.text import shown
-from seewhy.errors import BadFile, NotWritten, UsageError
+from seewhy.errors import BadFile, UsageError
+
+T = TypeVar("T")
 
 PART, NEXT, MANIFEST = ".seewhy-part", ".seewhy-next", "manifest.json"
 NESTED = 4  # folders above one that may be a result of several: an explanation lies in that of its photo in a run's
 PATIENCE, PAUSE = 10.0, 0.05  # seconds to wait for another process
-FULL, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
+SEALS = {"card.json", MANIFEST}  # they say that all else is there
 
 
 # --- Written whole ------------------------------------------------------------------------------------------------
@@ -46,24 +49,25 @@ def whole_folder(path: Path) -> Generator[Path]:
         UsageError: `path` is no folder, something of another kind is where a file goes, or another process is writing.
         NotWritten: the disk is full, or the folder may not be written.
     """
-    with _failures_named(path):
+    with writing(path):
         if path.exists() and not path.is_dir():
             raise UsageError(f"{shown(path)} is a file; results need a folder, so name another")
         made = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        try:
-            with _claimed(path) as part:
-                yield part
+        settle(path)
+        part = path / PART
+        with _patiently(partial(_claim, path), f"another process is writing to {shown(path)}"):
+            try:
+                with writing(path):  # before what was written so far goes, and there is space again
+                    yield part
                 _check_room(path, part)
                 _flush(part)
-                with _locked(path):
-                    part.rename(path / NEXT)
-                    _sync(path)
-        except BaseException:
-            if made:
-                with suppress(OSError):
-                    path.rmdir()
-            raise
+                _patiently(partial(_commit, path), f"another process is moving files in {shown(path)}")
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                if made:
+                    with suppress(OSError):
+                        path.rmdir()
+                raise
     settle(path)
 
 
@@ -76,36 +80,41 @@ def settle(folder: Path) -> None:
     """
     for each in [*reversed(folder.absolute().parents[:NESTED]), folder]:
         if _is_committed(each):
-            try:
-                with _locked(each):
-                    _finish(each)
-            except (OSError, UsageError) as error:
-                raise BadFile(
-                    f"{shown(each)} holds a new result, of which not all files could take their places ({error}); "
-                    "open it where it may be written, or write the result again"
-                ) from error
+            _patiently(partial(_finish, each), f"another process is moving files in {shown(each)}")
 
 
-@contextmanager
-def _claimed(path: Path) -> Generator[Path]:
-    """An empty `PART` in `path`, nobody else's until the end; after a failure it goes."""
-    settle(path)
-    part = path / PART
-    with ExitStack() as mine:
-        with _locked(path):
-            if part.exists():
-                with _locked(part, f"another process is writing to {shown(path)}"):
-                    shutil.rmtree(part)
-            part.mkdir()
-            mine.enter_context(_locked(part))
-        try:
-            yield part
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+def _claim(path: Path) -> ExitStack:
+    """An empty `PART` in `path`, which is nobody else's until the stack is closed."""
+    path.mkdir(parents=True, exist_ok=True)
+    part, mine = path / PART, ExitStack()
+    with _locked(path):
+        _move(path)
+        if part.exists():
+            with _locked(part):
+                shutil.rmtree(part)
+        part.mkdir()
+        mine.enter_context(_locked(part))
+    return mine
+
+
+def _commit(path: Path) -> None:
+    with _locked(path):
+        (path / PART).rename(path / NEXT)
+        _sync(path)
 
 
 def _finish(folder: Path) -> None:
+    with _locked(folder):
+        try:
+            _move(folder)
+        except (OSError, UsageError) as error:
+            raise BadFile(
+                f"{shown(folder)} holds a new result, of which not all files could take their places ({error}); "
+                "open it where it may be written, or write the result again"
+            ) from error
+
+
+def _move(folder: Path) -> None:
     """Move what is committed in a locked folder; can be interrupted and done again."""
     fresh = folder / NEXT
     if not _is_committed(folder):
@@ -131,8 +140,8 @@ def _is_committed(folder: Path) -> bool:
 
 
 def _move_into(folder: Path, fresh: Path) -> None:
-    """Move what `fresh` holds, folders first and the manifest last, so that it stands for all that it names."""
-    for entry in sorted(fresh.iterdir(), key=lambda each: (each.is_file(), each.name == MANIFEST, each.name)):
+    """Move what `fresh` holds: folders first, so that what a page links to is there before it, and seals last."""
+    for entry in sorted(fresh.iterdir(), key=lambda each: (each.is_file(), each.name in SEALS, each.name)):
         there = folder / entry.name
         if entry.is_dir() and there.is_dir():
             _move_into(there, entry)
@@ -240,26 +249,30 @@ def _listed(manifest: Path) -> dict[str, Mark]:
 # --- Disk and processes ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _failures_named(path: Path) -> Generator[None]:
-    """A disk that is full, and a folder that may not be written, in a sentence that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            reason, cure = "there is no space left on the disk", "free some, or name a folder on another disk"
-        elif error.errno in FORBIDDEN:
-            reason, cure = f"{error.strerror}: {shown(error.filename or path)}", "name another, or ask for the right to"
-        else:
-            raise
-        raise NotWritten(f"{shown(path)} cannot be written ({reason}); what it held is as before; {cure}") from error
+def _patiently(attempt: Callable[[], T], busy: str) -> T:
+    """What `attempt` gives once nobody else has what it locks.
+
+    Raises:
+        UsageError: somebody has it too long; `busy` says who.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise UsageError(f"{busy}; wait for its end, or name another folder") from error
+        time.sleep(PAUSE)
 
 
 @contextmanager
-def _locked(folder: Path, words: str | None = None) -> Generator[None]:
+def _locked(folder: Path) -> Generator[None]:
     """Nobody else has this folder meanwhile. The lock is the operating system's: it ends with the process.
 
     Systems and disks without such locks go without.
+
+    Raises:
+        BlockingIOError: somebody has it.
     """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
@@ -268,37 +281,32 @@ def _locked(folder: Path, words: str | None = None) -> Generator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                flock(handle, LOCK_EX | LOCK_NB)
-            except OSError as error:
-                if error.errno not in {EAGAIN, EACCES}:
-                    break
-                if time.monotonic() > end:
-                    words = words or f"another process is moving files in {shown(folder)}"
-                    raise UsageError(f"{words}; wait for its end, or name another folder") from error
-                time.sleep(PAUSE)
-            else:
-                break
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # such as of a network, that lock no folders
         yield
     finally:
         os.close(handle)
 
 
 def _flush(folder: Path) -> None:
-    """Have the disk keep all that is in a folder, should the power fail."""
+    """Have the disk keep all that is in a folder, should the power fail; it may say only now that it is full."""
     for path in folder.iterdir():
         if path.is_dir():
             _flush(path)
         else:
-            _sync(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
     _sync(folder)
 
 
-def _sync(path: Path) -> None:
-    with suppress(OSError):  # some systems do not open folders
-        handle = os.open(path, os.O_RDONLY)
+def _sync(folder: Path) -> None:
+    """Have the disk keep the names in a folder; some systems do not open folders."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
