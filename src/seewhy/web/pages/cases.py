@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from seewhy.cases.embedders import EMBEDDINGS
+from seewhy.cases.manifest import read_manifest, without_folders
 from seewhy.core.files import home
 from seewhy.core.progress import Progress
+from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.verbs import classifier_of_cases
 from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading
@@ -103,9 +106,36 @@ def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
     find = kind.find
     if find is None:
         return services().queue.submit(lambda job: prototype_files(folder, image, job.tell), about, alone=str(folder))
-    # The model that the cases were built with has to be one of those offered here.
-    model = services().models.check(classifier_of_cases(folder)[0])
-    return services().submit(model, about, lambda classifier, tell: find(classifier, folder, image, tell))
+
+    def work(classifier: Classifier, tell: Progress) -> Files:
+        with _names_alone(folder):
+            return find(classifier, folder, image, tell)
+
+    with _names_alone(folder):
+        model = _offered_model(folder)
+    return services().submit(model, about, work)
+
+
+def _offered_model(folder: Path) -> str:
+    """The model that the cases were built with; it and a second encoder have to be among those offered here."""
+    stored = read_manifest(folder).about
+    for name in (stored.model, stored.embedding):
+        if name not in EMBEDDINGS:
+            try:
+                services().models.check(name)
+            except UnknownName as error:
+                there = without_folders(name)
+                raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
+    return stored.model
+
+
+@contextmanager
+def _names_alone(folder: Path) -> Generator[None]:
+    """What is told to strangers of a case base has its name, not where it lies."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error).replace(str(folder), folder.name)) from error
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)
