@@ -180,7 +180,7 @@ def animations() -> Iterator[Case]:
     yield Case("pages.tif", partial(forge.animated, "TIFF"), pixels=SCENE, note=note)
     pixel = np.array([[[10, 20, 30]]])
     yield Case("2000-frames.gif", partial(forge.gif_of_frames, 2000), pixels=pixel, note="first of 2000 frames")
-    yield Case("10-000-frames.gif", partial(forge.gif_of_frames, 10_000), pixels=pixel, note="first")
+    yield Case("10-000-frames.gif", partial(forge.gif_of_frames, 10_000), pixels=pixel, note="only the first frame")
 
 
 def sizes() -> Iterator[Case]:
