@@ -54,9 +54,9 @@ def held(classifier: Classifier) -> dict[str, int]:
     return {
         "tensors": tensors(),
         "hooks": hooks(classifier.module),
-        "handles": len(os.listdir("/proc/self/fd")),
+        "handles": len([*Path("/proc/self/fd").iterdir()]),
         "threads": threading.active_count(),
-        "tasks": len(os.listdir("/proc/self/task")),
+        "tasks": len([*Path("/proc/self/task").iterdir()]),
     }
 
 

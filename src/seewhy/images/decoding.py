@@ -12,6 +12,7 @@ Work goes on in strips of rows, so that beside the decoded picture and the resul
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
@@ -118,6 +119,10 @@ _LOW_BYTES = {
     ("RGBA", "LA;16B"): "RGBA",  # grey and alpha: two bytes of each
 }
 _UPRIGHT = ("turned upright as its EXIF says",)
+
+# Left to itself, Python prints their remarks on damaged files to the terminal.
+for _library in ("tifffile", "pydicom"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 # Warning filters belong to the whole process: threads that change them at once may leave them changed for good.
 _ONE_AT_A_TIME = threading.Lock()

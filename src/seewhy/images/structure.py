@@ -58,17 +58,17 @@ def _has_many(chunks: Iterator[int], data: bytes) -> bool:
 
 
 def _png_chunks(data: bytes) -> Iterator[int]:
-    """Where each chunk begins."""
+    """Where each chunk begins, up to the last."""
     at = len(b"\x89PNG\r\n\x1a\n")
-    while at < len(data):
+    while at < len(data) and data[at + 4 : at + 8] != b"IEND":
         yield at
         at += int.from_bytes(data[at : at + 4], "big") + 12  # its length, kind and check sum
 
 
 def _webp_chunks(data: bytes) -> Iterator[int]:
     """Where each chunk begins."""
-    at = len(b"RIFF....WEBP")
-    while at < len(data):
+    at, end = len(b"RIFF....WEBP"), min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    while at < end:
         yield at
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         at += 8 + length + length % 2
