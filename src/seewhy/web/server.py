@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,7 +86,8 @@ def make_app(chosen: Settings) -> Any:
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the app until it is stopped."""
+    """Serve the app until it is stopped; all that it writes is for this account alone."""
+    os.umask(0o077)
     chosen = settings()
     make_app(chosen).run(config=configuration(chosen, host, port))
 
