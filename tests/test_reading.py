@@ -124,15 +124,15 @@ def test_a_table_has_its_columns(tmp_path: Path):
 
 def test_a_table_of_more_rows_than_its_bytes_can_hold_is_not_unpacked(tmp_path: Path):
     path = tmp_path / "table.parquet"
-    pl.DataFrame({"a": pl.repeat("x" * 1000, 3_000_000, eager=True)}).write_parquet(path)
+    pl.DataFrame({"a": pl.repeat(True, 3_000_000, eager=True)}).write_parquet(path)
     assert path.stat().st_size < 40_000
     with pytest.raises(BadFile, match="claims 3000000 rows"):
-        read_table(path, CURE, {"a": pl.String})
+        read_table(path, CURE, {"a": pl.Boolean})
 
 
 def test_text_of_a_table_counts_each_time_it_stands_there(tmp_path: Path):
     path = tmp_path / "table.parquet"
-    pl.DataFrame({"a": pl.repeat("x" * 100_000, 20_000, eager=True)}).write_parquet(path)
+    pl.DataFrame({"a": pl.repeat("x" * 100_000, 11_000, eager=True)}).write_parquet(path)
     with pytest.raises(BadFile, match="table"):
         read_table(path, CURE, {"a": pl.String})
 

@@ -8,8 +8,25 @@ from pathlib import Path
 
 from seewhy.core.reading import damaged
 from seewhy.core.text import shown
+from seewhy.errors import BadFile
 
 CELL_BYTES = 64 << 20  # of one value
+
+
+def connect(path: Path, cure: str, *, write: bool) -> sqlite3.Connection:
+    """A connection to the SQLite file at `path` in autocommit, waiting for nobody; made where it is to be written.
+
+    Raises:
+        BadFile: it is no file, or a rollback journal lies beside it: databases of ours have none, and what a foreign
+            one says would be written into the database, and files that it names deleted.
+        sqlite3.Error, OSError: it cannot be opened.
+    """
+    if path.exists() and not path.is_file():
+        raise BadFile(f"{shown(path)} is no file; {cure}")
+    if (journal := path.with_name(f"{path.name}-journal")).exists():
+        raise damaged(path, f"{shown(journal.name)} lies beside it", cure)
+    mode = "rwc" if write else "ro"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)
 
 
 def guard_sqlite(connection: sqlite3.Connection, schema: str, path: Path, cure: str) -> None:
