@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator
@@ -121,11 +122,12 @@ def make_app(chosen: Settings, host: str = LOOPBACK) -> Any:
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the app until it is stopped.
+    """Serve the app until it is stopped; all that it writes is for this account alone.
 
     Raises:
         UsageError: something else listens there, or the address is not this machine's.
     """
+    os.umask(0o077)
     chosen = settings()
     load_config_options(configuration(chosen, host, port))
     with _listening(host, port) as place:

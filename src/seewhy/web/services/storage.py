@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from seewhy.core.files import home
+from seewhy.core.files import home, private_file, private_folder
 from seewhy.errors import UnknownName
 from seewhy.images import Image, reopen_image, save_image
 from seewhy.images.opening import BANDS
@@ -64,12 +64,13 @@ class Uploads:
         """Store a photo as plain pixels, without whatever else its file held; returns the secret that finds it."""
         path = self._path(image.sha256)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
+            private_folder(path.parent)
             part = path.with_suffix(f".{secrets.token_hex(8)}.png")
             save_image(image, part)
             if part.with_suffix(BANDS).exists():
-                part.with_suffix(BANDS).replace(path.with_suffix(BANDS))
-            part.replace(path)
+                private_file(part.with_suffix(BANDS)).replace(path.with_suffix(BANDS))
+            private_file(part).replace(path)
         for kept in (path, path.with_suffix(BANDS)):
             if kept.exists():
                 kept.touch()
@@ -102,9 +103,9 @@ class Uploads:
 
 
 def new_training_folder() -> Path:
-    """A folder for one training, of a name that nobody guesses."""
+    """A folder for one training, of a name that nobody guesses, which no other account may enter."""
     delete_old_trainings()
-    return home() / TRAININGS / secrets.token_urlsafe(SECRET)
+    return private_folder(home() / TRAININGS / secrets.token_urlsafe(SECRET))
 
 
 def delete_old_trainings() -> None:
