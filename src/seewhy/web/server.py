@@ -69,7 +69,7 @@ def make_app(chosen: Settings) -> Any:
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        services().warm_up()
+        services().start()
         try:
             yield
         finally:

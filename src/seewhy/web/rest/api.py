@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seewhy import __version__
 from seewhy.core.registry import Declared
-from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
+from seewhy.errors import BadImage, Conflict, NoRoom, OverBudget, QueueFull, SeewhyError, StoreError, UnknownName
 from seewhy.images import samples
 from seewhy.methods import list_methods
 from seewhy.metrics import list_metrics
@@ -27,7 +27,7 @@ ABOUT = (
     "Ask why an image classifier decided what it did. Upload a photo, hand in a job, ask for its state until it is "
     "done, take its result. Ids of photos and jobs are secrets: whoever has one may use it, nobody else can."
 )
-STATUS = {QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503}
+STATUS = {OverBudget: 429, QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503, NoRoom: 507}
 # What a client can mend by sending something else, by the code of a BadImage.
 BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
 SHOWN = ("name", "title", "family", "question", "reading", "paper", "arxiv")  # of a method or a metric
