@@ -6,8 +6,10 @@ import hmac
 import os
 import tomllib
 from functools import cache, partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -21,6 +23,8 @@ Address = Annotated[str, StringConstraints(pattern="^https?://")]
 
 OIDC = ("address", "oidc_provider", "oidc_client_id", "oidc_client_secret")
 SECRETS = ".streamlit/secrets.toml"  # Streamlit's own, in the working folder or at home
+LOCAL = ("localhost", "127.0.0.1", "::1")
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")
 METADATA = "/.well-known/openid-configuration"
 
 
@@ -38,6 +42,11 @@ def _space_address() -> str | None:
 def _space_frames() -> tuple[str, ...]:
     """The site that shows the Space in a frame."""
     return ("https://huggingface.co",) if _told_by_space("SPACE_ID") else ()
+
+
+def _space_proxies() -> tuple[str, ...]:
+    """The networks that a Space's own proxy may be in; nothing else can reach the app there."""
+    return PRIVATE if _told_by_space("SPACE_ID") else ()
 
 
 class Settings(BaseSettings):
@@ -61,7 +70,16 @@ class Settings(BaseSettings):
     upload_mb: int = Field(20, ge=1, description="Megabytes of one upload.")
     training_mb: int = Field(200, ge=1, description="Megabytes of the pictures that somebody teaches it by.")
     upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
-    requests_a_minute: int = Field(240, ge=1, description="Requests that change something, by one address.")
+    requests_a_minute: int = Field(
+        240, ge=1, description="Requests that change something, or that are costly to answer, by one address."
+    )
+    reads_a_minute: int = Field(6000, ge=1, description="All other requests, by one address.")
+    windows: int = Field(60, ge=1, description="Windows of the app that one address has open, or opens in a minute.")
+    messages_a_minute: int = Field(1200, ge=1, description="Clicks and other messages of windows, by one address.")
+    connections: int = Field(200, ge=1, description="Connections that one address has open; all together four times.")
+    open_mb: int = Field(
+        1024, ge=1, description="Megabytes of uploads under way and in open windows, of all; nobody has over a fifth."
+    )
     results: Literal["private", "public"] = Field("private", description="public: finished jobs are listed for all.")
     sign_in: Literal["none", "names", "oidc"] = Field(
         "none", description="names: people say who they are; oidc: they sign in."
@@ -85,7 +103,13 @@ class Settings(BaseSettings):
     )
     api_keys: Names = Field((), description="With keys, the REST interface answers to their bearers alone.")
     public: bool = Field(False, description="Open to strangers: nothing can be trained.")
-    hosts: Names = Field((), description="Names under which the app may be reached; any, if none is given.")
+    hosts: Names = Field(
+        (), description="Names under which the app may be reached, beside localhost and SEEWHY_ADDRESS; * for any."
+    )
+    proxies: Names = Field(
+        default_factory=_space_proxies,
+        description="Addresses or networks of proxies before the app; only these are believed who asks.",
+    )
     embedded_in: Names = Field(
         default_factory=_space_frames,
         description="Sites that may show the app in a frame, such as https://example.org.",
@@ -106,10 +130,28 @@ class Settings(BaseSettings):
             raise ValueError("names no model; leave it out to offer the default one")
         return tuple(dict.fromkeys(names))
 
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for each in proxies:
+            ip_network(each, strict=False)
+        return proxies
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """Names under which the app may be reached: this machine's own, those named, and where people sign in."""
+        named = (urlsplit(self.address or "").hostname, _told_by_space("SPACE_HOST"))
+        return (*LOCAL, *self.hosts, *filter(None, named))
+
     @property
     def upload_bytes(self) -> int:
         """Bytes of one upload."""
         return self.upload_mb << 20
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of one file that a page takes: a photo, or where it may be trained a set of them."""
+        return (self.upload_mb if self.public else max(self.upload_mb, self.training_mb)) << 20
 
     @property
     def upload_pixels(self) -> int:
