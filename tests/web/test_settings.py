@@ -17,7 +17,7 @@ def fresh():
 def test_without_any_the_default_model_is_offered_and_results_are_private():
     found = Settings()
     assert found.models == (DEFAULT_MODEL,)
-    assert (found.results, found.sign_in, found.public, found.queue_length) == ("private", "none", False, 30)
+    assert (found.results, found.sign_in, found.public, found.queue_length) == ("private", "none", False, 200)
 
 
 def test_lists_are_written_with_commas(monkeypatch):

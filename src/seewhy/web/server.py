@@ -106,7 +106,7 @@ def make_app(chosen: Settings, host: str = LOOPBACK) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         sign_file_ids(get_instance().uploaded_file_mgr, key)
-        services().warm_up()
+        services().start()
         try:
             yield
         finally:

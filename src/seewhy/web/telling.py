@@ -13,12 +13,19 @@ from pathlib import Path
 
 from seewhy.core.files import home
 from seewhy.core.text import shown
-from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
+from seewhy.errors import BadImage, Conflict, NoRoom, OverBudget, QueueFull, SeewhyError, StoreError, UnknownName
 
 LOG = logging.getLogger("seewhy.web")
 LONGEST = 1000  # letters of what is told
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-STATUS: dict[type[Exception], int] = {QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503}
+STATUS: dict[type[Exception], int] = {  # the first that fits
+    OverBudget: 429,
+    QueueFull: 503,
+    UnknownName: 404,
+    Conflict: 409,
+    StoreError: 503,
+    NoRoom: 507,
+}
 # What a client can mend by sending something else, by the code of a BadImage.
 BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
 WRONG = "Something went wrong here; it is not your doing. Whoever runs the app finds the cause in its log, under {}."
