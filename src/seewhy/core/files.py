@@ -7,13 +7,15 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from seewhy.core.text import visible, visible_json
 from seewhy.errors import UsageError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -42,13 +44,15 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON without NaN, whole or not at all."""
-    # What UTF-8 cannot say, such as a byte of a file name that is no text, becomes an escape of JSON's own.
-    write_whole(path, json_text(value).encode("utf-8", "backslashreplace") + b"\n")
+    write_whole(path, json_text(value).encode() + b"\n")
 
 
 def json_text(value: Any) -> str:
-    """JSON for people and programs: indented, not escaped, in the order given; NaN is a `ValueError`."""
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    """JSON for people and programs: indented, in the order given, letters as they are; NaN is a `ValueError`.
+
+    What cannot be seen is written as JSON's own escapes, which read back as the same text.
+    """
+    return visible_json(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -63,7 +67,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    r"""The table as CSV: text quoted, formulas guarded, lines ended by `\n`.
+    r"""The table as CSV: text quoted, formulas guarded, what cannot be seen as escapes, lines ended by `\n`.
 
     >>> print(csv_text(["name", "points"], [["ann", 60], ["=1+1", 0]]), end="")
     "name","points"
@@ -73,7 +77,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     buffer = StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in (columns, *rows):
-        writer.writerow([guard_cell(value) if isinstance(value, str) else value for value in row])
+        writer.writerow([visible(guard_cell(value)) if isinstance(value, str) else value for value in row])
     return buffer.getvalue()
 
 
@@ -167,3 +171,37 @@ def home() -> Path:
 def cache_folder() -> Path:
     """What can be computed again; it need not be there yet."""
     return home() / "cache"
+
+
+def private_folder(path: Path) -> Path:
+    """A folder that this account alone may enter, made if need be, whatever the umask; returns it.
+
+    So are the folders that are made above it, and those between it and `home`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    for each in (path, *(above for above in path.parents if above.is_relative_to(home()))):
+        _withdraw(each, 0o700)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """A file that this account alone may read and write, made empty if need be, whatever the umask; returns it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    _withdraw(path, 0o600)
+    return path
+
+
+def _withdraw(path: Path, mode: int) -> None:
+    """Take all rights from other accounts; where the file is another account's, that one decides."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        with suppress(PermissionError):
+            path.chmod(mode)
