@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
-from seewhy.web.parts.session import session
-from seewhy.web.services.hub import services
-from seewhy.web.services.queue import Job
+from seewhy.web.parts.session import session, visitor
+from seewhy.web.services.hub import LONG, services
+from seewhy.web.services.jobs import Job
 from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
 
 MINE = " (of this visit)"
@@ -104,16 +103,20 @@ def _choose_folder(*, with_prototypes: bool) -> Path | None:
 def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
     about = f"{kind.doing} {image.name}"
     find = kind.find
+    at, who = services(), visitor()
     if find is None:
-        return services().queue.submit(lambda job: prototype_files(folder, image, job.tell), about, alone=str(folder))
-
-    def work(classifier: Classifier, tell: Progress) -> Files:
-        with _names_alone(folder):
-            return find(classifier, folder, image, tell)
-
-    with _names_alone(folder):
-        model = _offered_model(folder)
-    return services().submit(model, about, work)
+        photo = at.photos.refer(image, who)
+        return at.queue.submit(
+            lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
+        )
+    return at.ask(
+        _offered_model(folder),
+        about,
+        image,
+        lambda classifier, photo, tell: find(classifier, folder, photo, tell),
+        visitor=who,
+        lane=LONG,
+    )
 
 
 def _offered_model(folder: Path) -> str:
@@ -127,15 +130,6 @@ def _offered_model(folder: Path) -> str:
                 there = without_folders(name)
                 raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
     return stored.model
-
-
-@contextmanager
-def _names_alone(folder: Path) -> Generator[None]:
-    """What is told to strangers of a case base has its name, not where it lies."""
-    try:
-        yield
-    except UsageError as error:
-        raise UsageError(str(error).replace(str(folder), folder.name)) from error
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

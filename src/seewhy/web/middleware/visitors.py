@@ -1,0 +1,70 @@
+"""Who asks: the address of a visitor, as far as it can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+SUBSCRIBER = 64  # bits of an IPv6 address that one household or server is given as a whole
+UNKNOWN = ""  # the visitor of all whose address is none
+
+
+def visitor_of(address: str | None) -> str:
+    """One name for whoever asks from this address: the IPv4 address, or the IPv6 network of 64 bits.
+
+    >>> visitor_of("192.0.2.7"), visitor_of("::ffff:192.0.2.7"), visitor_of("2001:db8:1:2:3:4:5:6")
+    ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::/64')
+    """
+    try:
+        found = ip_address(plain(address or ""))
+    except ValueError:
+        return UNKNOWN
+    if isinstance(found, IPv6Address):
+        return str(ip_network((int(found), SUBSCRIBER), strict=False))
+    return str(found)
+
+
+def plain(address: str) -> str:
+    """An IPv4 address as such, where a socket of both kinds wrote it as one of IPv6."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
+
+
+def visitor(scope: Scope) -> str:
+    """Who asks in this scope."""
+    return visitor_of((scope.get("client") or (None,))[0])
+
+
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, why: str, headers: dict[str, str] | None = None
+) -> None:
+    """Answer a request, or the opening of a WebSocket, with a status and a sentence."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    await JSONResponse({"detail": why}, status, headers)(scope, receive, send)
+
+
+class Forwarded:
+    """Puts into the scope what named proxies say about who asks, and nothing that anybody else says.
+
+    The address is the last one of X-Forwarded-For that no proxy has: what stands before it, a client may have written.
+    Other headers of this kind (Forwarded, X-Real-IP, X-Forwarded-Host) are never read.
+    """
+
+    def __init__(self, app: ASGIApp, proxies: Sequence[str] = ()) -> None:
+        self.app = ProxyHeadersMiddleware(app, list(proxies))  # pyright: ignore[reportArgumentType]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if client := scope.get("client"):
+            scope["client"] = (plain(client[0]), client[1])
+        await self.app(scope, receive, send)  # pyright: ignore[reportArgumentType]
