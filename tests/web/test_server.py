@@ -91,10 +91,22 @@ def test_named_hosts_answer_and_this_machine(start):
         assert client.get("/api/health", headers={"host": host}).status_code == 200
 
 
-def test_public_installations_tell_no_tracebacks_and_take_no_training_sets():
+def test_public_installations_take_no_training_sets():
     private, public = (configuration(Settings(public=public), "127.0.0.1", 8501) for public in (False, True))
     assert (private["server.maxUploadSize"], public["server.maxUploadSize"]) == (200, 20)
-    assert (private["client.showErrorDetails"], public["client.showErrorDetails"]) == ("full", "none")
+
+
+@pytest.mark.parametrize(
+    ("tracebacks", "host", "shown"),
+    [
+        (False, "127.0.0.1", "none"),
+        (True, "127.0.0.1", "full"),
+        (True, "0.0.0.0", "none"),  # noqa: S104 - nothing listens
+        (True, "192.0.2.1", "none"),
+    ],
+)
+def test_tracebacks_are_for_developers_on_their_own_machine(tracebacks, host, shown):
+    assert configuration(Settings(tracebacks=tracebacks), host, 8501)["client.showErrorDetails"] == shown
 
 
 def test_the_guards_stand_in_order():

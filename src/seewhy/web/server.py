@@ -20,6 +20,7 @@ from uvicorn import Config, Server
 
 from seewhy.errors import UsageError
 from seewhy.web.connections import Limits, TimedProtocol
+from seewhy.web.logs import bound_log
 from seewhy.web.middleware import (
     BodyLimit,
     ClosedPaths,
@@ -37,7 +38,7 @@ from seewhy.web.middleware.uploads import DOOR
 from seewhy.web.rest.api import make_api
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import close_store
-from seewhy.web.settings import Settings, settings, sign_in_secrets
+from seewhy.web.settings import Settings, is_own, settings, sign_in_secrets
 
 SCRIPT = Path(__file__).parent / "parts/script.py"
 LOOPBACK = "127.0.0.1"
@@ -130,6 +131,7 @@ def serve(host: str, port: int) -> None:
     os.umask(0o077)
     chosen = settings()
     load_config_options(configuration(chosen, host, port))
+    bound_log()
     with _listening(host, port) as place:
         Server(transport(chosen, make_app(chosen, host))).run([place])
 
@@ -182,6 +184,6 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.enableXsrfProtection": False,
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
-        "client.showErrorDetails": "none" if chosen.public else "full",
+        "client.showErrorDetails": "full" if chosen.tracebacks and is_own(host) else "none",
         **THEME,
     }

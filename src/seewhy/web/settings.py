@@ -6,7 +6,7 @@ import hmac
 import os
 import tomllib
 from functools import cache, partial
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     )
     api_keys: Names = Field((), description="With keys, the REST interface answers to their bearers alone.")
     public: bool = Field(False, description="Open to strangers: nothing can be trained.")
+    tracebacks: bool = Field(
+        False, description="For developers: pages show tracebacks, where the app listens to its own machine alone."
+    )
     hosts: Names = Field(
         (), description="Names under which the app may be reached, beside localhost and SEEWHY_ADDRESS; * for any."
     )
@@ -118,7 +121,7 @@ class Settings(BaseSettings):
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
 
-    @field_validator("models", "api_keys", "hosts", "embedded_in", mode="before")
+    @field_validator("models", "api_keys", "hosts", "proxies", "embedded_in", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
@@ -181,6 +184,37 @@ def settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"SEEWHY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
         raise UsageError(f"the settings cannot be understood: {wrong}") from error
+
+
+def openings(chosen: Settings, host: str) -> list[str]:
+    """What stands open to whoever can reach the app at this address, and how to close it, a sentence for each."""
+    if is_own(host):
+        return []
+    found = ["the app is open to whoever can reach this machine; with --host 127.0.0.1 it is for this machine alone"]
+    if not chosen.public:
+        found.append("anybody may train classifiers here; SEEWHY_PUBLIC=1 takes this away")
+    if chosen.sign_in == "none":
+        found.append("anybody may come in; SEEWHY_SIGN_IN=oidc lets people sign in")
+    if chosen.sign_in == "names":
+        found.append("anybody may play and draw under any name; SEEWHY_SIGN_IN=oidc lets people sign in")
+    if not chosen.api_keys and chosen.sign_in != "oidc":
+        found.append("programs may ask without a key; SEEWHY_API_KEYS gives out keys")
+    if chosen.results == "public":
+        found.append("finished jobs are listed for all; SEEWHY_RESULTS=private ends that")
+    if "*" in chosen.hosts:
+        found.append("strange names may be made to lead here; write the app's own into SEEWHY_HOSTS in place of *")
+    if not chosen.proxies:
+        proxy = "put a proxy before it, its address into SEEWHY_PROXIES and its host into SEEWHY_HOSTS"
+        found.append(f"there is no HTTPS: {proxy}")
+    return found
+
+
+def is_own(host: str) -> bool:
+    """Whether only this machine reaches such an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in LOCAL
 
 
 def sign_in_secrets(chosen: Settings) -> dict[str, Any]:
