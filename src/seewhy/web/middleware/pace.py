@@ -9,7 +9,8 @@ from collections import Counter, OrderedDict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seewhy.web.middleware.visitors import UNKNOWN, refuse, visitor
+from seewhy.web.middleware.visitors import refuse, visitor
+from seewhy.web.visitors import UNKNOWN
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 COSTLY = ("/report.html", "/files.zip")  # are made anew each time they are read
