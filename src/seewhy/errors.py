@@ -65,8 +65,20 @@ class QueueFull(SeewhyError):
         self.retry_after = retry_after
 
 
+class OverBudget(QueueFull):
+    """One visitor has asked for more than a visitor's share; others are still served."""
+
+
+class NoRoom(SeewhyError):
+    """There is no room left on the disk, or none that may be used."""
+
+
 class Cancelled(SeewhyError):
     """The caller asked to stop; nothing is left behind."""
+
+
+class OutOfTime(Cancelled):
+    """The work took longer than it may take here; nothing is left behind."""
 
 
 class StoreError(SeewhyError):

@@ -13,7 +13,7 @@ from .conftest import TOY
 
 
 def explained(at, photo, *methods):
-    job = at.explain(photo, Request(TOY, methods))
+    job = at.explain(photo, Request(TOY, methods), visitor="anna")
     assert job.wait(30)
     return job.result
 
@@ -35,7 +35,7 @@ def test_what_is_taken_away_has_the_chosen_colours(at, photo):
 
 
 def test_a_comparison_too(at, photo):
-    job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)))
+    job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)), visitor="anna")
     assert job.wait(30)
     assert {"report.html", "scores.json", "squares/occlusion/picture.png"} <= result_files(job.result).keys()
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from seewhy.core.text import shown
+from seewhy.core.text import shown, visible, visible_json
 from seewhy.errors import NotWritten
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -93,8 +93,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON without NaN, whole or not at all."""
-    # What UTF-8 cannot say, such as a byte of a file name that is no text, becomes an escape of JSON's own.
-    write_whole(path, json_text(value).encode("utf-8", "backslashreplace") + b"\n")
+    write_whole(path, json_text(value).encode() + b"\n")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -105,8 +104,11 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def json_text(value: Any) -> str:
-    """JSON for people and programs: indented, not escaped, in the order given; NaN is a `ValueError`."""
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    """JSON for people and programs: indented, in the order given, letters as they are; NaN is a `ValueError`.
+
+    What cannot be seen is written as JSON's own escapes, which read back as the same text.
+    """
+    return visible_json(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -121,7 +123,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    r"""The table as CSV: text quoted, formulas guarded, lines ended by `\n`.
+    r"""The table as CSV: text quoted, formulas guarded, what cannot be seen as escapes, lines ended by `\n`.
 
     >>> print(csv_text(["name", "points"], [["ann", 60], ["=1+1", 0]]), end="")
     "name","points"
@@ -131,7 +133,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     buffer = StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in (columns, *rows):
-        writer.writerow([guard_cell(value) if isinstance(value, str) else value for value in row])
+        writer.writerow([visible(guard_cell(value)) if isinstance(value, str) else value for value in row])
     return buffer.getvalue()
 
 

@@ -22,6 +22,7 @@ from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, opened
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
 
@@ -107,7 +108,11 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     if not methods:
         return
     request = Request(model, methods)
-    found = follow("annotate-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
+    found = follow(
+        "annotate-job",
+        (request, image.sha256, image.name),
+        lambda: services().explain(image, request, visitor=visitor()),
+    )
     if found is None or not found.explanations:
         return
     one = found.explanations[0]

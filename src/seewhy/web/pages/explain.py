@@ -13,8 +13,10 @@ from seewhy.web.parts.figures import bars_html, figure_html, seen_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
-from seewhy.web.services.hub import Explained, Request, services
+from seewhy.web.parts.session import visitor
+from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import explanation_files
+from seewhy.web.services.results import Explained
 
 FIRST = ("grad-cam", "lrp")
 OWN = "seewhy"
@@ -42,7 +44,11 @@ def show() -> None:
         if not request.methods:
             st.info("Choose a method.", icon=":material/checklist:")
             return
-        found = follow("explain-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
+        found = follow(
+            "explain-job",
+            (request, image.sha256, image.name),
+            lambda: services().explain(image, request, visitor=visitor()),
+        )
         if found is None:
             return
         _results(found, colors)

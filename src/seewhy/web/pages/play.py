@@ -21,6 +21,7 @@ from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
 
@@ -182,6 +183,7 @@ def _make() -> None:
             lambda classifier, tell: make_rounds(
                 classifier, list(samples().values()), people_store(), overlap=OVERLAP, progress=tell
             ),
+            visitor=visitor(),
         ),
     )
     if made is None:

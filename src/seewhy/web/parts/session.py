@@ -12,7 +12,8 @@ import streamlit as st
 from seewhy.errors import SeewhyError
 from seewhy.verbs import TeachResult
 from seewhy.web.parts.page import plain
-from seewhy.web.services.queue import Job
+from seewhy.web.services.jobs import Job
+from seewhy.web.visitors import HERE, Visitor, person_of, visitor_of
 
 T = TypeVar("T")
 
@@ -56,6 +57,13 @@ def _present(_session: Session) -> Session:
     """Asked anew when a browser comes back, for Streamlit releases what a session keeps as soon as the browser goes."""
     _session.stay()
     return _session
+
+
+def visitor() -> Visitor:
+    """Who the page is drawn for: whoever signed in, else whoever comes from the address."""
+    if st.user.get("is_logged_in", False):
+        return person_of(f"{st.user.get('iss')} {st.user.get('sub')} {st.user.get('name')}")
+    return visitor_of(st.context.ip_address or HERE)
 
 
 @dataclass(frozen=True)
