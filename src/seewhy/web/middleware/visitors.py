@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-SUBSCRIBER = 64  # bits of an IPv6 address that one household or server is given as a whole
-UNKNOWN = ""  # the visitor of all whose address is none
-
-
-def visitor_of(address: str | None) -> str:
-    """One name for whoever asks from this address: the IPv4 address, or the IPv6 network of 64 bits.
-
-    >>> visitor_of("192.0.2.7"), visitor_of("::ffff:192.0.2.7"), visitor_of("2001:db8:1:2:3:4:5:6")
-    ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::/64')
-    """
-    try:
-        found = ip_address(plain(address or ""))
-    except ValueError:
-        return UNKNOWN
-    if isinstance(found, IPv6Address):
-        return str(ip_network((int(found), SUBSCRIBER), strict=False))
-    return str(found)
+from seewhy.web.services.visitors import Visitor, by_address
 
 
 def plain(address: str) -> str:
@@ -38,9 +22,9 @@ def plain(address: str) -> str:
     return str(mapped or found)
 
 
-def visitor(scope: Scope) -> str:
-    """Who asks in this scope."""
-    return visitor_of((scope.get("client") or (None,))[0])
+def visitor(scope: Scope) -> Visitor:
+    """Who asks in this scope, as far as an address tells."""
+    return by_address((scope.get("client") or (None,))[0])
 
 
 async def refuse(
