@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from seewhy.web.services.visitors import Visitor, by_address
-
-
-def plain(address: str) -> str:
-    """An IPv4 address as such, where a socket of both kinds wrote it as one of IPv6."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return str(mapped or found)
+from seewhy.web.visitors import Visitor, plain, visitor_of
 
 
 def visitor(scope: Scope) -> Visitor:
     """Who asks in this scope, as far as an address tells."""
-    return by_address((scope.get("client") or (None,))[0])
+    return visitor_of((scope.get("client") or (None,))[0])
 
 
 async def refuse(

@@ -12,8 +12,8 @@ from seewhy.models.state import owns_any
 from seewhy.web.services.jobs import Job, State, Status, Work, done_by
 from seewhy.web.services.line import Line, Use
 from seewhy.web.services.shelf import DAY, LEAST, Shelf, size_of
-from seewhy.web.services.visitors import Visitor
 from seewhy.web.telling import without_places
+from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
 
