@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sqlalchemy import create_engine, inspect, text
 from people.conftest import new_database
 from people.samples import new_round
 from seewhy.errors import StoreError, UsageError
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import guess, next_round, resign
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
@@ -128,6 +130,43 @@ def test_a_step_that_fails_leaves_nothing_behind(bare, monkeypatch):
     assert "masks" in told.value.details
     assert inspect(engine).get_table_names() == ["masks"]
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "CREATE VIEW scores AS SELECT * FROM players",
+        "CREATE TRIGGER t AFTER INSERT ON players BEGIN DELETE FROM answers; END",
+        "CREATE TRIGGER keep_revisions_x BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END",
+        "DROP TRIGGER keep_revisions_update; "
+         "CREATE TRIGGER keep_revisions_update BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END",
+        "CREATE TABLE other (x)",
+        "DROP TABLE sessions; CREATE VIEW sessions AS SELECT * FROM players",
+        "CREATE VIRTUAL TABLE other USING fts5(x)",
+        "DROP TABLE labels; CREATE VIRTUAL TABLE labels USING fts5(x)",
+    ],
+)
+def test_a_file_that_holds_more_than_ours_is_not_opened(tmp_path, poison):
+    path = tmp_path / "people.sqlite"
+    with open_store(f"sqlite:///{path}"):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(poison)
+    with pytest.raises(StoreError, match="does not make") as told, open_store(f"sqlite:///{path}"):
+        pass
+    assert str(tmp_path) not in str(told.value)
+
+
+@pytest.mark.parametrize("damage", ["joined = 'x'", "joined = 5", "joined = x'ff'"])
+def test_a_row_that_is_not_what_its_column_says_is_one_error(tmp_path, damage):
+    path = tmp_path / "people.sqlite"
+    with open_store(f"sqlite:///{path}") as store:
+        join(store, "ann")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE players SET {damage}")  # noqa: S608
+        connection.commit()
+    with open_store(f"sqlite:///{path}") as store, pytest.raises(StoreError, match="the database failed"):
+        list(export_lines(store))
 
 
 def test_many_may_open_a_new_store_at_once(bare):

@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from people.samples import CLASSES, new_round, rounds
-from seewhy.people.players import LONGEST_NAME, join
+from seewhy.people.names import LONGEST_NAME
+from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
 from seewhy.web.pages.play import words_of
 from seewhy.web.parts.players import known_as

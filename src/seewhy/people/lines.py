@@ -22,10 +22,12 @@ from seewhy.people.rounds import MOST_CELLS, MOST_OPTIONS, MOST_OVERLAP
 from seewhy.people.runs import LONGEST_RUNS
 
 VERSION = 1
+LARGEST_CELL = 3e38  # of float32
 LONGEST_PICTURE = 64 << 20  # letters of a picture's bytes
 
 Number: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 Positive: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
+Cell: TypeAlias = Annotated[float, Field(ge=-LARGEST_CELL, le=LARGEST_CELL)]
 Stage: TypeAlias = Annotated[int, Field(ge=0, le=5)]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 ImageName: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_IMAGE)]
@@ -81,7 +83,7 @@ class RoundLine:
     gold: bool
     simulated: bool
     map: Annotated[
-        list[Annotated[list[float], Field(min_length=1, max_length=MOST_CELLS)]],
+        list[Annotated[list[Cell], Field(min_length=1, max_length=MOST_CELLS)]],
         Field(min_length=1, max_length=MOST_CELLS),
     ]
 

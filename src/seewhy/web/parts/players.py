@@ -10,10 +10,11 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from seewhy.core.text import UNSEEN
-from seewhy.errors import SeewhyError
+from seewhy.errors import Conflict, SeewhyError
 from seewhy.people.names import LONGEST_NAME
 from seewhy.people.players import end_session, join, player_of
 from seewhy.web.parts.page import heading, plain
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import enter, people_store
 from seewhy.web.settings import Settings
@@ -56,12 +57,18 @@ def _called() -> str:
 def playing(page: str, why: str) -> str | None:
     """The name of whoever is here; asks for one where it is not known, on the page, saying `why`."""
     if services().settings.sign_in == "oidc":
-        return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
+        try:
+            return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
+        except Conflict as error:  # the host has banned them
+            st.error(plain(told(error)), icon=":material/person_off:")
+            return None
+    if TOKEN in st.session_state and player_of(people_store(), st.session_state[TOKEN]) is None:
+        _leave()  # the host has ended it
     forget = bool(st.session_state.pop(FORGET, False))
-    told = {"keep": st.session_state.get(TOKEN), "forget": forget}
+    asked = {"keep": st.session_state.get(TOKEN), "forget": forget}
     # What the browser keeps once it was told; None before it answers. Streamlit wants to call something when that
     # changes; the new run is enough.
-    kept: str | None = _device(data=told, key="player-device", on_token_change=lambda: None, height=1).token
+    kept: str | None = _device(data=asked, key="player-device", on_token_change=lambda: None, height=1).token
     if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
         st.session_state[NAME], st.session_state[TOKEN] = name, kept
     if NAME not in st.session_state:
@@ -95,7 +102,7 @@ def _ask(page: str, why: str) -> None:
 def _enter(page: str) -> None:
     trusted = services().settings.sign_in == "names"
     try:
-        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted)
+        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted, visitor=visitor())
     except SeewhyError as error:
         st.session_state[SAID] = told(error)
         return

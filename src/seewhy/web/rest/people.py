@@ -26,7 +26,7 @@ from seewhy.people.players import end_session, leaderboard, player_of
 from seewhy.people.rounds import answers
 from seewhy.people.runs import LONGEST_RUNS, checked_runs, compressed
 from seewhy.people.store import Store
-from seewhy.web.rest.jobs import At, Sent, photo
+from seewhy.web.rest.jobs import At, Sent, Who, photo
 from seewhy.web.services.storage import enter, people_store
 
 router = APIRouter(tags=["people"])
@@ -101,9 +101,9 @@ Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
 
 
 @router.post("/players", status_code=201, summary="Join; the token goes along from then on, as X-Player")
-def begin(people: People, at: At, who: Name) -> Joined:
+def begin(people: People, at: At, visitor: Who, who: Name) -> Joined:
     """Begin a session under a new name, or where names are trusted under any."""
-    name, token = enter(people, who.name, trusted=at.settings.sign_in == "names")
+    name, token = enter(people, who.name, trusted=at.settings.sign_in == "names", visitor=visitor)
     return Joined(player=name, token=token)
 
 
