@@ -132,14 +132,18 @@ def test_a_step_that_fails_leaves_nothing_behind(bare, monkeypatch):
     engine.dispose()
 
 
+# A guard of the right name that does something else.
+TRAITOR = """DROP TRIGGER keep_revisions_update;
+CREATE TRIGGER keep_revisions_update BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END"""
+
+
 @pytest.mark.parametrize(
     "poison",
     [
         "CREATE VIEW scores AS SELECT * FROM players",
         "CREATE TRIGGER t AFTER INSERT ON players BEGIN DELETE FROM answers; END",
         "CREATE TRIGGER keep_revisions_x BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END",
-        "DROP TRIGGER keep_revisions_update; "
-         "CREATE TRIGGER keep_revisions_update BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END",
+        TRAITOR,
         "CREATE TABLE other (x)",
         "DROP TABLE sessions; CREATE VIEW sessions AS SELECT * FROM players",
         "CREATE VIRTUAL TABLE other USING fts5(x)",

@@ -40,7 +40,7 @@ def guessed(page: AppTest, choice: str | None, words: str) -> AppTest:
 def test_who_comes_in_reads_the_rules_and_says_a_name(play):
     assert "Show more" in play.markdown[0].value
     assert not any(each.label == "Guess" for each in play.button)
-    assert "1 to 64 characters" in joined(play, "  ").error[0].value
+    assert "name is empty" in joined(play, "  ").error[0].value
 
 
 def test_a_game_is_won_after_a_second_look(play):
