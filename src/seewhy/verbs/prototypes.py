@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from seewhy.core.files import write_json
+from seewhy.core.files import write_array, write_json
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -211,7 +209,7 @@ class PrototypeExplanations(PhotoResults[PrototypeExplanation]):
     def write_photo(self, each: PrototypeExplanation, folder: Path) -> None:
         """Write the picture and the maps of similarity."""
         explanation_panel(each).save(folder / "picture.png")
-        np.save(folder / "maps.npy", each.maps, allow_pickle=False)
+        write_array(folder / "maps.npy", each.maps)
 
 
 def explain_prototypes(

@@ -14,7 +14,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from seewhy.web.middleware.visitors import plain, visitor_of
+from seewhy.web.visitors import plain, visitor_of
 
 _visitor_of = lru_cache(4096)(visitor_of)
 

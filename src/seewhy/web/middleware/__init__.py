@@ -6,7 +6,7 @@ from seewhy.web.middleware.bodies import BodyLimit, Room
 from seewhy.web.middleware.origins import ClosedPaths, OwnHosts, SameOrigin, SecureHeaders, content_policy
 from seewhy.web.middleware.pace import PaceLimit
 from seewhy.web.middleware.uploads import UploadDoor, sign_file_ids
-from seewhy.web.middleware.visitors import Forwarded, visitor_of
+from seewhy.web.middleware.visitors import Forwarded
 
 __all__ = [
     "BodyLimit",
@@ -20,5 +20,4 @@ __all__ = [
     "UploadDoor",
     "content_policy",
     "sign_file_ids",
-    "visitor_of",
 ]

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-SUBSCRIBER = 64  # bits of an IPv6 address that one household or server is given as a whole
-UNKNOWN = ""  # the visitor of all whose address is none
+from seewhy.web.visitors import Visitor, plain, visitor_of
 
 
-def visitor_of(address: str | None) -> str:
-    """One name for whoever asks from this address: the IPv4 address, or the IPv6 network of 64 bits.
-
-    >>> visitor_of("192.0.2.7"), visitor_of("::ffff:192.0.2.7"), visitor_of("2001:db8:1:2:3:4:5:6")
-    ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::/64')
-    """
-    try:
-        found = ip_address(plain(address or ""))
-    except ValueError:
-        return UNKNOWN
-    if isinstance(found, IPv6Address):
-        return str(ip_network((int(found), SUBSCRIBER), strict=False))
-    return str(found)
-
-
-def plain(address: str) -> str:
-    """An IPv4 address as such, where a socket of both kinds wrote it as one of IPv6."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return str(mapped or found)
-
-
-def visitor(scope: Scope) -> str:
-    """Who asks in this scope."""
+def visitor(scope: Scope) -> Visitor:
+    """Who asks in this scope, as far as an address tells."""
     return visitor_of((scope.get("client") or (None,))[0])
 
 

@@ -18,7 +18,8 @@ from seewhy.web.services.jobs import Status
 from seewhy.web.services.photos import Photo
 from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 from seewhy.web.services.results import Explained
-from seewhy.web.services.visitors import Visitor, by_address, by_key
+from seewhy.web.telling import without_places
+from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
 MOST = 60  # methods or metrics of one request
 
@@ -75,8 +76,8 @@ At = Annotated[Services, Depends(services)]
 def visitor(received: Received, at: At, authorization: Annotated[str, Header()] = "") -> Visitor:
     """Who asks: whoever bears the key, where keys are asked for, else whoever comes from the address."""
     if at.settings.api_keys:
-        return by_key(authorization)
-    return by_address(received.client.host if received.client else None)
+        return bearer_of(authorization)
+    return visitor_of(received.client.host if received.client else None)
 
 
 Who = Annotated[Visitor, Depends(visitor)]
@@ -137,7 +138,7 @@ def result(at: At, job: str) -> Any:
     """What came of a job."""
     match _result(at, job):
         case Explained(explanations=found, failures=failures):
-            told = {method: str(error) for method, error in failures.items()}
+            told = {method: without_places(str(error)) for method, error in failures.items()}
             return {"explanations": [each.manifest() for each in found], "failures": told}
         case Comparison() as found:
             return found.to_dict()

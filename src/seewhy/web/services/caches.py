@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from seewhy.errors import UnknownName
 from seewhy.models import Classifier, load
 from seewhy.web.services.shelf import Shelf, size_of
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
 

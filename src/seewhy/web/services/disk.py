@@ -13,12 +13,12 @@ from pathlib import Path
 from seewhy.core.files import private_file, private_folder
 from seewhy.errors import NoRoom, OverBudget, StoreError
 from seewhy.web.services.shelf import DAY, Shelf
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 SHARE = 4  # one visitor has at most one part in so many
 HOUR = 3600
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-UNKNOWN = ""  # owner of what an earlier process left
+LEFT = "left over"  # owner of what an earlier process left
 FULL = "there is no room for this now; try again later, when older things are deleted"
 
 
@@ -40,7 +40,7 @@ class Disk:
         self.home, self.patterns, self.share = home, patterns, total // SHARE
         self._things: Shelf[Path, Path] = Shelf(total, DAY, delete)
         for path in self._all():
-            self._count(path, UNKNOWN)
+            self._count(path, LEFT)
 
     def keep(self, path: Path, visitor: Visitor, write: Callable[[Path], object]) -> None:
         """Have a visitor's file at `path`, written by `write` where it is not there; it is as fresh as if it were new.

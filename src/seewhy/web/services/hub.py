@@ -26,8 +26,8 @@ from seewhy.web.services.jobs import SECRET, Job
 from seewhy.web.services.photos import Photo, Photos
 from seewhy.web.services.queue import Lane, Queue
 from seewhy.web.services.results import PICTURED, Explained, about, pixelless, without_pixels
-from seewhy.web.services.visitors import HERE, Visitor
 from seewhy.web.settings import Settings, settings
+from seewhy.web.visitors import HERE, Visitor
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from seewhy.errors import Cancelled, OutOfTime, SeewhyError
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
 Work: TypeAlias = "Callable[[Job[T]], T]"

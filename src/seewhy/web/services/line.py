@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from seewhy.errors import OverBudget, QueueFull
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 J = TypeVar("J")
 

@@ -14,7 +14,7 @@ from seewhy.images.uploads import open_upload
 from seewhy.web.services.disk import Disk, is_fresh
 from seewhy.web.services.jobs import SECRET
 from seewhy.web.services.shelf import LEAST, Shelf
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 KNOWN = 10_000 * LEAST  # bytes that secrets count as
 DECODED = 256 << 20  # bytes of decoded photos

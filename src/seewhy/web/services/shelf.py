@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from seewhy.web.services.visitors import Visitor
+from seewhy.web.visitors import Visitor
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
