@@ -82,6 +82,7 @@ def test_damage_never_surprises():
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("error")
 def test_much_damage_never_surprises():
     assert {outcome(seed) for seed in range(1_500, 11_500)} <= OUTCOMES
@@ -114,6 +115,7 @@ def mauled(seed: int) -> bytes:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory as Linux tells it")
 def test_much_damage_breaks_no_worker():
     """Ten thousand damaged pictures through one worker; it tells its figures."""

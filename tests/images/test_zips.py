@@ -140,6 +140,7 @@ def test_damage_never_surprises():
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 def test_much_damage_never_surprises():
     for seed in range(200, 2_200):
         unpacked_or_refused(seed)
