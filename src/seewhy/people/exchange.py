@@ -187,7 +187,7 @@ class _Import:
         name = checked_text(record.image, "name of a picture", LONGEST_IMAGE)
         identity = checked_text(record.image_hash, "hash of a picture", LONGEST_HASH)
         picture = Picture(name, identity, b64decode(record.content, validate=True))
-        open_image(picture.content)  # refuses what is no picture
+        open_image(picture.content, isolated=True)  # refuses what is no picture
         self.pictures[record.id] = picture
         return False  # it comes with its rounds
 
