@@ -19,9 +19,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from errno import EACCES
 from functools import partial
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from seewhy.core.files import write_json, writing
 from seewhy.core.reading import open_regular, read_json, sound
@@ -190,6 +190,11 @@ class Mark:
 
     size: int
     sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """That of a file with this content."""
+        return cls(len(content), sha256(content).hexdigest())
 
 
 @dataclass(frozen=True)

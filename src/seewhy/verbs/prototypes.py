@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.core.files import write_array, write_json
+from seewhy.core.folders import settle
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -103,6 +104,7 @@ def train_prototypes_on(
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
+    settle(out)
     if (out / CARD).exists():
         raise UsageError(f"{out} holds a model already; give another --out, or remove it")
     progress(0, None, f"loading {backbone}")
