@@ -240,6 +240,37 @@ class TestCases:
         page = opened(AppTest.from_file(SCRIPT), "Cases")
         assert "there is no model" in page.error[0].value
 
+    def test_what_is_wrong_with_a_base_is_told_without_where_it_lies(self, at, tmp_path):
+        import json
+
+        import zoo
+        from seewhy.verbs import build_cases
+        from web.conftest import TOY
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(3):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        base = at.settings.cases_folder / "first"
+        build_cases(tmp_path / "photos", at.models.get(TOY), base, model=TOY)
+        manifest = json.loads((base / "manifest.json").read_text())
+        named = {
+            "file:birds": {"model": f"file:{tmp_path}/birds"},
+            "hf-hub:org/encoder": {"embedding": "hf-hub:org/encoder"},
+            "py:os:getcwd": {"embedding": "py:os:getcwd"},
+        }
+        for name, changes in named.items():
+            content = {**manifest, "about": {**manifest["about"], **changes}}
+            (base / "manifest.json").write_text(json.dumps(content))
+            page = opened(AppTest.from_file(SCRIPT), "Cases")
+            assert f"there is no model {name} here" in page.error[0].value
+            assert str(tmp_path) not in page.error[0].value
+        for wrong, path in (("manifest.json is damaged", "manifest.json"), ("logits.npy is damaged", "logits.npy")):
+            (base / "manifest.json").write_text(json.dumps(manifest))
+            (base / path).write_bytes(b"no such file")
+            page = opened(AppTest.from_file(SCRIPT), "Cases")
+            assert wrong in page.error[0].value
+            assert str(tmp_path) not in page.error[0].value
+
 
 class TestWholeClass:
     def page(self):

@@ -134,8 +134,8 @@ class TestRoom:
 
     def test_who_has_filled_their_share_still_clicks(self):
         room = Room(10_000)
-        ask = TestClient(BodyLimit(echo, MOST, {"/files": MOST}, room), client=("a", 1))
-        room.keep("", "file", 9_000, lambda: True)
+        ask = TestClient(BodyLimit(echo, MOST, {"/files": MOST}, room), client=("192.0.2.1", 1))
+        room.keep("192.0.2.1", "file", 9_000, lambda: True)
         assert [ask.post("/", content=bytes(size)).status_code for size in (0, 100, 101)] == [200, 200, 429]
         assert [ask.post("/files", content=bytes(size)).status_code for size in (0, 1)] == [200, 429]
 

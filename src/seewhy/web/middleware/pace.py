@@ -10,12 +10,12 @@ from collections import Counter, OrderedDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seewhy.web.middleware.visitors import refuse, visitor
-from seewhy.web.visitors import UNKNOWN
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 COSTLY = ("/report.html", "/files.zip")  # are made anew each time they are read
 MINUTE = 60.0
 VISITORS = 10_000  # who are told apart at a time
+CROWD = "crowd"  # who come when so many are here already
 WAIT = "Too many requests; wait a little."
 CLOSE = "Too many windows are open from here; close one."
 
@@ -40,7 +40,7 @@ class Buckets:
         while self._buckets and now - next(iter(self._buckets.values()))[1] >= MINUTE:
             self._buckets.popitem(last=False)
         if who not in self._buckets and len(self._buckets) >= VISITORS:
-            who = UNKNOWN
+            who = CROWD
         left, since = self._buckets.pop(who, (self.a_minute, now))
         left = min(left + (now - since) * self.a_minute / MINUTE, self.a_minute)
         allowed = left >= 1

@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from seewhy.web.visitors import plain, visitor_of
+from seewhy.web.visitors import Visitor, plain, visitor_of
 
 
-def visitor(scope: Scope) -> str:
-    """Who asks in this scope."""
+def visitor(scope: Scope) -> Visitor:
+    """Who asks in this scope, as far as an address tells."""
     return visitor_of((scope.get("client") or (None,))[0])
 
 

@@ -25,6 +25,7 @@ from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_mo
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
 SAID, LABEL = "annotate-said", "annotate-label"
@@ -79,7 +80,7 @@ def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision
         except Conflict:
             return  # the canvas sees that another state is the last one, and asks which to go on with
         except SeewhyError as error:
-            st.session_state[SAID] = (drawing.key, str(error))
+            st.session_state[SAID] = (drawing.key, told(error))
 
     refused, why = st.session_state.pop(SAID, (None, ""))
     identity = sha256(f"{name}\n{image.sha256}\n{label}".encode()).hexdigest()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from seewhy.cases.embedders import EMBEDDINGS
+from seewhy.cases.manifest import read_manifest, without_folders
 from seewhy.core.files import home
 from seewhy.core.progress import Progress
+from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.verbs import classifier_of_cases
 from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading
@@ -107,16 +109,27 @@ def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
         return at.queue.submit(
             lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
         )
-    # The model that the cases were built with has to be one of those offered here.
-    model = at.models.check(classifier_of_cases(folder)[0])
     return at.ask(
-        model,
+        _offered_model(folder),
         about,
         image,
         lambda classifier, photo, tell: find(classifier, folder, photo, tell),
         visitor=who,
         lane=LONG,
     )
+
+
+def _offered_model(folder: Path) -> str:
+    """The model that the cases were built with; it and a second encoder have to be among those offered here."""
+    stored = read_manifest(folder).about
+    for name in (stored.model, stored.embedding):
+        if name not in EMBEDDINGS:
+            try:
+                services().models.check(name)
+            except UnknownName as error:
+                there = without_folders(name)
+                raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
+    return stored.model
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

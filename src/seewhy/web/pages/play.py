@@ -24,6 +24,7 @@ from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 RULES = """
 1. You see a small piece of a photo. It is the piece that told the computer most.
@@ -137,7 +138,7 @@ def _try(step: Callable[[], object]) -> None:
     try:
         step()
     except SeewhyError as error:
-        st.session_state[SAID] = str(error)
+        st.session_state[SAID] = told(error)
 
 
 def _ended(name: str, ended: RoundResult) -> None:
@@ -192,7 +193,7 @@ def _make() -> None:
     if any(each.value and each.value.rounds for each in made):
         st.rerun()
     nothing = "The network shows nothing that could be played."
-    st.error(next((str(each.error) for each in made if each.error), nothing), icon=":material/error:")
+    st.error(next((told(each.error) for each in made if each.error), nothing), icon=":material/error:")
 
 
 def _scores(name: str) -> None:

@@ -18,6 +18,7 @@ from seewhy.web.parts.questions import choose_model
 from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session, visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.reports import report_page, result_files
+from seewhy.web.telling import told
 
 ZIP, FOLDER = "A zip", "A folder"
 PICTURES = "train-pictures"  # the upload of this session, and its pictures
@@ -49,7 +50,7 @@ def show() -> None:
         if pictures.failures:
             with st.expander(f"{len(pictures.failures)} left out"):
                 for name, error in pictures.failures:
-                    st.caption(f"{name}: {error}")
+                    st.caption(f"{name}: {told(error)}")
         config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config

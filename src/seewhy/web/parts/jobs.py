@@ -13,6 +13,7 @@ from seewhy.web.parts.session import session
 from seewhy.web.services.hub import services
 from seewhy.web.services.jobs import Job, State, Status
 from seewhy.web.services.reports import Files, report_of, zipped
+from seewhy.web.telling import told
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | 
         st.button("Try again", key=f"{key}-again")
         return None
     except SeewhyError as error:
-        st.error(str(error))
+        st.error(told(error))
         return None
     session().jobs[key] = (wanted, job)
     return job
@@ -133,7 +134,7 @@ def _outcome(key: str, job: Job[T]) -> T | None:
         if job.state is State.CANCELLED:
             st.info("Stopped.", icon=":material/stop_circle:")
         else:
-            st.error(str(error), icon=":material/error:")
+            st.error(told(error), icon=":material/error:")
     st.button("Start again", key=f"{key}-again", on_click=_forget, args=[key])
     return None
 

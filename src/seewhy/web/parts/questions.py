@@ -23,6 +23,7 @@ from seewhy.web.parts.session import (
 )
 from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import services
+from seewhy.web.telling import told
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # the upload of this session, whichever page it came by
@@ -75,7 +76,7 @@ def _reopened(secret: str) -> Image | None:
         return services().photos.open(services().photos.find(secret))
     except SeewhyError as error:
         forget_upload(PHOTO)
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(told(error), icon=":material/broken_image:")
         return None
 
 
@@ -157,5 +158,5 @@ def opened(model: str) -> Classifier:
         with st.spinner("Loading the model"):
             return services().models.get(model)
     except SeewhyError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
         st.stop()

@@ -18,6 +18,7 @@ from seewhy.web.services.jobs import Status
 from seewhy.web.services.photos import Photo
 from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 from seewhy.web.services.results import Explained
+from seewhy.web.telling import without_places
 from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
 MOST = 60  # methods or metrics of one request
@@ -137,7 +138,7 @@ def result(at: At, job: str) -> Any:
     """What came of a job."""
     match _result(at, job):
         case Explained(explanations=found, failures=failures):
-            told = {method: str(error) for method, error in failures.items()}
+            told = {method: without_places(str(error)) for method, error in failures.items()}
             return {"explanations": [each.manifest() for each in found], "failures": told}
         case Comparison() as found:
             return found.to_dict()

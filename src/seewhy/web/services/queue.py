@@ -11,6 +11,7 @@ from seewhy.errors import UnknownName
 from seewhy.web.services.jobs import Job, State, Status, Work, done_by
 from seewhy.web.services.line import Line, Use
 from seewhy.web.services.shelf import DAY, LEAST, Shelf, size_of
+from seewhy.web.telling import without_places
 from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ class Queue:
         with self._changed:
             waits = job.state is State.WAITING
             ahead = sum(line.ahead(job.visitor, job) for line in self._lines.values()) if waits else 0
-            return Status(job.id, job.state, ahead, *job.told, str(job.error or ""))
+            return Status(job.id, job.state, ahead, *job.told, without_places(str(job.error or "")))
 
     def sweep(self) -> None:
         """Forget what was done a day ago or more."""
