@@ -10,7 +10,6 @@ card.json           `schema`; `kind` ("classifier" where it is left out); `prepr
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,12 +121,8 @@ def read_card(folder: Path, kind: str | None = None) -> Card:
     path, wanted = folder / CARD, kind or CLASSIFIER
     if not path.is_file():
         raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
+    with as_model_errors():
+        fields = read_json(path, dict[str, Any], CURE)
     card = Card(folder, fields)
     if card.kind not in list(KINDS):  # of a list, since JSON may hold what has no hash
         raise ModelError(f"{path} is of the kind {card.kind!r}; this seewhy opens {', '.join(KINDS)}")
