@@ -14,9 +14,10 @@ from seewhy.draw import png_bytes
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import open_image
 from seewhy.models import Box, Classifier, Preprocessing
+from seewhy.models.building import build
 from seewhy.models.card import WEIGHTS, Architecture, read_card, write_model
 from seewhy.models.checkpoints import load_weights
-from seewhy.models.load import build, find_device
+from seewhy.models.load import find_device
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 
