@@ -139,7 +139,7 @@ def read_card(folder: Path, kind: str | None = None) -> Card:
     fields = read_about(path, dict[str, Any], SHOWN)
     card = Card(folder, fields)
     if card.kind not in list(KINDS):  # of a list, since JSON may hold what has no hash
-        raise ModelError(f"{path} is of the kind {shown(card.kind)}; this seewhy opens {', '.join(KINDS)}")
+        raise ModelError(f"{path} is of the kind '{shown(card.kind)}'; this seewhy opens {', '.join(KINDS)}")
     if kind and card.kind != kind:
         raise ModelError(f"{folder} holds another kind of model, {card.kind}; {KINDS[kind].cure}")
     required, optional, _ = KINDS[card.kind]
