@@ -117,7 +117,8 @@ def write_study(folder: Path) -> None:
         batch_size=4,
     )
     row = {"metric": "sparseness", "reason": None, "target": 1, "label": "cat", "probability": 0.5, "layer": None,
-           "checks": "{}", "told": "50%", "draws": "[0.25,0.5]", "chance": "[0.1,0.2]", "notes": '["a note"]'}  # fmt: skip
+           "checks": "{}", "told": "50%", "draws": "[0.25,0.5]", "chance": "[0.1,0.2]",
+           "notes": '["a note"]'}  # fmt: skip
     with open_ledger(folder, plan) as ledger:
         for place, unit in enumerate(plan.units[:-1]):
             ledger.record(Result(unit, ({**row, "value": place / 10},)))
@@ -204,9 +205,8 @@ def fields(file: str, **changes: Any) -> Callable[[Path, Path], None]:
     """Other fields in a JSON file; `{code}` in a text is the name of a function that writes the canary."""
 
     def spoil(folder: Path, canary: Path) -> None:
-        (folder / "poisonous.py").write_text(
-            f"from pathlib import Path\n\ndef net():\n    Path({str(canary)!r}).touch()\n\nPath({str(canary)!r}).touch()\n"
-        )
+        touch = f"__import__('pathlib').Path({str(canary)!r}).touch()\n"
+        (folder / "poisonous.py").write_text(f"{touch}\ndef net():\n    {touch}")
         text = json.dumps(changes).replace("{code}", "py:poisonous:net")
         content = json.loads((folder / file).read_text()) | json.loads(text)
         (folder / file).write_text(json.dumps(content))
@@ -237,6 +237,18 @@ def database(statements: str) -> Callable[[Path, Path], None]:
     def spoil(folder: Path, _canary: Path) -> None:
         with closing(sqlite3.connect(folder / LEDGER)) as connection:
             connection.executescript(statements)
+
+    return spoil
+
+
+def plan(change: Callable[[str], str]) -> Callable[[Path, Path], None]:
+    """Another configuration in the ledger of a study."""
+
+    def spoil(folder: Path, _canary: Path) -> None:
+        with closing(sqlite3.connect(folder / LEDGER)) as connection:
+            (text,) = connection.execute("SELECT configuration FROM plan").fetchone()
+            connection.execute("UPDATE plan SET configuration = ?", [change(text)])
+            connection.commit()
 
     return spoil
 
@@ -303,12 +315,15 @@ CARDS = [
     ("tensors of others", other_tensors),
     ("a header of gigabytes", content("model.safetensors", b"\xff\xff\xff\xff\x00\x00\x00\x00{}")),
 ]  # fmt: skip
-LOOP = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
+LOOP = """WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)
+SELECT n AS configuration FROM r WHERE n < 0"""
 
 POISONS = [
     *(Poison("classifier", name, spoil) for name, spoil in CARDS),
-    Poison("prototypes", "code as backbone", fields("card.json", backbone={"architecture": "{code}", "options": {}, "layer": ""})),
-    Poison("prototypes", "a layer of no name", fields("card.json", backbone={"architecture": TINY.name, "options": {}, "layer": 5})),
+    Poison("prototypes", "code as backbone",
+           fields("card.json", backbone={"architecture": "{code}", "options": {}, "layer": ""})),
+    Poison("prototypes", "a layer of no name",
+           fields("card.json", backbone={"architecture": TINY.name, "options": {}, "layer": 5})),
     Poison("prototypes", "prototypes of a class that is not there", fields("card.json", prototypes=[
         {"class": 10**9, "source": "", "cell": [0, 0], "box": [0, 0, 0, 0], "picture": None, "weight": 1.0}] * 3)),
     Poison("prototypes", "a picture elsewhere", fields("card.json", prototypes=[
@@ -318,13 +333,13 @@ POISONS = [
     Poison("study", "a ledger of junk", content(LEDGER, b"x" * 9000)),
     Poison("study", "an empty ledger", content(LEDGER, b"")),
     Poison("study", "no plan", database("DELETE FROM plan")),
-    Poison("study", "a view without end", database(f"DROP TABLE plan; CREATE VIEW plan AS {LOOP} SELECT n AS configuration FROM r WHERE n < 0")),
+    Poison("study", "a view without end", database("DROP TABLE plan; CREATE VIEW plan AS " + LOOP)),
     Poison("study", "a trigger", database("CREATE TRIGGER t AFTER INSERT ON units BEGIN DELETE FROM units; END")),
     Poison("study", "a plan of another shape", database("UPDATE plan SET configuration = '{}'")),
-    Poison("study", "a plan without end", database(f"UPDATE plan SET configuration = '{DEEP}'")),
+    Poison("study", "a plan without end", plan(lambda _text: DEEP)),
     Poison("study", "a plan of bytes", database("UPDATE plan SET configuration = x'ff'")),
-    Poison("study", "code as method", database("""UPDATE plan SET configuration = replace(configuration, 'grad-cam', 'py:poisonous:net')""")),
-    Poison("study", "code as metric", database("""UPDATE plan SET configuration = replace(configuration, 'sparseness', 'py:poisonous:net')""")),
+    Poison("study", "code as method", plan(lambda text: text.replace("grad-cam", "py:poisonous:net"))),
+    Poison("study", "code as metric", plan(lambda text: text.replace("sparseness", "py:poisonous:net"))),
     Poison("study", "results of junk", content(RESULTS, b"PAR1" + b"x" * 500 + b"PAR1")),
     Poison("study", "no results", lambda folder, _canary: (folder / RESULTS).unlink()),
     Poison("study", "results of another type", column(value="high")),
