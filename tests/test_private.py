@@ -17,7 +17,8 @@ from seewhy.core.files import home, private_file, private_folder
 from seewhy.people.players import join
 from seewhy.people.store import open_store
 from seewhy.verbs import best
-from seewhy.web.services.storage import Uploads, new_training_folder
+from seewhy.web.services.disk import Disk
+from seewhy.web.services.photos import Photos
 
 BANDED = np.random.default_rng(0).integers(0, 255, (16, 16, 5), np.uint8)
 
@@ -34,9 +35,18 @@ def open_umask(tmp_path, monkeypatch) -> Iterator[None]:
 
 
 def keep_photos() -> None:
-    uploads = Uploads(home() / "uploads", 1 << 20, 1 << 20)
+    photos = Photos(home() / "uploads", disk(), 1 << 20, 1 << 20)
     for picture in (open_image("sample:cat"), open_image(BANDED, name="bands")):
-        uploads.keep(picture)
+        photos.keep(picture, "anna")
+
+
+def keep_trainings() -> None:
+    with disk().filling(home() / "trainings/secret", "anna"):
+        pass
+
+
+def disk() -> Disk:
+    return Disk(home(), 100 << 20, ("uploads/??/*.*", "trainings/*/"))
 
 
 def keep_people() -> None:
@@ -45,7 +55,7 @@ def keep_people() -> None:
         assert {path.name for path in home().iterdir()} > {"people.sqlite"}  # the log is there, too
 
 
-KEPT = {"photos": keep_photos, "people": keep_people, "trainings": new_training_folder}
+KEPT = {"photos": keep_photos, "people": keep_people, "trainings": keep_trainings}
 
 
 @pytest.mark.parametrize("what", KEPT)

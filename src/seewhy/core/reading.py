@@ -14,9 +14,9 @@ import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def read_whole(path: Path, cure: str, most: int) -> bytes:
         return file.read(most)
 
 
-def open_regular(path: Path, cure: str) -> BinaryIO:
+def open_regular(path: Path, cure: str) -> BufferedReader:
     """The file, open to be read; refused where it is none."""
     # Asked before opening: a named pipe would wait for its writer.
     if not stat.S_ISREG(path.stat().st_mode):

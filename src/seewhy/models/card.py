@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from torch import nn
 
 from seewhy.core.files import write_json, write_whole
+from seewhy.core.folders import settle
 from seewhy.core.reading import read_json
 from seewhy.core.text import shown
 from seewhy.errors import BadFile, ModelError
@@ -133,6 +134,7 @@ def read_about(path: Path, kind: type[T], cure: str) -> T:
 
 def read_card(folder: Path, kind: str | None = None) -> Card:
     """The card in `folder`; raises `ModelError` where it is missing, damaged, or of another kind than `kind`."""
+    settle(folder)
     path, wanted = folder / CARD, kind or CLASSIFIER
     if not path.is_file():
         raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")

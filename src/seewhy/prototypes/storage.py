@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from seewhy.core.files import write_whole
+from seewhy.core.folders import Mark, check_mark
 from seewhy.core.reading import parse_json
 from seewhy.core.text import shown
 from seewhy.draw import png_bytes
@@ -67,6 +69,7 @@ class _About(TypedDict):
     categories: list[str]
     prototypes: list[_Row]
     diagnosis: Diagnosis
+    files: NotRequired[dict[str, Mark]]
 
 
 def save_prototypes(
@@ -74,6 +77,11 @@ def save_prototypes(
 ) -> None:
     """Write weights, card and patches; `training` stands in the card. The card says whether the gate was passed."""
     network = model.network
+    patches = {
+        _patch_name(number): png_bytes(each.picture.pixels)
+        for number, each in enumerate(model.prototypes)
+        if each.picture
+    }
     fields = {
         "kind": KIND,
         "usable": model.diagnosis.usable,
@@ -89,10 +97,10 @@ def save_prototypes(
         "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
         "diagnosis": model.diagnosis.to_dict(),
         "training": training,
+        "files": {name: asdict(Mark.of(content)) for name, content in patches.items()},
     }
-    for number, prototype in enumerate(model.prototypes):
-        if prototype.picture:
-            write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
+    for name, content in patches.items():
+        write_whole(folder / name, content)
     write_model(folder, network, fields)
 
 
@@ -152,6 +160,14 @@ def _patch_name(number: int) -> str:
     return f"{PATCHES}/{number:03}.png"
 
 
+def _patch(folder: Path, card: _About, number: int) -> Path:
+    """The path of a patch that is as it was saved; an older card does not know."""
+    name = _patch_name(number)
+    if "files" not in card:
+        return folder / name
+    return check_mark(folder / name, card["files"][name], "train again")
+
+
 def _read(folder: Path, card: _About, weights: Mapping[str, Tensor]) -> PrototypeModel:
     tensors = {OLDER.get(name) or re.sub(r"^trunk\.", "backbone.", name): each for name, each in weights.items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
@@ -173,7 +189,7 @@ def _read(folder: Path, card: _About, weights: Mapping[str, Tensor]) -> Prototyp
     load_weights(network, tensors, WEIGHTS)
     prototypes: list[Prototype] = []
     for number, row in enumerate(rows):
-        picture = open_image(folder / _patch_name(number), name=row["source"]) if row["picture"] else None
+        picture = open_image(_patch(folder, card, number), name=row["source"]) if row["picture"] else None
         prototypes.append(Prototype(row["class"], row["source"], row["cell"], picture, Box(*row["box"])))
     return PrototypeModel(network.eval(), preprocessing, tuple(prototypes), diagnosis, f"file:{folder.name}")
 
