@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import zoo
+from cases.killed import build_by_ones
 from cases.squares import classifier, folder_of, square
 from seewhy.cases import About, CaseBase, Penultimate, build, building, find_embedder, neighbours, storage
 from seewhy.cases.base import write_base
@@ -195,7 +196,7 @@ def _killed_after(folder, out, seconds):
     context = multiprocessing.get_context("forkserver")  # polars cannot be used after a fork of what used it
     context.set_forkserver_preload(["seewhy.verbs"])
     begins = context.Event()
-    process = context.Process(target=_build, args=(folder, out, begins))
+    process = context.Process(target=build_by_ones, args=(folder, out, begins))
     process.start()
     assert begins.wait(60)
     begun = time.monotonic()
@@ -203,14 +204,6 @@ def _killed_after(folder, out, seconds):
     process.kill()
     process.join()
     return time.monotonic() - begun
-
-
-def _build(folder, out, begins):
-    building.PART = 1
-    embedder, opened = Penultimate(classifier()), Folder.open(folder)
-    about = About.of(opened.root, embedder)
-    begins.set()
-    build(opened, embedder, out, about)
 
 
 JOURNALS = {
