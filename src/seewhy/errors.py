@@ -45,6 +45,10 @@ class BadFile(UsageError):
     """A file of data that is missing, damaged, or names what a file may not name; the message names it and the cure."""
 
 
+class NotWritten(SeewhyError):
+    """A result that found no room on the disk, or may not be written where it was asked for; what was there stays."""
+
+
 class UnknownName(UsageError):
     """A name that nothing answers to; the message lists the nearest valid names."""
 

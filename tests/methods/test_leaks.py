@@ -83,6 +83,7 @@ def check(classifier: Classifier, photo: seewhy.Image, method: str, given: dict[
 
 @linux
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("method", SMALL)
 def test_hundreds_of_explanations_leave_nothing_behind(method):
@@ -91,6 +92,7 @@ def test_hundreds_of_explanations_leave_nothing_behind(method):
 
 @linux
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("method", CHEAP)
 def test_nor_do_those_of_the_default_model(method, default_classifier):

@@ -24,6 +24,9 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 async def app(scope, receive, send):
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
+    if scope["path"] == "/refused":
+        await PlainTextResponse("too large", 413)(scope, receive, send)
+        return
     body = await Request(scope, receive).body() if scope["method"] == "POST" else b""
     text = "x" * (32 << 20) if scope["path"] == "/large" else str(len(body))
     await PlainTextResponse(text)(scope, receive, send)
@@ -107,6 +110,21 @@ def test_a_body_that_comes_slowly_but_at_the_least_pace_is_taken(port):
             connection.sendall(bytes(200))
             time.sleep(0.1)
         assert answered(connection)
+
+
+def test_who_sends_all_before_reading_gets_to_know_that_it_was_refused(port):
+    with connect(port) as connection:
+        connection.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n" + bytes(8_000_000))
+        assert b"413" in connection.recv(1000)
+        connection.sendall(GET + b"\r\n")
+        assert answered(connection)
+
+
+def test_a_body_that_was_refused_is_not_waited_for_long(port):
+    with connect(port) as connection:
+        connection.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n")
+        assert b"413" in connection.recv(1000)
+        assert ended_after(connection, b"xxxx", every=0.01) < 1.5
 
 
 def test_an_answer_that_nobody_takes_is_not_kept(port):

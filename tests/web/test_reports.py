@@ -31,7 +31,7 @@ def test_what_is_taken_away_has_the_chosen_colours(at, photo):
     found = explained(at, photo, "grad-cam")
     own, other = explanation_files(found), explanation_files(found, Colors(cmap="viridis"))
     changed = {name for name in own if own[name] != other[name]}
-    assert changed == {"report.html", "squares/grad-cam/picture.png"}
+    assert changed == {"report.html", *(f"squares/grad-cam/{name}" for name in ("picture.png", "manifest.json"))}
 
 
 def test_a_comparison_too(at, photo):

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, JSON, CSV, names of files, and where seewhy keeps its own."""
+"""Files that are written whole or not at all: JSON, CSV, arrays; their names, and where seewhy keeps its own."""
 
 from __future__ import annotations
 
@@ -10,30 +10,79 @@ import shutil
 import stat
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from io import StringIO
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
+from io import BytesIO, StringIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seewhy.core.text import visible, visible_json
-from seewhy.errors import UsageError
+import numpy as np
+
+from seewhy.core.text import shown, visible, visible_json
+from seewhy.errors import NotWritten
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
+FULL, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
+LITTLE = 1 << 20  # bytes: a disk with fewer is full
 BREAKS = ("\t", "\r", "\n")  # may begin another cell or row
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO]:
-    """A file to write to, which takes the place of `path` once it is closed; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file to write to, which takes the place of `path` once it is closed; its folder is made.
+
+    Raises:
+        NotWritten: the disk is full, or the file may not be written; what was there stays.
+    """
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """A disk that is full, and a place that may not be written, become one sentence that says what to do.
+
+    Raises:
+        NotWritten: with that sentence, about `path`.
+    """
+    try:
+        yield
+    except NotWritten as error:  # of a file in a folder that is written whole
+        raise NotWritten(_why(path, error.__cause__)) from error.__cause__
+    except (OSError, RuntimeError) as error:
+        if (isinstance(error, OSError) and error.errno in FORBIDDEN) or _is_full(path, error):
+            raise NotWritten(_why(path, error)) from error
+        raise
+
+
+def _is_full(path: Path, error: BaseException) -> bool:
+    """Whether it failed for want of space; not every library says why it could not write."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    folder = next(each for each in (path, *path.absolute().parents) if each.exists())
+    return shutil.disk_usage(folder).free < LITTLE
+
+
+def _why(path: Path, error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno in FORBIDDEN:
+        where = f": {shown(error.filename)}" if error.filename else ""
+        return f"{shown(path)} cannot be written ({error.strerror}{where}); name another place, or ask for the right to"
+    return (
+        f"{shown(path)} cannot be written, since the disk is full; what was there is as before; free some space, or "
+        "name a place on another disk"
+    )
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -45,6 +94,13 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON without NaN, whole or not at all."""
     write_whole(path, json_text(value).encode() + b"\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an `.npy` file, whole or not at all."""
+    buffer = BytesIO()  # NumPy does not say why the disk would not take it
+    np.save(buffer, array, allow_pickle=False)
+    write_whole(path, buffer.getvalue())
 
 
 def json_text(value: Any) -> str:
@@ -91,40 +147,6 @@ def guard_cell(text: str) -> str:
     """
     first = next((character for character in text if character != " " and character.isprintable()), "")
     return f"'{text}" if first in FORMULA or text.lstrip(" ").startswith(BREAKS) else text
-
-
-@contextmanager
-def whole_folder(path: Path) -> Generator[Path]:
-    """An empty folder to write to, whose files are in `path` once all are written; after a failure none of them is.
-
-    It is built beside `path` and renamed; where `path` exists it is built inside, and its files take the place of
-    those of the same names, one rename each. Other files in `path` stay.
-    """
-    if path.is_file():
-        raise UsageError(f"{path} is a file; results need a folder, so name another")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exists = path.is_dir()
-    part = path / ".part" if exists else path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
-    part.mkdir()
-    try:
-        yield part
-        if exists:
-            _move_into(path, part)
-        else:
-            part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _move_into(folder: Path, part: Path) -> None:
-    """Move what `part` holds, folders first, so that what a page links to is there before the page."""
-    for entry in sorted(part.iterdir(), key=lambda each: (each.is_file(), each.name)):
-        there = folder / entry.name
-        if entry.is_dir() and there.is_dir():
-            _move_into(there, entry)
-        else:
-            entry.replace(there)
 
 
 def safe_name(text: str) -> str:

@@ -189,7 +189,8 @@ def _read(
         raise stalling(name)
     with _failures_named(name, has_no_canvas(data, kind)):
         file = PatientFile(data, name)
-        file.allow(_HEADER_SECONDS + _PIXEL_SECONDS * max_pixels)
+        # Of TIFFs the pixels are read bit by bit, of others at once after the header.
+        file.allow(_HEADER_SECONDS + (_PIXEL_SECONDS * max_pixels if kind.name == "TIFF" else 0))
         measure = _NUMBERS.get(kind.name)
         numbers = measure(file, name, max_pixels) if measure else None
         if numbers is not None:

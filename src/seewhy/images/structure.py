@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 _PARTS = 10_000
 _PART_BYTES = 1024  # a file may have a part more for each so many bytes
 _BLOCK_BYTES = 64  # the same of a GIF, whose blocks hold 255 bytes at most
+_DICOM_ITEM = b"\xfe\xff\x00\xe0"  # begins each item of a sequence and each fragment of packed pixels
 _JPEG_SCANS = 32  # encoders write about ten; each further one costs a pass over all pixels
 _JPEG_EXIFS = 16  # Pillow joins them with ever longer copies
 _PACKING, _NOT_PACKED = 259, 1
@@ -53,8 +54,12 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _has_many(chunks: Iterator[int], data: bytes) -> bool:
-    most = _PARTS + len(data) // _PART_BYTES
+    most = _most_parts(data)
     return sum(1 for _ in islice(chunks, most)) == most
+
+
+def _most_parts(data: bytes) -> int:
+    return _PARTS + len(data) // _PART_BYTES
 
 
 def _png_chunks(data: bytes) -> Iterator[int]:
@@ -136,7 +141,7 @@ def is_packed_tiff(data: bytes) -> bool:
     """Whether a file is a TIFF whose first page says of its pixels that they are packed, whoever reads it."""
     if data[:2] not in {b"II", b"MM"}:
         return False
-    places = [place for place in _table(data, _first_page(data)) if _number(data, place, 2) == _PACKING]
+    places = [place for place in _table(data, _first_page(data))[:_TIFF_ENTRIES] if _number(data, place, 2) == _PACKING]
     return any(_number(data, place + 4 + _word(data), 2) != _NOT_PACKED for place in places)
 
 
@@ -184,4 +189,5 @@ _CHECKS: dict[str, Callable[[bytes], bool]] = {
     "WebP": lambda data: _has_many(_webp_chunks(data), data),
     "GIF": _is_endless_gif,
     "TIFF": _is_endless_tiff,
+    "DICOM": lambda data: data.count(_DICOM_ITEM) > _most_parts(data),
 }

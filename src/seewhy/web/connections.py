@@ -97,6 +97,11 @@ class TimedProtocol(H11Protocol):
             return ("answer", self._resumed), self.limits.answer
         if self.conn.their_state is h11.IDLE:
             return ("head", self.cycle), self.limits.head
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE:
+            return (
+                "leftover",
+                self.cycle,
+            ), self.limits.head  # of a body that was refused: most read only when all is sent
         if self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
             return ("body", self.cycle), self.limits.body
         return ("ours", self.cycle), 0

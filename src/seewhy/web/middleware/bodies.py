@@ -87,7 +87,7 @@ class BodyLimit:
             if given:
                 await self._read(scope, receive, send, most)
             else:
-                await refuse(scope, receive, send, 429, NO_ROOM, {"Retry-After": "10", "Connection": "close"})
+                await refuse(scope, receive, send, 429, NO_ROOM, {"Retry-After": "10"})
 
     async def _read(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         left, answered = most, False
@@ -112,4 +112,4 @@ class BodyLimit:
 
 async def _too_large(scope: Scope, receive: Receive, send: Send, most: int) -> None:
     why = f"The request is larger than {most / (1 << 20):.3g} MB. Make it smaller."
-    await refuse(scope, receive, send, 413, why, {"Connection": "close"})
+    await refuse(scope, receive, send, 413, why)

@@ -52,7 +52,7 @@ class UploadDoor:
         if not re.fullmatch(rf"[0-9a-f]{{{2 * LENGTH}}}", file) or not hmac.compare_digest(
             file, file_id(self.key, session, file[:LENGTH])
         ):
-            await refuse(scope, receive, send, 403, UNASKED, {"Connection": "close"})
+            await refuse(scope, receive, send, 403, UNASKED)
             return
         size = 0
 
