@@ -103,8 +103,8 @@ class Disk:
         held = self._things.held_by(visitor)
         if held + size > self.share:
             raise OverBudget(
-                f"you keep {held / 1e6:.1f} MB here, and with this it would be more than {self.share / 1e6:.1f} MB; what you "
-                "brought goes after a day",
+                f"you keep {held / 1e6:.1f} MB here, and with this it would be more than {self.share / 1e6:.1f} MB; "
+                "what you brought goes after a day",
                 HOUR,
             )
         if not self._things.has_room(visitor, size):
