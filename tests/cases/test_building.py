@@ -12,8 +12,9 @@ import pytest
 
 import zoo
 from cases.squares import classifier, folder_of, square
-from seewhy.cases import About, CaseBase, Penultimate, base, build, building, find_embedder
-from seewhy.cases.base import NEXT, finish_writing, write_base
+from seewhy.cases import About, CaseBase, Penultimate, build, building, find_embedder, neighbours, storage
+from seewhy.cases.base import write_base
+from seewhy.cases.storage import INDEX, NEXT, columns, finish_writing
 from seewhy.errors import BadImage, Cancelled, ExplainError, UsageError
 from seewhy.images import Folder
 
@@ -176,7 +177,7 @@ def test_a_base_is_whole_wherever_writing_it_ends(builds, folder, raw, tmp_path,
     out = tmp_path / "base"
     builds(folder, raw, out)
     (folder / "red/0.png").unlink()
-    monkeypatch.setattr(base, "finish_writing", die_before_moving)
+    monkeypatch.setattr(storage, "finish_writing", die_before_moving)
     with pytest.raises(KeyboardInterrupt):
         builds(folder, raw, out)
     monkeypatch.undo()
@@ -225,7 +226,7 @@ def test_what_is_no_case_base_is_refused(builds, folder, raw, tmp_path):
     with pytest.raises(UsageError, match="damaged"):
         CaseBase.open(out)
     (out / "manifest.json").write_text("{}")
-    with pytest.raises(UsageError, match="no manifest of a case base"):
+    with pytest.raises(UsageError, match=r"manifest.json is damaged .*schema.* remove the folder and build it again"):
         CaseBase.open(out)
 
 
@@ -237,16 +238,19 @@ def test_a_picture_changed_since_is_told(builds, folder, raw, tmp_path):
 
 
 def test_a_large_base_gets_an_index_and_a_smaller_one_in_its_place_none(tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.cases.base.EXACT", 500)
+    monkeypatch.setattr(neighbours, "EXACT", 500)
     about = About("photos", "penultimate", "toy", "f", None, "toy")
     generator = np.random.default_rng(0)
     for count in (600, 400):
         vectors = generator.standard_normal((count, 8), np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        table = pl.DataFrame({"path": [str(row) for row in range(count)], "predicted": [0] * count})
+        names = [str(row) for row in range(count)]
+        texts = dict.fromkeys(("path", "sha256", "pixels", "label"), names)
+        numbers = dict.fromkeys(("print", "predicted"), [0] * count)
+        table = pl.DataFrame({**texts, **numbers}, columns())
         halves = [(vectors[: count // 2], vectors[: count // 2]), (vectors[count // 2 :], vectors[count // 2 :])]
         made = write_base(tmp_path, about, halves, table)
-        assert (tmp_path / "index.faiss").exists() == (count > 500)
+        assert {(tmp_path / name).exists() for name in INDEX.values()} == {count > 500}
         np.testing.assert_array_equal(made.vectors, vectors)
         assert made.neighbours.nearest(vectors[:5], 1).rows[:, 0].tolist() == [0, 1, 2, 3, 4]
     finish_writing(tmp_path)

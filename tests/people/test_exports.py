@@ -194,5 +194,5 @@ def test_a_formula_is_no_formula_in_a_spreadsheet(text):
 def test_plain_text_stays_as_it_is_and_any_text_stays_one_cell():
     labels = ('a "quoted", one', "two\nlines", "<script>")
     (row,) = csv.DictReader(StringIO(answers_csv([answer(guess="cat", labels=labels, stage=2)])))
-    assert row["labels"] == "; ".join(labels)
+    assert row["labels"] == "; ".join(labels).replace("\n", "\\n")
     assert (row["outcome"], row["points"], row["simulated"]) == ("won", "40", "person")

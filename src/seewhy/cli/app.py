@@ -41,9 +41,13 @@ def app_server(
     """Start the app in a browser, with the REST interface at `/api/docs`; `SEEWHY_…` variables are its settings."""
     try:
         from seewhy.web.server import serve
+        from seewhy.web.settings import openings, settings
     except ModuleNotFoundError as error:
         raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
-    note(f"http://{host}:{port} (Ctrl-C to stop), REST interface at http://{host}:{port}/api/docs")
+    for each in openings(settings(), host):
+        note(f"warning: {each}")
+    address = f"[{host}]" if ":" in host else host
+    note(f"http://{address}:{port} (Ctrl-C to stop), REST interface at http://{address}:{port}/api/docs")
     serve(host, port)
 
 

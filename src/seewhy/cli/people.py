@@ -186,7 +186,7 @@ def words(
     notes = [f"{count} dropped: {reason}" for reason, count in found.dropped.items()]
     if not found.labels:
         notes.append("no simulated player has typed any words yet" if simulated else "nobody has typed any words yet")
-    table = Table(["guessed class", "label", "said", "as typed"], [list(map(_plain, row)) for row in rows])
+    table = Table(["guessed class", "label", "said", "as typed"], rows)
     return Answer({"simulated": simulated, **asdict(found)}, [table], notes)
 
 
@@ -202,8 +202,3 @@ def _number(value: float | None) -> str:
 def _marked(player: str, *, simulated: bool) -> str:
     """A player's name, with a mark unless it is a person."""
     return f"{player} (simulated)" if simulated else player
-
-
-def _plain(text: str) -> str:
-    """What players type goes to a terminal without what steers it: signs of control and of direction."""
-    return "".join(each if each.isprintable() else " " for each in text)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from seewhy.core.files import write_json, write_whole
+from seewhy.core.folders import settle
 from seewhy.errors import ModelError
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.checkpoints import Checkpoint, read_checkpoint
@@ -119,6 +120,7 @@ class Card:
 
 def read_card(folder: Path, kind: str | None = None) -> Card:
     """The card in `folder`; raises `ModelError` where it is missing, damaged, or of another kind than `kind`."""
+    settle(folder)
     path, wanted = folder / CARD, kind or CLASSIFIER
     if not path.is_file():
         raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from seewhy.errors import ModelError, UnknownName, UsageError
+from seewhy.core.text import shown
+from seewhy.errors import BadFile, ModelError, UnknownName, UsageError
 from seewhy.models.bundled import Bundled
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
 from seewhy.models.checkpoints import load_checkpoint, read_checkpoint
@@ -61,7 +62,9 @@ class File(Source):
         return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared, given_notes=notes)
 
 
-SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
+# Sources that run nothing of the user's, so that a file may name a network of theirs; code is named by people alone.
+TOLD: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File())}
+SOURCES: dict[str, Source] = TOLD | {Python.prefix: Python()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,29 @@ def load(
         made = source.load(rest, path) if texts is None else source.load_for(rest, texts, path)
         made = made.to(find_device(device))
     return replace(made, declared=Head(gives, output) | said | made.declared).checked()
+
+
+def check_told(name: str, path: Path, option: str = "--model") -> str:
+    """The name of a model that stands in the file at `path`, where it is one that a file may give.
+
+    That is data: bundled, published, or in a file of its own, wherever that lies. Code comes from people alone.
+
+    Args:
+        name: as the file has it.
+        path: of the file.
+        option: by which people may name the model themselves.
+
+    Raises:
+        BadFile: it names code, or nothing that seewhy knows.
+    """
+    prefix, _, rest = name.partition(":")
+    if prefix in TOLD and rest:
+        return name
+    if prefix == Python.prefix and rest:
+        raise BadFile(f"{shown(path)} names code, {shown(name)}, and seewhy runs none that a file names; "
+                      f"if you trust it, give {option} {shown(name)} yourself")  # fmt: skip
+    known = ", ".join(f"{each}:" for each in TOLD)
+    raise BadFile(f"{shown(path)} names the model '{shown(name)}', and a file may name only {known}; give {option}")
 
 
 def load_encoder(name: str, device: str = "auto") -> Encoder:

@@ -58,6 +58,11 @@ def owning(module: nn.Module) -> Generator[None]:
             _turns.notify_all()
 
 
+def owns_any() -> bool:
+    """Whether this thread has a network, or a part of one, for itself; if so, others may be waiting for it."""
+    return threading.get_ident() in [*_owners.values()]
+
+
 def _wait_for(wanted: set[int], *, first: bool) -> None:
     """Wait until nobody owns what is wanted, and nobody waits for it that came before."""
     # Who owns other modules already goes `first`, since those before may be waiting for these.

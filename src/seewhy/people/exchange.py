@@ -207,7 +207,7 @@ class _Import:
 
     def _picture(self, record: Record) -> bool:
         picture = Picture(record["image"], record["image_hash"], b64decode(record["content"], validate=True))
-        open_image(picture.content)  # refuses what is no picture
+        open_image(picture.content, isolated=True)  # refuses what is no picture
         self.pictures[record["id"]] = picture
         return False  # it comes with its rounds
 

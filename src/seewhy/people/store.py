@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from seewhy.core.files import home
+from seewhy.core.files import home, private_file, private_folder
 from seewhy.errors import StoreError, UnknownName, UsageError
 
 DATABASE = "people.sqlite"
@@ -307,13 +307,14 @@ class RevisionRow(Base):
 
 def _address(url: str | None) -> URL:
     if not url:
-        folder = home()
+        path = home() / DATABASE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
+            private_file(path)  # before SQLite makes it; the files of its log take the same mode
         except OSError as error:
-            reason = f"{folder} cannot be made ({error.strerror})"
+            reason = f"{path} cannot be made ({error.strerror})"
             raise StoreError(f"{reason}; set SEEWHY_HOME to a folder of yours") from error
-        return URL.create("sqlite", database=str(folder / DATABASE))
+        return URL.create("sqlite", database=str(path))
     try:
         address = make_url(url)
     except ArgumentError:

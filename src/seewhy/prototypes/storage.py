@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from seewhy.core.files import write_whole
+from seewhy.core.folders import Mark, check_mark
 from seewhy.draw import png_bytes
-from seewhy.errors import BadImage, ModelError
+from seewhy.errors import BadFile, BadImage, ModelError
 from seewhy.images import open_image
 from seewhy.models import Box, Classifier, Preprocessing
 from seewhy.models.card import WEIGHTS, Architecture, read_card, write_model
@@ -36,6 +38,11 @@ def save_prototypes(
 ) -> None:
     """Write weights, card and patches; `training` stands in the card. The card says whether the gate was passed."""
     network = model.network
+    patches = {
+        _patch_name(number): png_bytes(each.picture.pixels)
+        for number, each in enumerate(model.prototypes)
+        if each.picture
+    }
     fields = {
         "kind": KIND,
         "usable": model.diagnosis.usable,
@@ -51,10 +58,10 @@ def save_prototypes(
         "prototypes": [_row(model, number) for number in range(len(model.prototypes))],
         "diagnosis": model.diagnosis.to_dict(),
         "training": training,
+        "files": {name: asdict(Mark.of(content)) for name, content in patches.items()},
     }
-    for number, prototype in enumerate(model.prototypes):
-        if prototype.picture:
-            write_whole(folder / _patch_name(number), png_bytes(prototype.picture.pixels))
+    for name, content in patches.items():
+        write_whole(folder / name, content)
     write_model(folder, network, fields)
 
 
@@ -73,7 +80,7 @@ def load_prototypes(folder: Path, *, refused: bool = False, device: str = "auto"
         )
     try:
         model = _read(folder, card, stored.weights().tensors)
-    except (BadImage, KeyError, TypeError, ValueError, OSError) as error:
+    except (BadFile, BadImage, KeyError, TypeError, ValueError, OSError) as error:
         raise ModelError(
             f"{folder} was damaged since the prototypes were saved ({type(error).__name__}: {error}); train again"
         ) from error
@@ -112,6 +119,14 @@ def _patch_name(number: int) -> str:
     return f"{PATCHES}/{number:03}.png"
 
 
+def _patch(folder: Path, card: Mapping[str, Any], number: int) -> Path:
+    """The path of a patch that is as it was saved; an older card does not know."""
+    name = _patch_name(number)
+    if "files" not in card:
+        return folder / name
+    return check_mark(folder / name, Mark(**card["files"][name]), "train again")
+
+
 def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) -> PrototypeModel:
     tensors = {OLDER.get(name) or re.sub(r"^trunk\.", "backbone.", name): each for name, each in weights.items()}
     preprocessing = Preprocessing.from_dict(card["preprocessing"])
@@ -125,7 +140,7 @@ def _read(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Tensor]) 
     load_weights(network, tensors, WEIGHTS)
     prototypes: list[Prototype] = []
     for number, row in enumerate(card["prototypes"]):
-        picture = open_image(folder / _patch_name(number), name=row["source"]) if row["picture"] else None
+        picture = open_image(_patch(folder, card, number), name=row["source"]) if row["picture"] else None
         down, across = row["cell"]
         prototypes.append(Prototype(row["class"], row["source"], (down, across), picture, Box(*row["box"])))
     diagnosis = Diagnosis.from_dict(card["diagnosis"])

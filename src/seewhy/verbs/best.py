@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.files import cache_folder, write_json
+from seewhy.core.files import cache_folder, private_file, private_folder, write_json
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
@@ -32,7 +32,11 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         images = list(open_each(find_images([folder])[:MOST])[0].values())
         if not images:
             raise UsageError(f"none of the pictures in {folder} can be opened, so there is nothing to calibrate on")
-        write_json(_file(classifier), calibrate(classifier, images, progress))
+        path = _file(classifier)
+        found = calibrate(classifier, images, progress)
+        private_folder(path.parent)
+        write_json(path, found)
+        private_file(path)
     if kept := _kept(classifier):
         title = method_info(kept["method"]).title
         return kept["method"], (

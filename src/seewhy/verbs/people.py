@@ -11,7 +11,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seewhy import __version__
-from seewhy.core.files import whole_file, whole_folder, write_json, write_whole
+from seewhy.core.files import whole_file, write_json, write_whole
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, SeewhyError, UsageError
@@ -26,7 +27,7 @@ from seewhy.people.rounds import OPTIONS, add_rounds, answers, choices, player_p
 from seewhy.people.store import Store
 
 NEXT_LIKELIEST = 5
-LINES, MASKS, ANSWERS, MANIFEST = "people.jsonl", "masks.json", "answers.csv", "manifest.json"
+LINES, MASKS, ANSWERS = "people.jsonl", "masks.json", "answers.csv"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def export_people(store: Store, out: Path) -> dict[str, int]:
         write_whole(folder / ANSWERS, answers_csv(given).encode())
         counts = {LINES: lines, MASKS: len(masks), ANSWERS: len(given)}
         simulated = sum(each.simulated for each in given)
-        write_json(folder / MANIFEST, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
+        write_manifest(folder, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
     return counts
 
 

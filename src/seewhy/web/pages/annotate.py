@@ -22,8 +22,10 @@ from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, opened
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
 SAID, LABEL = "annotate-said", "annotate-label"
@@ -78,7 +80,7 @@ def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision
         except Conflict:
             return  # the canvas sees that another state is the last one, and asks which to go on with
         except SeewhyError as error:
-            st.session_state[SAID] = (drawing.key, str(error))
+            st.session_state[SAID] = (drawing.key, told(error))
 
     refused, why = st.session_state.pop(SAID, (None, ""))
     identity = sha256(f"{name}\n{image.sha256}\n{label}".encode()).hexdigest()
@@ -107,7 +109,11 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     if not methods:
         return
     request = Request(model, methods)
-    found = follow("annotate-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
+    found = follow(
+        "annotate-job",
+        (request, image.sha256, image.name),
+        lambda: services().explain(image, request, visitor=visitor()),
+    )
     if found is None or not found.explanations:
         return
     one = found.explanations[0]

@@ -21,8 +21,10 @@ from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 RULES = """
 1. You see a small piece of a photo. It is the piece that told the computer most.
@@ -136,7 +138,7 @@ def _try(step: Callable[[], object]) -> None:
     try:
         step()
     except SeewhyError as error:
-        st.session_state[SAID] = str(error)
+        st.session_state[SAID] = told(error)
 
 
 def _ended(name: str, ended: RoundResult) -> None:
@@ -182,6 +184,7 @@ def _make() -> None:
             lambda classifier, tell: make_rounds(
                 classifier, list(samples().values()), people_store(), overlap=OVERLAP, progress=tell
             ),
+            visitor=visitor(),
         ),
     )
     if made is None:
@@ -190,7 +193,7 @@ def _make() -> None:
     if any(each.value and each.value.rounds for each in made):
         st.rerun()
     nothing = "The network shows nothing that could be played."
-    st.error(next((str(each.error) for each in made if each.error), nothing), icon=":material/error:")
+    st.error(next((told(each.error) for each in made if each.error), nothing), icon=":material/error:")
 
 
 def _scores(name: str) -> None:

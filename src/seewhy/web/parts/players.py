@@ -15,6 +15,7 @@ from seewhy.web.parts.page import heading
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import enter, people_store
 from seewhy.web.settings import Settings
+from seewhy.web.telling import told
 
 NAME, TOKEN, FORGET, SAID = "player", "player-token", "player-forget", "player-said"
 SHORT = 6  # hex digits that tell namesakes apart
@@ -93,7 +94,7 @@ def _enter(page: str) -> None:
     try:
         found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted)
     except SeewhyError as error:
-        st.session_state[SAID] = str(error)
+        st.session_state[SAID] = told(error)
         return
     st.session_state[NAME], st.session_state[TOKEN] = found
 
