@@ -1,4 +1,9 @@
-"""Gradients of norms where PyTorch reads them wrongly: found by strides, mended by a copy."""
+"""Gradients of norms where PyTorch reads them wrongly: a copy mends them.
+
+A map `(1, C, h, w)` that is read as tokens `(1, h·w, C)` gets its gradient back with strides such as `(C, 1, w·C, C)`:
+the first means nothing, since there is one picture. PyTorch 2.13 takes it for another layout and gives a gradient of
+the norm's input that is neither the map's nor near it, in training and evaluation mode and in every precision.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +33,7 @@ def with_usual_strides(module: nn.Module) -> Generator[None]:
 
 
 def _watch_gradient(_module: nn.Module, _args: Any, output: Any) -> None:
+    """Have the gradient of what a norm gives looked at before the norm's own backward gets it."""
     if isinstance(output, Tensor) and output.requires_grad:
         output.register_hook(_usual)
 
