@@ -219,6 +219,7 @@ def strangers() -> Iterator[Case]:
         "archive.gz": b"\x1f\x8b\x08" + bytes(20),
         "archive.tar": b"a.png" + bytes(252) + b"ustar" + bytes(20),
         "error.png": b'{"error": "not found"}',
+        "strict.jpg": b'<?xml version="1.0"?>\n<!DOCTYPE html><html><svg/></html>',
         "head.jpg": b"<!-- made by hand -->\n<HEAD><title>404</title></HEAD>",
         "sound.webp": b"RIFF\0\0\0\0WAVEfmt " + bytes(100),
         "cars.bmp": b"BMW makes cars, and this is a text about them.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -98,6 +99,23 @@ def test_whatever_breaks_there_is_a_bad_image_and_the_next_one_is_read(treachero
     assert raised.value.code == code
     assert np.array_equal(decoded(treacherous).pixels, SCENE)
     assert capfd.readouterr() == ("", "")
+
+
+@linux
+def test_one_that_ended_while_it_was_idle_is_replaced():
+    pool = Workers(1, TREACHEROUS)
+    number = int(str(outcome(pool.image, PNG, "process")))
+    os.kill(number, signal.SIGKILL)
+    while is_alive(number):
+        time.sleep(0.01)
+    assert np.array_equal(decoded(pool).pixels, SCENE)
+    pool.close()
+
+
+def test_a_directory_of_a_tiff_without_end_is_not_followed(workers):
+    data = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little") + (1 << 62).to_bytes(8, "little")
+    with pytest.raises(BadImage):
+        open_image(data)
 
 
 def test_what_python_says_there_is_no_damage(treacherous):

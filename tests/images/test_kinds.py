@@ -36,6 +36,7 @@ NAMES = {
     "light.hdr": "a Radiance picture",
     "page.jpg": "a web page",
     "head.jpg": "a web page",
+    "strict.jpg": "a web page",
     "pointer.png": "a Git LFS pointer",
     "zip.png": "a ZIP archive",
     "archive.gz": "an archive",

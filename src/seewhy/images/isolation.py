@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from threading import Timer
 from typing import Any, BinaryIO, cast
 
@@ -31,7 +31,7 @@ from seewhy.images.patience import stalling
 from seewhy.images.structure import is_packed_tiff
 from seewhy.images.worker import as_bytes, receive, send
 
-_COMMAND = (sys.executable, "-P", "-c", "from seewhy.images.worker import serve; serve()")
+_COMMAND = (sys.executable or "python", "-P", "-c", "from seewhy.images.worker import serve; serve()")
 _COUNT = max(2, min(4, os.cpu_count() or 2))
 _PICTURES = 500  # that a process decodes before another takes its place
 _SECONDS = 60.0  # for one picture, however busy the machine is; the worker's own limit counts computing alone
@@ -98,8 +98,12 @@ class Workers:
 
     def close(self) -> None:
         """End the processes that have nothing to do."""
-        for _ in range(self._idle.qsize()):
-            if process := self._idle.get():
+        found: list[_Process | None] = []
+        with suppress(Empty):
+            while True:
+                found.append(self._idle.get_nowait())
+        for process in found:
+            if process:
                 process.end()
             self._idle.put(None)
 
@@ -108,6 +112,9 @@ class Workers:
         """A process that nobody else uses meanwhile; whatever goes wrong with it becomes a `BadImage`."""
         process, sound = self._idle.get(), False
         try:
+            if process and not process.is_alive:  # the system ended it while it was idle
+                process.end()
+                process = None
             process = process or _Process(self._command, name)
             with process.within(self._seconds):
                 try:
@@ -119,7 +126,7 @@ class Workers:
                 except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
                     raise process.obituary(name) from error
         finally:
-            sound = sound and process is not None and process.pictures < _PICTURES
+            sound = sound and process is not None and process.is_alive and process.pictures < _PICTURES
             if process and not sound:
                 process.end()
             self._idle.put(process if sound else None)
@@ -151,6 +158,11 @@ class _Process:
         except (OSError, EOFError, ValueError) as error:
             self.end()
             raise _no_process(name, f"{error}" or f"code {self._process.returncode}") from error
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return not self._stopped and self._process.poll() is None
 
     @contextmanager
     def within(self, seconds: float) -> Generator[None]:

@@ -33,7 +33,7 @@ KINDS = (
 _TGA = rb".[\0\x01][\x01-\x03\x09-\x0b].{13}[\x08\x0f\x10\x18 ][\0-\x3f]"
 _TGA_END = b"TRUEVISION-XFILE.\0"
 _OTHER_PICTURES = (
-    (rb"(\xef\xbb\xbf)?\s*<(svg|(?!(?i:!doctype html|html)).*<([a-z]+:)?svg)[\s>:/]", "an SVG drawing"),
+    (rb"(\xef\xbb\xbf)?\s*<(svg|.*<([a-z]+:)?svg)[\s>:/]", "an SVG drawing"),
     (rb"(\xef\xbb\xbf)?\s*%PDF-", "a PDF document"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript drawing"),
     (rb"8BPS", "a Photoshop document"),
@@ -62,7 +62,7 @@ _OTHER_PICTURES = (
 )
 _NO_PICTURES = (
     (
-        rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(?i:!doctype html|html|head|body)\b",
+        rb"(\xef\xbb\xbf)?\s*(<(\?xml|!--).*?>\s*)*<(?i:!doctype html|html|head|body)\b",
         "a web page: the download failed. Download the picture itself",
     ),
     (rb"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),

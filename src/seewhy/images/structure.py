@@ -141,7 +141,7 @@ def is_packed_tiff(data: bytes) -> bool:
     """Whether a file is a TIFF whose first page says of its pixels that they are packed, whoever reads it."""
     if data[:2] not in {b"II", b"MM"}:
         return False
-    places = [place for place in _table(data, _first_page(data)) if _number(data, place, 2) == _PACKING]
+    places = [place for place in _table(data, _first_page(data))[:_TIFF_ENTRIES] if _number(data, place, 2) == _PACKING]
     return any(_number(data, place + 4 + _word(data), 2) != _NOT_PACKED for place in places)
 
 

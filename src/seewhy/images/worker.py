@@ -64,7 +64,8 @@ def _answer(request: dict[str, Any], data: bytes, messages: int) -> tuple[dict[s
         return {"error": [error.code, str(error)]}, ()
     except MemoryError:
         return {"error": ["too_large", f"{name} needs more memory than pictures do. Save it again smaller."]}, ()
-    if said := os.pread(messages, _MESSAGES, 0).decode("utf-8", "replace").strip():
+    os.lseek(messages, 0, os.SEEK_SET)
+    if said := os.read(messages, _MESSAGES).decode("utf-8", "replace").strip():
         reason = shown(said.splitlines()[0].rstrip(" ."), _REASON)
         return {"error": ["truncated", f"{name} is cut off or damaged ({reason}). Copy or download it again."]}, ()
     return {**reply, "arrays": [[each.dtype.str, each.shape] for each in arrays]}, arrays

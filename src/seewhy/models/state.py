@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
@@ -27,6 +27,8 @@ _turns = threading.Condition()
 _owners: dict[int, int] = {}  # the identity of each module in use, and of the thread that uses it
 _waiting: list[set[int]] = []  # the modules that each waiting thread wants, first come first
 
+_pauses = threading.local()
+
 _still: WeakSet[nn.Module] = WeakSet()  # networks that were seen to run without drawing random numbers
 
 
@@ -41,6 +43,8 @@ def owning(module: nn.Module) -> Generator[None]:
     if _owners.get(id(module)) == me:
         yield
         return
+    if (pause := getattr(_pauses, "mine", None)) and not owns_any():
+        pause()
     parts = {id(part) for part in module.modules()}
     with _turns:
         nested = me in _owners.values()
@@ -56,6 +60,16 @@ def owning(module: nn.Module) -> Generator[None]:
             for part in wanted:
                 del _owners[part]
             _turns.notify_all()
+
+
+@contextmanager
+def pausing(pause: Callable[[], object]) -> Generator[None]:
+    """Have `pause` called in this thread whenever it is about to take a network, and has none: it may wait there."""
+    _pauses.mine = pause
+    try:
+        yield
+    finally:
+        del _pauses.mine
 
 
 def owns_any() -> bool:

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from seewhy.errors import Cancelled, OutOfTime, SeewhyError
+from seewhy.models.state import owns_any, pausing
 from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
@@ -161,6 +162,11 @@ class Job(Generic[T]):
         """The progress that its work reports to."""
         self.check()
         self.told = (done, total, message)
+        if not owns_any():  # those others may be waiting for this very network
+            self.pause()
+
+    def pause(self) -> None:
+        """Stand aside while others come first."""
         self.rest(self)
         self.check()
 
@@ -184,7 +190,7 @@ def done_by(job: Job[T]) -> tuple[State, T | None, SeewhyError | None]:
     if job.work is None:
         return State.CANCELLED, None, Cancelled(f"{job.about} was stopped")
     try:
-        with interruptible(job.check):
+        with interruptible(job.check), pausing(job.pause):
             return State.DONE, job.work(job), None
     except OutOfTime as error:
         return State.FAILED, None, error

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from seewhy.errors import UnknownName
-from seewhy.models.state import owns_any
 from seewhy.web.services.jobs import Job, State, Status, Work, done_by
 from seewhy.web.services.line import Line, Use
 from seewhy.web.services.shelf import DAY, LEAST, Shelf, size_of
@@ -17,7 +16,7 @@ from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
 
-PATIENCE = 10.0  # seconds that any job stands aside for others; more only if it has worked for longer
+PATIENCE = 60.0  # seconds that any job stands aside for others; more only if it has worked for longer
 OFTEN = 1.0  # seconds between two looks whether somebody who waits may go before another
 GLANCE = 0.1  # seconds between two looks whether to go on
 AGAIN = "known"  # beside a visitor's name: owner of what was known already, which takes no place among the rest
@@ -47,8 +46,8 @@ class Queue:
     """Lanes of work, the shortest first, and what came of it: `kept` bytes of results, for a day.
 
     Who may go first is settled twice. Visitors take turns. And work that runs stands aside, where it tells of its
-    progress, for work of a shorter lane and of visitors who had less of late: for as long as it has worked itself, so
-    that it is never held up for good.
+    progress and before each forward of a network, for work of a shorter lane and of visitors who had less of late: for
+    as long as it has worked itself, so that it is never held up for good.
     """
 
     def __init__(self, lanes: Sequence[Lane] = (Lane("short"),), kept: int = 256 << 20, seconds: float = DAY) -> None:
@@ -176,8 +175,6 @@ class Queue:
 
     def _rest(self, job: Job[Any]) -> None:
         """Stand aside while others come first."""
-        if owns_any():  # those others may be waiting for this very network
-            return
         clock = job.clock
         with self._changed:
             while not job.stopped.is_set() and clock.aside < max(clock.worked, PATIENCE) and self._comes_later(job):
