@@ -55,7 +55,7 @@ class About:
         Raises:
             UsageError: which says what differs.
         """
-        mine = About.of(Path(self.root), embedder)
+        mine = About.of(Path(), embedder)
         cure = "give the model it was built with, or build another: seewhy cases build FOLDER --out …"
         if mine.fingerprint != self.fingerprint:
             raise UsageError(
