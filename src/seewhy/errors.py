@@ -82,7 +82,14 @@ class OutOfTime(Cancelled):
 
 
 class StoreError(SeewhyError):
-    """The database of what people said cannot be opened, read or written."""
+    """The database of what people said cannot be opened, read or written.
+
+    The message is fit for strangers; `details` say which database, and what it answered, and are for whoever runs it.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class Conflict(SeewhyError):

@@ -158,7 +158,8 @@ class TestStudies:
 
     def test_a_study_is_browsed_down_to_a_photo(self, at):
         from seewhy.study import Result
-        from seewhy.study.ledger import open_ledger, write
+        from seewhy.study.ledger import open_ledger
+        from seewhy.study.results import write
         from verbs.test_studies import PLAN, rows
 
         out = at.settings.studies_folder / "first"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from seewhy.cli import cases, explain, listing, network, people, study, train
-from seewhy.cli.console import complain, note
+from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
 
@@ -71,7 +71,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(WRONG_USAGE)
     except SeewhyError as error:
-        complain(str(error))
+        complain(told(error))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         complain("stopped")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from seewhy.core.files import json_text
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
 from seewhy.core.text import shown, visible
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import SeewhyError, StoreError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from seewhy.models import Classifier
@@ -207,9 +208,26 @@ def complain(message: str) -> None:
     _stderr().print(f"[bold red]seewhy:[/bold red] {_told(message)}")
 
 
+def told(error: SeewhyError) -> str:
+    """What went wrong, with the details that are for whoever runs seewhy."""
+    return f"{error} ({error.details})" if isinstance(error, StoreError) and error.details else str(error)
+
+
 def note(message: str) -> None:
     """One sentence of news on stderr."""
     _stderr().print(_told(message), style="dim")
+
+
+def agreed(question: str, option: str) -> None:
+    """Go on if whoever sits at the terminal says yes.
+
+    Raises:
+        UsageError: they do not, or nobody sits there.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is here to ask; write {option} to go on without being asked")
+    if not typer.confirm(shown(question), err=True):
+        raise UsageError("nothing was done, since you did not agree")
 
 
 def print_json(value: Any) -> None:

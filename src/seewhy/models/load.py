@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from seewhy.core.text import shown
 from seewhy.errors import BadFile, ModelError, UnknownName, UsageError
-from seewhy.models.bundled import Bundled
+from seewhy.models.building import BUILDERS, build_to_fit
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
-from seewhy.models.checkpoints import load_checkpoint, read_checkpoint
+from seewhy.models.checkpoints import read_checkpoint
 from seewhy.models.classifier import Classifier
 from seewhy.models.from_hub import Hub
 from seewhy.models.from_timm import Timm
-from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.head import Gives, Head
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Onnx, Python, Source
@@ -36,8 +35,6 @@ DEFAULT_MODEL = "bundled:efficientnet-lite0"
 DECLARED = "(?:gives|output|classes)=[^&?]+"
 DECLARATION = re.compile(rf"(?P<plain>.+)\?(?P<said>{DECLARED}(?:&{DECLARED})*)")
 
-# Sources that know architectures by name, so that a card can name one.
-BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
 # Kinds of network from rooms to the right, by the module whose `open_classifier(folder)` opens such a folder. It is
 # found by its name when a card asks for it, as plug-ins are.
 OPENERS = {"prototypes": "seewhy.prototypes.storage"}
@@ -56,10 +53,11 @@ class File(Source):
             if weights is not None:
                 raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
             return import_module(OPENERS[card.kind]).open_classifier(folder)
-        module = build(card.architecture, len(card.categories))
-        notes = load_checkpoint(module, read_checkpoint(weights) if weights else card.weights())
+        categories, preprocessing, declared = card.categories, card.preprocessing, card.declared
+        checkpoint = read_checkpoint(weights) if weights else card.weights()
+        module, notes = build_to_fit(card.architecture, len(categories), checkpoint)
         name = f"file:{folder.name}"
-        return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared, given_notes=notes)
+        return Classifier(module, preprocessing, categories, name, declared=declared, given_notes=notes)
 
 
 # Sources that run nothing of the user's, so that a file may name a network of theirs; code is named by people alone.
@@ -222,19 +220,6 @@ def absolute_name(model: str) -> str:
     if prefix not in SOURCES or not SOURCES[prefix].is_path:
         return model
     return str(declared._replace(plain=f"{prefix}:{Path(rest).expanduser().resolve()}"))
-
-
-def build(architecture: Architecture, classes: int) -> nn.Module:
-    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
-    prefix, _, name = architecture.name.partition(":")
-    if prefix not in BUILDERS:
-        *forms, last = (source.form for source in BUILDERS.values())
-        raise ModelError(f"the card names architecture '{architecture.name}'; expected {', '.join(forms)} or {last}")
-    source = BUILDERS[prefix]
-    if unknown := sorted(set(architecture.options) - set(source.options)):
-        known = ", ".join(source.options) or "none"
-        raise ModelError(f"the card has options {unknown}; {architecture.name} takes {known}")
-    return source.build(name, classes, **architecture.options)
 
 
 def architecture_of(model: str, classifier: Classifier) -> Architecture:

@@ -51,7 +51,8 @@ def told(error: Exception) -> str:
     if isinstance(error, SeewhyError) and not isinstance(error, StoreError):
         return without_places(str(error))
     number = secrets.token_hex(4)
-    LOG.error("%s: %s", number, error, exc_info=error)
+    details = error.details if isinstance(error, StoreError) else ""
+    LOG.error("%s: %s %s", number, error, shown(details, LONGEST), exc_info=error)
     status = status_of(error)
     return {503: STORE, 507: DISK}.get(status, WRONG).format(number)
 

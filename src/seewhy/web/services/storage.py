@@ -7,8 +7,11 @@ from functools import cache
 
 from seewhy.people.players import begin_session, join
 from seewhy.people.store import Store, open_store
+from seewhy.web.services.newcomers import Newcomers
+from seewhy.web.visitors import Visitor
 
 _open = ExitStack()
+_newcomers = Newcomers()
 
 
 @cache
@@ -25,17 +28,20 @@ def close_store() -> None:
     """Close it; the next who needs it opens it again."""
     _open.close()
     people_store.cache_clear()
+    _newcomers.forget()
 
 
-def enter(store: Store, name: str, *, trusted: bool) -> tuple[str, str]:
+def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor) -> tuple[str, str]:
     """The player's name as it is kept, and the secret of a new session.
 
     Where names are `trusted`, as in a classroom, whoever gives a name plays under it; else a name that is taken is its
     owner's alone.
 
     Raises:
-        Conflict: the name is taken.
-        UsageError: it is empty or too long.
+        Conflict: the name is taken, or looks like another's.
+        UsageError: it is empty or too long, or holds what nobody can see.
+        OverBudget: this visitor has begun too many sessions.
     """
+    _newcomers.enter(visitor)
     player = join(store, name, fresh=not trusted)
     return player, begin_session(store, player)
