@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import time
@@ -10,7 +11,9 @@ from PIL import Image as Pillow
 
 import forge
 import zoo
-from seewhy.errors import BadImage, UnknownName
+from seewhy.errors import BadImage, NoRoom, OverBudget, UnknownName
+from seewhy.images import Image
+from seewhy.web.services import photos as photos_module
 from seewhy.web.services.disk import Disk
 from seewhy.web.services.photos import Photos
 
@@ -124,3 +127,58 @@ def test_no_array_runs_code(photos):
 class Exploit:
     def __reduce__(self):
         return (pytest.fail, ("it ran",))
+
+
+def noise(seed: int, side: int = 90):
+    return Image(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8), f"{seed}.png")
+
+
+def test_one_visitor_has_a_quarter_of_the_disk_and_others_still_find_room(tmp_path):
+    photos = made(tmp_path, megabytes=1)
+    with pytest.raises(OverBudget, match=r"more than 0\.3 MB; what you brought goes after a day"):
+        _ = [photos.keep(noise(seed), "anna") for seed in range(100)]
+    held = photos.disk._things.held_by("anna")
+    assert (1 << 18) - 30_000 < held <= 1 << 18
+    assert sum(path.stat().st_size for path in files(photos)) == held
+    assert photos.find(photos.keep(noise(1000), "bert"))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(photos, monkeypatch):
+    def full(_image, path):
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(photos_module, "save_image", full)
+    with pytest.raises(NoRoom, match="no room for this now"):
+        photos.keep(noise(0), "anna")
+    assert not files(photos)
+    monkeypatch.undo()
+    assert photos.find(photos.keep(noise(0), "anna"))
+
+
+def test_an_old_photo_is_refused_although_nobody_has_deleted_it(photos):
+    secret = photos.keep(noise(0), "anna")
+    photo = photos.find(secret)
+    assert photos.open(photo)
+    os.utime(files(photos)[0], (time.time() - 5 * 86_400,) * 2)
+    for ask in (lambda: photos.find(secret), lambda: photos.open(photo)):
+        with pytest.raises(UnknownName, match="upload it again"):
+            ask()
+
+
+def test_what_an_earlier_process_left_counts_and_gives_way(tmp_path):
+    before = made(tmp_path, megabytes=1)
+    for visitor in "abcd":
+        for seed in range(9):
+            before.keep(noise(100 * ord(visitor) + seed), visitor)
+    after = made(tmp_path, megabytes=1)
+    secret = after.keep(noise(0), "anna")
+    assert sum(path.stat().st_size for path in files(after)) <= 1 << 20
+    assert after.find(secret)
+
+
+def test_a_photo_is_decoded_once_however_often_it_is_wanted(photos, monkeypatch):
+    photo = photos.find(photos.keep(noise(0), "anna"))
+    opened = [photos.open(photo) for _ in range(5)]
+    assert len({id(each) for each in opened}) == 1
+    assert photo.sha256 == opened[0].sha256

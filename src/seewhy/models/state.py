@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from seewhy.models.strides import with_usual_strides
 from seewhy.models.wrappers import plainly
 
 _turns = threading.Condition()
@@ -99,7 +100,7 @@ def evaluating(module: nn.Module) -> Generator[None]:
     """
     found = {tensor.device for tensor in module.parameters()} if torch.cuda.is_initialized() else set()
     devices = [torch.device("cpu"), *(device for device in found if device.type == "cuda")]
-    with owning(module), plainly(), _random.seeded(module, devices):
+    with owning(module), plainly(), with_usual_strides(module), _random.seeded(module, devices):
         # A frozen script has no flag.
         flags = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
         try:

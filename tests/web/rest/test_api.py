@@ -121,7 +121,16 @@ def test_photos_are_known_by_their_ids_and_nothing_else(ask, image, status):
 
 
 @pytest.mark.parametrize(
-    "more", [{"methods": []}, {"methods": ["a"] * 61}, {"seed": "x"}, {"seed": 2**63}, {"method": "lrp"}]
+    "more",
+    [
+        {"methods": []},
+        {"methods": ["a"] * 61},
+        {"seed": "x"},
+        {"seed": 2**63},
+        {"method": "lrp"},
+        {"target": True},
+        {"target": 1.5},
+    ],
 )
 def test_what_makes_no_sense_is_refused(ask, more):
     assert explain(ask, "sample:cat", **more).status_code == 422

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from seewhy.core.files import private_file, private_folder
 from seewhy.errors import NoRoom, OverBudget, StoreError
@@ -39,6 +40,7 @@ class Disk:
     def __init__(self, home: Path, total: int, patterns: tuple[str, ...]) -> None:
         self.home, self.patterns, self.share = home, patterns, total // SHARE
         self._things: Shelf[Path, Path] = Shelf(total, DAY, delete)
+        self._settling = Lock()
         for path in self._all():
             self._count(path, LEFT)
 
@@ -59,10 +61,12 @@ class Disk:
                 private_folder(path.parent)
                 part = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
                 try:
-                    write(part)
-                    self.check(visitor, sum(map(_bytes, _parts(part))))
-                    for each in _parts(part):
-                        private_file(each).replace(path.with_suffix(each.suffix))
+                    write(part)  # which takes a while, and holds up nobody else
+                    with self._settling:
+                        self.check(visitor, sum(map(_bytes, _parts(part))))
+                        for each in _parts(part):
+                            private_file(each).replace(path.with_suffix(each.suffix))
+                        self._count(path, visitor)
                 finally:
                     for each in _parts(part):
                         each.unlink(missing_ok=True)
@@ -99,8 +103,8 @@ class Disk:
         held = self._things.held_by(visitor)
         if held + size > self.share:
             raise OverBudget(
-                f"you keep {held >> 20} MB here, and with this it would be more than {self.share >> 20} MB; what you "
-                "brought goes after a day",
+                f"you keep {held / 1e6:.1f} MB here, and with this it would be more than {self.share / 1e6:.1f} MB; "
+                "what you brought goes after a day",
                 HOUR,
             )
         if not self._things.has_room(visitor, size):

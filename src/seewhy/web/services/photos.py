@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image, reopen_image, save_image
@@ -55,7 +55,7 @@ class Photos:
         self._known: Shelf[str, Photo] = Shelf(KNOWN)  # by their secrets
         self._decoded: Shelf[Photo, Image] = Shelf(DECODED)
         self._samples: dict[str, Photo] = {}  # by their names, such as sample:cat
-        self._decoding, self._saving = BoundedSemaphore(AT_ONCE), Lock()
+        self._decoding = BoundedSemaphore(AT_ONCE)
 
     def read(self, data: bytes, name: str) -> Image:
         """The photo in these bytes.
@@ -134,8 +134,7 @@ class Photos:
 
     def _store(self, photo: Photo, image: Image, visitor: Visitor) -> None:
         """Write it as plain pixels, without whatever else its file held, where it is not there; it is fresh again."""
-        with self._saving:
-            self.disk.keep(self._path(photo), visitor, partial(save_image, image))
+        self.disk.keep(self._path(photo), visitor, partial(save_image, image))
 
     def _is_there(self, photo: Photo) -> bool:
         return is_fresh(self._path(photo))
