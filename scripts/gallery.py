@@ -13,7 +13,7 @@ from seewhy.draw import fit
 from seewhy.methods import Method, find_method, suitable_methods
 from seewhy.methods.explanation import explanation_tile
 from seewhy.report.page import counted
-from seewhy.verbs import Request, explain_each
+from seewhy.verbs.explain import Request, explain_each
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PHOTO = "sample:cat"

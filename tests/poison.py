@@ -32,8 +32,7 @@ from seewhy.study.ledger import LEDGER, open_ledger
 from seewhy.study.results import FAILURES, RESULTS, write
 from seewhy.train.labels import read_labels
 from seewhy.train.parts import trained_rows
-from seewhy.verbs import open_study
-from seewhy.verbs.study import SOURCE, note_source
+from seewhy.verbs.study import SOURCE, note_source, open_study
 
 TINY = Architecture("timm:test_resnet", {})
 NAMES = ("cat", "dog", "hen")

@@ -16,7 +16,7 @@ from seewhy.core import folders
 from seewhy.core.folders import MANIFEST, NEXT, PART, Mark, check_mark, marks, settle, whole_folder, write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.errors import BadFile, UsageError
-from seewhy.verbs import write_explanations
+from seewhy.verbs.explanations import write_explanations
 
 CURE = "make it again"
 

@@ -23,6 +23,7 @@ from network import pictures
 from people.samples import rounds
 from prototypes import backbones
 from report.samples import explanation, photo
+from seewhy.cases import find_counterfactuals, find_twins, open_cases
 from seewhy.core.folders import settle, whole_folder, write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.methods import RegionWeights
@@ -31,21 +32,12 @@ from seewhy.network import NetworkPicture
 from seewhy.people.rounds import add_rounds
 from seewhy.people.store import open_store
 from seewhy.prototypes.learning import Recipe
-from seewhy.verbs import (
-    CounterfactualsResult,
-    Explanations,
-    TwinsResult,
-    build_cases,
-    compare,
-    evaluate,
-    explain_prototypes,
-    find_counterfactuals,
-    find_twins,
-    open_cases,
-    train_prototypes_on,
-    write_explanations,
-)
+from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, build_cases
+from seewhy.verbs.compare import compare
+from seewhy.verbs.evaluate import evaluate
+from seewhy.verbs.explanations import Explanations, write_explanations
 from seewhy.verbs.people import export_people
+from seewhy.verbs.prototypes import explain_prototypes, train_prototypes_on
 from tints import write_tints
 
 Save: TypeAlias = Callable[[Path], Any]

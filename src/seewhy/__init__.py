@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from seewhy.images import Image, find_images, open_image
     from seewhy.methods import Attribution, Explanation, Method, attribute, check_method, find_method, list_methods
     from seewhy.models import Classifier, Prediction, Preprocessing, Target, black_box, load
-    from seewhy.verbs import Explanations, compare, evaluate, explain, study, train
+    from seewhy.verbs.compare import compare
+    from seewhy.verbs.evaluate import evaluate
+    from seewhy.verbs.explain import explain
+    from seewhy.verbs.explanations import Explanations
+    from seewhy.verbs.study import study
+    from seewhy.verbs.train import train
 
 __version__ = "0.1.0"
 
@@ -59,7 +64,7 @@ _HOMES = {
     "Classifier": "models",
     "Colors": "draw",
     "Explanation": "methods",
-    "Explanations": "verbs",
+    "Explanations": "verbs.explanations",
     "Image": "images",
     "Method": "methods",
     "Prediction": "models",
@@ -69,9 +74,9 @@ _HOMES = {
     "attribute": "methods",
     "black_box": "models",
     "check_method": "methods",
-    "compare": "verbs",
-    "evaluate": "verbs",
-    "explain": "verbs",
+    "compare": "verbs.compare",
+    "evaluate": "verbs.evaluate",
+    "explain": "verbs.explain",
     "find_images": "images",
     "find_method": "methods",
     "list_methods": "methods",

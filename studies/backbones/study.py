@@ -21,7 +21,7 @@ from seewhy.cli.console import progress_bar
 from seewhy.errors import ModelError
 from seewhy.report.study_tables import grids, markdown
 from seewhy.study.summary import ModelScores, StudyResult, mean_rank, means_of
-from seewhy.verbs import study
+from seewhy.verbs.study import study
 
 BACKBONES = ("torchvision:vgg16", "torchvision:resnet50", "torchvision:densenet121")
 CONTROLS = ("control:random", "control:gaussian")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from seewhy import Classifier, Explanation, load
 from seewhy.metrics.context import cell_means, spearman
-from seewhy.verbs import Request, explain_each, write_explanations
+from seewhy.verbs.explain import Request, explain_each
+from seewhy.verbs.explanations import write_explanations
 
 METHODS = ("lime", "anchors", "expected-gradients", "deep-shap")
 MAPS = ("lime", "expected-gradients", "deep-shap")

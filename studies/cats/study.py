@@ -28,8 +28,9 @@ from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Training
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe, find_recipe
-from seewhy.verbs import evaluate, train
+from seewhy.verbs.evaluate import evaluate
 from seewhy.verbs.prototypes import train_prototypes_on
+from seewhy.verbs.train import train
 
 BATCH = 16
 

@@ -29,9 +29,9 @@ from seewhy.network.tcav import ConceptTest, tcav
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_network_report
-from seewhy.verbs import NetworkRequest, Request, explain_each, explain_network_each, write_explanations
-from seewhy.verbs.explain import Explained
-from seewhy.verbs.network import GlobalResult, global_view
+from seewhy.verbs.explain import Explained, Request, explain_each
+from seewhy.verbs.explanations import write_explanations
+from seewhy.verbs.network import GlobalResult, NetworkRequest, explain_network_each, global_view
 from seewhy.verbs.people import make_rounds
 
 GROUPS = (

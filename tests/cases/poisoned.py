@@ -22,7 +22,7 @@ from seewhy.images import open_image
 from seewhy.models import load
 from seewhy.models.card import Architecture, write_model
 from seewhy.models.from_timm import Timm
-from seewhy.verbs import build_cases, classifier_of_cases
+from seewhy.verbs.cases import build_cases, classifier_of_cases
 
 Spoil = Callable[[Path, Path], None]
 

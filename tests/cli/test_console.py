@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from seewhy.cli import console, run
 from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
-from seewhy.verbs import Result
+from seewhy.verbs.result import Result
 
 NASTY = "[red]:cat:[/nothing] \\[b] photo.png"
 EVIL = ["\x1b[2J", "\x1b]0;owned\x07", "\r", "\n", "\x9b2K", "\x7f", "\u202e", "\u200b", "\x85"]

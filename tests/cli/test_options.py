@@ -10,7 +10,7 @@ from seewhy.cli.explain import explain
 from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.methods import list_methods
-from seewhy.verbs import Request
+from seewhy.verbs.explain import Request
 
 
 def names(background):

@@ -24,7 +24,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(place):
-    from seewhy.verbs import train_prototypes_on
+    from seewhy.verbs.prototypes import train_prototypes_on
 
     train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=backbones.QUICK)
     return place / "model"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seewhy.core.text import visible
-from seewhy.draw import bars, bars_svg, percent
+from seewhy.core.text import percent, visible
+from seewhy.draw import bars, bars_svg
 from seewhy.draw.canvas import font
 from seewhy.draw.charts import EXPLAINED, MARGIN, SIZE
 from seewhy.errors import UsageError

@@ -15,7 +15,7 @@ from seewhy.report.study import THUMBNAIL
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.results import table
 from seewhy.study.score import CHANCE
-from seewhy.verbs import Study
+from seewhy.verbs.study import Study
 
 MODELS = ("torchvision:vgg16", "torchvision:res_net&50")
 METHODS = ("grad-cam", "lime", CHANCE)

@@ -18,7 +18,7 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import RECIPES, Recipe
-from seewhy.verbs import evaluate
+from seewhy.verbs.evaluate import evaluate
 from tints import write_tints
 
 EVIL = "<script>alert(1)</script>"

@@ -14,7 +14,7 @@ from seewhy.metrics import Score, metric_info
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.results import table
 from seewhy.study.score import CHANCE, Scored
-from seewhy.verbs import Comparison
+from seewhy.verbs.compare import Comparison
 
 METHODS = ("grad-cam", "lime")
 CONTROL_NAMES = ("control:random", "control:gaussian", "control:sobel", "control:empty")

@@ -10,8 +10,8 @@ import pytest
 import planted
 from seewhy.images import Image
 from seewhy.models import Preprocessing
-from seewhy.verbs import explain
 from seewhy.verbs.agreement import agreement, nothing_to_compare
+from seewhy.verbs.explain import explain
 
 CROPPED = Preprocessing((64, 64), resize=64, mean=(0, 0, 0), std=(1, 1, 1))
 

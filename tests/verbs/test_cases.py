@@ -7,17 +7,9 @@ import numpy as np
 import pytest
 
 from cases.squares import classifier, folder_of, square
+from seewhy.cases import find_counterfactuals, find_twins, open_cases
 from seewhy.errors import BadFile, Cancelled, UsageError
-from seewhy.verbs import (
-    CounterfactualsResult,
-    TwinsResult,
-    ask_each,
-    build_cases,
-    classifier_of_cases,
-    find_counterfactuals,
-    find_twins,
-    open_cases,
-)
+from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, build_cases, classifier_of_cases
 
 
 @pytest.fixture(scope="module")

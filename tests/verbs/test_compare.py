@@ -25,13 +25,13 @@ from seewhy.models import Target
 from seewhy.models.classifier import black_box
 from seewhy.study.score import FEW, RANDOM_MAPS, REDRAWS, Scoring, picture_seed
 from seewhy.study.summary import no_better_than_chance
-from seewhy.verbs import compare
 from seewhy.verbs.compare import (
     DEFAULT_METRICS,
     FAST,
     MASK_METRICS,
     MOST,
     chosen_methods,
+    compare,
     score_each,
     scoring_for,
 )

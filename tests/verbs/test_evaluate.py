@@ -14,8 +14,8 @@ from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.models import Categories, imagenet
 from seewhy.train.recipe import Recipe
-from seewhy.verbs import evaluate, train
-from seewhy.verbs.evaluate import _class_index
+from seewhy.verbs.evaluate import _class_index, evaluate
+from seewhy.verbs.train import train
 from tints import write_tints, write_weights
 
 CLASSIFIER = planted.classifier()  # its classes are "there is red", "green", "blue"

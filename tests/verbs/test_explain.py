@@ -13,8 +13,8 @@ from seewhy.errors import BadImage, Cancelled, NonFinite, UnknownName, UsageErro
 from seewhy.methods import find_method
 from seewhy.models import Target
 from seewhy.models.classifier import black_box
-from seewhy.verbs import Explanations, Request, explain, explain_each
-from seewhy.verbs.explain import CHUNK
+from seewhy.verbs.explain import CHUNK, Request, explain, explain_each
+from seewhy.verbs.explanations import Explanations
 
 MODULE = import_module("seewhy.verbs.explain")  # its name in seewhy.verbs is that of the function
 

@@ -5,7 +5,7 @@ import pytest
 import zoo
 from seewhy.errors import BadImage, Cancelled, ModelError, UnknownName, UsageError
 from seewhy.models import Classifier, Preprocessing
-from seewhy.verbs import NetworkRequest, explain_network, explain_network_each
+from seewhy.verbs.network import NetworkRequest, explain_network, explain_network_each
 
 
 def test_a_picture_is_the_view_and_its_drawing():

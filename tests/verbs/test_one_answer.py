@@ -14,7 +14,8 @@ from seewhy.methods import find_method
 from seewhy.models import load
 from seewhy.report.study import study_verdict
 from seewhy.study.score import FEW
-from seewhy.verbs import compare, study
+from seewhy.verbs.compare import compare
+from seewhy.verbs.study import study
 
 METRICS = ("average-drop-hard", "insertion-minus-deletion", "road", "infidelity", "iou-top-area", "sparseness")
 METHODS = ("grad-cam", "eigen-cam", "lime")

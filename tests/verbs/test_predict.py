@@ -5,7 +5,7 @@ import pytest
 import zoo
 from seewhy.errors import Cancelled, NonFinite
 from seewhy.images import open_image
-from seewhy.verbs import predict_each
+from seewhy.verbs.predict import predict_each
 
 
 @pytest.fixture(scope="module")

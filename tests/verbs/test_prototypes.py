@@ -12,7 +12,7 @@ from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.prototypes.learning import Recipe
 from seewhy.train.parts import PICTURES, trained_rows
-from seewhy.verbs import explain_prototypes, train_prototypes_on
+from seewhy.verbs.prototypes import explain_prototypes, train_prototypes_on
 
 LITTLE = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
 

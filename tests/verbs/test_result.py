@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seewhy.verbs import Result
+from seewhy.verbs.result import Result
 
 
 class Sum(Result):

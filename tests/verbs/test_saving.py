@@ -8,8 +8,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.methods import Explanation, RegionWeights
 from seewhy.models import Target
-from seewhy.verbs import ExplanationWriter, write_explanations
-from seewhy.verbs.explanations import folder_names
+from seewhy.verbs.explanations import ExplanationWriter, folder_names, write_explanations
 
 REGIONS = RegionWeights(np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0]))
 

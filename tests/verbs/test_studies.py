@@ -13,8 +13,7 @@ from seewhy.images import Folder
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.ledger import open_ledger
 from seewhy.study.results import write
-from seewhy.verbs import find_studies, open_study
-from seewhy.verbs.study import SOURCE, note_source
+from seewhy.verbs.study import SOURCE, find_studies, note_source, open_study
 
 PLAN = Plan(
     models={"toy": "f" * 64},

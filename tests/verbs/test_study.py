@@ -19,7 +19,7 @@ from seewhy.methods import find_method
 from seewhy.metrics import find_metric
 from seewhy.models import load
 from seewhy.study.results import FAILURES, RESULTS
-from seewhy.verbs import study
+from seewhy.verbs.study import study
 
 METHODS = ("grad-cam", "lime", "control:random")
 METRICS = ("average-drop-hard", "sparseness")

@@ -19,7 +19,7 @@ from seewhy.models import Preprocessing, load
 from seewhy.models.checkpoints import read_weights
 from seewhy.train.parts import trained_rows
 from seewhy.train.recipe import Recipe
-from seewhy.verbs import train
+from seewhy.verbs.train import train
 from tints import write_tints, write_weights
 
 BACKBONE = "timm:test_efficientnet"

@@ -14,7 +14,7 @@ import pytest
 import planted
 from seewhy.draw import Colors, Dot, intervals_svg
 from seewhy.models import Prediction
-from seewhy.verbs import explain
+from seewhy.verbs.explain import explain
 from seewhy.web.parts.figures import bars_html, figure_html, photo_html, seen_html, svg_html
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'

@@ -216,7 +216,7 @@ class TestCases:
 
     def test_twins_come_out_of_a_base(self, at, tmp_path):
         import zoo
-        from seewhy.verbs import build_cases
+        from seewhy.verbs.cases import build_cases
         from web.conftest import TOY
 
         (tmp_path / "photos").mkdir()
@@ -231,7 +231,7 @@ class TestCases:
 
     def test_cases_of_a_model_that_is_not_offered_are_refused(self, at, tmp_path):
         import zoo
-        from seewhy.verbs import build_cases
+        from seewhy.verbs.cases import build_cases
         from web.conftest import TOY
 
         (tmp_path / "photos").mkdir()
@@ -245,7 +245,7 @@ class TestCases:
         import json
 
         import zoo
-        from seewhy.verbs import build_cases
+        from seewhy.verbs.cases import build_cases
         from web.conftest import TOY
 
         (tmp_path / "photos").mkdir()

@@ -10,7 +10,7 @@ import pytest
 
 import planted
 from seewhy.errors import Cancelled, UnknownName, UsageError
-from seewhy.verbs import explain
+from seewhy.verbs.explain import explain
 from seewhy.web.services.hub import SHORT, Request
 from seewhy.web.services.jobs import State
 

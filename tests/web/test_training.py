@@ -6,11 +6,13 @@ import os
 
 import pytest
 
+from seewhy.cases import find_twins, open_cases
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image
 from seewhy.images.uploads import members, unpack
 from seewhy.models import DEFAULT_MODEL, load
-from seewhy.verbs import classifier_of_cases, explain_prototypes, find_twins, open_cases
+from seewhy.verbs.cases import classifier_of_cases
+from seewhy.verbs.prototypes import explain_prototypes
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import ModelCache
 from seewhy.web.services.reports import report_page, result_files

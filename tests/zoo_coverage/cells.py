@@ -25,7 +25,7 @@ from seewhy.engines.baselines import Images
 from seewhy.errors import UsageError
 from seewhy.models import Classifier
 from seewhy.network.layers import MOST
-from seewhy.verbs import explain_network
+from seewhy.verbs.network import explain_network
 from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_of, trace, twice
 
 CLOSE = 1e-4  # relative, of what float32 computes in another order

@@ -16,8 +16,7 @@ from seewhy.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seewhy.cases import Twins
-    from seewhy.verbs import Cases
+    from seewhy.cases import Cases, Twins
 
 
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
@@ -43,7 +42,7 @@ def build(
 ) -> Answer:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
     from seewhy.models.load import absolute_name
-    from seewhy.verbs import build_cases
+    from seewhy.verbs.cases import build_cases
 
     classifier = run.load()
     with run.progress() as progress:
@@ -82,8 +81,9 @@ def twins(
     embedding: OwnEncoder = None,
 ) -> Answer:
     """Show the cases that are most like each picture to the model, and why."""
+    from seewhy.cases import find_twins, open_cases
     from seewhy.images import find_images
-    from seewhy.verbs import TwinsResult, ask_each, find_twins, open_cases
+    from seewhy.verbs.cases import TwinsResult, ask_each
 
     sources = find_images(images)
     first = _open(run, cases, embedding)
@@ -104,8 +104,9 @@ def counterfactual(
     embedding: OwnEncoder = None,
 ) -> Answer:
     """Show what would have turned the model's decision about each picture."""
+    from seewhy.cases import find_counterfactuals
     from seewhy.images import find_images
-    from seewhy.verbs import CounterfactualsResult, ask_each, find_counterfactuals
+    from seewhy.verbs.cases import CounterfactualsResult, ask_each
 
     sources = find_images(images)
     base = _open(run, cases, embedding)
@@ -119,7 +120,8 @@ def counterfactual(
 
 
 def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
-    from seewhy.verbs import classifier_of_cases, open_cases
+    from seewhy.cases import open_cases
+    from seewhy.verbs.cases import classifier_of_cases
 
     if run.model is None:
         stored, weights = classifier_of_cases(folder)
@@ -174,7 +176,7 @@ def prototypes_train(
 ) -> Answer:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
-    from seewhy.verbs import train_prototypes_on
+    from seewhy.verbs.prototypes import train_prototypes_on
 
     chosen = find_recipe(
         recipe, per_class=per_class, warm_steps=warm_steps, joint_steps=joint_steps, learning_rate=lr, copies=copies
@@ -199,7 +201,8 @@ def prototypes_explain(
 ) -> Answer:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
-    from seewhy.verbs import ask_each, explain_prototypes
+    from seewhy.verbs.cases import ask_each
+    from seewhy.verbs.prototypes import explain_prototypes
 
     opened, failures = ask_each(find_images(images), lambda image: image)
     with run.progress() as progress:

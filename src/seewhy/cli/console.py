@@ -26,8 +26,7 @@ from seewhy.errors import SeewhyError, StoreError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from seewhy.models import Classifier
-    from seewhy.verbs import Result
-    from seewhy.verbs.result import PhotoResults
+    from seewhy.verbs.result import PhotoResults, Result
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 NARROWEST = 7  # of a column

@@ -19,7 +19,7 @@ def predict(
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images
     from seewhy.models.head import MEANS, NOUN
-    from seewhy.verbs import predict_each
+    from seewhy.verbs.predict import predict_each
 
     sources = find_images(images)
     classifier = run.load()
@@ -87,8 +87,11 @@ def explain(
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
+    from seewhy.methods.method import BEST
     from seewhy.report.page import PAGE, notes_of_all
-    from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
+    from seewhy.verbs.best import best_method
+    from seewhy.verbs.explain import Request, explain_each
+    from seewhy.verbs.explanations import ExplanationWriter
 
     given, methods, layers = parse_settings(settings or []), split_commas(method), split_commas(layer or "")
     sources = find_images(images)

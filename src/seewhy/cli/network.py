@@ -37,7 +37,7 @@ def explain(
     from seewhy.images import find_images
     from seewhy.network.labels import naming_of
     from seewhy.report.page import PAGE
-    from seewhy.verbs import NetworkRequest, NetworkWriter, explain_network_each
+    from seewhy.verbs.network import NetworkRequest, NetworkWriter, explain_network_each
 
     sources = find_images(images)
     classifier = run.load()

@@ -66,7 +66,7 @@ def study(
     """
     from seewhy.report.page import notes_of_all, number
     from seewhy.report.study import title_of
-    from seewhy.verbs import STUDY_METHODS, study
+    from seewhy.verbs.study import STUDY_METHODS, study
 
     named = split_commas(models)
     with run.progress() as progress:
@@ -130,7 +130,7 @@ def compare(
     from seewhy.images import find_images
     from seewhy.report.page import notes_of_all
     from seewhy.report.study import cell_words, title_of
-    from seewhy.verbs import compare
+    from seewhy.verbs.compare import compare
 
     sources = find_images(images)
     classifier = run.load()

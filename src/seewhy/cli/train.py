@@ -55,7 +55,7 @@ def train(
     from seewhy.report.evaluate import headline, share_words
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
     from seewhy.train.recipe import find_recipe
-    from seewhy.verbs import train
+    from seewhy.verbs.train import train
 
     chosen = find_recipe(
         recipe,
@@ -115,7 +115,7 @@ def evaluate(
 ) -> Answer:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
     from seewhy.report.evaluate import accuracy_words, evaluation_table
-    from seewhy.verbs import evaluate
+    from seewhy.verbs.evaluate import evaluate
 
     classifier = run.load()
     with run.progress() as progress:

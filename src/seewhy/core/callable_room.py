@@ -15,7 +15,7 @@ from typing import Any
 
 
 class CallableRoom(ModuleType):
-    """A package that passes calls on to the function of its own name in `seewhy.verbs`, imported when called."""
+    """A package that passes calls on to the function of its own name in `seewhy.verbs.NAME`, imported when called."""
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """Call the verb."""
@@ -28,7 +28,7 @@ class CallableRoom(ModuleType):
 
     def _verb(self) -> Callable[..., Any]:
         parent, _, name = self.__name__.rpartition(".")
-        return getattr(import_module(f"{parent}.verbs"), name)
+        return getattr(import_module(f"{parent}.verbs.{name}"), name)
 
 
 def make_callable(package: str) -> None:

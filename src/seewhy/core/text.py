@@ -91,3 +91,28 @@ def _is_symbol(letter: str) -> bool:
 def _json_escape(letter: str) -> str:
     units = letter.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+
+
+# --- Numbers ---------------------------------------------------------------------------------------------------------
+
+
+def plain_number(value: float) -> str:
+    """A value of any size, to four digits, with a minus sign that is one.
+
+    >>> plain_number(-1234.567), plain_number(0.5)
+    ('−1235', '0.5')
+    """
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(probability: float) -> str:
+    """A probability in per cent; only 0 and 1 themselves are called 0.0% and 100.0%.
+
+    >>> percent(0.99999)
+    '>99.9%'
+    """
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    if 0.9995 <= probability < 1:
+        return ">99.9%"
+    return f"{probability:.1%}"

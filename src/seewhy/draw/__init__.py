@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seewhy.draw.canvas import data_uri, percent, photo_uri, plain_number, png_bytes
+from seewhy.draw.canvas import data_uri, photo_uri, png_bytes
 from seewhy.draw.charts import (
     Confidence,
     Dot,
@@ -67,10 +67,8 @@ __all__ = [
     "overlay",
     "panel",
     "peak",
-    "percent",
     "photo",
     "photo_uri",
-    "plain_number",
     "png_bytes",
     "region_overlay",
     "reliability_svg",

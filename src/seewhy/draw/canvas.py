@@ -53,28 +53,6 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: float, most: int | None
     return [*lines[: most - 1], ellipsize(" ".join(lines[most - 1 :]), face, width)]
 
 
-def plain_number(value: float) -> str:
-    """A value of any size, to four digits, with a minus sign that is one.
-
-    >>> plain_number(-1234.567), plain_number(0.5)
-    ('−1235', '0.5')
-    """
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-
-
-def percent(probability: float) -> str:
-    """A probability in per cent; only 0 and 1 themselves are called 0.0% and 100.0%.
-
-    >>> percent(0.99999)
-    '>99.9%'
-    """
-    if 0 < probability < 0.0005:
-        return "<0.1%"
-    if 0.9995 <= probability < 1:
-        return ">99.9%"
-    return f"{probability:.1%}"
-
-
 def ellipsize(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     """The text, or as much of its beginning as leaves room for an ellipsis."""
     if face.getlength(text) <= width:

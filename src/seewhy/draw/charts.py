@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from seewhy.core.text import percent, plain_number
 from seewhy.draw.canvas import (
     LEAN,
     Circle,
@@ -24,8 +25,6 @@ from seewhy.draw.canvas import (
     Text,
     ellipsize,
     font,
-    percent,
-    plain_number,
     raster,
     svg,
     wrap,

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps, ImageShow
+from PIL import Image, ImageDraw, ImageOps
 
 from seewhy.core.progress import in_notebook
 from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, escaped, font, photo_uri, stack, text_block
@@ -211,5 +211,7 @@ def display(picture: Image.Image, title: str, notebook: Any = None) -> None:
     windows = sys.platform in {"win32", "darwin"} or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if not windows:
         raise UsageError(f"there is no display to show {title} on; {CURE}")
+    from PIL import ImageShow  # which looks for IPython
+
     if not ImageShow.show(picture, title=title):
         raise UsageError(f"no program that shows pictures was found for {title}; {CURE}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from seewhy.draw import percent, plain_number
+from seewhy.core.text import percent, plain_number
 from seewhy.errors import ModelError, NonFinite, SeewhyError, UsageError
 from seewhy.models.blame import blamed
 from seewhy.models.categories import Target, Value

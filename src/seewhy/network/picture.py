@@ -13,7 +13,8 @@ import numpy as np
 from seewhy import __version__
 from seewhy.core.files import write_whole
 from seewhy.core.folders import whole_folder, write_manifest
-from seewhy.draw import cut, percent, spotlight
+from seewhy.core.text import percent
+from seewhy.draw import cut, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
 from seewhy.images import Box, save_image

@@ -9,7 +9,8 @@ from typing import Any
 
 from seewhy.cases import Twins
 from seewhy.core.outcome import Outcome
-from seewhy.draw import Confidence, confusion_svg, fit, percent, reliability_svg
+from seewhy.core.text import percent
+from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import explanation_tile
 from seewhy.models import Classifier

@@ -20,8 +20,8 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.files import whole_file, write_whole
-from seewhy.core.text import is_plain, visible
-from seewhy.draw import bars_svg, fit, percent, photo, photo_uri
+from seewhy.core.text import is_plain, percent, visible
+from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import sure

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from seewhy.draw import Dot, curves_svg, fit, intervals_svg, percent
+from seewhy.core.text import percent
+from seewhy.draw import Dot, curves_svg, fit, intervals_svg
 from seewhy.errors import SeewhyError
 from seewhy.methods import Method
 from seewhy.methods.explanation import explanation_tiles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,13 +15,13 @@ import numpy as np
 
 from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
 from seewhy.core.files import write_csv, write_json, write_whole
-from seewhy.core.outcome import Outcome, attempt
+from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
-from seewhy.images import Image, open_image
+from seewhy.images import Image
 from seewhy.images.folder import Folder
 from seewhy.methods.method import DEFAULT_METHOD
-from seewhy.models import Categories, Classifier, Prediction, load
+from seewhy.models import Categories, Classifier, load
 from seewhy.report.evaluate import EvaluationReport, Mistake, evaluate_charts, evaluate_page
 from seewhy.report.page import save_page
 from seewhy.train.data import Pictures, open_pictures
@@ -181,15 +181,6 @@ def evaluate(
         learned=len(learned),
         failures=failures,
     )
-
-
-def predict_each(
-    classifier: Classifier, sources: Sequence[str | Path], top: int = 5, progress: Progress = silent
-) -> Iterator[Outcome[Sequence[Prediction]]]:
-    """The `top` likeliest classes of file after file; a bad one never stops the rest."""
-    for done, source in enumerate(sources, start=1):
-        yield attempt(source, lambda source=source: classifier.predict(open_image(source), top))
-        progress(done, len(sources), "images")
 
 
 def _known(folder: Folder, categories: Categories) -> tuple[Folder, dict[str | None, int], list[Outcome[Any]]]:

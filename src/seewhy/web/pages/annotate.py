@@ -15,7 +15,7 @@ from seewhy.methods.explanation import sentence
 from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.names import LONGEST_LABEL, checked_label
 from seewhy.report.page import listed
-from seewhy.verbs import MaskAgreement, agreement, nothing_to_compare
+from seewhy.verbs.agreement import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
 from seewhy.web.parts.figures import figure_html, render
 from seewhy.web.parts.jobs import follow

@@ -8,7 +8,7 @@ from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
 from seewhy.report.study import curve_noun, families, mean_curves, study_verdict, title_of
-from seewhy.verbs import Comparison
+from seewhy.verbs.compare import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain

@@ -9,7 +9,7 @@ import streamlit as st
 from seewhy.errors import SeewhyError
 from seewhy.report.study import Family, families, photos_of, study_verdict
 from seewhy.study.summary import StudyResult
-from seewhy.verbs import find_studies, open_study
+from seewhy.verbs.study import find_studies, open_study
 from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html
 from seewhy.web.parts.jobs import download_report
 from seewhy.web.parts.page import Page, columns_of, heading

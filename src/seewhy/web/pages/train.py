@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from seewhy.images.uploads import Unpacked, members, safe_name, unpack
-from seewhy.verbs import TeachConfig, TeachResult
+from seewhy.verbs.teach import TeachConfig, TeachResult
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.questions import choose_model

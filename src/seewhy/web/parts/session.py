@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from seewhy.errors import SeewhyError
-from seewhy.verbs import TeachResult
+from seewhy.verbs.teach import TeachResult
 from seewhy.web.parts.page import plain
 from seewhy.web.services.jobs import Job
 from seewhy.web.telling import told

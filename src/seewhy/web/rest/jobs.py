@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from seewhy.errors import UnknownName
 from seewhy.models import DEFAULT_MODEL
-from seewhy.verbs import Comparison
+from seewhy.verbs.compare import Comparison
 from seewhy.web.services.hub import Request, Services, services
 from seewhy.web.services.jobs import Status
 from seewhy.web.services.photos import Photo

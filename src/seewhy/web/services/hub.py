@@ -19,7 +19,9 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
-from seewhy.verbs import Comparison, TeachConfig, TeachResult, compare, explain, teach
+from seewhy.verbs.compare import Comparison, compare
+from seewhy.verbs.explain import explain
+from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.disk import Disk
 from seewhy.web.services.jobs import SECRET, Job

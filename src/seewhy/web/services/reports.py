@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
+from seewhy.cases import find_counterfactuals, find_twins, open_cases
 from seewhy.core.files import home
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
@@ -19,18 +20,11 @@ from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report import write_network_report
-from seewhy.verbs import (
-    CounterfactualsResult,
-    Result,
-    TwinsResult,
-    explain_network,
-    explain_prototypes,
-    find_counterfactuals,
-    find_twins,
-    open_cases,
-    write_explanations,
-)
-from seewhy.verbs.network import GlobalResult, global_view
+from seewhy.verbs.cases import CounterfactualsResult, TwinsResult
+from seewhy.verbs.explanations import write_explanations
+from seewhy.verbs.network import GlobalResult, explain_network, global_view
+from seewhy.verbs.prototypes import explain_prototypes
+from seewhy.verbs.result import Result
 from seewhy.web.services.hub import services
 from seewhy.web.services.results import Explained
 from seewhy.web.services.storage import people_store

@@ -11,7 +11,7 @@ import numpy as np
 from seewhy.errors import SeewhyError
 from seewhy.images import Image
 from seewhy.methods import Explanation
-from seewhy.verbs import Comparison
+from seewhy.verbs.compare import Comparison
 from seewhy.web.services.jobs import untraced
 from seewhy.web.services.photos import Photo
 
