@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from seewhy.core.files import cache_folder
+from seewhy.core.files import cache_folder, private_folder
 from seewhy.errors import ModelError
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -97,17 +97,23 @@ class _Numbers(nn.Module):
 
 
 def _converted(classifier: Classifier, copy: nn.Module) -> Any:
+    """The model, read by OpenVINO's front end itself: its `convert_model` would tell its makers that it was used."""
     import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
     from openvino.preprocess import PrePostProcessor
 
     probe = classifier.probe().float()
     with evaluating(copy), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about what the check finds out
         example = probe.expand(TRACED, *probe.shape[1:]).contiguous()
-        model = openvino.convert_model(_Numbers(copy, classifier.head), example_input=example)
+        decoder = TorchScriptPythonDecoder(_Numbers(copy, classifier.head).eval(), example_input=example)
+        reader = FrontEndManager().load_by_framework("pytorch")
+        model = reader.convert(reader.load(decoder))
     model.reshape([-1, *probe.shape[1:]])
     # The engine composes pictures channels last.
     layout = PrePostProcessor(model)
+    layout.input().tensor().set_element_type(openvino.Type.f32)
     layout.input().tensor().set_layout(openvino.Layout("NHWC"))
     layout.input().model().set_layout(openvino.Layout("NCHW"))
     return layout.build()
@@ -167,7 +173,7 @@ def _keep(model: Any, path: Path) -> None:
 
     weights, part = path.with_suffix(".bin"), path.with_suffix(".part.xml")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         openvino.save_model(model, part, compress_to_fp16=False)
         part.with_suffix(".bin").replace(weights)
         part.replace(path)
