@@ -212,8 +212,8 @@ def test_killed_while_saving_an_explanation_the_old_or_the_new_is_whole(tmp_path
     check_kills(one_explanation(tmp_path), tmp_path, FEW)
 
 
-def check_killed_runs(place: Path, most: int) -> None:
-    """Kill the second run of `explain` at up to `most` moments."""
+def check_killed_runs(place: Path, most: int) -> set[tuple[bool, ...]]:
+    """Kill the second run of `explain` at up to `most` moments; which of its photos and its page were new then."""
     photos = ("cat", "dog")
     old, new = ([Outcome(f"{name}.png", (each,)) for name in photos] for each in (explanation(), TABBY))
 
@@ -238,22 +238,22 @@ def check_killed_runs(place: Path, most: int) -> None:
             )
             assert here in (were, are), f"killed at change {moment} of {count}, {part} is neither old nor new"
             states.append(here == are)
-        print(moment, count, states)
         assert states == sorted(states, reverse=True), "what is later was there earlier"
         found.add(tuple(states))
         again(out)
         assert contents(out) == after, "what was killed is in the way of the next"
         shutil.rmtree(out)
-    assert found == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
+    return found
 
 
 def test_a_killed_run_keeps_the_photos_it_finished_and_the_former_page_until_its_end(tmp_path):
-    check_killed_runs(tmp_path, 8)
+    assert check_killed_runs(tmp_path, 8) >= {(False, False, False), (True, True, True)}
 
 
 @pytest.mark.heavy
 def test_a_run_killed_at_every_moment_leaves_each_photo_old_or_new(tmp_path):
-    check_killed_runs(tmp_path, 1000)
+    states = check_killed_runs(tmp_path, 1000)
+    assert states == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
 
 
 @pytest.mark.heavy

@@ -45,7 +45,7 @@ def test_nothing_asked_is_answered_with_help(seewhy, command):
     assert "Usage" in run.out + run.err
 
 
-HEAVY = {"torch", "timm", "PIL", "scipy", "numpy", "polars", "pydantic", "sqlalchemy", "confusable_homoglyphs"}
+HEAVY = {"torch", "timm", "PIL", "scipy", "numpy", "polars", "sqlalchemy", "confusable_homoglyphs"}
 
 
 def test_help_does_not_wait_for_heavy_libraries():
