@@ -156,6 +156,11 @@ class Sums(TorchDispatchMode):
         self._terms: dict[Identity, tuple[Identity, ...]] = {}
         self._kept: list[Tensor] = []  # alive, so that no other tensor gets their memory
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to skip the compiler, PyTorch would import it first, which takes seconds of each start."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         terms = [_identity(each) for each in args[:2] if isinstance(each, Tensor)] if func in _ADDING else []
         found = func(*args, **(kwargs or {}))
