@@ -15,6 +15,9 @@ class Buckets:
 
     A bucket that nobody touched for a minute is full, and says no more than none: only such are forgotten. Where more
     visitors come than can be told apart, the newcomers share one bucket, and who was there keeps theirs.
+
+    Args:
+        a_minute: tokens that a full bucket has, and that fall into an empty one in a minute.
     """
 
     def __init__(self, a_minute: int) -> None:
