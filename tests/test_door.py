@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections import OrderedDict
+from errno import ENOSPC
 from io import BytesIO
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from torch import nn
 import seewhy
 import zoo
 from seewhy.core.names import canonical
-from seewhy.errors import BadImage, ModelError, SeewhyError, UnknownName, UsageError
+from seewhy.errors import BadImage, ModelError, NotWritten, SeewhyError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.methods import find_method
 from seewhy.methods.cam import GradCAM
@@ -135,7 +137,7 @@ NO_PICTURES = [
     ((each for each in [PHOTO]), "list"),
     (ROOT / "docs", "find_images"),
     (["missing.png"], "no file"),
-    (b"no picture", "known kind"),
+    (b"no picture", "a text and no picture"),
     (np.zeros((8, 9), np.int64), "uint8"),
     (np.full((8, 9, 3), 255.0), "Divide by 255"),
     (np.full((8, 9, 3), np.nan), "nan_to_num"),
@@ -429,10 +431,10 @@ def test_saving_leaves_nothing_when_it_fails(toy, tmp_path, monkeypatch):
     found = seewhy.explain(toy, [PHOTO, OTHER])
 
     def full(*_, **_settings):
-        raise OSError("the disk is full")
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
 
-    monkeypatch.setattr("seewhy.methods.explanation.Explanation.save", full)
-    with pytest.raises(OSError, match="disk is full"):
+    monkeypatch.setattr("seewhy.methods.explanation.Explanation.write", full)
+    with pytest.raises(NotWritten, match="disk is full"):
         found.save(tmp_path / "out")
     assert [*tmp_path.iterdir()] == []
 

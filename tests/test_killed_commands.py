@@ -1,4 +1,4 @@
-"""A command that is killed at random moments over a finished run leaves the finished one, or the new one, whole."""
+"""A command that is killed at random moments over a finished run leaves each photo as it was, or new and whole."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_explain_over_a_finished_run(tmp_path):
     for seconds in moments(longest):
         run(tmp_path, [*asked, two], seconds)
         found = Explanation.load(out / "photo/lime")
-        left = {name: each for name, each in contents(out).items() if not name.startswith(".seewhy-part")}
+        left = {name: each for name, each in contents(out).items() if ".seewhy-part" not in name}
         if found.target_label == one:
             assert left == before
             continue
         for method, each in new.items():
             assert np.array_equal(Explanation.load(out / "photo" / method).values, each.values)
         assert left.keys() == before.keys()
-        assert two.encode() in left["report.html"]
+        assert left["report.html"] == before["report.html"] or two.encode() in left["report.html"]
         shutil.rmtree(out)
         shutil.copytree(tmp_path / "old", out)

@@ -65,11 +65,6 @@ def explanations(_: Path) -> Two:
     return Two(Explanations([LIME, TABBY]).save, Explanations([TABBY, explanation(image=photo("dog.png"))]).save)
 
 
-def a_run(_: Path) -> Two:
-    old, new = ([Outcome("cat.png", (each,))] for each in (explanation(), TABBY))
-    return Two(lambda out: write_explanations(old, out), lambda out: write_explanations(new, out))
-
-
 def comparison(_: Path) -> Two:
     def made(target: int) -> Save:
         chosen = ["grad-cam", "occlusion"]
@@ -143,7 +138,6 @@ def people(place: Path) -> Two:
 SAVED = {
     "an explanation": one_explanation,
     "explanations": explanations,
-    "a run of explain": a_run,
     "a comparison": comparison,
     "twins": twins,
     "counterfactuals": counterfactuals,
@@ -153,6 +147,11 @@ SAVED = {
     "explained by prototypes": explained_prototypes,
     "people": people,
 }
+
+
+def finished(out: Path) -> dict[str, bytes]:
+    """Every file, by its path, but those that a killed process has begun."""
+    return {name: each for name, each in contents(out).items() if ".seewhy-part" not in name}
 
 
 def check_kills(two: Two, place: Path, most: int) -> None:
@@ -169,7 +168,7 @@ def check_kills(two: Two, place: Path, most: int) -> None:
             shutil.copytree(place / "old", out)
             killed(two.new, out, moment, halved=halved)
             settle(out)
-            left = {name: each for name, each in contents(out).items() if not name.startswith(".seewhy-part")}
+            left = finished(out)
             state = "old" if left == old else "new" if left == new else ""
             assert state, f"killed at change {moment} of {count}, there is something between old and new"
             found.add(state)
@@ -203,6 +202,50 @@ def test_killed_while_writing_files_the_old_or_the_new_is_whole(tmp_path):
 
 def test_killed_while_saving_an_explanation_the_old_or_the_new_is_whole(tmp_path):
     check_kills(one_explanation(tmp_path), tmp_path, FEW)
+
+
+def check_killed_runs(place: Path, most: int) -> set[tuple[bool, ...]]:
+    """Kill the second run of `explain` at up to `most` moments; which of its photos and its page were new then."""
+    photos = ("cat", "dog")
+    old, new = ([Outcome(f"{name}.png", (each,)) for name in photos] for each in (explanation(), TABBY))
+
+    def again(out: Path) -> None:
+        write_explanations(new, out)
+
+    write_explanations(old, place / "old")
+    shutil.copytree(place / "old", place / "new")
+    count = moments(again, place / "new")
+    before, after = contents(place / "old"), contents(place / "new")
+    found = set[tuple[bool, ...]]()
+    for moment in sorted({1 + step * (count - 1) // max(most - 1, 1) for step in range(most)}):
+        out = place / "out"
+        shutil.copytree(place / "old", out)
+        killed(again, out, moment, halved=True)
+        for folder in (out, *(out / name for name in photos)):
+            settle(folder)
+        left, states = finished(out), list[bool]()
+        for part in (*photos, "report.html"):
+            here, were, are = (
+                {name: each for name, each in files.items() if name.startswith(part)} for files in (left, before, after)
+            )
+            assert here in (were, are), f"killed at change {moment} of {count}, {part} is neither old nor new"
+            states.append(here == are)
+        assert states == sorted(states, reverse=True), "what is later was there earlier"
+        found.add(tuple(states))
+        again(out)
+        assert contents(out) == after, "what was killed is in the way of the next"
+        shutil.rmtree(out)
+    return found
+
+
+def test_a_killed_run_keeps_the_photos_it_finished_and_the_former_page_until_its_end(tmp_path):
+    assert check_killed_runs(tmp_path, 8) >= {(False, False, False), (True, True, True)}
+
+
+@pytest.mark.heavy
+def test_a_run_killed_at_every_moment_leaves_each_photo_old_or_new(tmp_path):
+    states = check_killed_runs(tmp_path, 1000)
+    assert states == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
 
 
 @pytest.mark.heavy

@@ -16,7 +16,7 @@ from seewhy import SeewhyError, errors
 from seewhy.models import black_box
 
 PHOTO = zoo.photos(1)[0]
-GIVEN = {"BadImage": ("empty", "words"), "QueueFull": ("words", 7)}
+GIVEN = {"BadImage": ("empty", "words"), "QueueFull": ("words", 7), "OverBudget": ("words", 7)}
 ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SeewhyError)]
 
 

@@ -15,7 +15,12 @@ from seewhy.web.settings import settings
 def served(monkeypatch) -> list[tuple[str, int]]:
     """Where the app was asked to listen."""
     found: list[tuple[str, int]] = []
-    monkeypatch.setattr(home, "serve", lambda host, port: found.append((host, port)))
+
+    def serve(host, port, taken):
+        taken()
+        found.append((host, port))
+
+    monkeypatch.setattr(home, "serve", serve)
     return found
 
 
@@ -90,12 +95,15 @@ def test_names_and_any_host_are_warned_of(seewhy, served, opened):
     assert served
 
 
-def test_a_place_that_is_taken_is_told_in_one_sentence(seewhy, monkeypatch):
-    monkeypatch.setattr(home, "load_config_options", lambda _: None)
-    monkeypatch.setattr(home, "bound_log", lambda: None)
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_a_place_that_it_cannot_have_is_told_in_one_sentence(seewhy, monkeypatch, host):
     monkeypatch.setattr(home.os, "umask", lambda _: 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        run = seewhy("app", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        run = seewhy("app", "--host", host, "--port", str(port))
     assert run.code == 2
-    assert "choose another --host or --port" in run.err
-    assert "Traceback" not in run.err
+    (line,) = run.err.splitlines()
+    assert line.count(host) == 1
+    assert f"port {port} (" in line
+    assert line.endswith("); choose another --host or --port")
+    assert "while" not in line

@@ -14,10 +14,12 @@ KEPT = {
     "app": "--host --port",
     "cases build": "folder --classes --device --embedding --head --json --model --models --out --output --weights",
     "cases counterfactual": (
-        "images --bands --cases --classes --device --head --json --model --out --output --seed --target --weights"
+        "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --target "
+        "--weights"
     ),
     "cases twins": (
-        "images --bands --beside --cases --classes --device --head --json --model --out --output --top --weights"
+        "images --bands --beside --cases --classes --device --embedding --head --json --model --out --output --top "
+        "--weights"
     ),
     "compare": (
         "images --bands --cells --classes --device --head --json --masks --method --methods --metric "
@@ -45,7 +47,9 @@ KEPT = {
         "--out --output --random --seed --simulated --weights"
     ),
     "people agreement": "--json --simulated",
+    "people ban": "player --json --lift",
     "people export": "--json --out",
+    "people forget": "player --json --yes",
     "people import": "source --images --json --player",
     "people leaderboard": "--json --simulated",
     "people rounds": (

@@ -73,3 +73,39 @@ def test_wrong_usage_is_2(seewhy, monkeypatch, tmp_path):
     run = seewhy("people", "leaderboard")
     assert run.code == 1
     assert "failed" in run.err
+
+
+@pytest.fixture
+def ann(home):
+    with open_store() as store:
+        add_rounds(store, [new_round(1)])
+        join(store, "ann")
+        guess(store, "ann", next_round(store, "ann").round, "cat", ["ears"], key="1")
+
+
+def test_a_player_is_banned_and_let_in_again(seewhy, ann):
+    assert seewhy("people", "ban", "ann", "--json").json == {"banned": ["ann"]}
+    board = seewhy("people", "leaderboard")
+    assert board.rows == []
+    assert "banned: ann" in board.err
+    lifted = seewhy("people", "ban", "ann", "--lift")
+    assert (lifted.code, lifted.rows) == (0, [])
+    assert "no player is banned" in lifted.err
+    assert [row[1] for row in seewhy("people", "leaderboard").rows] == ["ann"]
+
+
+def test_a_player_is_forgotten_only_where_that_is_agreed_to(seewhy, ann):
+    refused = seewhy("people", "forget", "ann")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert [row[1] for row in seewhy("people", "leaderboard").rows] == ["ann"]
+    gone = seewhy("people", "forget", "ann", "--yes", "--json").json["deleted"]
+    assert (gone["player"], gone["answer"]) == (1, 1)
+    assert seewhy("people", "leaderboard").rows == []
+
+
+@pytest.mark.parametrize("asked", [("ban", "bob"), ("ban", "bob", "--lift"), ("forget", "bob", "--yes")])
+def test_nobody_of_that_name_is_told(seewhy, ann, asked):
+    run = seewhy("people", *asked)
+    assert run.code == 2
+    assert "bob" in run.err

@@ -161,7 +161,7 @@ def test_weights_belong_to_an_architecture(tmp_path):
 @pytest.mark.parametrize("config", ["", "{", "{}", '{"model_type": "nonsense"}', '{"architecture": "nonsense"}'])
 def test_a_folder_of_something_else_is_one_error(tmp_path, config):
     (tmp_path / "config.json").write_text(config)
-    with pytest.raises(ModelError, match=rf"hf-hub:{tmp_path} cannot be opened: \w"):
+    with pytest.raises(ModelError, match=rf"{tmp_path}(/config.json is damaged \(| cannot be opened: )\w"):
         load(f"hf-hub:{tmp_path}")
 
 

@@ -1,5 +1,9 @@
 """Which layer is explained by default, on real architectures with random weights."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -192,3 +196,11 @@ def test_a_map_is_turned_over_only_where_the_one_before_it_was_seen_to_be_straig
     turned = {1: ([left.flip(1)], [upper.flip(0)])}
     found = grids_of(visits, dict(enumerate([straight, straight if seen else unseen, turned])), (32, 32))
     assert [grid is not None for grid in found] == [True, True, kept]
+
+
+def test_the_layers_are_found_without_the_compiler():
+    """Its import takes seconds, for which the first explanation would have to wait."""
+    code = "import sys, planted; planted.classifier().layers; print('torch._dynamo' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

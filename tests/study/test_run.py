@@ -63,11 +63,11 @@ def test_two_hundred_units_killed_at_twenty_five_moments_end_like_those_left_alo
     check_killed_runs(tmp_path, images=50, kills=25)
 
 
-@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace", "seewhy.study.ledger.failure_lines"])
+@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace", "seewhy.study.results.failure_lines"])
 def test_a_run_killed_while_it_writes_its_files_is_taken_up_again(tmp_path, moment):
     code = f"""
 import sys; sys.path = {[str(Path(__file__).parents[1]), *sys.path]!r}
-import os, pathlib, signal, seewhy.study.ledger
+import os, pathlib, signal, seewhy.study.results
 from study import toys
 {moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 toys.run(toys.plan(2), toys.work(), toys.Local(1), pathlib.Path({str(tmp_path / "killed")!r}))"""

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from killing import contents
 from report.samples import explanation, photo
 from seewhy.core.outcome import Outcome
-from seewhy.errors import BadImage
+from seewhy.errors import BadImage, Cancelled, UsageError
 from seewhy.methods import Explanation, RegionWeights
 from seewhy.models import Target
 from seewhy.verbs.explanations import ExplanationWriter, folder_names, write_explanations
@@ -43,27 +44,55 @@ def test_an_explanation_lies_in_the_folder_of_its_photo_and_method(tmp_path):
     assert again.values.tobytes() == made.values.tobytes()
 
 
-def test_outcomes_are_written_as_they_come_and_there_when_all_are(tmp_path):
+def test_photos_are_there_as_they_come_and_their_report_when_all_are(tmp_path):
     def coming(count):
         for place in range(count):
             yield outcome(f"{place}.png")
-            assert len(list(tmp_path.rglob(f".seewhy-part/{place}/grad-cam/manifest.json"))) == 1
-            assert not (tmp_path / f"{place}").exists()
+            assert names_in(tmp_path / f"{place}" / "grad-cam") >= {"values.npy", "manifest.json"}
+            assert not (tmp_path / "report.html").exists()
 
     assert write_explanations(coming(2), tmp_path) == tmp_path / "report.html"
     assert names_in(tmp_path) == {"0", "1", "report.html"}
 
 
-def test_a_run_that_fails_leaves_the_former_one(tmp_path):
-    def failing():
+@pytest.mark.parametrize("end", [KeyboardInterrupt, Cancelled, MemoryError])
+def test_a_run_that_is_interrupted_keeps_what_is_finished_and_the_former_report(tmp_path, end):
+    def ending():
         yield outcome("two.png", about("tabby", 282))
-        raise KeyboardInterrupt
+        raise end
 
     write_explanations([outcome("one.png"), outcome("two.png")], tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(KeyboardInterrupt):
-        write_explanations(failing(), tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    page = (tmp_path / "report.html").read_bytes()
+    with pytest.raises(end):
+        write_explanations(ending(), tmp_path)
+    assert names_in(tmp_path) == {"one", "two", "report.html"}
+    assert (tmp_path / "report.html").read_bytes() == page
+    assert Explanation.load(tmp_path / "one/grad-cam").target_label == "tiger cat"
+    assert Explanation.load(tmp_path / "two/grad-cam").target_label == "tabby"
+
+
+def test_a_photo_whose_writing_fails_is_as_before(tmp_path, monkeypatch):
+    write_explanations([outcome("one.png"), outcome("two.png")], tmp_path)
+    before = contents(tmp_path)
+    monkeypatch.setattr(Explanation, "write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_explanations([outcome("two.png", about("tabby", 282))], tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_run_leads_to_no_folder_through_a_link(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/cat").symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError, match="cat is a link, in the way"):
+        write_explanations([outcome("cat.png")], tmp_path / "out")
+    assert names_in(tmp_path / "mine") == set()
+
+
+def test_the_report_links_to_the_folders_of_its_photos(tmp_path):
+    page = write_explanations([outcome("my cat.png"), outcome("dog.png")], tmp_path).read_text("utf-8")
+    assert 'href="my-cat/' in page
+    assert 'href="dog/' in page
 
 
 def test_of_a_photo_that_failed_nothing_is_written(tmp_path):

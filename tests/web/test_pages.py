@@ -44,6 +44,11 @@ def html(app: AppTest) -> str:
     return "\n".join(each.proto.body for each in app.get("html"))
 
 
+def said(app: AppTest) -> str:
+    """The first error on the page, as people read it."""
+    return app.error[0].value.replace("\\", "")
+
+
 def test_the_first_page_explains_a_sample_by_itself(app):
     app.run()
     assert not app.exception
@@ -116,14 +121,30 @@ class TestExplain:
             ("text.jpg", b"This is no picture." * 9, "text.jpg"),
         ]:
             page.file_uploader(key="explain-upload").set_value((name, content, "image/png")).run()
-            assert words in page.error[0].value, name
+            assert words in said(page), name
+            assert said(page).startswith(name) or said(page)[0].isupper()
+            assert said(page).endswith(".")
+
+    def test_a_photo_that_was_forgotten_is_kept_anew_while_the_page_holds_it(self, app, at, photo):
+        import forge
+
+        page = opened(app, "Explain")
+        page.button_group(key="explain-source").set_value("Upload").run()
+        given = ("squares.png", forge.encoded(photo.pixels, "PNG"), "image/png")
+        page.file_uploader(key="explain-upload").set_value(given).run()
+        assert "<figure" in html(page)
+        for each in at.photos.folder.glob("*/*.png"):
+            each.unlink()
+        page.run()
+        assert not page.error
+        assert "<figure" in html(page)
 
 
 def test_a_model_that_cannot_be_loaded_is_told(start):
     start(models="py:planted:nothing")
     for title in ("Explain", "Compare", "Network"):
         page = opened(AppTest.from_file(SCRIPT), title)
-        assert "nothing" in page.error[0].value
+        assert "nothing" in said(page)
 
 
 class TestCompare:
@@ -239,7 +260,7 @@ class TestCases:
             image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
         build_cases(tmp_path / "photos", at.models.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
         page = opened(AppTest.from_file(SCRIPT), "Cases")
-        assert "there is no model" in page.error[0].value
+        assert "there is no model" in said(page)
 
     def test_what_is_wrong_with_a_base_is_told_without_where_it_lies(self, at, tmp_path):
         import json
@@ -263,14 +284,14 @@ class TestCases:
             content = {**manifest, "about": {**manifest["about"], **changes}}
             (base / "manifest.json").write_text(json.dumps(content))
             page = opened(AppTest.from_file(SCRIPT), "Cases")
-            assert f"there is no model {name} here" in page.error[0].value
-            assert str(tmp_path) not in page.error[0].value
+            assert f"there is no model {name} here" in said(page)
+            assert str(tmp_path) not in said(page)
         for wrong, path in (("manifest.json is damaged", "manifest.json"), ("logits.npy is damaged", "logits.npy")):
             (base / "manifest.json").write_text(json.dumps(manifest))
             (base / path).write_bytes(b"no such file")
             page = opened(AppTest.from_file(SCRIPT), "Cases")
-            assert wrong in page.error[0].value
-            assert str(tmp_path) not in page.error[0].value
+            assert wrong in said(page)
+            assert str(tmp_path) not in said(page)
 
 
 class TestWholeClass:

@@ -44,11 +44,15 @@ def app_server(
         from seewhy.web.settings import openings, settings
     except ModuleNotFoundError as error:
         raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
-    for each in openings(settings(), host):
-        note(f"warning: {each}")
+    found = openings(settings(), host)
     address = f"[{host}]" if ":" in host else host
-    note(f"http://{address}:{port} (Ctrl-C to stop), REST interface at http://{address}:{port}/api/docs")
-    serve(host, port)
+
+    def tell() -> None:
+        for each in found:
+            note(f"warning: {each}")
+        note(f"http://{address}:{port} (Ctrl-C to stop), REST interface at http://{address}:{port}/api/docs")
+
+    serve(host, port, tell)
 
 
 app.add_typer(people.app, name="people")

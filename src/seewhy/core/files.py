@@ -14,12 +14,13 @@ from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 from io import BytesIO, StringIO
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from seewhy.core.text import shown, visible, visible_json
 from seewhy.errors import NotWritten
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
@@ -80,7 +81,7 @@ def _why(path: Path, error: BaseException | None) -> str:
         where = f": {shown(error.filename)}" if error.filename else ""
         return f"{shown(path)} cannot be written ({error.strerror}{where}); name another place, or ask for the right to"
     return (
-        f"{shown(path)} cannot be written, since the disk is full; what was there is as before; free some space, or "
+        f"{shown(path)} cannot be written, since the disk is full; nothing was left half written; free some space, or "
         "name a place on another disk"
     )
 
@@ -98,6 +99,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write an `.npy` file, whole or not at all."""
+    import numpy as np
+
     buffer = BytesIO()  # NumPy does not say why the disk would not take it
     np.save(buffer, array, allow_pickle=False)
     write_whole(path, buffer.getvalue())

@@ -40,10 +40,14 @@ SEALS = {"card.json", MANIFEST}  # they say that all else is there
 
 
 @contextmanager
-def whole_folder(path: Path) -> Generator[Path]:
+def whole_folder(path: Path, *, linked: bool = True) -> Generator[Path]:
     """An empty folder to write to, whose files are in `path` once all are written; after a failure none of them is.
 
     Files of an older result that its manifest names, and the new one lacks, go. All others in `path` stay.
+
+    Args:
+        path: where the result goes; made if need be.
+        linked: whether it may be a link to a folder, as where its owner named it.
 
     Raises:
         UsageError: `path` is no folder, something of another kind is where a file goes, or another process is writing.
@@ -52,6 +56,8 @@ def whole_folder(path: Path) -> Generator[Path]:
     with writing(path):
         if path.exists() and not path.is_dir():
             raise UsageError(f"{shown(path)} is a file; results need a folder, so name another")
+        if path.is_symlink() and not linked:
+            raise _in_the_way(path)
         made = not path.exists()
         settle(path)
         part = path / PART
@@ -157,12 +163,16 @@ def _check_room(folder: Path, fresh: Path) -> None:
         if not os.path.lexists(there):
             continue
         if entry.is_dir() != there.is_dir() or (entry.is_dir() and there.is_symlink()):
-            what = "a link" if there.is_symlink() else "a folder" if there.is_dir() else "a file"
-            raise UsageError(f"{shown(there)} is {what}, in the way of a result; move it, or name another folder")
+            raise _in_the_way(there)
         if entry.is_dir():
             if not os.access(there, os.W_OK | os.X_OK):
                 raise PermissionError(EACCES, os.strerror(EACCES), str(there))
             _check_room(there, entry)
+
+
+def _in_the_way(there: Path) -> UsageError:
+    what = "a link" if there.is_symlink() else "a folder" if there.is_dir() else "a file"
+    return UsageError(f"{shown(there)} is {what}, in the way of a result; move it, or name another folder")
 
 
 def _outdated(folder: Path, fresh: Path) -> Iterator[Path]:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from typing_extensions import override
 
 from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
@@ -158,9 +157,9 @@ class Sums(TorchDispatchMode):
         self._kept: list[Tensor] = []  # alive, so that no other tensor gets their memory
 
     @classmethod
-    @override
     def _should_skip_dynamo(cls) -> bool:
-        return False  # else the first operation loads the whole compiler, which takes longer than an explanation
+        """No: to skip the compiler, PyTorch would import it first, which takes seconds of each start."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         terms = [_identity(each) for each in args[:2] if isinstance(each, Tensor)] if func in _ADDING else []

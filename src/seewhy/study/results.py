@@ -22,6 +22,7 @@ CELLS: dict[str, Any] = {  # columns of JSON
     "chance": list[float],
     "notes": list[str],
 }
+NEEDED = ("metric", "label", "value", "probability")  # columns that every table has, beside those of its units
 TEXTS = (*CELLS, "reason", "layer", "checks", "told")  # columns that studies of older versions may lack
 _WRITE_AGAIN = "run the same study again into this folder, which writes it from the ledger"
 
@@ -41,9 +42,10 @@ def table(results: Iterable[Result]) -> pl.DataFrame:
     import polars as pl
 
     rows = [{**result.unit._asdict(), **row} for result in results for row in result.rows]
-    names = dict.fromkeys(Unit._fields) | dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(Unit._fields, pl.String), strict=False)
+    found = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(NEEDED)
+    columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(Unit._fields) | found}
+    text = dict.fromkeys((*Unit._fields, "metric"), pl.String)
+    return pl.DataFrame(columns, schema_overrides=text, strict=False)
 
 
 def failure_lines(results: Iterable[Result]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -23,8 +24,8 @@ PARTS = {
 LAYOUT = "give a folder with one sub-folder of pictures for each class, or with train/ and val/ that hold these"
 
 
-# A picture, as it is written; `class` is no name of Python's.
-PictureRow = TypedDict("PictureRow", {"path": str, "class": str, "part": str, "sha256": str})
+# A picture, as it is written; `class` is no name of Python's, and older versions did not write it.
+PictureRow = TypedDict("PictureRow", {"path": str, "class": NotRequired[str], "part": str, "sha256": str})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
@@ -222,37 +221,43 @@ def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> G
     )
 
 
-@dataclass
 class ExplanationWriter:
     """Writes the explanations of photo after photo below `folder`, with a report of all; holds one photo at a time.
+
+    Those of a photo are there whole or not at all: what was finished stays, however the run ends. A killed run, and one
+    that fails, leaves the report of the former run.
+
+    Args:
+        folder: where a folder for each photo goes.
+        colors: to draw with.
+        page: where the report goes, if it is to be moved into `folder` at the end.
 
     >>> with ExplanationWriter.into(out) as writer:  # doctest: +SKIP
     ...     for outcome in explain_each(classifier, sources, request):
     ...         writer.add(outcome)
     """
 
-    folder: Path
-    colors: Colors = OURS
-    _taken: set[str] = field(default_factory=set[str], init=False)
-
-    def __post_init__(self) -> None:
-        self._report = ExplainReport(self.folder, self.colors)
+    def __init__(self, folder: Path, colors: Colors = OURS, page: Path | None = None) -> None:
+        self._folder, self._colors, self._taken = folder, colors, set[str]()
+        self._report = ExplainReport(page or folder, colors)
 
     @classmethod
     @contextmanager
     def into(cls, out: Path, colors: Colors = OURS) -> Generator[Self]:
-        """All is in `out` when the block ends; after a failure, and until then, `out` is as it was before."""
-        with whole_folder(out) as part:
-            writer = cls(part, colors)
+        """Each photo is in `out` once it is added, and the report when the block ends; nobody else writes meanwhile."""
+        with whole_folder(out) as page:
+            writer = cls(out, colors, page)
             yield writer
             writer.close()
 
     def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
         """Write the explanations of a photo into a folder of its own; returns the folder."""
-        folder = self.folder / photo_name(outcome.source, self._taken)
-        tiles = write_photo(outcome.value, folder, self.colors) if outcome.value else None
-        self._report.add(outcome, folder, tiles)
-        return folder
+        name, tiles = photo_name(outcome.source, self._taken), None
+        if outcome.value:
+            with whole_folder(self._folder / name, linked=False) as part:
+                tiles = write_photo(outcome.value, part, self._colors)
+        self._report.add(outcome, self._report.folder / name, tiles)
+        return self._folder / name
 
     def close(self) -> Path:
         """Write the report; returns its path."""
@@ -260,7 +265,7 @@ class ExplanationWriter:
 
 
 def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
-    """Write all outcomes and their report into `out`, whole or not at all; returns the report's path."""
+    """Write all outcomes, photo by photo, and their report into `out`; returns the report's path."""
     with ExplanationWriter.into(out, colors) as writer:
         for outcome in outcomes:
             writer.add(outcome)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from seewhy.core.text import shown
-from seewhy.web.middleware.pace import Buckets
+from seewhy.web.buckets import Buckets
 
 LONGEST = 1000  # letters of a line
 LINES = 60  # of a traceback, its last ones

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -122,17 +122,23 @@ def make_app(chosen: Settings, host: str = LOOPBACK) -> Any:
     )
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, taken: Callable[[], None]) -> None:
     """Serve the app until it is stopped; all that it writes is for this account alone.
+
+    Args:
+        host: at which address to listen.
+        port: where there.
+        taken: called once that place is the app's.
 
     Raises:
         UsageError: something else listens there, or the address is not this machine's.
     """
     os.umask(0o077)
-    chosen = settings()
-    load_config_options(configuration(chosen, host, port))
-    bound_log()
     with _listening(host, port) as place:
+        taken()
+        chosen = settings()
+        load_config_options(configuration(chosen, host, port))
+        bound_log()
         Server(transport(chosen, make_app(chosen, host))).run([place])
 
 
@@ -142,7 +148,8 @@ def _listening(host: str, port: int) -> socket.socket:
         both = host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        # Python adds to the system's words the address, which is told here anyway.
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise UsageError(
             f"the app cannot listen at {host}, port {port} ({why}); choose another --host or --port"
         ) from error

@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from seewhy.web.middleware import pace
-from seewhy.web.middleware.pace import Buckets, PaceLimit
+from seewhy.web import buckets
+from seewhy.web.middleware.pace import PaceLimit
 
 PATHS = ("/", "/api/echo", "/_stcore/upload_file/a/b", "/static/none.js")
 
@@ -55,7 +55,7 @@ def test_reading_what_is_made_anew_counts_as_a_change(path):
 
 def test_a_window_too_many_is_refused_and_another_may_open_when_one_is_closed(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(buckets.time, "monotonic", lambda: now[0])
     ask = client(windows=2)
     with ask.websocket_connect("/a"):
         with ask.websocket_connect("/b"):
@@ -83,40 +83,3 @@ def test_messages_are_read_no_faster_than_they_may_come_and_none_is_lost():
             socket.send_text(str(number))
         assert [socket.receive_text() for _ in range(305)] == [str(number) for number in range(305)]
         assert time.monotonic() - start > 0.8
-
-
-class TestBuckets:
-    @pytest.fixture
-    def now(self, monkeypatch):
-        found = [0.0]
-        monkeypatch.setattr(pace.time, "monotonic", lambda: found[0])
-        return found
-
-    def test_one_fills_again(self, now):
-        buckets = Buckets(2)
-        assert [buckets.take("a") for _ in range(3)] == [0, 0, 30]
-        now[0] = 30.0
-        assert [buckets.take("a"), buckets.take("a")] == [0, 30]
-
-    def test_each_visitor_has_their_own(self, now):
-        buckets = Buckets(1)
-        assert [buckets.take("a"), buckets.take("b")] == [0, 0]
-        assert buckets.take("a") > 0
-
-    def test_a_flood_of_others_gives_nobody_a_fresh_one(self, now, monkeypatch):
-        monkeypatch.setattr(pace, "VISITORS", 5)
-        buckets = Buckets(1)
-        assert [buckets.take("mine"), buckets.take("mine") > 0] == [0, True]
-        for number in range(100):
-            now[0] += 0.01
-            buckets.take(str(number))
-        assert len(buckets) == 6
-        assert buckets.take("mine") > 0
-
-    def test_who_was_away_for_a_minute_is_forgotten(self, now):
-        buckets = Buckets(5)
-        for number in range(100):
-            buckets.take(str(number))
-        now[0] = pace.MINUTE
-        buckets.take("new")
-        assert len(buckets) == 1

@@ -11,13 +11,12 @@ from seewhy.models.head import MEANS
 from seewhy.report.page import photo_notes, says
 from seewhy.web.parts.figures import bars_html, figure_html, seen_html
 from seewhy.web.parts.jobs import downloads, follow
-from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
+from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, refusal
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import explanation_files
 from seewhy.web.services.results import Explained
-from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "lrp")
 OWN = "seewhy"
@@ -86,7 +85,7 @@ def _colors() -> Colors:
 
 def _results(found: Explained, colors: Colors) -> None:
     for method, error in found.failures.items():
-        st.warning(f"{method_info(method).title}: {told(error)}", icon=":material/error:")
+        st.warning(f"{method_info(method).title}: {refusal(error)}", icon=":material/error:")
     if not found.explanations:
         return
     st.header(f"Why {found.explanations[0].target_label}?", anchor=False)

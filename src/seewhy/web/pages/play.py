@@ -20,7 +20,7 @@ from seewhy.report.page import embed
 from seewhy.verbs.people import make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
-from seewhy.web.parts.page import Page, heading, plain
+from seewhy.web.parts.page import Page, heading, plain, refusal
 from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
@@ -193,7 +193,7 @@ def _make() -> None:
     if any(each.value and each.value.rounds for each in made):
         st.rerun()
     nothing = "The network shows nothing that could be played."
-    st.error(plain(next((told(each.error) for each in made if each.error), nothing)), icon=":material/error:")
+    st.error(next((refusal(each.error) for each in made if each.error), nothing), icon=":material/error:")
 
 
 def _scores(name: str) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 from seewhy.images.uploads import Unpacked, members, safe_name, unpack
 from seewhy.verbs.teach import TeachConfig, TeachResult
 from seewhy.web.parts.jobs import follow, show_report
-from seewhy.web.parts.page import Page, heading
+from seewhy.web.parts.page import Page, heading, plain
 from seewhy.web.parts.questions import choose_model
 from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session, visitor
 from seewhy.web.services.hub import services
@@ -50,7 +50,7 @@ def show() -> None:
         if pictures.failures:
             with st.expander(f"{len(pictures.failures)} left out"):
                 for name, error in pictures.failures:
-                    st.caption(f"{name}: {told(error)}")
+                    st.caption(plain(f"{name}: {told(error)}"))
         config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config

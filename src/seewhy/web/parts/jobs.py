@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from seewhy.errors import OverBudget, QueueFull, SeewhyError
+from seewhy.web.parts.page import refusal
 from seewhy.web.parts.session import session
 from seewhy.web.services.hub import services
 from seewhy.web.services.jobs import Job, State, Status
 from seewhy.web.services.reports import Files, report_of, zipped
-from seewhy.web.telling import told
 
 T = TypeVar("T")
 
@@ -97,13 +97,13 @@ def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | 
     try:
         job = ask()
     except QueueFull as full:
-        many = str(full).capitalize() if isinstance(full, OverBudget) else "Many people are asking right now"
-        words = f"{many}. Please try again in {full.retry_after} s."
+        many = refusal(full) if isinstance(full, OverBudget) else "Many people are asking right now."
+        words = f"{many} Please try again in {full.retry_after} s."
         st.warning(words, icon=":material/hourglass:")
         st.button("Try again", key=f"{key}-again")
         return None
     except SeewhyError as error:
-        st.error(told(error))
+        st.error(refusal(error), icon=":material/error:")
         return None
     session().jobs[key] = (wanted, job)
     return job
@@ -122,7 +122,7 @@ def _show(key: str, job: Job[Any]) -> None:
 
 def _words(status: Status) -> tuple[float, str]:
     if status.state is State.WAITING:
-        return 0.0, f"Waiting for {status.ahead} before you" if status.ahead else "Waiting"
+        return 0.0, f"Waiting: {status.ahead} ahead of you" if status.ahead else "Waiting"
     share = min(status.done / status.total, 1.0) if status.total else 0.0
     return share, status.message[:1].upper() + status.message[1:] or "At work"
 
@@ -134,7 +134,7 @@ def _outcome(key: str, job: Job[T]) -> T | None:
         if job.state is State.CANCELLED:
             st.info("Stopped.", icon=":material/stop_circle:")
         else:
-            st.error(told(error), icon=":material/error:")
+            st.error(refusal(error), icon=":material/error:")
     st.button("Start again", key=f"{key}-again", on_click=_forget, args=[key])
     return None
 

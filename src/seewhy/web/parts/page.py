@@ -16,7 +16,9 @@ import streamlit as st
 
 from seewhy.core.text import visible
 from seewhy.images import Image
+from seewhy.methods.explanation import sentence
 from seewhy.web.settings import Settings
+from seewhy.web.telling import told
 
 T = TypeVar("T")
 
@@ -68,6 +70,13 @@ def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
 def plain(words: str) -> str:
     """As Markdown that says just this, whatever signs are in it, and shows what cannot be seen."""
     return SIGNS.sub(r"\\\g<0>", visible(words))
+
+
+def refusal(error: Exception) -> str:
+    """What went wrong, as a sentence that Markdown leaves as it is; the name of a file stays as it is, too."""
+    words = told(error)
+    whole = sentence(words)
+    return plain(whole if words.partition(" ")[0].isalpha() else words[:1] + whole[1:])
 
 
 def file_stem(about: Image | str, *more: str) -> str:

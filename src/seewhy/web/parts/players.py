@@ -13,7 +13,7 @@ from seewhy.core.text import UNSEEN
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.people.names import LONGEST_NAME
 from seewhy.people.players import end_session, join, player_of
-from seewhy.web.parts.page import heading, plain
+from seewhy.web.parts.page import heading, plain, refusal
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import enter, people_store
@@ -60,7 +60,7 @@ def playing(page: str, why: str) -> str | None:
         try:
             return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
         except Conflict as error:  # the host has banned them
-            st.error(plain(told(error)), icon=":material/person_off:")
+            st.error(refusal(error), icon=":material/person_off:")
             return None
     if TOKEN in st.session_state and player_of(people_store(), st.session_state[TOKEN]) is None:
         _leave()  # the host has ended it

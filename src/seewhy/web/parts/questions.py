@@ -13,6 +13,7 @@ from seewhy.images import Image, samples
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.verbs.compare import chosen_methods
+from seewhy.web.parts.page import refusal
 from seewhy.web.parts.session import (
     Upload,
     forget_upload,
@@ -23,7 +24,6 @@ from seewhy.web.parts.session import (
 )
 from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import services
-from seewhy.web.telling import told
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # the upload of this session, whichever page it came by
@@ -58,6 +58,7 @@ def choose_photo(page: str) -> Image | None:
     else:
         given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
     if given:
+        _forget_if_gone()
         name = given.name if source == UPLOAD else "snapshot"
         secret = keep_upload(PHOTO, given.file_id, name, lambda: _keep(given.getvalue(), name))
     else:
@@ -71,12 +72,19 @@ def _keep(data: bytes, name: str) -> str:
     return services().photos.keep(services().photos.read(data, name), visitor())
 
 
+def _forget_if_gone() -> None:
+    """Forget a photo that is no longer stored, so that what the page still holds of it is stored anew."""
+    kept: Upload[str] | None = st.session_state.get(PHOTO)
+    if kept and not services().photos.has(kept.content):
+        forget_upload(PHOTO)
+
+
 def _reopened(secret: str) -> Image | None:
     try:
         return services().photos.open(services().photos.find(secret))
     except SeewhyError as error:
         forget_upload(PHOTO)
-        st.error(told(error), icon=":material/broken_image:")
+        st.error(refusal(error), icon=":material/broken_image:")
         return None
 
 
@@ -158,5 +166,5 @@ def opened(model: str) -> Classifier:
         with st.spinner("Loading the model"):
             return services().models.get(model)
     except SeewhyError as error:
-        st.error(told(error), icon=":material/error:")
+        st.error(refusal(error), icon=":material/error:")
         st.stop()

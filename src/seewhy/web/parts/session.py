@@ -11,9 +11,8 @@ import streamlit as st
 
 from seewhy.errors import SeewhyError
 from seewhy.verbs.teach import TeachResult
-from seewhy.web.parts.page import plain
+from seewhy.web.parts.page import plain, refusal
 from seewhy.web.services.jobs import Job
-from seewhy.web.telling import told
 from seewhy.web.visitors import HERE, Visitor, person_of, visitor_of
 
 T = TypeVar("T")
@@ -84,7 +83,7 @@ def keep_upload(slot: str, key: str, name: str, make: Callable[[], T]) -> T | No
     try:
         content = make()
     except SeewhyError as error:
-        st.error(told(error), icon=":material/broken_image:")
+        st.error(refusal(error), icon=":material/broken_image:")
         return None
     st.session_state[slot] = Upload(key, name, content)
     return content

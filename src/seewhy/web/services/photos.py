@@ -104,6 +104,14 @@ class Photos:
             raise UnknownName(GONE)
         return photo
 
+    def has(self, name: str) -> bool:
+        """Whether `find` would find it."""
+        try:
+            self.find(name)
+        except UnknownName:
+            return False
+        return True
+
     def open(self, photo: Photo) -> Image:
         """The photo with its pixels.
 
