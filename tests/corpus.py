@@ -180,7 +180,7 @@ def animations() -> Iterator[Case]:
     yield Case("pages.tif", partial(forge.animated, "TIFF"), pixels=SCENE, note=note)
     pixel = np.array([[[10, 20, 30]]])
     yield Case("2000-frames.gif", partial(forge.gif_of_frames, 2000), pixels=pixel, note="first of 2000 frames")
-    yield Case("10-000-frames.gif", partial(forge.gif_of_frames, 10_000), pixels=pixel, note="first")
+    yield Case("10-000-frames.gif", partial(forge.gif_of_frames, 10_000), pixels=pixel, note="only the first frame")
 
 
 def sizes() -> Iterator[Case]:
@@ -216,14 +216,33 @@ def strangers() -> Iterator[Case]:
         "pickle.png": pickle.dumps({"no": "picture"}),
         "page.jpg": b"\n<!DOCTYPE html><html><svg></svg>404</html>",
         "pointer.png": b"version https://git-lfs.github.com/spec/v1\n",
+        "archive.gz": b"\x1f\x8b\x08" + bytes(20),
+        "archive.tar": b"a.png" + bytes(252) + b"ustar" + bytes(20),
+        "error.png": b'{"error": "not found"}',
+        "strict.jpg": b'<?xml version="1.0"?>\n<!DOCTYPE html><html><svg/></html>',
+        "head.jpg": b"<!-- made by hand -->\n<HEAD><title>404</title></HEAD>",
         "sound.webp": b"RIFF\0\0\0\0WAVEfmt " + bytes(100),
         "cars.bmp": b"BMW makes cars, and this is a text about them.",
-        "real.ppm": encoded(SCENE, "PPM"),
     }.items():
         yield Case(name, always(data), code="not_an_image")
     for name, data in {
         "entity.svg": forge.SVG,
         "bare.svg": b"<svg ></svg>",
+        "shut.svg": b"<svg/>",
+        "prefixed.svg": b'<?xml version="1.0"?><s:svg xmlns:s="http://www.w3.org/2000/svg"/>',
+        "plain.tga": forge.tga(),
+        "packed.tga": forge.tga(10),
+        "footed.tga": forge.tga(1) + bytes(8) + b"TRUEVISION-XFILE.\0",
+        "arrow.cur": b"\0\0\2\0\1\0" + bytes(16),
+        "film.mp4": b"\0\0\0\x18ftypisom" + bytes(40),
+        "drawing.xcf": b"gimp xcf v011" + bytes(40),
+        "light.exr": b"v/1\1" + bytes(40),
+        "light.hdr": b"#?RADIANCE\n",
+        "old.pcx": b"\x0a\5\1\x08" + bytes(124),
+        "tile.dds": b"DDS " + bytes(124),
+        "quick.qoi": b"qoif" + bytes(20),
+        "stars.fits": b"SIMPLE  =                    T",
+        "raw.cr3": b"\0\0\0\x18ftypcrx " + bytes(40),
         "paper.pdf": b"%PDF-1.7\n%%EOF",
         "layers.psd": b"8BPS\0\x01" + bytes(40),
         "figure.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n(secret) run",
@@ -232,6 +251,7 @@ def strangers() -> Iterator[Case]:
         "still.avif": b"\0\0\0\x1cftypavif" + bytes(40),
         "real.jp2": encoded(SCENE, "JPEG2000"),
         "real.ico": encoded(SCENE, "ICO"),
+        "real.ppm": encoded(SCENE, "PPM"),
     }.items():
         yield Case(name, always(data), code="unsupported")
     yield Case("empty.png", always(b""), code="empty")
@@ -274,6 +294,14 @@ def bombs() -> Iterator[Case]:
         "junk.jpg": partial(with_segments, segment(0xFE, b"") + bytes(30 << 20)),
         "many-strips.tif": partial(tiff, {**grey_tags(1, strips), 273: (SHORT, strips, -1)}, bytes(2 * strips)),
         "many-strips-in-exif.tif": partial(forge.tiff_with_long_exif, 1_000_000),
+        "chunks-after-pixels.png": lambda: tiny()[:-12] + chunk(b"abCd", b"") * 800_000,
+        "empty-pixels.png": partial(tiny, chunk(b"IDAT", b"") * 800_000),
+        "many-chunks.webp": lambda: forge.webp_with(*[(b"abCD", b"")] * 500_000),
+        "many-extensions.gif": lambda: forge.gif_with(b"!\xfe\x01a\0" * 1_500_000),
+        "many-controls.gif": lambda: forge.gif_with(b"!\xf9\x04\0\0\0\0\0" * 900_000),
+        "empty-extensions.gif": lambda: forge.gif_with(b"!\x01\0" * 2_500_000),
+        "comment-in-letters.gif": lambda: forge.gif_with(b"!\xfe" + b"\x01a" * 3_700_000 + b"\0"),
+        "nothing-between.gif": lambda: forge.gif_with(bytes(7_500_000)),
         "vast-tile.tif": partial(tiff, {**untiled, **tile}, bytes(1000)),
     }.items():
         yield Case(name, make, code="too_large")

@@ -253,3 +253,29 @@ SVG = b"""<?xml version="1.0"?>
 
 def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :]
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP of these chunks, kinds and contents."""
+    body = b"".join(
+        kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2) for kind, content in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def webp_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    """The scene, with these chunks before its pixels."""
+    height, width = SCENE.shape[:2]
+    canvas = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    kind, content = b"VP8L", encoded(SCENE, "WEBP", lossless=True)[20:]
+    return riff((b"VP8X", canvas), *chunks, (kind, content))
+
+
+def gif_with(blocks: bytes) -> bytes:
+    """One pixel, with these blocks before its frame."""
+    gif = gif_of_frames(1)
+    return gif[:19] + blocks + gif[19:]
+
+
+def tga(kind: int = 2) -> bytes:
+    return bytes([0, 0, kind, *bytes(9)]) + struct.pack("<HHBB", 4, 4, 24, 0) + bytes(48)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.core.files import free_name, safe_name, whole_file, whole_folder, write_json, write_whole
+from seewhy.core.files import free_name, safe_name, whole_file, write_json, write_whole
+from seewhy.core.folders import PART, whole_folder
 
 
 def test_a_file_is_written_into_a_folder_that_is_made(tmp_path):
@@ -42,7 +43,7 @@ def test_a_name_that_is_no_text_comes_back_from_json(tmp_path):
 def test_a_folder_is_there_when_all_of_it_is_written(tmp_path):
     with whole_folder(tmp_path / "new/out") as part:
         (part / "one").write_text("1")
-        assert not (tmp_path / "new/out").exists()
+        assert {path.name for path in (tmp_path / "new/out").iterdir()} == {PART}
         (part / "two").mkdir()
         (part / "two/three").write_text("3")
     assert contents(tmp_path) == {"new/out/one": "1", "new/out/two/three": "3"}
@@ -51,7 +52,7 @@ def test_a_folder_is_there_when_all_of_it_is_written(tmp_path):
 def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _folder_stopped_half_way(tmp_path / "out")
-    assert contents(tmp_path) == {}
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_older_folder_keeps_its_other_files_and_loses_none_to_a_failure(tmp_path):
@@ -76,13 +77,11 @@ def test_an_older_folder_keeps_its_other_files_and_loses_none_to_a_failure(tmp_p
 
 
 def test_what_a_killed_process_left_is_no_part_of_the_next_folder(tmp_path):
-    for left in (tmp_path / ".out.part", tmp_path / "old/.part"):
-        left.mkdir(parents=True)
-        (left / "half").write_text("half")
-    for name in ("out", "old"):
-        with whole_folder(tmp_path / name) as part:
-            (part / "one").write_text("1")
-    assert contents(tmp_path) == {"out/one": "1", "old/one": "1"}
+    (tmp_path / "out" / PART).mkdir(parents=True)
+    (tmp_path / "out" / PART / "half").write_text("half")
+    with whole_folder(tmp_path / "out") as part:
+        (part / "one").write_text("1")
+    assert contents(tmp_path) == {"out/one": "1"}
 
 
 def test_names_are_safe_and_numbered_whatever_their_case():

@@ -45,6 +45,10 @@ class BadFile(UsageError):
     """A file of data that is missing, damaged, or names what a file may not name; the message names it and the cure."""
 
 
+class NotWritten(SeewhyError):
+    """A result that found no room on the disk, or may not be written where it was asked for; what was there stays."""
+
+
 class UnknownName(UsageError):
     """A name that nothing answers to; the message lists the nearest valid names."""
 
@@ -61,12 +65,31 @@ class QueueFull(SeewhyError):
         self.retry_after = retry_after
 
 
+class OverBudget(QueueFull):
+    """One visitor has asked for more than a visitor's share; others are still served."""
+
+
+class NoRoom(SeewhyError):
+    """There is no room left on the disk, or none that may be used."""
+
+
 class Cancelled(SeewhyError):
     """The caller asked to stop; nothing is left behind."""
 
 
+class OutOfTime(Cancelled):
+    """The work took longer than it may take here; nothing is left behind."""
+
+
 class StoreError(SeewhyError):
-    """The database of what people said cannot be opened, read or written."""
+    """The database of what people said cannot be opened, read or written.
+
+    The message is fit for strangers; `details` say which database, and what it answered, and are for whoever runs it.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class Conflict(SeewhyError):

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +12,12 @@ import polars as pl
 import pytest
 
 import zoo
+from cases.killed import build_by_ones
 from cases.squares import classifier, folder_of, square
-from seewhy.cases import About, CaseBase, Penultimate, base, build, building, find_embedder
-from seewhy.cases.base import NEXT, finish_writing, write_base
-from seewhy.errors import BadImage, Cancelled, ExplainError, UsageError
+from seewhy.cases import About, CaseBase, Penultimate, build, building, find_embedder, neighbours, storage
+from seewhy.cases.base import write_base
+from seewhy.cases.storage import INDEX, NEXT, columns, finish_writing
+from seewhy.errors import BadFile, BadImage, Cancelled, ExplainError, UsageError
 from seewhy.images import Folder
 
 
@@ -114,7 +117,7 @@ def test_where_no_picture_can_be_embedded_the_base_stays_as_it_was(builds, folde
     before = content(out)
     for path in folder.rglob("*.png"):
         path.write_bytes(b"no picture")
-    with pytest.raises(ExplainError, match=r"the first: .*not a picture"):
+    with pytest.raises(ExplainError, match=r"the first: .*no picture"):
         builds(folder, raw, out)
     assert content(out) == before
     assert len(CaseBase.open(out)) == 6
@@ -165,6 +168,157 @@ def test_a_killed_build_goes_on_where_it_stood(builds, folder, counting, tmp_pat
     assert content(out) == content(tmp_path / "fresh")
 
 
+@pytest.mark.heavy
+def test_a_build_killed_at_any_moment_leaves_the_last_base_and_goes_on(builds, raw, tmp_path):
+    """25 times: a base is brought up to date and killed, and built again to its end."""
+    start, folder = folder_of(tmp_path / "start", each=1), folder_of(tmp_path / "photos", each=6)
+    old, new = tmp_path / "old", tmp_path / "new"
+    builds(start, raw, old)
+    builds(folder, raw, new)
+    seconds = _killed_after(folder, shutil.copytree(old, tmp_path / "whole"), None)
+    assert content(tmp_path / "whole") == content(new)
+    moments, generator = set(), np.random.default_rng(0)
+    for number in range(25):
+        out = shutil.copytree(old, tmp_path / f"base-{number}")
+        _killed_after(folder, out, generator.uniform(0, seconds))
+        moments.add((len(list(out.glob("building/*.npz"))), (out / NEXT).exists()))
+        base = CaseBase.open(out)
+        assert content(out) in (content(old), content(new))
+        assert len(base) in {3, 18}
+        builds(folder, raw, out)
+        assert content(out) == content(new)
+        assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in new.iterdir())
+    assert len(moments) > 3
+
+
+def _killed_after(folder, out, seconds):
+    """A build in a process of its own that is killed after so long, if at all; gives how long it took."""
+    context = multiprocessing.get_context("forkserver")  # polars cannot be used after a fork of what used it
+    context.set_forkserver_preload(["seewhy.verbs"])
+    begins = context.Event()
+    process = context.Process(target=build_by_ones, args=(folder, out, begins))
+    process.start()
+    assert begins.wait(60)
+    begun = time.monotonic()
+    process.join(60 if seconds is None else seconds)
+    process.kill()
+    process.join()
+    return time.monotonic() - begun
+
+
+JOURNALS = {
+    "the note cut": lambda folder: (folder / "about.json").write_text('{"embedding":'),
+    "the note of another shape": lambda folder: (folder / "about.json").write_text("[1]"),
+    "a part cut": lambda folder: cut(folder / "000001.npz"),
+    "a part empty": lambda folder: (folder / "000001.npz").write_bytes(b""),
+    "a part with an array less": lambda folder: change(folder / "000001.npz", logits=None),
+    "a part with a row less": lambda folder: change(folder / "000001.npz", prints=np.zeros(0, np.uint64)),
+    "a part of no numbers": lambda folder: change(folder / "000001.npz", vectors=np.full((1, 8), np.nan, np.float32)),
+    "a part of texts": lambda folder: change(folder / "000001.npz", logits=np.array([["a", "b", "c"]])),
+    "a part of one number": lambda folder: change(folder / "000001.npz", files=np.array("a")),
+    "a pipe for a part": lambda folder: pipe(folder / "000001.npz"),
+    "a folder for a part": lambda folder: ((folder / "000001.npz").unlink(), (folder / "000001.npz").mkdir()),
+}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def change(path, **arrays):
+    with np.load(path) as known:
+        kept = {name: arrays.get(name, value) for name, value in known.items()}
+    np.savez(path, **{name: value for name, value in kept.items() if value is not None})
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("hurt", JOURNALS.values(), ids=JOURNALS)
+def test_a_hurt_build_goes_on_without_what_is_damaged(builds, folder, counting, tmp_path, monkeypatch, hurt):
+    monkeypatch.setattr(building, "PART", 1)
+
+    def stop(done, total, message):
+        if done == 4:
+            raise Cancelled
+
+    out = tmp_path / "base"
+    with pytest.raises(Cancelled):
+        builds(folder, counting, out, stop)
+    hurt(out / "building")
+    built = builds(folder, counting, out)
+    assert built.embedded in {4, 6}
+    assert [type(each) for each in built.damage] == [BadFile]
+    builds(folder, counting, tmp_path / "fresh")
+    assert content(out) == content(tmp_path / "fresh")
+
+
+def test_a_part_of_other_vectors_is_told(builds, folder, counting, tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "PART", 1)
+
+    def stop(done, total, message):
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        builds(folder, counting, tmp_path / "base", stop)
+    change(tmp_path / "base/building/000000.npz", vectors=np.eye(1, 5, dtype=np.float32))
+    with pytest.raises(BadFile, match="not of one length; remove the folder and build again"):
+        builds(folder, counting, tmp_path / "base")
+
+
+@pytest.mark.parametrize("name", ["embeddings.npy", "logits.npy", "cases.parquet"])
+def test_a_damaged_base_is_mended_by_building_it_again(builds, folder, counting, tmp_path, name):
+    out = tmp_path / "base"
+    builds(folder, counting, out)
+    before = content(out)
+    data = bytearray((out / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (out / name).write_bytes(data)
+    with pytest.raises(BadFile, match=rf"{name} is damaged .*; build it again: seewhy cases build PICTURES --out DIR"):
+        CaseBase.open(out)
+    assert builds(folder, counting, out).embedded == 6
+    assert content(out) == before
+
+
+def test_a_lock_that_holds_something_else_is_a_lock(builds, folder, raw, tmp_path):
+    out = tmp_path / "base"
+    out.mkdir()
+    (out / ".lock").write_bytes(b"x" * 9000)
+    assert builds(folder, raw, out).embedded == 6
+
+
+def test_a_lock_that_is_a_link_changes_nothing_elsewhere(builds, folder, raw, tmp_path):
+    out, other = tmp_path / "base", tmp_path / "diary"
+    out.mkdir()
+    other.write_text("dear diary")
+    (out / ".lock").symlink_to(other)
+    with pytest.raises(UsageError, match=r"\.lock cannot be locked"):
+        builds(folder, raw, out)
+    assert other.read_text() == "dear diary"
+
+
+def test_pictures_that_lie_elsewhere_are_not_taken_in(builds, folder, raw, tmp_path):
+    """Since they could not be shown."""
+    (folder / "red/link.png").symlink_to("0.png")
+    square("red", 5).to_pil().save(tmp_path / "elsewhere.png")
+    (folder / "blue/link.png").symlink_to(tmp_path / "elsewhere.png")
+    built = builds(folder, raw, tmp_path / "base")
+    assert [each.source for each in built.failures] == ["blue/link.png"]
+    assert "put a copy of the picture there, not a link" in str(built.failures[0].error)
+    assert "red/link.png" in built.base.table["path"].to_list()
+
+
+def test_a_picture_that_is_gone_is_told_without_its_place(builds, folder, raw, tmp_path):
+    built = builds(folder, raw, tmp_path / "base")
+    (folder / "blue/0.png").unlink()
+    with pytest.raises(BadImage, match=r"blue/0\.png is no longer in the folder photos") as told:
+        built.base.image(0)
+    assert str(tmp_path) not in str(told.value)
+
+
 def die_before_moving(out):
     if (out / NEXT / "manifest.json").exists():
         raise KeyboardInterrupt
@@ -176,7 +330,7 @@ def test_a_base_is_whole_wherever_writing_it_ends(builds, folder, raw, tmp_path,
     out = tmp_path / "base"
     builds(folder, raw, out)
     (folder / "red/0.png").unlink()
-    monkeypatch.setattr(base, "finish_writing", die_before_moving)
+    monkeypatch.setattr(storage, "finish_writing", die_before_moving)
     with pytest.raises(KeyboardInterrupt):
         builds(folder, raw, out)
     monkeypatch.undo()
@@ -225,7 +379,7 @@ def test_what_is_no_case_base_is_refused(builds, folder, raw, tmp_path):
     with pytest.raises(UsageError, match="damaged"):
         CaseBase.open(out)
     (out / "manifest.json").write_text("{}")
-    with pytest.raises(UsageError, match="no manifest of a case base"):
+    with pytest.raises(UsageError, match=r"manifest.json is damaged .*schema.* remove the folder and build it again"):
         CaseBase.open(out)
 
 
@@ -237,16 +391,19 @@ def test_a_picture_changed_since_is_told(builds, folder, raw, tmp_path):
 
 
 def test_a_large_base_gets_an_index_and_a_smaller_one_in_its_place_none(tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.cases.base.EXACT", 500)
+    monkeypatch.setattr(neighbours, "EXACT", 500)
     about = About("photos", "penultimate", "toy", "f", None, "toy")
     generator = np.random.default_rng(0)
     for count in (600, 400):
         vectors = generator.standard_normal((count, 8), np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        table = pl.DataFrame({"path": [str(row) for row in range(count)], "predicted": [0] * count})
+        names = [str(row) for row in range(count)]
+        texts = dict.fromkeys(("path", "sha256", "pixels", "label"), names)
+        numbers = dict.fromkeys(("print", "predicted"), [0] * count)
+        table = pl.DataFrame({**texts, **numbers}, columns())
         halves = [(vectors[: count // 2], vectors[: count // 2]), (vectors[count // 2 :], vectors[count // 2 :])]
         made = write_base(tmp_path, about, halves, table)
-        assert (tmp_path / "index.faiss").exists() == (count > 500)
+        assert {(tmp_path / name).exists() for name in INDEX.values()} == {count > 500}
         np.testing.assert_array_equal(made.vectors, vectors)
         assert made.neighbours.nearest(vectors[:5], 1).rows[:, 0].tolist() == [0, 1, 2, 3, 4]
     finish_writing(tmp_path)

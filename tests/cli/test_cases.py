@@ -8,6 +8,7 @@ import pytest
 from cases.squares import folder_of, square
 
 MODEL = "py:planted:classifier"
+MINE = ("--cases", "cases", "--model", MODEL)  # code is named by people alone, not by the base
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_build_counts_and_goes_on(built, seewhy, tmp_path):
 
 
 def test_twins_are_told_drawn_and_saved(built, seewhy, tmp_path):
-    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--top", "3")
+    run = seewhy("cases", "twins", "asked.png", *MINE, "--top", "3")
     assert run.code == 0, run.err
     assert [row[:2] for row in run.rows] == [["asked.png", "red"]] * 3
     assert [row[4:] for row in run.rows] == [["red", "red"]] * 3
@@ -63,14 +64,14 @@ def test_where_its_class_has_one_case_the_neighbours_are_still_counted(built, se
     for name in ("1", "2", "3"):
         (tmp_path / f"squares/red/{name}.png").unlink()
     assert seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases").code == 0
-    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--top", "3")
+    run = seewhy("cases", "twins", "asked.png", *MINE, "--top", "3")
     assert len(run.rows) == 1
     assert "The 3 nearest cases, whatever" in (tmp_path / "seewhy-out/report.html").read_text("utf-8")
 
 
 def test_two_encoders_are_shown_side_by_side(built, seewhy, tmp_path):
     seewhy("cases", "build", "squares", "--model", MODEL, "--embedding", "cole", "--out", "cole")
-    run = seewhy("cases", "twins", "asked.png", "--cases", "cases", "--beside", "cole", "--json")
+    run = seewhy("cases", "twins", "asked.png", *MINE, "--beside", "cole", "--json")
     assert run.code == 0, run.err
     (found,) = run.json
     assert found["beside"]["embedding"] == "cole"
@@ -79,13 +80,13 @@ def test_two_encoders_are_shown_side_by_side(built, seewhy, tmp_path):
 
 
 def test_a_picture_of_the_base_is_left_out_and_named(built, seewhy):
-    run = seewhy("cases", "twins", "squares/red/1.png", "--cases", "cases")
+    run = seewhy("cases", "twins", "squares/red/1.png", *MINE)
     assert "left out red/1.png, the picture itself" in run.err
     assert "red/1.png" not in {row[2] for row in run.rows}
 
 
 def test_counterfactuals_are_told_drawn_and_saved(built, seewhy, tmp_path):
-    run = seewhy("cases", "counterfactual", "asked.png", "--cases", "cases", "--target", "blue")
+    run = seewhy("cases", "counterfactual", "asked.png", *MINE, "--target", "blue")
     assert run.code == 0, run.err
     assert {row[1] for row in run.rows} == {"red"}
     assert {row[3] for row in run.rows[:2]} == {"blue"}
@@ -100,11 +101,11 @@ def test_counterfactuals_are_told_drawn_and_saved(built, seewhy, tmp_path):
 
 def test_bad_pictures_do_not_stop_the_rest(built, seewhy):
     for command in ("twins", "counterfactual"):
-        run = seewhy("cases", command, "asked.png", "missing.png", "--cases", "cases")
+        run = seewhy("cases", command, "asked.png", "missing.png", *MINE)
         assert run.code == 3
         assert run.rows
         assert "missing.png" in run.err
-        assert seewhy("cases", command, "missing.png", "--cases", "cases").code == 1
+        assert seewhy("cases", command, "missing.png", *MINE).code == 1
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_bad_pictures_do_not_stop_the_rest(built, seewhy):
         (["build", "squares", "--model", MODEL, "--embedding", "clip", "--out", "other"], "names no source of models"),
         (["build", "nowhere", "--model", MODEL, "--out", "other"], "there is no folder nowhere"),
         (["twins", "asked.png", "--cases", "squares"], "holds no case base"),
-        (["counterfactual", "asked.png", "--cases", "cases", "--target", "mauve"], "no class 'mauve'"),
+        (["counterfactual", "asked.png", *MINE, "--target", "mauve"], "no class 'mauve'"),
     ],
 )
 def test_a_request_without_sense_is_refused_with_the_cause(built, seewhy, arguments, words):
@@ -124,3 +125,42 @@ def test_a_request_without_sense_is_refused_with_the_cause(built, seewhy, argume
     assert run.code == 2, run.err
     assert words in run.err
     assert run.out == ""
+
+
+@pytest.mark.parametrize("command", ["twins", "counterfactual"])
+def test_code_that_a_base_names_is_run_only_where_it_is_named_again(built, seewhy, command, tmp_path):
+    run = seewhy("cases", command, "asked.png", "--cases", "cases")
+    assert run.code == 2
+    assert f"names code, {MODEL}" in run.err
+    assert f"give --model {MODEL} yourself" in run.err
+    encoded = seewhy("cases", "build", "squares", "--model", MODEL, "--embedding", MODEL, "--out", "encoded")
+    assert encoded.code == 0, encoded.err
+    asked = ("cases", command, "asked.png", "--cases", "encoded", "--model", MODEL)
+    refused = seewhy(*asked)
+    assert refused.code == 2
+    assert f"give --embedding {MODEL} yourself" in refused.err
+    assert seewhy(*asked, "--embedding", MODEL).code == 0
+
+
+def test_what_is_written_tells_no_place_of_the_pictures(built, seewhy, tmp_path):
+    place = str(tmp_path).encode()
+    assert place in (tmp_path / "cases/manifest.json").read_bytes()
+    for command in ("twins", "counterfactual"):
+        assert seewhy("cases", command, "asked.png", *MINE, "--out", command).code == 0
+        for path in (tmp_path / command).rglob("*"):
+            assert path.is_dir() or place not in path.read_bytes(), path
+    told = manifest(tmp_path / "twins/asked/manifest.json")["base"]
+    assert (told["root"], told["model"], told["classifier"]) == ("squares", MODEL, "colours")
+
+
+def test_damage_is_told_and_mended_by_building_again(built, seewhy, tmp_path):
+    path = tmp_path / "cases/embeddings.npy"
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    run = seewhy("cases", "twins", "asked.png", *MINE)
+    assert run.code == 2
+    assert "embeddings.npy is damaged (its bytes are not those that were written); build it again" in run.err
+    again = seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases")
+    assert again.rows == [["12", "12", "0"]]
+    assert "mended: cases/embeddings.npy is damaged" in again.err
+    assert path.read_bytes() == before

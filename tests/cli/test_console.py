@@ -13,6 +13,7 @@ from seewhy.errors import BadImage
 from seewhy.verbs import Result
 
 NASTY = "[red]:cat:[/nothing] \\[b] photo.png"
+EVIL = ["\x1b[2J", "\x1b]0;owned\x07", "\r", "\n", "\x9b2K", "\x7f", "\u202e", "\u200b", "\x85"]
 ROWS = [["a.png", NASTY], ["b.png", "50.0%"]]
 
 
@@ -63,6 +64,34 @@ def test_chatter_goes_to_stderr_in_one_line_letter_by_letter(capsys, say):
     told = capsys.readouterr()
     assert not told.out
     assert told.err.removeprefix("seewhy: ") == f"{message}\n"
+
+
+@pytest.mark.parametrize("where", ["terminal", None])
+@pytest.mark.parametrize("evil", EVIL, ids=ascii)
+def test_no_edge_lets_through_what_a_terminal_obeys(capsys, request, where, evil):
+    if where:
+        request.getfixturevalue(where)
+    name = f"a{evil}b"
+    console.print_table(name, [name], [[name], ["c"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == (4 if where else 2)
+    for line in lines[-2:-1]:
+        assert line.rstrip() == ascii(name)[1:-1]
+    console.complain(name)
+    console.note(name)
+    with console.waiting(name):
+        pass
+    with console.progress_table([name]) as (progress, add):
+        add([name])
+        progress(1, 3, name)
+    told = capsys.readouterr()
+    assert name not in told.out + told.err
+    assert not told.out
+    assert told.err.count(ascii(name)[1:-1]) >= 4
+    console.print_json([name])
+    told = capsys.readouterr().out
+    assert json.loads(told) == [name]
+    assert name not in told
 
 
 @pytest.mark.parametrize("where", ["terminal", None])

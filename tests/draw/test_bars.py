@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seewhy.core.text import visible
 from seewhy.draw import bars, bars_svg, percent
 from seewhy.draw.canvas import font
 from seewhy.draw.charts import EXPLAINED, MARGIN, SIZE
@@ -76,7 +77,7 @@ def test_the_svg_takes_its_colour_from_the_page():
 def test_any_name_makes_a_sound_svg(name):
     root = ET.fromstring(bars_svg([(name, 0.5)], explained=0))  # noqa: S314 (our own text)
     title = root.find(f".//{SVG}title").text or ""
-    assert title == "".join(filter(str.isprintable, " ".join(name.split())))
+    assert title == visible(" ".join(name.split()))
 
 
 def test_percent_never_claims_certainty():

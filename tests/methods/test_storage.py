@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 
 import zoo
-from seewhy.errors import BadImage, ExplainError, UsageError
+from seewhy.errors import BadFile
 from seewhy.methods import Explanation, RegionWeights, Rule, find_method
 from seewhy.models import Target
 
@@ -102,15 +103,15 @@ def test_another_photo_is_refused(saved):
         changed = picture.copy()
     changed.putpixel((0, 0), tuple(value ^ 1 for value in changed.getpixel((0, 0))))
     changed.save(saved / "image.png")
-    with pytest.raises(ExplainError, match=r"image\.png was changed"):
+    with pytest.raises(BadFile, match=r"image\.png is not the file that its manifest was written for; explain again"):
         Explanation.load(saved)
 
 
 def test_an_empty_folder_and_another_schema_are_refused(saved, tmp_path):
-    with pytest.raises(UsageError, match="holds no explanation"):
+    with pytest.raises(BadFile, match="holds no explanation"):
         Explanation.load(tmp_path)
     edit_manifest(saved, schema=2)
-    with pytest.raises(UsageError, match="schema 2"):
+    with pytest.raises(BadFile, match="schema 2"):
         Explanation.load(saved)
 
 
@@ -123,7 +124,29 @@ def pickle_into(path: Path) -> None:
     np.save(path, np.array([{}], object), allow_pickle=True)
 
 
+def edit_fields(folder: Path, **changes: Any) -> None:
+    """Of the explanation that the manifest tells of."""
+    edit_manifest(
+        folder, explanation=json.loads((folder / "manifest.json").read_text("utf-8"))["explanation"] | changes
+    )
+
+
 DAMAGE = {
+    "photo cut": lambda folder: truncate(folder / "image.png"),
+    "values of another": lambda folder: np.save(folder / "values.npy", np.load(folder / "values.npy")[::-1]),
+    "values of a thousand billion": lambda folder: (folder / "values.npy").write_bytes(
+        (folder / "values.npy").read_bytes().replace(b"(32, 32)", b"(9**9,1)")
+    ),
+    "other channels put beside": lambda folder: np.save(folder / "image.npy", np.zeros((32, 32, 5), np.uint8)),
+    "values unnamed": lambda folder: edit_manifest(folder, files={"x": {"size": 1, "sha256": ""}}),
+    "files of another kind": lambda folder: edit_manifest(folder, files=["values.npy"]),
+    "a target without prediction": lambda folder: edit_fields(folder, predictions=[]),
+    "a prediction of nothing": lambda folder: edit_fields(folder, predictions=[{"index": 2, "name": "cat"}]),
+    "text for a number": lambda folder: edit_fields(folder, seed="7"),
+    "a view outside": lambda folder: edit_fields(folder, view=[100, 100, 200, 200]),
+    "a meaning of its own": lambda folder: edit_fields(folder, meaning="chances"),
+    "regions of nothing": lambda folder: edit_fields(folder, regions={"weights": [1.0], "errors": None}),
+    "a rule about nothing": lambda folder: edit_fields(folder, rule=asdict(with_evidence().rule)),
     "values gone": lambda folder: (folder / "values.npy").unlink(),
     "values cut": lambda folder: truncate(folder / "values.npy"),
     "values empty": lambda folder: (folder / "values.npy").write_bytes(b""),
@@ -140,20 +163,14 @@ DAMAGE = {
 @pytest.mark.parametrize("what", DAMAGE)
 def test_damage_is_told_as_such(saved, what):
     DAMAGE[what](saved)
-    with pytest.raises(ExplainError, match="damaged since the explanation was saved"):
-        Explanation.load(saved)
-
-
-def test_a_damaged_photo_is_a_bad_image(saved):
-    truncate(saved / "image.png")
-    with pytest.raises(BadImage):
+    with pytest.raises(BadFile, match=r"saved.*; explain again$"):
         Explanation.load(saved)
 
 
 def test_a_save_that_fails_leaves_the_older_explanation(saved, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
     changed = replace(Explanation.load(saved), seed=1)
-    monkeypatch.setattr("seewhy.methods.explanation.write_json", lambda *_: 1 / 0)
+    monkeypatch.setattr("seewhy.methods.explanation.write_manifest", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         changed.save(saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
@@ -164,6 +181,26 @@ def test_nothing_of_an_older_explanation_is_left(saved):
     replace(made, errors=np.ones_like(made.values)).save(saved)
     made.save(saved)
     assert Explanation.load(saved).errors is None
+    assert {path.name for path in saved.iterdir()} == {"values.npy", "image.png", "picture.png", "manifest.json"}
+
+
+def test_the_manifest_knows_every_file_beside_it(tmp_path):
+    with_evidence().save(tmp_path)
+    files = json.loads((tmp_path / "manifest.json").read_text("utf-8"))["files"]
+    assert files == {
+        path.name: {"size": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(tmp_path.iterdir())
+        if path.name != "manifest.json"
+    }
+
+
+def test_of_an_older_explanation_without_hashes_it_is_said(saved):
+    content = json.loads((saved / "manifest.json").read_text("utf-8"))
+    del content["files"]
+    (saved / "manifest.json").write_text(json.dumps(content), "utf-8")
+    found = Explanation.load(saved)
+    assert found.notes[-1].startswith("An older seewhy saved this explanation without hashes")
+    assert np.array_equal(found.values, explained().values)
 
 
 def test_a_save_that_fails_leaves_nothing_that_looks_whole(saved, monkeypatch):
@@ -171,5 +208,5 @@ def test_a_save_that_fails_leaves_nothing_that_looks_whole(saved, monkeypatch):
     monkeypatch.setattr(Explanation, "picture", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         explained().save(saved)
-    with pytest.raises(UsageError, match="holds no explanation"):
+    with pytest.raises(BadFile, match="holds no explanation"):
         Explanation.load(saved)

@@ -123,7 +123,7 @@ def test_eight_threads_explain_sixteen_photos_each_as_alone(method, one_thread):
             part.running_mean.normal_(std=0.1)
     net.conv1.weight.requires_grad_(False)
     classifier = wrap(net, 64)
-    settings = {"samples": 60} if method == "lime" else {}
+    settings = {"samples": 120} if method == "lime" else {}
 
     def job(number):
         return lambda: seewhy.explain(classifier, photo(number, 64), method, target=number % 10, **settings).values

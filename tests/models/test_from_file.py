@@ -145,7 +145,7 @@ def test_an_architecture_that_is_none_is_answered_with_the_nearest(tmp_path, arc
 def test_a_card_that_is_no_card(tmp_path, content):
     name = written(tmp_path, small())
     (tmp_path / "card.json").write_bytes(content)
-    with pytest.raises(ModelError, match=r"card\.json is no"):
+    with pytest.raises(ModelError, match=r"card\.json is damaged .*docs/models\.md"):
         load(name)
 
 

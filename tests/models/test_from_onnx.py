@@ -127,7 +127,11 @@ def test_two_graphs_have_two_fingerprints_and_one_has_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("card", "words"),
-    [("{", "is not JSON"), ("[]", "no JSON object"), ('{"preprocessing": {"crop": 1}}', "unknown preprocessing keys")],
+    [
+        ("{", "is damaged .EOF"),
+        ("[]", "should be an object; write|should be an object.; write a JSON"),
+        ('{"preprocessing": {"crop": 1}}', "unknown preprocessing keys"),
+    ],
 )
 def test_a_wrong_card_says_so(tmp_path, card, words):
     (tmp_path / "mean.json").write_text(card)

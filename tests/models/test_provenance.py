@@ -133,6 +133,43 @@ def test_tokens_are_followed_from_the_patches():
     assert classifier.grid("parts.first").prefix == 0
 
 
+class Moves(nn.Module):
+    """Takes tokens window by window, as Hiera does."""
+
+    def forward(self, tokens):
+        return tokens.unflatten(1, (8, 2, 4)).transpose(1, 3).flatten(1, 3)
+
+
+def summed(move):
+    """Tokens drowned in what all of them are mixed to: what comes of the sum depends on no place by itself."""
+
+    def run(parts, maps):
+        tokens = parts["first"](maps.flatten(2).transpose(1, 2))
+        return parts["last"](move(tokens + 30 * parts["mix"](tokens.mT).mT)).mean(1)
+
+    return Net(run, lambda: {"first": nn.LayerNorm(8), "mix": nn.Linear(64, 64), "last": nn.LayerNorm(8)})
+
+
+def test_a_residual_sum_has_the_grid_of_what_was_added_up():
+    grid = wrap(summed(lambda tokens: tokens)).grid("parts.last")
+    assert grid
+    assert (grid.layout, grid.size, grid.prefix) == ("tokens", (8, 8), 0)
+    assert wrap(summed(lambda tokens: tokens.add_(1))).grid("parts.last")
+
+
+def test_a_sum_whose_cells_were_moved_has_none():
+    assert wrap(summed(Moves())).grid("parts.last") is None
+
+
+def test_latents_that_were_added_to_have_none():
+    def run(parts, maps):
+        read = resampled(parts, maps)[:, None]
+        return parts["last"](parts["layer"].latents + read).mean(1)
+
+    parts = lambda: {"layer": Resampler(), "norm": nn.LayerNorm(8), "last": nn.LayerNorm(8)}  # noqa: E731
+    assert wrap(Net(run, parts)).grid("parts.last") is None
+
+
 def test_channels_last_maps_are_grids_and_square_ones_with_as_many_channels_too():
     net = Net(
         lambda parts, maps: parts["norm"](maps.permute(0, 2, 3, 1)).mean((1, 2)), lambda: {"norm": nn.LayerNorm(8)}

@@ -55,10 +55,10 @@ def test_unknown_names(write):
 
 @pytest.mark.parametrize("content", ["no JSON", [1, 2], {"cats": 7}, {"synsets": {"n1": {}}}, '"cats"'], ids=str)
 def test_what_is_no_file_of_groups_is_refused(write, content):
-    with pytest.raises(UsageError, match=r"groups in .* cannot be read"):
+    with pytest.raises(UsageError, match="write a JSON object of names"):
         read_groups(write(content))
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="write a JSON object of names"):
         read_groups(tmp_path / "none.json")

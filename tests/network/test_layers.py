@@ -78,6 +78,33 @@ def test_where_branches_run_side_by_side_the_blocks_that_repeat_are_shown():
     assert of(Sides()) == ["one", "two", *(f"blocks.{number}" for number in range(4))]
 
 
+def small(name: str, size: int, **options) -> Classifier:
+    ready_torchvision()
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=4, img_size=size, **options).eval()
+    return Classifier.from_module(network, Preprocessing(size=(size, size)))
+
+
+def test_of_blocks_that_give_no_grid_what_is_explained_in_one_is_shown_of_each():
+    tnt = small("tnt_s_patch16_224", 64, depth=4, embed_dim=48, inner_dim=12, num_heads_inner=2, num_heads_outer=4)
+    assert tnt.default_layer == "blocks.3.norm_out"
+    assert default_layers(tnt) == tuple(f"blocks.{number}.norm_out" for number in range(4))
+
+
+def test_blocks_that_hand_on_what_they_took_are_no_stages():
+    coat = small("coat_tiny", 96, embed_dims=[64] * 4, serial_depths=[1] * 4, parallel_depth=3)
+    assert default_layers(coat)[-3:] == ("cpe2", "cpe3", "cpe4")
+
+
+def test_where_the_last_stage_is_not_read_as_a_whole_what_is_read_in_it_is_shown():
+    crossvit = small(
+        "crossvit_tiny_240", 48, embed_dim=(24, 48), depth=((1, 2, 0),) * 3, num_heads=(2, 2), img_scale=(1.0, 1.0)
+    )
+    assert default_layers(crossvit)[-3:] == ("blocks.1", "blocks.2.fusion.0.norm1", "blocks.2.fusion.1.norm1")
+
+
 class EarlyExits(nn.Module):
     """Scores are read behind each of the later blocks, so that everything passes the first three alone."""
 

@@ -9,6 +9,7 @@ from people.samples import Clock, answer
 from seewhy.images import iou
 from seewhy.people.agreement import area_agreement, guess_agreement, krippendorff_alpha
 from seewhy.people.masks import MaskRevision
+from seewhy.people.runs import encode
 
 
 def units(*coders: str) -> list[list[str]]:
@@ -82,7 +83,7 @@ def test_areas_are_compared_pair_by_pair_within_a_picture_and_label():
     def mask(player, columns, label="cat", image="a"):
         pixels = np.zeros((2, 8), bool)
         pixels[:, columns] = True
-        return MaskRevision(f"{image}.jpg", image, player, label, 1, pixels, Clock()())
+        return MaskRevision(f"{image}.jpg", image, player, label, 1, encode(pixels), *pixels.shape, Clock()())
 
     halves = [mask("ann", slice(0, 4)), mask("bob", slice(0, 4)), mask("cy", slice(2, 6))]
     found = area_agreement([*halves, mask("ann", slice(0, 1), "ear"), mask("ann", slice(0, 1), image="b")])

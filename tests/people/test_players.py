@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import text
 
 from seewhy.errors import Conflict, UnknownName, UsageError
+from seewhy.people.names import looks
 from seewhy.people.players import begin_session, end_session, join, player_of
 
 
@@ -17,15 +20,66 @@ def test_a_name_is_tidied_and_stays_one_player(store):
 
 @pytest.mark.parametrize("name", ["", "   ", "\n", "x" * 65])
 def test_a_name_of_no_use_is_refused(store, name):
-    with pytest.raises(UsageError, match="1 to 64"):
+    with pytest.raises(UsageError, match="player's name"):
         join(store, name)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "<script>", "🦊", "a'b", "x" * 64, "\u202eevil", "a\0b"])
+@pytest.mark.parametrize("name", ["=1+1", "<script>", "🦊", "a'b", "x" * 64, "Zoë", "日本"])
 def test_any_other_name_is_kept(store, name):
     kept = join(store, name)
-    assert kept == name.replace("\0", "�")
+    assert kept == name
     assert player_of(store, begin_session(store, kept)) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u202eevil", "a\0b", "An\u200bna", "An\u200dna", "Eve\x1b[2J", "a\x9bb", "\ud83d", "An\ufe0fna"],
+    ids=ascii,
+)
+def test_a_name_that_hides_something_is_refused(store, name):
+    with pytest.raises(UsageError, match="nobody can see"):
+        join(store, name)
+
+
+# Cyrillic, Greek, Cherokee, small capitals, full width, mathematical letters, another case.
+ALIKE = ["\u0410nna", "Ann\u0430", "\u0391nna", "\u13aanna", "\u1d00nna", "\uff21nna", "\U0001d400nna", "anna", "ANNA"]
+
+
+@pytest.mark.parametrize("name", ALIKE, ids=ascii)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_name_that_looks_like_another_is_taken(store, name, fresh):
+    join(store, "Anna")
+    with pytest.raises(Conflict, match="looks like Anna"):
+        join(store, name, fresh=fresh)
+    assert [join(store, other) for other in ("Anja", "Hanna", "Anná", "An na")] == ["Anja", "Hanna", "Anná", "An na"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("BOB", "\u0412\u041e\u0412"),
+        ("Ian", "lan"),
+        ("Mary", "rnary"),
+        ("Bob", "B0b"),
+        ("\u0412\u043e\u0432\u0430", "\u0432\u043e\u0432\u0430"),
+        ("Zoë", "zoe\u0308"),
+        ("paypal", "\u0440\u0430\u0443\u0440\u0430l"),
+    ],
+    ids=ascii,
+)
+def test_pairs_that_look_alike(one, other):
+    assert looks(one) & looks(other)
+
+
+def test_of_two_who_join_under_one_look_at_once_one_gets_it(store):
+    def enter(name):
+        try:
+            return join(store, name, fresh=True)
+        except Conflict:
+            return None
+
+    with ThreadPoolExecutor(len(ALIKE)) as pool:
+        assert len(list(filter(None, pool.map(enter, ALIKE)))) == 1
 
 
 def test_a_person_and_a_simulated_player_never_share_a_name(store):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from sqlalchemy import create_engine, inspect, text
 from people.conftest import new_database
 from people.samples import new_round
 from seewhy.errors import StoreError, UsageError
+from seewhy.people.exchange import export_lines
 from seewhy.people.game import guess, next_round, resign
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
@@ -119,16 +122,55 @@ def test_a_store_of_a_newer_seewhy_is_left_alone(bare):
 
 
 def test_a_step_that_fails_leaves_nothing_behind(bare, monkeypatch):
-    from seewhy.people.migrations.versions import step_0002_masks
-
-    assert step_0002_masks.revision == HEAD
     engine = create_engine(bare)
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE masks (id INTEGER PRIMARY KEY)"))  # in the way of the last step
-    with pytest.raises(StoreError, match="masks"), open_store(bare):
+        connection.execute(text("CREATE TABLE masks (id INTEGER PRIMARY KEY)"))  # in the way of the second step
+    with pytest.raises(StoreError) as told, open_store(bare):
         pass
+    assert "masks" in told.value.details
     assert inspect(engine).get_table_names() == ["masks"]
     engine.dispose()
+
+
+# A guard of the right name that does something else.
+TRAITOR = """DROP TRIGGER keep_revisions_update;
+CREATE TRIGGER keep_revisions_update BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END"""
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "CREATE VIEW scores AS SELECT * FROM players",
+        "CREATE TRIGGER t AFTER INSERT ON players BEGIN DELETE FROM answers; END",
+        "CREATE TRIGGER keep_revisions_x BEFORE UPDATE ON mask_revisions BEGIN DELETE FROM answers; END",
+        TRAITOR,
+        "CREATE TABLE other (x)",
+        "DROP TABLE sessions; CREATE VIEW sessions AS SELECT * FROM players",
+        "CREATE VIRTUAL TABLE other USING fts5(x)",
+        "DROP TABLE labels; CREATE VIRTUAL TABLE labels USING fts5(x)",
+    ],
+)
+def test_a_file_that_holds_more_than_ours_is_not_opened(tmp_path, poison):
+    path = tmp_path / "people.sqlite"
+    with open_store(f"sqlite:///{path}"):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(poison)
+    with pytest.raises(StoreError, match="does not make") as told, open_store(f"sqlite:///{path}"):
+        pass
+    assert str(tmp_path) not in str(told.value)
+
+
+@pytest.mark.parametrize("damage", ["joined = 'x'", "joined = 5", "joined = x'ff'"])
+def test_a_row_that_is_not_what_its_column_says_is_one_error(tmp_path, damage):
+    path = tmp_path / "people.sqlite"
+    with open_store(f"sqlite:///{path}") as store:
+        join(store, "ann")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE players SET {damage}")  # noqa: S608
+        connection.commit()
+    with open_store(f"sqlite:///{path}") as store, pytest.raises(StoreError, match="the database failed"):
+        list(export_lines(store))
 
 
 def test_many_may_open_a_new_store_at_once(bare):
@@ -184,11 +226,16 @@ def test_an_address_that_makes_no_sense_says_what_does(url, message):
 
 def test_a_database_that_does_not_answer_says_so_without_the_password(tmp_path):
     (tmp_path / "text.sqlite").write_text("no database at all, but long enough to be read as the head of one" * 20)
-    with pytest.raises(StoreError, match="not a database"), open_store(f"sqlite:///{tmp_path / 'text.sqlite'}"):
+    with pytest.raises(StoreError) as told, open_store(f"sqlite:///{tmp_path / 'text.sqlite'}"):
         pass
-    with pytest.raises(StoreError, match=r"failed \(") as told, open_store("postgresql://me:secret@127.0.0.1:1/x"):
+    assert "text.sqlite: file is not a database" in told.value.details
+    assert "text.sqlite" not in str(told.value)
+    with pytest.raises(StoreError) as told, open_store("postgresql://me:secret@127.0.0.1:1/x"):
         pass
-    assert "secret" not in str(told.value)
+    assert str(told.value) == "the database failed; check that it is there, has space and lets seewhy write"
+    assert "127.0.0.1" in told.value.details
+    assert "secret" not in told.value.details
+    assert pickle.loads(pickle.dumps(told.value)).details == told.value.details  # noqa: S301
 
 
 def test_what_is_storable():

@@ -8,8 +8,8 @@ import torch
 
 from prototypes import squares
 from seewhy.models import Categories, Classifier, Preprocessing
+from seewhy.models.building import build
 from seewhy.models.card import Architecture
-from seewhy.models.load import build
 from seewhy.prototypes.learning import Recipe
 from seewhy.train.data import open_pictures
 from seewhy.train.finetune import finetune, save_classifier

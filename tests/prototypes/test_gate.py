@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from seewhy.core.reading import parse_json
 from seewhy.prototypes.model import Diagnosis
 
 SOUND = Diagnosis(
@@ -76,4 +78,4 @@ def test_evenness_of_use():
 
 
 def test_it_survives_json():
-    assert Diagnosis.from_dict(json.loads(json.dumps(SOUND.to_dict()))) == SOUND
+    assert parse_json(json.dumps(SOUND.to_dict()), Diagnosis, Path("card.json"), "") == SOUND

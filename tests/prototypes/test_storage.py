@@ -117,6 +117,13 @@ def test_another_kind_of_folder_is_named(tmp_path):
         load_prototypes(tmp_path)
 
 
+def test_a_patch_of_another_picture_is_told(saved):
+    patches = sorted((saved / "prototypes").iterdir())
+    patches[0].write_bytes(patches[-1].read_bytes())
+    with pytest.raises(ModelError, match=r"000\.png is not the file that its manifest was written for; train again"):
+        load_prototypes(saved)
+
+
 def test_a_damaged_folder_is_told(saved):
     (saved / "prototypes" / "000.png").unlink()
     with pytest.raises(ModelError, match="damaged since the prototypes were saved"):

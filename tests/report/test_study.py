@@ -13,7 +13,7 @@ from report.test_explain import Page
 from seewhy.images import Folder
 from seewhy.report.study import THUMBNAIL
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.ledger import table
+from seewhy.study.results import table
 from seewhy.study.score import CHANCE
 from seewhy.verbs import Study
 

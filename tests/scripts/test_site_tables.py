@@ -53,5 +53,5 @@ def test_only_markers_that_are_known_are_replaced():
 
 def test_the_page_on_deploying_has_every_setting_of_the_app():
     page = site["on_page_markdown"]((ROOT / "docs/deploying.md").read_text("utf-8"))
-    assert "| `SEEWHY_QUEUE_LENGTH` | `30` |" in page
+    assert "| `SEEWHY_WINDOWS` | `60` |" in page
     assert page.count("| `SEEWHY_") == len(Settings.model_fields)

@@ -12,7 +12,7 @@ from report.samples import explanation, photo
 from seewhy.methods import Explanation
 from seewhy.metrics import Score, metric_info
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.ledger import table
+from seewhy.study.results import table
 from seewhy.study.score import CHANCE, Scored
 from seewhy.verbs import Comparison
 

@@ -20,7 +20,7 @@ JSON = st.recursive(
 
 
 def changed(**changes) -> str:
-    return "; ".join(difference(toys.plan().configuration, replace(toys.plan(), **changes).configuration))
+    return "; ".join(difference(json.loads(toys.plan().configuration), replace(toys.plan(), **changes).configuration))
 
 
 def test_units_are_every_combination_model_by_model():

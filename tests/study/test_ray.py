@@ -14,8 +14,8 @@ import pytest
 from seewhy.errors import UsageError
 from seewhy.study import Local, Ray, run
 from seewhy.study.executors import LOST
-from seewhy.study.ledger import FAILURES, RESULTS
 from seewhy.study.ray import _cluster as cluster
+from seewhy.study.results import FAILURES, RESULTS
 from study import toys
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from seewhy.errors import Cancelled, UsageError
 from seewhy.study import Local, run
-from seewhy.study.ledger import FAILURES, LEDGER, RESULTS
+from seewhy.study.ledger import LEDGER
+from seewhy.study.results import FAILURES, RESULTS
 from study import toys
 
 FILES = (RESULTS, FAILURES)

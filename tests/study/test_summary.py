@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from seewhy.images import Folder
 from seewhy.metrics import metric_info
 from seewhy.study import Plan, Result, Unit
-from seewhy.study.ledger import table
+from seewhy.study.results import table
 from seewhy.study.statistics import holm
 from seewhy.study.summary import (
     CHANCE,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from seewhy.study import Failure, Result, Unit
-from seewhy.study.ledger import FAILURES, RESULTS, failure_lines, table, write
+from seewhy.study.results import FAILURES, RESULTS, failure_lines, table, write
 
 UNITS = [Unit("m", "a", "1.png"), Unit("m", "b", "1.png"), Unit("m", "b", "2.png")]
 RAN = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cases.squares import classifier, folder_of, square
-from seewhy.errors import Cancelled, UsageError
+from seewhy.errors import BadFile, Cancelled, UsageError
 from seewhy.verbs import (
     CounterfactualsResult,
     TwinsResult,
@@ -34,7 +34,8 @@ def made(tmp_path_factory):
 def test_what_was_built_can_be_asked(made):
     colours, root = made
     cases = open_cases(root / "penultimate", colours)
-    assert classifier_of_cases(root / "penultimate") == ("py:planted:classifier", None)
+    with pytest.raises(BadFile, match="names code, py:planted:classifier"):
+        classifier_of_cases(root / "penultimate")
     image = square("green", 70)
     found = find_twins(cases, image, top=2, beside=open_cases(root / "cole", colours))
     assert [twin.case.label for twin in found.twins] == ["green", "green"]

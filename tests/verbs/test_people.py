@@ -10,6 +10,7 @@ import pytest
 
 import zoo
 from people.samples import new_round, rounds
+from seewhy.core.folders import MANIFEST
 from seewhy.errors import UsageError
 from seewhy.images import open_image
 from seewhy.people.agreement import agreement
@@ -21,7 +22,7 @@ from seewhy.people.rounds import add_rounds
 from seewhy.people.simulate import simulate
 from seewhy.people.store import open_store
 from seewhy.verbs import people
-from seewhy.verbs.people import ANSWERS, LINES, MANIFEST, MASKS, export_people, import_people
+from seewhy.verbs.people import ANSWERS, LINES, MASKS, export_people, import_people
 
 
 @pytest.fixture

@@ -44,14 +44,27 @@ def test_an_explanation_lies_in_the_folder_of_its_photo_and_method(tmp_path):
     assert again.values.tobytes() == made.values.tobytes()
 
 
-def test_each_outcome_is_saved_as_it_comes(tmp_path):
-    def coming():
-        for place in range(2):
+def test_outcomes_are_written_as_they_come_and_there_when_all_are(tmp_path):
+    def coming(count):
+        for place in range(count):
             yield outcome(f"{place}.png")
-            assert (tmp_path / f"{place}/grad-cam/values.npy").is_file()
+            assert len(list(tmp_path.rglob(f".seewhy-part/{place}/grad-cam/manifest.json"))) == 1
+            assert not (tmp_path / f"{place}").exists()
 
-    assert write_explanations(coming(), tmp_path) == tmp_path / "report.html"
+    assert write_explanations(coming(2), tmp_path) == tmp_path / "report.html"
     assert names_in(tmp_path) == {"0", "1", "report.html"}
+
+
+def test_a_run_that_fails_leaves_the_former_one(tmp_path):
+    def failing():
+        yield outcome("two.png", about("tabby", 282))
+        raise KeyboardInterrupt
+
+    write_explanations([outcome("one.png"), outcome("two.png")], tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(KeyboardInterrupt):
+        write_explanations(failing(), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_of_a_photo_that_failed_nothing_is_written(tmp_path):

@@ -11,7 +11,8 @@ import zoo
 from seewhy.errors import UsageError
 from seewhy.images import Folder
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.ledger import open_ledger, write
+from seewhy.study.ledger import open_ledger
+from seewhy.study.results import write
 from seewhy.verbs import find_studies, open_study
 from seewhy.verbs.study import SOURCE, note_source
 

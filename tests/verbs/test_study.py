@@ -18,7 +18,7 @@ from seewhy.errors import Cancelled, ExplainError, UnknownName, UsageError
 from seewhy.methods import find_method
 from seewhy.metrics import find_metric
 from seewhy.models import load
-from seewhy.study.ledger import FAILURES, RESULTS
+from seewhy.study.results import FAILURES, RESULTS
 from seewhy.verbs import study
 
 METHODS = ("grad-cam", "lime", "control:random")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seewhy.people.masks import decode
+from seewhy.people.runs import decode
 from seewhy.people.store import Store
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from seewhy.errors import Cancelled
-from seewhy.web.services.queue import interruptible
+from seewhy.web.services.jobs import interruptible
 
 X = torch.zeros(1, 3, 32, 32)
 

@@ -97,11 +97,12 @@ class TestExplain:
     def test_a_full_queue_is_told_kindly(self, start):
         import threading
 
+        from seewhy.web.services.hub import SHORT
         from web.conftest import TOY
 
         gate, at = threading.Event(), start(queue_length=1)
         at.models.get(TOY)
-        at.submit(TOY, "the first of all", lambda *_: gate.wait(TIMEOUT))
+        at.submit(TOY, "the first of all", lambda *_: gate.wait(TIMEOUT), visitor="anna", lane=SHORT)
         page = opened(AppTest.from_file(SCRIPT), "Explain")
         assert "Many people are asking right now" in page.warning[0].value
         gate.set()
@@ -157,7 +158,8 @@ class TestStudies:
 
     def test_a_study_is_browsed_down_to_a_photo(self, at):
         from seewhy.study import Result
-        from seewhy.study.ledger import open_ledger, write
+        from seewhy.study.ledger import open_ledger
+        from seewhy.study.results import write
         from verbs.test_studies import PLAN, rows
 
         out = at.settings.studies_folder / "first"
@@ -238,6 +240,37 @@ class TestCases:
         build_cases(tmp_path / "photos", at.models.get(TOY), at.settings.cases_folder / "first", model="py:os:getcwd")
         page = opened(AppTest.from_file(SCRIPT), "Cases")
         assert "there is no model" in page.error[0].value
+
+    def test_what_is_wrong_with_a_base_is_told_without_where_it_lies(self, at, tmp_path):
+        import json
+
+        import zoo
+        from seewhy.verbs import build_cases
+        from web.conftest import TOY
+
+        (tmp_path / "photos").mkdir()
+        for image in zoo.photos(3):
+            image.to_pil().save(tmp_path / "photos" / f"{image.sha256[:8]}.png")
+        base = at.settings.cases_folder / "first"
+        build_cases(tmp_path / "photos", at.models.get(TOY), base, model=TOY)
+        manifest = json.loads((base / "manifest.json").read_text())
+        named = {
+            "file:birds": {"model": f"file:{tmp_path}/birds"},
+            "hf-hub:org/encoder": {"embedding": "hf-hub:org/encoder"},
+            "py:os:getcwd": {"embedding": "py:os:getcwd"},
+        }
+        for name, changes in named.items():
+            content = {**manifest, "about": {**manifest["about"], **changes}}
+            (base / "manifest.json").write_text(json.dumps(content))
+            page = opened(AppTest.from_file(SCRIPT), "Cases")
+            assert f"there is no model {name} here" in page.error[0].value
+            assert str(tmp_path) not in page.error[0].value
+        for wrong, path in (("manifest.json is damaged", "manifest.json"), ("logits.npy is damaged", "logits.npy")):
+            (base / "manifest.json").write_text(json.dumps(manifest))
+            (base / path).write_bytes(b"no such file")
+            page = opened(AppTest.from_file(SCRIPT), "Cases")
+            assert wrong in page.error[0].value
+            assert str(tmp_path) not in page.error[0].value
 
 
 class TestWholeClass:

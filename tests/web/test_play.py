@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from people.samples import CLASSES, new_round, rounds
-from seewhy.people.players import LONGEST_NAME, join
+from seewhy.people.names import LONGEST_NAME
+from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
 from seewhy.web.pages.play import words_of
 from seewhy.web.parts.players import known_as
@@ -39,7 +40,7 @@ def guessed(page: AppTest, choice: str | None, words: str) -> AppTest:
 def test_who_comes_in_reads_the_rules_and_says_a_name(play):
     assert "Show more" in play.markdown[0].value
     assert not any(each.label == "Guess" for each in play.button)
-    assert "1 to 64 characters" in joined(play, "  ").error[0].value
+    assert "name is empty" in joined(play, "  ").error[0].value
 
 
 def test_a_game_is_won_after_a_second_look(play):

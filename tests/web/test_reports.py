@@ -13,7 +13,7 @@ from .conftest import TOY
 
 
 def explained(at, photo, *methods):
-    job = at.explain(photo, Request(TOY, methods))
+    job = at.explain(photo, Request(TOY, methods), visitor="anna")
     assert job.wait(30)
     return job.result
 
@@ -31,11 +31,11 @@ def test_what_is_taken_away_has_the_chosen_colours(at, photo):
     found = explained(at, photo, "grad-cam")
     own, other = explanation_files(found), explanation_files(found, Colors(cmap="viridis"))
     changed = {name for name in own if own[name] != other[name]}
-    assert changed == {"report.html", "squares/grad-cam/picture.png"}
+    assert changed == {"report.html", *(f"squares/grad-cam/{name}" for name in ("picture.png", "manifest.json"))}
 
 
 def test_a_comparison_too(at, photo):
-    job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)))
+    job = at.compare(photo, Request(TOY, ("grad-cam", "occlusion"), ("sparseness",)), visitor="anna")
     assert job.wait(30)
     assert {"report.html", "scores.json", "squares/occlusion/picture.png"} <= result_files(job.result).keys()
 

@@ -43,6 +43,21 @@ def test_too_large_an_upload_is_refused_at_the_door(client):
     assert client.post("/api/images", headers={"origin": "http://evil.example"}).status_code == 403
 
 
+def test_streamlits_own_door_takes_no_file_that_no_widget_asked_for(client):
+    first, second = Runtime.instance().uploaded_file_mgr.get_upload_urls("session", ["a.png", "b.png"])
+    assert first.file_id != second.file_id
+    assert first.upload_url == first.delete_url == f"/_stcore/upload_file/session/{first.file_id}"
+    invented = ("session/0", f"session/{'0' * 64}", f"other/{first.file_id}", f"session/{first.file_id[:-1]}0", "s", "")
+    for method in ("PUT", "DELETE", "POST"):
+        for path in invented:
+            answer = client.request(method, f"/_stcore/upload_file/{path}", content=b"x")
+            assert (answer.status_code, answer.json()["detail"]) == (403, "No window of the app asked for this file.")
+
+
+def test_metrics_are_for_nobody(client):
+    assert client.get("/_stcore/metrics").status_code == 404
+
+
 CHANGING = ("/_stcore/upload_file/session/file", "/_stcore/agent/interact", "/auth/logout", "/api/images", "/")
 
 
@@ -60,27 +75,41 @@ def test_the_apps_own_pages_need_no_cookie_to_do_so(client):
     own, option = {"origin": "http://testserver"}, "server.enableXsrfProtection"
     set_option(option, configuration(Settings(), "127.0.0.1", 8501)[option])
     try:
-        assert "Invalid session_id" in client.put(CHANGING[0], headers=own).text
+        asked = Runtime.instance().uploaded_file_mgr.get_upload_urls("session", ["a.png"])[0]
+        assert "Invalid session_id" in client.put(asked.upload_url, headers=own).text
     finally:
         set_option(option, True)
     with client.websocket_connect("/_stcore/stream", headers=own):
         pass
 
 
-def test_only_named_hosts_answer_where_some_are_named(start):
+def test_named_hosts_answer_and_this_machine(start):
     at = start(hosts="app.example.org")
-    client = TestClient(Starlette(routes=[Mount("/api", app=make_api())], middleware=middleware(at.settings)))
-    assert client.get("/api/health").status_code == 400
-    for host in ("app.example.org", "127.0.0.1:8501"):  # the health check asks for the machine itself
+    client = TestClient(Starlette(routes=[Mount("/api", app=make_api())], middleware=middleware(at.settings, b"")))
+    assert client.get("/api/health", headers={"host": "evil.example"}).status_code == 400
+    for host in ("app.example.org", "127.0.0.1:8501", "localhost"):  # the health check asks for the machine itself
         assert client.get("/api/health", headers={"host": host}).status_code == 200
 
 
-def test_public_installations_tell_no_tracebacks_and_take_no_training_sets():
+def test_public_installations_take_no_training_sets():
     private, public = (configuration(Settings(public=public), "127.0.0.1", 8501) for public in (False, True))
     assert (private["server.maxUploadSize"], public["server.maxUploadSize"]) == (200, 20)
-    assert (private["client.showErrorDetails"], public["client.showErrorDetails"]) == ("full", "none")
+
+
+@pytest.mark.parametrize(
+    ("tracebacks", "host", "shown"),
+    [
+        (False, "127.0.0.1", "none"),
+        (True, "127.0.0.1", "full"),
+        (True, "0.0.0.0", "none"),  # noqa: S104 - nothing listens
+        (True, "192.0.2.1", "none"),
+    ],
+)
+def test_tracebacks_are_for_developers_on_their_own_machine(tracebacks, host, shown):
+    assert configuration(Settings(tracebacks=tracebacks), host, 8501)["client.showErrorDetails"] == shown
 
 
 def test_the_guards_stand_in_order():
-    names = [each.cls.__name__ for each in middleware(Settings())]
-    assert names == ["SecureHeaders", "SameOrigin", "PaceLimit", "BodyLimit"]
+    names = [each.cls.__name__ for each in middleware(Settings(), b"")]
+    assert names[:5] == ["SecureHeaders", "Forwarded", "OwnHosts", "SameOrigin", "ClosedPaths"]
+    assert names[5:] == ["PaceLimit", "BodyLimit", "UploadDoor"]

@@ -8,7 +8,8 @@ import pytest
 
 from seewhy.web.parts import session
 from seewhy.web.parts.session import Session
-from seewhy.web.services.queue import Queue, State
+from seewhy.web.services.jobs import State
+from seewhy.web.services.queue import Queue
 
 SOON = 10
 
@@ -30,7 +31,7 @@ def begun(queue) -> Session:
             threading.Event().wait(0.01)
         job.check()
 
-    found.jobs["key"] = ("anything", queue.submit(work, "counting sheep"))
+    found.jobs["key"] = ("anything", queue.submit(work, "counting sheep", visitor="a"))
     assert running.wait(SOON)
     return found
 

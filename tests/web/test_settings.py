@@ -17,7 +17,7 @@ def fresh():
 def test_without_any_the_default_model_is_offered_and_results_are_private():
     found = Settings()
     assert found.models == (DEFAULT_MODEL,)
-    assert (found.results, found.sign_in, found.public, found.queue_length) == ("private", "none", False, 30)
+    assert (found.results, found.sign_in, found.public, found.queue_length) == ("private", "none", False, 200)
 
 
 def test_lists_are_written_with_commas(monkeypatch):
@@ -79,9 +79,33 @@ def test_secrets_are_not_printed(monkeypatch):
         ("SEEWHY_MODELS", ","),
         ("SEEWHY_UPLOAD_MB", "big"),
         ("SEEWHY_ADDRESS", "seewhy.example.org"),
+        ("SEEWHY_PROXIES", "*"),
+        ("SEEWHY_PROXIES", "proxy.example.org"),
+        ("SEEWHY_PROXIES", "10.0.0.0/8,10.0.0.0/99"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_name(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=name):
         settings()
+
+
+def test_nobody_is_believed_who_asks_unless_named(monkeypatch):
+    assert Settings().proxies == ()
+    monkeypatch.setenv("SEEWHY_PROXIES", "10.0.0.1, fc00::/7")
+    assert Settings().proxies == ("10.0.0.1", "fc00::/7")
+
+
+def test_the_app_is_reached_as_this_machine_and_under_the_names_it_was_given(monkeypatch):
+    assert Settings().known_hosts == ("localhost", "127.0.0.1", "::1")
+    monkeypatch.setenv("SEEWHY_ADDRESS", "https://a.example.org:8443/app")
+    monkeypatch.setenv("SEEWHY_HOSTS", "b.example.org")
+    assert Settings().known_hosts[3:] == ("b.example.org", "a.example.org")
+
+
+def test_a_space_is_reached_through_its_own_proxy_and_under_its_own_name(monkeypatch):
+    monkeypatch.setenv("SPACE_HOST", "me-seewhy.hf.space")
+    assert (Settings().known_hosts[3:], Settings().proxies) == ((), ())
+    monkeypatch.setenv("SPACE_ID", "me/seewhy")
+    assert "me-seewhy.hf.space" in Settings().known_hosts
+    assert "10.0.0.0/8" in Settings().proxies

@@ -14,7 +14,6 @@ from seewhy.verbs import classifier_of_cases, explain_prototypes, find_twins, op
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import ModelCache
 from seewhy.web.services.reports import report_page, result_files
-from seewhy.web.services.storage import delete_old_trainings, new_training_folder
 from web.zips import two_classes
 
 MB = 1 << 20
@@ -83,14 +82,16 @@ def test_what_nobody_admitted_is_not_opened(tmp_path):
         ModelCache((DEFAULT_MODEL,), "cpu").get(TeachResult("mine", tmp_path).model)
 
 
-def test_folders_have_secret_names_and_old_ones_go(tmp_path, monkeypatch):
-    monkeypatch.setenv("SEEWHY_HOME", str(tmp_path))
-    first, second = new_training_folder(), new_training_folder()
+def test_folders_have_secret_names_and_old_ones_go_with_their_models(at):
+    first, second = (at.new_training_folder() for _ in range(2))
     assert len({first.name, second.name}) == 2
     assert len(first.name) >= 32
     for folder in (first, second):
-        (folder / "pictures").mkdir(parents=True)
+        with at.disk.filling(folder, "anna"):
+            (folder / "classifier").mkdir()
+        at.models.admit(f"file:{folder / 'classifier'}")
     os.utime(first, (0, 0))
-    delete_old_trainings()
+    at.sweep()
     assert not first.exists()
     assert second.exists()
+    assert at.models.admitted == (f"file:{second / 'classifier'}",)

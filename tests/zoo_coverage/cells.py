@@ -26,7 +26,7 @@ from seewhy.errors import UsageError
 from seewhy.models import Classifier
 from seewhy.network.layers import MOST
 from seewhy.verbs import explain_network
-from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_of, trace
+from zoo_coverage.specimens import Specimen, normal, picture, pixels_of, scores_of, trace, twice
 
 CLOSE = 1e-4  # relative, of what float32 computes in another order
 COMPLETE = 0.01  # of the change of the score
@@ -259,7 +259,7 @@ def without_rounding(specimen: Specimen) -> tuple[Tensor, Tensor]:
     exact = deepcopy(specimen.plain).double()
     classifier = Classifier.from_module(exact, specimen.classifier.preprocessing)
     found = values(seewhy.explain(classifier, specimen.image, "lrp", specimen.target, rules="epsilon"))
-    x = specimen.x.double().requires_grad_()
+    x = twice(specimen.x.double()).requires_grad_()
     (slope,) = torch.autograd.grad(scores_of(exact(x))[0, specimen.target], x)
     return found, (x * slope).detach().sum(1)[0]
 
@@ -296,9 +296,9 @@ def hooked(specimen: Specimen, layer: str) -> tuple[Tensor, Tensor]:
         return replaced(output, leaf.clone())
 
     with hooks([specimen.plain.get_submodule(layer).register_forward_hook(keep)]):
-        score = specimen.scores(specimen.x)[0, specimen.target]
+        score = specimen.scores(twice(specimen.x))[0, specimen.target]
     (gradient,) = torch.autograd.grad(score, held[-1])
-    return spatial(held[-1].detach()), spatial(gradient)
+    return spatial(held[-1].detach()[:1]), spatial(gradient[:1])
 
 
 def replaced(output: Any, tensor: Tensor) -> Any:

@@ -58,8 +58,13 @@ class Specimen:
     @cached_property
     def slope(self) -> Tensor:
         """The plain gradient of the target's score, `(1, 3, h, w)`."""
-        x = self.x.clone().requires_grad_()
-        return torch.autograd.grad(self.scores(x)[0, self.target], x)[0]
+        x = twice(self.x).requires_grad_()
+        return torch.autograd.grad(self.scores(x)[0, self.target], x)[0][:1]
+
+
+def twice(x: Tensor) -> Tensor:
+    """A picture beside itself: of one alone, PyTorch's BatchNorm on a CPU may give a wrong gradient, by its strides."""
+    return torch.cat([x, x])
 
 
 def prepare(network: Network, seed: int = 0) -> Specimen:

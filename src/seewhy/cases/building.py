@@ -6,41 +6,44 @@ build that was interrupted goes on where it stood.
 
 from __future__ import annotations
 
-import json
-import shutil
-import sqlite3
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from seewhy.cases.base import MANIFEST, About, CaseBase, finish_writing, write_base
+from seewhy.cases.base import CaseBase, write_base
 from seewhy.cases.embedders import Embedder
+from seewhy.cases.manifest import MANIFEST, About, read_manifest
 from seewhy.cases.queries import picture_print
+from seewhy.cases.storage import AGAIN, are_finite, are_unit, clear, finish_writing
 from seewhy.core.files import whole_file, write_json
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import ExplainError, SeewhyError, UsageError
+from seewhy.core.reading import damaged, path_below, read_arrays, read_json
+from seewhy.errors import BadFile, ExplainError, SeewhyError, UsageError
 from seewhy.images import Entry, Folder, Image
 
-JOURNAL, ABOUT, LOCK = "building", "about.json", ".lock.sqlite"
+JOURNAL, ABOUT, LOCK = "building", "about.json", ".lock"
 BATCH = 16  # always full, since from here on convolutions of one picture do not depend on its neighbours
 PART = 128  # pictures; as many are embedded again at most after an interruption
 CHUNK = 4096  # rows copied at once
+LINKED = "cases are shown from inside the folder alone, so put a copy of the picture there, not a link"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """The base, the pictures that could not be embedded, and how many were."""
+    """The base, the pictures that could not be embedded, how many were, and the damage that was left behind."""
 
     base: CaseBase
     failures: tuple[Outcome[None], ...]
     embedded: int
+    damage: tuple[BadFile, ...] = ()
 
 
 class Part(NamedTuple):
@@ -51,6 +54,24 @@ class Part(NamedTuple):
     prints: np.ndarray
     vectors: np.ndarray
     logits: np.ndarray
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these are arrays of as many pictures, of the kinds that a build writes."""
+        count = self.files.size
+        kinds = [(each.dtype.kind, each.ndim, len(each)) for each in self if each.ndim]
+        texts, prints, numbers = ("U", 1, count), ("u", 1, count), ("f", 2, count)
+        fitting = kinds == [texts, texts, prints, numbers, numbers] and self.logits.shape[1] > 0
+        return fitting and are_unit(self.vectors) and are_finite(self.logits)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What the parts of an interrupted build were embedded by."""
+
+    embedding: str
+    fingerprint: str
+    encoder: str | None
 
 
 def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress: Progress = silent) -> Built:
@@ -64,7 +85,8 @@ def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress:
     out.mkdir(parents=True, exist_ok=True)
     journal = out / JOURNAL
     with _locked(out):
-        known = _known(out, journal, embedder, about)
+        damage: list[BadFile] = []
+        known = [*_stored(out, embedder, damage), *_resumed(journal, about, damage)]
         places = _places(known)
         hashes = folder.hashes
         lacking = [entry for entry in folder.entries if hashes[entry.path] not in places]
@@ -77,28 +99,46 @@ def build(folder: Folder, embedder: Embedder, out: Path, about: About, progress:
             known.append(part)
         base = _assembled(folder, out, about, known, failed)
     failures = [Outcome(each.path, error=failed.get(hashes[each.path])) for each in folder.entries]
-    return Built(base, tuple(each for each in failures if each.error), len(fresh) - len(failed))
+    bad = tuple(each for each in failures if each.error)
+    return Built(base, bad, len(fresh) - len(failed), tuple(damage))
 
 
-def _known(out: Path, journal: Path, embedder: Embedder, about: About) -> list[Part]:
-    """What the base in `out` holds, and what an interrupted build had embedded."""
+def _stored(out: Path, embedder: Embedder, damage: list[BadFile]) -> Iterator[Part]:
+    """What the base in `out` holds, if there is one; where its files are damaged, all is embedded again."""
     finish_writing(out)
-    known: list[Part] = []
-    if (out / MANIFEST).exists():
+    if not (out / MANIFEST).exists():
+        return
+    read_manifest(out).about.check(out, embedder)
+    try:
         base = CaseBase.open(out)
-        base.about.check(out, embedder)
-        files, pixels, prints = (base.table[name].to_numpy() for name in ("sha256", "pixels", "print"))
-        known.append(Part(files, pixels, prints, base.vectors, base.logits))
-    note = journal / ABOUT
-    mine = {name: value for name, value in asdict(about).items() if name in {"embedding", "fingerprint", "encoder"}}
-    if not note.exists() or json.loads(note.read_text("utf-8")) != mine:
-        shutil.rmtree(journal, ignore_errors=True)
+    except BadFile as error:
+        damage.append(error)
+        return
+    files, pixels, prints = (base.table[name].to_numpy() for name in ("sha256", "pixels", "print"))
+    yield Part(files, pixels, prints, base.vectors, base.logits)
+
+
+def _resumed(journal: Path, about: About, damage: list[BadFile]) -> Iterator[Part]:
+    """What an interrupted build had embedded; a part that is damaged is removed."""
+    mine, note = Journal(about.embedding, about.fingerprint, about.encoder), journal / ABOUT
+    try:
+        resumes = not journal.is_symlink() and note.exists() and read_json(note, Journal, AGAIN) == mine
+    except BadFile as error:
+        damage.append(error)
+        resumes = False
+    if not resumes:
+        clear(journal)
         journal.mkdir()
-        write_json(note, mine)
+        write_json(note, asdict(mine))
     for path in sorted(journal.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as arrays:
-            known.append(Part(**arrays))
-    return known
+        try:
+            part = Part(**read_arrays(path, AGAIN, Part._fields, kinds="fuU"))
+            if not part.is_sound:
+                raise damaged(path, "it holds what no build writes", AGAIN)
+            yield part
+        except BadFile as error:
+            damage.append(error)
+            clear(path)
 
 
 def _places(known: Sequence[Part]) -> dict[str, tuple[int, int]]:
@@ -121,6 +161,7 @@ def _embedded(
             opened: dict[str, Image] = {}  # by the hash of the file
             for entry in batch:
                 try:
+                    path_below(folder.root, entry.path, folder.root, LINKED)
                     opened[folder.hashes[entry.path]] = folder.image(entry)
                 except SeewhyError as error:
                     failed[folder.hashes[entry.path]] = error
@@ -170,6 +211,8 @@ def _assembled(
         raise ExplainError(
             f"none of the pictures in {folder.root} can be embedded; the first: {next(iter(failed.values()))}"
         )
+    if len({(each.vectors.shape[1], each.logits.shape[1]) for each in known}) > 1:
+        raise BadFile(f"the vectors in {out} are not of one length; remove the folder and build again")
     rows = [places[folder.hashes[entry.path]] for entry in entries]
     columns = {
         "path": [entry.path for entry in entries],
@@ -188,7 +231,7 @@ def _assembled(
         for chunk in _batches(rows, CHUNK)
     )
     base = write_base(out, about, arrays, table)
-    shutil.rmtree(out / JOURNAL, ignore_errors=True)
+    clear(out / JOURNAL)
     return base
 
 
@@ -199,9 +242,14 @@ def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 @contextmanager
 def _locked(out: Path) -> Generator[None]:
     """Nobody else builds in `out` meanwhile. The lock is the operating system's: it ends with the process."""
-    with closing(sqlite3.connect(out / LOCK, timeout=0, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise UsageError(f"somebody else is building {out} ({error}); wait, or give another --out") from error
+    try:
+        lock = FileLock(out / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"somebody else is building {out}; wait, or give another --out") from error
+    except OSError as error:
+        raise UsageError(f"{out / LOCK} cannot be locked ({error.strerror}); remove it and build again") from error
+    try:
         yield
+    finally:
+        lock.release()

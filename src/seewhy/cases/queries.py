@@ -12,8 +12,12 @@ import torch
 from PIL import Image as Pillow
 
 from seewhy.cases.base import CaseBase
-from seewhy.cases.embedders import Embedder, find_embedder
+from seewhy.cases.embedders import EMBEDDINGS, Embedder, find_embedder
+from seewhy.cases.manifest import MANIFEST
+from seewhy.cases.storage import AGAIN
+from seewhy.errors import BadFile
 from seewhy.models import Prediction, Target
+from seewhy.models.load import check_told
 
 if TYPE_CHECKING:
     from seewhy.images import Image
@@ -36,14 +40,26 @@ class Cases:
     embedder: Embedder
 
 
-def open_cases(folder: str | Path, classifier: Classifier, device: str = "auto") -> Cases:
+def open_cases(
+    folder: str | Path, classifier: Classifier, device: str = "auto", *, embedding: str | None = None
+) -> Cases:
     """Open a case base for `classifier`.
 
+    Args:
+        folder: as `seewhy cases build` wrote it.
+        classifier: whose decisions the cases are to explain.
+        device: of the second encoder, if there is one.
+        embedding: the base's own, where that is code (`py:…`): a base names it, but only you have it run.
+
     Raises:
-        UsageError: there is none, or it was built with another classifier.
+        BadFile: the base is damaged, or its embedding is code that you did not name.
+        UsageError: there is none, or it was built with another classifier or embedding.
     """
     base = CaseBase.open(folder)
-    embedder = find_embedder(base.about.embedding, classifier, device)
+    stored = base.about.embedding
+    if stored not in {*EMBEDDINGS, embedding}:
+        check_told(stored, base.folder / MANIFEST, "--embedding")
+    embedder = find_embedder(stored, classifier, device)
     base.about.check(base.folder, embedder)
     return Cases(base, embedder)
 
@@ -77,8 +93,19 @@ class Query:
 
     @classmethod
     def of(cls, cases: Cases, image: Image) -> Query:
-        """Ask the network about `image`."""
+        """Ask the network about `image`.
+
+        Raises:
+            BadFile: the base holds vectors or scores of another length than the network gives.
+        """
         vectors, logits = cases.embedder([image])
+        base = cases.base
+        mine, theirs = (base.vectors.shape[1], base.logits.shape[1]), (vectors.shape[1], logits.shape[1])
+        if mine != theirs:
+            raise BadFile(
+                f"the case base {base.folder} is damaged (it has {mine[0]} numbers and {mine[1]} scores for each case, "
+                f"the network {theirs[0]} and {theirs[1]}); {AGAIN}"
+            )
         classifier = cases.embedder.classifier
         ranked = classifier.ranked(classifier.head.probabilities(logits[0]))
         return cls(cases, image, vectors[0].numpy(), logits[0].numpy(), tuple(ranked))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from seewhy.cli import cases, explain, listing, network, people, study, train
-from seewhy.cli.console import complain, note
+from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
 
@@ -41,9 +41,13 @@ def app_server(
     """Start the app in a browser, with the REST interface at `/api/docs`; `SEEWHY_…` variables are its settings."""
     try:
         from seewhy.web.server import serve
+        from seewhy.web.settings import openings, settings
     except ModuleNotFoundError as error:
         raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
-    note(f"http://{host}:{port} (Ctrl-C to stop), REST interface at http://{host}:{port}/api/docs")
+    for each in openings(settings(), host):
+        note(f"warning: {each}")
+    address = f"[{host}]" if ":" in host else host
+    note(f"http://{address}:{port} (Ctrl-C to stop), REST interface at http://{address}:{port}/api/docs")
     serve(host, port)
 
 
@@ -67,7 +71,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(WRONG_USAGE)
     except SeewhyError as error:
-        complain(str(error))
+        complain(told(error))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         complain("stopped")

@@ -24,6 +24,9 @@ app = typer.Typer(help="Explain by example: build a base of pictures, ask it for
 
 CasesFolder = Annotated[Path, typer.Option("--cases", help="What `seewhy cases build` made.")]
 OwnModel = Annotated[str | None, typer.Option("--model", help="Default: the model that the cases were built with.")]
+OwnEncoder = Annotated[
+    str | None, typer.Option("--embedding", help="Only for cases embedded by your own code: py:module:factory.")
+]
 
 
 @app.command("build")
@@ -59,6 +62,7 @@ def build(
     return Answer(
         {**counts, "embedding": about.embedding, "fingerprint": about.fingerprint, "out": str(out)},
         [Table(["cases", "newly embedded", "failed"], [[str(each) for each in counts.values()]])],
+        notes=[f"mended: {each}" for each in built.damage],
         failures=built.failures,
         asked=len(built.base) + len(built.failures),
     )
@@ -75,14 +79,15 @@ def twins(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
+    embedding: OwnEncoder = None,
 ) -> Answer:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.images import find_images
     from seewhy.verbs import TwinsResult, ask_each, find_twins, open_cases
 
     sources = find_images(images)
-    first = _open(run, cases)
-    second = open_cases(beside, first.embedder.classifier, run.device) if beside else None
+    first = _open(run, cases, embedding)
+    second = open_cases(beside, first.embedder.classifier, run.device, embedding=embedding) if beside else None
     with run.progress() as progress:
         found, failures = ask_each(sources, lambda image: find_twins(first, image, top, second), progress)
     return Answer.of_photos(TwinsResult(found, first.base.about, failures), list(_remarks(found)))
@@ -96,13 +101,14 @@ def counterfactual(
     cases: CasesFolder = Path("seewhy-cases"),
     target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
+    embedding: OwnEncoder = None,
 ) -> Answer:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.images import find_images
     from seewhy.verbs import CounterfactualsResult, ask_each, find_counterfactuals
 
     sources = find_images(images)
-    base = _open(run, cases)
+    base = _open(run, cases, embedding)
     if target is not None:
         base.embedder.classifier.target(target)  # no such class is no matter of one picture
     with run.progress() as progress:
@@ -112,13 +118,13 @@ def counterfactual(
     return Answer.of_photos(CounterfactualsResult(found, base.base.about, failures))
 
 
-def _open(run: Run, folder: Path) -> Cases:
+def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
     from seewhy.verbs import classifier_of_cases, open_cases
 
-    stored, weights = classifier_of_cases(folder)
     if run.model is None:
+        stored, weights = classifier_of_cases(folder)
         run = replace(run, model=stored, weights=run.weights or (Path(weights) if weights else None))
-    return open_cases(folder, run.load(), run.device)
+    return open_cases(folder, run.load(), run.device, embedding=embedding)
 
 
 def _remarks(found: Sequence[Twins]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -20,7 +21,8 @@ from rich.table import Table as TextTable
 from seewhy.core.files import json_text
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
-from seewhy.errors import UnknownName, UsageError
+from seewhy.core.text import shown, visible
+from seewhy.errors import SeewhyError, StoreError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from seewhy.models import Classifier
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 NARROWEST = 7  # of a column
+LONGEST_SENTENCE = 4_000  # letters on stderr; errors list what there is to choose from
 
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE…", help="Pictures, folders of pictures, or sample:cat, sample:coffee.")
@@ -202,12 +205,29 @@ def cell_text(value: Any) -> str:
 
 def complain(message: str) -> None:
     """One sentence of trouble on stderr."""
-    _stderr().print(f"[bold red]seewhy:[/bold red] {escape(message)}")
+    _stderr().print(f"[bold red]seewhy:[/bold red] {_told(message)}")
+
+
+def told(error: SeewhyError) -> str:
+    """What went wrong, with the details that are for whoever runs seewhy."""
+    return f"{error} ({error.details})" if isinstance(error, StoreError) and error.details else str(error)
 
 
 def note(message: str) -> None:
     """One sentence of news on stderr."""
-    _stderr().print(escape(message), style="dim")
+    _stderr().print(_told(message), style="dim")
+
+
+def agreed(question: str, option: str) -> None:
+    """Go on if whoever sits at the terminal says yes.
+
+    Raises:
+        UsageError: they do not, or nobody sits there.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is here to ask; write {option} to go on without being asked")
+    if not typer.confirm(shown(question), err=True):
+        raise UsageError("nothing was done, since you did not agree")
 
 
 def print_json(value: Any) -> None:
@@ -220,19 +240,19 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console = Console(emoji=False)
     if not console.is_terminal:
         for row in rows:
-            print("\t".join(row))
+            print("\t".join(map(visible, row)))
         return
-    table = TextTable(
-        *columns, title=escape(title) or None, title_justify="left", box=None, header_style="bold", pad_edge=False
-    )
+    heads = [escape(visible(column)) for column in columns]
+    above = escape(visible(title)) or None
+    table = TextTable(*heads, title=above, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(visible(cell)) for cell in row))
     console.print(table)
 
 
 def waiting(message: str) -> Status:
     """A spinner on stderr while something of unknown length goes on."""
-    return _stderr().status(escape(message))
+    return _stderr().status(_told(message))
 
 
 @contextmanager
@@ -249,7 +269,7 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
 
     def add(cells: Sequence[str]) -> None:
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        bar.console.print(escape(line.rstrip()))
+        bar.console.print(_told(line.rstrip()))
 
     parts = (
         SpinnerColumn(),
@@ -264,9 +284,14 @@ def progress_table(columns: Sequence[str]) -> Generator[tuple[Progress, Callable
             add(columns)
 
         def report(done: int, total: int | None, message: str) -> None:
-            bar.update(task, completed=done, total=total, description=message)
+            bar.update(task, completed=done, total=total, description=_told(message))
 
         yield report, add
+
+
+def _told(message: str) -> str:
+    """A sentence as it is, for Rich, with escapes for what a terminal would obey."""
+    return escape(shown(message, LONGEST_SENTENCE))
 
 
 def _stderr() -> Console:

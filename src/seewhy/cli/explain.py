@@ -87,7 +87,7 @@ def explain(
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
-    from seewhy.report.page import notes_of_all
+    from seewhy.report.page import PAGE, notes_of_all
     from seewhy.verbs import BEST, ExplanationWriter, Request, best_method, explain_each
 
     given, methods, layers = parse_settings(settings or []), split_commas(method), split_commas(layer or "")
@@ -109,8 +109,7 @@ def explain(
     noted: list[tuple[str, tuple[str, ...]]] = []
     failures: list[Outcome[Any]] = []
     size = "probability"
-    writer = ExplanationWriter(run.out, colors)
-    with run.progress() as progress:
+    with run.progress() as progress, ExplanationWriter.into(run.out, colors) as writer:
         for outcome in explain_each(classifier, sources, request, progress):
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
@@ -121,6 +120,5 @@ def explain(
             noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
             size = next(("value" for each in outcome.value or () if each.meaning == "values"), size)
-        report = writer.close()
     table = Table(["image", "why", size, "method", "layer"], rows)
-    return Answer(manifests, [table], notes_of_all(noted), report=report, failures=failures, asked=len(sources))
+    return Answer(manifests, [table], notes_of_all(noted), report=run.out / PAGE, failures=failures, asked=len(sources))

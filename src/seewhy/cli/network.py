@@ -36,6 +36,7 @@ def explain(
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
     from seewhy.network.labels import naming_of
+    from seewhy.report.page import PAGE
     from seewhy.verbs import NetworkRequest, NetworkWriter, explain_network_each
 
     sources = find_images(images)
@@ -44,15 +45,13 @@ def explain(
     request = NetworkRequest.of(classifier, target, layers=names, clustering=clustering, signed=signed, seed=run.seed)
     rows: list[dict[str, str]] = []
     values: list[dict[str, Any]] = []
-    writer = NetworkWriter(run.out)
-    with run.progress() as progress:
+    with run.progress() as progress, NetworkWriter.into(run.out) as writer:
         for outcome in explain_network_each(classifier, sources, request, naming_of(classifier), progress):
             writer.add(outcome)
             rows += outcome.value.rows() if outcome.value else []
             values += [outcome.value.to_dict()] if outcome.value and run.json else []
-        report = writer.close()
     table = Table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
-    return Answer(values, [table], report=report, failures=writer.failures, asked=len(sources))
+    return Answer(values, [table], report=run.out / PAGE, failures=writer.failures, asked=len(sources))
 
 
 @app.command("global")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.console import Answer, Images, Run, Table, split_commas, waiting
+from seewhy.cli.console import Answer, Images, Run, Table, agreed, split_commas, waiting
 from seewhy.cli.run import command
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Player = Annotated[str, typer.Argument(help="The name, as `seewhy people leaderboard` shows it.")]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Of simulated players, not of people.")]
 
 
@@ -124,7 +125,8 @@ def agreement(simulated: Simulated = False) -> Answer:
 @app.command()
 @command()
 def leaderboard(simulated: Simulated = False) -> Answer:
-    """Say who has how many points."""
+    """Say who has how many points, and whom you have banned."""
+    from seewhy.people.hosts import banned_players
     from seewhy.people.players import leaderboard
     from seewhy.people.rounds import answers, open_seats
     from seewhy.people.store import open_store
@@ -132,10 +134,48 @@ def leaderboard(simulated: Simulated = False) -> Answer:
     with open_store() as store:
         found = leaderboard(answers(store, simulated=simulated))
         left = open_seats(store, simulated=simulated)
+        banned = banned_players(store)
     ranked: list[dict[str, Any]] = [{"rank": rank, **asdict(each)} for rank, each in enumerate(found, start=1)]
     shown = [{**each, "player": _marked(each["player"], simulated=each["simulated"])} for each in ranked]
     table = _table(["rank", "player", "points", "won", "lost", "resigned"], shown)
-    return Answer(ranked, [table], [f"answers still asked for: {left}"])
+    notes = [f"answers still asked for: {left}", *([f"banned: {', '.join(banned)}"] if banned else [])]
+    return Answer(ranked, [table], notes)
+
+
+@app.command()
+@command()
+def ban(
+    player: Player,
+    lift: Annotated[bool, typer.Option("--lift", help="Take the ban back; what they did counts again.")] = False,
+) -> Answer:
+    """End a player's sessions and let them in no more; what they did no longer counts, and others get their rounds."""
+    from seewhy.people import hosts
+    from seewhy.people.store import open_store
+
+    with open_store() as store:
+        (hosts.lift if lift else hosts.ban)(store, player)
+        banned = hosts.banned_players(store)
+    table = Table(["banned"], [[each] for each in banned])
+    lacking = [] if banned else ["no player is banned"]
+    return Answer({"banned": banned}, [table], lacking)
+
+
+@app.command()
+@command()
+def forget(
+    player: Player,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> Answer:
+    """Delete a player for good: name, sessions, answers with their words, and masks with all their states."""
+    from seewhy.people import hosts
+    from seewhy.people.store import open_store
+
+    with open_store() as store:
+        if not yes:
+            agreed(f"delete {player} and everything that they said and drew, for good?", "--yes")
+        gone = hosts.forget(store, player)
+    rows = [[kind, str(count)] for kind, count in sorted(gone.items())]
+    return Answer({"deleted": gone}, [Table(["deleted", "records"], rows)])
 
 
 @app.command()
@@ -186,7 +226,7 @@ def words(
     notes = [f"{count} dropped: {reason}" for reason, count in found.dropped.items()]
     if not found.labels:
         notes.append("no simulated player has typed any words yet" if simulated else "nobody has typed any words yet")
-    table = Table(["guessed class", "label", "said", "as typed"], [list(map(_plain, row)) for row in rows])
+    table = Table(["guessed class", "label", "said", "as typed"], rows)
     return Answer({"simulated": simulated, **asdict(found)}, [table], notes)
 
 
@@ -202,8 +242,3 @@ def _number(value: float | None) -> str:
 def _marked(player: str, *, simulated: bool) -> str:
     """A player's name, with a mark unless it is a person."""
     return f"{player} (simulated)" if simulated else player
-
-
-def _plain(text: str) -> str:
-    """What players type goes to a terminal without what steers it: signs of control and of direction."""
-    return "".join(each if each.isprintable() else " " for each in text)

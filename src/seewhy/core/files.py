@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, JSON, CSV, names of files, and where seewhy keeps its own."""
+"""Files that are written whole or not at all: JSON, CSV, arrays; their names, and where seewhy keeps its own."""
 
 from __future__ import annotations
 
@@ -7,31 +7,82 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
-from io import StringIO
+from contextlib import contextmanager, suppress
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
+from io import BytesIO, StringIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seewhy.errors import UsageError
+import numpy as np
+
+from seewhy.core.text import shown, visible, visible_json
+from seewhy.errors import NotWritten
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
+FULL, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
+LITTLE = 1 << 20  # bytes: a disk with fewer is full
 BREAKS = ("\t", "\r", "\n")  # may begin another cell or row
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO]:
-    """A file to write to, which takes the place of `path` once it is closed; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file to write to, which takes the place of `path` once it is closed; its folder is made.
+
+    Raises:
+        NotWritten: the disk is full, or the file may not be written; what was there stays.
+    """
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """A disk that is full, and a place that may not be written, become one sentence that says what to do.
+
+    Raises:
+        NotWritten: with that sentence, about `path`.
+    """
+    try:
+        yield
+    except NotWritten as error:  # of a file in a folder that is written whole
+        raise NotWritten(_why(path, error.__cause__)) from error.__cause__
+    except (OSError, RuntimeError) as error:
+        if (isinstance(error, OSError) and error.errno in FORBIDDEN) or _is_full(path, error):
+            raise NotWritten(_why(path, error)) from error
+        raise
+
+
+def _is_full(path: Path, error: BaseException) -> bool:
+    """Whether it failed for want of space; not every library says why it could not write."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    folder = next(each for each in (path, *path.absolute().parents) if each.exists())
+    return shutil.disk_usage(folder).free < LITTLE
+
+
+def _why(path: Path, error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno in FORBIDDEN:
+        where = f": {shown(error.filename)}" if error.filename else ""
+        return f"{shown(path)} cannot be written ({error.strerror}{where}); name another place, or ask for the right to"
+    return (
+        f"{shown(path)} cannot be written, since the disk is full; what was there is as before; free some space, or "
+        "name a place on another disk"
+    )
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -42,13 +93,22 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON without NaN, whole or not at all."""
-    # What UTF-8 cannot say, such as a byte of a file name that is no text, becomes an escape of JSON's own.
-    write_whole(path, json_text(value).encode("utf-8", "backslashreplace") + b"\n")
+    write_whole(path, json_text(value).encode() + b"\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an `.npy` file, whole or not at all."""
+    buffer = BytesIO()  # NumPy does not say why the disk would not take it
+    np.save(buffer, array, allow_pickle=False)
+    write_whole(path, buffer.getvalue())
 
 
 def json_text(value: Any) -> str:
-    """JSON for people and programs: indented, not escaped, in the order given; NaN is a `ValueError`."""
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    """JSON for people and programs: indented, in the order given, letters as they are; NaN is a `ValueError`.
+
+    What cannot be seen is written as JSON's own escapes, which read back as the same text.
+    """
+    return visible_json(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -63,7 +123,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    r"""The table as CSV: text quoted, formulas guarded, lines ended by `\n`.
+    r"""The table as CSV: text quoted, formulas guarded, what cannot be seen as escapes, lines ended by `\n`.
 
     >>> print(csv_text(["name", "points"], [["ann", 60], ["=1+1", 0]]), end="")
     "name","points"
@@ -73,7 +133,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     buffer = StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in (columns, *rows):
-        writer.writerow([guard_cell(value) if isinstance(value, str) else value for value in row])
+        writer.writerow([visible(guard_cell(value)) if isinstance(value, str) else value for value in row])
     return buffer.getvalue()
 
 
@@ -87,40 +147,6 @@ def guard_cell(text: str) -> str:
     """
     first = next((character for character in text if character != " " and character.isprintable()), "")
     return f"'{text}" if first in FORMULA or text.lstrip(" ").startswith(BREAKS) else text
-
-
-@contextmanager
-def whole_folder(path: Path) -> Generator[Path]:
-    """An empty folder to write to, whose files are in `path` once all are written; after a failure none of them is.
-
-    It is built beside `path` and renamed; where `path` exists it is built inside, and its files take the place of
-    those of the same names, one rename each. Other files in `path` stay.
-    """
-    if path.is_file():
-        raise UsageError(f"{path} is a file; results need a folder, so name another")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exists = path.is_dir()
-    part = path / ".part" if exists else path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
-    part.mkdir()
-    try:
-        yield part
-        if exists:
-            _move_into(path, part)
-        else:
-            part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _move_into(folder: Path, part: Path) -> None:
-    """Move what `part` holds, folders first, so that what a page links to is there before the page."""
-    for entry in sorted(part.iterdir(), key=lambda each: (each.is_file(), each.name)):
-        there = folder / entry.name
-        if entry.is_dir() and there.is_dir():
-            _move_into(there, entry)
-        else:
-            entry.replace(there)
 
 
 def safe_name(text: str) -> str:
@@ -167,3 +193,37 @@ def home() -> Path:
 def cache_folder() -> Path:
     """What can be computed again; it need not be there yet."""
     return home() / "cache"
+
+
+def private_folder(path: Path) -> Path:
+    """A folder that this account alone may enter, made if need be, whatever the umask; returns it.
+
+    So are the folders that are made above it, and those between it and `home`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    for each in (path, *(above for above in path.parents if above.is_relative_to(home()))):
+        _withdraw(each, 0o700)
+    return path
+
+
+def private_file(path: Path) -> Path:
+    """A file that this account alone may read and write, made empty if need be, whatever the umask; returns it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    _withdraw(path, 0o600)
+    return path
+
+
+def _withdraw(path: Path, mode: int) -> None:
+    """Take all rights from other accounts; where the file is another account's, that one decides."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        with suppress(PermissionError):
+            path.chmod(mode)

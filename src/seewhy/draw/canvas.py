@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from seewhy.core.text import visible
 from seewhy.images.image import Pixels
 
 PAPER = "#ffffff"
@@ -41,7 +42,7 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
 def wrap(text: str, face: ImageFont.FreeTypeFont, width: float, most: int | None = None) -> list[str]:
     """Lines of at most `width` pixels, at most `most` of them; a word too long for a line is broken."""
     lines = [""]
-    for piece in (piece for word in text.split() for piece in _pieces(word, face, width)):
+    for piece in (piece for word in visible(" ".join(text.split())).split() for piece in _pieces(word, face, width)):
         longer = f"{lines[-1]} {piece}".strip()
         if face.getlength(longer) <= width:
             lines[-1] = longer
@@ -292,17 +293,17 @@ class Text:
         turned = f"rotate({self.turn:g} {self.x:.1f} {self.y:.1f})" if self.turn else None
         bold = "bold" if self.bold else None
         look = {"text_anchor": self.anchor, "font_size": f"{self.size}", "fill_opacity": _share(self.opacity)}
-        return element("text", escape(self.words), x=self.x, y=self.y, transform=turned, font_weight=bold, **look)
+        return element("text", escaped(self.words), x=self.x, y=self.y, transform=turned, font_weight=bold, **look)
 
     def draw(self, canvas: Image.Image, scale: float) -> None:
         """See `Shape`."""
         at, ink = (self.x * scale, round(self.y * scale)), Paint(opacity=self.opacity).on_paper
         face, anchor = font(round(self.size * scale), bold=self.bold), ANCHORS[self.anchor]
         if not self.turn:
-            ImageDraw.Draw(canvas).text(at, self.words, ink, face, anchor)
+            ImageDraw.Draw(canvas).text(at, visible(self.words), ink, face, anchor)
             return
         mask = Image.new("L", canvas.size)
-        ImageDraw.Draw(mask).text(at, self.words, 255, face, anchor)
+        ImageDraw.Draw(mask).text(at, visible(self.words), 255, face, anchor)
         canvas.paste(ink, (0, 0), mask.rotate(-self.turn, Image.Resampling.BICUBIC, center=at))
 
 
@@ -426,10 +427,15 @@ def raster(drawing: Drawing, scale: float = 1.0) -> Image.Image:
     return canvas
 
 
+def escaped(words: str) -> str:
+    """Words for HTML and SVG; what cannot be seen, and might turn the page round, as escapes."""
+    return escape(visible(words))
+
+
 def element(name: str, inner: str = "", /, **attributes: Any) -> str:
     """An SVG element: `inner` is markup already, numbers have one decimal place, and what is None is left out."""
     said = "".join(
-        f' {key.replace("_", "-")}="{escape(value) if isinstance(value, str) else f"{value:.1f}"}"'
+        f' {key.replace("_", "-")}="{escaped(value) if isinstance(value, str) else f"{value:.1f}"}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -465,7 +471,7 @@ def flat(shapes: Iterable[Shape]) -> Iterator[Shape]:
 
 
 def _title(words: str | None) -> str:
-    return "" if words is None else element("title", escape(words))
+    return "" if words is None else element("title", escaped(words))
 
 
 def _share(opacity: float) -> str | None:

@@ -395,7 +395,7 @@ def _bars(classes: Sequence[tuple[str, float]], explained: int | None, width: in
     rows: list[Group] = []
     for place, (name, probability) in enumerate(classes):
         bold = place == explained
-        name = "".join(filter(str.isprintable, " ".join(name.split())))
+        name = " ".join(name.split())
         lines = wrap(name, font(SIZE, bold=bold), names - LEAN, most=2)
         middle, long = top + LINE * len(lines) / 2, 0.0 if values else max(1.0, probability * longest)
         words = [Text(LEAN, top + SIZE + n * LINE, line, SIZE, bold=bold) for n, line in enumerate(lines)]

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from math import ceil
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps, ImageShow
 
 from seewhy.core.progress import in_notebook
-from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, font, photo_uri, stack, text_block
+from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, escaped, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
 from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
 from seewhy.errors import UsageError
@@ -155,9 +154,9 @@ def grid_picture(columns: Sequence[str], rows: Sequence[GridRow]) -> Image.Image
 
 def grid_html(columns: Sequence[str], rows: Sequence[GridRow], note: str = "") -> str:
     """The same as an HTML table that stands alone: pictures inside, nothing fetched, every name escaped."""
-    heads = "".join(f'<th style="{CELL_STYLE}">{escape(each)}</th>' for each in ("Photo", *columns))
+    heads = "".join(f'<th style="{CELL_STYLE}">{escaped(each)}</th>' for each in ("Photo", *columns))
     lines = "".join(f"<tr>{_html_cells(row)}</tr>" for row in rows)
-    below = f"<p>{escape(note)}</p>" if note else ""
+    below = f"<p>{escaped(note)}</p>" if note else ""
     return f'<table style="{TABLE_STYLE}"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>{below}'
 
 
@@ -182,15 +181,15 @@ def _line(pen: ImageDraw.ImageDraw, words: tuple[str, str, str], top: int, width
 
 def _html_cells(row: GridRow) -> str:
     alt = f"{row.name}: {row.about}"
-    cells = [f"{_html_picture(row.photo, row.name)}<br><b>{escape(row.name)}</b><br>{escape(row.about)}"]
-    cells += [f"{_html_picture(cell[0], alt)}<br>{escape(cell[1])}" if cell else "" for cell in row.cells]
+    cells = [f"{_html_picture(row.photo, row.name)}<br><b>{escaped(row.name)}</b><br>{escaped(row.about)}"]
+    cells += [f"{_html_picture(cell[0], alt)}<br>{escaped(cell[1])}" if cell else "" for cell in row.cells]
     return "".join(f'<td style="{CELL_STYLE}">{inside}</td>' for inside in cells)
 
 
 def _html_picture(pixels: Pixels, alt: str) -> str:
     shown = fit(pixels, CELL)
     size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
-    return f'<img alt="{escape(alt)}" {size} src="{photo_uri(shown)}">'
+    return f'<img alt="{escaped(alt)}" {size} src="{photo_uri(shown)}">'
 
 
 def display(picture: Image.Image, title: str, notebook: Any = None) -> None:

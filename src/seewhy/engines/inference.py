@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from seewhy.engines.graph import tensors_in
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
@@ -127,9 +128,14 @@ def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
 
 
 def _private(module: nn.Module) -> nn.Module:
-    """A copy of the network; scripted functions that it holds cannot be copied and need not be, they have no state."""
-    held = (value for part in module.modules() for value in vars(part).values())
-    return copy.deepcopy(module, {id(value): value for value in held if isinstance(value, torch.jit.ScriptFunction)})
+    """A copy of the network, with what it holds that cannot be copied and need not be.
+
+    Scripted functions have no state; tensors that it computed of its weights and keeps have a history that is theirs.
+    """
+    held = [value for part in module.modules() for value in vars(part).values()]
+    memo: dict[int, Any] = {id(value): value for value in held if isinstance(value, torch.jit.ScriptFunction)}
+    memo |= {id(each): each.detach().clone() for each in tensors_in(held) if not each.is_leaf}
+    return copy.deepcopy(module, memo)
 
 
 def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:

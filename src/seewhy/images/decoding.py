@@ -12,18 +12,17 @@ Work goes on in strips of rows, so that beside the decoded picture and the resul
 
 from __future__ import annotations
 
+import logging
 import re
-import struct
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import PurePath
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +44,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from seewhy.errors import BadImage
 from seewhy.images.dicom import read_dicom
 from seewhy.images.image import Image, Pixels
+from seewhy.images.kinds import Kind, has_no_canvas, kind_of, picture_suffixes
 from seewhy.images.levels import (
     Colour,
     Notes,
@@ -57,82 +57,31 @@ from seewhy.images.levels import (
     to_levels,
 )
 from seewhy.images.measured import TILE_PIXELS, Measured, read_npy, read_tiff
-from seewhy.images.structure import count_tiff_pages, is_endless_jpeg, is_endless_tiff
+from seewhy.images.patience import PatientFile, stalling
+from seewhy.images.structure import count_gif_frames, count_tiff_pages, is_endless
 
 _Convert: TypeAlias = Callable[[Picture], Pixels]
-_Numbers: TypeAlias = Callable[["PatientFile", str, int], Measured | None]
 T = TypeVar("T")
 
 MAX_PIXELS = 50_000_000
 
 _SPARE_BYTES = 16 << 20  # for profiles, thumbnails and the later frames of small pictures
 
-
-class Kind(NamedTuple):
-    """A format that is read: how its files begin, what they are called, Pillow's reader for it, and ours.
-
-    Ours reads files of numbers; where it answers None, the file is a photo.
-    """
-
-    name: str
-    signature: bytes
-    suffixes: tuple[str, ...]
-    read: Callable[[BytesIO], ImageFile] | None
-    measure: _Numbers | None = None
-
-
 # No other decoder can be reached: each kind names its reader, and Pillow is never asked to guess.
-_KINDS = (
-    Kind("JPEG", rb"\xff\xd8\xff", (".jpg", ".jpeg", ".jpe", ".jfif"), JpegImagePlugin.jpeg_factory),
-    Kind("PNG", rb"\x89PNG\r\n\x1a\n", (".png", ".apng"), PngImagePlugin.PngImageFile),
-    Kind("WebP", rb"RIFF.{4}WEBPVP8", (".webp",), WebPImagePlugin.WebPImageFile),
-    Kind("GIF", rb"GIF8[79]a", (".gif",), GifImagePlugin.GifImageFile),
-    Kind("BMP", rb"BM.{12}[\x0c(48@l|]\0\0\0", (".bmp", ".dib"), BmpImagePlugin.BmpImageFile),
-    Kind("TIFF", rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff"), TiffImagePlugin.TiffImageFile, read_tiff),
-    Kind("NumPy", rb"\x93NUMPY", (".npy",), None, read_npy),
-    Kind("DICOM", rb".{128}DICM", (".dcm", ".dicom"), None, read_dicom),
-)
-
-_OTHER_PICTURES = (
-    (rb"(\xef\xbb\xbf)?\s*<(svg|.*<svg)[\s>:]", "an SVG drawing"),
-    (rb"%PDF-", "a PDF document"),
-    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript drawing"),
-    (rb"8BPS", "a Photoshop document"),
-    (rb".{4}ftyp", "a HEIC or AVIF picture, or a film"),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture"),
-    (rb"\0\0[\x01\x02]\0", "an icon"),
-)
-_NO_PICTURES = (
-    (rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)", "a web page: the download failed. Download the picture itself"),
-    (rb"version https://git-lfs", "a Git LFS pointer: run `git lfs pull`"),
-    (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
-    (rb"\x80[\x02-\x05]", "a Python pickle, which is never opened. Give a picture"),
-)
-_CURE = f"Save it as {', '.join(kind.name for kind in _KINDS[:-1])} or {_KINDS[-1].name}."
-
-
-def picture_suffixes() -> frozenset[str]:
-    """The endings, in lower case and with their dot, by which files are taken for pictures."""
-    return frozenset(suffix for kind in _KINDS for suffix in kind.suffixes)
-
-
-def kind_of(data: bytes, name: str) -> Kind:
-    """What the bytes are, whatever their file is called; raises `BadImage` for what is not read."""
-
-    def begins(signature: bytes) -> bool:
-        return re.match(signature, data[:4096], re.DOTALL) is not None
-
-    for kind in _KINDS:
-        if begins(kind.signature):
-            return kind
-    for signature, what in _NO_PICTURES:
-        if begins(signature):
-            raise BadImage("not_an_image", f"{name} is {what}.")
-    for signature, what in _OTHER_PICTURES:
-        if begins(signature):
-            raise BadImage("unsupported", f"{name} is {what}, which is not read. {_CURE}")
-    raise BadImage("not_an_image", f"{name} is not a picture of a known kind. {_CURE}")
+_READERS: dict[str, Callable[[BytesIO], ImageFile]] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+# Our readers of files of numbers; where they answer None, the file is a photo.
+_NUMBERS: dict[str, Callable[[PatientFile, str, int], Measured | None]] = {
+    "TIFF": read_tiff,
+    "NumPy": read_npy,
+    "DICOM": read_dicom,
+}
 
 
 def byte_limit(max_pixels: int) -> int:
@@ -140,10 +89,18 @@ def byte_limit(max_pixels: int) -> int:
     return 4 * max_pixels + _SPARE_BYTES
 
 
-# Seconds of computing allowed for a header, for the pixels beside so many a pixel, and for counting frames.
+def check_bytes(data: bytes, name: str, max_pixels: int) -> None:
+    """Refuse a file without bytes (`empty`) or with more than a picture of `max_pixels` needs (`too_large`)."""
+    if not data:
+        raise BadImage("empty", f"{name} holds no bytes at all. Copy or download it again.")
+    most = byte_limit(max_pixels)
+    if len(data) > most:
+        raise BadImage("too_large", f"{name} is larger than {most >> 20} MiB. Save it as PNG or JPEG, or smaller.")
+
+
+# Seconds of computing allowed for a header and for the pixels beside so many a pixel.
 _HEADER_SECONDS = 1.0
 _PIXEL_SECONDS = 1e-7
-_COUNT_SECONDS = 0.3
 
 _STRIP_PIXELS = 1 << 18
 _EXIF_BYTES = 1 << 20
@@ -163,37 +120,12 @@ _LOW_BYTES = {
 }
 _UPRIGHT = ("turned upright as its EXIF says",)
 
+# Left to itself, Python prints their remarks on damaged files to the terminal.
+for _library in ("tifffile", "pydicom"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+
 # Warning filters belong to the whole process: threads that change them at once may leave them changed for good.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-class PatientFile(BytesIO):
-    """The bytes of a picture, readable only while whoever reads them has not computed for too long.
-
-    Pillow parses headers in Python and believes their counts, so that a small file can keep it busy for minutes.
-    The thread's own computing time counts: a busy machine refuses nothing that an idle one accepts.
-    """
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self._name = name
-        self._deadline = 0.0
-
-    def again(self) -> PatientFile:
-        """The same bytes from their beginning, for as long."""
-        twin = PatientFile(self.getvalue(), self._name)
-        twin._deadline = self._deadline
-        return twin
-
-    def allow(self, seconds: float) -> None:
-        """Let the next step compute for so long from now."""
-        self._deadline = time.thread_time() + seconds
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As any file reads; raises `BadImage` `too_large` when the allowed time is over."""
-        if time.thread_time() > self._deadline:
-            raise _stalling(self._name)
-        return super().read(size)
 
 
 def from_picture(picture: Picture, name: str, max_pixels: int, background: Colour) -> Image:
@@ -251,18 +183,16 @@ def _read(
     of_numbers: Callable[[Measured], T],
 ) -> tuple[T, Notes]:
     """What is made of the first frame of a file, and what is to be told of the file; the door for all bytes."""
-    if not data:
-        raise BadImage("empty", f"{name} holds no bytes at all. Copy or download it again.")
-    most = byte_limit(max_pixels)
-    if len(data) > most:
-        raise BadImage("too_large", f"{name} is larger than {most >> 20} MiB. Save it as PNG or JPEG, or smaller.")
+    check_bytes(data, name, max_pixels)
     kind = kind_of(data, name)
-    if (kind.name == "JPEG" and is_endless_jpeg(data)) or (kind.name == "TIFF" and is_endless_tiff(data)):
-        raise _stalling(name)
-    with _failures_named(name, _has_no_canvas(data, kind)):
+    if is_endless(kind.name, data):
+        raise stalling(name)
+    with _failures_named(name, has_no_canvas(data, kind)):
         file = PatientFile(data, name)
-        file.allow(_HEADER_SECONDS + _PIXEL_SECONDS * max_pixels)
-        numbers = kind.measure(file, name, max_pixels) if kind.measure else None
+        # Of TIFFs the pixels are read bit by bit, of others at once after the header.
+        file.allow(_HEADER_SECONDS + (_PIXEL_SECONDS * max_pixels if kind.name == "TIFF" else 0))
+        measure = _NUMBERS.get(kind.name)
+        numbers = measure(file, name, max_pixels) if measure else None
         if numbers is not None:
             made, frames = of_numbers(numbers), count_tiff_pages(data) if kind.name == "TIFF" else 1
         else:
@@ -283,10 +213,11 @@ def _decode(
     make: Callable[[Picture, NDArray[np.uint16] | None], T],
 ) -> tuple[T, int | None]:
     """What is made of a picture, and how many frames its file has."""
-    if kind.read is None:
+    read = _READERS.get(kind.name)
+    if read is None:
         raise BadImage("unsupported", f"{name} is of a variant that is not read. Save it as PNG.")
     file.allow(_HEADER_SECONDS)
-    with kind.read(file) as picture:
+    with read(file) as picture:
         width, height = picture.size
         check_size(width, height, max_pixels, name)
         if isinstance(picture, TiffImageFile):
@@ -296,18 +227,8 @@ def _decode(
         full = None
         if low := _LOW_BYTES.get(_packing(picture)):
             file.allow(2 * seconds)
-            full = _all_16_bits(picture, kind.read(file.again()), low)
-        made = make(picture, full)
-        file.allow(_COUNT_SECONDS)
-        return made, _frames(picture, file)
-
-
-def _stalling(name: str) -> BadImage:
-    """The error for a file that is made of far more parts than pictures are."""
-    return BadImage(
-        "too_large",
-        f"{name} takes too long to read: it has far more parts than a picture needs. Save it again as PNG or JPEG.",
-    )
+            full = _all_16_bits(picture, read(file.again()), low)
+        return make(picture, full), _frames(picture, file.getvalue())
 
 
 def _check_layout(picture: TiffImageFile, name: str) -> None:
@@ -320,19 +241,13 @@ def _check_layout(picture: TiffImageFile, name: str) -> None:
         raise _bloated(name, "its tiles are larger than the picture")
 
 
-def _frames(picture: Picture, file: PatientFile) -> int | None:
-    """How many frames there are; `None` where counting them takes too long or meets damage."""
+def _frames(picture: Picture, data: bytes) -> int | None:
+    """How many frames there are; `None` where there are too many to count, or the file does not tell."""
     if isinstance(picture, TiffImageFile):  # whose own count reads each page in full
-        return count_tiff_pages(file.getvalue())
-    with suppress(Exception):
-        return getattr(picture, "n_frames", 1)
-    return None
-
-
-def _has_no_canvas(data: bytes, kind: Kind) -> bool:
-    """Whether the header says zero rows or columns, which Pillow takes for a broken file."""
-    form, offset = {"PNG": (">II", 16), "GIF": ("<HH", 6), "BMP": ("<ii", 18)}.get(kind.name, ("", 0))
-    return len(data) >= offset + struct.calcsize(form) and 0 in struct.unpack_from(form, data, offset)
+        return count_tiff_pages(data)
+    if isinstance(picture, GifImagePlugin.GifImageFile):  # likewise
+        return count_gif_frames(data)
+    return getattr(picture, "n_frames", 1)
 
 
 @contextmanager

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import UsageError
-from seewhy.images.decoding import MAX_PIXELS, byte_limit, class_numbers
+from seewhy.images.decoding import MAX_PIXELS, byte_limit
 from seewhy.images.image import Image, Pixels
+from seewhy.images.isolation import decode_numbers
 from seewhy.images.opening import find_images, open_undrawn, read_bytes
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -75,7 +76,7 @@ def read_mask(source: str | Path | ArrayLike, picture: Image) -> ReadMask:
 
 def _of_file(path: Path) -> ReadMask:
     drawn = open_undrawn(path)
-    return _read(drawn, class_numbers(read_bytes(path, drawn.name, byte_limit(MAX_PIXELS)), drawn.name, MAX_PIXELS))
+    return _read(drawn, decode_numbers(read_bytes(path, drawn.name, byte_limit(MAX_PIXELS)), drawn.name, MAX_PIXELS))
 
 
 def _of_array(array: NDArray[np.generic], name: str) -> ReadMask:

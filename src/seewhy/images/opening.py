@@ -21,8 +21,10 @@ from PIL.Image import Image as Picture
 from seewhy.core.names import nearest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.errors import BadImage, UnknownName, UsageError
-from seewhy.images.decoding import MAX_PIXELS, byte_limit, from_bytes, from_picture, picture_suffixes
+from seewhy.images.decoding import MAX_PIXELS, byte_limit, from_picture
 from seewhy.images.image import Image
+from seewhy.images.isolation import decode_image
+from seewhy.images.kinds import picture_suffixes
 from seewhy.images.levels import WHITE, Colour, check_size, from_values, with_channels
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def open_image(
     max_pixels: int = MAX_PIXELS,
     background: Colour = WHITE,
     bands: Sequence[int] | None = None,
+    isolated: bool = False,
 ) -> Image:
     """Open any picture safely, upright; its `notes` tell what was changed.
 
@@ -61,13 +64,15 @@ def open_image(
         background: RGB, 0 to 255, shown where the picture is transparent.
         bands: which channels are drawn as red, green and blue, or which one as grey, counted from 1; by default the
             first three of bands, and colours as they are. What networks see does not change.
+        isolated: whether a file is decoded in a process of its own, of bounded memory and time; for pictures from
+            strangers. Packed TIFFs always are.
 
     Raises:
         BadImage: The picture cannot be opened; `code` says why, the message also what to do.
         UnknownName: There is no such sample.
         UsageError: `background` is no colour, or `bands` are none of the picture's.
     """
-    image = open_undrawn(source, name=name, max_pixels=max_pixels, background=background)
+    image = open_undrawn(source, name=name, max_pixels=max_pixels, background=background, isolated=isolated)
     if bands is None and image.stored is not None:
         bands = _bands.get()
     return image if bands is None else image.with_bands(bands)
@@ -89,6 +94,7 @@ def open_undrawn(
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
     background: Colour = WHITE,
+    isolated: bool = False,
 ) -> Image:
     """What `open_image` does, whatever bands are to be drawn."""
     if len(background) != 3 or not all(0 <= value <= 255 for value in background):
@@ -98,9 +104,10 @@ def open_undrawn(
         case str() | Path():
             path = locate(source)
             label = _tidy(name or path.name or str(path))
-            return from_bytes(read_bytes(path, label, byte_limit(max_pixels) + 1), label, max_pixels, background)
+            data = read_bytes(path, label, byte_limit(max_pixels) + 1)
+            return decode_image(data, label, max_pixels, background, isolated=isolated)
         case bytes():
-            return from_bytes(source, label, max_pixels, background)
+            return decode_image(source, label, max_pixels, background, isolated=isolated)
         case Picture():
             return from_picture(source, label, max_pixels, background)
         case np.ndarray():

@@ -8,10 +8,12 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from seewhy.core.text import shown
 from seewhy.errors import BadImage, SeewhyError, UsageError
 from seewhy.images.image import Image
 from seewhy.images.opening import BANDS, open_image, save_image
@@ -21,6 +23,10 @@ UNSAFE = re.compile(r"[^\w .()+-]+")
 LONGEST = 60  # letters of a name
 DIGITS = 8  # of a picture's hash in its name
 HIDDEN = ("__MACOSX", ".")
+ENTRY = b"PK\x01\x02"  # what each entry of a zip's directory begins with
+MOST_ENTRIES = 4 * MOST_FILES  # folders and hidden files among them
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack kilobytes to gigabytes in one step
+REASON = 200  # letters of what a library says
 
 
 @dataclass(frozen=True)
@@ -33,24 +39,41 @@ class Unpacked:
 
 
 def members(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
-    """The files of a zip by their paths, each cut off one byte past `most`.
+    """The files of a zip by their paths, each cut off one byte past `most`; without folders and hidden files.
 
     What unpacks to too much is refused: sizes are counted while unpacking, whatever the zip says.
+
+    Raises:
+        UsageError: it is no zip, is damaged, has a password, is packed otherwise than by deflate, or holds too much.
     """
+    if data.count(ENTRY) > MOST_ENTRIES:  # before a directory is made of them
+        raise UsageError(f"the zip lists more than {MOST_ENTRIES} files; take fewer pictures")
+    left = MOST_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            left = MOST_BYTES
-            for entry in archive.infolist()[: MOST_FILES + 1]:
-                if entry.is_dir():
-                    continue
-                with archive.open(entry) as file:
-                    content = file.read(most + 1)
+            seen = (each for each in archive.infolist() if not each.is_dir() and not is_hidden(each.filename))
+            for entry in islice(seen, MOST_FILES + 1):
+                content = _content(archive, entry, most)
                 left -= len(content)
-                if left < 0:
-                    raise UsageError(f"the zip unpacks to more than {MOST_BYTES >> 20} MB; take fewer pictures")
+                _check_left(left)
                 yield entry.filename, content
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise UsageError(f"the zip cannot be read ({error}); pack it again, without a password") from error
+    except SeewhyError:
+        raise
+    except Exception as error:  # zipfile and the libraries below it raise whatever they like
+        reason = shown(f"{error}" or type(error).__name__, REASON)
+        raise UsageError(f"the zip cannot be read ({reason}); pack it again, without a password") from error
+
+
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+    if entry.compress_type not in PACKINGS:
+        raise UsageError("the zip is packed in an unusual way; pack it again as an ordinary zip")
+    with archive.open(entry) as file:
+        return file.read(most + 1)
+
+
+def _check_left(left: int) -> None:
+    if left < 0:
+        raise UsageError(f"the zip unpacks to more than {MOST_BYTES >> 20} MB; take fewer pictures")
 
 
 def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max_pixels: int) -> Unpacked:
@@ -61,11 +84,12 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
     """
     kept: set[tuple[str, str]] = set()
     failures: list[tuple[str, SeewhyError]] = []
-    for number, (name, content) in enumerate(files):
+    seen = ((name, content) for name, content in files if not is_hidden(name))
+    for number, (name, content) in enumerate(seen):
         if number >= MOST_FILES:
             raise UsageError(f"there are more than {MOST_FILES} files; take fewer pictures")
-        path = PurePosixPath(name.replace("\\", "/"))
-        if len(path.parts) < 2 or any(part.startswith(HIDDEN) for part in path.parts):
+        path = _path(name)
+        if len(path.parts) < 2:
             continue
         label = safe_name(path.parts[-2])
         try:
@@ -90,16 +114,25 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
 
 
 def open_upload(content: bytes, name: str, max_bytes: int, max_pixels: int) -> Image:
-    """The photo in these bytes, under this name.
+    """The photo in these bytes, under this name; decoded in a process of its own, since it comes from strangers.
 
     Raises:
         BadImage: it is no photo, or too large.
     """
     if len(content) > max_bytes:
         raise BadImage("too_large", f"{name} has more than {max_bytes >> 20} MB. Make it smaller.")
-    return open_image(content, name=name, max_pixels=max_pixels)
+    return open_image(content, name=name, max_pixels=max_pixels, isolated=True)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder on the way to it is one that people do not see."""
+    return any(part.startswith(HIDDEN) for part in _path(name).parts)
 
 
 def safe_name(name: str) -> str:
     """The name without what a path could not hold, or could mean something else by."""
     return UNSAFE.sub(" ", name).strip(" .")[:LONGEST].strip() or "unnamed"
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from seewhy import __version__
-from seewhy.core.files import whole_folder, write_json
+from seewhy.core.files import write_array
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.pickled import Pickled
+from seewhy.core.text import shown
 from seewhy.draw import (
     NOTHING,
     OURS,
@@ -30,9 +31,10 @@ from seewhy.draw import (
     region_overlay,
     tile,
 )
-from seewhy.errors import ExplainError, NonFinite, UsageError
-from seewhy.images import Image, reopen_image, save_image
+from seewhy.errors import BadFile, ExplainError, NonFinite, UsageError
+from seewhy.images import Image, save_image
 from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
+from seewhy.methods.saved import ERRORS, PHOTO, PICTURE, REGIONS, SCHEMA, VALUES, read_saved
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
 from seewhy.models.head import NOUN, Meaning, told
@@ -40,10 +42,6 @@ from seewhy.models.head import NOUN, Meaning, told
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-SCHEMA = 1
-VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
-PHOTO, PICTURE, MANIFEST = "image.png", "picture.png", "manifest.json"
-BANDS = "image.npy"  # of a photo that has other channels than grey or RGB
 ARRAYS = {"values", "errors", "image"}  # kept in files of their own
 
 LARGE = 640
@@ -157,41 +155,37 @@ class Explanation(Pickled):
         Returns:
             The folder.
         """
-        folder = Path(folder)
-        arrays = {VALUES: self.values}
+        picture = self.picture(colors, tile)
+        with whole_folder(Path(folder)) as part:
+            self.write(part, picture)
+        return Path(folder)
+
+    def write(self, folder: Path, picture: Picture) -> None:
+        """Write what `save` does, with this picture, into an empty folder that is part of a larger result."""
+        write_array(folder / VALUES, self.values)
         if self.errors is not None:
-            arrays[ERRORS] = self.errors.astype(np.float32)
+            write_array(folder / ERRORS, self.errors.astype(np.float32))
         if self.regions is not None:
-            arrays[REGIONS] = self.regions.labels.astype(np.int32)
-        picture, about = self.picture(colors, tile), self.manifest()
-        with whole_folder(folder) as part:
-            for name, values in arrays.items():
-                np.save(part / name, values, allow_pickle=False)
-            save_image(self.image, part / PHOTO)
-            picture.save(part / PICTURE)
-            write_json(part / MANIFEST, about)
-        bands = {BANDS} if self.image.tells_more else set[str]()
-        for name in {ERRORS, REGIONS, BANDS} - arrays.keys() - bands:
-            (folder / name).unlink(missing_ok=True)  # of an older explanation
-        return folder
+            write_array(folder / REGIONS, self.regions.labels.astype(np.int32))
+        save_image(self.image, folder / PHOTO)
+        picture.save(folder / PICTURE)
+        write_manifest(folder, self.manifest())
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
-        """Read back what `save` wrote.
+        """Read back what `save` wrote; a file that is not what it was then is not believed.
 
         Raises:
-            UsageError: the folder holds no explanation, or one of another schema.
-            ExplainError: its files are damaged, or its photo is not the one the manifest was written for.
+            BadFile: the folder holds no explanation, one of another schema, or one that was changed or damaged.
         """
-        folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
-            raise UsageError(f"{folder} holds no explanation (no {MANIFEST})")
+        *arrays, about = read_saved(Path(folder))
+        plain: dict[str, Any] = {entry.name: getattr(about, entry.name) for entry in fields(about)}
+        plain |= zip(("values", "errors", "regions", "image"), arrays, strict=True)
+        plain["cost"] = Cost(**asdict(about.cost))
         try:
-            return _read(folder)
-        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            raise ExplainError(
-                f"{folder} was damaged since the explanation was saved ({type(error).__name__}: {error}); explain again"
-            ) from error
+            return cls(**plain)
+        except (ExplainError, NonFinite) as error:
+            raise BadFile(f"{shown(folder)} is damaged ({error}); explain again") from error
 
     def manifest(self) -> dict[str, Any]:
         """All but the large arrays, as plain JSON values."""
@@ -222,43 +216,6 @@ class Explanation(Pickled):
 
     def __str__(self) -> str:
         return f"{self.method}: why '{self.target_label}' on {self.image.name}"
-
-
-def _read(folder: Path) -> Explanation:
-    content = json.loads((folder / MANIFEST).read_text("utf-8"))
-    if content["schema"] != SCHEMA:
-        raise UsageError(f"{folder} has schema {content['schema']}, this seewhy reads {SCHEMA}")
-    about = content["image"]
-    composite = about.get("composite", False)
-    image = reopen_image(folder / PHOTO, about["name"], tuple(about["notes"]), composite=composite)
-    if image.sha256 != about["sha256"]:
-        raise ExplainError(f"{folder / PHOTO} was changed since the explanation was saved")
-    values = np.load(folder / VALUES, allow_pickle=False)
-    errors = np.load(folder / ERRORS, allow_pickle=False) if (folder / ERRORS).is_file() else None
-    return Explanation(values=values, errors=errors, image=image, **_rebuilt(content["explanation"], folder))
-
-
-def _rebuilt(found: dict[str, Any], folder: Path) -> dict[str, Any]:
-    regions, rule = found["regions"], found["rule"]
-    target: dict[str, Any] = {**found["target"]}
-    target["also"] = tuple(target.get("also", ()))  # which older manifests lack
-    if rule:
-        rule["regions"] = tuple(rule["regions"])
-    return {
-        **found,
-        "view": Box(*found["view"]),
-        "target": Target(**target),
-        "predictions": tuple(Prediction(**each) for each in found["predictions"]),
-        "cost": Cost(**found["cost"]),
-        "regions": regions and _regions(folder, **regions),
-        "rule": rule and Rule(**rule),
-        "notes": tuple(found.get("notes", ())),  # which older manifests lack
-    }
-
-
-def _regions(folder: Path, weights: list[float], errors: list[float] | None) -> RegionWeights:
-    labels = np.load(folder / REGIONS, allow_pickle=False)
-    return RegionWeights(labels, np.array(weights), None if errors is None else np.array(errors))
 
 
 def sentence(words: str) -> str:

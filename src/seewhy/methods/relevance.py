@@ -19,7 +19,7 @@ from seewhy.methods.task import Found
 from seewhy.models import Target
 
 BATCH = 4  # references at once: each takes part beside the picture
-ROUNDED = "Its rules are exact: what is missing was rounded away inside the network."
+ROUNDED = "Its rules are exact; what is missing was lost in the arithmetic of the network, such as by rounding."
 
 NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
 Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seewhy.core.names import nearest
 from seewhy.errors import ExplainError, UnknownName
@@ -100,6 +101,7 @@ class Visit:
     output: Tensor
     node: Any = None
     shape_in: tuple[int, ...] = ()
+    terms: tuple[Identity, ...] = ()  # all that was added up to what it took or gave
 
     @property
     def idle(self) -> bool:
@@ -107,10 +109,14 @@ class Visit:
         return self.took == self.gave
 
     @property
+    def learns(self) -> bool:
+        """Whether it has weights."""
+        return next(self.part.parameters(), None) is not None
+
+    @property
     def passive(self) -> bool:
         """Whether it hands on, shrinks, pads, enlarges or reshapes what another computed: it says nothing new."""
-        learns = next(self.part.parameters(), None) is not None
-        return not learns and (self.idle or (self.took is not None and self.shape_in != tuple(self.output.shape)))
+        return not self.learns and (self.idle or (self.took is not None and self.shape_in != tuple(self.output.shape)))
 
 
 @contextmanager
@@ -140,6 +146,39 @@ def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Gen
             stack.callback(part.register_forward_pre_hook(start, with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(partial(finish, name)).remove)
         yield visits
+
+
+class Sums(TorchDispatchMode):
+    """Notes what is added up while the context lasts: the terms of each sum that are as large as it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._terms: dict[Identity, tuple[Identity, ...]] = {}
+        self._kept: list[Tensor] = []  # alive, so that no other tensor gets their memory
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        terms = [_identity(each) for each in args[:2] if isinstance(each, Tensor)] if func in _ADDING else []
+        found = func(*args, **(kwargs or {}))
+        if terms:
+            memory, shape, version = _identity(found)
+            in_place = func is torch.ops.aten.add_.Tensor and not found.is_inference()
+            whole = memory, shape, version + in_place  # which is counted when this is over
+            self._terms[whole] = tuple(term for term in terms if term[1] == shape and term != whole)
+            self._kept.append(found)
+        return found
+
+    def terms(self, *tensors: Identity | None) -> tuple[Identity, ...]:
+        """These tensors and all that was added up to them, the nearest first."""
+        found = dict.fromkeys(each for each in tensors if each is not None)
+        waiting = list(found)
+        for tensor in waiting:  # grows meanwhile
+            new = [term for term in self._terms.get(tensor, ()) if term not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return tuple(found)
+
+
+_ADDING = {torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor}
 
 
 def gradients_of(score: Tensor, tensors: Sequence[Tensor], *, differentiable: bool = False) -> Sequence[Tensor | None]:

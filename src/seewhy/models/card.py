@@ -10,16 +10,18 @@ card.json           `schema`; `kind` ("classifier" where it is left out); `prepr
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from torch import nn
 
 from seewhy.core.files import write_json, write_whole
-from seewhy.errors import ModelError
+from seewhy.core.folders import settle
+from seewhy.core.reading import read_json
+from seewhy.core.text import shown
+from seewhy.errors import BadFile, ModelError
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.checkpoints import Checkpoint, read_checkpoint
 from seewhy.models.head import Head
@@ -29,6 +31,9 @@ CARD, WEIGHTS, SCHEMA = "card.json", "model.safetensors", 1
 CLASSIFIER = "classifier"
 IMAGENET = "imagenet-1k"
 
+SHOWN = "docs/models.md shows a whole card"
+
+T = TypeVar("T")
 Kinds = Mapping[str, Any]  # type or tuple of types by field
 REQUIRED: Kinds = {"schema": int, "preprocessing": dict, "categories": (list, str)}
 OPTIONAL: Kinds = {"kind": str, "sha256": str, "gives": str, "output": (str, int), "threshold": (int, float, list)}
@@ -86,10 +91,12 @@ class Card:
         """Class names in the order of the scores; raises `ModelError` where the card says nothing sensible."""
         given = self.fields["categories"]
         if isinstance(given, list):
+            if not given or not all(_is(each, (str, int, float)) for each in given):
+                raise ModelError("the card's categories are no list of class names; " + SHOWN)
             return Categories(tuple(map(str, given)))
         if given == IMAGENET:
             return imagenet()
-        raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{given}'")
+        raise ModelError(f"the card's categories are a list of class names or '{IMAGENET}', not '{shown(given)}'")
 
     @property
     def declared(self) -> Head:
@@ -117,30 +124,39 @@ class Card:
         return read_checkpoint(path)
 
 
+def read_about(path: Path, kind: type[T], cure: str) -> T:
+    """What a JSON file tells of a model, as `read_json` gives it; raises `ModelError` where it cannot be read."""
+    try:
+        return read_json(path, kind, cure)
+    except BadFile as error:
+        raise ModelError(str(error)) from error
+
+
 def read_card(folder: Path, kind: str | None = None) -> Card:
     """The card in `folder`; raises `ModelError` where it is missing, damaged, or of another kind than `kind`."""
+    settle(folder)
     path, wanted = folder / CARD, kind or CLASSIFIER
     if not path.is_file():
         raise ModelError(f"{folder} holds no {wanted}; {KINDS[wanted].cure}")
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise ModelError(f"{path} is no JSON object; docs/models.md shows a whole card")
+    fields = read_about(path, dict[str, Any], SHOWN)
     card = Card(folder, fields)
     if card.kind not in list(KINDS):  # of a list, since JSON may hold what has no hash
-        raise ModelError(f"{path} is of the kind {card.kind!r}; this seewhy opens {', '.join(KINDS)}")
+        raise ModelError(f"{path} is of the kind '{shown(card.kind)}'; this seewhy opens {', '.join(KINDS)}")
     if kind and card.kind != kind:
         raise ModelError(f"{folder} holds another kind of model, {card.kind}; {KINDS[kind].cure}")
     required, optional, _ = KINDS[card.kind]
     known = {**OPTIONAL, **optional}
     checked = {**REQUIRED, **required, **{field: known[field] for field in known if field in fields}}
-    if bad := [field for field, types in checked.items() if not isinstance(fields.get(field), types)]:
-        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; docs/models.md shows a whole card")
+    if bad := [field for field, types in checked.items() if not _is(fields.get(field), types)]:
+        raise ModelError(f"{path}: missing or of the wrong kind are {bad}; {SHOWN}")
     if fields["schema"] != SCHEMA:
         raise ModelError(f"{path} has schema {fields['schema']}, this seewhy reads {SCHEMA}; update seewhy")
     return card
+
+
+def _is(value: Any, types: type | tuple[type, ...]) -> bool:
+    """As `isinstance`, but truth is no number."""
+    return isinstance(value, types) and (not isinstance(value, bool) or types is bool)
 
 
 def write_model(folder: Path, module: nn.Module, fields: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ the network. The network itself says which of a file's tensors are meant: the on
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 import zipfile
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.core.text import shown
 from seewhy.errors import ModelError
 
 TENSOR_FILES = {".safetensors"}
@@ -38,6 +38,9 @@ COUNTER = "num_batches_tracked"  # which old and converted weights lack
 TRAINING_ONLY = "aux"  # heads that serve training alone, in published weights of Inception and GoogLeNet
 AVERAGED = re.compile(r"(^|_)(ema|swa|averaged)(_|$)")
 CLASS_NAMES = re.compile(r"class|label|categor|^names$", re.IGNORECASE)
+
+DEEPEST = 32  # mappings in mappings
+MOST_ENTRIES = 1_000_000
 
 Keys: TypeAlias = tuple[str, ...]
 _ALLOWING = Lock()  # what a pickle may hold is a setting of the process
@@ -96,7 +99,7 @@ class Checkpoint:
     def class_names(self, count: int) -> tuple[str, ...] | None:
         """The names that stand in the file for `count` classes; None where none do, or several that differ."""
         found = {names for key, value in _entries({**self.content, **self.beside}) if CLASS_NAMES.search(key)
-                 if (names := _in_order(value)) and len(names) == count}  # fmt: skip
+                 if _length(value) == count and (names := _in_order(value))}  # fmt: skip
         return found.pop() if len(found) == 1 else None
 
     @cached_property
@@ -156,22 +159,26 @@ def load_checkpoint(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...
     return notes
 
 
-def load_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
-    """Copy `weights` into `module`; refuse, by name, whatever is missing, left over or of another shape."""
-    own = module.state_dict()
+def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse, by name, whatever of `own`, the state of a network, is missing, left over or of another shape."""
     missing, extra = differences(own, weights)
     if missing or extra:
         raise ModelError(f"{origin} holds weights of another network: {_names('missing', missing)}, "
                          f"{_names('unexpected', extra)}{_cure(own, missing, extra)}")  # fmt: skip
-    kept = {name: tensor for name, tensor in weights.items() if name in own}
-    for name, tensor in kept.items():
-        if own[name].shape != tensor.shape:
+    for name, tensor in weights.items():
+        if name in own and own[name].shape != tensor.shape:
             raise ModelError(
                 f"{origin}: '{name}' has shape {tuple(tensor.shape)}, the network wants {tuple(own[name].shape)}; "
                 + _reshaped(own[name], tensor)
             )
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Copy `weights` into `module`; raises `ModelError` as `check_weights` does."""
+    own = module.state_dict()
+    check_weights(own, weights, origin)
     # The state's own metadata tells modules of which version they are; files seldom keep it.
-    own.update(kept)
+    own.update({name: tensor for name, tensor in weights.items() if name in own})
     try:
         module.load_state_dict(own)
     except Exception as error:  # modules may load as they please
@@ -208,8 +215,8 @@ def _reshaped(own: Tensor, tensor: Tensor) -> str:
 
 
 def _names(label: str, names: Sequence[str]) -> str:
-    shown = ", ".join(names[:4]) or "none"
-    return f"{label} {len(names)} ({shown}{', …' if len(names) > 4 else ''})"
+    first = ", ".join(shown(name, 80) for name in names[:4]) or "none"
+    return f"{label} {len(names)} ({first}{', …' if len(names) > 4 else ''})"
 
 
 def _called(prefix: Keys) -> str:
@@ -237,6 +244,28 @@ def _entries(content: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
         yield str(key), value
         if isinstance(value, Mapping | Namespace):
             yield from _entries(value if isinstance(value, Mapping) else vars(value))
+
+
+def _check_content(content: Mapping[Any, Any], path: Path) -> None:
+    """Refuse what would not end, or fill the memory: one mapping in many places, tensors larger than their file."""
+    room, ahead, left = path.stat().st_size, [(content, 0)], MOST_ENTRIES
+    while ahead:
+        each, depth = ahead.pop()
+        left -= len(each)
+        if depth > DEEPEST or left < 0:
+            raise ModelError(f"{path.name} holds mappings without end, which no training script writes; fetch it again")
+        for value in each.values():
+            if isinstance(value, Tensor) and value.numel() * value.element_size() > room:
+                raise ModelError(f"{path.name} claims a tensor of shape {tuple(value.shape)}, which is larger than "
+                                 "the file; fetch it again")  # fmt: skip
+            if isinstance(value, Mapping | Namespace):
+                ahead.append((value if isinstance(value, Mapping) else vars(value), depth + 1))
+
+
+def _length(value: Any) -> int:
+    return (
+        len(value) if isinstance(value, list | tuple | Mapping) or (isinstance(value, np.ndarray) and value.ndim) else 0
+    )
 
 
 def _in_order(value: Any) -> tuple[str, ...] | None:
@@ -270,8 +299,10 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 
 def _parsed(text: str) -> Any:
+    from pydantic_core import from_json
+
     try:
-        return json.loads(text)
+        return from_json(text)
     except ValueError:
         return text
 
@@ -283,16 +314,36 @@ def _read_pickle(path: Path) -> Checkpoint:
             "made of, or explain it as it is, by a function that opens it: --model py:module:function"
         )
     try:
-        with _ALLOWING, torch.serialization.safe_globals(_harmless()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = unpickled(path)
+    except ModelError:
+        raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise ModelError(
             f"{path.name} holds more than tensors, or is damaged, and is not opened, because unpickling runs code; "
             "save its state_dict with safetensors.torch.save_file and pass that"
         ) from error
+    return Checkpoint(path.name, content)
+
+
+def unpickled(path: Path, device: torch.device | str = "cpu") -> Mapping[Any, Any]:
+    """The mapping that `torch.save` wrote, where it holds tensors and plain values alone; may fail in any way."""
+    _check_unpacking(path)
+    with _ALLOWING, torch.serialization.safe_globals(_harmless()):
+        content = torch.load(path, map_location=device, weights_only=True)
     if not isinstance(content, Mapping):
         raise ModelError(f"{path.name} holds no state_dict (a mapping from names to tensors)")
-    return Checkpoint(path.name, content)
+    _check_content(content, path)
+    return content
+
+
+def _check_unpacking(path: Path) -> None:
+    """Refuse a zip that unpacks to more than it is: torch packs nothing."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ModelError(f"{path.name} unpacks to {unpacked} bytes, which torch.save does not do; "
+                             "save it again by torch.save")  # fmt: skip
 
 
 def _archive(path: Path) -> str | None:
@@ -300,7 +351,7 @@ def _archive(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             parts = {name.partition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # it is told of when it is read
         return None
     if "constants.pkl" in parts:
         return "a TorchScript archive"

@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import ModelError, UsageError
+from seewhy.models.card import read_about
 from seewhy.models.categories import Categories
 from seewhy.models.classifier import Classifier
 from seewhy.models.fetching import FOLDER_CURE, hub_or_cache, opening
@@ -60,7 +61,7 @@ class Hub(Source):
                 from huggingface_hub import hf_hub_download
 
                 config = Path(hf_hub_download(name, "config.json"))
-            if "architecture" not in json.loads(config.read_text("utf-8")):
+            if "architecture" not in read_about(config, dict[str, Any], "fetch the repository again"):
                 return from_transformers(name, headless=headless, classes=classes)
             if classes is not None:
                 raise has_classes(f"hf-hub:{name}")

@@ -76,6 +76,8 @@ def variant(module: nn.Module, stride_in: str | None = None, bn_eps: float | Non
     """Move the stride of every bottleneck (`stride_in`: `conv1` as in the first ResNets), set BatchNorm's epsilon."""
     if stride_in not in {None, "conv1", "conv2"}:
         raise ModelError(f"option stride_in is 'conv1' or 'conv2', not {stride_in!r}")
+    if bn_eps is not None and not (isinstance(bn_eps, float) and 0 < bn_eps < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ModelError(f"option bn_eps is a small number such as 1e-5, not {bn_eps!r}")
     part: Any
     for part in module.modules():
         if stride_in == "conv1" and type(part).__name__ == "Bottleneck":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seewhy.errors import ExplainError, SeewhyError
-from seewhy.models.capture import Captured, Identity, Visit, gradients_of, watch
+from seewhy.models.capture import Captured, Identity, Sums, Visit, gradients_of, watch
 from seewhy.models.grids import LOCAL, REVERSED, Grid, coarser, in_line, locality, possible_grids
 
 TRIALS = 1  # pictures whose halves are changed
@@ -230,7 +230,8 @@ def grids_of(
     """The grid of each visit's output: one that its shape allows and that depends on the picture place by place.
 
     Where that is too little to be seen, as in a deep network's attention, a layer that makes as many cells of a grid
-    has the same, unless it turns over what was seen before it. Without `changes` the shape has to do.
+    has the same, unless it turns over what was seen before it; a residual sum has the grid of what was added up.
+    Without `changes` the shape has to do.
     """
     known: dict[Identity, Grid] = {}
     before: list[Grid] = []
@@ -242,9 +243,12 @@ def grids_of(
         grid = next((grid for grid in fits if min(agreement[grid]) >= LOCAL), None)
         is_plain = grid is not None
         if grid is None:
-            source = known.get(visit.took) if visit.took is not None else None
+            # What has no weights may be there to move the cells of a sum, window by window.
+            terms = visit.terms if visit.learns else ()
+            origin = next((each for each in (visit.took, *terms) if each in known), None)
+            source = known.get(origin) if origin else None
             last = before[-1] if before else None
-            was_plain = last_is_plain if source is None else visit.took in plain
+            was_plain = last_is_plain if source is None else origin in plain
             if not was_plain or all(sum(each) > REVERSED for each in agreement.values()):
                 grid = next((each for each in fits if _handed_down(visit.part, source, last, each)), None)
         if grid is not None:
@@ -307,12 +311,14 @@ def _ran(module: nn.Module, run: Run, x: Tensor) -> list[tuple[Visit, Tensor | N
     """Every visit on `x`, with a copy of what may be a grid, since what follows may work in place on it."""
     found: list[tuple[Visit, Tensor | None]] = []
     size = (x.shape[2], x.shape[3])
+    sums = Sums()
 
     def keep(visit: Visit) -> None:
         grids = possible_grids(tuple(visit.output.shape), size)
+        visit = replace(visit, terms=sums.terms(visit.took, visit.gave))
         found.append((visit, visit.output.clone() if grids else None))
 
-    with watch(module, keep):
+    with watch(module, keep), sums:
         run(x)
     return found
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from seewhy.errors import ModelError, UnknownName, UsageError
-from seewhy.models.bundled import Bundled
+from seewhy.core.text import shown
+from seewhy.errors import BadFile, ModelError, UnknownName, UsageError
+from seewhy.models.building import BUILDERS, build_to_fit
 from seewhy.models.card import CLASSIFIER, Architecture, read_card
-from seewhy.models.checkpoints import load_checkpoint, read_checkpoint
+from seewhy.models.checkpoints import read_checkpoint
 from seewhy.models.classifier import Classifier
 from seewhy.models.from_hub import Hub
 from seewhy.models.from_timm import Timm
-from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.head import Gives, Head
 from seewhy.models.shim import ready_torchvision
 from seewhy.models.sources import Onnx, Python, Source
@@ -35,8 +35,6 @@ DEFAULT_MODEL = "bundled:efficientnet-lite0"
 DECLARED = "(?:gives|output|classes)=[^&?]+"
 DECLARATION = re.compile(rf"(?P<plain>.+)\?(?P<said>{DECLARED}(?:&{DECLARED})*)")
 
-# Sources that know architectures by name, so that a card can name one.
-BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
 # Kinds of network from rooms to the right, by the module whose `open_classifier(folder)` opens such a folder. It is
 # found by its name when a card asks for it, as plug-ins are.
 OPENERS = {"prototypes": "seewhy.prototypes.storage"}
@@ -55,13 +53,16 @@ class File(Source):
             if weights is not None:
                 raise ModelError(f"{folder} holds {card.kind} with weights of their own: leave --weights out")
             return import_module(OPENERS[card.kind]).open_classifier(folder)
-        module = build(card.architecture, len(card.categories))
-        notes = load_checkpoint(module, read_checkpoint(weights) if weights else card.weights())
+        categories, preprocessing, declared = card.categories, card.preprocessing, card.declared
+        checkpoint = read_checkpoint(weights) if weights else card.weights()
+        module, notes = build_to_fit(card.architecture, len(categories), checkpoint)
         name = f"file:{folder.name}"
-        return Classifier(module, card.preprocessing, card.categories, name, declared=card.declared, given_notes=notes)
+        return Classifier(module, preprocessing, categories, name, declared=declared, given_notes=notes)
 
 
-SOURCES: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File(), Python())}
+# Sources that run nothing of the user's, so that a file may name a network of theirs; code is named by people alone.
+TOLD: dict[str, Source] = {source.prefix: source for source in (*BUILDERS.values(), Hub(), Onnx(), File())}
+SOURCES: dict[str, Source] = TOLD | {Python.prefix: Python()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,29 @@ def load(
         made = source.load(rest, path) if texts is None else source.load_for(rest, texts, path)
         made = made.to(find_device(device))
     return replace(made, declared=Head(gives, output) | said | made.declared).checked()
+
+
+def check_told(name: str, path: Path, option: str = "--model") -> str:
+    """The name of a model that stands in the file at `path`, where it is one that a file may give.
+
+    That is data: bundled, published, or in a file of its own, wherever that lies. Code comes from people alone.
+
+    Args:
+        name: as the file has it.
+        path: of the file.
+        option: by which people may name the model themselves.
+
+    Raises:
+        BadFile: it names code, or nothing that seewhy knows.
+    """
+    prefix, _, rest = name.partition(":")
+    if prefix in TOLD and rest:
+        return name
+    if prefix == Python.prefix and rest:
+        raise BadFile(f"{shown(path)} names code, {shown(name)}, and seewhy runs none that a file names; "
+                      f"if you trust it, give {option} {shown(name)} yourself")  # fmt: skip
+    known = ", ".join(f"{each}:" for each in TOLD)
+    raise BadFile(f"{shown(path)} names the model '{shown(name)}', and a file may name only {known}; give {option}")
 
 
 def load_encoder(name: str, device: str = "auto") -> Encoder:
@@ -196,19 +220,6 @@ def absolute_name(model: str) -> str:
     if prefix not in SOURCES or not SOURCES[prefix].is_path:
         return model
     return str(declared._replace(plain=f"{prefix}:{Path(rest).expanduser().resolve()}"))
-
-
-def build(architecture: Architecture, classes: int) -> nn.Module:
-    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
-    prefix, _, name = architecture.name.partition(":")
-    if prefix not in BUILDERS:
-        *forms, last = (source.form for source in BUILDERS.values())
-        raise ModelError(f"the card names architecture '{architecture.name}'; expected {', '.join(forms)} or {last}")
-    source = BUILDERS[prefix]
-    if unknown := sorted(set(architecture.options) - set(source.options)):
-        known = ", ".join(source.options) or "none"
-        raise ModelError(f"the card has options {unknown}; {architecture.name} takes {known}")
-    return source.build(name, classes, **architecture.options)
 
 
 def architecture_of(model: str, classifier: Classifier) -> Architecture:

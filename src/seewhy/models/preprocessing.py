@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from seewhy.core.text import shown
 from seewhy.errors import ModelError
 from seewhy.images import Box, Image, Mask
 
@@ -21,6 +23,8 @@ GREY_MEAN, GREY_STD = (0.449,), (0.226,)  # of ImageNet's photos in grey
 COLOURS = 3
 MODES = {1: "L", COLOURS: "RGB"}
 LONGEST = 16384  # pixels
+MOST = 1 << 24  # pixels of what a network sees
+MOST_CHANNELS = 4096
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -54,7 +58,7 @@ class Preprocessing:
         """Build from JSON, where tuples are lists; unknown keys are refused."""
         known = set(cls.__dataclass_fields__)
         if unknown := sorted(set(fields) - known):
-            raise ModelError(f"unknown preprocessing keys {unknown}; expected some of {sorted(known)}")
+            raise ModelError(f"unknown preprocessing keys {shown(unknown)}; expected some of {sorted(known)}")
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
         }
@@ -139,20 +143,25 @@ class Preprocessing:
         return like.new_tensor(self.mean).view(1, -1, 1, 1), like.new_tensor(self.std).view(1, -1, 1, 1)
 
     def _problems(self) -> Iterator[str]:
-        if not _are(self.size, int, 2) or min(self.size) < 1:
-            yield f"size is (height, width) in pixels, not {self.size!r}"
-        if self.resize is not None and not (_are((self.resize,), int, 1) and self.resize >= max(self.size)):
+        if not _are(self.size, int, 2) or min(self.size) < 1 or max(self.size) > LONGEST:
+            yield f"size is (height, width) in pixels, {LONGEST} at most, not {shown(self.size)}"
+        if self.size[0] * self.size[1] > MOST:
+            yield f"size {self.size} is of more than {MOST >> 20} million pixels"
+        if self.resize is not None and not (_are((self.resize,), int, 1) and LONGEST >= self.resize >= max(self.size)):
             yield (
                 f"resize scales the short side before {self.size} is cut out, so it is a whole number of at least "
-                f"{max(self.size)} (or None to squeeze the picture as a whole), not {self.resize!r}"
+                f"{max(self.size)} and at most {LONGEST} (or None to squeeze the picture as a whole), not "
+                f"{shown(self.resize)}"
             )
         if self.interpolation not in get_args(Interpolation):
-            yield f"interpolation is one of {', '.join(get_args(Interpolation))}, not {self.interpolation!r}"
+            yield f"interpolation is one of {', '.join(get_args(Interpolation))}, not '{shown(self.interpolation)}'"
         count = len(self.std) if isinstance(self.std, tuple) else 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        if count > MOST_CHANNELS:
+            yield f"there are {count} channels, and networks take {MOST_CHANNELS} at most"
         if not count or not _are(self.mean, float, count) or not _are(self.std, float, count) or 0 in self.std:
             yield (
                 "mean and std are a number for each channel in [0, 1], three for RGB and one for grey, not "
-                f"{self.mean!r} and {self.std!r}"
+                f"{shown(self.mean)} and {shown(self.std)}"
             )
 
     def _seen(self, pixels: np.ndarray) -> PILImage.Image:
@@ -196,6 +205,10 @@ def pasted(seen: np.ndarray, view: Box, size: tuple[int, int]) -> np.ndarray:
 
 
 def _are(values: object, kind: type, count: int) -> bool:
-    """Whether these are `count` numbers; whole ones pass for float."""
-    kinds = (int, float) if kind is float else kind
-    return isinstance(values, tuple) and len(values) == count and all(isinstance(value, kinds) for value in values)
+    """Whether these are `count` finite numbers; whole ones pass for float, truth for none."""
+    kinds = (int, float) if kind is float else (kind,)
+    return (
+        isinstance(values, tuple)
+        and len(values) == count
+        and all(isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < math.inf for value in values)
+    )

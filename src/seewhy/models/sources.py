@@ -5,7 +5,6 @@ A further source is a class and an entry of `SOURCES` in `seewhy/models/load.py`
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,15 +15,18 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
+from typing_extensions import TypedDict, override
 
 from seewhy.core.names import nearest
 from seewhy.errors import ModelError, UnknownName, UsageError
+from seewhy.models.card import read_about
 from seewhy.models.categories import Categories, imagenet
 from seewhy.models.checkpoints import load_checkpoint, load_weights, read_checkpoint
 from seewhy.models.classifier import Classifier, usual_preprocessing
-from seewhy.models.head import Head
+from seewhy.models.head import Gives, Head
 from seewhy.models.preprocessing import Preprocessing, usual_statistics
+
+ABOUT = "write a JSON object of 'preprocessing', 'categories', 'gives' and 'output', each of which may be left out"
 
 
 class Built(NamedTuple):
@@ -127,13 +129,14 @@ class Onnx(Source):
         if not path.is_file():
             raise ModelError(f"there is no file {path}; write onnx:PATH")
         network = _Session(path)
-        about = _about(path.with_suffix(".json"))
+        beside = path.with_suffix(".json")
+        about = read_about(beside, _About, ABOUT) if beside.exists() else _About()
         given = about.get("preprocessing", {})
         if "mean" not in given:
             given = {**dict(zip(("mean", "std"), usual_statistics(network.channels), strict=True)), **given}
         preprocessing = Preprocessing.from_dict({"size": list(network.size), **given})
         given = about.get("categories")
-        categories = Categories(tuple(given)) if isinstance(given, list) else categories_for
+        categories = Categories(tuple(map(str, given))) if isinstance(given, list) else categories_for
         declared = Head(about.get("gives"), about.get("output"))
         return Classifier(network, preprocessing, categories, f"onnx:{path.name}", frozenset({"scores"}), declared)
 
@@ -216,14 +219,13 @@ class _Session(nn.Module):
         return {name: tensor[:count] if self.batch else tensor for name, tensor in tensors.items()}
 
 
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        card: Any = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(card, dict):
-        raise ModelError(f"{path} is no JSON object with 'preprocessing', 'categories', 'gives' or 'output'")
-    return card
+class _About(TypedDict, total=False):
+    """What may stand in the file beside an ONNX file."""
+
+    preprocessing: dict[str, Any]
+    categories: list[str | int | float] | str
+    gives: Gives
+    output: str | int
 
 
 def _factory(module_name: str, factory_name: str) -> Callable[[], object]:

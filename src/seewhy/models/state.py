@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
@@ -20,11 +20,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from seewhy.models.strides import with_usual_strides
 from seewhy.models.wrappers import plainly
 
 _turns = threading.Condition()
 _owners: dict[int, int] = {}  # the identity of each module in use, and of the thread that uses it
 _waiting: list[set[int]] = []  # the modules that each waiting thread wants, first come first
+
+_pauses = threading.local()
 
 _still: WeakSet[nn.Module] = WeakSet()  # networks that were seen to run without drawing random numbers
 
@@ -40,6 +43,8 @@ def owning(module: nn.Module) -> Generator[None]:
     if _owners.get(id(module)) == me:
         yield
         return
+    if (pause := getattr(_pauses, "mine", None)) and not owns_any():
+        pause()
     parts = {id(part) for part in module.modules()}
     with _turns:
         nested = me in _owners.values()
@@ -55,6 +60,21 @@ def owning(module: nn.Module) -> Generator[None]:
             for part in wanted:
                 del _owners[part]
             _turns.notify_all()
+
+
+@contextmanager
+def pausing(pause: Callable[[], object]) -> Generator[None]:
+    """Have `pause` called in this thread whenever it is about to take a network, and has none: it may wait there."""
+    _pauses.mine = pause
+    try:
+        yield
+    finally:
+        del _pauses.mine
+
+
+def owns_any() -> bool:
+    """Whether this thread has a network, or a part of one, for itself; if so, others may be waiting for it."""
+    return threading.get_ident() in [*_owners.values()]
 
 
 def _wait_for(wanted: set[int], *, first: bool) -> None:
@@ -80,7 +100,7 @@ def evaluating(module: nn.Module) -> Generator[None]:
     """
     found = {tensor.device for tensor in module.parameters()} if torch.cuda.is_initialized() else set()
     devices = [torch.device("cpu"), *(device for device in found if device.type == "cuda")]
-    with owning(module), plainly(), _random.seeded(module, devices):
+    with owning(module), plainly(), with_usual_strides(module), _random.seeded(module, devices):
         # A frozen script has no flag.
         flags = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
         try:

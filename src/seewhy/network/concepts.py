@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,15 +11,20 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import linregress
+from typing_extensions import TypedDict
 
 from seewhy.core.names import nearest
-from seewhy.errors import UnknownName, UsageError
+from seewhy.core.reading import read_json, sound
+from seewhy.errors import UnknownName
 from seewhy.images import Image
 from seewhy.models import Categories, Target
 from seewhy.network.labels import Said, United, unite
 from seewhy.network.view import NetworkView
 
 Groups = Mapping[str, tuple[str, ...]]  # names or WordNet ids of classes by the group's name, in lower case
+
+SHAPE = "write a JSON object of names and lists of classes, or of synsets"
+MOST_LINKS = 4_000_000  # of words with what is above them; WordNet has some millions
 
 TOP, EXAMPLES = 5, 3
 SIGNIFICANT = 0.05  # p below which a trend is shown
@@ -129,6 +133,19 @@ def sum_up(seen: Sequence[Seen]) -> GlobalView:
     )
 
 
+class _Synset(TypedDict):
+    """Words of one meaning, and what is more general."""
+
+    words: list[str]
+    hypernyms: list[str]
+
+
+class _Tree(TypedDict):
+    """WordNet, or a part of it."""
+
+    synsets: dict[str, _Synset]
+
+
 def read_groups(path: Path) -> Groups:
     """The groups of a JSON file: `{"cats": ["tabby", "Persian cat"]}`, or a tree of WordNet.
 
@@ -136,17 +153,13 @@ def read_groups(path: Path) -> Groups:
     the synsets that have it.
 
     Raises:
-        UsageError: the file cannot be read, or is neither.
+        BadFile: the file cannot be read, or is neither.
     """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if "synsets" in found:
-            return _tree(found["synsets"])
-        return {name.casefold(): tuple(map(str, members)) for name, members in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"the groups in {path} cannot be read ({error}); write a JSON object of names and lists of classes"
-        ) from error
+    found = read_json(path, dict[str, Any], SHAPE)
+    if "synsets" in found:
+        with sound(path, SHAPE):
+            return _tree(read_json(path, _Tree, SHAPE)["synsets"])
+    return {name.casefold(): tuple(members) for name, members in read_json(path, dict[str, list[str]], SHAPE).items()}
 
 
 def find_classes(names: Iterable[str], categories: Categories, groups: Groups | None = None) -> tuple[int, ...]:
@@ -212,9 +225,10 @@ def _classes(name: str, categories: Categories, groups: Groups) -> list[int]:
     return known
 
 
-def _tree(synsets: Mapping[str, Mapping[str, Any]]) -> Groups:
+def _tree(synsets: Mapping[str, _Synset]) -> Groups:
     """Each word of a synset with all synsets below it, and itself, as far as the file has them."""
     found: defaultdict[str, list[str]] = defaultdict(list)
+    left = MOST_LINKS
     for synset in synsets:
         above, ahead = set[str](), [synset]
         while ahead:
@@ -222,6 +236,10 @@ def _tree(synsets: Mapping[str, Mapping[str, Any]]) -> Groups:
             if here not in above and here in synsets:
                 above.add(here)
                 ahead += synsets[here]["hypernyms"]
-        for word in (word for each in above for word in synsets[each]["words"]):
+        words = [word for each in above for word in synsets[each]["words"]]
+        left -= len(above) + len(words)
+        if left < 0:
+            raise ValueError("words have too many words above them")
+        for word in words:
             found[word.replace("_", " ").casefold()].append(synset)
     return {word: tuple(members) for word, members in found.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from seewhy.models.capture import Visit, watch
 
 FEWEST = 3  # stages that tell of a network's way
 FAR = 0.5  # of the way to the layer that CAM methods explain
+NEAR = 0.75  # of it: what is read no further ends with that layer
 MOST = 9  # as many as Bianchi 2024 show of a VGG-16
 COMPUTING = (nn.Conv2d, nn.Linear)
 
@@ -26,13 +27,19 @@ _FOUND: WeakKeyDictionary[Classifier, tuple[str, ...]] = WeakKeyDictionary()
 def default_layers(classifier: Classifier) -> tuple[str, ...]:
     """The last nine stages of a network that its decision reads as a grid, first to last; see `stages`.
 
-    Of a vision transformer with a class token the last block falls out: its patch tokens are never read.
+    Of a vision transformer with a class token the last block falls out: its patch tokens are never read. Where much
+    falls out, the layers that CAM methods explain come at the end.
 
     Raises:
         ExplainError: no layer covers the picture, or nothing can be differentiated.
     """
     if classifier not in _FOUND:
-        _FOUND[classifier] = tuple(_read(classifier, stages(classifier))[-MOST:])
+        place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+        read = _read(classifier, stages(classifier))
+        # One that is not read as a whole may hold much that is.
+        if place[read[-1]] < NEAR * place[classifier.default_layer]:
+            read += sorted(classifier.default_layers, key=lambda name: place[name])
+        _FOUND[classifier] = tuple(read[-MOST:])
     return _FOUND[classifier]
 
 
@@ -45,14 +52,12 @@ def stages(classifier: Classifier) -> list[str]:
     of architectures.
     """
     visits, passed = _flow(classifier)
+    place = {layer.name: number for number, layer in enumerate(classifier.layers)}  # of the last run, which is shown
     found = [
         visit
-        for visit, layer in zip(visits, classifier.layers, strict=False)
-        # Containers only pass on what their parts compute.
-        if visit.node is not None
-        and not isinstance(visit.part, nn.Sequential | nn.ModuleList)
-        and layer.grid
-        and not layer.passive
+        for number, (visit, layer) in enumerate(zip(visits, classifier.layers, strict=False))
+        if place[visit.name] == number and visit.node is not None and not _container(visit)
+        if layer.grid and not layer.passive and not layer.idle
     ]
     if not found:
         raise ExplainError("no layer of this network keeps a grid over the picture, so there is nothing to show")
@@ -61,25 +66,37 @@ def stages(classifier: Classifier) -> list[str]:
         kinds[type(visit.part)].append(visit.node in passed)
     whole = [visit for visit in found if all(kinds[type(visit.part)])]
     narrow = [visit for visit in found if visit.node in passed]
-    ways = [names for part in (whole, narrow, _repeated(found), found) if (names := _ends(part))]
-    # Where branches run side by side everything passes the stem only; then the blocks are shown that repeat.
-    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+    blocks = _repeated(visits)
+    repeated = [visit for visit in found if visit.name in blocks]
+    alike = _alike(classifier.default_layers, blocks)
+    parts = [_ends(whole), _ends(narrow), _ends(repeated), [visit.name for visit in found if visit.name in alike]]
+    ways = [names for names in (*parts, _ends(found)) if names]
+    # Where branches run side by side everything passes the stem only; then the blocks are shown that repeat, or where
+    # a block gives no grid, what corresponds in each to the layer that CAM methods explain.
     far = place[classifier.default_layer] * FAR
     told = [names for names in ways[:-1] if len(names) >= FEWEST]
     return next((names for names in told if place[names[-1]] >= far), (told or ways)[0])
 
 
-def _repeated(visits: Sequence[Visit]) -> list[Visit]:
-    """Those of modules whose kind occurs several times, and that lie in no other such module."""
+def _container(visit: Visit) -> bool:
+    """Whether a module only passes on what its parts compute."""
+    return isinstance(visit.part, nn.Sequential | nn.ModuleList)
+
+
+def _repeated(visits: Sequence[Visit]) -> set[str]:
+    """The modules whose kind occurs several times, and that lie in no other such module."""
     names: dict[type, set[str]] = defaultdict(set)
     for visit in visits:
-        names[type(visit.part)].add(visit.name)
+        if not _container(visit):
+            names[type(visit.part)].add(visit.name)
     several = {name for each in names.values() if len(each) > 1 for name in each}
-    return [
-        visit
-        for visit in visits
-        if visit.name in several and not any(visit.name.startswith(f"{name}.") for name in several)
-    ]
+    return {name for name in several if not any(name.startswith(f"{other}.") for other in several)}
+
+
+def _alike(layers: Sequence[str], blocks: Iterable[str]) -> set[str]:
+    """What is called in each of the `blocks` as these `layers` are in theirs."""
+    inside = {layer.removeprefix(block) for layer in layers for block in blocks if layer.startswith(f"{block}.")}
+    return {f"{block}{rest}" for block in blocks for rest in inside}
 
 
 def bottlenecks(end: Any) -> set[Any]:

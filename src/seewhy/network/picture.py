@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seewhy import __version__
-from seewhy.core.files import whole_folder, write_json
+from seewhy.core.files import write_whole
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.draw import cut, percent, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
@@ -115,17 +116,22 @@ class NetworkPicture:
         """Write `network.svg`, `network.png`, the photo, the maps and `manifest.json`, all or none; returns the folder.
 
         Raises:
-            OSError: the folder cannot be written.
+            NotWritten: the disk is full, or the folder may not be written.
+            UsageError: the name is that of a file, or another process is writing there.
         """
+        with whole_folder(Path(folder)) as part:
+            self.write(part)
+        return Path(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write what `save` does into an empty folder that is part of a larger result."""
         numbered = enumerate(self.view.layers)
         maps = {f"{number}-{each.index}": each.map for number, layer in numbered for each in layer.clusters}
-        with whole_folder(Path(folder)) as part:
-            save_image(self.view.image, part / "image.png")
-            np.savez_compressed(part / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
-            write_json(part / "manifest.json", self.to_dict())
-            (part / "network.svg").write_text(self.svg, "utf-8")
-            self.raster().save(part / "network.png")
-        return Path(folder)
+        save_image(self.view.image, folder / "image.png")
+        np.savez_compressed(folder / "maps.npz", **maps)  # pyright: ignore[reportArgumentType]
+        write_whole(folder / "network.svg", self.svg.encode("utf-8", "replace"))
+        self.raster().save(folder / "network.png")
+        write_manifest(folder, self.to_dict())
 
     def _layer_dict(self, number: int, layer: LayerView) -> dict[str, Any]:
         clusters = [

@@ -93,12 +93,13 @@ class AreaAgreement:
 
 def area_agreement(drawn: Iterable[MaskRevision]) -> list[AreaAgreement]:
     """For each picture and label that several players drew, from the last state of each player's mask."""
-    groups: defaultdict[tuple[str, str], list[MaskRevision]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, int, int], list[MaskRevision]] = defaultdict(list)
     for each in drawn:
-        groups[each.image_hash, each.label].append(each)
+        groups[each.image_hash, each.label, each.height, each.width].append(each)
     found: list[AreaAgreement] = []
     for group in (group for group in groups.values() if len(group) > 1):
-        mean = float(np.mean([iou(one.mask, other.mask) for one, other in combinations(group, 2)]))
+        masks = [each.mask for each in group]
+        mean = float(np.mean([iou(one, other) for one, other in combinations(masks, 2)]))
         found.append(AreaAgreement(group[0].image, group[0].label, len(group), mean))
     return found
 

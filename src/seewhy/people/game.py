@@ -10,7 +10,6 @@ players get one seat.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,21 +20,22 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Exists, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from seewhy.core.text import shown
 from seewhy.errors import Conflict, UsageError
 from seewhy.images import open_image
+from seewhy.people.names import checked_key, checked_language, checked_words
 from seewhy.people.reveal import STAGES, reveal
-from seewhy.people.rounds import answer_of, find_round, map_in
+from seewhy.people.rounds import answer_of, find_round, give_back, map_in
 from seewhy.people.store import AnswerRow, LabelRow, PlayerRow, RoundRow, SeatRow, Store, find_player, storable
 
 STEP = 10  # points that each further stage costs
 GOLD_EVERY = 8  # rounds; the second of each eight is a gold one while there are any
-MOST_LABELS, LONGEST_LABEL = 20, 20_000  # labels, characters each
+MOST_RESIGNED, WITHIN = 10, timedelta(hours=1)  # rounds that a player may resign, and in which time
 LAST_STAGE = STAGES - 1
 LEASE = timedelta(minutes=15)
 
 # Scatter rounds, from another start for each player, by multiplying in a prime field that stays below 2^31.
 _FIELD, _STRIDE, _TURN = 65_521, 30_011, 9_973
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True)
@@ -131,29 +131,24 @@ def guess(
 ) -> RoundResult:
     """End a round by naming a class, with words on what led there; sent again with the same key, it counts once.
 
-    Labels are kept as typed, spaces at their ends aside; NUL, which no database keeps, becomes �.
+    Labels are kept as typed, spaces aside.
 
     Raises:
-        UsageError: the class is not among the options; no labels, too many or too long ones; no language tag.
+        UsageError: the class is not among the options; no labels, too many or too long ones, or some that hold what
+            nobody can see; no language tag.
         Conflict: the round is over for this player, another has it now, or the key stands for another answer.
     """
-    words = tuple(storable(label).strip() for label in labels)
-    if not 0 < len(words) <= MOST_LABELS or not all(words):
-        raise UsageError(f"say in 1 to {MOST_LABELS} labels what led to the guess, none of them empty")
-    if max(map(len, words)) > LONGEST_LABEL:
-        raise UsageError(f"a label has {LONGEST_LABEL} characters at most; a few words are enough")
-    if not _LANGUAGE.fullmatch(language):
-        raise UsageError(f"a language is a tag such as en, it or pt-BR, not {language!r}")
-    return _answer(store, player, number, storable(choice), words, key, language)
+    words, tag = checked_words(labels), checked_language(language)
+    return _answer(store, player, number, storable(choice), words, checked_key(key), tag)
 
 
 def resign(store: Store, player: str, number: int, *, key: str) -> RoundResult:
-    """End a round without a guess; sent again with the same key, it counts once.
+    """End a round without a guess; sent again with the same key, it counts once. Another player gets the seat.
 
     Raises:
-        Conflict: as for `guess`.
+        Conflict: as for `guess`; or this player has resigned too often within the hour.
     """
-    return _answer(store, player, number, None, (), key, "en")
+    return _answer(store, player, number, None, (), checked_key(key), "en")
 
 
 def points(stage: int, *, won: bool) -> int:
@@ -170,15 +165,12 @@ def points(stage: int, *, won: bool) -> int:
 def _answer(
     store: Store, player: str, number: int, choice: str | None, labels: tuple[str, ...], key: str, language: str
 ) -> RoundResult:
-    if not key:
-        raise UsageError("an answer has a key of its own, by which it is known when it is sent again")
-
     def keep(session: Session) -> RoundResult:
         who = find_player(session, player)
         seat = update(SeatRow).where((SeatRow.round_id == number) & (SeatRow.player_id == who.id))
         # The seat is kept for good first: who sends the same at the same time waits here.
         stage = session.scalar(seat.values(expires=None).returning(SeatRow.stage))
-        known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=storable(key)))
+        known = session.scalar(select(AnswerRow).filter_by(player_id=who.id, key=key))
         if known is not None:
             words = tuple(label.text for label in known.labels)
             if (known.round_id, known.guess, words, known.language) != (number, choice, labels, language):
@@ -188,15 +180,27 @@ def _answer(
         if stage is None or session.scalar(select(AnswerRow.id).filter_by(player_id=who.id, round_id=number)):
             raise _over(number)
         if choice is not None and choice not in row.options:
-            raise UsageError(f"{choice!r} is not among the classes to choose from: {', '.join(row.options)}")
+            raise UsageError(f"{shown(choice)} is not among the classes to choose from: {', '.join(row.options)}")
+        if choice is None:
+            _check_resigned(session, who, store.clock())
         kept = [LabelRow(position=position, text=text) for position, text in enumerate(labels)]
-        place, given = {"player_id": who.id, "round_id": number, "key": storable(key)}, store.clock()
+        place, given = {"player_id": who.id, "round_id": number, "key": key}, store.clock()
         answer = AnswerRow(**place, guess=choice, stage=stage, language=language, given=given, labels=kept)
         session.add(answer)
         session.flush()
+        if choice is None:
+            give_back(session, row)
         return _result(answer)
 
     return store.transact(keep)
+
+
+def _check_resigned(session: Session, player: PlayerRow, now: datetime) -> None:
+    """Resigning tells the class: whoever does nothing else learns all answers and says nothing."""
+    own = (AnswerRow.player_id == player.id) & AnswerRow.guess.is_(None) & (AnswerRow.given > now - WITHIN)
+    given_up = session.scalar(select(func.count(AnswerRow.id)).where(own)) or 0
+    if given_up >= MOST_RESIGNED and not player.simulated:
+        raise Conflict(f"you have given up {given_up} rounds within the hour; guess this one, or go on later")
 
 
 def _result(row: AnswerRow) -> RoundResult:

@@ -12,13 +12,14 @@ from hashlib import sha256
 import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from seewhy.errors import Conflict, UsageError
+from seewhy.core.text import shown
+from seewhy.errors import Conflict
 from seewhy.people.game import points
+from seewhy.people.names import checked_player, looks
 from seewhy.people.records import Answer
-from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, storable
-
-LONGEST_NAME = 64  # characters
+from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, take_turns
 
 _NOTICED = timedelta(minutes=1)  # a session's last use is written down no more often
 
@@ -27,26 +28,39 @@ def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = Fals
     """The player called `name`, spaces tidied, made if new; returns the name as it is kept.
 
     Raises:
-        UsageError: an empty name, or one of more than 64 characters.
-        Conflict: a person has a simulated player's name, or the other way round; with `fresh`, anybody has the name.
+        UsageError: an empty name, one of more than 64 letters, or one that holds what nobody can see.
+        Conflict: a person has a simulated player's name, or the other way round; with `fresh`, anybody has the name;
+            somebody has another name that looks the same; the host has banned the player.
     """
-    tidy = " ".join(storable(name).split())
-    if not 0 < len(tidy) <= LONGEST_NAME:
-        raise UsageError(f"a player's name has 1 to {LONGEST_NAME} characters, not {len(tidy)}")
+    tidy = checked_player(name)
     with store.reading() as session:
         known = session.scalar(select(PlayerRow).where(PlayerRow.name == tidy))
     if known is None:
         try:
             with store.writing() as session:
+                take_turns(session)
+                _check_look(session, tidy)
                 session.add(PlayerRow(name=tidy, simulated=simulated, joined=store.clock()))
         except IntegrityError:  # somebody of that name joined in this moment
             return join(store, tidy, simulated=simulated, fresh=fresh)
     elif fresh:
-        raise Conflict(f"somebody plays as {tidy!r} already; choose another name")
+        raise Conflict(f"somebody plays as {tidy} already; choose another name")
+    elif known.banned:
+        raise Conflict(f"the host has banned the player {tidy}; ask the host, or choose another name")
     elif known.simulated != simulated:
         kind = "simulated" if known.simulated else "a person"
-        raise Conflict(f"there is a player called {tidy!r} already, who is {kind}; choose another name")
+        raise Conflict(f"there is a player called {tidy} already, who is {kind}; choose another name")
     return tidy
+
+
+def _check_look(session: Session, name: str) -> None:
+    """Refuse a name that people would take for another player's."""
+    wanted = looks(name)
+    for other in session.scalars(select(PlayerRow.name).where(PlayerRow.name != name)):
+        if wanted & looks(other):
+            raise Conflict(
+                f"{name} looks like {shown(other)}, who plays already; write it just so, or choose another name"
+            )
 
 
 def begin_session(store: Store, player: str) -> str:

@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session, contains_eager, selectinload
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Box, Image
+from seewhy.people.names import checked_text
 from seewhy.people.records import Answer, NewRound, Picture
 from seewhy.people.store import AnswerRow, PictureRow, PlayerRow, RoundRow, SeatRow, Store, storable
 
 OPTIONS = 10  # classes to choose from
+MOST_OVERLAP = 200  # players who answer a round
+GIVEN_BACK = 50  # seats of a round whose players resigned that others get
+MOST_OPTIONS, MOST_CELLS = 1_000, 1_024  # classes of a round, cells of a side of its map
 SIDE, QUALITY = 512, 90  # of the picture that players see: pixels of the longer side, JPEG's quality
 
 
@@ -106,7 +110,7 @@ def map_in(content: bytes, grid: tuple[int, int]) -> NDArray[np.float32]:
 def answers(
     store: Store, player: str | None = None, *, simulated: bool | None = None, model: str | None = None
 ) -> list[Answer]:
-    """All answers in the order in which they came.
+    """All answers in the order in which they came, without those of players whom the host has banned.
 
     With `player` one player's, with `simulated` one kind's, with `model` those about the classifier
     of this fingerprint.
@@ -121,6 +125,7 @@ def answers(
             contains_eager(AnswerRow.round).contains_eager(RoundRow.picture),
             selectinload(AnswerRow.labels),
         )
+        .where(PlayerRow.banned.is_(None))
         .order_by(AnswerRow.id)
     )
     if player is not None:
@@ -157,9 +162,10 @@ def answer_of(row: AnswerRow) -> Answer:
 
 def played_classes(store: Store, model: str) -> set[str]:
     """The true classes of the rounds that somebody answered, about the classifier of this fingerprint."""
-    wanted = select(RoundRow.true_class).join(AnswerRow, AnswerRow.round_id == RoundRow.id).distinct()
+    wanted = select(RoundRow.true_class).join(AnswerRow, AnswerRow.round_id == RoundRow.id).join(AnswerRow.player)
+    counts = (RoundRow.model == model) & PlayerRow.banned.is_(None)
     with store.reading() as session:
-        return set(session.scalars(wanted.where(RoundRow.model == model)))
+        return set(session.scalars(wanted.where(counts).distinct()))
 
 
 def open_seats(store: Store, *, simulated: bool = False) -> int:
@@ -168,6 +174,18 @@ def open_seats(store: Store, *, simulated: bool = False) -> int:
     wanted = select(func.count(SeatRow.id)).join(SeatRow.round).where(RoundRow.simulated == simulated, ~answered)
     with store.reading() as session:
         return session.scalar(wanted.where(~RoundRow.gold)) or 0
+
+
+def give_back(session: Session, row: RoundRow) -> None:
+    """Make room for one more player where one has resigned, for the first of them: nobody can use a round up so.
+
+    Gold rounds have room for all; simulated players have no friends who wait.
+    """
+    if row.gold or row.simulated:
+        return
+    resigned = select(func.count(AnswerRow.id)).where(AnswerRow.round_id == row.id, AnswerRow.guess.is_(None))
+    if (session.scalar(resigned) or 0) <= GIVEN_BACK:
+        session.add(SeatRow(round_id=row.id, stage=0))
 
 
 def _put_picture(session: Session, picture: Picture) -> PictureRow:
@@ -188,5 +206,9 @@ def _check(new: NewRound) -> None:
         raise UsageError(f"a round has two different classes to choose from at least, not {list(new.options)}")
     if new.true_class not in new.options:
         raise UsageError(f"the true class {new.true_class!r} is not among the options {list(new.options)}")
-    if new.overlap < 1:
-        raise UsageError(f"a round is answered by one player at least, not by {new.overlap}")
+    if not 1 <= new.overlap <= MOST_OVERLAP:
+        raise UsageError(f"a round is answered by 1 to {MOST_OVERLAP} players, not by {new.overlap}")
+    if len(new.options) > MOST_OPTIONS or max(new.map.shape) > MOST_CELLS:
+        raise UsageError(f"a round has {MOST_OPTIONS} classes and a map of {MOST_CELLS} cells a side at most")
+    for text, kind in ((new.model, "model"), (new.layer, "layer"), *((each, "class") for each in new.options)):
+        checked_text(storable(text), f"name of a {kind}")

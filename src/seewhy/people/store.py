@@ -32,17 +32,27 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from seewhy.core.files import home
-from seewhy.errors import StoreError, UnknownName, UsageError
+from seewhy.core.files import home, private_file, private_folder
+from seewhy.core.text import shown
+from seewhy.errors import Conflict, StoreError, UnknownName, UsageError
+from seewhy.people.schema import check_schema
 
 DATABASE = "people.sqlite"
-HEAD = "0002"  # the last step in migrations/versions
+HEAD = "0003"  # the last step in migrations/versions
 
 # Seconds that a writer waits for others. After a commit SQLite serves the first to ask, not the one who waited longest;
 # within a process writers therefore queue for a lock, so that only processes have to be lucky.
 _BUSY = 120
-_LOCK = 0x5EE3  # of PostgreSQL, held while the schema is brought up to date
-_SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")  # of SQLite
+_LOCK, _TURN = 0x5EE3, 0x5EE4  # of PostgreSQL, held while the schema is brought up to date, and by `take_turns`
+_LOCKED = text("SELECT pg_advisory_xact_lock(:key)")
+# Of SQLite; what the schema of a file from elsewhere says is not trusted.
+_SETTINGS = (
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+)
 _WRITES = {"seewhy_writes": True}
 _TRIES = 5
 _T = TypeVar("_T")
@@ -131,15 +141,34 @@ def storable(words: str) -> str:
     return words.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def take_turns(session: Session) -> None:
+    """Let no other transaction that asks the same go on before this one is over; SQLite's writers always wait."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_LOCKED, {"key": _TURN})
+
+
 def find_player(session: Session, name: str) -> PlayerRow:
-    """The player called `name`.
+    """The player called `name`, who may play and draw.
+
+    Raises:
+        UnknownName: nobody is.
+        Conflict: the host has banned them.
+    """
+    found = player_row(session, name)
+    if found.banned:
+        raise Conflict(f"the host has banned the player {shown(name)}; ask the host")
+    return found
+
+
+def player_row(session: Session, name: str) -> PlayerRow:
+    """The player called `name`, banned or not.
 
     Raises:
         UnknownName: nobody is.
     """
     found = session.scalar(select(PlayerRow).where(PlayerRow.name == storable(name)))
     if found is None:
-        raise UnknownName(f"no player is called {name!r}; join first")
+        raise UnknownName(f"no player is called {shown(name)}; join first")
     return found
 
 
@@ -159,6 +188,7 @@ class PlayerRow(Base):
     name: Mapped[str] = mapped_column(unique=True)
     simulated: Mapped[bool]
     joined: Mapped[datetime]
+    banned: Mapped[datetime | None]  # since when the host has banned them
 
 
 class SessionRow(Base):
@@ -296,7 +326,7 @@ class RevisionRow(Base):
     __tablename__ = "mask_revisions"
     __table_args__ = (UniqueConstraint("mask_id", "key"),)
 
-    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id"), primary_key=True)
+    mask_id: Mapped[int] = mapped_column(ForeignKey("masks.id", ondelete="CASCADE"), primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     key: Mapped[str]
     counts: Mapped[str]
@@ -307,13 +337,14 @@ class RevisionRow(Base):
 
 def _address(url: str | None) -> URL:
     if not url:
-        folder = home()
+        path = home() / DATABASE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
+            private_file(path)  # before SQLite makes it; the files of its log take the same mode
         except OSError as error:
-            reason = f"{folder} cannot be made ({error.strerror})"
-            raise StoreError(f"{reason}; set SEEWHY_HOME to a folder of yours") from error
-        return URL.create("sqlite", database=str(folder / DATABASE))
+            cure = "set SEEWHY_HOME to a folder of yours"
+            raise StoreError(f"the database cannot be made; {cure}", f"{path}: {error.strerror}") from error
+        return URL.create("sqlite", database=str(path))
     try:
         address = make_url(url)
     except ArgumentError:
@@ -358,11 +389,12 @@ def _begin(connection: Connection) -> None:
 
 def _bring_up_to_date(engine: Engine) -> None:
     with engine.connect() as connection:
+        check_schema(connection, {*Base.metadata.tables, "alembic_version"})
         if _revision(connection) == HEAD:
             return
     with engine.execution_options(**_WRITES).begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            connection.execute(_LOCKED, {"key": _LOCK})
         if _revision(connection) == HEAD:
             return  # somebody was quicker
         from alembic import command
@@ -375,7 +407,7 @@ def _bring_up_to_date(engine: Engine) -> None:
         try:
             command.upgrade(config, HEAD)
         except CommandError as error:
-            raise StoreError(f"the database was made by a newer seewhy ({error}); install that one") from error
+            raise StoreError("the database was made by a newer seewhy; install that one", str(error)) from error
 
 
 def _revision(connection: Connection) -> str | None:
@@ -392,7 +424,11 @@ def _failures_named(address: URL) -> Generator[None]:
         raise
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreError(
-            f"the database {address.render_as_string()} failed ({reason}); check that it is there, has space and lets "
-            "seewhy write"
-        ) from error
+        raise _failed(address, reason) from error
+    except (ValueError, TypeError) as error:  # what a row holds is not what its column says
+        raise _failed(address, str(error)) from error
+
+
+def _failed(address: URL, reason: str) -> StoreError:
+    cure = "check that it is there, has space and lets seewhy write"
+    return StoreError(f"the database failed; {cure}", f"{address.render_as_string()}: {reason}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -87,11 +86,6 @@ class Diagnosis:
     pushed: bool
     trained: int
 
-    @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Diagnosis:
-        """Back from JSON, where tuples are lists."""
-        return cls(**{name: _frozen(value) for name, value in found.items() if name in cls.__dataclass_fields__})
-
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, with what follows from them."""
         found = {"usable": self.usable, "reasons": list(self.reasons), "accuracy": self.accuracy}
@@ -148,7 +142,3 @@ class Diagnosis:
             return 0.0
         shares = used / used.sum()
         return float(-(shares * np.log(shares)).sum() / np.log(len(self.usage)))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seewhy.cases.base import About
 from seewhy.cases.counterfactuals import Counterfactuals
+from seewhy.cases.manifest import About
 from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome

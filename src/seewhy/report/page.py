@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from seewhy import __version__
 from seewhy.core.files import whole_file, write_whole
+from seewhy.core.text import is_plain, visible
 from seewhy.draw import bars_svg, fit, percent, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
@@ -305,6 +306,13 @@ def check_words(name: str, value: float) -> str:
     return CHECKS[name].format(value) if name in CHECKS else f"{name.replace('_', ' ').capitalize()}: {value:.3g}."
 
 
+def seen(value: Any) -> Any:
+    """What a template prints: of text, escapes for what cannot be seen, line breaks aside; markup as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup) or is_plain(value):
+        return value
+    return "\n".join(map(visible, value.splitlines()))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -314,6 +322,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=seen,
     )
     filters: dict[str, Any] = {"counted": counted, "number": number, "percent": percent}
     environment.filters.update(filters)

@@ -319,7 +319,7 @@ def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:
     first = unit.row(0, named=True)
     values = dict(unit.select("metric", "value").iter_rows())
     share = first["probability"]
-    why = f"{first['label']} ({first['told'] if share is None else percent(share)})"
+    why = f"{first['label']} ({first.get('told', '') if share is None else percent(share)})"
     known = (values.get(each.name) for each in metrics)
     words = ["–" if value is None else number(value) for value in known]
     return Scores(first["model"], title_of(first["method"]), why, words)

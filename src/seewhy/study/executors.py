@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError
-from seewhy.study.ledger import Failure, Ledger, Plan, Result, Row, Unit, Work, canonical, open_ledger, write
+from seewhy.study.ledger import Failure, Ledger, Plan, Result, Row, Unit, Work, canonical, open_ledger
+from seewhy.study.results import write
 
 ATTEMPTS = 3  # workers that a unit may cost, and that may die one after another before they are ready
 LOST = "WorkerLost"

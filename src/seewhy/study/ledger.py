@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from seewhy.core.files import write_whole
+from seewhy.core.databases import connect, guard_sqlite
+from seewhy.core.reading import damaged, parse_json
+from seewhy.core.text import shown
 from seewhy.errors import UsageError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _LISTED = 3  # names shown of many
 _DIGEST = 64  # letters of a SHA-256, which tell people nothing
 
 Row: TypeAlias = Mapping[str, str | float | int | bool | None]
 
+_Scores: TypeAlias = dict[str, str | float | int | bool | None]  # a `Row`, as it is read
+
 LEDGER = "ledger.sqlite"
 
-# A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
-# The exclusive lock is the operating system's: it ends with the process, however that ends.
-_SETTINGS = """
-PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-BEGIN EXCLUSIVE;
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS plan (configuration TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS units (
     model TEXT, method TEXT, image TEXT,
     rows TEXT NOT NULL, error TEXT, message TEXT, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
     PRIMARY KEY (model, method, image)
 ) WITHOUT ROWID;
+"""
+# A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
+# The exclusive lock is the operating system's: it ends with the process, however that ends.
+_SETTINGS = f"""
+PRAGMA trusted_schema = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+BEGIN EXCLUSIVE;
+{_SCHEMA}
 COMMIT;
 """
 _RECORD = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-RESULTS, FAILURES = "results.parquet", "failures.jsonl"
+_UNWRITABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
+               sqlite3.SQLITE_PERM}  # fmt: skip
+_CURE = "delete it to begin the study anew, or restore a copy"
 
 
 class Unit(NamedTuple):
@@ -139,9 +143,9 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def difference(old: str, new: str) -> list[str]:
-    """In words, part by part, how one configuration differs from another; nothing where they are equal."""
-    return list(_changes(json.loads(old), json.loads(new), ""))
+def difference(old: Mapping[str, Any], new: str) -> list[str]:
+    """In words, part by part, how a configuration differs from another in JSON; nothing where they are equal."""
+    return list(_changes(old, json.loads(new), ""))
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -181,7 +185,7 @@ class Ledger:
         """Units that have their rows; one that failed is tried again, for its reason may be gone, as a full disk is."""
         with _failures_named(self._path):
             found = self._connection.execute("SELECT model, method, image FROM units WHERE error IS NULL")
-            return {Unit(*row) for row in found}
+            return {self._unit(*row) for row in found}
 
     def record(self, result: Result) -> None:
         """Commit one result."""
@@ -194,9 +198,22 @@ class Ledger:
         """Everything recorded, sorted by model, method and image."""
         with _failures_named(self._path):
             for row in self._connection.execute("SELECT * FROM units ORDER BY model, method, image"):
-                model, method, image, rows, error, message, seconds, attempts = row
-                failure = Failure(error, message) if error else None
-                yield Result(Unit(model, method, image), tuple(json.loads(rows)), failure, seconds, attempts)
+                yield self._result(*row)
+
+    def _result(self, model: Any, method: Any, image: Any, rows: Any, error: Any, message: Any, *rest: Any) -> Result:
+        """A row of the table, in which SQLite keeps whatever was put there."""
+        unit, (seconds, attempts) = self._unit(model, method, image), rest
+        scores = parse_json(rows, list[_Scores], self._path, _CURE) if isinstance(rows, str) else None
+        failure = None if error is None else Failure(error, message)
+        texts = failure is None or (isinstance(error, str) and isinstance(message, str))
+        if scores is None or not texts or not isinstance(seconds, float) or not isinstance(attempts, int):
+            raise damaged(self._path, f"{unit.method} on {unit.image} is of another type", _CURE)
+        return Result(unit, tuple(scores), failure, seconds, attempts)
+
+    def _unit(self, *names: Any) -> Unit:
+        if not all(isinstance(name, str) for name in names):
+            raise damaged(self._path, "a unit is named by no text", _CURE)
+        return Unit(*names)
 
 
 @contextmanager
@@ -211,10 +228,11 @@ def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
     with closing(_connect(path)) as connection:
         with _failures_named(path):
             connection.executescript(_SETTINGS)
+            guard_sqlite(connection, _SCHEMA, path, _CURE)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
-                raise _damaged(path, verdict.replace("\n", " "))
-            _check_plan(connection, plan.configuration, folder)
+                raise damaged(path, verdict, _CURE)
+            _check_plan(connection, plan.configuration, path)
         yield Ledger(connection, path)
 
 
@@ -227,29 +245,34 @@ def read_plan(folder: Path) -> Plan:
     path = folder / LEDGER
     if not path.is_file():
         raise UsageError(f"{folder} holds no study (no {LEDGER})")
-    with (
-        _failures_named(path),
-        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as connection,
-    ):
-        (configuration,) = connection.execute("SELECT configuration FROM plan").fetchone()
-    return Plan(**json.loads(configuration))
+    with _failures_named(path), closing(connect(path, _CURE, write=False)) as connection:
+        guard_sqlite(connection, _SCHEMA, path, _CURE)
+        known = connection.execute("SELECT configuration FROM plan").fetchone()
+    if known is None:
+        raise damaged(path, "it holds no plan", _CURE)
+    return parse_json(_text(known[0]), Plan, path, _CURE)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     with _failures_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        return sqlite3.connect(path, timeout=0, isolation_level=None)
+        return connect(path, _CURE, write=True)
 
 
-def _check_plan(connection: sqlite3.Connection, configuration: str, folder: Path) -> None:
+def _check_plan(connection: sqlite3.Connection, configuration: str, path: Path) -> None:
     known = connection.execute("SELECT configuration FROM plan").fetchone()
     if known is None:
         connection.execute("INSERT INTO plan VALUES (?)", [configuration])
-    elif changes := difference(known[0], configuration):
+        return
+    if changes := difference(parse_json(_text(known[0]), dict[str, Any], path, _CURE), configuration):
         raise UsageError(
-            f"{folder} holds a study with another configuration ({'; '.join(changes)}); "
+            f"{path.parent} holds a study with another configuration ({shown('; '.join(changes))}); "
             "choose another folder, or ask for what was asked there"
         )
+
+
+def _text(cell: Any) -> str:
+    return cell if isinstance(cell, str) else ""
 
 
 @contextmanager
@@ -262,43 +285,6 @@ def _failures_named(path: Path) -> Generator[None]:
             raise UsageError(
                 f"another run is writing to {path.parent}; wait for its end, or choose another folder"
             ) from error
-        if code in _DAMAGED:
-            raise _damaged(path, str(error)) from error
-        raise UsageError(f"{path} cannot be written ({error}); check the disk's space and permissions") from error
-
-
-def _damaged(path: Path, reason: str) -> UsageError:
-    return UsageError(f"{path} is damaged ({reason}); delete it to begin the study anew, or restore a copy")
-
-
-def table(results: Iterable[Result]) -> pl.DataFrame:
-    """One line for each row of each result, in their order; a column that a row lacks is null there."""
-    import polars as pl
-
-    rows = [{**result.unit._asdict(), **row} for result in results for row in result.rows]
-    names = dict.fromkeys(Unit._fields) | dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(Unit._fields, pl.String), strict=False)
-
-
-def failure_lines(results: Iterable[Result]) -> str:
-    """One JSON object a line for each failure, in their order."""
-    failed: list[dict[str, Any]] = [
-        {**result.unit._asdict(), **result.failure._asdict()} for result in results if result.failure
-    ]
-    return "".join(canonical(each) + "\n" for each in failed)
-
-
-def write(results: Sequence[Result], out: Path) -> None:
-    """Write `RESULTS` and `FAILURES`, each whole or not at all."""
-    buffer, failures = BytesIO(), failure_lines(results)
-    table(results).write_parquet(buffer)
-    write_whole(out / RESULTS, buffer.getvalue())
-    write_whole(out / FAILURES, failures.encode())
-
-
-def read(out: Path) -> pl.DataFrame:
-    """The table that `write` left in `out`."""
-    import polars as pl
-
-    return pl.read_parquet(out / RESULTS)
+        if isinstance(error, OSError) or code in _UNWRITABLE:
+            raise UsageError(f"{path} cannot be written ({error}); check the disk's space and permissions") from error
+        raise damaged(path, str(error), _CURE) from error

@@ -21,9 +21,9 @@ from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, ModelError
 from seewhy.models import Categories, Classifier, Head
+from seewhy.models.building import build
 from seewhy.models.card import Architecture, write_model
 from seewhy.models.foreign import require_own
-from seewhy.models.load import build
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.label_evaluation import LabelEvaluation, best_thresholds

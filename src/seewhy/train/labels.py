@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path, PurePosixPath
 
+from seewhy.core.reading import read_whole, sound
 from seewhy.errors import UsageError
 from seewhy.images.folder import Entry, Folder
 
@@ -17,6 +18,7 @@ SHAPE = (
     "a table of labels has a line of names, then one for each picture: its file and a 0 or 1 for each label, or its "
     "file and its labels, joined by ; or |"
 )
+TABLE_BYTES = 64 << 20
 NAMED = 3  # files named in a message
 
 
@@ -37,13 +39,13 @@ def read_labels(path: str | Path) -> Labels:
     Raises:
         UsageError: it is no such table, a file stands there twice, or there are fewer than two labels.
     """
-    try:
-        text = Path(path).read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as a table of labels ({error}); {SHAPE}") from None
-    first = text.partition("\n")[0]
-    between = next((each for each in "\t," if each in first), ";")
-    header, *rows = [row for row in csv.reader(StringIO(text), delimiter=between) if any(map(str.strip, row))] or [[]]
+    path = Path(path)
+    with sound(path, SHAPE):
+        text = read_whole(path, SHAPE, TABLE_BYTES).decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        between = next((each for each in "\t," if each in first), ";")
+        lines = csv.reader(StringIO(text), delimiter=between)
+        header, *rows = [row for row in lines if any(map(str.strip, row))] or [[]]
     if len(header) < 2 or not rows:
         raise UsageError(f"{path} has {len(header)} columns and {max(len(rows), 0)} lines below them; {SHAPE}")
     if uneven := next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from seewhy.core.files import whole_file
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ModelError, NonFinite
+from seewhy.models.checkpoints import unpickled
 
 Record: TypeAlias = dict[str, float]  # "step", the means of what the objective gave, and what the look found
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -201,13 +202,25 @@ class _Run:
 
     def restore(self, path: Path) -> None:
         try:
-            state = torch.load(path, map_location=next(self.module.parameters()).device, weights_only=True)
+            state = unpickled(path, next(self.module.parameters()).device)
+            done, history, best = _progress(state, self.stage.steps)
             self.module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.done, self.history, self.best = state["step"], state["history"], state["best"]
+            self.done, self.history, self.best = done, history, best
         except Exception as error:  # a damaged file can fail in any way
             raise ModelError(f"the checkpoint {path} is damaged or of another network; delete it to begin again "
                              f"({error})") from error  # fmt: skip
+
+
+def _progress(state: Mapping[Any, Any], steps: int) -> tuple[int, list[Record], dict[str, Any]]:
+    """How far a run had come: its steps, records and best weights; raises `ValueError` where that cannot be."""
+    done, history, best = state["step"], state["history"], state["best"]
+    numbers = [value for record in history for value in record.values()]
+    if best:
+        numbers += [best["value"], best["look"]]
+    if not all(isinstance(value, int | float) for value in (done, *numbers)) or not 0 <= done <= steps:
+        raise ValueError("it tells of no such run")
+    return done, history, best
 
 
 def _finite(objective: Callable[[Any], Mapping[str, Tensor]], batch: Any, step: int) -> Mapping[str, Tensor]:

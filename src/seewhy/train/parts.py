@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
+from seewhy.core.reading import read_json
 from seewhy.errors import UsageError
 from seewhy.images.folder import Folder
 from seewhy.train.labels import labelled_folder
@@ -19,6 +21,10 @@ PARTS = {
     "test": {"test", "testing"},
 }
 LAYOUT = "give a folder with one sub-folder of pictures for each class, or with train/ and val/ that hold these"
+
+
+# A picture, as it is written; `class` is no name of Python's.
+PictureRow = TypedDict("PictureRow", {"path": str, "class": str, "part": str, "sha256": str})
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def judged_part(path: Path, classes: Sequence[str] = (), labels: Path | None = N
     return _chosen(_class_folder(own.get("test") or own.get("validation") or path), classes)
 
 
-def picture_rows(parts: Parts) -> list[dict[str, str]]:
+def picture_rows(parts: Parts) -> list[PictureRow]:
     """Every picture with its class, its part and the hash of its content, for `PICTURES` beside a trained model."""
     return [
         {
@@ -127,12 +133,12 @@ def picture_rows(parts: Parts) -> list[dict[str, str]]:
     ]
 
 
-def trained_rows(model: str | Path) -> list[dict[str, str]]:
+def trained_rows(model: str | Path) -> list[PictureRow]:
     """Of `picture_rows` those that `model`, a folder or `file:FOLDER`, has learned from; none where it is unknown."""
     if isinstance(model, str) and not model.startswith("file:"):
         return []
     path = Path(str(model).removeprefix("file:")).expanduser() / PICTURES
-    rows: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    rows = read_json(path, list[PictureRow], "train again") if path.exists() else []
     return [row for row in rows if row["part"] == "train"]
 
 

@@ -8,7 +8,7 @@ from seewhy.verbs.cases import CounterfactualsResult, TwinsResult, ask_each, bui
 from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.evaluate import EvaluateResult, evaluate, predict_each
 from seewhy.verbs.explain import Request, explain, explain_each
-from seewhy.verbs.explanations import Explanations, ExplanationWriter, save_explanations, write_explanations
+from seewhy.verbs.explanations import Explanations, ExplanationWriter, write_explanations, write_photo
 from seewhy.verbs.network import GlobalResult, NetworkRequest, NetworkWriter, explain_network, explain_network_each
 from seewhy.verbs.prototypes import PrototypeExplanations, PrototypeTraining, explain_prototypes, train_prototypes_on
 from seewhy.verbs.result import PhotoResults, Result
@@ -59,10 +59,10 @@ __all__ = [
     "open_cases",
     "open_study",
     "predict_each",
-    "save_explanations",
     "study",
     "teach",
     "train",
     "train_prototypes_on",
     "write_explanations",
+    "write_photo",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.files import cache_folder, write_json
+from typing_extensions import TypedDict
+
+from seewhy.core.files import cache_folder, private_file, private_folder, write_json
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import ExplainError, UnknownName, UsageError
+from seewhy.core.reading import read_json
+from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
 from seewhy.methods import find_method, method_info
@@ -32,7 +35,11 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         images = list(open_each(find_images([folder])[:MOST])[0].values())
         if not images:
             raise UsageError(f"none of the pictures in {folder} can be opened, so there is nothing to calibrate on")
-        write_json(_file(classifier), calibrate(classifier, images, progress))
+        path = _file(classifier)
+        found = calibrate(classifier, images, progress)
+        private_folder(path.parent)
+        write_json(path, found)
+        private_file(path)
     if kept := _kept(classifier):
         title = method_info(kept["method"]).title
         return kept["method"], (
@@ -63,11 +70,18 @@ def _file(classifier: Classifier) -> Path:
     return cache_folder() / "best" / f"{classifier.fingerprint}.json"
 
 
-def _kept(classifier: Classifier) -> dict[str, Any] | None:
+class Kept(TypedDict):
+    """What `calibrate` found."""
+
+    method: str
+    images: int
+    ranks: dict[str, float]
+
+
+def _kept(classifier: Classifier) -> Kept | None:
     """What was kept; nothing if it is damaged, or names a method that is gone."""
-    try:
-        kept = json.loads(_file(classifier).read_text("utf-8"))
+    with suppress(BadFile, UnknownName):
+        kept = read_json(_file(classifier), Kept, "")
         method_info(kept["method"])
-    except (OSError, ValueError, KeyError, TypeError, UnknownName):
-        return None
-    return kept
+        return kept
+    return None

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image as Pillow
 
-from seewhy.cases.base import About, read_about
 from seewhy.cases.building import Built, build
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.embedders import find_embedder
+from seewhy.cases.manifest import About, model_of
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Copy
 from seewhy.cases.twins import Twin, Twins
@@ -62,9 +62,13 @@ def build_cases(
 
 
 def classifier_of_cases(folder: str | Path) -> tuple[str, str | None]:
-    """The model name and the weights by which the classifier of a case base can be loaded."""
-    about = read_about(Path(folder))
-    return about.model, about.weights
+    """The model name and the weights by which the classifier of a case base can be loaded.
+
+    Raises:
+        BadFile: the base names code (`py:…`), which you have to name yourself, or is damaged.
+        UsageError: the folder holds no case base.
+    """
+    return model_of(Path(folder))
 
 
 def ask_each(
@@ -198,7 +202,7 @@ class CounterfactualsResult(PhotoResults[Counterfactuals]):
 
 def _head(found: Twins | Counterfactuals, about: About) -> dict[str, Any]:
     return {
-        "base": asdict(about),
+        "base": asdict(about.public()),
         "image": {"name": found.image.name, "sha256": found.image.sha256},
         "predictions": [each.to_dict() for each in found.predictions],
     }

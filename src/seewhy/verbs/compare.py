@@ -21,10 +21,11 @@ from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
 from seewhy.report.study import study_page, study_verdict
-from seewhy.study.ledger import Failure, Result, Row, Unit, table
+from seewhy.study.ledger import Failure, Result, Row, Unit
+from seewhy.study.results import table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult
-from seewhy.verbs.explanations import save_explanations
+from seewhy.verbs.explanations import write_photo
 from seewhy.verbs.result import Result as Saved
 
 # Fast, and of every kind; a classifier that answers nothing but scores gets the second row.
@@ -70,7 +71,7 @@ class Comparison(StudyResult, Saved):
         ]
         saved = [each for each in mine if each]
         for place, each in zip(photo_folders((each[0].image.name for each in saved), folder), saved, strict=True):
-            save_explanations(each, place)
+            write_photo(each, place)
         values, page = self.to_dict(), self.page()
         columns = ("image", "method", "metric", "value", "reason")
         values["photos"] = self.table.select(columns).to_dicts() if self.table.height else []

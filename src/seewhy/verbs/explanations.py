@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
-from seewhy.core.files import free_name, photo_name, safe_name, whole_file, write_json
+from seewhy.core.files import free_name, photo_name, safe_name, write_json
+from seewhy.core.folders import whole_folder
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, photo
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.explanation import by_classes, class_grid, explanation_tiles
 from seewhy.report.explain import ExplainReport
-from seewhy.report.page import counted, notes_of_all
+from seewhy.report.page import PAGE, counted, notes_of_all
 from seewhy.verbs.result import VALUES, Result
 
 if TYPE_CHECKING:
@@ -116,8 +118,10 @@ class Explanations(list[Explanation], Result):
     def write(self, folder: Path) -> None:
         """Write `<picture>/<method>`, which `seewhy.Explanation.load` reads back, with `result.json` and the report."""
         write_json(folder / VALUES, self.to_dict())
-        outcomes = [Outcome(explanations[0].image.name, explanations) for explanations in self._by_picture()]
-        write_explanations(outcomes, folder)
+        writer = ExplanationWriter(folder)
+        for explanations in self._by_picture():
+            writer.add(Outcome(explanations[0].image.name, explanations))
+        writer.close()
 
     def _by_picture(self) -> list[tuple[Explanation, ...]]:
         pictures: dict[tuple[str, str], list[Explanation]] = {}
@@ -220,19 +224,33 @@ def _drawn_row(row: Row, columns: Iterable[str], tiles: Mapping[int, Tile]) -> G
 
 @dataclass
 class ExplanationWriter:
-    """Saves the explanations of photo after photo below `out`, with a report of all; holds one photo at a time."""
+    """Writes the explanations of photo after photo below `folder`, with a report of all; holds one photo at a time.
 
-    out: Path
+    >>> with ExplanationWriter.into(out) as writer:  # doctest: +SKIP
+    ...     for outcome in explain_each(classifier, sources, request):
+    ...         writer.add(outcome)
+    """
+
+    folder: Path
     colors: Colors = OURS
     _taken: set[str] = field(default_factory=set[str], init=False)
 
     def __post_init__(self) -> None:
-        self._report = ExplainReport(self.out, self.colors)
+        self._report = ExplainReport(self.folder, self.colors)
+
+    @classmethod
+    @contextmanager
+    def into(cls, out: Path, colors: Colors = OURS) -> Generator[Self]:
+        """All is in `out` when the block ends; after a failure, and until then, `out` is as it was before."""
+        with whole_folder(out) as part:
+            writer = cls(part, colors)
+            yield writer
+            writer.close()
 
     def add(self, outcome: Outcome[tuple[Explanation, ...]]) -> Path:
-        """Save the explanations of a photo in a folder of its own, each whole or not at all; returns the folder."""
-        folder = self.out / photo_name(outcome.source, self._taken)
-        tiles = save_explanations(outcome.value, folder, self.colors) if outcome.value else None
+        """Write the explanations of a photo into a folder of its own; returns the folder."""
+        folder = self.folder / photo_name(outcome.source, self._taken)
+        tiles = write_photo(outcome.value, folder, self.colors) if outcome.value else None
         self._report.add(outcome, folder, tiles)
         return folder
 
@@ -242,25 +260,25 @@ class ExplanationWriter:
 
 
 def write_explanations(outcomes: Iterable[Outcome[tuple[Explanation, ...]]], out: Path, colors: Colors = OURS) -> Path:
-    """Save outcome after outcome as it comes, and the report at the end; returns the report's path."""
-    writer = ExplanationWriter(out, colors)
-    for outcome in outcomes:
-        writer.add(outcome)
-    return writer.close()
+    """Write all outcomes and their report into `out`, whole or not at all; returns the report's path."""
+    with ExplanationWriter.into(out, colors) as writer:
+        for outcome in outcomes:
+            writer.add(outcome)
+    return out / PAGE
 
 
-def save_explanations(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
-    """Save the explanations of one photo, each in a folder of its own below `folder`; returns their pictures."""
+def write_photo(explanations: Sequence[Explanation], folder: Path, colors: Colors = OURS) -> list[Tile]:
+    """Write the explanations of one photo, each into a folder of its own below `folder`; returns their pictures."""
     names, tiles = folder_names(explanations), explanation_tiles(explanations, colors)
     grids = by_classes(explanations)
     asked = Counter((each.method, each.layer) for each in explanations)
     for name, explanation, tile in zip(names, explanations, tiles, strict=True):
         # One of several classes has colours of its own scale in its own picture, and the common one on the page.
         alone = asked[explanation.method, explanation.layer] == 1
-        explanation.save(folder / name, colors, tile=tile if alone else None)
+        (folder / name).mkdir(parents=True)
+        explanation.write(folder / name, explanation.picture(colors, tile if alone else None))
     for method, about in grids.items():
-        with whole_file(folder / f"{safe_name(method)}--classes.png") as file:
-            class_grid(about).save(file, "PNG")
+        class_grid(about).save(folder / f"{safe_name(method)}--classes.png")
     return tiles
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from seewhy.core.files import photo_name, write_json
+from seewhy.core.folders import whole_folder
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -105,17 +107,31 @@ def explain_network_each(
 
 
 class NetworkWriter:
-    """Saves picture after picture below `out`, with a report of all; holds one picture at a time."""
+    """Writes picture after picture below `folder`, with a report of all; holds one picture at a time."""
 
-    def __init__(self, out: Path) -> None:
-        self._out, self._report, self._taken = out, NetworkReport(out), set[str]()
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._report, self._taken = folder, NetworkReport(folder), set[str]()
         self.failures: list[Outcome[Any]] = []
 
+    @classmethod
+    @contextmanager
+    def into(cls, out: Path) -> Generator[Self]:
+        """All is in `out` when the block ends; after a failure, and until then, `out` is as it was before."""
+        with whole_folder(out) as part:
+            writer = cls(part)
+            yield writer
+            writer.close()
+
     def add(self, outcome: Outcome[NetworkPicture]) -> None:
-        """Save a picture in `network`, in a folder of its own photo, whole or not at all; or note its failure."""
-        folder = self._out / photo_name(outcome.source, self._taken) / "network"
-        self.failures += [] if outcome.value else [outcome]
-        self._report.add(outcome, outcome.value.save(folder) if outcome.value else None)
+        """Write a picture into `network`, in a folder of its own photo; or note its failure."""
+        folder = self._folder / photo_name(outcome.source, self._taken) / "network"
+        if outcome.value:
+            folder.mkdir(parents=True)
+            outcome.value.write(folder)
+            self._report.add(outcome, folder)
+        else:
+            self.failures.append(outcome)
+            self._report.add(outcome)
 
     def close(self) -> Path:
         """Write the report; returns its path."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
 
 from seewhy import __version__
-from seewhy.core.files import whole_file, whole_folder, write_json, write_whole
+from seewhy.core.files import whole_file, write_json, write_whole
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import BadImage, SeewhyError, UsageError
@@ -19,14 +18,15 @@ from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.models import Classifier
 from seewhy.network.view import look
-from seewhy.people.exchange import answers_csv, export_coco, export_lines, import_coco, import_lines
+from seewhy.people.coco import Coco, export_coco, import_coco, read_coco
+from seewhy.people.exchange import answers_csv, export_lines, import_file
 from seewhy.people.masks import drawn
 from seewhy.people.records import NewRound
 from seewhy.people.rounds import OPTIONS, add_rounds, answers, choices, player_picture
 from seewhy.people.store import Store
 
 NEXT_LIKELIEST = 5
-LINES, MASKS, ANSWERS, MANIFEST = "people.jsonl", "masks.json", "answers.csv", "manifest.json"
+LINES, MASKS, ANSWERS = "people.jsonl", "masks.json", "answers.csv"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def export_people(store: Store, out: Path) -> dict[str, int]:
         write_whole(folder / ANSWERS, answers_csv(given).encode())
         counts = {LINES: lines, MASKS: len(masks), ANSWERS: len(given)}
         simulated = sum(each.simulated for each in given)
-        write_json(folder / MANIFEST, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
+        write_manifest(folder, {"seewhy": __version__, "records": counts, "simulated_answers": simulated})
     return counts
 
 
@@ -136,22 +136,14 @@ def import_people(store: Store, source: Path, images: Path | None = None, player
     are kept as drawn by `player`.
 
     Raises:
-        UsageError: the file is not there, or is neither.
+        BadFile: the file is not there, or is neither.
         Conflict: the store knows the same thing otherwise.
     """
-    try:
-        if source.suffix.lower() != ".json":
-            with source.open(encoding="utf-8") as lines:
-                return import_lines(store, lines)
-        document = json.loads(source.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {source}") from error
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{source} cannot be read ({error}); give a .jsonl or a COCO .json file") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{source} is no COCO data set; JSON Lines end in .jsonl")
+    if source.suffix.lower() != ".json":
+        return import_file(store, source)
+    document = read_coco(source)
     hashes = _hashes(document, images) if images else {}
-    return Counter(mask=import_coco(store, document, player, hashes))
+    return Counter(mask=import_coco(store, document, player, hashes, source))
 
 
 def _asked(classifier: Classifier, target: str | None) -> str | None:
@@ -174,14 +166,13 @@ def _pool(classifier: Classifier, images: Sequence[Image], classes: Sequence[str
     return pool
 
 
-def _hashes(document: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def _hashes(document: Coco, folder: Path) -> dict[str, str]:
     """The hash of each picture of the document that lies in the folder, by the name that the document gives it."""
     found: dict[str, str] = {}
-    for each in document.get("images", ()):
-        name = str(each.get("file_name", ""))
-        path = folder / PurePath(name.replace("\\", "/")).name  # whatever folder the file says it was in
+    for each in document.images:
+        path = folder / PurePath(each.file_name.replace("\\", "/")).name  # whatever folder the file says it was in
         try:
-            found[name] = open_image(path).sha256
+            found[each.file_name] = open_image(path).sha256
         except BadImage:
             continue  # its masks will be refused by name
     return found

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from seewhy.core.files import write_json
+from seewhy.core.files import write_array, write_json
+from seewhy.core.folders import settle
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -105,6 +104,7 @@ def train_prototypes_on(
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
+    settle(out)
     if (out / CARD).exists():
         raise UsageError(f"{out} holds a model already; give another --out, or remove it")
     progress(0, None, f"loading {backbone}")
@@ -211,7 +211,7 @@ class PrototypeExplanations(PhotoResults[PrototypeExplanation]):
     def write_photo(self, each: PrototypeExplanation, folder: Path) -> None:
         """Write the picture and the maps of similarity."""
         explanation_panel(each).save(folder / "picture.png")
-        np.save(folder / "maps.npy", each.maps, allow_pickle=False)
+        write_array(folder / "maps.npy", each.maps)
 
 
 def explain_prototypes(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from seewhy import __version__
-from seewhy.core.files import photo_folders, whole_folder, write_json
+from seewhy.core.files import photo_folders, write_json
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.report.page import save_page
 
-VALUES, MANIFEST = "result.json", "manifest.json"
+VALUES = "result.json"
 SCHEMA = 1
 T = TypeVar("T")
 
@@ -38,7 +39,8 @@ class Result(ABC):
         Other files in the folder stay. What is interrupted leaves the result that was there before.
 
         Raises:
-            OSError: The folder cannot be written.
+            NotWritten: The disk is full, or the folder may not be written.
+            UsageError: The name is that of a file, or another process is writing there.
         """
         with whole_folder(Path(folder)) as part:
             self.write(part)
@@ -76,5 +78,5 @@ class PhotoResults(Result, Generic[T]):
         for each, told, place in zip(self.found, values, places, strict=True):
             place.mkdir(parents=True)
             self.write_photo(each, place)
-            write_json(place / MANIFEST, {"schema": SCHEMA, "seewhy": __version__, **told})
+            write_manifest(place, {"schema": SCHEMA, "seewhy": __version__, **told})
         super().write(folder)

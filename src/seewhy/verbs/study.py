@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import override
+from typing_extensions import TypedDict, override
 
 from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
-from seewhy.errors import ExplainError, UnknownName, UsageError
+from seewhy.core.reading import read_json
+from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
 from seewhy.methods import Method
 from seewhy.metrics import Metric
@@ -22,9 +22,10 @@ from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE, notes_of_all
 from seewhy.report.study import study_page, study_verdict
 from seewhy.report.study_tables import grids, latex, markdown
-from seewhy.study import Executor, Failure, Local, Ray, Unit, Work, run
+from seewhy.study import Executor, Local, Ray, Unit, Work, run
 from seewhy.study import Result as Done
-from seewhy.study.ledger import FAILURES, RESULTS, read, read_plan
+from seewhy.study.ledger import read_plan
+from seewhy.study.results import RESULTS, read, read_failures
 from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.compare import MASK_METRICS, checked_metrics
@@ -39,6 +40,13 @@ STUDY_METRICS = (
 )
 MARKDOWN, LATEX = "tables.md", "tables.tex"
 SOURCE = "source.json"  # where the pictures lay; not part of the results, which are the same wherever that was
+NOTE_BYTES = 1 << 20
+
+
+class _Source(TypedDict):
+    """What stands in `SOURCE`."""
+
+    pictures: str
 
 
 class Study(StudyResult, Result):
@@ -153,7 +161,7 @@ def open_study(out: Path) -> Study:
         UsageError: there is no study, a run is writing to it just now, or it is damaged.
     """
     plan = read_plan(out)
-    return Study(plan, read(out), tuple(_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
+    return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
 
 
 def note_source(out: Path, pictures: Path) -> None:
@@ -163,20 +171,10 @@ def note_source(out: Path, pictures: Path) -> None:
 
 
 def _source(out: Path) -> Path:
-    try:
-        return Path(json.loads((out / SOURCE).read_text("utf-8"))["pictures"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return out / "pictures"
-
-
-def _failures(out: Path) -> list[Done]:
-    path = out / FAILURES
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    rows = [json.loads(line) for line in lines]
-    return [
-        Done(Unit(row["model"], row["method"], row["image"]), failure=Failure(row["error"], row["message"]))
-        for row in rows
-    ]
+    """Where the pictures lay; they are not needed, so that a note that is damaged is as good as none."""
+    with suppress(BadFile):
+        return Path(read_json(out / SOURCE, _Source, "", NOTE_BYTES)["pictures"])
+    return out / "pictures"
 
 
 def _known(

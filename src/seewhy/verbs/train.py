@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,8 @@ from typing import Any
 from seewhy.core.files import write_json, write_whole
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
+from seewhy.core.reading import read_json
+from seewhy.core.text import shown
 from seewhy.errors import UsageError
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, Architecture, read_card
@@ -29,6 +30,7 @@ from seewhy.train.recipe import Recipe
 from seewhy.verbs.result import Result
 
 RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
+REMOVE = "remove the folder and train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +140,7 @@ def train(
     opened, failures = _opened(parts, classifier, progress)
     if (out / CARD).is_file():
         load_checkpoint(classifier.module, read_card(out).weights())
-        epochs = [Epoch(**row) for row in json.loads((out / HISTORY).read_text("utf-8"))]
+        epochs = read_json(out / HISTORY, list[Epoch], REMOVE)
     else:
         epochs = finetune(
             classifier,
@@ -189,8 +191,10 @@ def _claim(out: Path, configuration: str) -> None:
     began = (out / CARD).exists() or (out / CHECKPOINTS).exists()
     if began and not path.is_file():
         raise UsageError(f"{out} holds a classifier already; give another --out")
-    if began and (changes := difference(path.read_text("utf-8"), configuration)):
-        raise UsageError(f"{out} holds another training ({'; '.join(changes)}); give another --out, or remove it")
+    if began and (changes := difference(read_json(path, dict[str, Any], REMOVE), configuration)):
+        raise UsageError(
+            f"{out} holds another training ({shown('; '.join(changes))}); give another --out, or remove it"
+        )
     write_whole(path, configuration.encode())
 
 

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
+from starlette.types import ASGIApp
+from streamlit.config import get_option
+from streamlit.web.bootstrap import load_config_options
+from uvicorn import Config, Server
 
-from seewhy.web.middleware import BodyLimit, PaceLimit, SameOrigin, SecureHeaders, content_policy
+from seewhy.errors import UsageError
+from seewhy.web.connections import Limits, TimedProtocol
+from seewhy.web.logs import bound_log
+from seewhy.web.middleware import (
+    BodyLimit,
+    ClosedPaths,
+    Forwarded,
+    OwnHosts,
+    PaceLimit,
+    Room,
+    SameOrigin,
+    SecureHeaders,
+    UploadDoor,
+    content_policy,
+    sign_file_ids,
+)
+from seewhy.web.middleware.uploads import DOOR
 from seewhy.web.rest.api import make_api
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import close_store
-from seewhy.web.settings import Settings, settings, sign_in_secrets
+from seewhy.web.settings import Settings, is_own, settings, sign_in_secrets
 
 SCRIPT = Path(__file__).parent / "parts/script.py"
 LOOPBACK = "127.0.0.1"
 SPARE = 1 << 20  # bytes of a request beside the photo in it
+MESSAGE = 4 << 20  # bytes of a request without a photo, or of what a window sends at once
+PING = 30.0  # seconds after which a window that does not answer is closed
+AWAY = 60  # seconds for a window to come back after its connection broke
+BACKLOG = 2048  # connections that wait to be taken in
+GRACE = 5  # seconds for what is being answered when the server is stopped
+CLOSED = {"/_stcore/metrics"}
 
 LIGHT = {
     "primaryColor": "#b34a0c",
@@ -46,29 +75,38 @@ THEME: dict[str, Any] = {
 }
 
 
-def middleware(chosen: Settings) -> list[Middleware]:
-    """What every request passes, outermost first."""
-    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(chosen))] if chosen.hosts else []
+def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middleware]:
+    """What every request passes, outermost first; `key` signs the ids of files, `host` is where the server listens."""
+    room = Room(max(chosen.open_mb << 20, 5 * chosen.file_bytes))
+    limits = {"/api/images": chosen.upload_bytes + SPARE, DOOR: chosen.file_bytes + SPARE}
+    pace = (chosen.requests_a_minute, chosen.reads_a_minute, chosen.windows, chosen.messages_a_minute)
     return [
         Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),
-        *hosts,
+        Middleware(Forwarded, proxies=chosen.proxies),
+        Middleware(OwnHosts, hosts=(*chosen.known_hosts, host)),
         Middleware(SameOrigin),
-        Middleware(PaceLimit, a_minute=chosen.requests_a_minute),
-        Middleware(BodyLimit, most=chosen.upload_bytes + SPARE),
+        Middleware(ClosedPaths, paths=CLOSED),
+        Middleware(PaceLimit, **dict(zip(("changes", "reads", "windows", "messages"), pace, strict=True))),
+        Middleware(BodyLimit, most=MESSAGE, limits=limits, room=room),
+        Middleware(UploadDoor, key=key, room=room),
     ]
 
 
-def make_app(chosen: Settings) -> Any:
+def make_app(chosen: Settings, host: str = LOOPBACK) -> Any:
     """Pages at `/`, the REST interface at `/api`, as one ASGI application.
 
     Raises:
         UsageError: people have to sign in, and nobody said where.
     """
     import streamlit as st
+    from streamlit.runtime import get_instance
+
+    key = secrets.token_bytes()
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        services().warm_up()
+        sign_file_ids(get_instance().uploaded_file_mgr, key)
+        services().start()
         try:
             yield
         finally:
@@ -78,16 +116,57 @@ def make_app(chosen: Settings) -> Any:
     return st.App(
         SCRIPT,
         routes=[Mount("/api", app=make_api())],
-        middleware=middleware(chosen),
+        middleware=middleware(chosen, key, host),
         secrets=sign_in_secrets(chosen),
         lifespan=lifespan,  # pyright: ignore[reportArgumentType]
     )
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the app until it is stopped."""
+    """Serve the app until it is stopped; all that it writes is for this account alone.
+
+    Raises:
+        UsageError: something else listens there, or the address is not this machine's.
+    """
+    os.umask(0o077)
     chosen = settings()
-    make_app(chosen).run(config=configuration(chosen, host, port))
+    load_config_options(configuration(chosen, host, port))
+    bound_log()
+    with _listening(host, port) as place:
+        Server(transport(chosen, make_app(chosen, host))).run([place])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise UsageError(
+            f"the app cannot listen at {host}, port {port} ({why}); choose another --host or --port"
+        ) from error
+
+
+def transport(chosen: Settings, app: ASGIApp) -> Config:
+    """Uvicorn's settings. Who asks is our middleware's matter, so its own reading of headers is off."""
+    limits = Limits(chosen.connections, 4 * chosen.connections, chosen.proxies)
+    return Config(
+        app,
+        http=partial(TimedProtocol, limits=limits),  # pyright: ignore[reportArgumentType]
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE,
+        ws_ping_interval=PING,
+        ws_ping_timeout=PING,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        use_colors=False,
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=get_option("server.sslCertFile"),
+        ssl_keyfile=get_option("server.sslKeyFile"),
+    )
 
 
 def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
@@ -97,18 +176,14 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "server.port": port,
         "server.headless": True,
         "server.fileWatcherType": "none",
-        "server.maxUploadSize": chosen.upload_mb if chosen.public else max(chosen.upload_mb, chosen.training_mb),
+        "server.maxUploadSize": chosen.file_bytes >> 20,
+        "server.maxWidgetStateSize": MESSAGE >> 20,
+        "server.disconnectedSessionTTL": AWAY,
         # Our middleware compares origins; Streamlit's own check wants a cookie, which browsers keep from another
         # site's frame.
         "server.enableXsrfProtection": False,
-        "server.allowedHosts": _hosts(chosen),
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
-        "client.showErrorDetails": "none" if chosen.public else "full",
+        "client.showErrorDetails": "full" if chosen.tracebacks and is_own(host) else "none",
         **THEME,
     }
-
-
-def _hosts(chosen: Settings) -> list[str]:
-    """Those that are named, and this machine itself, whose health check asks; any, where none is named."""
-    return [*chosen.hosts, LOOPBACK] if chosen.hosts else []

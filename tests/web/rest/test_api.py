@@ -13,6 +13,8 @@ from fastapi.testclient import TestClient
 
 import forge
 from seewhy.web.rest.api import make_api
+from seewhy.web.services.hub import SHORT
+from seewhy.web.visitors import UNKNOWN
 from web.conftest import TOY
 
 SOON = 30
@@ -119,7 +121,16 @@ def test_photos_are_known_by_their_ids_and_nothing_else(ask, image, status):
 
 
 @pytest.mark.parametrize(
-    "more", [{"methods": []}, {"methods": ["a"] * 61}, {"seed": "x"}, {"seed": 2**63}, {"method": "lrp"}]
+    "more",
+    [
+        {"methods": []},
+        {"methods": ["a"] * 61},
+        {"seed": "x"},
+        {"seed": 2**63},
+        {"method": "lrp"},
+        {"target": True},
+        {"target": 1.5},
+    ],
 )
 def test_what_makes_no_sense_is_refused(ask, more):
     assert explain(ask, "sample:cat", **more).status_code == 422
@@ -160,11 +171,11 @@ def test_public_results_are_listed(start):
 
 def test_thirty_wait_and_the_next_is_told_when_to_come(ask, at):
     gate = threading.Event()
-    at.submit(TOY, "the first of all", lambda *_: gate.wait(SOON))
+    at.submit(TOY, "the first of all", lambda *_: gate.wait(SOON), visitor=UNKNOWN, lane=SHORT)
     jobs = [explain(ask, "sample:cat", seed=seed) for seed in range(29)]
     assert {each.status_code for each in jobs} == {202}
     refused = explain(ask, "sample:cat", seed=99)
-    assert refused.status_code == 503
+    assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     gate.set()
     assert {over(ask, each.json())["state"] for each in jobs} == {"done"}
@@ -172,7 +183,7 @@ def test_thirty_wait_and_the_next_is_told_when_to_come(ask, at):
 
 def test_a_job_can_be_stopped(ask, at):
     gate = threading.Event()
-    at.submit(TOY, "the first of all", lambda *_: gate.wait(SOON))
+    at.submit(TOY, "the first of all", lambda *_: gate.wait(SOON), visitor=UNKNOWN, lane=SHORT)
     job = explain(ask, "sample:cat").json()
     assert ask.get(f"/jobs/{job['id']}/result").status_code == 409
     assert ask.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"

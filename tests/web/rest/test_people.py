@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 from PIL import Image as Pillow
 
 import forge
-from seewhy.people.masks import encode
 from seewhy.people.records import NewRound, Picture
 from seewhy.people.rounds import add_rounds, answers
+from seewhy.people.runs import encode
 from seewhy.web.rest.api import make_api
 from seewhy.web.services.storage import people_store
 

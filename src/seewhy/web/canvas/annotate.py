@@ -15,7 +15,8 @@ from seewhy.draw import fit, photo_uri
 from seewhy.engines import segment
 from seewhy.errors import UsageError
 from seewhy.images import Image, Mask
-from seewhy.people.masks import MaskRevision, decode, runs
+from seewhy.people.masks import MaskRevision
+from seewhy.people.runs import decode, runs
 
 HERE = Path(__file__).parent
 PARTS = ("mask.js", "view.js", "tools.js", "saving.js", "input.js", "annotate.js")  # one module, in this order

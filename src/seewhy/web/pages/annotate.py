@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 
 from seewhy.draw import png_bytes
-from seewhy.errors import Conflict, SeewhyError
+from seewhy.errors import Conflict, SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import method_info
 from seewhy.methods.explanation import sentence
 from seewhy.people.masks import MaskRevision, drawn, save_mask
-from seewhy.people.store import storable
+from seewhy.people.names import LONGEST_LABEL, checked_label
 from seewhy.report.page import listed
 from seewhy.verbs import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
@@ -22,12 +22,13 @@ from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, opened
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
 SAID, LABEL = "annotate-said", "annotate-label"
-LONGEST = 64  # characters of a label
 AGAIN = {  # after a reload
     UPLOAD: "If you had begun to draw on one, upload the same photo again, and your drawing is back.",
     CAMERA: "No snapshot can be taken twice: save your drawing before you leave or reload the page.",
@@ -51,9 +52,9 @@ def show() -> None:
     with left:
         image = choose_photo("annotate")
         for note in image.notes if image else ():
-            st.caption(sentence(note))
-        called = st.text_input("What do you mark?", "object", max_chars=LONGEST, key=LABEL, bind="query-params")
-        label = storable(called).strip()[:LONGEST]
+            st.caption(plain(sentence(note)))
+        called = st.text_input("What do you mark?", "object", max_chars=LONGEST_LABEL, key=LABEL, bind="query-params")
+        label = _label(called)
         kept = {each.label: each for each in drawn(people_store(), name, image.sha256)} if image else {}
         if others := [f"“{plain(each)}”" for each in kept if each != label]:
             st.caption(f"You have drawn {listed(others)} here, too.")
@@ -67,6 +68,17 @@ def show() -> None:
         _agreement(image, kept[label])
 
 
+def _label(typed: str) -> str:
+    """What was typed, as masks are called; empty, with a word on why, where nothing is called so."""
+    if not typed.strip():
+        return ""
+    try:
+        return checked_label(typed)
+    except UsageError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return ""
+
+
 def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision | None) -> None:
     """The drawing, and what went wrong with the last attempt to save it."""
 
@@ -78,13 +90,13 @@ def _canvas(name: str, image: Image, label: str, typed: str, saved: MaskRevision
         except Conflict:
             return  # the canvas sees that another state is the last one, and asks which to go on with
         except SeewhyError as error:
-            st.session_state[SAID] = (drawing.key, str(error))
+            st.session_state[SAID] = (drawing.key, told(error))
 
     refused, why = st.session_state.pop(SAID, (None, ""))
     identity = sha256(f"{name}\n{image.sha256}\n{label}".encode()).hexdigest()
     annotate("annotate-canvas", identity, image, label, saved, save, fields={LABEL: typed}, refused=refused)
     if refused:
-        st.error(why, icon=":material/error:")
+        st.error(plain(why), icon=":material/error:")
 
 
 def _agreement(image: Image, saved: MaskRevision) -> None:
@@ -101,13 +113,17 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     model = choose_model("annotate")
     classifier = opened(model)
     if why := nothing_to_compare(classifier, image, saved.mask):
-        st.info(why, icon=":material/info:")
+        st.info(plain(why), icon=":material/info:")
         return
     methods = choose_methods("annotate", classifier, FIRST, "Choose a method")
     if not methods:
         return
     request = Request(model, methods)
-    found = follow("annotate-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
+    found = follow(
+        "annotate-job",
+        (request, image.sha256, image.name),
+        lambda: services().explain(image, request, visitor=visitor()),
+    )
     if found is None or not found.explanations:
         return
     one = found.explanations[0]

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import streamlit as st
 
+from seewhy.cases.embedders import EMBEDDINGS
+from seewhy.cases.manifest import read_manifest, without_folders
 from seewhy.core.files import home
 from seewhy.core.progress import Progress
+from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
-from seewhy.verbs import classifier_of_cases
 from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
-from seewhy.web.parts.session import session
-from seewhy.web.services.hub import services
-from seewhy.web.services.queue import Job
+from seewhy.web.parts.session import session, visitor
+from seewhy.web.services.hub import LONG, services
+from seewhy.web.services.jobs import Job
 from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
 
 MINE = " (of this visit)"
@@ -101,11 +103,33 @@ def _choose_folder(*, with_prototypes: bool) -> Path | None:
 def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
     about = f"{kind.doing} {image.name}"
     find = kind.find
+    at, who = services(), visitor()
     if find is None:
-        return services().queue.submit(lambda job: prototype_files(folder, image, job.tell), about, alone=str(folder))
-    # The model that the cases were built with has to be one of those offered here.
-    model = services().models.check(classifier_of_cases(folder)[0])
-    return services().submit(model, about, lambda classifier, tell: find(classifier, folder, image, tell))
+        photo = at.photos.refer(image, who)
+        return at.queue.submit(
+            lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
+        )
+    return at.ask(
+        _offered_model(folder),
+        about,
+        image,
+        lambda classifier, photo, tell: find(classifier, folder, photo, tell),
+        visitor=who,
+        lane=LONG,
+    )
+
+
+def _offered_model(folder: Path) -> str:
+    """The model that the cases were built with; it and a second encoder have to be among those offered here."""
+    stored = read_manifest(folder).about
+    for name in (stored.model, stored.embedding):
+        if name not in EMBEDDINGS:
+            try:
+                services().models.check(name)
+            except UnknownName as error:
+                there = without_folders(name)
+                raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
+    return stored.model
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

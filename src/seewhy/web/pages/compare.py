@@ -13,6 +13,7 @@ from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_h
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import result_files
 
@@ -51,7 +52,7 @@ def show() -> None:
     if st.session_state.get("compare-wanted") != wanted:
         return
     with right:
-        found = follow("compare-job", wanted, lambda: services().compare(image, request))
+        found = follow("compare-job", wanted, lambda: services().compare(image, request, visitor=visitor()))
     if found:
         _results(found, file_stem(image))
 

@@ -13,8 +13,11 @@ from seewhy.web.parts.figures import bars_html, figure_html, seen_html
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
-from seewhy.web.services.hub import Explained, Request, services
+from seewhy.web.parts.session import visitor
+from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import explanation_files
+from seewhy.web.services.results import Explained
+from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "lrp")
 OWN = "seewhy"
@@ -42,7 +45,11 @@ def show() -> None:
         if not request.methods:
             st.info("Choose a method.", icon=":material/checklist:")
             return
-        found = follow("explain-job", (request, image.sha256, image.name), lambda: services().explain(image, request))
+        found = follow(
+            "explain-job",
+            (request, image.sha256, image.name),
+            lambda: services().explain(image, request, visitor=visitor()),
+        )
         if found is None:
             return
         _results(found, colors)
@@ -79,13 +86,13 @@ def _colors() -> Colors:
 
 def _results(found: Explained, colors: Colors) -> None:
     for method, error in found.failures.items():
-        st.warning(f"{method_info(method).title}: {error}", icon=":material/error:")
+        st.warning(f"{method_info(method).title}: {told(error)}", icon=":material/error:")
     if not found.explanations:
         return
     st.header(f"Why {found.explanations[0].target_label}?", anchor=False)
-    told = photo_notes(found.explanations)
+    said = photo_notes(found.explanations)
     for column, explanation in columns_of(found.explanations):
-        column.html(figure_html(explanation, colors, told=told))
+        column.html(figure_html(explanation, colors, told=said))
     downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found, colors))
     limits(LIMITS)
 

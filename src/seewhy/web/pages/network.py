@@ -9,7 +9,8 @@ from seewhy.web.parts.figures import photo_html
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, file_stem, heading, plain
 from seewhy.web.parts.questions import choose_model, choose_photo, choose_target, opened
-from seewhy.web.services.hub import services
+from seewhy.web.parts.session import visitor
+from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.reports import Files, class_files, network_files, report_of
 from seewhy.web.services.storage import people_store
 
@@ -43,8 +44,13 @@ def _photo() -> None:
         files = follow(
             "network-job",
             wanted,
-            lambda: services().submit(
-                model, about, lambda classifier, tell: network_files(classifier, image, target, tell)
+            lambda: services().ask(
+                model,
+                about,
+                image,
+                lambda classifier, photo, tell: network_files(classifier, photo, target, tell),
+                visitor=visitor(),
+                lane=LONG,
             ),
         )
     left.html(photo_html(image))
@@ -83,6 +89,7 @@ def _class() -> None:
             model,
             f"summing up {categories[index]}",
             lambda classifier, tell: class_files(classifier, index, tell),
+            visitor=visitor(),
         ),
     )
     if files:

@@ -11,6 +11,7 @@ from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.people import game
 from seewhy.people.game import RoundResult, RoundView
+from seewhy.people.names import LONGEST_WORDS
 from seewhy.people.players import Standing, leaderboard, standing
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
@@ -19,10 +20,12 @@ from seewhy.report.page import embed
 from seewhy.verbs.people import make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
-from seewhy.web.parts.page import Page, heading
+from seewhy.web.parts.page import Page, heading, plain
 from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
+from seewhy.web.telling import told
 
 RULES = """
 1. You see a small piece of a photo. It is the piece that told the computer most.
@@ -35,7 +38,6 @@ No idea? Press **Give up**, and you see the whole photo.
 COMMAND = "seewhy people rounds photos/"
 OVERLAP = 20  # players that answer a round of the samples
 LEADERS, SECONDS = 10, 5  # on the board; that it may be old
-LONGEST = 300  # characters of all words together
 BETWEEN = re.compile(r"[,;\n]+")
 ENDED, SAID = "play-ended", "play-said"
 
@@ -53,7 +55,7 @@ def show() -> None:
             st.markdown(RULES)
         player_menu(name)
     if said := st.session_state.pop(SAID, None):
-        st.warning(said, icon=":material/error:")
+        st.warning(plain(said), icon=":material/error:")
     ended: RoundResult | None = st.session_state.get(ENDED)
     if ended:
         _ended(name, ended)
@@ -89,11 +91,11 @@ def _round(name: str, view: RoundView) -> None:
         st.progress((view.stage + 1) / STAGES, f"{look}. A right guess is worth **{view.points} points** now.")
         with st.form(f"play-guess-{view.round}", border=False):
             options = sorted(view.options, key=str.casefold)
-            st.pills("What does the network say it is?", options, key=f"play-choice-{view.round}")
+            st.pills("What does the network say it is?", options, format_func=plain, key=f"play-choice-{view.round}")
             st.text_input(
                 "What gave it away?",
                 placeholder="pointed ears, whiskers",
-                max_chars=LONGEST,
+                max_chars=LONGEST_WORDS,
                 key=f"play-words-{view.round}",
                 help="A few words. Put commas between several things.",
             )
@@ -136,7 +138,7 @@ def _try(step: Callable[[], object]) -> None:
     try:
         step()
     except SeewhyError as error:
-        st.session_state[SAID] = str(error)
+        st.session_state[SAID] = told(error)
 
 
 def _ended(name: str, ended: RoundResult) -> None:
@@ -151,7 +153,7 @@ def _ended(name: str, ended: RoundResult) -> None:
             "lost": (st.error, "**Not this time.**", ":material/close:"),
             "resigned": (st.info, "**You gave up.**", ":material/flag:"),
         }[ended.outcome]
-        tell(f"{words} The network says {ended.true_class}.", icon=icon)
+        tell(f"{words} The network says {plain(ended.true_class)}.", icon=icon)
         st.caption("Networks err, too.")
         again, icon = st.session_state.pop, ":material/arrow_forward:"
         st.button("Next photo", type="primary", icon=icon, on_click=again, args=[ENDED, None])
@@ -182,6 +184,7 @@ def _make() -> None:
             lambda classifier, tell: make_rounds(
                 classifier, list(samples().values()), people_store(), overlap=OVERLAP, progress=tell
             ),
+            visitor=visitor(),
         ),
     )
     if made is None:
@@ -190,7 +193,7 @@ def _make() -> None:
     if any(each.value and each.value.rounds for each in made):
         st.rerun()
     nothing = "The network shows nothing that could be played."
-    st.error(next((str(each.error) for each in made if each.error), nothing), icon=":material/error:")
+    st.error(plain(next((told(each.error) for each in made if each.error), nothing)), icon=":material/error:")
 
 
 def _scores(name: str) -> None:

@@ -14,6 +14,7 @@ from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html
 from seewhy.web.parts.jobs import download_report
 from seewhy.web.parts.page import Page, columns_of, heading
 from seewhy.web.services.hub import services
+from seewhy.web.telling import told
 
 COMMAND = "seewhy study photos/ --methods grad-cam,lrp,control:random --out {}"
 
@@ -30,7 +31,7 @@ def show() -> None:
     try:
         result = _opened(found[name], found[name].joinpath("results.parquet").stat().st_mtime)
     except SeewhyError as error:
-        st.warning(str(error), icon=":material/error:")
+        st.warning(told(error), icon=":material/error:")
         return
     st.header("The verdict", anchor=False)
     st.markdown(study_verdict(result))

@@ -15,10 +15,10 @@ from seewhy.verbs import TeachConfig, TeachResult
 from seewhy.web.parts.jobs import follow, show_report
 from seewhy.web.parts.page import Page, heading
 from seewhy.web.parts.questions import choose_model
-from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
+from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session, visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.reports import report_page, result_files
-from seewhy.web.services.storage import new_training_folder
+from seewhy.web.telling import told
 
 ZIP, FOLDER = "A zip", "A folder"
 PICTURES = "train-pictures"  # the upload of this session, and its pictures
@@ -50,13 +50,13 @@ def show() -> None:
         if pictures.failures:
             with st.expander(f"{len(pictures.failures)} left out"):
                 for name, error in pictures.failures:
-                    st.caption(f"{name}: {error}")
+                    st.caption(f"{name}: {told(error)}")
         config = _config(upload.key, upload.name, pictures.folder)
         if st.button("Train", type="primary", icon=":material/school:"):
             st.session_state["train-wanted"] = config
         if st.session_state.get("train-wanted") != config:
             return
-        found = follow("train-job", config, lambda: services().train(config))
+        found = follow("train-job", config, lambda: services().train(config, visitor=visitor()))
         if found:
             _done(found)
     if found:
@@ -92,11 +92,11 @@ def _upload() -> Upload[Any] | None:
 
 def _pictures(upload: Upload[Any]) -> Unpacked | None:
     """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    chosen = services().settings
+    at, chosen = services(), services().settings
 
     def check() -> Unpacked:
-        folder = new_training_folder() / "pictures"
-        with st.spinner("Looking at the pictures"):
+        with st.spinner("Looking at the pictures"), at.disk.filling(at.new_training_folder(), visitor()) as lesson:
+            folder = lesson / "pictures"
             zipped = isinstance(upload.content, bytes)
             files = members(upload.content, chosen.upload_bytes) if zipped else upload.content
             return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)

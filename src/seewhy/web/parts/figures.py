@@ -27,6 +27,7 @@ from seewhy.report.page import (
     facts,
     method_notes,
     photo_notes,
+    seen,
 )
 from seewhy.report.study import Table
 
@@ -114,6 +115,7 @@ def _environment() -> Environment:
             [PackageLoader("seewhy.web.parts"), PrefixLoader({"report": PackageLoader("seewhy.report")})]
         ),
         autoescape=True,
+        finalize=seen,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from seewhy.errors import QueueFull, SeewhyError
+from seewhy.errors import OverBudget, QueueFull, SeewhyError
 from seewhy.web.parts.session import session
-from seewhy.web.services.queue import Job, State, Status
+from seewhy.web.services.hub import services
+from seewhy.web.services.jobs import Job, State, Status
 from seewhy.web.services.reports import Files, report_of, zipped
+from seewhy.web.telling import told
 
 T = TypeVar("T")
 
@@ -88,19 +90,20 @@ def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **
 def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
     """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
     kept = session().jobs.get(key)
-    if kept and kept[0] == wanted:
+    if kept and kept[0] == wanted and not kept[1].is_forgotten:
         return kept[1]
     if kept:
         kept[1].cancel()
     try:
         job = ask()
     except QueueFull as full:
-        words = f"Many people are asking right now. Please try again in {full.retry_after} s."
+        many = str(full).capitalize() if isinstance(full, OverBudget) else "Many people are asking right now"
+        words = f"{many}. Please try again in {full.retry_after} s."
         st.warning(words, icon=":material/hourglass:")
         st.button("Try again", key=f"{key}-again")
         return None
     except SeewhyError as error:
-        st.error(str(error))
+        st.error(told(error))
         return None
     session().jobs[key] = (wanted, job)
     return job
@@ -113,7 +116,7 @@ def _show(key: str, job: Job[Any]) -> None:
         bar = st.progress(0.0, "Waiting")
         st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=job.cancel)
     while not job.wait(STEP):
-        bar.progress(*_words(job.status))
+        bar.progress(*_words(services().queue.status(job)))
     place.empty()
 
 
@@ -125,12 +128,13 @@ def _words(status: Status) -> tuple[float, str]:
 
 
 def _outcome(key: str, job: Job[T]) -> T | None:
-    if job.state is State.DONE:
+    try:
         return job.result
-    if job.state is State.CANCELLED:
-        st.info("Stopped.", icon=":material/stop_circle:")
-    else:
-        st.error(job.status.error, icon=":material/error:")
+    except SeewhyError as error:
+        if job.state is State.CANCELLED:
+            st.info("Stopped.", icon=":material/stop_circle:")
+        else:
+            st.error(told(error), icon=":material/error:")
     st.button("Start again", key=f"{key}-again", on_click=_forget, args=[key])
     return None
 

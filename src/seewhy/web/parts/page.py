@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from seewhy.core.text import visible
 from seewhy.images import Image
 from seewhy.web.settings import Settings
 
@@ -65,8 +66,8 @@ def columns_of(many: Sequence[T], count: int = 2) -> Iterator[tuple[Any, T]]:
 
 
 def plain(words: str) -> str:
-    """As Markdown that says just this, whatever signs are in it."""
-    return SIGNS.sub(r"\\\g<0>", words)
+    """As Markdown that says just this, whatever signs are in it, and shows what cannot be seen."""
+    return SIGNS.sub(r"\\\g<0>", visible(words))
 
 
 def file_stem(about: Image | str, *more: str) -> str:

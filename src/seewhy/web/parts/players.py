@@ -9,12 +9,16 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from seewhy.errors import SeewhyError
-from seewhy.people.players import LONGEST_NAME, end_session, join, player_of
-from seewhy.web.parts.page import heading
+from seewhy.core.text import UNSEEN
+from seewhy.errors import Conflict, SeewhyError
+from seewhy.people.names import LONGEST_NAME
+from seewhy.people.players import end_session, join, player_of
+from seewhy.web.parts.page import heading, plain
+from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import enter, people_store
 from seewhy.web.settings import Settings
+from seewhy.web.telling import told
 
 NAME, TOKEN, FORGET, SAID = "player", "player-token", "player-forget", "player-said"
 SHORT = 6  # hex digits that tell namesakes apart
@@ -39,7 +43,7 @@ def account_menu(chosen: Settings) -> None:
         return
     with (
         st.container(horizontal=True, horizontal_alignment="right", key="account"),
-        st.popover(_called(), icon=":material/account_circle:", type="tertiary"),
+        st.popover(plain(_called()), icon=":material/account_circle:", type="tertiary"),
     ):
         st.caption("Other windows of this browser stay signed in until they are loaded again.")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
@@ -53,12 +57,18 @@ def _called() -> str:
 def playing(page: str, why: str) -> str | None:
     """The name of whoever is here; asks for one where it is not known, on the page, saying `why`."""
     if services().settings.sign_in == "oidc":
-        return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
+        try:
+            return join(people_store(), known_as(_called(), f"{st.user['iss']} {st.user['sub']}"))
+        except Conflict as error:  # the host has banned them
+            st.error(plain(told(error)), icon=":material/person_off:")
+            return None
+    if TOKEN in st.session_state and player_of(people_store(), st.session_state[TOKEN]) is None:
+        _leave()  # the host has ended it
     forget = bool(st.session_state.pop(FORGET, False))
-    told = {"keep": st.session_state.get(TOKEN), "forget": forget}
+    asked = {"keep": st.session_state.get(TOKEN), "forget": forget}
     # What the browser keeps once it was told; None before it answers. Streamlit wants to call something when that
     # changes; the new run is enough.
-    kept: str | None = _device(data=told, key="player-device", on_token_change=lambda: None, height=1).token
+    kept: str | None = _device(data=asked, key="player-device", on_token_change=lambda: None, height=1).token
     if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
         st.session_state[NAME], st.session_state[TOKEN] = name, kept
     if NAME not in st.session_state:
@@ -70,14 +80,15 @@ def player_menu(name: str) -> None:
     """Who is here, and a way to be somebody else."""
     if services().settings.sign_in == "oidc":
         return
-    with st.popover(name, icon=":material/person:", type="tertiary"):
+    with st.popover(plain(name), icon=":material/person:", type="tertiary"):
         st.caption("This browser remembers you by this name.")
         st.button("Not me", icon=":material/logout:", on_click=_leave)
 
 
 def known_as(name: str, identity: str) -> str:
     """What others call somebody who has signed in: it tells of the identity only that it is not a namesake's."""
-    return f"{name[: LONGEST_NAME // 2]} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
+    seen = UNSEEN.sub("", name)[: LONGEST_NAME // 2]
+    return f"{seen} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
 
 
 def _ask(page: str, why: str) -> None:
@@ -85,15 +96,15 @@ def _ask(page: str, why: str) -> None:
         st.text_input("Your name", max_chars=LONGEST_NAME, placeholder="What the others will see", key=f"{page}-called")
         st.form_submit_button(why, type="primary", icon=":material/play_arrow:", on_click=_enter, args=[page])
     if said := st.session_state.pop(SAID, None):
-        st.error(said, icon=":material/person_off:")
+        st.error(plain(said), icon=":material/person_off:")
 
 
 def _enter(page: str) -> None:
     trusted = services().settings.sign_in == "names"
     try:
-        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted)
+        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted, visitor=visitor())
     except SeewhyError as error:
-        st.session_state[SAID] = str(error)
+        st.session_state[SAID] = told(error)
         return
     st.session_state[NAME], st.session_state[TOKEN] = found
 

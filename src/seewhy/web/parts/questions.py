@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from seewhy.errors import SeewhyError
-from seewhy.images import Image, open_image, samples
+from seewhy.images import Image, samples
 from seewhy.methods import method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.verbs.compare import chosen_methods
-from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session
+from seewhy.web.parts.session import (
+    Upload,
+    forget_upload,
+    keep_upload,
+    last_upload,
+    session,
+    visitor,
+)
 from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import services
+from seewhy.web.telling import told
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO = "photo"  # the upload of this session, whichever page it came by
@@ -50,9 +59,25 @@ def choose_photo(page: str) -> Image | None:
         given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
     if given:
         name = given.name if source == UPLOAD else "snapshot"
-        return keep_upload(PHOTO, given.file_id, name, lambda: services().uploads.open(given.getvalue(), name))
-    kept: Upload[Image] | None = last_upload(PHOTO)
-    return kept and kept.content
+        secret = keep_upload(PHOTO, given.file_id, name, lambda: _keep(given.getvalue(), name))
+    else:
+        kept: Upload[str] | None = last_upload(PHOTO)
+        secret = kept and kept.content
+    return _reopened(secret) if secret else None
+
+
+def _keep(data: bytes, name: str) -> str:
+    """The secret of the photo in these bytes, which is stored: a session holds no pixels."""
+    return services().photos.keep(services().photos.read(data, name), visitor())
+
+
+def _reopened(secret: str) -> Image | None:
+    try:
+        return services().photos.open(services().photos.find(secret))
+    except SeewhyError as error:
+        forget_upload(PHOTO)
+        st.error(told(error), icon=":material/broken_image:")
+        return None
 
 
 def _choose_sample(page: str) -> Image:
@@ -67,17 +92,14 @@ def _choose_sample(page: str) -> Image:
         key=f"{page}-sample",
         bind="query-params",
     )
-    return _sample(name)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _sample(name: str) -> Image:
-    return open_image(f"sample:{name}", name=name)
+    photos = services().photos
+    return photos.open(replace(photos.find(f"sample:{name}"), name=name))
 
 
 def choose_model(page: str) -> str:
     """One of the models, or of those trained in this session; no question where there is but one."""
-    names = [*services().models.names, *(each.model for each in session().trained)]
+    models = services().models
+    names = [*models.names, *(each.model for each in session().trained if each.model in models)]
     if len(names) == 1:
         return names[0]
     return st.selectbox("Model", names, format_func=model_label, key=f"{page}-model", persist_state="session")
@@ -136,5 +158,5 @@ def opened(model: str) -> Classifier:
         with st.spinner("Loading the model"):
             return services().models.get(model)
     except SeewhyError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
         st.stop()

@@ -12,7 +12,9 @@ import streamlit as st
 from seewhy.errors import SeewhyError
 from seewhy.verbs import TeachResult
 from seewhy.web.parts.page import plain
-from seewhy.web.services.queue import Job
+from seewhy.web.services.jobs import Job
+from seewhy.web.telling import told
+from seewhy.web.visitors import HERE, Visitor, person_of, visitor_of
 
 T = TypeVar("T")
 
@@ -58,6 +60,13 @@ def _present(_session: Session) -> Session:
     return _session
 
 
+def visitor() -> Visitor:
+    """Who the page is drawn for: whoever signed in, else whoever comes from the address."""
+    if st.user.get("is_logged_in", False):
+        return person_of(f"{st.user.get('iss')} {st.user.get('sub')} {st.user.get('name')}")
+    return visitor_of(st.context.ip_address or HERE)
+
+
 @dataclass(frozen=True)
 class Upload(Generic[T]):
     """What was made of an upload, since Streamlit forgets it when its page is left; `key` is another for each."""
@@ -75,7 +84,7 @@ def keep_upload(slot: str, key: str, name: str, make: Callable[[], T]) -> T | No
     try:
         content = make()
     except SeewhyError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(told(error), icon=":material/broken_image:")
         return None
     st.session_state[slot] = Upload(key, name, content)
     return content

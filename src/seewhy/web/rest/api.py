@@ -11,15 +11,17 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seewhy import __version__
 from seewhy.core.registry import Declared
-from seewhy.errors import BadImage, Conflict, QueueFull, SeewhyError, StoreError, UnknownName
+from seewhy.errors import QueueFull, SeewhyError
 from seewhy.images import samples
 from seewhy.methods import list_methods
 from seewhy.metrics import list_metrics
 from seewhy.web.rest import jobs, people
 from seewhy.web.rest.jobs import At
+from seewhy.web.telling import status_of, told
 
 Schema = Mapping[str, Any]
 
@@ -27,9 +29,6 @@ ABOUT = (
     "Ask why an image classifier decided what it did. Upload a photo, hand in a job, ask for its state until it is "
     "done, take its result. Ids of photos and jobs are secrets: whoever has one may use it, nobody else can."
 )
-STATUS = {QueueFull: 503, UnknownName: 404, Conflict: 409, StoreError: 503}
-# What a client can mend by sending something else, by the code of a BadImage.
-BAD_IMAGE = {"too_large": 413, "unsupported": 415, "not_an_image": 415}
 SHOWN = ("name", "title", "family", "question", "reading", "paper", "arxiv")  # of a method or a metric
 
 router = APIRouter(tags=["about"])
@@ -43,6 +42,7 @@ def make_api() -> FastAPI:
     api.add_api_route("/health", _health, tags=["about"], summary="Whether the server is up")
     api.add_api_route("/docs", lambda: HTMLResponse(_docs_page(api.openapi())), include_in_schema=False)
     api.add_exception_handler(SeewhyError, _told)
+    api.add_middleware(Unexpected)
     api.add_exception_handler(RequestValidationError, _misread)
     return api
 
@@ -89,13 +89,32 @@ def _keyed(at: At, authorization: Annotated[str, Header()] = "") -> None:
 
 
 def _told(_request: Request, error: Exception) -> Response:
-    """Errors that seewhy raises on purpose, each with the status that says whose turn it is."""
-    if isinstance(error, BadImage):
-        status = BAD_IMAGE.get(error.code, 422)
-    else:
-        status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 422)
+    """What went wrong, with the status that says whose turn it is."""
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, QueueFull) else None
-    return JSONResponse({"detail": str(error)}, status, headers)
+    return JSONResponse({"detail": told(error)}, status_of(error), headers)
+
+
+class Unexpected:
+    """Answers what no handler knows; left to Starlette, each would be logged as often as there are apps in apps."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - whatever it is, strangers get a sentence
+            answer = _told(Request(scope), error)
+            if not started:
+                await answer(scope, receive, send)
 
 
 def _misread(_request: Request, error: Exception) -> Response:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, HTTPException, UploadFile
+from fastapi import APIRouter, Depends, File, Header, HTTPException, UploadFile
+from fastapi import Request as Received
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from seewhy.errors import UnknownName
-from seewhy.images import Image, open_image
 from seewhy.models import DEFAULT_MODEL
 from seewhy.verbs import Comparison
-from seewhy.web.services.hub import Explained, Request, Services, services
-from seewhy.web.services.queue import Status
+from seewhy.web.services.hub import Request, Services, services
+from seewhy.web.services.jobs import Status
+from seewhy.web.services.photos import Photo
 from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
+from seewhy.web.services.results import Explained
+from seewhy.web.telling import without_places
+from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
 MOST = 60  # methods or metrics of one request
 
 
-class Photo(BaseModel):
+class Taken(BaseModel):
     """A photo that was taken in."""
 
     image: str = Field(description="Its id, a secret; for the requests that follow.")
@@ -52,7 +56,9 @@ class Explain(Asked):
     """Why?"""
 
     methods: list[str] = Field(["grad-cam"], min_length=1, max_length=MOST, description="Names of /methods.")
-    target: str | int | None = Field(None, description='A class, its index, or "A vs B"; by default the likeliest.')
+    target: StrictStr | StrictInt | None = Field(
+        None, description='A class, its index, or "A vs B"; by default the likeliest.'
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
 
 
@@ -67,31 +73,42 @@ router = APIRouter()
 At = Annotated[Services, Depends(services)]
 
 
+def visitor(received: Received, at: At, authorization: Annotated[str, Header()] = "") -> Visitor:
+    """Who asks: whoever bears the key, where keys are asked for, else whoever comes from the address."""
+    if at.settings.api_keys:
+        return bearer_of(authorization)
+    return visitor_of(received.client.host if received.client else None)
+
+
+Who = Annotated[Visitor, Depends(visitor)]
+
+
 @router.post("/images", status_code=201, tags=["photos"], summary="Upload a photo")
 def upload(
-    at: At, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF, npy, DICOM.")]
-) -> Photo:
+    at: At, who: Who, file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF, npy, DICOM.")]
+) -> Taken:
     """Take in a photo; its id leads to it for a day."""
-    image = at.uploads.open(file.file.read(at.uploads.max_bytes + 1), file.filename or "photo")
-    return Photo(image=at.uploads.keep(image), width=image.width, height=image.height, notes=list(image.notes))
+    image = at.photos.read(file.file.read(at.photos.max_bytes + 1), file.filename or "photo")
+    return Taken(image=at.photos.keep(image, who), width=image.width, height=image.height, notes=list(image.notes))
 
 
 @router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
-def predict(at: At, asked: Predict) -> Status:
+def predict(at: At, who: Who, asked: Predict) -> Status:
     """Hand in a prediction."""
-    return at.predict(photo(at, asked.image), _model(at, asked), asked.top).status
+    job = at.predict(photo(at, asked.image), _model(at, asked), asked.top, visitor=who)
+    return at.queue.status(job)
 
 
 @router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
-def explain(at: At, asked: Explain) -> Status:
+def explain(at: At, who: Who, asked: Explain) -> Status:
     """Hand in an explanation."""
-    return at.explain(photo(at, asked.image), _request(at, asked)).status
+    return at.queue.status(at.explain(photo(at, asked.image), _request(at, asked), visitor=who))
 
 
 @router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
-def compare(at: At, asked: Compare) -> Status:
+def compare(at: At, who: Who, asked: Compare) -> Status:
     """Hand in a comparison."""
-    return at.compare(photo(at, asked.image), _request(at, asked, asked.metrics)).status
+    return at.queue.status(at.compare(photo(at, asked.image), _request(at, asked, asked.metrics), visitor=who))
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -99,13 +116,13 @@ def listed(at: At) -> list[Status]:
     """Jobs of everybody, newest first."""
     if at.settings.results != "public":
         raise UnknownName("results are private here: only the id of a job leads to it")
-    return [job.status for job in at.queue.finished()]
+    return [at.queue.status(job) for job in at.queue.finished()]
 
 
 @router.get("/jobs/{job}", tags=["jobs"], summary="Where a job stands")
 def status(at: At, job: str) -> Status:
     """Where a job stands."""
-    return at.queue.find(job).status
+    return at.queue.status(at.queue.find(job))
 
 
 @router.delete("/jobs/{job}", tags=["jobs"], summary="Stop a job")
@@ -113,7 +130,7 @@ def cancel(at: At, job: str) -> Status:
     """Stop a job; one that is over stays as it is."""
     found = at.queue.find(job)
     found.cancel()
-    return found.status
+    return at.queue.status(found)
 
 
 @router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
@@ -121,12 +138,14 @@ def result(at: At, job: str) -> Any:
     """What came of a job."""
     match _result(at, job):
         case Explained(explanations=found, failures=failures):
-            told = {method: str(error) for method, error in failures.items()}
+            told = {method: without_places(str(error)) for method, error in failures.items()}
             return {"explanations": [each.manifest() for each in found], "failures": told}
         case Comparison() as found:
             return found.to_dict()
-        case predictions:
+        case tuple() as predictions:
             return {"predictions": [each.to_dict() for each in predictions]}
+        case _:
+            raise UnknownName("what came of this job is on the page that asked for it, and nowhere else")
 
 
 @router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
@@ -141,9 +160,9 @@ def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Respon
     return Response(zipped(found), media_type="application/zip")
 
 
-def photo(at: Services, name: str) -> Image:
+def photo(at: Services, name: str) -> Photo:
     """The photo that somebody names: an upload by its secret, or a sample."""
-    return open_image(name) if name.startswith("sample:") else at.uploads.find(name)
+    return at.photos.find(name)
 
 
 def _request(at: Services, asked: Explain, metrics: Sequence[str] = ()) -> Request:

@@ -11,14 +11,23 @@ from pydantic import BaseModel, Field
 
 from seewhy.draw import png_bytes
 from seewhy.people import game
-from seewhy.people.masks import MaskRevision, decode, drawn, encode, save_mask
+from seewhy.people.masks import MaskRevision, drawn, save_runs
+from seewhy.people.names import (
+    LONGEST_CLASS,
+    LONGEST_IMAGE,
+    LONGEST_KEY,
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    LONGEST_TAG,
+    LONGEST_WORDS,
+    MOST_LABELS,
+)
 from seewhy.people.players import end_session, leaderboard, player_of
 from seewhy.people.rounds import answers
+from seewhy.people.runs import LONGEST_RUNS, checked_runs, compressed
 from seewhy.people.store import Store
-from seewhy.web.rest.jobs import At, Sent, photo
+from seewhy.web.rest.jobs import At, Sent, Who, photo
 from seewhy.web.services.storage import enter, people_store
-
-LONGEST_KEY, LONGEST_RUNS = 200, 2_000_000
 
 router = APIRouter(tags=["people"])
 People = Annotated[Store, Depends(people_store)]
@@ -30,7 +39,7 @@ Key = Annotated[
 class Name(Sent):
     """Who wants to play."""
 
-    name: str = Field(description="What others see on the leaderboard.")
+    name: str = Field(max_length=LONGEST_NAME, description="What others see on the leaderboard.")
 
 
 class Joined(BaseModel):
@@ -50,17 +59,21 @@ class Guess(Sent):
     """The end of a round: a class and words, or neither, to resign."""
 
     key: Key
-    guess: str | None = Field(None, description="One of the options; without, the round is given up.")
-    labels: list[str] = Field([], max_length=game.MOST_LABELS, description="Words on what led to the guess.")
-    language: str = Field("en", description="Of the words, as a tag.")
+    guess: str | None = Field(
+        None, max_length=LONGEST_CLASS, description="One of the options; without, the round is given up."
+    )
+    labels: list[Annotated[str, Field(max_length=LONGEST_WORDS)]] = Field(
+        [], max_length=MOST_LABELS, description="Words on what led to the guess; short ones."
+    )
+    language: str = Field("en", max_length=LONGEST_TAG, description="Of the words, as a tag.")
 
 
 class Drawing(Sent):
     """A new state of a mask."""
 
     key: Key
-    image: str = Field(description="The id of an uploaded photo, or sample:cat.")
-    label: str = Field(description="What was drawn.")
+    image: str = Field(max_length=LONGEST_IMAGE, description="The id of an uploaded photo, or sample:cat.")
+    label: str = Field(max_length=LONGEST_LABEL, description="What was drawn.")
     counts: str = Field(max_length=LONGEST_RUNS, description="The mask in the photo's own pixels, as COCO run lengths.")
     base: int = Field(ge=0, description="The revision that this goes on from; 0 for the first.")
 
@@ -88,9 +101,9 @@ Number = Annotated[int, Path(ge=1, lt=2**31, description="Of the round.")]
 
 
 @router.post("/players", status_code=201, summary="Join; the token goes along from then on, as X-Player")
-def begin(people: People, at: At, who: Name) -> Joined:
+def begin(people: People, at: At, visitor: Who, who: Name) -> Joined:
     """Begin a session under a new name, or where names are trusted under any."""
-    name, token = enter(people, who.name, trusted=at.settings.sign_in == "names")
+    name, token = enter(people, who.name, trusted=at.settings.sign_in == "names", visitor=visitor)
     return Joined(player=name, token=token)
 
 
@@ -144,8 +157,8 @@ def board(people: People) -> list[dict[str, Any]]:
 def save(people: People, who: Player, at: At, given: Drawing) -> Drawn:
     """Add a state of a mask."""
     image = photo(at, given.image)
-    mask = decode(given.counts, image.height, image.width)
-    kept = save_mask(people, who, image.name, image.sha256, given.label, mask, base=given.base, key=given.key)
+    counts, shape = compressed(checked_runs(given.counts, image.height, image.width)), (image.height, image.width)
+    kept = save_runs(people, who, image.name, image.sha256, given.label, counts, shape, base=given.base, key=given.key)
     return _plain(kept)
 
 
@@ -156,5 +169,5 @@ def masks(people: People, who: Player, at: At, image: str) -> list[Drawn]:
 
 
 def _plain(kept: MaskRevision) -> Drawn:
-    height, width = kept.mask.shape
-    return Drawn(label=kept.label, revision=kept.revision, width=width, height=height, counts=encode(kept.mask))
+    size = {"width": kept.width, "height": kept.height}
+    return Drawn(label=kept.label, revision=kept.revision, counts=kept.counts, **size)

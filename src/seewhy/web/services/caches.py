@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from seewhy.errors import UnknownName
 from seewhy.models import Classifier, load
+from seewhy.web.services.shelf import Shelf, size_of
+from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
 
@@ -30,13 +31,27 @@ class ModelCache:
         """Let a model be used by whoever knows its name, without listing it for all."""
         self._unlisted[name] = None
 
+    def dismiss(self, name: str) -> None:
+        """Forget a model that was admitted."""
+        self._unlisted.pop(name, None)
+        self._loaded.pop(name, None)
+        self._locks.pop(name, None)
+
+    @property
+    def admitted(self) -> tuple[str, ...]:
+        """Names of the models that were admitted."""
+        return (*self._unlisted,)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names or name in self._unlisted
+
     def check(self, name: str) -> str:
         """The name itself.
 
         Raises:
             UnknownName: it is not on the list, whatever else it may be the name of.
         """
-        if name not in self.names and name not in self._unlisted:
+        if name not in self:
             raise UnknownName(f"there is no model '{name}' here; there are {', '.join(self.names)}")
         return name
 
@@ -79,26 +94,24 @@ def model_label(name: str) -> str:
 
 
 class AnswerCache:
-    """The `most` answers that were used last, by what was asked: contents by their hashes."""
+    """Answers by what was asked, at most `most` bytes of them: contents by their hashes, each with who asked first."""
 
-    def __init__(self, most: int = 128) -> None:
-        self.most = most
-        self._answers: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = Lock()
+    def __init__(self, most: int = 128 << 20) -> None:
+        self._answers: Shelf[Hashable, Any] = Shelf(most)
 
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
+    def get(self, key: Hashable) -> Any:
+        """The answer to `key`; None where it is not known."""
+        return self._answers.get(key)
+
+    def recall(self, key: Hashable, visitor: Visitor, make: Callable[[], T]) -> T:
         """The answer to `key`, made if it is not known; what `make` raises is not kept."""
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return cast("T", self._answers[key])
+        known: T | None = self.get(key)
+        if known is not None:
+            return known
         answer = make()
-        with self._lock:
-            self._answers[key] = answer
-            while len(self._answers) > self.most:
-                self._answers.popitem(last=False)
+        self._answers.put(key, answer, visitor, size_of(answer))
         return answer
 
-    def __contains__(self, key: Hashable) -> bool:
-        with self._lock:
-            return key in self._answers
+    def sweep(self) -> None:
+        """Forget what was answered a day ago or more."""
+        self._answers.sweep()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+import secrets
+import threading
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import TypeVar
 
 from seewhy.core.files import home
 from seewhy.core.outcome import attempt
-from seewhy.core.progress import Progress, silent, within
+from seewhy.core.progress import Progress, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
@@ -17,13 +21,20 @@ from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
 from seewhy.verbs import Comparison, TeachConfig, TeachResult, compare, explain, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
-from seewhy.web.services.queue import Job, Queue, interruptible
-from seewhy.web.services.storage import Uploads, delete_old_trainings, new_training_folder
+from seewhy.web.services.disk import Disk
+from seewhy.web.services.jobs import SECRET, Job
+from seewhy.web.services.photos import Photo, Photos
+from seewhy.web.services.queue import Lane, Queue
+from seewhy.web.services.results import PICTURED, Explained, about, pixelless, without_pixels
 from seewhy.web.settings import Settings, settings
+from seewhy.web.visitors import HERE, Visitor
 
 T = TypeVar("T")
 
-TRAININGS = 3  # that wait or run
+SHORT, LONG, TRAINING = "short", "long", "training"
+TRAININGS = 6  # that wait or run; half of them of one visitor
+OFTEN = 600.0  # seconds between two looks for what is too old
+PHOTOS, LESSONS = "uploads", "trainings"  # folders below home
 
 
 @dataclass(frozen=True)
@@ -37,15 +48,6 @@ class Request:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Explained:
-    """What each method found in a photo, and why others found nothing."""
-
-    image: Image
-    explanations: tuple[Explanation, ...]
-    failures: Mapping[str, SeewhyError]
-
-
 @cache
 def services() -> Services:
     """The services of this process."""
@@ -57,19 +59,33 @@ class Services:
 
     def __init__(self, chosen: Settings) -> None:
         self.settings = chosen
-        self.queue = Queue(chosen.queue_length, chosen.workers)
-        self.trainings = Queue(TRAININGS)  # minutes each: nobody should wait behind one for an explanation
-        self.models = ModelCache(chosen.models, chosen.device)
-        self.uploads = Uploads(home() / "uploads", chosen.upload_bytes, chosen.upload_pixels)
-        self.answers = AnswerCache()
-
-    def predict(self, image: Image, model: str, top: int = 5) -> Job[tuple[Prediction, ...]]:
-        """Ask what is in a photo: the `top` likeliest classes."""
-        return self.submit(
-            model, f"looking at {image.name}", lambda classifier, _: tuple(classifier.predict(image, top))
+        length, each = chosen.queue_length, chosen.jobs_each
+        self.queue = Queue(
+            (
+                Lane(SHORT, chosen.workers, length, each, chosen.short_seconds),
+                Lane(LONG, 1, length, each, chosen.long_seconds),
+                Lane(TRAINING, 1, TRAININGS, TRAININGS // 2, chosen.training_seconds),
+            ),
+            kept=chosen.results_mb << 20,
         )
+        self.models = ModelCache(chosen.models, chosen.device)
+        self.disk = Disk(home(), chosen.disk_mb << 20, (f"{PHOTOS}/??/*.*", f"{LESSONS}/*/"))
+        self.photos = Photos(home() / PHOTOS, self.disk, chosen.upload_bytes, chosen.upload_pixels)
+        self.answers = AnswerCache()
+        self._closed = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep_often, name="sweeper", daemon=True)
 
-    def explain(self, image: Image, request: Request) -> Job[Explained]:
+    def predict(
+        self, photo: Photo | Image, model: str, top: int = 5, *, visitor: Visitor
+    ) -> Job[tuple[Prediction, ...]]:
+        """Ask what is in a photo: the `top` likeliest classes."""
+
+        def work(classifier: Classifier, image: Image, _: Progress) -> tuple[Prediction, ...]:
+            return tuple(classifier.predict(image, top))
+
+        return self.ask(model, f"looking at {photo.name}", photo, work, visitor=visitor)
+
+    def explain(self, photo: Photo | Image, request: Request, *, visitor: Visitor) -> Job[Explained]:
         """Ask why; what was asked before is answered at once.
 
         Raises:
@@ -78,13 +94,14 @@ class Services:
         """
         if not request.methods:
             raise UsageError("name at least one method")
-        about, work = f"explaining {image.name}", partial(self._explain, image, request)
-        ready = self._check(request)
-        if ready and all(_key(ready, image, request, method) in self.answers for method in request.methods):
-            return self.queue.settled(work(ready, silent), about)
-        return self.submit(request.model, about, work)
+        ready, photo, words = self._check(request), self._refer(photo, visitor), f"explaining {photo.name}"
+        known = [self.answers.get(_key(ready, photo, request, each)) for each in request.methods] if ready else []
+        if known and None not in known:
+            found = Explained(pixelless(photo), tuple(filter(None, known)), {})
+            return self.queue.settled(found, words, visitor=visitor, restore=self._with_pixels(photo))
+        return self.ask(request.model, words, photo, partial(self._explain, request, visitor), visitor=visitor)
 
-    def compare(self, image: Image, request: Request) -> Job[Comparison]:
+    def compare(self, photo: Photo | Image, request: Request, *, visitor: Visitor) -> Job[Comparison]:
         """Ask which explanation to believe.
 
         Raises:
@@ -93,39 +110,82 @@ class Services:
             QueueFull: too many are waiting.
         """
 
-        def work(classifier: Classifier, progress: Progress) -> Comparison:
+        def work(classifier: Classifier, image: Image, progress: Progress) -> Comparison:
             def make() -> Comparison:
                 what = (request.methods, request.metrics)
                 found = compare(classifier, [image], *what, target=request.target, seed=request.seed, progress=progress)
                 for error in found.errors.values():
                     raise error
-                return found
+                return without_pixels(found)
 
-            key = _key(classifier, image, request, "compare", *request.methods, *request.metrics)
-            return self.answers.recall(key, make)
+            key = _key(classifier, photo, request, "compare", *request.methods, *request.metrics)
+            return self.answers.recall(key, visitor, make)
 
         self._check(request)
         if len(set(request.methods)) == 1:
             raise UsageError("to compare takes two methods at least, or none for eight fast ones")
         if masked := [name for name in request.metrics if "mask" in metric_info(name).needs]:
             raise UsageError(f"{', '.join(masked)} cannot do without a mask; Annotate holds maps to yours")
-        return self.submit(request.model, f"comparing explanations of {image.name}", work)
+        photo = self._refer(photo, visitor)
+        words = f"comparing explanations of {photo.name}"
+        return self.ask(request.model, words, photo, work, visitor=visitor, lane=LONG)
 
-    def train(self, config: TeachConfig) -> Job[TeachResult]:
+    def train(self, config: TeachConfig, *, visitor: Visitor) -> Job[TeachResult]:
         """Train a classifier of somebody's own classes; whoever knows its name may ask it then.
 
         Raises:
             QueueFull: too many are being trained.
+            OverBudget, NoRoom: there is no room for another one.
         """
-        folder = new_training_folder()
 
         def opened(model: str) -> Classifier:
             self.models.admit(model)
             return self.models.get(model)
 
-        return self.trainings.submit(lambda job: teach(config, folder, opened, job.tell), f"training {config.name}")
+        def work(job: Job[TeachResult]) -> TeachResult:
+            with self.disk.filling(self.new_training_folder(), visitor) as folder:
+                return teach(config, folder, opened, job.tell)
 
-    def submit(self, model: str, about: str, work: Callable[[Classifier, Progress], T]) -> Job[T]:
+        self.disk.check(visitor, 0)
+        return self.queue.submit(work, f"training {config.name}", visitor=visitor, lane=TRAINING)
+
+    def new_training_folder(self) -> Path:
+        """A folder for one training, of a name that nobody guesses."""
+        return home() / LESSONS / secrets.token_urlsafe(SECRET)
+
+    def ask(
+        self,
+        model: str,
+        words: str,
+        photo: Photo | Image,
+        work: Callable[[Classifier, Image, Progress], T],
+        *,
+        visitor: Visitor,
+        lane: str = SHORT,
+    ) -> Job[T]:
+        """Queue work on one of the models and a photo, which is opened when its turn comes.
+
+        Raises:
+            UnknownName: there is no such model here.
+            QueueFull: too many are waiting.
+        """
+        photo = self._refer(photo, visitor)
+
+        def run(classifier: Classifier, progress: Progress) -> T:
+            return work(classifier, self.photos.open(photo), progress)
+
+        return self.submit(model, words, run, visitor=visitor, lane=lane, restore=self._with_pixels(photo))
+
+    def submit(
+        self,
+        model: str,
+        words: str,
+        work: Callable[[Classifier, Progress], T],
+        *,
+        visitor: Visitor,
+        lane: str = LONG,
+        restore: Callable[[T], T] | None = None,
+    ) -> Job[T]:
         """Queue work on one of the models; it stops soon when it is cancelled.
 
         Raises:
@@ -137,22 +197,35 @@ class Services:
         def run(job: Job[T]) -> T:
             if self.models.loaded(model) is None:
                 job.tell(0, None, "loading the model")
-            classifier = self.models.get(model)
-            with interruptible(job.check):
-                return work(classifier, job.tell)
+            return work(self.models.get(model), job.tell)
 
-        return self.queue.submit(run, about, alone=model)
+        return self.queue.submit(run, words, visitor=visitor, lane=lane, restore=restore)
 
-    def warm_up(self) -> None:
-        """Load the default model before anybody asks for it, and delete old photos and trainings."""
-        self.uploads.delete_old()
-        delete_old_trainings()
-        self.submit(self.models.names[0], "loading the model", lambda classifier, _: classifier.default_layer)
+    def start(self) -> None:
+        """Load the default model before anybody asks for it, and delete what is too old from now on."""
+        self._sweeper.start()
+        name = self.models.names[0]
+        self.submit(name, "loading the model", lambda classifier, _: classifier.default_layer, visitor=HERE)
+
+    def sweep(self) -> None:
+        """Forget and delete what was stored or found a day ago or more."""
+        self.disk.sweep()
+        for kept in (self.photos, self.queue, self.answers):
+            kept.sweep()
+        for name in self.models.admitted:
+            if not Path(name.removeprefix("file:")).is_dir():
+                self.models.dismiss(name)
 
     def close(self) -> None:
         """Stop all work."""
+        self._closed.set()
         self.queue.close()
-        self.trainings.close()
+
+    def _sweep_often(self) -> None:
+        while not self._closed.is_set():
+            with suppress(OSError):  # what cannot be deleted now may be next time
+                self.sweep()
+            self._closed.wait(OFTEN)
 
     def _check(self, request: Request) -> Classifier | None:
         """Refuse at once what could never be done; the classifier, if it is loaded already: only then it is asked."""
@@ -165,7 +238,16 @@ class Services:
             ready.target(request.target)
         return ready
 
-    def _explain(self, image: Image, request: Request, classifier: Classifier, progress: Progress) -> Explained:
+    def _refer(self, photo: Photo | Image, visitor: Visitor) -> Photo:
+        return self.photos.refer(photo, visitor) if isinstance(photo, Image) else photo
+
+    def _with_pixels(self, photo: Photo) -> Callable[[T], T]:
+        """What makes a result whole that was kept without pixels."""
+        return lambda found: about(found, self.photos.open(photo)) if isinstance(found, PICTURED) else found
+
+    def _explain(
+        self, request: Request, visitor: Visitor, classifier: Classifier, image: Image, progress: Progress
+    ) -> Explained:
         """Explain by one method after the other; one that fails does not stop the rest."""
         target = None if request.target is None else classifier.target(request.target)
         found: list[Explanation] = []
@@ -173,15 +255,20 @@ class Services:
         for place, method in enumerate(request.methods):
             share = within(progress, place, len(request.methods), method_info(method).title)
             share(0, None, "")
-            make = partial(explain, classifier, image, method, target, seed=request.seed, progress=share)
-            outcome = attempt(image.name, partial(self.answers.recall, _key(classifier, image, request, method), make))
+
+            def make(method: str = method, share: Progress = share) -> Explanation:
+                made = explain(classifier, image, method, target, seed=request.seed, progress=share)
+                return without_pixels(made)
+
+            key = _key(classifier, image, request, method)
+            outcome = attempt(image.name, partial(self.answers.recall, key, visitor, make))
             if outcome.error:
                 failures[method] = outcome.error
             elif outcome.value:
                 found.append(outcome.value)
-        return Explained(image, tuple(found), failures)
+        return without_pixels(Explained(image, tuple(found), failures))
 
 
-def _key(classifier: Classifier, image: Image, request: Request, *what: str) -> Hashable:
+def _key(classifier: Classifier, photo: Photo | Image, request: Request, *what: str) -> Hashable:
     # The name is part of it: what one person calls a photo is nothing to tell another.
-    return (image.sha256, image.name, image.notes, classifier.fingerprint, request.target, request.seed, *what)
+    return (photo.sha256, photo.name, photo.notes, classifier.fingerprint, request.target, request.seed, *what)

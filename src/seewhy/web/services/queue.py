@@ -1,158 +1,105 @@
-"""Work that waits its turn: a bounded queue, few workers, one job at a time on each model, and jobs that stop soon."""
+"""Work that waits its turn, in lanes: short work never waits behind long work, and nobody behind all of another's."""
 
 from __future__ import annotations
 
-import secrets
 import threading
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cache
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field
-from torch.nn.modules.module import register_module_forward_pre_hook
-
-from seewhy.errors import Cancelled, QueueFull, SeewhyError, UnknownName
+from seewhy.errors import UnknownName
+from seewhy.web.services.jobs import Job, State, Status, Work, done_by
+from seewhy.web.services.line import Line, Use
+from seewhy.web.services.shelf import DAY, LEAST, Shelf, size_of
+from seewhy.web.telling import without_places
+from seewhy.web.visitors import Visitor
 
 T = TypeVar("T")
-Work: TypeAlias = "Callable[[Job[T]], T]"
 
-KEPT = 64  # finished jobs that can still be asked for
-SECRET = 32  # random bytes of an id: to know it is the right to read the job
-
-_mine = threading.local()  # the check of the job that runs in this thread
-
-
-class State(StrEnum):
-    """Where a job stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing will change any more."""
-        return self in {State.DONE, State.FAILED, State.CANCELLED}
+PATIENCE = 60.0  # seconds that any job stands aside for others; more only if it has worked for longer
+OFTEN = 1.0  # seconds between two looks whether somebody who waits may go before another
+GLANCE = 0.1  # seconds between two looks whether to go on
+AGAIN = "known"  # beside a visitor's name: owner of what was known already, which takes no place among the rest
+LISTED = 100  # finished jobs
 
 
 @dataclass(frozen=True)
-class Status:
-    """A job at one moment: `ahead` other jobs come first, `done` of `total` units of work are finished."""
+class Lane:
+    """One kind of work.
 
-    id: Annotated[str, Field(description="Its id, a secret.")]
-    state: State
-    ahead: int
-    done: int
-    total: int | None
-    message: str
-    error: str
+    Args:
+        name: of the kind.
+        workers: how many are done at once; one more where its visitor had less of late than those of the others.
+        length: how many may wait or run.
+        each: how many of them may be one visitor's.
+        seconds: how long one may work.
+    """
 
-
-class Job(Generic[T]):
-    """One piece of work. Its id is a secret of 32 random bytes; `stopped` is set once somebody asked it to stop."""
-
-    def __init__(self, queue: Queue, work: Work[T], about: str, alone: str = "") -> None:
-        self.id = secrets.token_urlsafe(SECRET)
-        self._queue = queue
-        self.about, self.alone = about, alone
-        self.work: Work[T] | None = work
-        self.state = State.WAITING
-        self.told: tuple[int, int | None, str] = (0, None, "")
-        self.error: SeewhyError | None = None
-        self._value: list[T] = []
-        self.stopped, self._over = threading.Event(), threading.Event()
-
-    @property
-    def result(self) -> T:
-        """What came of it.
-
-        Raises:
-            SeewhyError: what stopped it; `Cancelled` also where it is not over yet.
-        """
-        if self.error:
-            raise self.error
-        if not self._value:
-            raise Cancelled(f"{self.about} is {self.state}: there is no result")
-        return self._value[0]
-
-    @property
-    def status(self) -> Status:
-        """Where it stands."""
-        return self._queue.status(self)
-
-    def cancel(self) -> None:
-        """Stop it: if it waits it never starts, if it runs it stops at its next sign of progress."""
-        self._queue.cancel(self)
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is over, at most so long; says whether it is."""
-        return self._over.wait(seconds)
-
-    def check(self) -> None:
-        """Raise `Cancelled` if somebody asked it to stop."""
-        if self.stopped.is_set():
-            raise Cancelled(f"{self.about} was stopped")
-
-    def tell(self, done: int, total: int | None, message: str) -> None:
-        """The progress that its work reports to."""
-        self.check()
-        self.told = (done, total, message)
-
-    def finish(self, state: State, value: T | None = None, error: SeewhyError | None = None) -> None:
-        """Enter a state from which nothing leads on; for the queue alone."""
-        if state is State.DONE:
-            self._value = [value]  # pyright: ignore[reportAttributeAccessIssue]
-        self.state, self.error, self.work = state, error, None
-        self._over.set()
+    name: str
+    workers: int = 1
+    length: int = 30
+    each: int = 30
+    seconds: float = 3600.0
 
 
 class Queue:
-    """At most `length` jobs wait or run at a time; the next one is refused."""
+    """Lanes of work, the shortest first, and what came of it: `kept` bytes of results, for a day.
 
-    def __init__(self, length: int = 30, workers: int = 1) -> None:
-        self.length = length
-        self._waiting: deque[Job[Any]] = deque()
-        self._running: dict[str, Job[Any]] = {}
-        self._jobs: OrderedDict[str, Job[Any]] = OrderedDict()
-        self._seconds = 1.0  # that a job takes, lately
+    Who may go first is settled twice. Visitors take turns. And work that runs stands aside, where it tells of its
+    progress and before each forward of a network, for work of a shorter lane and of visitors who had less of late: for
+    as long as it has worked itself, so that it is never held up for good.
+    """
+
+    def __init__(self, lanes: Sequence[Lane] = (Lane("short"),), kept: int = 256 << 20, seconds: float = DAY) -> None:
+        self._lanes = {lane.name: lane for lane in lanes}
+        self._rank = {lane.name: place for place, lane in enumerate(lanes)}
+        self._lines = {lane.name: Line[Job[Any]](lane.length, lane.each) for lane in lanes}
+        self._running: dict[str, tuple[str, Job[Any]]] = {}  # by ids, with their lanes
+        self._active: dict[str, Job[Any]] = {}
+        self._kept: Shelf[str, Job[Any]] = Shelf(kept, seconds, Job.forget)
+        self._use = Use()
+        self._pace = dict.fromkeys(self._lanes, 1.0)  # seconds that a job takes, lately
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        self._threads = [
+            threading.Thread(target=self._serve, args=[lane], name=f"{lane.name}-{number}", daemon=True)
+            for lane in lanes
+            for number in range(lane.workers + 1)
+        ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Work[T], about: str, alone: str = "") -> Job[T]:
-        """Put work at the end of the queue; it is called with its job, which it tells of its progress.
+    def submit(
+        self,
+        work: Work[T],
+        about: str,
+        *,
+        visitor: Visitor,
+        lane: str = "short",
+        restore: Callable[[T], T] | None = None,
+    ) -> Job[T]:
+        """Let a visitor's work wait in its lane; it is called with its job, which it tells of its progress.
 
-        Of jobs with the same `alone`, a model's name, only one runs at a time.
+        What it returns is kept; `restore` makes of it what is wanted, whenever somebody asks.
 
         Raises:
-            QueueFull: too many are waiting; it says when to come again.
+            OverBudget: as many as may be are this visitor's already; it says when to come again.
+            QueueFull: too many are waiting.
         """
-        job = Job(self, work, about, alone)
+        job = Job(work, about, visitor, self._lanes[lane].seconds, restore)
+        job.rest = self._rest
         with self._changed:
             self._drop_stopped()
-            if len(self._waiting) + len(self._running) >= self.length:
-                soon = max(1, round(self._seconds))
-                raise QueueFull(f"{self.length} requests are waiting already; try again soon", soon)
-            self._waiting.append(job)
-            self._remember(job)
+            self._lines[lane].add(visitor, job, max(1, round(self._pace[lane])))
+            self._active[job.id] = job
             self._changed.notify_all()
         return job
 
-    def settled(self, value: T, about: str) -> Job[T]:
-        """A job that is done already, since its answer is known; it takes no place."""
-        job = Job[T](self, lambda _: value, about)
+    def settled(self, value: T, about: str, *, visitor: Visitor, restore: Callable[[T], T] | None = None) -> Job[T]:
+        """A job that is done already, since its answer is known; it takes no place, and pushes out its like alone."""
+        job = Job[T](lambda _: value, about, visitor, 0.0, restore)
         job.finish(State.DONE, value)
-        with self._changed:
-            self._remember(job)
+        self._kept.put(job.id, job, f"{visitor} {AGAIN}", size_of(value) + LEAST)
         return job
 
     def find(self, job_id: str) -> Job[Any]:
@@ -161,111 +108,101 @@ class Queue:
         Raises:
             UnknownName: there is none, or it was forgotten.
         """
-        with self._changed:
-            if job_id not in self._jobs:
-                raise UnknownName("there is no such job; jobs are forgotten some time after they are done")
-            return self._jobs[job_id]
+        job = self._active.get(job_id) or self._kept.get(job_id)
+        if job is None:
+            raise UnknownName("there is no such job; jobs are forgotten some time after they are done")
+        return job
 
     def finished(self) -> list[Job[Any]]:
-        """The jobs that are done, newest first."""
-        with self._changed:
-            return [job for job in reversed(self._jobs.values()) if job.state is State.DONE]
-
-    def cancel(self, job: Job[Any]) -> None:
-        """Stop a job: one that waits never starts, one that runs stops at its next sign of progress."""
-        with self._changed:
-            job.stopped.set()
-            self._drop_stopped()
-            self._changed.notify_all()
+        """The last jobs that are done, newest first."""
+        return [job for job in self._kept.values() if job.state is State.DONE][:LISTED]
 
     def status(self, job: Job[Any]) -> Status:
         """Where a job stands."""
         with self._changed:
-            ahead = self._waiting.index(job) + len(self._running) if job in self._waiting else 0
-            return Status(job.id, job.state, ahead, *job.told, str(job.error or ""))
+            waits = job.state is State.WAITING
+            ahead = sum(line.ahead(job.visitor, job) for line in self._lines.values()) if waits else 0
+            return Status(job.id, job.state, ahead, *job.told, without_places(str(job.error or "")))
+
+    def sweep(self) -> None:
+        """Forget what was done a day ago or more."""
+        self._kept.sweep()
 
     def close(self, seconds: float = 2.0) -> None:
         """Stop everything that waits or runs, and wait so long for the workers to end."""
         with self._changed:
             self._closed = True
-            for job in (*self._waiting, *self._running.values()):
-                job.stopped.set()
+            for job in [*self._active.values()]:
+                job.cancel()
             self._drop_stopped()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(seconds)
 
-    def _serve(self) -> None:
-        while job := self._next():
-            start = time.monotonic()
-            outcome = _do(job)
+    def _serve(self, lane: Lane) -> None:
+        while job := self._next(lane):
+            outcome = done_by(job)
+            size = size_of(outcome[1])
             with self._changed:
-                del self._running[job.id]
-                self._seconds += (time.monotonic() - start - self._seconds) / 4
                 job.finish(*outcome)
+                del self._running[job.id]
+                self._use.add(job.visitor, job.clock.worked)
+                self._lines[lane.name].end(job.visitor, job.clock.worked)
+                self._pace[lane.name] += (job.clock.worked - self._pace[lane.name]) / 4
+                self._put_away(job, size)
                 self._changed.notify_all()
+            del job, outcome  # while this worker waits, it holds nothing of theirs
 
-    def _next(self) -> Job[Any] | None:
-        """The first job whose model nobody is using, as soon as there is one; None when the queue is closed."""
+    def _next(self, lane: Lane) -> Job[Any] | None:
+        """The job whose turn it is in this lane, as soon as there is one; None when the queue is closed."""
+        line = self._lines[lane.name]
         with self._changed:
             while not self._closed:
                 self._drop_stopped()
-                taken = {job.alone for job in self._running.values() if job.alone}
-                if job := next((each for each in self._waiting if each.alone not in taken), None):
-                    self._waiting.remove(job)
-                    self._running[job.id] = job
-                    job.state = State.RUNNING
+                if found := line.peek() if line.running < lane.workers else line.peek(self._may_pass(lane)):
+                    job = line.start(found[0])
+                    job.begin()
+                    self._running[job.id] = (lane.name, job)
                     return job
-                self._changed.wait()
+                self._changed.wait(OFTEN if line.waiting else None)  # who had less changes with time
         return None
 
+    def _may_pass(self, lane: Lane) -> Callable[[Visitor], bool]:
+        """Whether one more may run beside those of this lane: of a visitor who had less than one of theirs."""
+        busy = [job.visitor for name, job in self._running.values() if name == lane.name]
+        most = max((self._had(each) for each in busy), default=0.0) if len(busy) == lane.workers else 0.0
+        return lambda visitor: visitor not in busy and self._had(visitor) < most
+
+    def _rest(self, job: Job[Any]) -> None:
+        """Stand aside while others come first."""
+        clock = job.clock
+        with self._changed:
+            while not job.stopped.is_set() and clock.aside < max(clock.worked, PATIENCE) and self._comes_later(job):
+                clock.stand_aside(lambda: self._changed.wait(GLANCE))
+
+    def _comes_later(self, job: Job[Any]) -> bool:
+        lane, _ = self._running[job.id]
+        mine = self._had(job.visitor)
+        return any(
+            self._rank[other] < self._rank[lane] or (other == lane and self._had(each.visitor) < mine)
+            for other, each in self._running.values()
+            if each is not job
+        )
+
+    def _had(self, visitor: Visitor) -> float:
+        """Seconds of work that a visitor had of late, up to now."""
+        return self._use.of(visitor) + sum(
+            job.clock.worked for _, job in self._running.values() if job.visitor == visitor
+        )
+
     def _drop_stopped(self) -> None:
-        for job in [each for each in self._waiting if each.stopped.is_set()]:
-            self._waiting.remove(job)
-            job.finish(State.CANCELLED, error=Cancelled(f"{job.about} was stopped"))
+        """Jobs that were stopped before they began leave their places."""
+        for line in self._lines.values():
+            if stopped := [job for job in line.waiting if job.state.is_over]:
+                line.drop(lambda job: job.state.is_over)
+                for job in stopped:
+                    self._put_away(job)
 
-    def _remember(self, job: Job[Any]) -> None:
-        self._jobs[job.id] = job
-        over = [each for each in self._jobs.values() if each.state.is_over]
-        for forgotten in over[: max(len(over) - KEPT, 0)]:
-            del self._jobs[forgotten.id]
-
-
-def _do(job: Job[T]) -> tuple[State, T | None, SeewhyError | None]:
-    """Run it to one of its ends; a worker survives whatever happens."""
-    if job.work is None:
-        return State.CANCELLED, None, Cancelled(f"{job.about} was stopped")
-    try:
-        return State.DONE, job.work(job), None
-    except Cancelled as error:
-        return State.CANCELLED, None, error
-    except SeewhyError as error:
-        return State.FAILED, None, error
-    except Exception as error:  # noqa: BLE001 - what a network raises is anybody's guess
-        return State.FAILED, None, SeewhyError(f"{job.about} failed: {error or type(error).__name__}")
-
-
-@contextmanager
-def interruptible(check: Callable[[], None]) -> Generator[None]:
-    """Call `check` before every module that runs in this thread; what it raises ends the work.
-
-    A slow network may take seconds between two signs of progress, and whoever cancels should not wait for them.
-    """
-    _install()
-    _mine.check = check
-    try:
-        yield
-    finally:
-        del _mine.check
-
-
-@cache
-def _install() -> None:
-    """Once and for good: PyTorch reads its list of hooks while other threads would change it."""
-
-    def ask(_module: Any, _inputs: Any) -> None:
-        check: Callable[[], None] | None = getattr(_mine, "check", None)
-        if check:
-            check()
-
-    register_module_forward_pre_hook(ask)
+    def _put_away(self, job: Job[Any], size: int = 0) -> None:
+        self._active.pop(job.id, None)
+        self._kept.put(job.id, job, job.visitor, size + LEAST)

@@ -31,7 +31,8 @@ from seewhy.verbs import (
     write_explanations,
 )
 from seewhy.verbs.network import GlobalResult, global_view
-from seewhy.web.services.hub import Explained, services
+from seewhy.web.services.hub import services
+from seewhy.web.services.results import Explained
 from seewhy.web.services.storage import people_store
 
 Files: TypeAlias = dict[str, bytes]

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seewhy.people.schema import REFUSED, sqlite_guards
+
 revision = "0002"
 down_revision = "0001"
-
-_REFUSED = "mask revisions are added, never changed"
 
 
 def upgrade() -> None:
@@ -31,18 +31,21 @@ def upgrade() -> None:
         sa.Column("drawn", sa.DateTime, nullable=False),
         sa.UniqueConstraint("mask_id", "key", name="uq_mask_revisions_mask_id_key"),
     )
+    guard_revisions()
+
+
+def guard_revisions(*, unless_whole: bool = False) -> None:
+    """Refuse changes of revisions; with `unless_whole` they may be deleted once their mask is gone."""
     if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER keep_revisions_{verb.lower()} BEFORE {verb} ON mask_revisions "
-                f"BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END"
-            )
-    else:
-        op.execute(
-            f"CREATE FUNCTION keep_revisions() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{_REFUSED}'; END $$"
-        )
-        op.execute(
-            "CREATE TRIGGER keep_revisions BEFORE UPDATE OR DELETE ON mask_revisions "
-            "FOR EACH ROW EXECUTE FUNCTION keep_revisions()"
-        )
+        for guard in sqlite_guards(unless_whole=unless_whole).values():
+            op.execute(guard)
+        return
+    gone = "TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM masks WHERE id = OLD.mask_id)" if unless_whole else "FALSE"
+    op.execute(
+        f"CREATE FUNCTION keep_revisions() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF {gone} THEN RETURN OLD; END IF; RAISE EXCEPTION '{REFUSED}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_revisions BEFORE UPDATE OR DELETE ON mask_revisions "
+        "FOR EACH ROW EXECUTE FUNCTION keep_revisions()"
+    )

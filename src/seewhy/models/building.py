@@ -1,0 +1,70 @@
+"""Networks built anew for weights that a file holds: architectures by name, and never larger than the weights are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from typing_extensions import override
+
+from seewhy.core.text import shown
+from seewhy.errors import ModelError, SeewhyError
+from seewhy.models.bundled import Bundled
+from seewhy.models.card import Architecture
+from seewhy.models.checkpoints import Checkpoint, check_weights, load_weights
+from seewhy.models.from_timm import Timm
+from seewhy.models.from_torchvision import Torchvision
+from seewhy.models.sources import Source
+
+# Sources that know architectures by name, so that a card can name one.
+BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
+FILLED = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}  # what parameters are made by
+
+
+class Outlines(TorchFunctionMode):
+    """Within it networks are built as outlines: their parameters have names and shapes, but take no memory."""
+
+    @override
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return func(*args, **{**(kwargs or {}), **({"device": "meta"} if func in FILLED else {})})
+
+
+def build(architecture: Architecture, classes: int) -> nn.Module:
+    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
+    prefix, _, name = architecture.name.partition(":")
+    if prefix not in BUILDERS:
+        *forms, last = (source.form for source in BUILDERS.values())
+        called = shown(architecture.name)
+        raise ModelError(f"the card names architecture '{called}'; expected {', '.join(forms)} or {last}")
+    source = BUILDERS[prefix]
+    if unknown := sorted(set(architecture.options) - set(source.options)):
+        known = ", ".join(source.options) or "none"
+        raise ModelError(f"the card has options {shown(unknown)}; {architecture.name} takes {known}")
+    try:
+        return source.build(name, classes, **architecture.options)
+    except SeewhyError:
+        raise
+    except Exception as error:  # libraries check little of what they are given
+        given = "".join(f", {key} {shown(value)}" for key, value in architecture.options.items())
+        raise ModelError(f"{architecture.name} cannot be built for {classes} classes{given} ({shown(error, 200)}); "
+                         "correct the card") from error  # fmt: skip
+
+
+def build_to_fit(architecture: Architecture, classes: int, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+    """The architecture with the weights of a checkpoint, and what is to be told of their choice.
+
+    Raises:
+        ModelError: the weights are of another network or another number of classes; nothing was built then.
+    """
+    with Outlines():
+        outline = build(architecture, classes).state_dict()
+    weights, notes = checkpoint.fitting(outline)
+    check_weights(outline, weights, checkpoint.origin)
+    module = build(architecture, classes)
+    load_weights(module, weights, checkpoint.origin)
+    return module, notes

@@ -1,0 +1,219 @@
+"""Whoever is killed while he saves over a finished result leaves the finished one, or the new one, whole.
+
+A new verb is covered by one more line in `SAVED`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import planted
+import zoo
+from cases.squares import classifier as squares_classifier
+from cases.squares import folder_of, square
+from killing import contents, killed, moments
+from network import pictures
+from people.samples import rounds
+from prototypes import backbones
+from report.samples import explanation, photo
+from seewhy.core.folders import settle, whole_folder, write_manifest
+from seewhy.core.outcome import Outcome
+from seewhy.methods import RegionWeights
+from seewhy.models import Target
+from seewhy.network import NetworkPicture
+from seewhy.people.rounds import add_rounds
+from seewhy.people.store import open_store
+from seewhy.prototypes.learning import Recipe
+from seewhy.verbs import (
+    CounterfactualsResult,
+    Explanations,
+    TwinsResult,
+    build_cases,
+    compare,
+    evaluate,
+    explain_prototypes,
+    find_counterfactuals,
+    find_twins,
+    open_cases,
+    train_prototypes_on,
+    write_explanations,
+)
+from seewhy.verbs.people import export_people
+from tints import write_tints
+
+Save: TypeAlias = Callable[[Path], Any]
+FEW = 4  # moments of a quick test, spread over all there are
+
+
+@dataclass(frozen=True)
+class Two:
+    """Two results that go into the same folder."""
+
+    old: Save
+    new: Save
+
+
+REGIONS = RegionWeights(np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0]))
+TABBY = explanation(target=Target(282), target_label="tabby", values=np.eye(6))
+LIME = explanation(method="lime", values=REGIONS.painted, signed=True, regions=REGIONS, errors=np.ones((6, 6)))
+
+
+def one_explanation(_: Path) -> Two:
+    return Two(LIME.save, TABBY.save)
+
+
+def explanations(_: Path) -> Two:
+    return Two(Explanations([LIME, TABBY]).save, Explanations([TABBY, explanation(image=photo("dog.png"))]).save)
+
+
+def a_run(_: Path) -> Two:
+    old, new = ([Outcome("cat.png", (each,))] for each in (explanation(), TABBY))
+    return Two(lambda out: write_explanations(old, out), lambda out: write_explanations(new, out))
+
+
+def comparison(_: Path) -> Two:
+    def made(target: int) -> Save:
+        chosen = ["grad-cam", "occlusion"]
+        return compare(zoo.classifier("gap-linear"), zoo.photos(1), chosen, ["sparseness"], target=target).save
+
+    return Two(made(0), made(1))
+
+
+def of_cases(place: Path) -> Any:
+    colours = squares_classifier()
+    build_cases(folder_of(place / "squares", each=4), colours, place / "base", model="py:planted:classifier")
+    return open_cases(place / "base", colours)
+
+
+def twins(place: Path) -> Two:
+    cases = of_cases(place)
+    old, new = (TwinsResult([find_twins(cases, square("green", 70), top=top)], cases.base.about) for top in (3, 2))
+    return Two(old.save, new.save)
+
+
+def counterfactuals(place: Path) -> Two:
+    cases = of_cases(place)
+    old, new = (
+        CounterfactualsResult([find_counterfactuals(cases, square("green", 70), target)], cases.base.about)
+        for target in ("red", "blue")
+    )
+    return Two(old.save, new.save)
+
+
+def network(_: Path) -> Two:
+    view = pictures.view()
+    other = replace(view, target_label="tabby", layers=view.layers[:2])
+    return Two(NetworkPicture(view).save, NetworkPicture(other).save)
+
+
+def evaluation(place: Path) -> Two:
+    found = evaluate(planted.classifier(), write_tints(place / "tints", red=3, green=3, blue=3), model="colours")
+    return Two(found.save, replace(found, model="others").save)
+
+
+def prototypes(place: Path) -> Two:
+    backbones.backbone_folder(backbones.picture_folder(place / "pictures"), place / "backbone")
+    little = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
+    made = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=little)
+    return Two(made.save, replace(made, seed=7).save)
+
+
+def explained_prototypes(place: Path) -> Two:
+    prototypes(place)
+    old, new = (
+        explain_prototypes(place / "model", [photo(name)], refused=True) for name in ("a/photo.png", "b/photo.png")
+    )
+    return Two(old.save, new.save)
+
+
+def people(place: Path) -> Two:
+    def saved(count: int) -> Save:
+        url = f"sqlite:///{place / f'{count}.sqlite'}"
+        with open_store(url) as store:
+            add_rounds(store, list(rounds(count)))
+
+        def save(out: Path) -> None:
+            with open_store(url) as store:
+                export_people(store, out)
+
+        return save
+
+    return Two(saved(1), saved(2))
+
+
+SAVED = {
+    "an explanation": one_explanation,
+    "explanations": explanations,
+    "a run of explain": a_run,
+    "a comparison": comparison,
+    "twins": twins,
+    "counterfactuals": counterfactuals,
+    "network": network,
+    "an evaluation": evaluation,
+    "prototypes": prototypes,
+    "explained by prototypes": explained_prototypes,
+    "people": people,
+}
+
+
+def check_kills(two: Two, place: Path, most: int) -> None:
+    """Kill the second save at up to `most` moments, and again with half a file lost."""
+    two.old(place / "old")
+    shutil.copytree(place / "old", place / "new")
+    count = moments(two.new, place / "new")
+    old, new = contents(place / "old"), contents(place / "new")
+    assert old != new
+    found = set[str]()
+    for moment in sorted({1 + step * (count - 1) // max(most - 1, 1) for step in range(most)}):
+        for halved in (False, True):
+            out = place / "out"
+            shutil.copytree(place / "old", out)
+            killed(two.new, out, moment, halved=halved)
+            settle(out)
+            left = {name: each for name, each in contents(out).items() if not name.startswith(".seewhy-part")}
+            state = "old" if left == old else "new" if left == new else ""
+            assert state, f"killed at change {moment} of {count}, there is something between old and new"
+            found.add(state)
+            two.new(out)
+            assert contents(out) == new, "what was killed is in the way of the next"
+            shutil.rmtree(out)
+    assert found == {"old", "new"}
+
+
+def files(_: Path) -> Two:
+    """Of the same name, of other names, and in a folder that has a manifest of its own."""
+
+    def saved(**texts: str) -> Save:
+        def save(out: Path) -> None:
+            with whole_folder(out) as part:
+                for name, text in texts.items():
+                    (part / name / "inner").mkdir(parents=True)
+                    (part / name / "inner/same.txt").write_text("same")
+                    (part / name / f"{text}.txt").write_text(text)
+                    write_manifest(part / name, {})
+                write_manifest(part, {})
+
+        return save
+
+    return Two(saved(one="first", two="second"), saved(one="other", two="second"))
+
+
+def test_killed_while_writing_files_the_old_or_the_new_is_whole(tmp_path):
+    check_kills(files(tmp_path), tmp_path, 1000)
+
+
+def test_killed_while_saving_an_explanation_the_old_or_the_new_is_whole(tmp_path):
+    check_kills(one_explanation(tmp_path), tmp_path, FEW)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("what", SAVED)
+def test_killed_at_every_moment_the_old_or_the_new_is_whole(what, tmp_path):
+    check_kills(SAVED[what](tmp_path), tmp_path, 1000)
