@@ -11,7 +11,7 @@ from test_architecture import fresh_python, imported
 
 WEB = Path(seewhy.web.__file__).parent
 # From left to right; a room imports itself and rooms to its left.
-ORDER = ("settings", "visitors", "middleware", "services", "rest", "canvas", "parts", "pages", "connections", "server")
+ORDER = ("settings", "telling", "logs", "visitors", "middleware", "services", "rest", "canvas", "parts", "pages", "connections", "server")
 
 
 @pytest.mark.parametrize("path", sorted(WEB.rglob("*.py")), ids=lambda path: path.relative_to(WEB).as_posix())
