@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
-EXTRAS := dev,openvino,diffusers
+EXTRAS := dev,diffusers
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
@@ -73,12 +73,12 @@ $(BIN)/pip:
 
 .venv/.core: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing seewhy into .venv: minutes the first time." >&2
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e '.[fast]' || $(PIP) install -c constraints.txt -e .
 	@touch $@
 
 .venv/.app: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing the app into .venv: minutes the first time." >&2
-	@$(PIP) install -c constraints.txt -e '.[app,words]'
+	@$(PIP) install -c constraints.txt -e '.[app,words,fast]' || $(PIP) install -c constraints.txt -e '.[app,words]'
 	@touch $@ .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip

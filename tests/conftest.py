@@ -13,6 +13,9 @@ from hypothesis import settings
 # Interpreted is quicker than compiled for what the oracles compute here; it has to be said before they are imported.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
+# To compile a network repays over many forwards, not over the few of a test; tests of that switch it on.
+os.environ.setdefault("SEEWHY_OPENVINO", "0")
+
 from seewhy.models import Classifier, load
 
 # No test is timed: machines are busy, and what is slow is seen in benchmarks.

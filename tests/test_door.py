@@ -535,7 +535,7 @@ def test_everything_that_is_announced_is_there():
         seewhy.explian  # noqa: B018
 
 
-@pytest.mark.parametrize("before", ["", "import seewhy.study, seewhy.train", "from seewhy.verbs import study"])
+@pytest.mark.parametrize("before", ["", "import seewhy.study, seewhy.train", "from seewhy.verbs.study import study"])
 def test_study_and_train_are_packages_that_can_be_called(before):
     code = f"""{before}
 import inspect, seewhy

@@ -4,7 +4,7 @@ A command is a function that asks a verb and returns an `Answer`; `command` give
 
     @command("model weights device")
     def predict(run: Run, images: Images) -> Answer:
-        from seewhy.verbs import predict
+        from seewhy.verbs.predict import predict
 
         with run.progress() as progress:
             return Answer.of(predict(run.load(), images, progress=progress))

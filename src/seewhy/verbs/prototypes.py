@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from seewhy.prototypes.training import PrototypeRun, train_prototypes
 from seewhy.report.page import save_page
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
 from seewhy.train.data import open_pictures
-from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows, trained_rows
+from seewhy.train.parts import PICTURES, Parts, PictureRow, open_parts, picture_rows, trained_rows
 from seewhy.verbs.result import PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
@@ -37,7 +37,7 @@ class PrototypeTraining(PrototypeRun, Result):
 
     architecture: Architecture
     seed: int
-    learned_from: Sequence[Mapping[str, str]]
+    learned_from: Sequence[PictureRow]
 
     def to_dict(self) -> dict[str, Any]:
         """Whether the model is usable, why not, and the figures."""
