@@ -120,18 +120,18 @@ def _converted(classifier: Classifier, copy: nn.Module) -> Any:
 
 
 def _check(classifier: Classifier, copy: nn.Module, made: Compiled) -> None:
-    """Refuse what answers other pictures, or another number of them, otherwise than the copy."""
+    """Refuse what answers other pictures, or another number of them, or in another order, otherwise than the copy."""
     probe = classifier.probe().float()
-    others = torch.randn((CHECKED - 1, *probe.shape[1:]), generator=torch.Generator().manual_seed(1))
-    x = torch.cat([probe, others])
-    with evaluating(copy), torch.no_grad():
-        wanted = classifier.head.numbers(copy(x)).float()
-    found = made(x)
-    if found.shape != wanted.shape:
-        raise ModelError(f"it gives {tuple(found.shape)} instead of {tuple(wanted.shape)}")
-    gap = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-3))
-    if not gap <= AGREEMENT:
-        raise ModelError(f"its answers differ by {gap:.1%}")
+    others = torch.randn((CHECKED, *probe.shape[1:]), generator=torch.Generator().manual_seed(1))
+    for x in (torch.cat([probe, others]), -probe, others.neg()):
+        with evaluating(copy), torch.no_grad():
+            wanted = classifier.head.numbers(copy(x.clone())).float()
+        found = made(x)
+        if found.shape != wanted.shape:
+            raise ModelError(f"it gives {tuple(found.shape)} instead of {tuple(wanted.shape)}")
+        gap = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-3))
+        if not gap <= AGREEMENT:
+            raise ModelError(f"its answers differ by {gap:.1%}")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from seewhy.engines.inference import (
     answering_copy,
     batches,
     fast_precision,
+    inference_copy,
     keep_large_blocks,
 )
 from seewhy.errors import ModelError, UsageError
@@ -51,7 +52,7 @@ class MaskedForward:
         batch_size: fixed, or None to find the fastest by trial.
         progress: told after every batch; raise `Cancelled` in it to stop.
 
-    Which copy answers is chosen when the first questions come; `expected` tells how many forwards there will be.
+    `network` is the copy that answers.
     """
 
     def __init__(
@@ -78,9 +79,7 @@ class MaskedForward:
         self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._answers: dict[bytes, Tensor] = {}
-        self._precision: Precision | Literal["auto"] = precision
-        self._seed = generator.initial_seed()
-        self._network: Inference | None = None
+        self.network = self._choose(precision, generator.initial_seed())
 
     @cached_property
     def logits(self) -> Tensor:
@@ -143,7 +142,7 @@ class MaskedForward:
         self, shown: Callable[[slice], Tensor], which: Tensor, network: Inference | None = None
     ) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
-        network = network or self._chosen(len(which))
+        network = network or self._answering(len(which))
 
         def ask(part: slice) -> Tensor:
             return network(self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)).cpu()
@@ -168,29 +167,32 @@ class MaskedForward:
         """`(n, C, h, w)` as normalised `(n, h, w, C)`, in the network's precision."""
         return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
 
-    def _chosen(self, count: int) -> Inference:
-        """The copy that answers, chosen once, when the first `count` questions come."""
-        if self._network is None:
-            self._network = self._choose(max(count, (self.expected or 0) - self.forwards))
-        return self._network
+    def _answering(self, count: int) -> Inference:
+        """The copy that answers; compiled from when enough forwards are to come, these `count` among them."""
+        if self.network.compiled is None:
+            coming = max(count, (self.expected or 0) - self.forwards)
+            self.network = answering_copy(self.classifier, self.network, coming)
+            if self.network.compiled:
+                self.checks["openvino"] = 1.0
+        return self.network
 
-    def _choose(self, count: int) -> Inference:
-        exact = answering_copy(self.classifier, "float32", count)
+    def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
+        exact = inference_copy(self.classifier, "float32")
         if "layers" not in self.classifier.offers:  # a black box: there is no precision to choose
             return exact
-        wanted = fast_precision(self._pixels.device) if self._precision == "auto" else self._precision
+        wanted = fast_precision(self._pixels.device) if precision == "auto" else precision
         chosen = exact
         if wanted != "float32":
-            fast = answering_copy(self.classifier, wanted, count)
-            gap = self._gap(exact, fast)
-            chosen = fast if gap <= ROUNDING or self._precision != "auto" else exact
+            fast = inference_copy(self.classifier, wanted)
+            gap = self._gap(exact, fast, seed)
+            chosen = fast if gap <= ROUNDING or precision != "auto" else exact
             self.checks["precision_gap"] = min(gap, 1.0)
         self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 
-    def _gap(self, exact: Inference, fast: Inference) -> float:
+    def _gap(self, exact: Inference, fast: Inference, seed: int) -> float:
         """How much rounding changes the log-probabilities, as a share of how much hiding parts changes them."""
-        generator = torch.Generator().manual_seed(self._seed)
+        generator = torch.Generator().manual_seed(seed)
         cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
         masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
         head = self.classifier.head

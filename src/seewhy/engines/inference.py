@@ -44,6 +44,7 @@ RUNS = 2  # of each size on trial: the first of them pays for what is set up on 
 
 REPAID = 128  # forwards from which on it is worth while to compile a network, which is kept for the next time
 COMPILED_SIZE = 16  # larger batches are no faster there
+HALF = 16  # bits
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 NEVER = 2**31 - 1
@@ -114,48 +115,42 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
     return found
 
 
-def answering_copy(classifier: Classifier, precision: Precision, forwards: int) -> Inference:
-    """The copy that answers so many `forwards` soonest: compiled where that repays and works, else PyTorch's own."""
-    plain = inference_copy(classifier, precision)
-    if forwards < REPAID or not _can_compile(classifier, precision):
+def answering_copy(classifier: Classifier, plain: Inference, forwards: int) -> Inference:
+    """What answers so many `forwards` soonest in the precision of `plain`: compiled where that repays, else `plain`."""
+    if forwards < REPAID or plain.compiled or not _can_compile(classifier, plain):
         return plain
     with owning(classifier.module):
         made = _COMPILED.setdefault(classifier, {})
-        key = (precision, torch.get_num_threads(), classifier.weights_version)
+        key = (plain.bits, torch.get_num_threads(), classifier.weights_version)
         if key not in made:
             for stale in [old for old in made if old[2] != key[2]]:
                 del made[stale]
-            made[key] = _compiled(classifier, precision)
+            made[key] = _compiled(classifier, half=plain.bits == HALF)
         found = made[key]
     if isinstance(found, str):
         return replace(plain, backend=f"PyTorch; OpenVINO was left aside: {found}")
-    size = FIXED.get(classifier) if precision == "float32" else None
-    return replace(
-        plain,
-        dtype=torch.float32,
-        compiled=found,
-        size=size or BatchSize(classifier.device, COMPILED_SIZE),
-        backend="OpenVINO",
-    )
+    size = FIXED.get(classifier) if plain.bits != HALF else None
+    size = size or BatchSize(classifier.device, COMPILED_SIZE)
+    return replace(plain, dtype=torch.float32, compiled=found, size=size, backend="OpenVINO")
 
 
-def _can_compile(classifier: Classifier, precision: Precision) -> bool:
+def _can_compile(classifier: Classifier, plain: Inference) -> bool:
     return (
         has_openvino()
         and classifier.device.type == "cpu"
         and classifier.dtype == torch.float32
-        and precision in {"float32", "bfloat16"}
-        and "layers" in classifier.offers
+        and plain.dtype in {torch.float32, torch.bfloat16}
+        and plain.module is not classifier.module  # which could not be copied
         and not classifier.head.alone
         and os.environ.get("SEEWHY_OPENVINO") != "0"
     )
 
 
-def _compiled(classifier: Classifier, precision: Precision) -> Compiled | str:
+def _compiled(classifier: Classifier, *, half: bool) -> Compiled | str:
     """The classifier compiled, or why it cannot be."""
     copy = inference_copy(classifier, "float32").module
     try:
-        return compiled(classifier, copy, half=precision == "bfloat16")
+        return compiled(classifier, copy, half=half)
     except ModelError as error:
         return str(error)
 

@@ -41,6 +41,7 @@ CHECKS = {
     "masks": "{:.0f} masks raised the score and make the map.",
     "mean_score": "Masked pictures score {:.3f} on average.",
     "noise": "{:.0%} of the differences over the map are chance.",
+    "openvino": "OpenVINO computed the answers.",
     "precision_bits": "The network computed with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
     "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
