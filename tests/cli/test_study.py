@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from cli.nets import TOY
-from seewhy import verbs
 from seewhy.errors import Cancelled
 
 QUICK = ("--models", TOY, "--methods", "grad-cam,control:random", "--metrics", "average-drop-hard,sparseness")
@@ -24,7 +23,7 @@ def asked(monkeypatch, seewhy):
             given.update(options, folder=folder, models=models, methods=methods, metrics=metrics, out=out)
             raise Cancelled("enough")
 
-        monkeypatch.setattr(verbs, "study", study)
+        monkeypatch.setattr("seewhy.verbs.study.study", study)
         assert seewhy("study", *arguments).code == 1
         return given
 

@@ -1,0 +1,37 @@
+"""What commands load: nothing that they do not use. Modules are counted, not seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from test_architecture import fresh_python
+
+UNUSED = {"IPython", "faiss", "polars", "sklearn", "skimage", "sqlalchemy", "sympy", "timm", "torchvision", "ray"}
+FOR_PICTURES = {"jinja2", "matplotlib", "scipy"}
+RUN = """
+import sys
+from seewhy.cli import main
+sys.argv = ["seewhy", *{words!r}]
+try:
+    main()
+except SystemExit as ended:
+    print("code", ended.code)
+print("loaded", *sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "unused"),
+    [
+        (["predict", "sample:cat"], UNUSED | FOR_PICTURES),
+        (["explain", "sample:cat", "--out"], UNUSED),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_a_command_loads_nothing_that_it_does_not_use(words: list[str], unused: set[str], tmp_path: Path):
+    words = [*words, str(tmp_path)] if words[-1] == "--out" else words
+    *_, code, loaded = fresh_python(RUN.format(words=words)).strip().splitlines()
+    assert code == "code 0"
+    assert not unused & set(loaded.split()), sorted(unused & set(loaded.split()))
