@@ -194,7 +194,7 @@ def test_a_build_killed_at_any_moment_leaves_the_last_base_and_goes_on(builds, r
 def _killed_after(folder, out, seconds):
     """A build in a process of its own that is killed after so long, if at all; gives how long it took."""
     context = multiprocessing.get_context("forkserver")  # polars cannot be used after a fork of what used it
-    context.set_forkserver_preload(["seewhy.verbs"])
+    context.set_forkserver_preload(["seewhy.verbs.cases"])
     begins = context.Event()
     process = context.Process(target=build_by_ones, args=(folder, out, begins))
     process.start()
