@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 LONGEST = 200  # of a name; file systems take 255 bytes, and a number or an ending may follow
 FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four: full width
-FULL, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
+NO_SPACE, FORBIDDEN = {ENOSPC, EDQUOT, EFBIG}, {EACCES, EPERM, EROFS}
 LITTLE = 1 << 20  # bytes: a disk with fewer is full
 BREAKS = ("\t", "\r", "\n")  # may begin another cell or row
 
@@ -71,7 +71,7 @@ def writing(path: Path) -> Generator[None]:
 def _is_full(path: Path, error: BaseException) -> bool:
     """Whether it failed for want of space; not every library says why it could not write."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in FULL
+        return error.errno in NO_SPACE
     folder = next(each for each in (path, *path.absolute().parents) if each.exists())
     return shutil.disk_usage(folder).free < LITTLE
 

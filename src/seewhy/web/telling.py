@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import secrets
@@ -11,13 +10,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from seewhy.core.files import home
+from seewhy.core.files import NO_SPACE, home
 from seewhy.core.text import shown
 from seewhy.errors import BadImage, Conflict, NoRoom, OverBudget, QueueFull, SeewhyError, StoreError, UnknownName
 
 LOG = logging.getLogger("seewhy.web")
 LONGEST = 1000  # letters of what is told
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 STATUS: dict[type[Exception], int] = {  # the first that fits
     OverBudget: 429,
     QueueFull: 503,
@@ -41,7 +39,7 @@ def status_of(error: Exception) -> int:
     if isinstance(error, BadImage):
         return BAD_IMAGE.get(error.code, 422)
     if isinstance(error, OSError):
-        return 507 if error.errno in FULL else 500
+        return 507 if error.errno in NO_SPACE else 500
     ours = 422 if isinstance(error, SeewhyError) else 500
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), ours)
 

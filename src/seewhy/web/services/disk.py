@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import secrets
 import shutil
 import time
@@ -11,14 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from seewhy.core.files import private_file, private_folder
+from seewhy.core.files import NO_SPACE, private_file, private_folder
 from seewhy.errors import NoRoom, OverBudget, StoreError
 from seewhy.web.services.shelf import DAY, Shelf
 from seewhy.web.visitors import Visitor
 
 SHARE = 4  # one visitor has at most one part in so many
 HOUR = 3600
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LEFT = "left over"  # owner of what an earlier process left
 FULL = "there is no room for this now; try again later, when older things are deleted"
 
