@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field
 from errno import EACCES
 from functools import partial
 from hashlib import file_digest, sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from seewhy.core.files import write_json, writing
-from seewhy.core.reading import open_regular, read_json, sound
+from seewhy.core.reading import is_relative, open_regular, read_json, sound
 from seewhy.core.text import shown
 from seewhy.errors import BadFile, UsageError
 
@@ -182,13 +182,8 @@ def _outdated(folder: Path, fresh: Path) -> Iterator[Path]:
         new = _listed(manifest)
         for name, mark in _listed(place / MANIFEST).items():
             path = place / name
-            if name not in new and _is_inside(name) and path.resolve() == place.resolve() / name and _fits(path, mark):
+            if name not in new and is_relative(name) and path.resolve() == place.resolve() / name and _fits(path, mark):
                 yield path
-
-
-def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 # --- Known by their hashes ------------------------------------------------------------------------------------------
