@@ -10,6 +10,7 @@ import hashlib
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ TRACED, CHECKED = 2, 3  # pictures of the trace, and of the check: another numbe
 AGREEMENT = 1e-3  # of the largest number: what the order of sums may change
 
 
+@cache
 def has_openvino() -> bool:
     """Whether the extra `fast` is installed."""
     return find_spec("openvino") is not None
