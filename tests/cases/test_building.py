@@ -123,16 +123,22 @@ def test_where_no_picture_can_be_embedded_the_base_stays_as_it_was(builds, folde
     assert len(CaseBase.open(out)) == 6
 
 
-def test_a_build_that_was_stopped_goes_on_where_it_stood(builds, folder, counting, tmp_path, monkeypatch):
-    monkeypatch.setattr(building, "PART", 2)
+def stopped_build(builds, folder, counting, out):
+    """The place of a build that somebody stopped when 4 pictures were embedded."""
 
     def stop(done, total, message):
         if done == 4:
             raise Cancelled
 
-    out = tmp_path / "base"
     with pytest.raises(Cancelled):
         builds(folder, counting, out, stop)
+    return out
+
+
+def test_a_build_that_was_stopped_goes_on_where_it_stood(builds, folder, counting, tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "PART", 2)
+
+    out = stopped_build(builds, folder, counting, tmp_path / "base")
     assert not (out / "manifest.json").exists()
     assert len(counting.asked) == 4
     first = counting.asked[:2]
@@ -240,13 +246,7 @@ def pipe(path):
 def test_a_hurt_build_goes_on_without_what_is_damaged(builds, folder, counting, tmp_path, monkeypatch, hurt):
     monkeypatch.setattr(building, "PART", 1)
 
-    def stop(done, total, message):
-        if done == 4:
-            raise Cancelled
-
-    out = tmp_path / "base"
-    with pytest.raises(Cancelled):
-        builds(folder, counting, out, stop)
+    out = stopped_build(builds, folder, counting, tmp_path / "base")
     hurt(out / "building")
     built = builds(folder, counting, out)
     assert built.embedded in {4, 6}
