@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 # To compile a network repays over many forwards, not over the few of a test; tests of that switch it on.
 os.environ.setdefault("SEEWHY_OPENVINO", "0")
 
+from seewhy.methods import Method
+from seewhy.metrics import Metric
 from seewhy.models import Classifier, load
 
 # No test is timed: machines are busy, and what is slow is seen in benchmarks.
@@ -54,6 +57,16 @@ def real_resnet50(shared_data: Callable[[str], Path], tmp_path_factory: pytest.T
     page = (ROOT / "docs/models.md").read_text("utf-8")
     (folder / "card.json").write_text(page.partition("```json")[2].partition("```")[0])
     return load(f"file:{folder}", device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def forget_what_tests_declare() -> Iterator[None]:
+    """A method or a metric that a test, or an example in a docstring, declares is known to no other test."""
+    yield
+    for registry in (Method.registry, Metric.registry):
+        for name, declared in list(registry.items()):
+            if getattr(sys.modules.get(declared.__module__), declared.__qualname__, None) is not declared:
+                del registry[name]
 
 
 @pytest.fixture

@@ -60,15 +60,6 @@ def Spy(name="spy", **declared):
     return type(name, (declared.pop("base", _Spy),), {"name": name, "calls": [], **declared})()
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    registries = [(each, dict(each)) for each in (Metric.registry, Method.registry)]
-    yield
-    for each, known in registries:
-        each.clear()
-        each.update(known)
-
-
 @pytest.fixture(scope="module")
 def toy():
     return zoo.classifier("gap-linear")
