@@ -18,7 +18,7 @@ from seewhy.images import Image
 from seewhy.methods import Method, find_method, suitable_methods
 from seewhy.methods.controls import SobelEdges
 from seewhy.methods.masks import Occlusion
-from seewhy.metrics import Metric, Score, find_metric
+from seewhy.metrics import Score, find_metric
 from seewhy.metrics.context import in_cells
 from seewhy.metrics.removal import Insertion
 from seewhy.models import Target
