@@ -75,8 +75,9 @@ class Explanation(Pickled):
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
     speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
     the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `notes` are
-    sentences that whoever sees the map has to know, of the method, the network and the picture. `meaning` says what the
-    numbers of `predictions` are: probabilities of classes of which one is right, of labels by themselves, or values.
+    sentences that whoever sees the map has to know, of the method, the network and the picture; `computed` says what
+    answered for the network, and what was left aside. `meaning` says what the numbers of `predictions` are:
+    probabilities of classes of which one is right, of labels by themselves, or values.
     """
 
     values: np.ndarray
@@ -99,6 +100,7 @@ class Explanation(Pickled):
     rule: Rule | None = None
     notes: tuple[str, ...] = ()
     meaning: Meaning = "classes"
+    computed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
@@ -202,6 +204,7 @@ class Explanation(Pickled):
             },
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],
+            "computed": [*self.computed],
         }
         about: dict[str, Any] = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
         if image.composite:
