@@ -137,7 +137,7 @@ def test_probabilities_are_shared_out_on_demand(name, target):
 
 @every_method
 def test_a_contrast_is_the_difference_of_its_classes(name):
-    exactly = {"samples": 400} if name != "partition-shap" else {"samples": 10**5}
+    exactly = {"samples": 512} if name != "partition-shap" else {"samples": 10**5}
     first, second, contrast = explain(name, rough, Target(0), Target(1), Target(0, against=1), **exactly)
     np.testing.assert_allclose(contrast.values, first.values - second.values, atol=1e-4)
 
