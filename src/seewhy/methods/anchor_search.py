@@ -11,7 +11,6 @@ from math import comb
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 SLACK = 0.05
 
@@ -264,6 +263,8 @@ def log_likelihood(share: np.ndarray, kept: np.ndarray, asked: np.ndarray, popul
 
     The answers are drawn without replacement from `population`; from an infinite one they are independent.
     """
+    from scipy.special import xlog1py, xlogy
+
     lost = asked - kept
     if np.isinf(population):
         return xlogy(kept, share) + xlog1py(lost, -share)
@@ -280,6 +281,8 @@ def bounds(kept: np.ndarray, asked: np.ndarray, population: float, error: float)
     Source: Kaufmann & Kalyanakrishnan 2013, KL-LUCB. Their β(t) pays for every look by a union bound; ours comes from
     the mixture martingale of Robbins 1970, without replacement that of Waudby-Smith & Ramdas 2020, theorem 3.1.
     """
+    from scipy.special import betaln
+
     mixture = betaln(kept + PRIOR, asked - kept + PRIOR) - betaln(PRIOR, PRIOR)
 
     def possible(share: np.ndarray) -> np.ndarray:
@@ -307,4 +310,6 @@ def rivals(means: np.ndarray, low: np.ndarray, high: np.ndarray, beam: int) -> t
 
 def _falling(base: np.ndarray | float, count: np.ndarray) -> np.ndarray:
     """Logarithm of base · (base − 1) · … with `count` factors."""
+    from scipy.special import gammaln
+
     return gammaln(base + 1) - gammaln(base - count + 1)
