@@ -16,6 +16,8 @@ def log_likelihood(
     The answers are drawn without replacement from `population`; from an infinite one they are independent. Of several
     all are infinite, or none is.
     """
+    from scipy.special import xlog1py, xlogy
+
     lost = asked - kept
     if np.isinf(population).all():
         return xlogy(kept, share) + xlog1py(lost, -share)
