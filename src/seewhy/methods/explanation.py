@@ -56,7 +56,7 @@ HOW_TO_READ = (
 SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
 NO_EVIDENCE = "The method found no evidence: its map is zero throughout."
 NOTHING_SURE = "no region stands out from chance"
-NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
+NOTHING_NEEDED, NO_RULE, NOT_SAID = "no region has to stay", "no rule found", "not the model's answer"
 NOTHING_FOR = "no region surely speaks for it"
 
 
@@ -358,6 +358,8 @@ def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:
 
 def _nothing(rule: Rule) -> str:
     """What is said of a rule without regions."""
+    if not rule.sought:
+        return NOT_SAID
     return NOTHING_NEEDED if rule.holds else NO_RULE
 
 

@@ -43,8 +43,8 @@ CHECKS = {
     "noise": "{:.0%} of the differences over the map are chance.",
     "precision_bits": "The network computed with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
-    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
-    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
+    "precision_high": "The rule holds for {:.1%} of variations at most.",
+    "precision_low": "The rule holds for {:.1%} of variations at least.",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
     "relative_error": "Other samples would move the map by about {:.0%} of its size.",
     "relevance_kept": "The values add up to {:.0%} of the score: biases and the rules themselves take or add the rest.",
@@ -268,7 +268,10 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
 
 def kept_words(explanation: Explanation, share: str) -> str:
     """What a picture shows that keeps some regions, such as `5 of 45 regions`."""
-    why = "that must stay for" if explanation.rule else "in favour of"
+    rule, why = explanation.rule, "in favour of"
+    if rule:
+        why = "that are enough for" if rule.holds else "of the best rule found, which does not hold, for"
+        why = why if rule.sought else "needed for what is not the model's answer,"
     return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
 
 
