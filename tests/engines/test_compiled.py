@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import zoo
 from methods.seeing import SIXTEEN
-from seewhy.engines import MaskedForward, inference
+from seewhy.engines import MaskedForward, forward, inference
 from seewhy.engines.compiled import KEPT, Compiled, compiled, has_openvino
 from seewhy.engines.inference import REPAID, answering_copy, inference_copy
 from seewhy.errors import ModelError
@@ -151,6 +151,33 @@ def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch
     )
     compiled(classifier, copy, half=half)
     assert made == [half]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypatch: pytest.MonkeyPatch):
+    """Of one that rounds too much nothing is told, but that it was left aside."""
+    classifier = zoo.classifier("gap-linear")
+    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    ours = engine(classifier, precision="auto")
+    before = ours.checks["precision_gap"]
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
+        found = ours(POOL)
+    assert (ours.network.backend == "OpenVINO") == (not noise)
+    assert (forward.COARSER in ours.told) == bool(noise)
+    assert (ours.checks["precision_gap"] == before) == bool(noise)
+    assert found.shape == (len(POOL), zoo.CLASSES)
+
+
+class Rounding:
+    """A compiled network whose answers are wrong by so much, up and down in turn."""
+
+    def __init__(self, network: Compiled, noise: float) -> None:
+        self.network, self.noise = network, noise
+
+    def __call__(self, x: Tensor) -> Tensor:
+        found = self.network(x)
+        return found + self.noise * (1 - 2 * (torch.arange(found.numel()) % 2)).view_as(found)
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch):
