@@ -16,7 +16,7 @@ from seewhy.errors import BadImage
 from seewhy.images import Image
 from seewhy.methods import RegionWeights, Rule, method_info
 from seewhy.models import Box, Prediction, Target
-from seewhy.report import ExplainReport
+from seewhy.report.explain import ExplainReport
 
 GRADED = method_info("grad-cam")
 EMPTY = np.zeros((6, 6), np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 HALVINGS = 24  # to 6e-8
 PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
@@ -17,6 +16,8 @@ def log_likelihood(
     The answers are drawn without replacement from `population`; from an infinite one they are independent. Of several
     all are infinite, or none is.
     """
+    from scipy.special import xlog1py, xlogy
+
     lost = asked - kept
     if np.isinf(population).all():
         return xlogy(kept, share) + xlog1py(lost, -share)
@@ -35,6 +36,8 @@ def bounds(
     Source: Kaufmann & Kalyanakrishnan 2013, KL-LUCB. Their β(t) pays for every look by a union bound; ours comes from
     the mixture martingale of Robbins 1970, without replacement that of Waudby-Smith & Ramdas 2020, theorem 3.1.
     """
+    from scipy.special import betaln
+
     mixture = betaln(kept + PRIOR, asked - kept + PRIOR) - betaln(PRIOR, PRIOR)
 
     def possible(share: np.ndarray) -> np.ndarray:
@@ -52,4 +55,6 @@ def bounds(
 
 def _falling(base: np.ndarray | float, count: np.ndarray) -> np.ndarray:
     """Logarithm of base · (base − 1) · … with `count` factors."""
+    from scipy.special import gammaln
+
     return gammaln(base + 1) - gammaln(base - count + 1)
