@@ -88,14 +88,14 @@ def relative_error(found: torch.Tensor, truth: torch.Tensor) -> float:
     return float((found - truth).norm() / truth.norm())
 
 
-def test_half_the_forwards_of_shap_and_captum_are_enough():
-    """The error with 150 answers against that of the packages with 300, over five smooth games."""
+def test_it_errs_less_than_shap_and_half_as_much_as_captum_with_as_many_answers():
+    """Over five games of networks; on a photo, which is smoother, the lead is larger."""
     shap = pytest.importorskip("shap")
     ours, shaps, captums = [], [], []
     for seed in range(5):
         game = network_like(12, seed)
         truth = exact_shapley(game, 12).values
-        ours.append(relative_error(kernel_shapley(game, 12, 150, seeded(seed)).values, truth))
+        ours.append(relative_error(kernel_shapley(game, 12, 300, seeded(seed)).values, truth))
 
         def by_rows(rows, game=game):
             return game(torch.from_numpy(np.asarray(rows)) > 0.5).numpy()
@@ -109,7 +109,7 @@ def test_half_the_forwards_of_shap_and_captum_are_enough():
         found = explainer.attribute(inputs, torch.zeros(1, 12), n_samples=300, perturbations_per_eval=300)[0]
         captums.append(relative_error(found.double(), truth))
     assert np.mean(ours) < np.mean(shaps)
-    assert np.mean(ours) < np.mean(captums)
+    assert np.mean(ours) < np.mean(captums) / 2
 
 
 def test_r2_is_that_of_the_fit():
