@@ -39,7 +39,8 @@ def gamma(size: float) -> Rule:
     def rule(call: Call) -> Tensor:
         x, weight, bias = _layer(call)
         z = call.plain()
-        sizes = _with(call, _Size.apply(x), part(weight, torch.abs), None if bias is None else bias.abs())  # pyright: ignore[reportArgumentType]
+        size_of_x: Any = _Size.apply(x) if _has_negative(x) else x
+        sizes = _with(call, size_of_x, part(weight, torch.abs), None if bias is None else bias.abs())
         with torch.no_grad():
             tilt = torch.sign(z).mul_(size / 2)
             ratio = _ratio(z, torch.addcmul((1 + size / 2) * z, tilt, sizes))
@@ -56,13 +57,21 @@ def z_plus(call: Call) -> Tensor:
     """
     x, weight, _ = _layer(call)
     z = call.on(x.detach())
-    rising = part(weight, _rising)
-    if bool(x.detach().amin() < 0):
-        above, below = _Signs.apply(x)  # pyright: ignore[reportGeneralTypeIssues]
-        sums = _with(call, above, rising, None) + _with(call, below, part(weight, _falling), None)
-    else:
-        sums = _with(call, x, rising, None)
-    return with_slope(sums, lambda _: z, lambda sums, z: torch.div(z, sums.add_(STABLE), out=sums))
+    channels = 1 - weight.dim()  # of a row, the last; of a map, before its sides
+    offset = z.new_full((z.shape[channels],) if channels else (), STABLE)
+    return with_slope(_rising_sums(call, channels, offset), lambda _: z, lambda sums, z: torch.div(z, sums, out=sums))
+
+
+def _rising_sums(call: Call, channels: int, offset: Tensor) -> Tensor:
+    """The positive contributions to each output added up, and the offset."""
+    x, weight, _ = _layer(call)
+    if not _has_negative(x):
+        return _with(call, x, part(weight, _rising), offset)
+    above, below = _Signs.apply(x)  # pyright: ignore[reportGeneralTypeIssues]
+    if channels and weight.shape[1] == x.shape[channels] and "transpose" not in call.name:  # one group
+        # One layer of twice the inputs is faster than two.
+        return _with(call, torch.cat([above, below], channels), part(weight, _rising_and_falling), offset)
+    return _with(call, above, part(weight, _rising), offset) + _with(call, below, part(weight, _falling), None)
 
 
 class _Size(torch.autograd.Function):
@@ -91,7 +100,9 @@ class _Signs(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (below,) = ctx.saved_tensors
-        return torch.lerp(*gradients, below.sign().neg_())  # exact at 0 and 1, and faster than a choice by a mask
+        return torch.lerp(
+            gradients[0], gradients[1], below.sign().neg_()
+        )  # exact at 0 and 1, and faster than a choice by a mask
 
 
 def flat(call: Call) -> Tensor:
@@ -117,8 +128,8 @@ def box(low: Tensor, high: Tensor) -> Rule:
         x, weight, _ = _layer(call)
         inputs = x.detach()
         shares = _with(call, x, weight, None)
-        for bound, part in ((low, weight.clamp(min=0)), (high, weight.clamp(max=0))):
-            shares = shares - _with(call, x * (bound / _nonzero(inputs)), part, None)
+        for bound, some in ((low, weight.clamp(min=0)), (high, weight.clamp(max=0))):
+            shares = shares - _with(call, x * (bound / _nonzero(inputs)), some, None)
         z = call.on(inputs)
         return surrogate(shares * _ratio(z, shares), z.clone)
 
@@ -129,7 +140,28 @@ def identity(call: Call) -> Tensor:
     """An activation passes its relevance on unchanged: slope y / u. Source: Achtibat 2024, proposition 3.1."""
     if call.args[0].is_complex():
         raise ExplainError(f"LRP has no rule for the operation '{call.name}' on complex numbers")
-    return with_slope(call.args[0], call.on, lambda u, y: _ratio(y, u))
+    with torch.no_grad():
+        u = call.args[0].detach()
+        if top := _top(call):
+            slope = torch.div(u.new_tensor(top), u).clamp_(0, 1)
+            y = call.over(u)
+        else:
+            below = _stabilized(u, STABLE)
+            y = call.over(u)
+            slope = torch.div(y, below, out=below)
+    return with_slopes(y, (call.args[0], slope))
+
+
+def _top(call: Call) -> float | None:
+    """Where an activation that is 0 below 0 and its input above, as ReLU6, is cut off; None of others."""
+    if call.name == "relu6":
+        return 6.0
+    if call.name not in {"hardtanh", "clamp", "clip"}:
+        return None
+    named = [call.kwargs.get(f"{end}_val", call.kwargs.get(end)) for end in ("min", "max")]
+    low, high = [*call.args[1:], *named[len(call.args) - 1 :]]
+    numbers = isinstance(low, int | float) and isinstance(high, int | float)
+    return float(high) if numbers and low == 0 < high else None
 
 
 def halved_product(call: Call) -> Tensor:
@@ -194,9 +226,12 @@ def _nonzero(x: Tensor) -> Tensor:
 
 def _ratio(above: Tensor, below: Tensor, size: float = STABLE) -> Tensor:
     """Above / (below + ε sign below), without a gradient."""
-    above, below = above.detach(), below.detach()
-    found = torch.copysign(below.new_tensor(size), below).add_(below)
-    return torch.div(above, found, out=found)
+    below = _stabilized(below.detach(), size)
+    return torch.div(above.detach(), below, out=below)
+
+
+def _stabilized(z: Tensor, size: float) -> Tensor:
+    return torch.copysign(z.new_tensor(size), z).add_(z)
 
 
 def _rising(weight: Tensor) -> Tensor:
@@ -205,6 +240,14 @@ def _rising(weight: Tensor) -> Tensor:
 
 def _falling(weight: Tensor) -> Tensor:
     return weight.clamp(max=0)
+
+
+def _rising_and_falling(weight: Tensor) -> Tensor:
+    return torch.cat([_rising(weight), _falling(weight)], 1)
+
+
+def _has_negative(x: Tensor) -> bool:
+    return bool(x.detach().amin() < 0)
 
 
 def _itself(z: Tensor) -> Tensor:

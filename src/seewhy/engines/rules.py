@@ -145,7 +145,12 @@ class Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     rules: AbstractContextManager[Any]
-    in_place: bool  # the result will be written over the first argument
+    overwrite: Callable[[Tensor], Tensor] | None = None  # of work in place: the operation, in place on a first argument
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the result will be written over the first argument."""
+        return self.overwrite is not None
 
     @property
     def name(self) -> str:
@@ -161,6 +166,10 @@ class Call:
     def on(self, u: Tensor) -> Tensor:
         """The operation on another first argument."""
         return self.function(u, *self.args[1:], **self.kwargs)
+
+    def over(self, u: Tensor) -> Tensor:
+        """The same, written over that argument where the network wants the result there."""
+        return self.overwrite(u) if self.overwrite else self.on(u)
 
 
 Rule = Callable[[Call], Any]
@@ -304,7 +313,8 @@ class RuleMode(TorchFunctionMode):
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
         outermost, self._in_rule = not self._in_rule, True
         try:
-            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
+            overwrite = (lambda u: func(u, *args[1:], **kwargs)) if in_place else None
+            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, overwrite))
         finally:
             self._in_rule = not outermost
         # Under no_grad nothing has a gradient, whatever a rule says.
@@ -363,12 +373,17 @@ class _Overwrite(torch.autograd.Function):
     def forward(ctx: Any, tensor: Tensor, result: Tensor) -> Tensor:
         ctx.mark_dirty(tensor)
         ctx.is_view = tensor._is_view()  # noqa: SLF001
-        return tensor.copy_(result)
+        # A rule may have written it there already.
+        return tensor if _same_place(tensor, result) else tensor.copy_(result)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
         return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
+
+
+def _same_place(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() and one.shape == other.shape and one.stride() == other.stride()
 
 
 def fresh(y: Tensor) -> Tensor:
