@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
-from seewhy.engines.baselines import Fill, find_fill
+from seewhy.engines.baselines import Fill, Filler, find_fill
 from seewhy.engines.inference import (
+    HALF,
     BatchSize,
     Inference,
     Precision,
@@ -35,8 +36,16 @@ TRIALS, TRIAL_CELLS = 8, 7  # masks of 7 × 7 cells on which half precision has 
 TRIAL_CLASSES = 5
 # Rounding error allowed, as a share of how much hiding parts changes the log-probabilities. LIME's weights in bfloat16
 # and float32 on the same coalitions agree in rank at 0.994 or more with a share of 0.03 (ResNet-50: the predicted class
-# 0.999), and at as little as 0.980 with 0.11 to 0.14 (EfficientNet-Lite0).
+# 0.999), and at as little as 0.980 with 0.11 to 0.14 (EfficientNet-Lite0). Sampled estimates are held to it, too: most
+# of a rounding error hangs on what is hidden, and more samples do not average that out. On one photo, the squared bias
+# of LIME's weights in bfloat16 was 0.001 to 0.03 of their sampling variance over 250 variations (ResNet-50), and 1.7 to
+# 3.1 of that over 960 (EfficientNet-Lite0), while rounding added no more than 0.04 to the variance of either.
 ROUNDING = 0.05
+REASKED, REASKED_OF = 16, 128  # of so many variations answered in half precision so many are asked in float32, too
+ROUNDED = "Half precision was left aside: it would round more than the answers can bear."
+
+
+Masks: TypeAlias = Callable[[slice], Tensor]  # the masks (n, h, w) of a slice of what is asked
 
 
 class MaskedForward:
@@ -78,7 +87,9 @@ class MaskedForward:
         pixels = picture if isinstance(picture, Tensor) else classifier.preprocessing.pixels([picture])[0]
         self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
+        self._prepared: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Filler]] = {}
         self._answers: dict[bytes, Tensor] = {}
+        self._aside: tuple[str, ...] = ()
         self.network = self._choose(precision, generator.initial_seed())
 
     @cached_property
@@ -88,6 +99,11 @@ class MaskedForward:
         self.forwards += 1
         with torch.no_grad():
             return self.classifier.logits(x)[0].float().cpu()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What answered, and what was left aside, in sentences."""
+        return (*self.network.told, *self._aside)
 
     @property
     def regions(self) -> int:
@@ -126,7 +142,7 @@ class MaskedForward:
         keys = [row.tobytes() + bytes(str(pick), "ascii") for row, pick in zip(packed, which.tolist(), strict=True)]
         fresh = list({key: row for row, key in enumerate(keys) if key not in self._answers}.values())
         asked, labels = coalitions[fresh].to(self._pixels.device), self.region_labels
-        rows = self._run(
+        rows = self._answered(
             lambda part: asked[part].index_select(1, labels.flatten()).view(-1, *labels.shape), which[fresh]
         )
         for row, logits in zip(fresh, rows, strict=True):
@@ -136,44 +152,61 @@ class MaskedForward:
     def maps(self, masks: Tensor, which: Tensor | None = None) -> Tensor:
         """Float32 logits `(n, K)` on the CPU for float masks `(n, h, w)` in [0, 1], 1 where the picture is kept."""
         which = self._alternative(which, len(masks))
-        return self._stacked(list(self._run(lambda part: masks[part].to(self._pixels.device), which)))
+        return self._stacked(list(self._answered(lambda part: masks[part].to(self._pixels.device), which)))
 
-    def _run(
-        self, shown: Callable[[slice], Tensor], which: Tensor, network: Inference | None = None
-    ) -> Iterator[Tensor]:
+    def _answered(self, shown: Masks, which: Tensor) -> Iterator[Tensor]:
+        """Logits row by row of the copy that answers; how far half precision moves them is found out once."""
+        network, rows = self._answering(len(which)), list[Tensor]()
+        for row in self._run(shown, which, network):
+            rows.append(row)
+            yield row
+        if network.bits == HALF and len(which) >= REASKED_OF and "rounding" not in self.checks:
+            self.checks["rounding"] = self._rounding(shown, which, rows)
+
+    def _rounding(self, shown: Masks, which: Tensor, rows: list[Tensor]) -> float:
+        """By how much some of these answers differ from float32's: root mean square of log-probabilities."""
+        step = len(which) // REASKED
+        some = slice(0, step * REASKED, step)
+        masks, exact = shown(some), inference_copy(self.classifier, "float32")
+        again = self._stacked(list(self._run(lambda part: masks[part], which[some], exact)))
+        head = self.classifier.head
+        moved = head.log_probabilities(torch.stack(rows[some])) - head.log_probabilities(again)
+        return float(moved[:, head.likeliest(self.logits, TRIAL_CLASSES)].square().mean().sqrt())
+
+    def _run(self, shown: Masks, which: Tensor, network: Inference) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
-        network = network or self._answering(len(which))
 
         def ask(part: slice) -> Tensor:
-            return network(self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)).cpu()
+            return network(self._composed(shown(part), which[part].to(self._pixels.device), network)).cpu()
 
         for rows in batches(ask, len(which), self._fixed or network.size):
             self.forwards += len(rows)
             self.progress(self.forwards, self.expected, "variations")
             yield from rows
 
-    def _composed(self, masks: Tensor, which: Tensor, dtype: torch.dtype) -> Tensor:
-        """Network inputs `(n, C, h, w)`, channels last: the picture where it is shown, the fill elsewhere."""
-        picture = self._laid_out(self._pixels[None], dtype)
-        fill = self._laid_out(self._filler(masks, which), dtype)
-        mask = masks.unsqueeze(-1)
-        if masks.dtype == torch.bool:
-            mixed = torch.where(mask, picture, fill)
-        else:
-            mixed = fill + mask.to(dtype) * (picture - fill)
-        return mixed.permute(0, 3, 1, 2)
+    def _composed(self, masks: Tensor, which: Tensor, network: Inference) -> Tensor:
+        """Network inputs `(n, C, h, w)`: the picture where it is shown, the fill elsewhere."""
+        picture, filler = self._sides(network.dtype, network.layout)
+        fill, mask = filler(masks, which), masks.unsqueeze(1)
+        return (
+            torch.where(mask, picture, fill) if masks.dtype == torch.bool else fill + mask.to(fill) * (picture - fill)
+        )
 
-    def _laid_out(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        """`(n, C, h, w)` as normalised `(n, h, w, C)`, in the network's precision."""
-        return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
+    def _sides(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Filler]:
+        """The picture `(1, C, h, w)` and what hides it, normalised once for a network that takes them so."""
+
+        def laid_out(pixels: Tensor) -> Tensor:
+            return self.classifier.preprocessing.normalize(pixels).to(dtype, memory_format=layout)
+
+        if (dtype, layout) not in self._prepared:
+            self._prepared[dtype, layout] = (laid_out(self._pixels[None]), self._filler.then(laid_out))
+        return self._prepared[dtype, layout]
 
     def _answering(self, count: int) -> Inference:
         """The copy that answers; compiled from when enough forwards are to come, these `count` among them."""
-        if self.network.compiled is None:
+        if self.network.compiled is None and not self.network.aside:
             coming = max(count, (self.expected or 0) - self.forwards)
             self.network = answering_copy(self.classifier, self.network, coming)
-            if self.network.compiled:
-                self.checks["openvino"] = 1.0
         return self.network
 
     def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
@@ -185,8 +218,11 @@ class MaskedForward:
         if wanted != "float32":
             fast = inference_copy(self.classifier, wanted)
             gap = self._gap(exact, fast, seed)
-            chosen = fast if gap <= ROUNDING or precision != "auto" else exact
-            self.checks["precision_gap"] = min(gap, 1.0)
+            if gap <= ROUNDING or precision != "auto":
+                chosen = fast
+                self.checks["precision_gap"] = min(gap, 1.0)
+            else:
+                self._aside = (ROUNDED,)
         self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 
