@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -28,3 +29,23 @@ def part(weight: Tensor, change: Change) -> Tensor:
     if place not in kept or kept[place][0] != state:
         kept[place] = state, change(weight)
     return kept[place][1]
+
+
+def rising(weight: Tensor) -> Tensor:
+    """What is positive of it."""
+    return weight.clamp(min=0)
+
+
+def falling(weight: Tensor) -> Tensor:
+    """What is negative of it."""
+    return weight.clamp(max=0)
+
+
+def both_signs(weight: Tensor) -> Tensor:
+    """One after the other, for twice the inputs."""
+    return torch.cat([rising(weight), falling(weight)], 1)
+
+
+def sizes(weight: Tensor) -> Tensor:
+    """|w|."""
+    return weight.abs()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.graph import dependent
-from seewhy.engines.parts import part
+from seewhy.engines.parts import both_signs, falling, part, rising, sizes
 from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope, with_slopes
 from seewhy.errors import ExplainError
 
@@ -40,12 +40,12 @@ def gamma(size: float) -> Rule:
         x, weight, bias = _layer(call)
         z = call.plain()
         size_of_x: Any = _Size.apply(x) if _has_negative(x) else x
-        sizes = _with(call, size_of_x, part(weight, torch.abs), None if bias is None else bias.abs())
+        moved = _with(call, size_of_x, part(weight, sizes), None if bias is None else bias.abs())
         with torch.no_grad():
             tilt = torch.sign(z).mul_(size / 2)
-            ratio = _ratio(z, torch.addcmul((1 + size / 2) * z, tilt, sizes))
+            ratio = _ratio(z, torch.addcmul((1 + size / 2) * z, tilt, moved))
             tilt.mul_(ratio)
-        return with_slopes(z.detach(), (z, ratio.mul_(1 + size / 2)), (sizes, tilt))
+        return with_slopes(z.detach(), (z, ratio.mul_(1 + size / 2)), (moved, tilt))
 
     return rule if size else epsilon(STABLE)
 
@@ -66,12 +66,12 @@ def _rising_sums(call: Call, channels: int, offset: Tensor) -> Tensor:
     """The positive contributions to each output added up, and the offset."""
     x, weight, _ = _layer(call)
     if not _has_negative(x):
-        return _with(call, x, part(weight, _rising), offset)
+        return _with(call, x, part(weight, rising), offset)
     above, below = _Signs.apply(x)  # pyright: ignore[reportGeneralTypeIssues]
     if channels and weight.shape[1] == x.shape[channels] and "transpose" not in call.name:  # one group
         # One layer of twice the inputs is faster than two.
-        return _with(call, torch.cat([above, below], channels), part(weight, _rising_and_falling), offset)
-    return _with(call, above, part(weight, _rising), offset) + _with(call, below, part(weight, _falling), None)
+        return _with(call, torch.cat([above, below], channels), part(weight, both_signs), offset)
+    return _with(call, above, part(weight, rising), offset) + _with(call, below, part(weight, falling), None)
 
 
 class _Size(torch.autograd.Function):
@@ -232,18 +232,6 @@ def _ratio(above: Tensor, below: Tensor, size: float = STABLE) -> Tensor:
 
 def _stabilized(z: Tensor, size: float) -> Tensor:
     return torch.copysign(z.new_tensor(size), z).add_(z)
-
-
-def _rising(weight: Tensor) -> Tensor:
-    return weight.clamp(min=0)
-
-
-def _falling(weight: Tensor) -> Tensor:
-    return weight.clamp(max=0)
-
-
-def _rising_and_falling(weight: Tensor) -> Tensor:
-    return torch.cat([_rising(weight), _falling(weight)], 1)
 
 
 def _has_negative(x: Tensor) -> bool:
