@@ -7,6 +7,7 @@ precision and device; it never evaluates a coalition twice, reports progress, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -42,6 +43,7 @@ TRIAL_CLASSES = 5
 # 3.1 of that over 960 (EfficientNet-Lite0), while rounding added no more than 0.04 to the variance of either.
 ROUNDING = 0.05
 REASKED, REASKED_OF = 16, 128  # of so many variations answered in half precision so many are asked in float32, too
+COARSER = "OpenVINO was left aside: in half precision it rounds more than PyTorch, and more than the answers can bear."
 ROUNDED = "Half precision was left aside: it would round more than the answers can bear."
 
 
@@ -90,7 +92,8 @@ class MaskedForward:
         self._prepared: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Filler]] = {}
         self._answers: dict[bytes, Tensor] = {}
         self._aside: tuple[str, ...] = ()
-        self.network = self._choose(precision, generator.initial_seed())
+        self._seed = generator.initial_seed()
+        self.network = self._choose(precision)
 
     @cached_property
     def logits(self) -> Tensor:
@@ -169,9 +172,8 @@ class MaskedForward:
         some = slice(0, step * REASKED, step)
         masks, exact = shown(some), inference_copy(self.classifier, "float32")
         again = self._stacked(list(self._run(lambda part: masks[part], which[some], exact)))
-        head = self.classifier.head
-        moved = head.log_probabilities(torch.stack(rows[some])) - head.log_probabilities(again)
-        return float(moved[:, head.likeliest(self.logits, TRIAL_CLASSES)].square().mean().sqrt())
+        moved = self._likeliest(torch.stack(rows[some])) - self._likeliest(again)
+        return float(moved.square().mean().sqrt())
 
     def _run(self, shown: Masks, which: Tensor, network: Inference) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
@@ -206,10 +208,20 @@ class MaskedForward:
         """The copy that answers; compiled from when enough forwards are to come, these `count` among them."""
         if self.network.compiled is None and not self.network.aside:
             coming = max(count, (self.expected or 0) - self.forwards)
-            self.network = answering_copy(self.classifier, self.network, coming)
+            self.network = self._no_coarser(answering_copy(self.classifier, self.network, coming))
         return self.network
 
-    def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
+    def _no_coarser(self, found: Inference) -> Inference:
+        """What was found to answer, unless it rounds more than the copy at hand may; how much it does is noted."""
+        if found.compiled is None or "precision_gap" not in self.checks:
+            return found
+        gap = self._gap(found)
+        if gap > max(ROUNDING, self.checks["precision_gap"]):
+            return replace(self.network, aside=(COARSER,))
+        self.checks["precision_gap"] = gap
+        return found
+
+    def _choose(self, precision: Precision | Literal["auto"]) -> Inference:
         exact = inference_copy(self.classifier, "float32")
         if "layers" not in self.classifier.offers:  # a black box: there is no precision to choose
             return exact
@@ -217,7 +229,7 @@ class MaskedForward:
         chosen = exact
         if wanted != "float32":
             fast = inference_copy(self.classifier, wanted)
-            gap = self._gap(exact, fast, seed)
+            gap = self._gap(fast)
             if gap <= ROUNDING or precision != "auto":
                 chosen = fast
                 self.checks["precision_gap"] = min(gap, 1.0)
@@ -226,23 +238,32 @@ class MaskedForward:
         self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 
-    def _gap(self, exact: Inference, fast: Inference, seed: int) -> float:
+    def _gap(self, fast: Inference) -> float:
         """How much rounding changes the log-probabilities, as a share of how much hiding parts changes them."""
-        generator = torch.Generator().manual_seed(seed)
-        cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
-        masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
-        head = self.classifier.head
-        top = head.likeliest(self.logits, TRIAL_CLASSES)
-        first = self._alternative(None, TRIALS)
-        truth = head.log_probabilities(self._stacked(list(self._run(lambda part: masks[part], first, exact))))[:, top]
+        masks, truth, signal = self._trial
         try:
-            answers = self._stacked(list(self._run(lambda part: masks[part], first, fast)))
+            answers = self._run(lambda part: masks[part], self._alternative(None, TRIALS), fast)
+            rounded = self._likeliest(self._stacked(list(answers)))
         except (ModelError, RuntimeError):  # it overflows, or has an operation that half precision lacks
             return float("inf")
-        rounded, whole = head.log_probabilities(answers)[:, top], head.log_probabilities(self.logits)[top]
-        signal = torch.cat([truth, whole[None]]).std(0).square().mean().sqrt()
-        noise = (rounded - truth).square().mean().sqrt()
-        return float(noise / signal.clamp(min=1e-3))
+        return float((rounded - truth).square().mean().sqrt() / signal.clamp(min=1e-3))
+
+    @cached_property
+    def _trial(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks to try precisions on, the log-probabilities under them in float32, and how much those differ."""
+        generator = torch.Generator().manual_seed(self._seed)
+        cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
+        masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
+        exact = inference_copy(self.classifier, "float32")
+        answers = self._run(lambda part: masks[part], self._alternative(None, TRIALS), exact)
+        truth = self._likeliest(self._stacked(list(answers)))
+        signal = torch.cat([truth, self._likeliest(self.logits[None])]).std(0).square().mean().sqrt()
+        return masks, truth, signal
+
+    def _likeliest(self, logits: Tensor) -> Tensor:
+        """The log-probabilities of the picture's likeliest classes, of logits `(n, K)`."""
+        head = self.classifier.head
+        return head.log_probabilities(logits)[:, head.likeliest(self.logits, TRIAL_CLASSES)]
 
     def _alternative(self, which: Tensor | None, count: int) -> Tensor:
         return torch.zeros(count, dtype=torch.int64) if which is None else which.cpu()
