@@ -100,7 +100,7 @@ class Method(Declared, ABC):
             if targets is not None:
                 asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
-            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top)
+            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top, images=images[part])
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
@@ -133,6 +133,7 @@ class Seen:
             [[self.target]],
             generator=torch.Generator().manual_seed(seed),
             known=self._logits,
+            images=[self.image],
         )
         return _explanations(method, task, [self.image])[0]
 
