@@ -12,10 +12,12 @@ import torch
 from seewhy import Classifier, Preprocessing, load
 from seewhy.models.shim import ready_torchvision
 
-__all__ = ["DEFAULT", "MODELS", "RESNET", "classifier_of"]
+__all__ = ["DATA", "DEFAULT", "MODELS", "RESNET", "card_of", "classifier_of"]
 
 DEFAULT, RESNET = "bundled:efficientnet-lite0", "torchvision:resnet50"
 MODELS = (DEFAULT, RESNET)
+DATA = Path(os.environ.get("SEEWHY_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+WEIGHTS = DATA / "weights" / "resnet50_v1_imagenet_fp16.safetensors"
 CARD = {
     "schema": 1,
     "architecture": "torchvision:resnet50",
@@ -29,15 +31,22 @@ def classifier_of(model: str, device: torch.device) -> Classifier:
     """One of `MODELS`; without real weights ResNet-50 gets random ones, which take as long."""
     if model == DEFAULT:
         return load(model, device=str(device))
-    data = Path(os.environ.get("SEEWHY_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    weights = data / "weights" / "resnet50_v1_imagenet_fp16.safetensors"
-    return _trained(weights, device) if weights.exists() else _untrained(device)
-
-
-def _trained(weights: Path, device: torch.device) -> Classifier:
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "card.json").write_text(json.dumps(CARD), "utf-8")
-        return load(f"file:{folder}", weights=weights, device=str(device))
+        named = card_of(model, Path(folder))
+        return load(named[0], weights=named[1], device=str(device)) if named else _untrained(device)
+
+
+def card_of(model: str, folder: Path) -> tuple[str, ...]:
+    """What `load` and `--model`, `--weights` take for one of `MODELS`; a card is written into `folder` for it.
+
+    Empty where there are no real weights.
+    """
+    if model == DEFAULT:
+        return (model,)
+    if not WEIGHTS.exists():
+        return ()
+    (folder / "card.json").write_text(json.dumps(CARD), "utf-8")
+    return f"file:{folder}", str(WEIGHTS)
 
 
 def _untrained(device: torch.device) -> Classifier:

@@ -37,6 +37,16 @@ class Timing:
         low, middle, high = statistics.quantiles([own / other for own, other in pairs], n=4)
         return f"{middle:.2f} ({low:.2f}–{high:.2f})"
 
+    def spread(self, name: str) -> str:
+        """Seconds: the median with its quartiles."""
+        low, middle, high = statistics.quantiles(self.seconds[name], n=4)
+        return f"{middle:.1f} ({low:.1f}–{high:.1f})"
+
+    def excess(self, name: str, reference: str) -> float:
+        """How many seconds longer than `reference`: the median over rounds."""
+        pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
+        return statistics.median(own - other for own, other in pairs)
+
 
 def take_turns(contestants: Mapping[str, Callable[[], object]], device: torch.device, *, budget: float) -> Timing:
     """Run every contestant in turn until `budget` seconds are gone, each once beforehand to warm up.

@@ -9,7 +9,8 @@ import pytest
 from test_architecture import fresh_python
 
 UNUSED = {"IPython", "faiss", "polars", "sklearn", "skimage", "sqlalchemy", "sympy", "timm", "torchvision", "ray"}
-FOR_PICTURES = {"jinja2", "matplotlib", "scipy"}
+PAGES = {"jinja2"}
+COMPUTING = {"matplotlib", "openvino", "pandas", "scipy"}
 RUN = """
 import sys
 from seewhy.cli import main
@@ -25,8 +26,9 @@ print("loaded", *sorted({{name.partition(".")[0] for name in sys.modules}}))
 @pytest.mark.parametrize(
     ("words", "unused"),
     [
-        (["predict", "sample:cat"], UNUSED | FOR_PICTURES),
-        (["explain", "sample:cat", "--out"], UNUSED),
+        (["list", "methods"], UNUSED | COMPUTING),
+        (["predict", "sample:cat"], UNUSED | COMPUTING | PAGES),
+        (["explain", "sample:cat", "--out"], UNUSED | COMPUTING),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",
 )

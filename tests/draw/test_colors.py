@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib import colormaps
+from matplotlib.colors import LinearSegmentedColormap
 from skimage.color import rgb2lab
 
-from seewhy.draw.overlay import Colors, colorize, peak, scale
+from seewhy.draw.overlay import AGAINST_FOR, Colors, colorize, peak, scale
 from seewhy.errors import ExplainError, UnknownName, UsageError
 
 MAPS = hnp.arrays(
@@ -141,3 +143,13 @@ def test_matplotlib_keeps_its_state_and_torch_stays_away():
         "assert not {'matplotlib.pyplot', 'torch'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_our_own_colours_are_those_of_matplotlib():
+    positions = np.linspace(-1, 1, 2001)
+    inferno = LinearSegmentedColormap.from_list("evidence", colormaps["inferno"](np.linspace(0.1, 0.92, 256)))
+    ours = colorize(positions.clip(0), signed=False)
+    assert np.array_equal(ours, inferno(positions.clip(0), bytes=True)[..., :3])
+    both = LinearSegmentedColormap.from_list("against_for", AGAINST_FOR, N=511)
+    off = colorize(positions, signed=True).astype(int) - both((positions + 1) / 2, bytes=True)[..., :3]
+    assert np.abs(off).max() <= 1, "but for what is rounded down"

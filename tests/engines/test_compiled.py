@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 import zoo
 from methods.seeing import SIXTEEN
 from seewhy.engines import MaskedForward, inference
-from seewhy.engines.compiled import KEPT, compiled, has_openvino
+from seewhy.engines.compiled import KEPT, Compiled, compiled, has_openvino
 from seewhy.engines.inference import REPAID, answering_copy, inference_copy
 from seewhy.errors import ModelError
 from seewhy.models import Classifier, Preprocessing
@@ -45,29 +46,30 @@ def of(module: nn.Module) -> Classifier:
     return Classifier(module, Preprocessing(zoo.SIZE), zoo.classifier("residual").categories, "made")
 
 
-@pytest.mark.parametrize("network", ["residual", "dict", "mutates-input", "training", "gap-linear"])
+@pytest.mark.parametrize("network", ["residual", "tiny-vit", "dict", "mutates-input", "training", "gap-linear"])
 def test_it_answers_as_pytorch_does_whatever_the_size_of_the_batch(network: str):
     classifier = zoo.classifier(network)
     ours, plain = engine(classifier), engine(classifier)
     ours.expected = REPAID
     found = torch.cat([ours(POOL[:3]), ours(POOL[3:40]), ours(POOL[40:])])
-    assert ours.checks["openvino"] == 1
-    assert "openvino" not in plain.checks
+    assert ours.told == ("OpenVINO computed the answers in single precision.",)
     wanted = torch.cat([plain(part) for part in POOL.split(40)])
-    assert "openvino" not in plain.checks, "a few questions do not repay it"
+    assert plain.told == ("PyTorch computed the answers in single precision.",), "a few questions do not repay it"
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
 
 
-def test_a_network_that_openvino_cannot_run_answers_by_pytorch():
-    classifier = zoo.classifier("tiny-vit")
-    ours, plain = engine(classifier), engine(classifier)
-    found = ours(POOL)
-    torch.testing.assert_close(found, torch.cat([plain(part) for part in POOL.split(40)]), rtol=0, atol=1e-4)
-
-
-def test_the_same_questions_give_the_same_bytes():
-    found = [engine(zoo.classifier("residual"))(POOL) for _ in range(2)]
-    assert torch.equal(*found)
+@pytest.mark.parametrize(("network", "precision"), [("residual", "float32"), ("tiny-vit", "bfloat16")])
+def test_the_same_questions_give_the_same_bytes(network: str, precision: str, monkeypatch: pytest.MonkeyPatch):
+    classifier = zoo.classifier(network)
+    first = engine(classifier, precision=precision)(POOL)
+    monkeypatch.setattr(inference, "_COMPILED", WeakKeyDictionary())
+    torch.set_num_threads(2)
+    found = [engine(classifier, precision=precision)(POOL) for _ in range(2)]
+    assert torch.equal(*found), "with two threads"
+    torch.set_num_threads(1)
+    again = engine(classifier, precision=precision)
+    assert torch.equal(again(POOL), first), "read from disk"
+    assert again.network.backend == "OpenVINO"
 
 
 def test_a_conversion_is_kept_and_read_again(at_home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -76,7 +78,7 @@ def test_a_conversion_is_kept_and_read_again(at_home: Path, monkeypatch: pytest.
     first = compiled(classifier, copy, half=False)
     (kept,) = at_home.glob("*.xml")
     assert at_home.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr("seewhy.engines.compiled._converted", lambda *_: pytest.fail("converted again"))
+    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
     x = torch.randn(5, 3, *zoo.SIZE)
     assert torch.equal(first(x), compiled(classifier, copy, half=False)(x))
     monkeypatch.undo()
@@ -111,8 +113,44 @@ def test_what_a_trace_does_not_hold_is_left_aside_with_its_reason():
         compiled(classifier, inference_copy(classifier, "float32").module, half=False)
     ours = engine(classifier)
     ours(POOL)
-    assert "openvino" not in ours.checks
-    assert "OpenVINO was left aside" in ours.network.backend
+    assert ours.network.backend == "PyTorch"
+    assert ours.told[-1].startswith("OpenVINO was left aside: ")
+
+
+def test_why_it_is_left_aside_is_kept(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+    classifier = of(Branching())
+    copy = inference_copy(classifier, "float32").module
+    with pytest.raises(ModelError) as first:
+        compiled(classifier, copy, half=False)
+    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
+    with pytest.raises(ModelError) as again:
+        compiled(classifier, copy, half=True)
+    assert str(again.value) == str(first.value)
+    assert not [*at_home.glob("*.xml")]
+
+
+def test_what_was_kept_and_answers_otherwise_is_converted_anew(at_home: Path):
+    classifier = zoo.classifier("residual")
+    copy = inference_copy(classifier, "float32").module
+    before = compiled(classifier, copy, half=False)
+    edited = nn.Sequential(copy, nn.Softsign())  # as if its code were edited and not its weights
+    after = compiled(classifier, edited, half=False)
+    x = torch.randn(3, 3, *zoo.SIZE)
+    torch.testing.assert_close(after(x), nn.Softsign()(before(x)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch: pytest.MonkeyPatch):
+    classifier = zoo.classifier("residual")
+    copy = inference_copy(classifier, "float32").module
+    compiled(classifier, copy, half=half)
+    made: list[bool] = []
+    start = Compiled.__init__
+    monkeypatch.setattr(
+        Compiled, "__init__", lambda self, *args, half: made.append(half) or start(self, *args, half=half)
+    )
+    compiled(classifier, copy, half=half)
+    assert made == [half]
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch):
@@ -129,7 +167,7 @@ def test_new_weights_are_compiled_anew():
             parameter.mul_(0.5)
     after = engine(classifier)
     found = after(POOL)
-    assert after.checks["openvino"] == 1
+    assert after.network.backend == "OpenVINO"
     assert not torch.allclose(before, found)
     exact = inference.inference_copy(classifier, "float32")
     assert exact.compiled is None

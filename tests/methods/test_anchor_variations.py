@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.methods.anchor_search import COUNTABLE, Variations
+from seewhy.methods.anchor_variations import COUNTABLE, Variations
 
 
 class Asked:
@@ -118,3 +118,30 @@ def test_the_order_hangs_on_the_seed_alone(regions):
         each.ask([()], 10)
     np.testing.assert_array_equal(one.sample(())[0], same.sample(())[0])
     assert (one.sample(())[0] != other.sample(())[0]).any()
+
+
+def test_rules_are_compared_where_only_one_of_them_stays():
+    """Region 0 decides alone, so where 1 stays and 0 does not all answers are no, and the other way round yes."""
+    made, _ = variations(6)
+    made.ask([()], 64)
+    low, high = made.apart([((0,), (1,)), ((1,), (0,))], 0.1)
+    assert low.tolist() == pytest.approx([1, 0], abs=1e-6)
+    assert high.tolist() == pytest.approx([1, 0], abs=1e-6)
+
+
+def test_fresh_variations_are_others_and_count_together():
+    made, _ = variations(20)
+    made.ask([()], 30)
+    fresh = made.fresh()
+    fresh.ask([()], 40)
+    assert made.asked == fresh.asked == 70
+    assert (made.sample(())[0] != fresh.sample(())[0][:30]).any()
+
+
+def test_alone_only_the_regions_of_a_rule_are_in_sight():
+    made, asked = variations(4, alternatives=2)
+    assert made.alone([(0, 2), (3,)]).tolist() == [1, 0]
+    np.testing.assert_array_equal(asked.calls[0], np.array([[1, 0, 1, 0], [0, 0, 0, 1]] * 2, bool))
+    assert asked.which[0].tolist() == [0, 0, 1, 1]
+    assert made.enough((0,))
+    assert not made.enough(())

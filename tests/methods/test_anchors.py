@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d
 
 from seewhy.engines import Images
 from seewhy.errors import UsageError
-from seewhy.images import Image
+from seewhy.images import Image, open_image
 from seewhy.methods import Explanation, find_method
 from seewhy.methods.anchors import Anchors
 from seewhy.methods.regions import seen_pixels
@@ -74,13 +74,16 @@ def test_and(name):
     assert rule.high == 1
     assert found.checks["precision_low"] == rule.low
     np.testing.assert_array_equal(found.values, np.isin(LABELS, [1, 5]))
-    assert rule.sentence.startswith("If these 2 regions stay and others are hidden at random, the model says “cat” in ")
+    assert rule.sentence.startswith("If these 2 regions stay (22")
+    assert "(painted black), the model says “cat” in " in rule.sentence
 
 
 @every_method
 def test_no_case_is_asked_twice(name):
-    (found,) = explain(name, says_cat(both))
+    (found,) = explain(name, says_cat(both), other_fill=None)
     assert found.cost.forwards <= 2**9 + 1
+    assert found.rule is not None
+    assert found.rule.second is None
 
 
 @every_method
@@ -91,6 +94,60 @@ def test_a_constant_model_needs_no_region(name):
     assert found.rule.holds
     assert found.is_zero
     assert found.rule.sentence.startswith("No region has to stay")
+
+
+@every_method
+def test_no_empty_rule_where_hiding_everything_loses_the_class(name):
+    """One of the nine in sight is nearly always there by chance, and never with all hidden."""
+    (found,) = explain(name, says_cat(lambda z: z.any(1)))
+    assert found.rule is not None
+    assert found.rule.holds
+    assert len(found.rule.regions) == 1
+    assert found.rule.sentence.endswith("hold here too.")
+    assert "With all other regions hidden at once it still does." in found.rule.sentence
+
+
+@every_method
+def test_what_is_enough_by_chance_alone_grows_until_it_is_enough_by_itself(name):
+    """Two or more of the nine: almost always by chance, with any one kept surely; but one alone is not enough."""
+    (found,) = explain(name, says_cat(lambda z: z.sum(1) >= 2))
+    assert found.rule is not None
+    assert len(found.rule.regions) == 2
+    assert "With all other regions hidden at once it still does." in found.rule.sentence
+
+
+class Shades(Cells):
+    """Sees how bright each cell is, normalised: white above 1, black below −1, grey in between."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rule(avg_pool2d(x[:, :1] * self.share, SIDE // CELLS).flatten(1)).float()
+
+
+@pytest.mark.parametrize(("kept_in_grey", "fragile"), [(False, True), (True, False)])
+def test_a_rule_is_fragile_where_another_way_of_hiding_breaks_it(kept_in_grey, fragile):
+    """Cat while cell 4 is white, and (or not) nothing is grey."""
+
+    def scores(z: Tensor) -> Tensor:
+        grey = (z.abs() < 1).any(1)
+        cat = (z[:, 4] > 1) & (~grey | kept_in_grey)
+        return torch.stack([cat.float(), torch.full((len(z),), 0.5), torch.zeros(len(z))], 1)
+
+    model = Classifier.from_module(Shades(scores).eval(), Preprocessing((SIDE, SIDE)), NAMES, "shades", gives="logits")
+    (found,) = explain("anchors-lime", model, other_fill="grey")
+    rule = found.rule
+    assert rule is not None
+    assert rule.second is not None
+    assert (rule.regions, rule.holds, rule.fragile) == ((4,), True, fragile)
+    assert rule.second.hidden == "painted grey"
+    assert (rule.second.high < 0.9) == fragile
+    assert ("the rule is fragile" in rule.sentence) == fragile
+
+
+def test_the_second_look_is_never_the_first_one_again():
+    (found,) = explain("anchors-lime", says_cat(both), fill="grey", other_fill="grey")
+    assert found.rule is not None
+    assert found.rule.second is not None
+    assert found.rule.second.hidden == "painted black"
 
 
 @every_method
@@ -119,7 +176,8 @@ def test_what_the_model_does_not_say_has_no_anchor(name, target):
     assert found.is_zero
     assert not found.rule.holds
     assert found.rule.variations == 0
-    assert "nothing to keep" in found.rule.sentence
+    assert not found.rule.sought
+    assert "not the model's answer" in found.rule.sentence.lower()
     assert found.cost.forwards <= 10
 
 
@@ -174,6 +232,12 @@ def test_a_fill_of_several_pictures_is_drawn_from():
     assert found.rule.low <= 0.5 + 0.5 * 0.5**8 <= found.rule.high
 
 
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "cat"])
+def test_slic_cuts_as_many_regions_as_asked_of_photos(name):
+    pixels = Preprocessing((224, 224)).pixels([open_image(f"sample:{name}")])[0]
+    assert 15 <= Anchors().labels(seen_pixels(pixels)).max() + 1 <= 25
+
+
 def test_slic_cuts_about_as_many_regions_as_asked():
     ramp = np.arange(SIDE, dtype=np.uint8) * 8
     colours = np.stack(np.broadcast_arrays(ramp[:, None], ramp, 0), -1).astype(np.uint8)
@@ -194,6 +258,8 @@ def test_slic_cuts_about_as_many_regions_as_asked():
         {"largest": 0},
         {"largest": 11},
         {"batch": 1},
+        {"segments": 1},
+        {"other_fill": "gray"},
     ],
 )
 def test_senseless_settings_are_refused(wrong):

@@ -16,13 +16,21 @@ CAM = {"layers": (), "signed": False}
 PIXELS = {"layers": ()}
 MASKS = {"fill": "mean", "precision": "auto", "batch_size": None}
 REGIONS = {"regions": "quickshift", "fill": "region-mean", "precision": "auto", "batch_size": None}
-ANCHORS = {"segments": 20, "threshold": 0.95, "delta": 0.1, "batch": 100, "largest": 6, "budget": 4000}
+ANCHORS = {
+    "segments": 20,
+    "threshold": 0.95,
+    "delta": 0.1,
+    "batch": 32,
+    "largest": 6,
+    "budget": 4000,
+    "other_fill": "samples",
+}
 
 METHODS: dict[str, dict[str, Any]] = {
     "ablation-cam": CAM | {"batch_size": None},
     "ada-sise": MASKS | {"stages": (), "most": None},
     "anchors": REGIONS | ANCHORS | {"regions": "slic", "tau": 0.15, "beam": 1},
-    "anchors-lime": REGIONS | ANCHORS | {"regions": "slic", "samples": 200},
+    "anchors-lime": REGIONS | ANCHORS | {"regions": "slic", "samples": 100},
     "attn-lrp": PIXELS | {"rules": "attn-lrp"},
     "cluster-cam": MASKS | CAM | {"weighting": "increase", "clusters": 10},
     "control:empty": {},

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 from scipy.stats import binom, hypergeom
 
-from seewhy.methods.anchor_search import bounds, log_likelihood, rivals
+from seewhy.methods.kl_lucb import bounds, log_likelihood
 
 ERROR = 0.1
 
@@ -109,11 +109,3 @@ def test_whenever_one_looks_the_truth_is_within(share, population):
         low, high = bounds(kept, np.arange(1, len(kept) + 1), population, ERROR)
         missed += bool(((low > truth + 1e-9) | (high < truth - 1e-9)).any())
     assert missed <= binom(runs, ERROR).ppf(0.999)
-
-
-def test_rivals_are_the_weakest_of_the_best_and_the_strongest_of_the_rest():
-    means = np.array([0.9, 0.5, 0.8, 0.3])
-    low, high = np.array([0.2, 0.4, 0.7, 0.1]), np.array([1.0, 0.6, 0.9, 0.7])
-    assert rivals(means, low, high, 1) == (0, 2)
-    assert rivals(means, low, high, 2) == (0, 3)
-    assert rivals(means, low, high, 3) == (0, 3)

@@ -78,9 +78,12 @@ def test_a_rule_shows_what_has_to_stay_and_says_so():
     assert (tile.caption, tile.legend, tile.weights) == (RULE.sentence, None, ())
 
 
-@pytest.mark.parametrize(("precision", "words"), [(0.98, "no region has to stay"), (0.3, "no rule found")])
-def test_an_empty_rule_is_told_in_words(precision, words):
-    rule = replace(RULE, regions=(), precision=precision)
+@pytest.mark.parametrize(
+    ("precision", "variations", "words"),
+    [(0.98, 100, "no region has to stay"), (0.3, 100, "no rule found"), (0.0, 0, "not the model's answer")],
+)
+def test_an_empty_rule_is_told_in_words(precision, variations, words):
+    rule = replace(RULE, regions=(), precision=precision, variations=variations)
     found = of_regions(0.0, 0.0, 0.0, 0.0, rule=rule)
     assert np.array_equal(explanation_tile(found).picture, blank(found.image.pixels, found.view, words, longest=640))
 

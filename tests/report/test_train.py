@@ -12,8 +12,8 @@ import planted
 from report.test_explain import Page
 from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
-from seewhy.report import train_charts, train_page
 from seewhy.report.evaluate import accuracy_words, judgement
+from seewhy.report.train import train_charts, train_page
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import Epoch, Training
 from seewhy.train.parts import open_parts

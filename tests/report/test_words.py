@@ -72,6 +72,11 @@ def test_checks_are_sentences_and_unknown_ones_keep_their_number():
     assert check_words("my_check", 0.12345) == "My check: 0.123."
 
 
+def test_what_answered_for_the_network_is_told():
+    told = ("PyTorch computed the answers in half precision.", "OpenVINO was left aside: it gives 2 answers.")
+    assert facts(explanation(computed=told))["Computed"] == " ".join(told)
+
+
 def test_every_check_that_a_method_makes_is_explained():
     made = {
         name for room in ("methods", "engines") for path in (SOURCE / room).rglob("*.py") for name in checks_of(path)

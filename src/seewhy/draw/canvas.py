@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from seewhy.core.text import visible
+from seewhy.errors import SeewhyError
 from seewhy.images.image import Pixels
 
 PAPER = "#ffffff"
@@ -35,8 +36,16 @@ QUALITY = 85
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans from Matplotlib's own files, so that every machine draws the same letters."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    path = Path(mpl.get_data_path(), "fonts", "ttf", name)
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(_fonts() / name), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@cache
+def _fonts() -> Path:
+    """Where Matplotlib keeps them; to find that out it need not be imported, which takes longer than to draw."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise SeewhyError("the letters of pictures come with Matplotlib, which is missing; install seewhy again")
+    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont, width: float, most: int | None = None) -> list[str]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from math import ceil, isfinite
 from typing import Any, TypeAlias
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from scipy.ndimage import distance_transform_edt, find_objects, gaussian_filter, maximum_filter, minimum_filter
-from scipy.sparse import csr_array
+from PIL import Image, ImageColor, ImageDraw
 
 from seewhy.core.names import nearest
 from seewhy.draw.canvas import INK, font, label
@@ -180,6 +177,8 @@ def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:
 
     Borders run smoothly, and no region is too small to show.
     """
+    from scipy.ndimage import find_objects
+
     left, top, right, bottom = (FINE * side for side in box)
     canvas = np.full((FINE * shape[0], FINE * shape[1]), NO_REGION, np.int32)
     nearness = np.zeros(canvas.shape, np.float32)
@@ -232,7 +231,7 @@ def colorize(scaled: Map, *, signed: bool, cmap: str | None = None) -> Pixels:
     `cmap` takes any name that Matplotlib knows instead. Raises `UnknownName`.
     """
     position = (np.asarray(scaled, np.float64) + 1) / 2 if signed else np.asarray(scaled, np.float64)
-    return palette(cmap, signed=signed)(position, bytes=True)[..., :3]
+    return palette(cmap, signed=signed)(position)
 
 
 def blend(pixels: Pixels, scaled: Map, *, signed: bool, colors: Colors = OURS) -> Pixels:
@@ -265,17 +264,37 @@ def rounded(values: NDArray[np.floating[Any]]) -> Pixels:
 
 
 @cache
-def palette(name: str | None, *, signed: bool) -> Colormap:
-    """The colour map of this name, or our own; never registered with Matplotlib: its state is the user's."""
-    if name is None and signed:
-        return LinearSegmentedColormap.from_list("against_for", AGAINST_FOR, N=511)
+def palette(name: str | None, *, signed: bool) -> Callable[[NDArray[np.float64]], Pixels]:
+    """What makes RGB `(..., 3)` of positions in [0, 1]: our own colours, or the map of this name of Matplotlib's.
+
+    Our own are tables, since to import Matplotlib takes longer than to explain a photo.
+    """
     if name is None:
-        # The black first tenth and the near-white end of inferno vanish on dark and bright photos.
-        return LinearSegmentedColormap.from_list("evidence", mpl.colormaps["inferno"](np.linspace(0.1, 0.92, 256)))
+        table = _against_for() if signed else _evidence_colors()
+        return lambda position: table[(position * len(table)).astype(np.intp).clip(0, len(table) - 1)]
+    import matplotlib as mpl
+
     if name not in mpl.colormaps:
         near = ", ".join(nearest(name, mpl.colormaps, cutoff=0.6)) or "inferno, viridis, jet, RdBu_r"
         raise UnknownName(f"no colour map is called {name!r}; Matplotlib has {near}")
-    return mpl.colormaps[name]
+    found = mpl.colormaps[name]
+    return lambda position: found(position, bytes=True)[..., :3]
+
+
+def _against_for() -> Pixels:
+    """The colours of `AGAINST_FOR` with straight lines between them, `(511, 3)`."""
+    stops = np.array([ImageColor.getrgb(each) for each in AGAINST_FOR], np.float64)
+    places = np.linspace(0, len(stops) - 1, 511)
+    return np.stack([np.interp(places, range(len(stops)), column) for column in stops.T], axis=-1).astype(np.uint8)
+
+
+def _evidence_colors() -> Pixels:
+    """The colours between 0.1 and 0.92 of Matplotlib's inferno, `(256, 3)`.
+
+    Its black first tenth and near-white end vanish on dark and bright photos.
+    """
+    with files("seewhy.draw").joinpath("evidence.npy").open("rb") as file:
+        return np.load(file)
 
 
 def crop(pixels: Pixels, view: View) -> tuple[Pixels, View]:
@@ -375,15 +394,17 @@ def _pixel_range(start: float, stop: float, size: int) -> tuple[int, int]:
     return first, min(max(ceil(stop - 0.5), first + 1), size)
 
 
-def _weights(cells: int, pixels: int, start: float, stop: float) -> csr_array:
+def _weights(cells: int, pixels: int, start: float, stop: float) -> NDArray[np.float32]:
     cells_per_pixel = cells / (stop - start)
     at = ((np.arange(pixels) + 0.5 - start) * cells_per_pixel - 0.5).clip(0, cells - 1)
     tent = (1 - np.abs(at[:, None] - np.arange(cells)) / max(1.0, cells_per_pixel)).clip(min=0)
-    return csr_array((tent / tent.sum(axis=1, keepdims=True)).astype(np.float32))
+    return (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _smoothed(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """A mask with soft borders, 1 where it is widest; there one cell of it stands above all neighbours."""
+    from scipy.ndimage import gaussian_filter
+
     soft = gaussian_filter(mask.astype(np.float32), SMOOTH, mode="nearest")
     soft /= soft.max()
     soft.flat[np.where(mask, soft, 0).argmax()] = 2
@@ -406,6 +427,8 @@ def _shrunk(fine: NDArray[Any]) -> NDArray[np.float32]:
 
 def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, opacity: float) -> Pixels:
     """Lines `width` fine pixels wide where areas meet."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
     borders = maximum_filter(areas, width + 1) != minimum_filter(areas, width + 1)
     alpha = opacity * _shrunk(borders)[..., None]
     return rounded(picture + alpha * (color - picture))
@@ -413,6 +436,8 @@ def _lined(picture: Pixels, areas: NDArray[Any], width: int, color: np.float32, 
 
 def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels:
     """Each region's name where it is widest, as large as fits there."""
+    from scipy.ndimage import find_objects
+
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
     places = find_objects(regions + 1, max(names, default=0) + 1)
@@ -432,6 +457,8 @@ def _named(picture: Pixels, regions: Labels, names: Mapping[int, str]) -> Pixels
 
 def _widest(mask: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Middle (y, x) and radius of the largest circle in a mask."""
+    from scipy.ndimage import distance_transform_edt
+
     depth = np.asarray(distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
     ridge = np.argwhere(depth > depth.max() - FINE)
     y, x = ridge[len(ridge) // 2]

@@ -6,7 +6,8 @@ A fill is a frozen dataclass of its settings; prepared for one picture it become
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Protocol
 
 import torch
@@ -46,6 +47,10 @@ class Filler:
         `which` int64 `(n,)` picks each one's alternative.
         """
         return self.pictures if len(self.pictures) == 1 else self.pictures[which]
+
+    def then(self, change: Callable[[Tensor], Tensor]) -> Filler:
+        """The same with its pictures changed, each by itself: at once, where they hang on nothing."""
+        return Filler(change(self.pictures))
 
 
 class Fill(Protocol):
@@ -150,12 +155,18 @@ class _Imputed(Filler):
     """One noise `(C, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
 
     noise: Tensor
+    changes: tuple[Callable[[Tensor], Tensor], ...] = ()
+
+    @override
+    def then(self, change: Callable[[Tensor], Tensor]) -> Filler:
+        return replace(self, changes=(*self.changes, change))
 
     @override
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
         kept, pixels = masks > 0.5, self.pictures[0]
         filled = linear_imputation(pixels, kept)
-        return torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(pixels))
+        found = torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(pixels))
+        return reduce(lambda pictures, change: change(pictures), self.changes, found)
 
 
 FILLS: dict[str, Callable[[], Fill]] = {

@@ -1,15 +1,17 @@
 """A network compiled by OpenVINO for the processor at hand: converted once, kept on disk, and checked before use.
 
-What comes out answers as the copy that it was made from, or is left aside. OpenVINO reads a trace of the network, so
-that what depends on the size of the batch, or on the picture, shows in the check.
+What comes out answers as the copy that it was made from, or is left aside with the reason, which is kept, too. OpenVINO
+reads a trace of the network. Where that holds for any number of pictures it is asked any; else it is asked a fixed
+number, of which the last are blank. What depends on the picture shows in the check.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,8 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from typing_extensions import override
 
+from seewhy import __version__
 from seewhy.core.files import cache_folder, private_folder
 from seewhy.errors import ModelError
 from seewhy.models.classifier import Classifier
@@ -29,8 +33,10 @@ from seewhy.models.head import Head
 from seewhy.models.state import evaluating
 
 KEPT = 12  # networks on disk; the one that was used longest ago goes first
+FIXED = 16  # pictures at once of a network that takes no other number; larger batches are no faster
 TRACED, CHECKED = 2, 3  # pictures of the trace, and of the check: another number shows what the trace fixed
 AGREEMENT = 1e-3  # of the largest number: what the order of sums may change
+HALF_AGREEMENT = 0.2  # the same where the processor rounds; how much of it an answer can bear is asked elsewhere
 
 
 @cache
@@ -43,7 +49,7 @@ class Compiled:
     """Normalised inputs `(N, C, h, w)` to float32 numbers `(N, K)`, as the network gives them.
 
     Args:
-        model: of OpenVINO, for any number of pictures.
+        model: of OpenVINO, for any number of pictures, or for a fixed one.
         half: whether it may compute in bfloat16.
         threads: of the processor.
     """
@@ -57,14 +63,24 @@ class Compiled:
             "NUM_STREAMS": 1,
         }
         self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+        many = model.input(0).partial_shape[0]
+        self._at_once = None if many.is_dynamic else int(many.get_length())
         self._lock = Lock()
 
     def __call__(self, x: Tensor) -> Tensor:
         """The numbers of network inputs."""
-        array = x.permute(0, 2, 3, 1).contiguous().numpy()
+        size = self._at_once
+        return self._asked(x) if size is None else torch.cat([self._filled(part, size) for part in x.split(size)])
+
+    def _filled(self, x: Tensor, size: int) -> Tensor:
+        found = self._asked(pad(x.contiguous(), (0, 0, 0, 0, 0, 0, 0, size - len(x))))
+        if len(found) != size:
+            raise ModelError(f"it gives {len(found)} answers to {size} pictures")
+        return found[: len(x)]
+
+    def _asked(self, x: Tensor) -> Tensor:
         with self._lock:
-            found = self._request.infer({0: array}, share_inputs=True)[0]
-            return torch.from_numpy(np.array(found))
+            return torch.from_numpy(np.array(self._request.infer({0: x.contiguous().numpy()}, share_inputs=True)[0]))
 
 
 def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled:
@@ -74,15 +90,24 @@ def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled
         ModelError: it cannot be converted, or does not answer as the copy does; the message says why.
     """
     path = cache_folder() / "openvino" / f"{_key(classifier)}.xml"
-    model = _kept(path)
-    fresh = model is None
-    with _as_model_error():
-        model = model or _converted(classifier, copy)
-        made = Compiled(model, torch.get_num_threads(), half=half)
-        exact = Compiled(model, torch.get_num_threads(), half=False) if half else made
-        _check(classifier, copy, exact)
-    if fresh:
-        _keep(model, path)
+    if reason := _refused(path):
+        raise ModelError(reason)
+    threads = torch.get_num_threads()
+    if model := _kept(path):
+        # Whoever edits the code of a network without touching its weights is found out by what it answers.
+        with suppress(ModelError), _as_model_error():
+            made = Compiled(model, threads, half=half)
+            _check(classifier, copy, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+            return made
+    try:
+        with _as_model_error():
+            model = _converted(classifier, copy, threads)
+            made = Compiled(model, threads, half=half)
+            _check(classifier, copy, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+    except ModelError as error:
+        _refuse(path, str(error))
+        raise
+    _keep(model, path)
     return made
 
 
@@ -98,41 +123,48 @@ class _Numbers(nn.Module):
         return self.head.numbers(self.network(x))
 
 
-def _converted(classifier: Classifier, copy: nn.Module) -> Any:
+def _converted(classifier: Classifier, copy: nn.Module, threads: int) -> Any:
+    """The model, which answers as the copy does: for any number of pictures, or else for a fixed one."""
+    try:
+        return _agreeing(classifier, copy, threads, None)
+    except Exception:  # noqa: BLE001  # whatever OpenVINO says of shapes that the trace fixed
+        return _agreeing(classifier, copy, threads, FIXED)
+
+
+def _agreeing(classifier: Classifier, copy: nn.Module, threads: int, at_once: int | None) -> Any:
+    model = _read(classifier, copy, at_once)
+    _check(classifier, copy, Compiled(model, threads, half=False), AGREEMENT, often=3)
+    return model
+
+
+def _read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
     """The model, read by OpenVINO's front end itself: its `convert_model` would tell its makers that it was used."""
-    import openvino
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-    from openvino.preprocess import PrePostProcessor
 
     probe = classifier.probe().float()
     with evaluating(copy), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about what the check finds out
-        example = probe.expand(TRACED, *probe.shape[1:]).contiguous()
+        example = probe.expand(at_once or TRACED, *probe.shape[1:]).contiguous()
         decoder = TorchScriptPythonDecoder(_Numbers(copy, classifier.head).eval(), example_input=example)
         reader = FrontEndManager().load_by_framework("pytorch")
         model = reader.convert(reader.load(decoder))
-    model.reshape([-1, *probe.shape[1:]])
-    # The engine composes pictures channels last.
-    layout = PrePostProcessor(model)
-    layout.input().tensor().set_element_type(openvino.Type.f32)
-    layout.input().tensor().set_layout(openvino.Layout("NHWC"))
-    layout.input().model().set_layout(openvino.Layout("NCHW"))
-    return layout.build()
+    model.reshape([at_once or -1, *probe.shape[1:]])
+    return model
 
 
-def _check(classifier: Classifier, copy: nn.Module, made: Compiled) -> None:
+def _check(classifier: Classifier, copy: nn.Module, made: Compiled, allowed: float, *, often: int) -> None:
     """Refuse what answers other pictures, or another number of them, or in another order, otherwise than the copy."""
     probe = classifier.probe().float()
     others = torch.randn((CHECKED, *probe.shape[1:]), generator=torch.Generator().manual_seed(1))
-    for x in (torch.cat([probe, others]), -probe, others.neg()):
+    for x in (torch.cat([probe, others]), -probe, others.neg())[:often]:
         with evaluating(copy), torch.no_grad():
             wanted = classifier.head.numbers(copy(x.clone())).float()
         found = made(x)
         if found.shape != wanted.shape:
             raise ModelError(f"it gives {tuple(found.shape)} instead of {tuple(wanted.shape)}")
         gap = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-3))
-        if not gap <= AGREEMENT:
+        if not gap <= allowed:
             raise ModelError(f"its answers differ by {gap:.1%}")
 
 
@@ -140,7 +172,7 @@ def _check(classifier: Classifier, copy: nn.Module, made: Compiled) -> None:
 def _as_model_error() -> Generator[None]:
     try:
         yield
-    except ModelError:
+    except (ModelError, MemoryError):
         raise
     except Exception as error:
         first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
@@ -151,9 +183,10 @@ def _as_model_error() -> Generator[None]:
 
 
 def _key(classifier: Classifier) -> str:
-    """What the conversion depends on."""
-    size = classifier.preprocessing.size
-    parts = (classifier.fingerprint, classifier.head, size, version("openvino"), version("torch"))
+    """What the conversion and its check depend on."""
+    size, processor = classifier.preprocessing.size, sorted(torch.cpu.get_capabilities().items())
+    makers = (__version__, version("openvino"), version("torch"), platform.machine())
+    parts = (classifier.fingerprint, classifier.head, size, makers, processor)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -179,8 +212,29 @@ def _keep(model: Any, path: Path) -> None:
         openvino.save_model(model, part, compress_to_fp16=False)
         part.with_suffix(".bin").replace(weights)
         part.replace(path)
-        for old in sorted(path.parent.glob("*.xml"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
-            old.with_suffix(".bin").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+        _forget_oldest(path.parent)
     except (OSError, RuntimeError):
         part.unlink(missing_ok=True)
+
+
+def _refused(path: Path) -> str:
+    """Why this network cannot be compiled, as was found before; nothing where it was not."""
+    try:
+        return path.with_suffix(".txt").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _refuse(path: Path, reason: str) -> None:
+    """Keep the reason, so that the next process need not find it out again."""
+    with suppress(OSError):
+        private_folder(path.parent)
+        path.with_suffix(".txt").write_text(reason, "utf-8")
+        _forget_oldest(path.parent)
+
+
+def _forget_oldest(folder: Path) -> None:
+    known = [each for pattern in ("*.xml", "*.txt") for each in folder.glob(pattern)]
+    for old in sorted(known, key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        old.with_suffix(".bin").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)

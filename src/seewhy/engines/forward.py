@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
-from seewhy.engines.baselines import Fill, find_fill
+from seewhy.engines.baselines import Fill, Filler, find_fill
 from seewhy.engines.inference import (
     BatchSize,
     Inference,
@@ -37,6 +37,7 @@ TRIAL_CLASSES = 5
 # and float32 on the same coalitions agree in rank at 0.994 or more with a share of 0.03 (ResNet-50: the predicted class
 # 0.999), and at as little as 0.980 with 0.11 to 0.14 (EfficientNet-Lite0).
 ROUNDING = 0.05
+ROUNDED = "Half precision was left aside: it would round more than the answers can bear."
 
 
 class MaskedForward:
@@ -78,7 +79,9 @@ class MaskedForward:
         pixels = picture if isinstance(picture, Tensor) else classifier.preprocessing.pixels([picture])[0]
         self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
+        self._prepared: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Filler]] = {}
         self._answers: dict[bytes, Tensor] = {}
+        self._aside: tuple[str, ...] = ()
         self.network = self._choose(precision, generator.initial_seed())
 
     @cached_property
@@ -88,6 +91,11 @@ class MaskedForward:
         self.forwards += 1
         with torch.no_grad():
             return self.classifier.logits(x)[0].float().cpu()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What answered, and what was left aside, in sentences."""
+        return (*self.network.told, *self._aside)
 
     @property
     def regions(self) -> int:
@@ -145,35 +153,36 @@ class MaskedForward:
         network = network or self._answering(len(which))
 
         def ask(part: slice) -> Tensor:
-            return network(self._composed(shown(part), which[part].to(self._pixels.device), network.dtype)).cpu()
+            return network(self._composed(shown(part), which[part].to(self._pixels.device), network)).cpu()
 
         for rows in batches(ask, len(which), self._fixed or network.size):
             self.forwards += len(rows)
             self.progress(self.forwards, self.expected, "variations")
             yield from rows
 
-    def _composed(self, masks: Tensor, which: Tensor, dtype: torch.dtype) -> Tensor:
-        """Network inputs `(n, C, h, w)`, channels last: the picture where it is shown, the fill elsewhere."""
-        picture = self._laid_out(self._pixels[None], dtype)
-        fill = self._laid_out(self._filler(masks, which), dtype)
-        mask = masks.unsqueeze(-1)
-        if masks.dtype == torch.bool:
-            mixed = torch.where(mask, picture, fill)
-        else:
-            mixed = fill + mask.to(dtype) * (picture - fill)
-        return mixed.permute(0, 3, 1, 2)
+    def _composed(self, masks: Tensor, which: Tensor, network: Inference) -> Tensor:
+        """Network inputs `(n, C, h, w)`: the picture where it is shown, the fill elsewhere."""
+        picture, filler = self._sides(network.dtype, network.layout)
+        fill, mask = filler(masks, which), masks.unsqueeze(1)
+        return (
+            torch.where(mask, picture, fill) if masks.dtype == torch.bool else fill + mask.to(fill) * (picture - fill)
+        )
 
-    def _laid_out(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-        """`(n, C, h, w)` as normalised `(n, h, w, C)`, in the network's precision."""
-        return self.classifier.preprocessing.normalize(pixels).permute(0, 2, 3, 1).to(dtype)
+    def _sides(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Filler]:
+        """The picture `(1, C, h, w)` and what hides it, normalised once for a network that takes them so."""
+
+        def laid_out(pixels: Tensor) -> Tensor:
+            return self.classifier.preprocessing.normalize(pixels).to(dtype, memory_format=layout)
+
+        if (dtype, layout) not in self._prepared:
+            self._prepared[dtype, layout] = (laid_out(self._pixels[None]), self._filler.then(laid_out))
+        return self._prepared[dtype, layout]
 
     def _answering(self, count: int) -> Inference:
         """The copy that answers; compiled from when enough forwards are to come, these `count` among them."""
-        if self.network.compiled is None:
+        if self.network.compiled is None and not self.network.aside:
             coming = max(count, (self.expected or 0) - self.forwards)
             self.network = answering_copy(self.classifier, self.network, coming)
-            if self.network.compiled:
-                self.checks["openvino"] = 1.0
         return self.network
 
     def _choose(self, precision: Precision | Literal["auto"], seed: int) -> Inference:
@@ -185,8 +194,11 @@ class MaskedForward:
         if wanted != "float32":
             fast = inference_copy(self.classifier, wanted)
             gap = self._gap(exact, fast, seed)
-            chosen = fast if gap <= ROUNDING or precision != "auto" else exact
-            self.checks["precision_gap"] = min(gap, 1.0)
+            if gap <= ROUNDING or precision != "auto":
+                chosen = fast
+                self.checks["precision_gap"] = min(gap, 1.0)
+            else:
+                self._aside = (ROUNDED,)
         self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 

@@ -45,6 +45,8 @@ RUNS = 2  # of each size on trial: the first of them pays for what is set up on 
 REPAID = 128  # forwards from which on it is worth while to compile a network, which is kept for the next time
 COMPILED_SIZE = 16  # larger batches are no faster there
 HALF = 16  # bits
+ITSELF = "The network itself"  # whatever it computes with
+PRECISIONS = {16: "half precision", 32: "single precision", 64: "double precision"}
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 NEVER = 2**31 - 1
@@ -62,6 +64,7 @@ class Inference:
         size: how much it is asked at once; found by trial, and kept with the network it was found for.
         compiled: what answers in its place, where that is faster.
         backend: what answers, in words.
+        aside: sentences on what would have been faster, and why it was left aside.
     """
 
     module: nn.Module
@@ -71,6 +74,18 @@ class Inference:
     size: BatchSize
     compiled: Compiled | None = None
     backend: str = "PyTorch"
+    aside: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """How it wants its inputs to lie in memory, so that none is copied."""
+        return torch.contiguous_format if self.compiled else torch.channels_last
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What answers, and what was left aside, in sentences."""
+        precision = "" if self.backend == ITSELF else f" in {PRECISIONS[self.bits]}"
+        return (f"{self.backend} computed the answers{precision}.", *self.aside)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raises `NonFinite` where half precision overflows."""
@@ -128,7 +143,7 @@ def answering_copy(classifier: Classifier, plain: Inference, forwards: int) -> I
             made[key] = _compiled(classifier, half=plain.bits == HALF)
         found = made[key]
     if isinstance(found, str):
-        return replace(plain, backend=f"PyTorch; OpenVINO was left aside: {found}")
+        return replace(plain, aside=(*plain.aside, f"OpenVINO was left aside: {found}."))
     size = FIXED.get(classifier) if plain.bits != HALF else None
     size = size or BatchSize(classifier.device, COMPILED_SIZE)
     return replace(plain, dtype=torch.float32, compiled=found, size=size, backend="OpenVINO")
@@ -153,6 +168,8 @@ def _compiled(classifier: Classifier, *, half: bool) -> Compiled | str:
         return compiled(classifier, copy, half=half)
     except ModelError as error:
         return str(error)
+    except MemoryError:
+        return "memory ran out"
 
 
 def exact_copy(classifier: Classifier) -> Inference:
@@ -166,9 +183,15 @@ def _make(classifier: Classifier, dtype: torch.dtype) -> Inference:
             return _copied(classifier, dtype)
         except NonFinite:  # the network's own answer
             raise
-        except Exception:  # noqa: BLE001, S110  # whatever it holds that cannot be copied, cast or laid out
-            pass
-    return _inference(classifier.module, classifier, classifier.dtype)
+        except Exception as error:  # noqa: BLE001  # whatever it holds that cannot be copied, cast or laid out
+            reason = f"A faster copy was left aside: the network cannot be copied ({type(error).__name__})."
+            return replace(_itself(classifier), aside=(reason,))
+    return _itself(classifier)
+
+
+def _itself(classifier: Classifier) -> Inference:
+    """The network as it was given."""
+    return replace(_inference(classifier.module, classifier, classifier.dtype), backend=ITSELF)
 
 
 def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:

@@ -22,7 +22,7 @@ from seewhy.methods.cam import (
 )
 from seewhy.methods.check import check_method
 from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import RegionWeights, Rule, SecondLook
 from seewhy.methods.explanation import Cost, Explanation
 from seewhy.methods.gradients import (
     Gradient,
@@ -98,6 +98,7 @@ __all__ = [
     "RegionWeights",
     "Rule",
     "ScoreCAM",
+    "SecondLook",
     "ShapleyCAM",
     "SmoothGrad",
     "SobelEdges",

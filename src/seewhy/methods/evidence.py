@@ -15,6 +15,7 @@ from seewhy.draw import Unit, Weight
 CONFIDENT = 1.96  # standard errors: 95 %
 
 STRONGEST = 5
+SLACK = 0.05  # a rule promises its threshold, and surely no more than this less
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +48,24 @@ class RegionWeights(Pickled):
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """The precision of a rule where hidden regions show something else; `hidden` says what, in words."""
+
+    hidden: str
+    precision: float
+    low: float
+    high: float
+    variations: int
+
+
+@dataclass(frozen=True)
 class Rule:
-    """An anchor: while `regions` stay, the class stays, whatever happens to the rest.
+    """An anchor: while `regions` stay, the class stays, however often others are hidden at random.
 
     `precision` is the share of variations that kept the class, with its confidence bounds `low` and `high`;
-    `coverage` the share of random variations that the rule speaks about; `area` the share of the picture it keeps.
+    `coverage` the share of random variations that the rule speaks about; `area` the share of the picture it keeps;
+    `second` is the same under a quite different way of hiding. Without variations no rule was sought, as the class is
+    not the model's answer.
     """
 
     regions: tuple[int, ...]
@@ -63,6 +77,17 @@ class Rule:
     variations: int
     threshold: float
     sentence: str
+    second: SecondLook | None = None
+
+    @property
+    def sought(self) -> bool:
+        """Whether the class is the model's answer, so that there is something to keep."""
+        return self.variations > 0
+
+    @property
+    def fragile(self) -> bool:
+        """Whether it surely fails under the second way of hiding."""
+        return self.second is not None and self.second.high < self.threshold - SLACK
 
     @property
     def holds(self) -> bool:

@@ -57,7 +57,7 @@ HOW_TO_READ = (
 SMOOTHED = "single pixels are drawn a little blurred, so that it shows where they gather"
 NO_EVIDENCE = "The method found no evidence: its map is zero throughout."
 NOTHING_SURE = "no region stands out from chance"
-NOTHING_NEEDED, NO_RULE = "no region has to stay", "no rule found"
+NOTHING_NEEDED, NO_RULE, NOT_SAID = "no region has to stay", "no rule found", "not the model's answer"
 NOTHING_FOR = "no region surely speaks for it"
 
 
@@ -76,8 +76,9 @@ class Explanation(Pickled):
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
     speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
     the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `notes` are
-    sentences that whoever sees the map has to know, of the method, the network and the picture. `meaning` says what the
-    numbers of `predictions` are: probabilities of classes of which one is right, of labels by themselves, or values.
+    sentences that whoever sees the map has to know, of the method, the network and the picture; `computed` says what
+    answered for the network, and what was left aside. `meaning` says what the numbers of `predictions` are:
+    probabilities of classes of which one is right, of labels by themselves, or values.
     """
 
     values: np.ndarray
@@ -100,6 +101,7 @@ class Explanation(Pickled):
     rule: Rule | None = None
     notes: tuple[str, ...] = ()
     meaning: Meaning = "classes"
+    computed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
@@ -206,6 +208,7 @@ class Explanation(Pickled):
             },
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],
+            "computed": [*self.computed],
         }
         about: dict[str, Any] = {"name": image.name, "sha256": image.sha256, "notes": list(image.notes)}
         if image.composite:
@@ -359,6 +362,8 @@ def _needed(regions: RegionWeights, rule: Rule) -> np.ndarray:
 
 def _nothing(rule: Rule) -> str:
     """What is said of a rule without regions."""
+    if not rule.sought:
+        return NOT_SAID
     return NOTHING_NEEDED if rule.holds else NO_RULE
 
 

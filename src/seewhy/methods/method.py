@@ -353,6 +353,7 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             seed=task.generator.initial_seed(),
             cost=cost,
             checks={**checks, **found.checks},
+            computed=task.computed,
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,

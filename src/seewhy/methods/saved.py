@@ -84,6 +84,7 @@ class SavedFields:
     rule: Rule | None
     notes: tuple[str, ...] = ()
     meaning: Meaning = "classes"
+    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -140,6 +141,12 @@ class Task:
             if isinstance(each, MaskedForward)
             for name, value in each.checks.items()
         }
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """What answered the engines' questions, and what was left aside, in sentences."""
+        told = (each.told for each in self._engines if isinstance(each, MaskedForward))
+        return tuple(dict.fromkeys(chain.from_iterable(told)))
 
     def grids(self, layers: Sequence[str]) -> dict[str, Grid]:
         """How each of these layers, or the default one, covers the picture; a layer that does not is refused."""

@@ -18,6 +18,7 @@ from seewhy.models.sources import Built, Source, categories_for, check_known
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
+DEEPEST = "head"  # the layer that looking through the network finds, too
 
 
 class Lite(NamedTuple):
@@ -50,7 +51,14 @@ class Bundled(Source):
             built = self.built(name, weights)
         size, resize = LITES[name]
         preprocessing = Preprocessing((size, size), resize=resize, interpolation="bicubic", mean=MEAN, std=STD)
-        return Classifier(built.module, preprocessing, built.categories, f"bundled:{name}", given_notes=built.notes)
+        return Classifier(
+            built.module,
+            preprocessing,
+            built.categories,
+            f"bundled:{name}",
+            given_layer=DEEPEST,
+            given_notes=built.notes,
+        )
 
     @override
     def names(self) -> list[str]:

@@ -120,10 +120,13 @@ class Visit:
 
 
 @contextmanager
-def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Generator[list[Visit]]:
+def watch(
+    module: nn.Module, then: Callable[[Visit], None] | None = None, only: str | None = None
+) -> Generator[list[Visit]]:
     """Note every run of every submodule while the context lasts, in order of completion.
 
-    With `then`, each is told to it instead, before what follows can change its output in place.
+    With `then`, each is told to it instead, before what follows can change its output in place; `only` names one
+    submodule whose runs are noted.
     """
     visits: list[Visit] = []
     tell = then or visits.append
@@ -143,6 +146,8 @@ def watch(module: nn.Module, then: Callable[[Visit], None] | None = None) -> Gen
     with ExitStack() as stack:
         stack.enter_context(owning(module))
         for name, part in parts_to_hook(module):
+            if only not in (None, name):
+                continue
             stack.callback(part.register_forward_pre_hook(start, with_kwargs=True).remove)
             stack.callback(part.register_forward_hook(partial(finish, name)).remove)
         yield visits

@@ -22,7 +22,7 @@ from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.embedding import Tap, find_taps, reading
 from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head, told
-from seewhy.models.layers import Layer, deepest_used, default_candidates, watched_layers
+from seewhy.models.layers import Layer, deepest_used, default_candidates, grid_alone, watched_layers
 from seewhy.models.preprocessing import GREY_MEAN, GREY_STD, Preprocessing
 from seewhy.models.probing import Probed, probed
 from seewhy.models.state import evaluating
@@ -305,7 +305,17 @@ class Classifier(Pickled):
 
     def grid(self, layer: str) -> Grid | None:
         """How `layer`'s last output covers the picture; None where it does not."""
+        if "layers" not in vars(self):  # to watch them all takes as long as many a method
+            _ = self.head
+            if layer not in self._grids_alone:
+                self._grids_alone[layer] = grid_alone(self.module, self.logits, self.probe(), layer)
+            if alone := self._grids_alone[layer]:
+                return alone
         return next((known.grid for known in reversed(self.layers) if known.name == layer), None)
+
+    @cached_property
+    def _grids_alone(self) -> dict[str, Grid | None]:
+        return {}
 
     def require_grid(self, layer: str) -> Grid:
         """How `layer` covers the picture; raises `ExplainError` where it does not, so that there is nothing to draw."""

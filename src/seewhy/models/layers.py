@@ -61,6 +61,23 @@ def watched_layers(module: nn.Module, run: Run, probe: Tensor) -> tuple[Layer, .
     )
 
 
+def grid_alone(module: nn.Module, run: Run, probe: Tensor, name: str) -> Grid | None:
+    """How the last output of one layer covers the picture, where that is seen without looking at any other layer.
+
+    `watched_layers` says the same of it, and needs to hook all layers to say it.
+    """
+    size = (probe.shape[2], probe.shape[3])
+    with torch.inference_mode(False), torch.no_grad():
+        visits, changes = _visits(module, run, probe, name)
+    if not visits or changes is None:
+        return None
+    last = len(visits) - 1
+    fits = possible_grids(tuple(visits[last].output.shape), size)
+    if any(grid.layout == "tokens" for grid in fits):  # what they are depends on the grids before them
+        return None
+    return next((grid for grid in fits if min(_agreement(grid, changes.get(last, {}))) >= LOCAL), None)
+
+
 def makers(layers: Iterable[Layer]) -> dict[int, Layer]:
     """The innermost layer that computed each output, or what came nearest to it, and did not only hand it on."""
     found: dict[int, Layer] = {}
@@ -283,8 +300,13 @@ def _has_latents(part: nn.Module, grid: Grid) -> bool:
     return any(latents in (tuple(each.shape[-2:]), tuple(each.shape[:2])) for each in part.parameters())
 
 
-def _visits(module: nn.Module, run: Run, probe: Tensor) -> tuple[list[Visit], dict[int, Changes] | None]:
-    """The visits of `module` on `probe`, and how much each output changes with halves of that and other pictures."""
+def _visits(
+    module: nn.Module, run: Run, probe: Tensor, only: str | None = None
+) -> tuple[list[Visit], dict[int, Changes] | None]:
+    """The visits of `module` on `probe`, and how much each output changes with halves of that and other pictures.
+
+    `only` names one layer to look at.
+    """
     noise = torch.randn((2 * TRIALS, *probe.shape[1:]), generator=torch.Generator().manual_seed(1)).to(probe)
     pictures = [probe, *(noise * probe.std().clamp(min=1e-3) + probe.mean()).split(1)]
     height, width = probe.shape[2], probe.shape[3]
@@ -292,13 +314,13 @@ def _visits(module: nn.Module, run: Run, probe: Tensor) -> tuple[list[Visit], di
     visits: list[Visit] = []
     changes: dict[int, Changes] = {}
     for picture, other in zip(pictures[:TRIALS], pictures[TRIALS:], strict=False):
-        ran = _ran(module, run, picture)
+        ran = _ran(module, run, picture, only)
         visits = visits or [visit for visit, _ in ran]
         for side, half in enumerate(halves):
             changed = picture.clone()
             changed[half] = other[half]
             try:
-                found = _changed(module, run, changed, ran)
+                found = _changed(module, run, changed, ran, only)
             except SeewhyError:  # the network bears no other picture
                 return visits, None
             for index, cells in found.items():
@@ -307,7 +329,7 @@ def _visits(module: nn.Module, run: Run, probe: Tensor) -> tuple[list[Visit], di
     return visits, changes
 
 
-def _ran(module: nn.Module, run: Run, x: Tensor) -> list[tuple[Visit, Tensor | None]]:
+def _ran(module: nn.Module, run: Run, x: Tensor, only: str | None) -> list[tuple[Visit, Tensor | None]]:
     """Every visit on `x`, with a copy of what may be a grid, since what follows may work in place on it."""
     found: list[tuple[Visit, Tensor | None]] = []
     size = (x.shape[2], x.shape[3])
@@ -318,13 +340,13 @@ def _ran(module: nn.Module, run: Run, x: Tensor) -> list[tuple[Visit, Tensor | N
         visit = replace(visit, terms=sums.terms(visit.took, visit.gave))
         found.append((visit, visit.output.clone() if grids else None))
 
-    with watch(module, keep), sums:
+    with watch(module, keep, only), sums:
         run(x)
     return found
 
 
 def _changed(
-    module: nn.Module, run: Run, x: Tensor, before: Sequence[tuple[Visit, Tensor | None]]
+    module: nn.Module, run: Run, x: Tensor, before: Sequence[tuple[Visit, Tensor | None]], only: str | None
 ) -> dict[int, dict[int, Tensor]]:
     """How much each cell of each visit's output changed to that on `x`, by the axis that its channels may be on."""
     found: dict[int, dict[int, Tensor]] = {}
@@ -337,6 +359,6 @@ def _changed(
             axes = (1, 3) if kept.dim() == 4 else (2,)
             found[index] = {axis: distance.sum(axis - 1).sqrt() for axis in axes}
 
-    with watch(module, compare):
+    with watch(module, compare, only):
         run(x)
     return found

@@ -181,7 +181,7 @@ def _drawn(
 def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:
     """What speaks for each of several classes, by a method of regions.
 
-    Where `rules`, a picture keeps what must stay for the model to say so; else the strongest of what speaks for it.
+    Where `rules`, a picture keeps what is enough for the model to say so; else the strongest of what speaks for it.
     """
     rules = any(each.rule for each in explanations)
     return {"title": method_info(method).title, "rules": rules, "cells": [_cell(each) for each in explanations]}

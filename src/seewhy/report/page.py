@@ -43,11 +43,10 @@ CHECKS = {
     "masks": "{:.0f} masks raised the score and make the map.",
     "mean_score": "Masked pictures score {:.3f} on average.",
     "noise": "{:.0%} of the differences over the map are chance.",
-    "openvino": "OpenVINO computed the answers.",
     "precision_bits": "The network computed with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
-    "precision_high": "The rule holds for {:.1%} of variations at most (95 % interval).",
-    "precision_low": "The rule holds for {:.1%} of variations at least (95 % interval).",
+    "precision_high": "The rule holds for {:.1%} of variations at most.",
+    "precision_low": "The rule holds for {:.1%} of variations at least.",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
     "relative_error": "Other samples would move the map by about {:.0%} of its size.",
     "relevance_kept": "The values add up to {:.0%} of the score: biases and the rules themselves take or add the rest.",
@@ -272,7 +271,10 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
 
 def kept_words(explanation: Explanation, share: str) -> str:
     """What a picture shows that keeps some regions, such as `5 of 45 regions`."""
-    why = "that must stay for" if explanation.rule else "in favour of"
+    rule, why = explanation.rule, "in favour of"
+    if rule:
+        why = "that are enough for" if rule.holds else "of the best rule found, which does not hold, for"
+        why = why if rule.sought else "needed for what is not the model's answer,"
     return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
 
 
@@ -291,6 +293,7 @@ def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str,
         "Layer": explanation.layer,
         "Settings": _settings(explanation.parameters),
         "Cost": cost_words(explanation.cost),
+        "Computed": " ".join(explanation.computed),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
         "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
         "Seed": None if explanation.seed is None else str(explanation.seed),

@@ -19,7 +19,7 @@ from seewhy.images import Image, find_images, samples
 from seewhy.models import Classifier
 from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
-from seewhy.report import write_network_report
+from seewhy.report.network import write_network_report
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult
 from seewhy.verbs.explanations import write_explanations
 from seewhy.verbs.network import GlobalResult, explain_network, global_view

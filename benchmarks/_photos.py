@@ -1,0 +1,28 @@
+"""The photos that results depend on: real ones where a folder of them is at hand, else the samples.
+
+`SEEWHY_TEST_DATA` names the folder that holds `imagenet-photos`; none of its photos is part of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks._networks import DATA
+
+from seewhy.images import samples
+
+__all__ = ["about", "photos"]
+
+
+def photos(count: int, *, tuning: bool = False) -> Sequence[str]:
+    """`count` photos, spread evenly over those at hand; those to tune on are others than those to report on."""
+    found = sorted((DATA / "imagenet-photos").glob("*.jpg"))[int(tuning) :: 2]
+    found = found or [Path(f"sample:{name}") for name in sorted(samples())]
+    return [str(found[index * len(found) // count]) for index in range(min(count, len(found)))]
+
+
+def about(chosen: Sequence[str]) -> str:
+    """Which photos these are, in words."""
+    kind = "sample photos" if chosen[0].startswith("sample:") else "ImageNet photos, each of another class"
+    return f"{len(chosen)} {kind}"
