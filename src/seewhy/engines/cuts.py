@@ -7,8 +7,9 @@ cut of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
@@ -127,6 +128,11 @@ class _Means(Filler):
     sizes: Tensor
     cuts: Tensor
     labels: Tensor
+    changes: tuple[Callable[[Tensor], Tensor], ...] = ()
+
+    @override
+    def then(self, change: Callable[[Tensor], Tensor]) -> Filler:
+        return replace(self, changes=(*self.changes, change))
 
     @property
     @override
@@ -136,7 +142,8 @@ class _Means(Filler):
     @override
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
         means = [self._colours(cut) for cut in self.cuts[which.to(self.cuts.device)]]
-        return torch.stack(means).index_select(2, self.labels.flatten()).unflatten(2, self.labels.shape)
+        shown = torch.stack(means).index_select(2, self.labels.flatten()).unflatten(2, self.labels.shape)
+        return reduce(lambda pictures, change: change(pictures), self.changes, shown)
 
     def _colours(self, cut: Tensor) -> Tensor:
         """The colour of each piece under one cut, `(C, pieces)`."""

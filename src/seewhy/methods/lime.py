@@ -21,9 +21,9 @@ from seewhy.methods.task import Found, Task
 from seewhy.models import Target, Value
 
 KEEPS = (9 / 10, 4 / 5, 2 / 3, 1 / 2, 1 / 3, 1 / 5)  # shares among which `auto` chooses
+MOVES = 1 / 4  # of the way from the whole picture to nothing: so far the answer has to go
 TRIALS = 16  # variations at each share that is tried
 STEP = 64  # variations between two looks at how settled the weights are
-STEADY = 0.95  # rank correlation with the weights of another seed, which is to be expected of settled ones
 PRECISE, EXACT = 1 / 10, 1 / 40  # of the largest weight: its standard error then, or that of all
 SMALL = 1 / 20  # of what hiding everything changes: where the largest weight is smaller, no part decides
 FAINT = float(np.log(1.1))  # nor where it changes the odds by less than a tenth
@@ -38,12 +38,13 @@ Score = Callable[[Tensor, Tensor], Tensor]  # of bool coalitions (n, pieces) and
 class Lime(OverRegions):
     """A linear model of the log-odds (of "A rather than B" their difference) in which regions are hidden.
 
-    Each variation keeps a share of about `keep` of the regions; `auto` is the one at which the answer is half way
-    between the whole picture and nothing. Asking stops once the weights are settled, or at `samples` variations.
-    Unless the `regions` are masks of one's own, each round of variations cuts the picture anew, into as many regions
-    as are shown, so that the errors are those of sampling and of the cut. Source: Ribeiro 2016, sampling from the
-    neighbourhood itself instead of weighting by a kernel (GLIME, Tan 2023); the model is Bayesian (BayLIME, Zhao
-    2021), and takes parts that are often cut together to matter alike.
+    Each variation keeps a share of about `keep` of the regions; `auto` is the largest at which the answer has gone a
+    quarter of the way from the whole picture to nothing. Asking stops once the weights are settled, so that those of
+    another seed are to have a rank correlation of `steady`, or at `samples` variations. Unless the `regions` are masks
+    of one's own, each round of variations cuts the picture anew, into as many regions as are shown, so that the errors
+    are those of sampling and of the cut. Source: Ribeiro 2016, sampling from the neighbourhood itself instead of
+    weighting by a kernel (GLIME, Tan 2023); the model is Bayesian (BayLIME, Zhao 2021), and takes parts that are often
+    cut together to matter alike.
 
     Raises:
         UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
@@ -64,10 +65,13 @@ class Lime(OverRegions):
     regions: str | np.ndarray | Image = "slic:24"
     keep: float | Literal["auto"] = AUTO
     samples: int = 1000
+    steady: float = 0.95
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 < self.steady <= 1:
+            raise UsageError(f"steady is a rank correlation, above 0 and at most 1, not {self.steady}")
         if self.keep != AUTO:
             if isinstance(self.keep, str):
                 raise UsageError(f"keep is a share between 0 and 1, or auto, not '{self.keep}'")
@@ -109,7 +113,7 @@ class Lime(OverRegions):
         def score(coalitions: Tensor, which: Tensor) -> Tensor:
             return head.log_odds(answers(engine, coalitions, which), target)
 
-        found, rounds = settle(score, asked, cuts)
+        found, rounds = settle(score, asked, cuts, self.steady)
         nothing = torch.zeros(TRIALS, len(cuts.areas), dtype=torch.bool)
         change = float((head.log_odds(engine.logits, target) - score(nothing, alternatives(engine, TRIALS))).mean())
         regions = found.sums(cuts.members)
@@ -165,10 +169,11 @@ def in_how_many(keep: float, regions: int) -> tuple[int, bool]:
 
 
 def moving_share(engine: MaskedForward, cuts: Tensor) -> float:
-    """The share of `KEEPS` at which the answer is about half way between the whole picture and nothing.
+    """The largest share of `KEEPS` at which the answer has gone a quarter of the way from the whole picture to nothing.
 
-    There it moves most when one region more is hidden. The answer is the log-odds of the likeliest class; each of the
-    `cuts` `(n, pieces)` gives one variation at every share, and what is kept at one is kept at larger ones too.
+    With more kept it hardly moves, with less it has little in common with the picture. The answer is the log-odds of
+    the likeliest class; each of the `cuts` `(n, pieces)` gives one variation at every share, and what is kept at one
+    is kept at larger ones too.
     """
     head = engine.classifier.head
     target = Target(int(head.likeliest(engine.logits)))
@@ -184,7 +189,7 @@ def moving_share(engine: MaskedForward, cuts: Tensor) -> float:
     low, high = 0, len(KEEPS) - 1
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if abs(change(KEEPS[middle])) >= most / 2 else (middle + 1, high)
+        low, high = (low, middle) if abs(change(KEEPS[middle])) >= MOVES * most else (middle + 1, high)
     return KEEPS[low]
 
 
@@ -202,7 +207,7 @@ def alone(engine: MaskedForward, cuts: Cuts, target: Target, weights: Tensor) ->
     return tuple(known.get(region) for region in range(len(weights)))
 
 
-def settle(score: Score, asked: Variations, cuts: Cuts) -> tuple[Posterior, int]:
+def settle(score: Score, asked: Variations, cuts: Cuts, steady: float) -> tuple[Posterior, int]:
     """How much hiding each piece takes from the score, and of how many rounds of variations that is known.
 
     What the variations of a round have in common says nothing of any region: their contrasts count.
@@ -217,21 +222,24 @@ def settle(score: Score, asked: Variations, cuts: Cuts) -> tuple[Posterior, int]
         falls = -score(coalitions, which).unflatten(0, (-1, asked.groups))
         falls = falls - falls[:, :1]  # so that contrasts of equal numbers are exactly zero
         x, y = torch.cat([x, (within @ hidden).flatten(0, 1)]), torch.cat([y, (falls @ within.T).flatten()])
-        done = min(done + step, len(asked))
+        done, step = min(done + step, len(asked)), max(step, done // 4)
         found = infer(x, y, prior)
-        if done == len(asked) or settled(found.sums(cuts.members)):
+        if done == len(asked) or settled(found.sums(cuts.members), steady):
             return found, done
 
 
-def settled(found: Posterior) -> bool:
+def settled(found: Posterior, steady: float) -> bool:
     """Whether the order of the weights would stay with another seed, and the size of the largest is known.
 
-    Weights that are equal have no order: it will do to know all of them well.
+    `steady` is the rank correlation with those of another seed that is to be expected; 1 is never reached. Weights that
+    are equal have no order: it will do to know all of them well.
     """
+    if steady == 1:
+        return False
     largest, which = found.weights.abs().max(0)
     if found.errors.max() <= EXACT * largest:
         return True
-    return bool(found.errors[which] <= PRECISE * largest) and found.steadiness() >= STEADY
+    return bool(found.errors[which] <= PRECISE * largest) and found.steadiness() >= steady
 
 
 def answers(engine: MaskedForward, coalitions: Tensor, which: Tensor) -> Tensor:

@@ -98,9 +98,12 @@ class RegionMethod(OverRegions):
 
     @override
     def find(self, task: Task) -> list[Found]:
+        return self.weigh(self._engine(task), task.asked, task.generator)
+
+    def _engine(self, task: Task) -> MaskedForward:
+        """The engine over the regions of the task's picture."""
         auto = isinstance(self.regions, str) and self.regions == AUTO
-        engine = self._best_engine(task) if auto else self.engine(task, self._labels(task))
-        return self.weigh(engine, task.asked, task.generator)
+        return self._best_engine(task) if auto else self.engine(task, self._labels(task))
 
 
 def seen_labels(mask: np.ndarray | Image, photo: Image, view: Box, size: tuple[int, int]) -> np.ndarray:

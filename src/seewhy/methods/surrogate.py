@@ -113,19 +113,22 @@ def infer(x: Tensor, y: Tensor, prior: Tensor) -> Posterior:
     """
     if not y.any():
         return Posterior(torch.zeros_like(prior[0]), torch.zeros_like(prior), 0.0)
-    across = prior @ x.T
-    values, vectors = torch.linalg.eigh(x @ across)
-    values, turned = values.clamp(min=0), vectors.T @ y
-    noises = values.mean() * RATIOS
-    spreads = values + noises[:, None]  # (ratios, n)
-    sizes = (turned.square() / spreads).mean(1)
-    best = int((len(y) * sizes.log() + spreads.log().sum(1)).argmin())
-    inverse = (vectors / spreads[best]) @ vectors.T
-    solver = across @ inverse  # (d, n): weights = solver @ y
-    left_out = inverse @ y / inverse.diagonal()
+    scales, axes = torch.linalg.eigh(prior)
+    root = axes * scales.clamp(min=0).sqrt()  # weights = root @ as many independent numbers of one size
+    left, singular, right = torch.linalg.svd(x @ root, full_matrices=False)
+    powers, turned = singular.square(), left.T @ y
+    rest, free = (y.square().sum() - turned.square().sum()).clamp(min=0), len(y) - len(powers)
+    noises = powers.mean() * RATIOS
+    spreads = powers + noises[:, None]  # (ratios, rank)
+    sizes = ((turned.square() / spreads).sum(1) + rest / noises) / len(y)
+    best = int((len(y) * sizes.log() + spreads.log().sum(1) + free * noises.log()).argmin())
+    kept = powers / spreads[best]
+    solver = root @ right.T
+    misses = y - left @ (kept * turned)
+    left_out = misses / (1 - (left.square() @ kept)).clamp(min=TINY)
     return Posterior(
-        weights=solver @ y,
-        covariance=sizes[best] * (prior - solver @ across.T),
+        weights=solver @ (singular / spreads[best] * turned),
+        covariance=sizes[best] * (prior - (solver * kept) @ solver.T),
         r2=max(0.0, 1 - float(left_out.square().sum() / y.square().sum())),
     )
 
