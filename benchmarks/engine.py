@@ -108,7 +108,7 @@ def _seconds(run: Callable[[int], str]) -> float:
 def _asked(classifier: Classifier, network: Inference, batch: int) -> Callable[[int], str]:
     """A network that answers the same noise again and again."""
     inputs = torch.randn((batch, 3, *classifier.preprocessing.size), device=classifier.device)
-    inputs = inputs.to(network.dtype).contiguous(memory_format=torch.channels_last)
+    inputs = inputs.to(network.dtype).contiguous(memory_format=network.layout)
 
     def run(_: int) -> str:
         for start in range(0, COALITIONS, batch):

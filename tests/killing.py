@@ -1,30 +1,62 @@
-"""Processes that are killed at a moment of their writing."""
+"""Processes that are killed at a moment of their writing.
+
+A moment is a change: a file is opened to be written, made, moved or deleted, or a database is told a statement. What
+a kill leaves between two changes is what it leaves just before the second, so that no moments lie between them; what
+it leaves of a file that is being written is made by `halved`.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
+import sqlite3.dbapi2
 import sys
 import traceback
 from collections.abc import Callable
+from ctypes import c_int
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver, get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
+
+from seewhy.core.folders import PART
+
+KILLS = int(os.environ.get("SEEWHY_TEST_KILLS", "25"))
 LONGEST = 60  # seconds
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree"}
 
 
-def moments(save: Callable[[Path], Any], folder: Path) -> int:
-    """How often `save` opens, makes, moves or deletes a file in `folder`."""
-    return _in_child(save, folder, None, halved=False)
+class Moment(NamedTuple):
+    """A process ends just before its change of this `number`, `halved` with half of the file that it wrote last."""
+
+    number: int
+    halved: bool
 
 
-def killed(save: Callable[[Path], Any], folder: Path, moment: int, *, halved: bool) -> None:
-    """Let `save` write to `folder` in a process that is killed just before its change number `moment`.
+def random_moments(count: int, seed: int = 0) -> list[Moment]:
+    """`KILLS` moments of `count`, none twice while there are others."""
+    chance = random.Random(seed)  # noqa: S311
+    every = [Moment(number, halved) for number in range(1, count + 1) for halved in (False, True)]
+    return chance.sample(every, min(KILLS, len(every)))
 
-    Where `halved`, the file that was written last before has lost the second half of what it holds by then.
+
+def moments(save: Callable[[Path], Any], folder: Path, *, fresh: bool = False) -> int:
+    """How many changes `save` makes in `folder`.
+
+    Where `fresh`, the process has loaded what it needs and used none of it, as libraries need that have threads of
+    their own, and `save` is one that pickle can take there.
     """
-    _in_child(save, folder, moment, halved=halved)
+    return _in_child(save, folder, None, fresh=fresh)
+
+
+def killed(save: Callable[[Path], Any], folder: Path, moment: Moment, *, fresh: bool = False) -> None:
+    """Let `save` write to `folder` in a process that is killed at a moment."""
+    _in_child(save, folder, moment, fresh=fresh)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -33,46 +65,83 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _in_child(save: Callable[[Path], Any], folder: Path, moment: int | None, *, halved: bool) -> int:
-    """The changes that were made, those of the child that was killed included."""
-    come, go = os.pipe()
-    child = os.fork()
-    if not child:
-        _save_and_end(save, folder, moment, go, halved=halved)
-    os.close(go)
-    with os.fdopen(come, "rb") as file:
-        made = len(file.read())
-    _, status = os.waitpid(child, 0)
+def finished(folder: Path) -> dict[str, bytes]:
+    """The same but for what a killed process has begun."""
+    return {name: each for name, each in contents(folder).items() if PART not in name}
+
+
+def _in_child(save: Callable[[Path], Any], folder: Path, moment: Moment | None, *, fresh: bool) -> int:
+    """The changes that were made."""
+    context = _ready() if fresh else get_context("fork")
+    made = context.RawValue(c_int, 0)
+    child = context.Process(target=_save_and_end, args=(save, folder, moment, made))
+    child.start()
+    child.join()
     expected = 0 if moment is None else -signal.SIGKILL
-    assert os.waitstatus_to_exitcode(status) == expected, "the process ended otherwise than it should"
-    return made
+    assert child.exitcode == expected, f"the process ended by {child.exitcode}, not by {expected}"
+    return made.value
 
 
-def _save_and_end(save: Callable[[Path], Any], folder: Path, moment: int | None, go: int, *, halved: bool) -> None:
+@cache
+def _ready() -> ForkServerContext:
+    """Where processes come from that have loaded what they need."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["ready"])
+    with pytest.MonkeyPatch.context() as patch:  # it looks for modules nowhere else
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path(__file__).parent), *sys.path])))
+        forkserver.ensure_running()
+    return context
+
+
+def _save_and_end(save: Callable[[Path], Any], folder: Path, moment: Moment | None, made: c_int) -> None:
     signal.alarm(LONGEST)
-    made, last = [0], [""]
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, _, flags = arguments
-            changes = isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
-        else:
-            path, changes = arguments[0] if arguments else "", event in CHANGES
-        if not changes or not str(path).startswith(str(folder)):
-            return
-        made[0] += 1
-        os.write(go, b".")
-        if made[0] == moment:
-            made[0] += 1  # what follows is no change of its own
-            if halved and Path(last[0]).is_file():
-                os.truncate(last[0], Path(last[0]).stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        last[0] = str(path) if event == "open" else ""
-
-    sys.addaudithook(watch)
+    os.fsync = lambda _handle: None  # what the system has been given outlives a killed process, if not a power cut
+    _watch(folder, _Changes(moment, made))
     try:
         save(folder)
     except BaseException:  # noqa: BLE001 - it must not go on with the tests
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+@dataclass
+class _Changes:
+    """Counts the changes of this process, and ends it at its moment."""
+
+    moment: Moment | None
+    made: c_int
+    written: str = ""
+
+    def add(self, written: str = "") -> None:
+        """Another one; `written` is the file that is opened for it."""
+        self.made.value += 1
+        if self.moment and self.made.value == self.moment.number:
+            halves, self.moment = self.moment.halved, None  # what follows is no change of its own
+            if halves and Path(self.written).is_file():
+                os.truncate(self.written, Path(self.written).stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.written = written
+
+
+def _watch(folder: Path, changes: _Changes) -> None:
+    """Tell of each change in `folder`, and of each statement to a database."""
+
+    def is_inside(path: object) -> bool:
+        return (Path.cwd() / str(path)).is_relative_to(folder)
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR) and is_inside(path):
+                changes.add(str(path))
+        elif event in CHANGES and arguments and is_inside(arguments[0]):
+            changes.add()
+
+    def connect(*words: Any, **options: Any) -> sqlite3.Connection:
+        connection = sqlite3.Connection(*words, **options)
+        connection.set_trace_callback(lambda _statement: changes.add())
+        return connection
+
+    sys.addaudithook(watch)
+    sqlite3.connect = sqlite3.dbapi2.connect = connect

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from killing import contents, killed, moments
+from killing import Moment, contents, killed, moments
 from report.samples import explanation
 from seewhy import Explanation
 from seewhy.core import folders
@@ -104,7 +104,7 @@ def test_one_of_several_results_is_whole_when_it_is_opened_alone(tmp_path):
     seeds = set()
     for moment in range(count - 8, count + 1):  # those after everything was written
         write_explanations([Outcome("cat.png", (old,))], tmp_path / "out")
-        killed(again, tmp_path / "out", moment, halved=False)
+        killed(again, tmp_path / "out", Moment(moment, halved=False))
         found = Explanation.load(tmp_path / "out/cat/grad-cam")
         assert found.values.max() == (new if found.seed == 8 else old).values.max()
         seeds.add(found.seed)

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 import zoo
 from methods.seeing import SIXTEEN
-from seewhy.engines import MaskedForward, inference
+from models.test_from_onnx import graph
+from seewhy.engines import MaskedForward, forward, inference
 from seewhy.engines.compiled import KEPT, Compiled, compiled, has_openvino
 from seewhy.engines.inference import REPAID, answering_copy, inference_copy
 from seewhy.errors import ModelError
-from seewhy.models import Classifier, Preprocessing
+from seewhy.models import Classifier, Preprocessing, load
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -151,6 +152,52 @@ def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch
     )
     compiled(classifier, copy, half=half)
     assert made == [half]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypatch: pytest.MonkeyPatch):
+    """Of one that rounds too much nothing is told, but that it was left aside."""
+    classifier = zoo.classifier("gap-linear")
+    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    ours = engine(classifier, precision="auto")
+    before = ours.checks["precision_gap"]
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
+        found = ours(POOL)
+    assert (ours.network.backend == "OpenVINO") == (not noise)
+    assert (forward.COARSER in ours.told) == bool(noise)
+    assert (ours.checks["precision_gap"] == before) == bool(noise)
+    assert found.shape == (len(POOL), zoo.CLASSES)
+
+
+class Rounding:
+    """A compiled network whose answers are wrong by so much, up and down in turn."""
+
+    def __init__(self, network: Compiled, noise: float) -> None:
+        self.network, self.noise = network, noise
+
+    def __call__(self, x: Tensor) -> Tensor:
+        found = self.network(x)
+        return found + self.noise * (1 - 2 * (torch.arange(found.numel()) % 2)).view_as(found)
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 5])
+def test_a_graph_in_a_file_is_compiled_too_whatever_its_batch(batch: str | int, tmp_path: Path):
+    classifier = load(graph(tmp_path / "mean.onnx", batch, zoo.SIZE[0]), device="cpu")
+    ours, plain = engine(classifier), engine(classifier)
+    found = ours(POOL)
+    assert ours.told == ("OpenVINO computed the answers in single precision.",)
+    wanted = torch.cat([plain(part) for part in POOL.split(40)])
+    assert plain.told == ("The network itself computed the answers.",)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_graph_of_several_answers_is_left_aside(tmp_path: Path):
+    name = graph(tmp_path / "both.onnx", side=zoo.SIZE[0], also=("pooled",))
+    (tmp_path / "both.json").write_text('{"output": "scores"}')
+    ours = engine(load(name, device="cpu"))
+    ours(POOL)
+    assert ours.told[-1] == "OpenVINO was left aside: the graph puts out 2 tensors."
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch):

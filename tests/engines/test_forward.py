@@ -310,6 +310,19 @@ def test_half_precision_that_does_not_agree_is_refused(make, half):
     assert torch.equal(ours(POOL), engine(ours.classifier)(POOL))
 
 
+def test_of_many_answers_in_half_precision_it_is_told_how_far_they_moved(half):
+    many = torch.rand((160, 16), generator=torch.Generator().manual_seed(5)) < 0.5
+    ours, exact = engine("gap-linear", precision="auto"), engine("gap-linear")
+    ours(POOL)
+    assert "rounding" not in ours.checks, "a few are not worth asking again"
+    before = ours.forwards
+    moved = ours(many).log_softmax(1) - exact(many).log_softmax(1)
+    assert ours.forwards == before + len(many.unique(dim=0)) + forward.REASKED
+    assert ours.checks["rounding"] == pytest.approx(float(moved.square().mean().sqrt()), rel=0.5)
+    exact(torch.rand((160, 16)) < 0.5)
+    assert "rounding" not in exact.checks
+
+
 def test_half_precision_that_overflows_is_refused(half):
     ours = engine(made(lambda: Overflowing(half)), precision="auto")
     assert ours.network.dtype == torch.float32

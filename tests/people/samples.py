@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -12,7 +13,8 @@ from sqlalchemy import select
 
 from seewhy.people.masks import MaskRevision, revision_of
 from seewhy.people.records import Answer, NewRound, Picture
-from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store
+from seewhy.people.store import MaskRow, PlayerRow, RevisionRow, Store, open_store
+from seewhy.verbs.people import export_people
 
 CLASSES = ("bus", "cat", "dog", "owl")
 
@@ -79,3 +81,9 @@ def history(store: Store, player: str, image_hash: str, label: str) -> list[Mask
     with store.reading() as session:
         found = wanted.where(PlayerRow.name == player, MaskRow.image_hash == image_hash, MaskRow.label == label)
         return [revision_of(row) for row in session.scalars(found)]
+
+
+def export_from(url: str, out: Path) -> None:
+    """Write all that a store holds into a folder."""
+    with open_store(url) as store:
+        export_people(store, out)

@@ -45,6 +45,11 @@ def has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+def graph_of(module: nn.Module) -> Path | None:
+    """The ONNX file that a network runs on this processor, where it is nothing else."""
+    return vars(module).get("onnx_file")
+
+
 class Compiled:
     """Normalised inputs `(N, C, h, w)` to float32 numbers `(N, K)`, as the network gives them.
 
@@ -138,19 +143,35 @@ def _agreeing(classifier: Classifier, copy: nn.Module, threads: int, at_once: in
 
 
 def _read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
-    """The model, read by OpenVINO's front end itself: its `convert_model` would tell its makers that it was used."""
+    """The model for so many pictures at once, or for any number."""
+    shape = classifier.probe().shape[1:]
+    file = graph_of(copy)
+    model = _traced(classifier, copy, at_once or TRACED) if file is None else _graph(file)
+    model.reshape([at_once or -1, *shape])
+    return model
+
+
+def _graph(file: Path) -> Any:
+    import openvino
+
+    model = openvino.Core().read_model(file)
+    if len(model.outputs) != 1:
+        raise ModelError(f"the graph puts out {len(model.outputs)} tensors")
+    return model
+
+
+def _traced(classifier: Classifier, copy: nn.Module, count: int) -> Any:
+    """A trace, read by OpenVINO's front end itself: its `convert_model` would tell its makers that it was used."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     probe = classifier.probe().float()
     with evaluating(copy), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about what the check finds out
-        example = probe.expand(at_once or TRACED, *probe.shape[1:]).contiguous()
+        example = probe.expand(count, *probe.shape[1:]).contiguous()
         decoder = TorchScriptPythonDecoder(_Numbers(copy, classifier.head).eval(), example_input=example)
         reader = FrontEndManager().load_by_framework("pytorch")
-        model = reader.convert(reader.load(decoder))
-    model.reshape([at_once or -1, *probe.shape[1:]])
-    return model
+        return reader.convert(reader.load(decoder))
 
 
 def _check(classifier: Classifier, copy: nn.Module, made: Compiled, allowed: float, *, often: int) -> None:

@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from seewhy.engines.compiled import Compiled, compiled, has_openvino
+from seewhy.engines.compiled import Compiled, compiled, graph_of, has_openvino
 from seewhy.engines.graph import tensors_in
 from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.models.capture import Identity, Visit, watch
@@ -155,7 +155,8 @@ def _can_compile(classifier: Classifier, plain: Inference) -> bool:
         and classifier.device.type == "cpu"
         and classifier.dtype == torch.float32
         and plain.dtype in {torch.float32, torch.bfloat16}
-        and plain.module is not classifier.module  # which could not be copied
+        # A network that could not be copied is not traced, either; a graph in a file is read as it is.
+        and (plain.module is not classifier.module or graph_of(plain.module) is not None)
         and not classifier.head.alone
         and os.environ.get("SEEWHY_OPENVINO") != "0"
     )

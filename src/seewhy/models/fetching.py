@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from threading import Lock
 from urllib.error import HTTPError, URLError
 
 from seewhy.errors import ModelError, SeewhyError
 
 HUB_PATIENCE = 5.0  # seconds
+FORCE, FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch asks at each file
 HTTP_LIBRARIES = {"httpx", "httpcore", "requests", "urllib3"}
 WEIGHTS_CURE = "Pass --weights PATH, or use the default model"
 FOLDER_CURE = "Fetch the repository elsewhere and name its folder, hf-hub:FOLDER, or use the default model"
@@ -16,14 +19,15 @@ FOLDER_CURE = "Fetch the repository elsewhere and name its folder, hf-hub:FOLDER
 
 @contextmanager
 def opening(name: str, cure: str = WEIGHTS_CURE) -> Generator[None]:
-    """Turn every way in which a library fails to open `name` into one error with its reason.
+    """Turn every way in which a library fails to open `name` into one error with its reason; no pickle of it runs code.
 
     Args:
         name: of what is opened.
         cure: what helps where there is no network.
     """
     try:
-        yield
+        with _TENSORS_ALONE:
+            yield
     except SeewhyError:
         raise
     except Exception as error:
@@ -50,6 +54,33 @@ def hub_or_cache() -> Generator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = offline
+
+
+class _TensorsAlone:
+    """While any thread is inside, `torch.load` takes nothing but weights, whichever library calls it and how.
+
+    torchvision asks for all that a pickle holds, and does not look at a file again that is in its cache.
+    """
+
+    def __init__(self) -> None:
+        self._turn, self._inside, self._before = Lock(), 0, dict[str, str]()
+
+    def __enter__(self) -> None:
+        with self._turn:
+            if not self._inside:
+                self._before = {name: os.environ.pop(name) for name in (FORCE, FORCE_NOT) if name in os.environ}
+                os.environ[FORCE] = "1"
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._turn:
+            self._inside -= 1
+            if not self._inside:
+                del os.environ[FORCE]
+                os.environ.update(self._before)
+
+
+_TENSORS_ALONE = _TensorsAlone()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -168,6 +168,9 @@ class Python(Source):
         return replace(made, given_categories=given, given_notes=made.given_notes + notes)
 
 
+ON_CPU = {"CPUExecutionProvider", "AzureExecutionProvider"}  # the second runs nothing but calls of a service
+
+
 class _Session(nn.Module):
     """An onnxruntime session as a module: normalised `(N, C, h, w)` to what the graph puts out."""
 
@@ -182,6 +185,8 @@ class _Session(nn.Module):
             self.session = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise ModelError(f"{path.name} is no ONNX file that onnxruntime can run ({error})") from error
+        # What runs on this processor, others may run there sooner.
+        self.onnx_file = self.path if set(self.session.get_providers()) <= ON_CPU else None
         first = self.session.get_inputs()[0]
         self.input = first.name
         self.batch = first.shape[0] if isinstance(first.shape[0], int) else None

@@ -50,6 +50,7 @@ CHECKS = {
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
     "relative_error": "Other samples would move the map by about {:.0%} of its size.",
     "relevance_kept": "The values add up to {:.0%} of the score: biases and the rules themselves take or add the rest.",
+    "rounding": "Half precision moved the log-probabilities of the likeliest classes by {:.2g} (root mean square).",
     "samples": "{:.0f} samples were drawn.",
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other masks would move a value of the map by about {:.2g}.",

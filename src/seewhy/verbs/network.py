@@ -107,28 +107,37 @@ def explain_network_each(
 
 
 class NetworkWriter:
-    """Writes picture after picture below `folder`, with a report of all; holds one picture at a time."""
+    """Writes picture after picture below `folder`, with a report of all; holds one picture at a time.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._report, self._taken = folder, NetworkReport(folder), set[str]()
+    That of a photo is there whole or not at all: what was finished stays, however the run ends. A killed run, and one
+    that fails, leaves the report of the former run.
+
+    Args:
+        folder: where a folder for each photo goes.
+        page: where the report goes until it is moved into `folder`.
+    """
+
+    def __init__(self, folder: Path, page: Path) -> None:
+        self._folder, self._page, self._report, self._taken = folder, page, NetworkReport(page), set[str]()
         self.failures: list[Outcome[Any]] = []
 
     @classmethod
     @contextmanager
     def into(cls, out: Path) -> Generator[Self]:
-        """All is in `out` when the block ends; after a failure, and until then, `out` is as it was before."""
-        with whole_folder(out) as part:
-            writer = cls(part)
+        """Each photo is in `out` once it is added, and the report when the block ends; nobody else writes meanwhile."""
+        with whole_folder(out) as page:
+            writer = cls(out, page)
             yield writer
             writer.close()
 
     def add(self, outcome: Outcome[NetworkPicture]) -> None:
         """Write a picture into `network`, in a folder of its own photo; or note its failure."""
-        folder = self._folder / photo_name(outcome.source, self._taken) / "network"
+        name = photo_name(outcome.source, self._taken)
         if outcome.value:
-            folder.mkdir(parents=True)
-            outcome.value.write(folder)
-            self._report.add(outcome, folder)
+            with whole_folder(self._folder / name, linked=False) as part:
+                (part / "network").mkdir()
+                outcome.value.write(part / "network")
+            self._report.add(outcome, self._page / name / "network")
         else:
             self.failures.append(outcome)
             self._report.add(outcome)
