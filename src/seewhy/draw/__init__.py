@@ -6,7 +6,6 @@ from seewhy.draw.canvas import data_uri, photo_uri, png_bytes
 from seewhy.draw.charts import (
     Confidence,
     Dot,
-    Unit,
     Weight,
     bars,
     bars_svg,
@@ -14,12 +13,12 @@ from seewhy.draw.charts import (
     curves_svg,
     epochs_svg,
     intervals_svg,
-    odds_words,
     reliability_svg,
     spark_svg,
     weight_bars,
     weight_bars_svg,
 )
+from seewhy.draw.odds import Unit, factor
 from seewhy.draw.overlay import (
     NOTHING,
     OURS,
@@ -62,12 +61,12 @@ __all__ = [
     "data_uri",
     "display",
     "epochs_svg",
+    "factor",
     "fit",
     "grid_html",
     "grid_picture",
     "intervals_svg",
     "kept_overlay",
-    "odds_words",
     "overlay",
     "panel",
     "peak",

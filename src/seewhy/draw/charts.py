@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from seewhy.draw.canvas import (
     svg,
     wrap,
 )
+from seewhy.draw.odds import Unit, odds_between, odds_words
 from seewhy.draw.overlay import AGAINST_FOR
 from seewhy.errors import UsageError
 
@@ -40,7 +41,6 @@ AGAINST, FOR = AGAINST_FOR[1], AGAINST_FOR[5]
 GRID, AXIS = Stroke(opacity=0.15), Stroke(opacity=0.5)
 
 SIZE, BAR, GAP = 15, 14, 14  # of bars and weights: letters, thickness, and room beside
-MOST_ODDS = math.log(1e6)  # factors beyond it are not told
 MARGIN, LINE, WEIGHT_ROW, CAP = 16, 19, 26, 3
 SMALL, CENTRED = 13, 0.36  # the baseline of letters lies so far below their middle, in parts of their size
 DOT_NAMES, DOT_RIGHT, DOT_TOP, DOT_ROW, DOT_GAP = 190, 16, 4, 16, 16
@@ -51,9 +51,6 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 # Room round the fields of charts with two axes: left, right, top, bottom.
 CURVES, EPOCHS, RELIABILITY, SPARK = (52, 20, 10, 40), (44, 12, 22, 40), (48, 24, 10, 42), (4, 4, 4, 4)
-
-
-Unit: TypeAlias = Literal["", "log-odds"]  # of weights; what has none is a number of the network's own
 
 
 class Weight(NamedTuple):
@@ -449,7 +446,7 @@ def _numbers(weights: Sequence[Weight]) -> list[str]:
     """Each with its sign and margin, all to the same decimal place; of log-odds what hiding does to the odds."""
     if weights[0].unit == "log-odds":
         return [
-            odds_words(each.value) + (f" ({_odds_between(each.value, each.margin)})" if each.margin else "")
+            odds_words(each.value) + (f" ({odds_between(each.value, each.margin)})" if each.margin else "")
             for each in weights
         ]
     largest = max(max(abs(each.value), each.margin or 0) for each in weights)
@@ -460,37 +457,6 @@ def _numbers(weights: Sequence[Weight]) -> list[str]:
         f"{sign}{abs(each.value):{form}}" + (f" ± {each.margin:{form}}" if each.margin else "")
         for sign, each in zip(signs, weights, strict=True)
     ]
-
-
-def odds_words(fall: float) -> str:
-    """What becomes of odds whose logarithm falls by so much.
-
-    >>> odds_words(0.7), odds_words(-0.7)
-    ('odds ÷ 2.0', 'odds × 2.0')
-    """
-    return f"odds {_sign(fall)} {_factor(abs(fall))}"
-
-
-def _odds_between(fall: float, margin: float) -> str:
-    """The ends of the interval, each with its sign only where that is another one.
-
-    >>> _odds_between(0.7, 0.1), _odds_between(0.1, 0.2)
-    ('1.8 to 2.2', '× 1.1 to ÷ 1.3')
-    """
-    ends = sorted((fall - margin, fall + margin), key=abs if abs(fall) > margin else None)
-    signs = ["" if abs(fall) > margin else f"{_sign(each)} " for each in ends]
-    return " to ".join(f"{sign}{_factor(abs(each))}" for sign, each in zip(signs, ends, strict=True))
-
-
-def _sign(fall: float) -> str:
-    return "\N{DIVISION SIGN}" if fall >= 0 else "\N{MULTIPLICATION SIGN}"
-
-
-def _factor(log: float) -> str:
-    """E to a power, in two digits, or more where it is large."""
-    factor = math.exp(min(log, MOST_ODDS))
-    more = "over " if log > MOST_ODDS else ""
-    return f"{more}{factor:,.0f}" if factor >= 10 else f"{factor:.1f}" if factor >= 1.1 else f"{factor:.2f}"
 
 
 def _stages(stages: Mapping[str, int], field: _Field, width: int) -> Iterator[Shape]:

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 from seewhy.core.progress import in_notebook
 from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, escaped, font, photo_uri, stack, text_block
-from seewhy.draw.charts import Unit, Weight, odds_words, weight_bars
+from seewhy.draw.charts import Weight, weight_bars
+from seewhy.draw.odds import Unit, odds_words
 from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
 from seewhy.errors import UsageError
 from seewhy.images.image import Pixels

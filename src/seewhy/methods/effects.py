@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from seewhy.core.text import plain_number
-from seewhy.draw import odds_words
+from seewhy.draw import factor
 from seewhy.methods.evidence import RegionWeights, decides, ranking, sure
 from seewhy.models.head import Meaning, told
 
@@ -30,26 +30,21 @@ def _strongest(regions: RegionWeights, about: str, checks: Mapping[str, float]) 
     region, weight = next(iter(ranking(regions).items()))
     if regions.unit != "log-odds" or not sure(regions)[region]:
         return ""
-    factor = f"{_factor(abs(weight.value))} times {'smaller' if weight.value > 0 else 'larger'}"
+    times = f"{factor(weight.value)} times {'smaller' if weight.value > 0 else 'larger'}"
     kept = f", on average over variations that keep {checks['keep']:.0%} of the regions" if "keep" in checks else ""
-    return f"Hiding region {weight.name} makes the odds of “{about}” {factor}{kept}."
+    return f"Hiding region {weight.name} makes the odds of “{about}” {times}{kept}."
 
 
 def _undecided(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:
     largest = float(np.abs(regions.weights).max(initial=0.0))
     everything = abs(checks.get("change", 0.0))
     if regions.unit == "log-odds":
-        each = f"hiding any one region changes the odds of “{about}” by a factor of {_factor(largest)} at most"
-        whole = f"by {_factor(everything)}"
+        each = f"hiding any one region changes the odds of “{about}” by a factor of {factor(largest)} at most"
+        whole = f"by {factor(everything)}"
     else:
         each = f"hiding any one region changes “{about}” by {plain_number(largest)} at most"
         whole = f"by {plain_number(everything)}"
     return f"{NONE_DECIDES.capitalize()}: {each}, hiding everything {whole}."
-
-
-def _factor(log: float) -> str:
-    """E to a power, as beside the bars."""
-    return odds_words(log).removeprefix("odds ÷ ")
 
 
 def _alone(regions: RegionWeights, number: float, meaning: Meaning) -> str:
