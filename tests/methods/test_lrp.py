@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import warnings
+import weakref
 from collections.abc import Callable
 from itertools import product
 
@@ -16,7 +17,18 @@ from torch.nn import functional as F
 
 import zoo
 from seewhy.engines import Rule, RuleSet, applying, frozen
-from seewhy.engines.rule_sets import box, composite, constant_attention, epsilon, flat, gamma, z_plus
+from seewhy.engines.parts import part, rising, sizes
+from seewhy.engines.rule_sets import (
+    PROPORTIONAL,
+    box,
+    composite,
+    constant_attention,
+    epsilon,
+    flat,
+    gamma,
+    identity,
+    z_plus,
+)
 from seewhy.errors import UsageError
 from seewhy.methods import Explanation, find_method
 from seewhy.models import Classifier, Preprocessing, Target
@@ -129,14 +141,89 @@ def test_a_convolution_is_the_dense_layer_that_it_is(rule):
 
 
 @pytest.mark.parametrize("rule", [gamma(GAMMA), z_plus])
-@pytest.mark.parametrize("layer", [nn.Linear(37, 41), nn.Conv2d(3, 5, 7)])
-def test_the_graph_keeps_no_copies_of_a_weight(rule, layer):
-    x = torch.randn((1, 37) if isinstance(layer, nn.Linear) else (1, 3, 9, 9)).requires_grad_()
-    with frozen(layer), applying(RuleSet("one", {"dense": rule, "convolution": rule})):
-        y = layer(x)
-    alive = [each for each in gc.get_objects() if isinstance(each, Tensor) and each.shape == layer.weight.shape]
-    assert len(alive) == 1
-    torch.autograd.grad(y.sum(), x)
+@pytest.mark.parametrize("make", [lambda: nn.Linear(37, 41), lambda: nn.Conv2d(3, 5, (7, 6))])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_graph_keeps_copies_of_a_weight(rule, make, sign):
+    """What a rule makes of a weight is made once, whatever graphs there are."""
+    layer = make()
+    x = (sign * torch.rand((1, 37) if isinstance(layer, nn.Linear) else (1, 3, 9, 9))).requires_grad_()
+    graphs, places = [], []
+    for _ in range(2):
+        saved: list[Tensor] = []
+        keep = torch.autograd.graph.saved_tensors_hooks(
+            lambda each, saved=saved: saved.append(each) or each, lambda each: each
+        )
+        with frozen(layer), keep, applying(RuleSet("one", {"dense": rule, "convolution": rule})):
+            graphs.append(layer(x))
+        places.append({each.data_ptr() for each in saved if each.numel() >= layer.weight.numel()})
+    assert places[0] == places[1]
+    assert 1 <= len(places[0]) <= 2
+    torch.autograd.grad(graphs[0].sum(), x)
+
+
+def test_parts_of_a_weight_go_with_it():
+    weight = nn.Parameter(torch.randn(6, 4), requires_grad=False)
+    kept = weakref.ref(part(weight, sizes))
+    assert kept() is part(weight, sizes)
+    del weight
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("rule", [gamma(GAMMA), z_plus])
+def test_a_weight_that_is_written_to_counts_at_once(rule):
+    layer, x = nn.Linear(6, 5).double(), torch.randn(1, 6, dtype=torch.float64)
+    rules = RuleSet("one", {"dense": rule})
+    relevance(layer, x, rules)
+    with torch.no_grad():
+        layer.weight.neg_()
+    wanted = nn.Linear(6, 5).double()
+    wanted.load_state_dict(layer.state_dict())
+    assert torch.equal(relevance(layer, x, rules), relevance(wanted, x, rules))
+
+
+def test_parts_of_one_weight_are_its_own():
+    """Attention takes three layers' weights out of one."""
+    weight = torch.randn(6, 4)
+    parts = [part(each, sizes) for each in weight.chunk(3)]
+    assert all(torch.equal(each, own.abs()) for each, own in zip(parts, weight.chunk(3), strict=True))
+    assert part(weight.chunk(3)[1], sizes) is parts[1]
+    assert part(weight, rising) is not part(weight, sizes)
+
+
+class Cut(nn.Module):
+    """A layer, and what cuts its output off at 0 and 1."""
+
+    def __init__(self, activation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.head = nn.Linear(6, 20).double(), nn.Linear(20, 2).double()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.activation(3 * self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        lambda x: F.hardtanh(x, 0, 1),
+        lambda x: F.hardtanh(x, 0, max_val=1, inplace=True),
+        lambda x: F.relu6(6 * x) / 6,
+        lambda x: x.clamp_(0, max=1),
+        lambda x: torch.clip(x, min=0, max=1),
+    ],
+)
+def test_an_activation_passes_on_y_over_u(activation):
+    x, network = torch.randn(4, 6, dtype=torch.float64), Cut(activation)
+    u = (3 * network.first(x)).detach()
+    slope = u.clamp(0, 1) / u
+    assert {0.0, 1.0} < set(slope.flatten().tolist()), "some are cut off below, some above, some not"
+    wanted = (slope * network.head.weight[0]) @ (3 * network.first.weight)
+    leaf = x.clone().requires_grad_()
+    with frozen(network), applying(RuleSet("one", {"activation": identity}, own=PROPORTIONAL)):
+        (found,) = torch.autograd.grad(network(leaf)[:, 0].sum(), leaf)
+    torch.testing.assert_close(found, wanted.detach(), rtol=1e-6, atol=1e-9)
 
 
 def without_biases(seed: int) -> nn.Module:

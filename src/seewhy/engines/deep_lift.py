@@ -71,7 +71,7 @@ class References:
     def _record(self, call: Call) -> Any:
         kept = self.copies or call.in_place
         args = _mapped(call.args, lambda each: each.detach().clone() if kept else each.detach())
-        before = Call(call.kind, call.function, args, call.kwargs, nullcontext(), in_place=False)
+        before = Call(call.kind, call.function, args, call.kwargs, nullcontext())
         self._calls.append(before)
         _mapped(args, lambda each: self._versions.append((each, each._version)))  # noqa: SLF001
         with torch.no_grad():

@@ -8,6 +8,7 @@ own gradient.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.graph import dependent
-from seewhy.engines.rules import Call, Kind, Rule, RuleSet, fresh, surrogate, with_slope
+from seewhy.engines.parts import both_signs, falling, part, rising, sizes
+from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope, with_slopes
 from seewhy.errors import ExplainError
 
 STABLE = 1e-9
@@ -24,23 +26,28 @@ STABLE = 1e-9
 
 def epsilon(size: float) -> Rule:
     """R_i = Σ_j a_i w_ij / (z_j + ε sign z_j) · R_j. Source: Bach 2015, eq. 58."""
-
-    def rule(call: Call) -> Tensor:
-        return with_slope(call.plain(), torch.clone, lambda _, z: z / _stabilized(z, size))
-
-    return rule
+    return lambda call: with_slope(call.plain(), _itself, lambda z, _: _ratio(z, z, size))
 
 
 def gamma(size: float) -> Rule:
     """ε → 0 with positive contributions favoured 1 + γ times, for inputs of either sign.
 
-    Source: Montavon 2019, section 10.2.3, in the form for signed inputs of Andéol 2021.
+    Those with the sign of the output count 1 + γ times, a contribution c to the output z thus
+    (1 + γ/2) c + γ/2 sign(z) |c|. Source: Montavon 2019, section 10.2.3, in the form for signed inputs of Andéol 2021.
     """
 
     def rule(call: Call) -> Tensor:
-        return _Gamma.apply(_layer(call)[0], call, size) if size else epsilon(STABLE)(call)  # pyright: ignore[reportReturnType]
+        x, weight, bias = _layer(call)
+        z = call.plain()
+        size_of_x: Any = _Size.apply(x) if _has_negative(x) else x
+        moved = _with(call, size_of_x, part(weight, sizes), None if bias is None else bias.abs())
+        with torch.no_grad():
+            tilt = torch.sign(z).mul_(size / 2)
+            ratio = _ratio(z, torch.addcmul((1 + size / 2) * z, tilt, moved))
+            tilt.mul_(ratio)
+        return with_slopes(z.detach(), (z, ratio.mul_(1 + size / 2)), (moved, tilt))
 
-    return rule
+    return rule if size else epsilon(STABLE)
 
 
 def z_plus(call: Call) -> Tensor:
@@ -48,76 +55,54 @@ def z_plus(call: Call) -> Tensor:
 
     Source: Montavon 2017, eq. 9 (α = 1, β = 0).
     """
-    return _Plus.apply(_layer(call)[0], call)  # pyright: ignore[reportReturnType]
+    x, weight, _ = _layer(call)
+    z = call.on(x.detach())
+    channels = 1 - weight.dim()  # of a row, the last; of a map, before its sides
+    offset = z.new_full((z.shape[channels],) if channels else (), STABLE)
+    return with_slope(_rising_sums(call, channels, offset), lambda _: z, lambda sums, z: torch.div(z, sums, out=sums))
 
 
-# Weights of one sign are made anew on the way back: a graph that kept them would hold every layer's several times.
+def _rising_sums(call: Call, channels: int, offset: Tensor) -> Tensor:
+    """The positive contributions to each output added up, and the offset."""
+    x, weight, _ = _layer(call)
+    if not _has_negative(x):
+        return _with(call, x, part(weight, rising), offset)
+    above, below = _Signs.apply(x)  # pyright: ignore[reportGeneralTypeIssues]
+    if channels and weight.shape[1] == x.shape[channels] and "transpose" not in call.name:  # one group
+        # One layer of twice the inputs is faster than two.
+        return _with(call, torch.cat([above, below], channels), part(weight, both_signs), offset)
+    return _with(call, above, part(weight, rising), offset) + _with(call, below, part(weight, falling), None)
 
 
-class _Plus(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, call: Call) -> Tensor:
-        ctx.shares = _Shares(call, x.detach())
-        z = fresh(call.on(x.detach()))
-        ctx.ratio = _ratio(z, ctx.shares.supporting(x.detach()))
-        return fresh(z)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        shares, given = ctx.shares, gradients[0] * ctx.ratio
-        found = shares.handed_back(given, shares.weight.clamp(min=0))
-        if shares.negative is not None:
-            found = torch.where(shares.negative, shares.handed_back(given, shares.weight.clamp(max=0)), found)
-        return found, None
-
-
-class _Gamma(torch.autograd.Function):
-    """Where the output is positive, W + γW⁺ acts on positive inputs and W + γW⁻ on negative ones; else the reverse."""
+class _Size(torch.autograd.Function):
+    """|x|, with the slope 1 at 0."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, call: Call, size: float) -> Tensor:
-        ctx.shares, ctx.size = _Shares(call, x.detach()), size
-        z = fresh(call.on(x.detach()))
-        rising = ctx.shares.supporting(x.detach()) + ctx.shares.offset.clamp(min=0)
-        ctx.up = z > 0
-        ctx.ratio = _ratio(z, z + size * torch.where(ctx.up, rising, z - rising))
-        return fresh(z)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.abs()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        shares, given, size = ctx.shares, gradients[0] * ctx.ratio, ctx.size
-        # With W⁻ = W − W⁺ each way takes W and W⁺ alone.
-        tilt = size * shares.handed_back(torch.where(ctx.up, given, -given), shares.weight.clamp(min=0))
-        found = shares.handed_back(torch.where(ctx.up, given, (1 + size) * given), shares.weight).add_(tilt)
-        if shares.negative is not None:
-            falling = shares.handed_back(torch.where(ctx.up, (1 + size) * given, given), shares.weight).sub_(tilt)
-            found = torch.where(shares.negative, falling, found)
-        return found, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.copysign(x.new_ones(()), x).mul_(gradients[0])
 
 
-class _Shares:
-    """A layer whose inputs share its output by the sign of their contributions; keeps no input, at most its signs."""
+class _Signs(torch.autograd.Function):
+    """What is positive and what is negative of x; 0 belongs to the first."""
 
-    def __init__(self, call: Call, x: Tensor) -> None:
-        self._call, self._shape = call, x.shape
-        _, self.weight, bias = _layer(call)
-        self.offset = x.new_zeros(()) if bias is None else bias.view(-1, *[1] * (self.weight.dim() - 2))
-        self.negative = x < 0 if bool((x < 0).any()) else None
-        is_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        self._layout = torch.channels_last if is_last else torch.contiguous_format
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        above, below = x.clamp(min=0), x.clamp(max=0)
+        ctx.save_for_backward(below)
+        return above, below
 
-    def supporting(self, x: Tensor) -> Tensor:
-        """The sum of the positive contributions."""
-        if self.negative is None:
-            return _with(self._call, x, self.weight.clamp(min=0), None)
-        rising = _with(self._call, x.clamp(min=0), self.weight.clamp(min=0), None)
-        return rising.add_(_with(self._call, x.clamp(max=0), self.weight.clamp(max=0), None))
-
-    def handed_back(self, given: Tensor, weight: Tensor) -> Tensor:
-        """The gradient of the layer with another weight."""
-        with torch.enable_grad():
-            leaf = given.new_zeros(self._shape).contiguous(memory_format=self._layout).requires_grad_()
-            return torch.autograd.grad(_with(self._call, leaf, weight, None), leaf, given)[0]
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (below,) = ctx.saved_tensors
+        return torch.lerp(
+            gradients[0], gradients[1], below.sign().neg_()
+        )  # exact at 0 and 1, and faster than a choice by a mask
 
 
 def flat(call: Call) -> Tensor:
@@ -143,8 +128,8 @@ def box(low: Tensor, high: Tensor) -> Rule:
         x, weight, _ = _layer(call)
         inputs = x.detach()
         shares = _with(call, x, weight, None)
-        for bound, part in ((low, weight.clamp(min=0)), (high, weight.clamp(max=0))):
-            shares = shares - _with(call, x * (bound / _nonzero(inputs)), part, None)
+        for bound, some in ((low, weight.clamp(min=0)), (high, weight.clamp(max=0))):
+            shares = shares - _with(call, x * (bound / _nonzero(inputs)), some, None)
         z = call.on(inputs)
         return surrogate(shares * _ratio(z, shares), z.clone)
 
@@ -155,7 +140,28 @@ def identity(call: Call) -> Tensor:
     """An activation passes its relevance on unchanged: slope y / u. Source: Achtibat 2024, proposition 3.1."""
     if call.args[0].is_complex():
         raise ExplainError(f"LRP has no rule for the operation '{call.name}' on complex numbers")
-    return with_slope(call.args[0], call.on, lambda u, y: y / _stabilized(u, STABLE))
+    with torch.no_grad():
+        u = call.args[0].detach()
+        if top := _top(call):
+            slope = torch.div(u.new_tensor(top), u).clamp_(0, 1)
+            y = call.over(u)
+        else:
+            below = _stabilized(u, STABLE)
+            y = call.over(u)
+            slope = torch.div(y, below, out=below)
+    return with_slopes(y, (call.args[0], slope))
+
+
+def _top(call: Call) -> float | None:
+    """Where an activation that is 0 below 0 and its input above, as ReLU6, is cut off; None of others."""
+    if call.name == "relu6":
+        return 6.0
+    if call.name not in {"hardtanh", "clamp", "clip"}:
+        return None
+    named = [call.kwargs.get(f"{end}_val", call.kwargs.get(end)) for end in ("min", "max")]
+    low, high = [*call.args[1:], *named[len(call.args) - 1 :]]
+    numbers = isinstance(low, int | float) and isinstance(high, int | float)
+    return float(high) if numbers and low == 0 < high else None
 
 
 def halved_product(call: Call) -> Tensor:
@@ -174,6 +180,9 @@ def no_relevance(call: Call) -> Tensor:
     return call.plain().detach()
 
 
+# Activations whose own slope is y / u.
+PROPORTIONAL = frozenset({"relu", "leaky_relu", "prelu", "abs", "absolute"})
+
 _SHARED: dict[Kind, Rule] = {
     "activation": identity,
     "product": halved_product,
@@ -186,12 +195,13 @@ _SHARED: dict[Kind, Rule] = {
 def composite(name: str, convolution: Rule, dense: Rule, first: Rule | None = None) -> RuleSet:
     """A rule for convolutions, one for dense layers, and perhaps one for the first of all; the rest as in AttnLRP."""
     layers: dict[Kind, Rule] = {"convolution": _or_product(convolution), "dense": _or_product(dense)}
-    return RuleSet(name, _SHARED | layers, first and _or_product(first))
+    return RuleSet(name, _SHARED | layers, first and _or_product(first), own=PROPORTIONAL)
 
 
 def constant_attention(name: str, convolution: Rule, dense: Rule) -> RuleSet:
     """The same with attention weights as constants."""
-    return RuleSet(name, {**composite(name, convolution, dense).rules, "softmax": no_relevance})
+    rules = composite(name, convolution, dense)
+    return replace(rules, rules={**rules.rules, "softmax": no_relevance})
 
 
 def _or_product(rule: Rule) -> Rule:
@@ -214,9 +224,19 @@ def _nonzero(x: Tensor) -> Tensor:
     return torch.where(x == 0, STABLE, x)
 
 
-def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    return above / _stabilized(below.detach(), STABLE)
+def _ratio(above: Tensor, below: Tensor, size: float = STABLE) -> Tensor:
+    """Above / (below + ε sign below), without a gradient."""
+    below = _stabilized(below.detach(), size)
+    return torch.div(above.detach(), below, out=below)
 
 
 def _stabilized(z: Tensor, size: float) -> Tensor:
-    return z + torch.where(z >= 0, size, -size)
+    return torch.copysign(z.new_tensor(size), z).add_(z)
+
+
+def _has_negative(x: Tensor) -> bool:
+    return bool(x.detach().amin() < 0)
+
+
+def _itself(z: Tensor) -> Tensor:
+    return z

@@ -145,7 +145,12 @@ class Call:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     rules: AbstractContextManager[Any]
-    in_place: bool  # the result will be written over the first argument
+    overwrite: Callable[[Tensor], Tensor] | None = None  # of work in place: the operation, in place on a first argument
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the result will be written over the first argument."""
+        return self.overwrite is not None
 
     @property
     def name(self) -> str:
@@ -162,13 +167,17 @@ class Call:
         """The operation on another first argument."""
         return self.function(u, *self.args[1:], **self.kwargs)
 
+    def over(self, u: Tensor) -> Tensor:
+        """The same, written over that argument where the network wants the result there."""
+        return self.overwrite(u) if self.overwrite else self.on(u)
+
 
 Rule = Callable[[Call], Any]
 
 
 @dataclass(frozen=True)
 class RuleSet:
-    """A rule per kind of operation; kinds without one keep their own gradient.
+    """A rule per kind of operation; kinds without one keep their own gradient, and so do the operations named `own`.
 
     A rule takes a `Call` and returns the operation's value with another gradient. `first` is for the first convolution
     or dense layer, instead of the rule for its kind. A `strict` set refuses operations of no known kind; otherwise
@@ -180,6 +189,7 @@ class RuleSet:
     first: Rule | None = None
     strict: bool = True
     begin: Callable[[], None] | None = None
+    own: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -206,7 +216,16 @@ def frozen(module: nn.Module) -> Generator[None]:
 
 def with_slope(u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """`y = value(u)` with the gradient `slope(u, y)`."""
-    return _Slope.apply(u, value, slope)  # pyright: ignore[reportReturnType]
+    with torch.no_grad():
+        x = u.detach()
+        y = value(x)
+        its = slope(x, y)
+    return with_slopes(y, (u, its))
+
+
+def with_slopes(y: Tensor, *slopes: tuple[Tensor, Tensor]) -> Tensor:
+    """`y`, a fresh tensor, with a gradient given for each of some tensors."""
+    return _Slopes.apply((fresh(y), [slope for _, slope in slopes]), *(u for u, _ in slopes))  # pyright: ignore[reportReturnType]
 
 
 def surrogate(linear: Tensor, value: Callable[[], Tensor]) -> Tensor:
@@ -288,13 +307,14 @@ class RuleMode(TorchFunctionMode):
         if kind is None:
             return self._unknown(name, func(*args, **kwargs)), False
         args, kwargs = _positional(kind, args, kwargs)
-        rule = self._rule(_narrowed(kind, args))
+        rule = None if name in self.rule_set.own else self._rule(_narrowed(kind, args))
         if rule is None:
             return func(*args, **kwargs), False
         plain, plain_args, plain_kwargs, in_place = _out_of_place(func, args, kwargs)
         outermost, self._in_rule = not self._in_rule, True
         try:
-            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, in_place))
+            overwrite = (lambda u: func(u, *args[1:], **kwargs)) if in_place else None
+            result = rule(Call(kind, plain, plain_args, plain_kwargs, self, overwrite))
         finally:
             self._in_rule = not outermost
         # Under no_grad nothing has a gradient, whatever a rule says.
@@ -317,24 +337,23 @@ class RuleMode(TorchFunctionMode):
         return result
 
 
-class _Slope(torch.autograd.Function):
+class _Slopes(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, u: Tensor, value: Callable[[Tensor], Tensor], slope: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        u = u.detach()
-        y = fresh(value(u))
-        ctx.save_for_backward(slope(u, y))
+    def forward(ctx: Any, given: tuple[Tensor, Sequence[Tensor]], *_: Tensor) -> Tensor:
+        y, slopes = given
+        ctx.save_for_backward(*slopes)
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (slope,), gradient = ctx.saved_tensors, gradients[0]
-        # Into memory laid out as the operation's own: a gradient that comes otherwise would slow down all before it.
-        is_last = slope.dim() == 4 and slope.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if is_last else torch.preserve_format
-        found = torch.empty_like(gradient, memory_format=layout)
-        return torch.mul(gradient, slope, out=found), None, None
+        return None, *(_times(slope, gradients[0]) for slope in ctx.saved_tensors)
+
+
+def _times(slope: Tensor, gradient: Tensor) -> Tensor:
+    # Into memory laid out as the operation's own: a gradient that comes otherwise would slow down all before it.
+    is_last = slope.dim() == 4 and slope.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if is_last else torch.preserve_format
+    return torch.mul(gradient, slope, out=torch.empty_like(gradient, memory_format=layout))
 
 
 class _Surrogate(torch.autograd.Function):
@@ -354,12 +373,17 @@ class _Overwrite(torch.autograd.Function):
     def forward(ctx: Any, tensor: Tensor, result: Tensor) -> Tensor:
         ctx.mark_dirty(tensor)
         ctx.is_view = tensor._is_view()  # noqa: SLF001
-        return tensor.copy_(result)
+        # A rule may have written it there already.
+        return tensor if _same_place(tensor, result) else tensor.copy_(result)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         # Of a part of a tensor autograd wants the zeros: without them it drops the gradient of all the rest.
         return torch.zeros_like(gradients[0]) if ctx.is_view else None, gradients[0]
+
+
+def _same_place(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() and one.shape == other.shape and one.stride() == other.stride()
 
 
 def fresh(y: Tensor) -> Tensor:

@@ -17,8 +17,10 @@ from seewhy.models import Target
 
 BATCH = 8
 
-ROUND = 20  # samples that are stratified together; rounds are independent, so their spread gives the standard error
-FEWEST_ROUNDS = 3
+# Rounds are independent, so that their spread gives the standard error; the fewer, the more evenly each is spread.
+ROUND, ROUNDS = 33, 4  # samples in one at least, and how many there are at most
+FEWEST_ROUNDS = 2
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18}  # 95 % of means of so many rounds lie within so many standard errors
 MOST_CLASSES = 20
 MORE = "More samples bring the two together."
 
@@ -180,22 +182,34 @@ class IntegratedGradients(PixelMethod):
         )
 
 
-def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Positions `(count,)` in [0, 1], one in each of `count` strata, and the background `(count,)` of each.
+def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions `(count,)` in [0, 1], the background `(count,)` of each, and its weight `(count,)`; these add up to 1.
 
-    Every background is drawn equally often, within one, and each at positions spread over the whole way.
+    All backgrounds, or as many as there are positions, weigh the same. The positions on the way from each are evenly
+    spaced, and those of all together too; where they start is random, so that every place is as likely.
     """
-    positions = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
-    repeats = -(-count // backgrounds)
-    order = torch.cat([torch.randperm(backgrounds, generator=generator) for _ in range(repeats)])
-    return positions, order[:count]
+    drawn = min(count, backgrounds)
+    chosen = torch.randperm(backgrounds, generator=generator)[:drawn]
+    visits = torch.full((drawn,), count // drawn)
+    visits[: count % drawn] += 1
+    start = torch.rand((), generator=generator, dtype=torch.float64)
+    starts = (start + torch.arange(drawn) / drawn) % 1
+    which = torch.arange(drawn).repeat_interleave(visits)
+    earlier = torch.arange(count) - (visits.cumsum(0) - visits)[which]
+    return (earlier + starts[which]) / visits[which], chosen[which], 1 / (drawn * visits[which].double())
+
+
+def rounds_of(samples: int) -> list[int]:
+    """How many samples each round takes."""
+    rounds = min(max(samples // ROUND, 1), ROUNDS)
+    return [samples * (number + 1) // rounds - samples * number // rounds for number in range(rounds)]
 
 
 class ExpectedGradients(PixelMethod):
     """E[(x − r) ⊙ ∂f(r + t (x − r))] over references r of `background` and positions t.
 
     At most `samples` gradients per target; it stops when the standard error of the map is under `tolerance` of the map
-    (both as root mean squares). Source: Erion 2021, eq. 4, with stratified positions and balanced references.
+    (both as root mean squares). Source: Erion 2021, eq. 4, with evenly spaced positions from every reference.
     """
 
     name = "expected-gradients"
@@ -229,8 +243,7 @@ class ExpectedGradients(PixelMethod):
         rounds: list[list[Tensor]] = []
         shares: list[Tensor] = []
         done = 0
-        while done < self.samples:
-            count = min(ROUND, self.samples - done)
+        for count in rounds_of(self.samples):
             rounds.append(self._round(query, others, count))
             done += count
             query.progress(done, self.samples, "gradients")
@@ -254,16 +267,17 @@ class ExpectedGradients(PixelMethod):
 
     def _round(self, query: Query, others: Tensor, count: int) -> list[Tensor]:
         """One independent estimate per target, shaped as a point."""
-        positions, order = sampling_plan(count, len(others), query.generator)
-        positions = positions.to(others).view(-1, *[1] * (others.dim() - 1))
+        positions, order, weights = sampling_plan(count, len(others), query.generator)
         totals = [torch.zeros_like(others[0]) for _ in query.targets]
-        for start in range(0, count, ROUND // 2):
-            part = slice(start, start + ROUND // 2)
+        for part in torch.arange(count).split(BATCH):
             chosen = others[order[part].to(others.device)]
             change = query.point - chosen
-            _, found = query.network.gradients(chosen + positions[part] * change, query.targets)
-            totals = [total + (change * each).sum(0) for total, each in zip(totals, found, strict=True)]
-        return [total / count for total in totals]
+            position, weight = (
+                each[part].to(others).view(-1, *[1] * (others.dim() - 1)) for each in (positions, weights)
+            )
+            _, found = query.network.gradients(chosen + position * change, query.targets)
+            totals = [total + (weight * change * each).sum(0) for total, each in zip(totals, found, strict=True)]
+        return totals
 
 
 def attribution(query: Query, shares: Tensor, change: Tensor, samples: int, tolerance: float) -> Found:
@@ -273,7 +287,7 @@ def attribution(query: Query, shares: Tensor, change: Tensor, samples: int, tole
     if len(maps) < FEWEST_ROUNDS:
         return Found(maps.mean(0), checks=checks, notes=gap_notes(mean, change, MORE, tolerance))
     checks["relative_error"] = relative_error(maps)
-    error = 2 * float(standard_errors(shares.flatten(1).double().sum(1)))
+    error = STUDENT[len(maps)] * float(standard_errors(shares.flatten(1).double().sum(1)))
     notes = gap_notes(mean, change, f"By the spread of its samples the sum is right to ±{error:.2g}. {MORE}", tolerance)
     return Found(maps.mean(0), errors=standard_errors(maps), checks=checks, notes=notes)
 
