@@ -27,7 +27,7 @@ import pytest
 from seewhy.core.folders import PART
 
 KILLS = int(os.environ.get("SEEWHY_TEST_KILLS", "25"))
-LONGEST = 60  # seconds
+LONGEST = 300  # seconds
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree"}
 
 

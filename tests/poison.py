@@ -9,18 +9,24 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from PIL import Image as Pillow
 from safetensors.torch import save_file
 
 from models import attacks
-from seewhy.models import Classifier, Preprocessing, load
+from report.samples import explanation
+from seewhy import Explanation
+from seewhy.core.folders import MANIFEST, marks
+from seewhy.images import from_values
+from seewhy.methods import RegionWeights
+from seewhy.models import Box, Classifier, Preprocessing, load
 from seewhy.models.building import build
 from seewhy.models.card import Architecture, write_model
 from seewhy.network.concepts import read_groups
@@ -50,6 +56,7 @@ class Subject:
         command: the same by the command line, with `{folder}` for the folder; none where no command reads it alone.
         files: what stands in it, below the folder, in which mutations are made.
         harmless: damage is as good as absence, so that it need not be an error.
+        seal: writes the hashes that belong to what is there, as whoever means harm can.
     """
 
     name: str
@@ -58,6 +65,7 @@ class Subject:
     command: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     harmless: bool = False
+    seal: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +157,31 @@ def write_learned(folder: Path) -> None:
     (folder / "pictures.json").write_text(json.dumps(rows))
 
 
+def write_explanation(folder: Path) -> None:
+    """An explanation by regions, with errors, of a photo that has a band more."""
+    regions = RegionWeights(
+        np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0])
+    )
+    image = from_values(np.random.default_rng(0).integers(0, 256, (20, 30, 5), np.uint8), "bands.npy", alpha=False)
+    view = Box(5.0, 0.0, 25.0, 20.0)
+    values = {"values": regions.painted, "regions": regions, "errors": np.ones((6, 6), np.float32)}
+    explanation(method="lime", signed=True, image=image, view=view, **values).save(folder)
+
+
+def seal_explanation(folder: Path) -> None:
+    """The manifest knows its files by their hashes; a manifest that is no JSON stays as it is."""
+    with suppress(ValueError, AttributeError, TypeError, RecursionError):
+        known = json.loads((folder / MANIFEST).read_text())
+        known["files"] = {name: asdict(mark) for name, mark in marks(folder).items()}
+        (folder / MANIFEST).write_text(json.dumps(known))
+
+
+def look_at_explanation(folder: Path) -> object:
+    """The map, as it is drawn, and what is said of it."""
+    found = Explanation.load(folder)
+    return found.picture(), found.manifest(), found.told
+
+
 def look_at_study(folder: Path) -> object:
     """The rows, the table, and the page."""
     found = open_study(folder)
@@ -185,6 +218,10 @@ SUBJECTS = {
             "prototypes", write_prototypes, look_at_prototypes,
             ("prototypes", "explain", "sample:cat", "--model", "{folder}", "--out", "{folder}/out"),
             ("card.json", "model.safetensors"),
+        ),
+        Subject(
+            "explanation", write_explanation, look_at_explanation, (),
+            (MANIFEST, "values.npy", "regions.npy", "errors.npy", "image.png", "image.npy"), seal=seal_explanation,
         ),
         Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, SOURCE)),
         Subject("groups", write_groups, lambda folder: read_groups(folder / "groups.json"), (), ("groups.json",)),
@@ -267,6 +304,38 @@ def pickled(folder: Path, canary: Path) -> None:
     attacks.plain_pickle(folder / "model.safetensors", canary)
 
 
+def sealed(file: str, text: bytes) -> Callable[[Path, Path], None]:
+    """Something else in a file of an explanation, whose hash is told."""
+
+    def spoil(folder: Path, canary: Path) -> None:
+        content(file, text)(folder, canary)
+        seal_explanation(folder)
+
+    return spoil
+
+
+def pickled_values(folder: Path, canary: Path) -> None:
+    """A pickle that calls a shell, under the name of the map."""
+    attacks.plain_pickle(folder / "values.npy", canary)
+    seal_explanation(folder)
+
+
+def objects(folder: Path, canary: Path) -> None:
+    """An array of objects, as NumPy pickles them."""
+    np.save(folder / "values.npy", np.array([[attacks.Shell(canary)]], object), allow_pickle=True)
+    seal_explanation(folder)
+
+
+def array_of(file: str, array: Callable[[], np.ndarray]) -> Callable[[Path, Path], None]:
+    """Another array in an explanation, whose hash is told."""
+
+    def spoil(folder: Path, _canary: Path) -> None:
+        np.save(folder / file, array())
+        seal_explanation(folder)
+
+    return spoil
+
+
 def many_rows(folder: Path, _canary: Path) -> None:
     """A table of two million rows in some kilobytes."""
     table, count = pl.read_parquet(folder / RESULTS)[:1], 2_000_000
@@ -293,6 +362,11 @@ def _chain(length: int) -> str:
 
 
 DEEP = "[" * 100_000
+HUGE = (
+    b"\x93NUMPY\x01\x00"
+    + (118).to_bytes(2, "little")
+    + (b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000), }".ljust(117) + b"\n")
+)  # the header of an array that is not there
 CARDS = [
     ("code as architecture", fields("card.json", architecture="{code}")),
     ("a folder as architecture", fields("card.json", architecture="file:.")),
@@ -329,6 +403,19 @@ POISONS = [
         {"class": 0, "source": "", "cell": [0, 0], "box": [0, 0, 1, 1], "picture": "../../a.png", "weight": 1.0}] * 3)),
     Poison("prototypes", "no diagnosis", fields("card.json", diagnosis={})),
     Poison("prototypes", "a diagnosis of others", fields("card.json", diagnosis={"classes": ["a"], "confusion": "x"})),
+    Poison("explanation", "a pickle for the map", pickled_values),
+    Poison("explanation", "objects for the map", objects),
+    Poison("explanation", "another map", content("values.npy", b"x" * 100)),
+    Poison("explanation", "a map of terabytes", sealed("values.npy", HUGE)),
+    Poison("explanation", "a map of no numbers", array_of("values.npy", lambda: np.full((6, 6), np.nan, np.float32))),
+    Poison("explanation", "a map of three dimensions", array_of("values.npy", lambda: np.zeros((2, 6, 6), np.float32))),
+    Poison("explanation", "regions that have no weight", array_of("regions.npy", lambda: np.full((6, 6), 9, np.int32))),
+    Poison("explanation", "another photo", array_of("image.npy", lambda: np.zeros((20, 30, 5), np.uint8))),
+    Poison("explanation", "a pipe for the photo", pipe("image.png")),
+    Poison("explanation", "no end", content(MANIFEST, DEEP)),
+    Poison("explanation", "another schema", fields(MANIFEST, schema=10**9)),
+    Poison("explanation", "another shape", fields(MANIFEST, explanation=[])),
+    Poison("explanation", "files elsewhere", fields(MANIFEST, files={"../x.npy": {"size": 1, "sha256": "0" * 64}})),
     Poison("study", "a ledger of junk", content(LEDGER, b"x" * 9000)),
     Poison("study", "an empty ledger", content(LEDGER, b"")),
     Poison("study", "no plan", database("DELETE FROM plan")),

@@ -56,6 +56,8 @@ def damage(subject: Subject, file: str, folder: Path, scratch: Path) -> str:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(folder, place)
         (place / file).write_bytes(mutated(content, seed))
+        if subject.seal and seed % 2:
+            subject.seal(place)
         began = time.process_time()
         try:
             subject.opens(place)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seewhy.metrics.context import is_flat, pearson, spearman
+from seewhy.metrics.context import is_flat, pearson, ranks, spearman
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -16,6 +16,12 @@ def test_they_are_scipys(seed):
     other = one + generator.normal(size=one.shape) * seed
     assert pearson(one, other) == pytest.approx(stats.pearsonr(one.ravel(), other.ravel()).statistic)
     assert spearman(one, other) == pytest.approx(stats.spearmanr(one.ravel(), other.ravel()).statistic)
+
+
+@pytest.mark.parametrize("shape", [(1,), (9,), (3, 8), (0, 4), (2, 3, 5)])
+def test_ranks_are_scipys(shape):
+    values = np.random.default_rng(0).integers(0, 4, shape).astype(float)
+    assert np.array_equal(ranks(values), stats.rankdata(values, axis=-1))
 
 
 def test_a_map_is_like_itself_and_unlike_its_negative():

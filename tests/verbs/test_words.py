@@ -47,10 +47,12 @@ def play(store, player: str, *labels: str, choice: str = "red") -> None:
         guess(store, player, view.round, choice, labels, key=f"round {view.round}")
 
 
-def test_the_word_that_simulated_players_know_comes_first(tmp_path):
+@pytest.mark.parametrize("rounds", [8, pytest.param(20, marks=pytest.mark.heavy)])
+def test_the_word_that_simulated_players_know_comes_first(tmp_path, rounds):
     """With 20 % careless and 10 % hostile players among them, for nine clusters of ten at least."""
     with open_store(f"sqlite:///{tmp_path / 'people.sqlite'}") as store:
-        add_rounds(store, (new_round(number, cluster, simulated=True) for number in range(20) for cluster in range(4)))
+        clusters = ((number, cluster) for number in range(rounds) for cluster in range(4))
+        add_rounds(store, (new_round(*each, simulated=True) for each in clusters))
         simulate(store, players=20, careless=0.2, hostile=0.1, seed=3)
         concepts = concepts_of_rounds(store, 3)
         known = lexicon(store, simulated=True)
@@ -60,7 +62,7 @@ def test_the_word_that_simulated_players_know_comes_first(tmp_path):
         (words,) = words_of(played, known.vocabulary, known.trust).values()
         assert words.simulated
         right += bool(words.labels) and words.labels[0].name in CONCEPTS[concept]
-    assert len(concepts) == 80
+    assert len(concepts) == 4 * rounds
     assert right / len(concepts) >= 0.9
 
 

@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from seewhy.errors import OverBudget
-from seewhy.web.services import newcomers
-from seewhy.web.services.newcomers import MOST, WITHIN, Newcomers
+from seewhy.people.store import Store
+from seewhy.web import buckets
+from seewhy.web.services import storage
+from seewhy.web.services.storage import HOUR, SESSIONS, close_store, enter, people_store
 
 
 @pytest.fixture
-def now():
-    return [0.0]
+def now(monkeypatch) -> list[float]:
+    found = [0.0]
+    monkeypatch.setattr(buckets.time, "monotonic", lambda: found[0])
+    return found
 
 
 @pytest.fixture
-def door(now):
-    return Newcomers(lambda: now[0])
+def store(tmp_path, monkeypatch, now) -> Iterator[Store]:
+    monkeypatch.setenv("SEEWHY_HOME", str(tmp_path))
+    monkeypatch.setattr(storage, "SESSIONS", 3)
+    close_store()
+    yield people_store()
+    close_store()
 
 
-def test_within_the_hour_one_session_more_is_refused_and_others_come_in(door, now):
-    for _ in range(MOST):
-        now[0] += 1
-        door.enter("ann")
-    with pytest.raises(OverBudget) as refused:
-        door.enter("ann")
-    assert refused.value.retry_after == WITHIN - MOST + 1
-    door.enter("bob")
+def begin(store: Store, visitor: str) -> None:
+    enter(store, "ann", trusted=True, visitor=visitor)
 
 
-def test_room_comes_back_with_the_oldest_session_and_a_refusal_takes_none(door, now):
-    for _ in range(MOST):
-        door.enter("ann")
-    now[0] = WITHIN - 1
+def test_one_session_more_is_refused_and_others_come_in(store, now):
+    for _ in range(3):
+        begin(store, "here")
+    with pytest.raises(OverBudget, match="come again later") as refused:
+        begin(store, "here")
+    assert refused.value.retry_after == HOUR / 3
+    begin(store, "elsewhere")
+    now[0] = HOUR / 3
+    begin(store, "here")
     with pytest.raises(OverBudget):
-        door.enter("ann")
-    now[0] = WITHIN
-    for _ in range(MOST):
-        door.enter("ann")
+        begin(store, "here")
 
 
-def test_so_many_visitors_are_remembered(door, monkeypatch):
-    monkeypatch.setattr(newcomers, "KNOWN", 2)
-    for visitor in ("ann", "bob", "eve"):
-        door.enter(visitor)
-    assert len(door._began) == 2
+def test_a_flood_of_others_lets_nobody_begin_anew(store, monkeypatch):
+    monkeypatch.setattr(buckets, "VISITORS", 2)
+    for _ in range(3):
+        begin(store, "here")
+    for number in range(3):
+        begin(store, f"visitor {number}")
+    with pytest.raises(OverBudget):
+        begin(store, "here")
 
 
-def test_forgotten_they_begin_anew(door):
-    for _ in range(MOST):
-        door.enter("ann")
-    door.forget()
-    door.enter("ann")
+def test_there_is_room_for_a_school():
+    assert SESSIONS >= 100

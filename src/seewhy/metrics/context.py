@@ -107,9 +107,22 @@ def pearson(one: np.ndarray, other: np.ndarray) -> float:
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
     """Correlation of ranks in [-1, 1], equal values sharing their mean rank; 0 where either is flat."""
-    from scipy.stats import rankdata
+    return pearson(ranks(one.ravel()), ranks(other.ravel()))
 
-    return pearson(rankdata(one), rankdata(other))
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 along the last axis, float64; equal values share their mean rank."""
+    order = values.argsort(axis=-1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=-1)
+    differs = ordered[..., 1:] != ordered[..., :-1]
+    ends = np.ones((*values.shape[:-1], 1), bool)
+    places = np.arange(1, values.shape[-1] + 1)
+    first = np.maximum.accumulate(np.where(np.concatenate([ends, differs], -1), places, 0), axis=-1)
+    last = np.where(np.concatenate([differs, ends], -1), places, len(places))
+    last = np.minimum.accumulate(last[..., ::-1], axis=-1)[..., ::-1]
+    found = np.empty(values.shape)
+    np.put_along_axis(found, order, (first + last) / 2, axis=-1)
+    return found
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

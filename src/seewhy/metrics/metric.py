@@ -65,6 +65,13 @@ class Metric(Declared):
     def scores(self, asked: Question) -> list[Score]:
         """A score for each map: what a metric writes."""
 
+    def for_chance(self) -> Metric:
+        """The metric that random maps are scored by, and methods beside them: itself, or a cheaper one like it.
+
+        What a cheaper one asks should be a part of what this one asks, so that of methods nothing more is asked.
+        """
+        return self
+
     @classmethod
     def tells_chance(cls) -> bool:
         """Whether random maps get scores that mean something: they lie on the picture, but no method made them."""

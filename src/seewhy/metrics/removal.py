@@ -6,6 +6,7 @@ ROAD (remove and debias) lets pixels give way to what their surroundings suggest
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from seewhy.models import Classifier, Target
 
 PETSIUK = "Petsiuk et al. 2018"
 PERCENTILES = (20, 40, 60, 80)
+COARSER, COARSEST = 4, 7  # times fewer steps for random maps, and as many at least: few points tell an area
 
 
 def area_under(curves: np.ndarray) -> np.ndarray:
@@ -145,6 +147,11 @@ class _Steps(_Removal):
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError(f"steps is how often pixels are changed, at least once, not {self.steps}")
+
+    @override
+    def for_chance(self) -> Metric:
+        coarse, rest = divmod(self.steps, COARSER)
+        return self if rest or coarse < COARSEST else replace(self, steps=coarse)
 
     def counts(self, pixels: int) -> list[int]:
         """How many pixels are changed after each step, from none to all."""

@@ -135,6 +135,7 @@ def study_page(result: StudyResult) -> str:
         unmapped=max(len(mapped) - DRAWN, 0),
         families=families(result),
         random_maps=max(by_maps, default=0),
+        coarser=[metric.title for metric in result.metrics if by_maps and "chance" in plan.metrics[metric.name]],
         tested=bool(result.beats_chance) and not by_maps,
         untested=CHANCE in plan.methods and not result.beats_chance,
         several=count > 1,

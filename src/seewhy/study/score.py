@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,6 +74,8 @@ class Scoring:
         for metric in self.metrics:
             if metric.asks_network:
                 metrics[metric.name]["cells"] = self.cells
+            if self.random_maps and (asked := describe(metric.for_chance())) != describe(metric):
+                metrics[metric.name]["chance"] = asked
             if metric.stochastic and self.redraws > 1:
                 metrics[metric.name]["redraws"] = self.redraws
         return Plan(
@@ -159,24 +161,26 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
                 errors[name] = blamed(error, image.name)
         bench = _Maps(seen, mask, found, scoring, seed)
         scores: dict[str, dict[str, Sequence[Score]]] = {}
-        chance: dict[str, list[float]] = {}
+        answers: dict[str, _Answer] = {}
         for done, metric in enumerate(scoring.metrics, start=len(scoring.methods)):
             if progress:
                 progress(done, total, metric.title)
-            drawn, chance[metric.name], failed = bench.scores(metric)
-            scores[metric.name] = dict(zip(found, drawn, strict=True))
-            errors |= {name: error for name, error in zip(found, failed, strict=True) if error and name not in errors}
+            answers[metric.name] = answer = bench.scores(metric)
+            scores[metric.name] = dict(zip(found, answer.scores, strict=True))
+            failed = zip(found, answer.errors, strict=True)
+            errors |= {name: error for name, error in failed if error and name not in errors}
     if progress:
         progress(total, total, "done")
     rows = {
         name: tuple(
             {
-                **_row(metric, scores[metric.name][name], chance[metric.name] if name == CHANCE else ()),
+                **_row(metric, scores[metric.name][name], answers[metric.name].beside[number]),
+                "chance": canonical(chance) if (chance := answers[metric.name].chance) and name == CHANCE else None,
                 **_about(explanation),
             }
             for metric in scoring.metrics
         )
-        for name, explanation in found.items()
+        for number, (name, explanation) in enumerate(found.items())
     }
     return Scored(image, found, rows, scores, errors)
 
@@ -216,6 +220,19 @@ class _Units:
         return Seen(classifier, image, self._scoring.target), seen
 
 
+class _Answer(NamedTuple):
+    """What a metric says of maps: of each its scores, several of a stochastic metric, and its error.
+
+    `chance` is what random maps score, and `beside` what each map scores by the same questions, where these are not
+    those of its first score.
+    """
+
+    scores: list[list[Score]]
+    errors: list[SeewhyError | None]
+    beside: list[float | None]
+    chance: list[float]
+
+
 class _Maps:
     """The maps of one picture and random ones, each reduced once, so that metrics share what they ask the network."""
 
@@ -238,15 +255,23 @@ class _Maps:
         """All of them in cells."""
         return _in_cells([*self._whole, *self._random], self._scoring.cells)
 
-    def scores(self, metric: Metric) -> tuple[list[list[Score]], list[float], list[SeewhyError | None]]:
-        """For each map its scores, several of a stochastic metric; what random maps score; for each map its error."""
+    def scores(self, metric: Metric) -> _Answer:
+        """What a metric says of all maps."""
         every = self._reduced if metric.asks_network and self._scoring.cells else [*self._whole, *self._random]
         shown = every[: len(self._whole)]
-        first, errors = self._asked(metric, every if metric.name in self._told_chance else shown, self._seed)
+        faced = every if metric.name in self._told_chance else shown
+        cheaper = metric.for_chance() if len(faced) > len(shown) else metric
+        first, errors = self._asked(metric, faced if cheaper is metric else shown, self._seed)
+        # By what random maps are asked methods are scored, too: like is compared with like, however coarse it is.
+        alike = first if cheaper is metric else self._asked(cheaper, faced, self._seed)[0]
         again = range(1, self._scoring.redraws if metric.stochastic else 1)
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
-        chance = [score.value for score in first[len(shown) :] if score.value is not None]
-        return list(map(list, zip(*rows, strict=True))), chance, errors[: len(shown)]
+        return _Answer(
+            [[*each] for each in zip(*rows, strict=True)],
+            errors[: len(shown)],
+            [None if cheaper is metric else each.value for each in alike[: len(shown)]],
+            [each.value for each in alike[len(shown) :] if each.value is not None],
+        )
 
     def _asked(
         self, metric: Metric, maps: Sequence[Attribution], seed: int
@@ -284,8 +309,8 @@ def _fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
         del FIXED[classifier]
 
 
-def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Row:
-    """Plain values: the mean over draws, what each draw and each random map scored, as JSON."""
+def _row(metric: Metric, scores: Sequence[Score], beside: float | None) -> Row:
+    """Plain values: the mean over draws, what each draw scored, as JSON, and what is held against random maps."""
     values = [score.value for score in scores if score.value is not None]
     defined = len(values) == len(scores)
     return {
@@ -293,7 +318,7 @@ def _row(metric: Metric, scores: Sequence[Score], chance: Sequence[float]) -> Ro
         "value": float(np.mean(values)) if defined else None,
         "reason": next((score.reason for score in scores if score.value is None), None),
         "draws": canonical(values) if defined and len(values) > 1 else None,
-        "chance": canonical(chance) if chance else None,
+        "beside_chance": beside,
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import UsageError
+from seewhy.metrics.context import ranks
 
 Array: TypeAlias = NDArray[np.float64]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
@@ -59,21 +60,21 @@ def wilcoxon(first: ArrayLike, second: ArrayLike, alternative: Alternative = "tw
     >>> wilcoxon([1, 1, 1, 1], [0, 0, 0, 0])
     0.125
     """
-    from scipy import stats
-
     differences = np.asarray(first, float) - np.asarray(second, float)
     differences = differences[differences != 0]
     if not len(differences):
         return 1.0
     if len(differences) > EXACT:
+        from scipy import stats
+
         tested: Any = stats.wilcoxon(differences, alternative=alternative)
         return float(tested.pvalue)
-    ranks = np.rint(2 * stats.rankdata(np.abs(differences))).astype(int)  # whole numbers, also of ties
-    chances = np.zeros(int(ranks.sum()) + 1)  # of each sum of the ranks of those that are higher
+    doubled = np.rint(2 * ranks(np.abs(differences))).astype(int)  # whole numbers, also of ties
+    chances = np.zeros(int(doubled.sum()) + 1)  # of each sum of the ranks of those that are higher
     chances[0] = 1
-    for rank in ranks:
+    for rank in doubled:
         chances = (chances + np.roll(chances, rank)) / 2  # nothing comes round: the sum is as long as all ranks
-    found = int(ranks[differences > 0].sum())
+    found = int(doubled[differences > 0].sum())
     above, below = float(chances[found:].sum()), float(chances[: found + 1].sum())
     p_values = {"greater": above, "less": below, "two-sided": 2 * min(above, below)}
     return min(p_values[alternative], 1.0)
@@ -107,7 +108,7 @@ def stands_out(worths: ArrayLike) -> bool:
 
 def mean_ranks(scores: ArrayLike, *, higher_is_better: bool) -> Array:
     """The mean over rows of the rank `(m,)` of each column, 1 best; equal scores share the mean of their ranks."""
-    return _ranks(_table(scores) * (-1 if higher_is_better else 1)).mean(axis=0)
+    return ranks(_table(scores) * (-1 if higher_is_better else 1)).mean(axis=0)
 
 
 def kendall_w(scores: ArrayLike) -> float:
@@ -115,11 +116,11 @@ def kendall_w(scores: ArrayLike) -> float:
 
     Source: Kendall & Babington Smith 1939, corrected for ties.
     """
-    ranks = _ranks(_table(scores))
-    n, m = ranks.shape
-    spread = float(((ranks.sum(axis=0) - n * (m + 1) / 2) ** 2).sum())
+    ranked = ranks(_table(scores))
+    n, m = ranked.shape
+    spread = float(((ranked.sum(axis=0) - n * (m + 1) / 2) ** 2).sum())
     # Within a row ranks vary by (m³ − m) / 12 without ties, and by less with them.
-    most = n * float(((ranks - (m + 1) / 2) ** 2).sum())
+    most = n * float(((ranked - (m + 1) / 2) ** 2).sum())
     return spread / most if most else 0.0
 
 
@@ -134,12 +135,6 @@ def rank_agreement(scores: ArrayLike, higher_is_better: Sequence[bool]) -> Array
     agreement = signs @ signs.T / np.maximum(np.outer(lengths, lengths), 1)
     np.fill_diagonal(agreement, 1)
     return agreement
-
-
-def _ranks(table: Array) -> Array:
-    from scipy import stats
-
-    return stats.rankdata(table, axis=1)
 
 
 def _table(scores: ArrayLike) -> Array:

@@ -67,6 +67,7 @@ class ModelScores:
         values: the mean over the draws of each score.
         draws: the draws of stochastic metrics, first the one that random maps faced, too.
         chance: what maps drawn by chance score, by metric and picture.
+        beside: the score to hold against them, where it is not the first draw.
         seed: of the bootstrap.
     """
 
@@ -76,6 +77,7 @@ class ModelScores:
     values: Mapping[tuple[str, str], Mapping[str, float]]
     draws: Mapping[tuple[str, str], Mapping[str, Sequence[float]]] = field(default_factory=dict)
     chance: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    beside: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     seed: int = 0
 
     @cached_property
@@ -230,17 +232,29 @@ def scores_of(rows: Iterable[Row], plan: Plan, metrics: tuple[type[Metric], ...]
     values: Any = defaultdict(lambda: defaultdict(dict))
     draws: Any = defaultdict(lambda: defaultdict(dict))
     chance: Any = defaultdict(lambda: defaultdict(dict))
+    beside: Any = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         model, metric, method, image = row["model"], row["metric"], row["method"], row["image"]
         if row["value"] is not None:
             values[model][metric, method][image] = row["value"]
         if drawn := row.get("draws"):
             draws[model][metric, method][image] = json.loads(str(drawn))
+        if (faced := row.get("beside_chance")) is not None:
+            beside[model][metric, method][image] = faced
         if random := row.get("chance"):
             chance[model][metric][image] = json.loads(str(random))
     known = tuple(Metric.registry[name] for name in plan.metrics) if metrics is None else metrics
     return [
-        ModelScores(model, tuple(plan.methods), known, values[model], draws[model], chance[model], plan.seed)
+        ModelScores(
+            model,
+            tuple(plan.methods),
+            known,
+            values[model],
+            draws[model],
+            chance[model],
+            beside[model],
+            plan.seed,
+        )
         for model in plan.models
     ]
 
@@ -326,8 +340,11 @@ def no_better_than_chance(scores: ModelScores) -> list[str]:
 def among_random_maps(scores: ModelScores, metric: type[Metric], method: str) -> Array | None:
     """Its worth and that of random maps, `(1 + n,)`, means over the same pictures; None where nothing is known."""
     # Another seed asks other questions, some of them easier: only the first draw is held against chance.
-    drawn = scores.draws.get((metric.name, method), {})
-    firsts = {image: drawn.get(image, [value])[0] for image, value in scores.of(metric.name, method).items()}
+    drawn, beside = scores.draws.get((metric.name, method), {}), scores.beside.get((metric.name, method), {})
+    firsts = {
+        image: beside[image] if image in beside else drawn.get(image, [value])[0]
+        for image, value in scores.of(metric.name, method).items()
+    }
     random = scores.chance.get(metric.name, {})
     rows = [[value, *random[image]] for image, value in firsts.items() if random.get(image)]
     if not rows:

@@ -12,8 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import forge
+from seewhy.errors import OverBudget
 from seewhy.web.rest.api import make_api
-from seewhy.web.services.hub import SHORT
+from seewhy.web.services.hub import SHORT, services
+from seewhy.web.services.queue import Queue
 from seewhy.web.visitors import UNKNOWN
 from web.conftest import TOY
 
@@ -71,6 +73,29 @@ def test_upload_explain_and_take_away(ask, png):
     assert "photo.png" in page.text
     with zipfile.ZipFile(io.BytesIO(ask.get(f"/jobs/{job['id']}/files.zip").content)) as archive:
         assert np.load(io.BytesIO(archive.read("photo/grad-cam/values.npy"))).ndim == 2
+
+
+def test_to_draw_a_report_takes_a_place_and_time_of_who_asks(ask, monkeypatch):
+    job = over(ask, explain(ask, "sample:cat").json())
+    report = f"/jobs/{job['id']}/report.html"
+    queue, drawn = services().queue, list[str]()
+
+    def noted(work, about, **more):
+        drawn.append(about)
+        return Queue.submit(queue, work, about, **more)
+
+    monkeypatch.setattr(queue, "submit", noted)
+    assert ask.get(report).status_code == 200
+    assert drawn == ["drawing report.html"]
+    assert job["id"] in {each.id for each in queue.finished()}
+    assert "drawing report.html" not in {each.about for each in queue.finished()}
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OverBudget("you have enough", 3)
+
+    monkeypatch.setattr(queue, "submit", refuse)
+    answer = ask.get(report)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3")
 
 
 def test_predict_and_compare(ask):

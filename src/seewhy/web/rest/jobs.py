@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -14,13 +15,14 @@ from seewhy.errors import UnknownName
 from seewhy.models import DEFAULT_MODEL
 from seewhy.verbs.compare import Comparison
 from seewhy.web.services.hub import Request, Services, services
-from seewhy.web.services.jobs import Status
+from seewhy.web.services.jobs import Job, Status
 from seewhy.web.services.photos import Photo
 from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
 from seewhy.web.services.results import Explained
 from seewhy.web.telling import without_places
 from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
+GLANCE = 0.02  # seconds between two looks whether a report is drawn
 MOST = 60  # methods or metrics of one request
 
 
@@ -136,7 +138,7 @@ def cancel(at: At, job: str) -> Status:
 @router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
 def result(at: At, job: str) -> Any:
     """What came of a job."""
-    match _result(at, job):
+    match _over(at, job).result:
         case Explained(explanations=found, failures=failures):
             told = {method: without_places(str(error)) for method, error in failures.items()}
             return {"explanations": [each.manifest() for each in found], "failures": told}
@@ -149,9 +151,21 @@ def result(at: At, job: str) -> Any:
 
 
 @router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
-def files(at: At, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
-    """What the command line would have written."""
-    result = _result(at, job)
+async def files(at: At, who: Who, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
+    """What the command line would have written. It is drawn anew, in turn with what else you asked for."""
+    found = _over(at, job)
+    drawn: list[Response] = []  # not kept with the results: it would push them out
+    drawing = at.queue.submit(lambda _: drawn.append(_drawn(found, kind)), f"drawing {kind}", visitor=who)
+    while not drawing.wait(0):  # no thread waits, of which there are few
+        await asyncio.sleep(GLANCE)
+    drawing.forget()
+    if drawing.error:
+        raise drawing.error
+    return drawn[0]
+
+
+def _drawn(job: Job[Any], kind: str) -> Response:
+    result = job.result
     if not isinstance(result, Explained | Comparison):
         raise UnknownName("this job left no files; its result says all there is")
     found = explanation_files(result) if isinstance(result, Explained) else result_files(result)
@@ -174,8 +188,8 @@ def _model(at: Services, asked: Asked) -> str:
     return asked.model or at.models.names[0]
 
 
-def _result(at: Services, name: str) -> Any:
+def _over(at: Services, name: str) -> Job[Any]:
     job = at.queue.find(name)
     if not job.state.is_over:
         raise HTTPException(409, f"the job is {job.state}; ask again when it is done")
-    return job.result
+    return job

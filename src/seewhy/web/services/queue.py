@@ -114,8 +114,8 @@ class Queue:
         return job
 
     def finished(self) -> list[Job[Any]]:
-        """The last jobs that are done, newest first."""
-        return [job for job in self._kept.values() if job.state is State.DONE][:LISTED]
+        """The last jobs that are done and have a result, newest first."""
+        return [job for job in self._kept.values() if job.state is State.DONE and not job.is_forgotten][:LISTED]
 
     def status(self, job: Job[Any]) -> Status:
         """Where a job stands."""

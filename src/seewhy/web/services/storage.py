@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cache
+from math import ceil
+from threading import Lock
 
+from seewhy.errors import OverBudget
 from seewhy.people.players import begin_session, join
 from seewhy.people.store import Store, open_store
-from seewhy.web.services.newcomers import Newcomers
+from seewhy.web.buckets import Buckets
 from seewhy.web.visitors import Visitor
 
+SESSIONS, HOUR = 120, 3600.0  # that one visitor may begin: several classes at school may share an address
+
 _open = ExitStack()
-_newcomers = Newcomers()
+_door = Lock()
 
 
 @cache
@@ -28,7 +33,13 @@ def close_store() -> None:
     """Close it; the next who needs it opens it again."""
     _open.close()
     people_store.cache_clear()
-    _newcomers.forget()
+    _sessions.cache_clear()
+
+
+@cache
+def _sessions() -> Buckets:
+    """How many sessions each visitor may begin: whoever takes name after name learns the class of round after round."""
+    return Buckets(SESSIONS, HOUR)
 
 
 def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor) -> tuple[str, str]:
@@ -42,6 +53,9 @@ def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor) -> tuple[
         UsageError: it is empty or too long, or holds what nobody can see.
         OverBudget: this visitor has begun too many sessions.
     """
-    _newcomers.enter(visitor)
+    with _door:
+        seconds = _sessions().take(visitor)
+    if seconds:
+        raise OverBudget("too many sessions were begun from here; come again later", ceil(seconds))
     player = join(store, name, fresh=not trusted)
     return player, begin_session(store, player)
