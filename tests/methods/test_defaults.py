@@ -53,7 +53,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "hires-cam": CAM,
     "input-x-gradient": PIXELS,
     "integrated-gradients": PIXELS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
-    "kernel-shap": REGIONS | {"samples": 2000, "of": "logit"},
+    "kernel-shap": REGIONS | {"samples": 2000, "of": "logit", "tolerance": 0.05},
     "layer-cam": CAM,
     "lime": REGIONS | {"keep": 0.9, "samples": 1000},
     "lime-classic": REGIONS | {"samples": 1000, "kernel_width": 0.25},

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from methods import games
+from seewhy.engines.baselines import Filler
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, find_method
@@ -55,14 +56,8 @@ class Light(nn.Module):
 class Black:
     """Hides in black."""
 
-    alternatives = 1
-
-    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Black:
-        self.picture = torch.zeros_like(pixels)[None]
-        return self
-
-    def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        return self.picture
+    def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
+        return Filler(torch.zeros_like(pixels)[None])
 
 
 def classifier(module: nn.Module, side: int = SIDE) -> Classifier:
@@ -139,7 +134,10 @@ def test_probabilities_are_shared_out_on_demand(name, target):
 def test_a_contrast_is_the_difference_of_its_classes(name):
     exactly = {"samples": 400} if name != "partition-shap" else {"samples": 10**5}
     first, second, contrast = explain(name, rough, Target(0), Target(1), Target(0, against=1), **exactly)
-    np.testing.assert_allclose(contrast.values, first.values - second.values, atol=1e-4)
+    difference = contrast.values - (first.values - second.values)
+    errors = [each.regions.errors for each in (first, second, contrast) if name == "kernel-shap"]
+    spread = np.linalg.norm(errors, axis=0).max() if errors else 0  # each question has a process of its own
+    assert np.abs(difference).max() <= 1e-4 + 3 * spread
 
 
 def test_standard_errors_are_told():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import comb
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import KernelShap
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from methods import games
 from seewhy.errors import UsageError
-from seewhy.methods.shapley_values import exact_shapley, kernel_design, kernel_shapley
+from seewhy.methods.shapley_values import exact_shapley, kernel_shapley, pair_design
 
 EXACT = 1e-10
 
@@ -41,15 +42,13 @@ def test_it_is_exact_on_additive_games(players, seed):
 
 
 @given(st.integers(0, 10**6), st.integers(36, 500))
-@settings(max_examples=40)
-def test_all_is_shared_out_and_linearly(seed, samples):
-    one, other = games.noise(9, seed), games.noise(9, seed + 1)
-    first, second, both = (
-        kernel_shapley(games.Table(worth), 9, samples, seeded(seed)).values
-        for worth in (one, other, 2 * one - 3 * other)
-    )
-    assert float(first.sum()) == pytest.approx(float(one[-1] - one[0]), abs=EXACT)
-    torch.testing.assert_close(both, 2 * first - 3 * second, atol=EXACT, rtol=0)
+@settings(max_examples=15)
+def test_all_is_shared_out_in_any_unit(seed, samples):
+    worth = games.noise(9, seed)
+    one, scaled = (kernel_shapley(games.Table(each), 9, samples, seeded(seed)) for each in (worth, 1000 * worth - 7))
+    assert float(one.values.sum()) == pytest.approx(float(worth[-1] - worth[0]), abs=1e-8)
+    torch.testing.assert_close(scaled.values, 1000 * one.values, atol=1e-6, rtol=1e-9)
+    torch.testing.assert_close(scaled.errors, 1000 * one.errors, atol=1e-6, rtol=1e-9)
 
 
 def test_a_game_without_differences_gives_zeros():
@@ -59,14 +58,58 @@ def test_a_game_without_differences_gives_zeros():
     assert found.r2 == 1
 
 
-@pytest.mark.parametrize("samples", [60, 300, 800])
-def test_its_standard_errors_cover(samples):
-    game = games.rough(10)
-    truth = exact_shapley(game, 10).values
-    runs = [kernel_shapley(game, 10, samples, seeded(seed)) for seed in range(200)]
-    values, errors = (torch.stack([getattr(run, name) for run in runs]) for name in ("values", "errors"))
-    assert (values.mean(0) - truth).square().mean() < 0.1 * values.var(0).mean(), "its bias matters little"
-    assert 0.91 <= ((values - truth).abs() < 1.96 * errors).double().mean() <= 0.99
+def network_like(players: int, seed: int) -> games.Table:
+    """A small random network of which players are in sight."""
+    made = seeded(seed)
+    first = torch.randn(players, 24, generator=made, dtype=torch.float64) * 1.5 / players**0.5
+    bias, last = (torch.randn(24, generator=made, dtype=torch.float64) for _ in range(2))
+    return games.Table(torch.relu(games.members(players) @ first + bias / 3) @ last)
+
+
+@pytest.mark.parametrize("samples", [60, 200])
+def test_its_intervals_hold_the_truth(samples):
+    """In about 95 of 100 cases over games rough and smooth: 500 values of 50 games."""
+    within = []
+    for seed in range(50):
+        game = games.rough(10, seed) if seed % 2 else network_like(10, seed)
+        found = kernel_shapley(game, 10, samples, seeded(seed))
+        within.append((found.values - exact_shapley(game, 10).values).abs() < 1.96 * found.errors)
+    assert 0.925 <= torch.stack(within).double().mean() <= 0.975
+
+
+def test_it_stops_once_the_shares_have_settled():
+    game = network_like(14, 3)
+    found = kernel_shapley(game, 14, 4000, seeded(), tolerance=0.1)
+    assert len(game.asked) < 1000
+    assert found.errors.max() <= 0.1 * found.values.abs().max()
+
+
+def relative_error(found: torch.Tensor, truth: torch.Tensor) -> float:
+    return float((found - truth).norm() / truth.norm())
+
+
+def test_it_errs_less_than_shap_and_half_as_much_as_captum_with_as_many_answers():
+    """Over five games of networks; on a photo, which is smoother, the lead is larger."""
+    shap = pytest.importorskip("shap")
+    ours, shaps, captums = [], [], []
+    for seed in range(5):
+        game = network_like(12, seed)
+        truth = exact_shapley(game, 12).values
+        ours.append(relative_error(kernel_shapley(game, 12, 300, seeded(seed)).values, truth))
+
+        def by_rows(rows, game=game):
+            return game(torch.from_numpy(np.asarray(rows)) > 0.5).numpy()
+
+        explainer = shap.KernelExplainer(by_rows, np.zeros((1, 12)))
+        theirs = explainer.shap_values(np.ones((1, 12)), nsamples=298, l1_reg=False, silent=True)[0]
+        shaps.append(relative_error(torch.from_numpy(theirs), truth))
+        torch.manual_seed(seed)
+        explainer = KernelShap(lambda inputs, game=game: game(inputs > 0.5))
+        inputs = torch.ones(1, 12)
+        found = explainer.attribute(inputs, torch.zeros(1, 12), n_samples=300, perturbations_per_eval=300)[0]
+        captums.append(relative_error(found.double(), truth))
+    assert np.mean(ours) < np.mean(shaps)
+    assert np.mean(ours) < np.mean(captums) / 2
 
 
 def test_r2_is_that_of_the_fit():
@@ -86,36 +129,26 @@ def test_r2_is_that_of_the_fit():
 # --- The design ---------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(2, 14), st.integers(15, 600), st.integers(0, 10**6))
+@given(st.integers(1, 14), st.integers(1, 600), st.integers(0, 10**6))
 @settings(max_examples=60)
-def test_the_design_asks_every_pair_once_and_weighs_it_as_the_kernel(players, pairs, seed):
-    coalitions, weights, drawn = kernel_design(players, pairs, seeded(seed))
-    assert len(coalitions) == len(weights) <= pairs
-    masses = [(players - 1) / (size * (players - size)) for size in range(1, players)]
-    assert float(weights.sum()) == pytest.approx(sum(masses) / 2)
-    first = coalitions[: len(coalitions) - drawn]
-    codes = {tuple(row) for row in torch.cat([first, ~first]).tolist()}
-    assert len(codes) == 2 * len(first), "no pair twice"
-    sizes = first.sum(1)
-    wanted = [(players - 1) / (comb(players, int(size)) * int(size) * (players - int(size))) for size in sizes]
-    assert weights[: len(first)].tolist() == pytest.approx(wanted)
-    if drawn:
-        inner = coalitions[-drawn:].sum(1)
-        assert len(coalitions) == pairs
-        assert inner.min() > (sizes.max() if len(sizes) else 0)
-        assert inner.max() <= players // 2
+def test_no_pair_is_asked_twice_and_small_sizes_whole(players, pairs, seed):
+    coalitions = pair_design(players, pairs, seeded(seed))
+    assert len(coalitions) == min(pairs, 2 ** (players - 1) - 1)
+    codes = {tuple(row) for row in torch.cat([coalitions, ~coalitions]).tolist()}
+    assert len(codes) == 2 * len(coalitions)
+    sizes = coalitions.sum(1)
+    assert ((sizes >= 1) & (sizes <= players // 2)).all()
 
 
-def test_sizes_are_drawn_in_proportion():
-    _, _, drawn = kernel_design(30, 2000, seeded())
-    coalitions, _, _ = kernel_design(30, 2000, seeded())
-    sizes = coalitions[-drawn:].sum(1)
-    smallest = int(sizes.min())
-    masses = torch.tensor([29 / (size * (30 - size)) / (1 + (size == 15)) for size in range(smallest, 16)])
-    counts = torch.bincount(sizes)[smallest:]
-    assert (counts - drawn * masses / masses.sum()).abs().max() <= 1
-    present = coalitions[-drawn:].double().mean(0)
-    assert (present - present.mean()).abs().max() < 4 * (0.25 / drawn) ** 0.5
+def test_sizes_are_asked_by_the_root_of_the_kernel():
+    coalitions = pair_design(30, 1000, seeded())
+    counts = torch.bincount(coalitions.sum(1))[2:]
+    shares = torch.tensor([(size * (30 - size)) ** -0.5 for size in range(2, 16)])
+    whole = torch.bincount(coalitions.sum(1))[1]
+    assert whole == 30, "all single players, which are fewer than their share"
+    assert (counts - (1000 - 30) * shares / shares.sum()).abs().max() <= 2
+    present = coalitions.double().mean(0)
+    assert (present - present.mean()).abs().max() < 4 * (0.25 / 1000) ** 0.5
 
 
 @given(st.integers(5, 12), st.integers(0, 500))
@@ -127,10 +160,7 @@ def test_no_more_is_asked_than_allowed(players, extra):
 
 
 def test_many_players_do_not_overflow():
-    coalitions, weights, drawn = kernel_design(1200, 2400, seeded())
-    assert coalitions.shape == (2400, 1200)
-    assert drawn == 1200, "after every single player"
-    assert torch.isfinite(weights).all()
+    assert pair_design(1200, 2400, seeded()).shape == (2400, 1200)
 
 
 def test_too_few_samples_are_refused():
@@ -151,6 +181,6 @@ def test_captum_agrees_in_expectation():
     torch.manual_seed(0)
     explainer = KernelShap(forward)
     inputs, nothing = torch.ones(1, 6), torch.zeros(1, 6)
-    runs = [explainer.attribute(inputs, nothing, n_samples=400, perturbations_per_eval=400)[0] for _ in range(20)]
+    runs = [explainer.attribute(inputs, nothing, n_samples=400, perturbations_per_eval=400)[0] for _ in range(10)]
     values = torch.stack(runs).double()
     assert ((values.mean(0) - truth).abs() < 4 * values.std(0) / len(runs) ** 0.5 + 0.02).all()

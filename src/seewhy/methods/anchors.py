@@ -53,7 +53,9 @@ class AnchorMethod(RegionMethod):
     budget: int = 4000
     other_fill: str | Fill | None = "samples"
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (0 < self.threshold <= 1 and 0 < self.delta < 1):
             raise UsageError(
                 f"threshold and delta are probabilities, as 0.95 and 0.1, not {self.threshold} and {self.delta}"
@@ -73,7 +75,7 @@ class AnchorMethod(RegionMethod):
         """How rules grow."""
 
     @property
-    def _second_fill(self) -> Fill | None:
+    def second_fill(self) -> Fill | None:
         """What hidden regions show at the second look: never the same as at the first."""
         if self.other_fill is None:
             return None
@@ -102,7 +104,7 @@ class AnchorMethod(RegionMethod):
     def find(self, task: Task) -> list[Found]:
         """As every method over regions, and what hides its regions in the second way."""
         engine = self._engine(task)
-        fill = self._second_fill
+        fill = self.second_fill
         if fill is None:
             return self.weigh(engine, task.asked, task.generator)
         precision = "float32" if engine.network.bits == 32 else self.precision
@@ -138,7 +140,7 @@ class AnchorMethod(RegionMethod):
 
     def _second_look(self, other: MaskedForward | None, target: Target, seed: int, anchor: Anchor) -> SecondLook | None:
         """How a rule that holds fares where `other` hides."""
-        fill = self._second_fill
+        fill = self.second_fill
         if fill is None or other is None or not self.search.holds(anchor):
             return None
         found = self.search.checked(variations_of(other, target, seed), anchor.regions)

@@ -58,7 +58,9 @@ class ShapleyMethod(RegionMethod):
     samples: int = 2000
     of: Of = "logit"
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.of not in get_args(Of):
             raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
 
@@ -117,17 +119,22 @@ class PermutationSHAP(ShapleyMethod):
 
 
 class KernelSHAP(ShapleyMethod):
-    """Shapley values by weighted least squares, from the smallest and the largest coalitions inwards."""
+    """Shapley values by weighted least squares, and of what that leaves by a Gaussian process.
+
+    Stops when no standard error exceeds `tolerance` of the largest share.
+    """
 
     name = "kernel-shap"
     title = "Kernel SHAP"
-    paper = "Lundberg & Lee 2017"
+    paper = "Lundberg & Lee 2017; Musco & Witter 2024"
     arxiv = "1705.07874"
-    cost = "2,000 forwards"
+    cost = "up to 2,000 forwards; stops once the shares have settled"
+
+    tolerance: float = 0.05
 
     @override
     def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
-        return kernel_shapley(value_of, int(labels.max()) + 1, self.samples, generator)
+        return kernel_shapley(value_of, int(labels.max()) + 1, self.samples, generator, self.tolerance)
 
 
 class PartitionSHAP(ShapleyMethod):
@@ -154,6 +161,11 @@ class PartitionSHAP(ShapleyMethod):
         super().__post_init__()
         if self._by_pixels and isinstance(find_fill(self.fill), RegionMean):
             raise UsageError("the mean of a pixel is the pixel: partition-shap over pixels needs another fill, as blur")
+
+    @property
+    @override
+    def own_regions(self) -> tuple[str, ...]:
+        return (*super().own_regions, PIXELS)
 
     @property
     def _by_pixels(self) -> bool:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seewhy.errors import UsageError
+from seewhy.methods.shapley_process import process_shapley
 
 ValueFunction = Callable[[Tensor], Tensor]  # bool coalitions (n, d), true for regions shown, to float64 values (n,)
 
@@ -113,10 +114,14 @@ def _errors(gains: Tensor) -> Tensor:
     return gains.std(0) / len(gains) ** 0.5
 
 
-def kernel_shapley(value_of: ValueFunction, regions: int, samples: int, generator: torch.Generator) -> Shares:
+def kernel_shapley(
+    value_of: ValueFunction, regions: int, samples: int, generator: torch.Generator, tolerance: float = 0.0
+) -> Shares:
     """Shapley values from at most `samples` coalitions; exact where that is all of them.
 
-    Source: Lundberg & Lee 2017, theorem 2; pairs after Covert & Lee 2021.
+    The weighted regression of Lundberg & Lee 2017, theorem 2, on pairs (Covert & Lee 2021), whose residual is not taken
+    for noise: a Gaussian process follows it, and its Shapley values are known. Stops once the largest standard error
+    is at most `tolerance` of the largest share.
 
     Raises:
         UsageError: `samples` are too few for so many regions.
@@ -124,70 +129,70 @@ def kernel_shapley(value_of: ValueFunction, regions: int, samples: int, generato
     if 2**regions > samples:
         check_samples(samples, regions)
     empty, whole = ends(value_of, regions)
-    gain = whole - empty
-    coalitions, weights, drawn = kernel_design(regions, (samples - 2) // 2, generator)
-    scores, opposite = ask_pairs(value_of, coalitions)
-    present, root = coalitions.double().mean(1), weights.sqrt()
-    features = root[:, None] * (coalitions.double() - present[:, None])
-    wanted = root * ((scores - opposite) / 2 + gain * (0.5 - present))
-    solver = torch.linalg.pinv(features)
-    deviations = solver @ wanted
-    values = gain / regions + deviations
-    errors = _kernel_errors(features, solver, wanted - features @ deviations, drawn)
-    both = torch.cat([coalitions, ~coalitions]).double()
-    r2 = _r2(torch.cat([scores, opposite]), empty + both @ values, weights.repeat(2))
+    order = pair_design(regions, (samples - 2) // 2, generator)
+    scores, opposite = torch.zeros(2, 0).to(whole)
+    while True:
+        upto = max(2 * len(scores), 2 * regions, ROUND // 2)
+        more = ask_pairs(value_of, order[len(scores) : upto])
+        scores, opposite = torch.cat([scores, more[0]]), torch.cat([opposite, more[1]])
+        asked = order[: len(scores)]
+        signs = torch.cat([torch.ones(1, regions, dtype=torch.bool), asked]).double().numpy() * 2 - 1
+        odd = torch.cat([(whole - empty)[None], scores - opposite]) / 2
+        values, errors = map(torch.from_numpy, process_shapley(signs, odd.numpy()))
+        if len(scores) == len(order) or errors.max() <= tolerance * values.abs().max():
+            break
+    if 2 * len(scores) + 2 == 2**regions:
+        errors = torch.zeros_like(errors)  # of rounding: every coalition was asked
+    both = torch.cat([asked, ~asked]).double()
+    r2 = _r2(torch.cat([scores, opposite]), empty + both @ values, _kernel_weights(asked).repeat(2))
     return Shares(values, float(empty), errors, r2)
 
 
-def kernel_design(regions: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor, int]:
-    """Which complementary pairs to ask: one coalition of each `(n, d)`, weights `(n,)`, how many were drawn.
+def pair_design(regions: int, pairs: int, generator: torch.Generator) -> Tensor:
+    """Complementary pairs to ask in this order, one coalition of each, bool `(n, d)`; none comes twice.
 
-    Sizes are enumerated from the outside in, as long as draws could be expected to reach each of their pairs; single
-    regions always, so that each has a value of its own. Of the other sizes pairs are drawn, in the proportions of the
-    kernel, and stand last. `pairs` are more than the regions.
+    Of each size a share in proportion to the square root of the kernel's: between the kernel itself, which asks much
+    about the smallest and the largest, and leverage scores, which ask about all sizes alike (Musco & Witter 2024).
+    What a size has too few pairs for goes to the others.
     """
-    sizes = range(1, regions // 2 + 1)
-    twins = [1 + (2 * size == regions) for size in sizes]  # of the middle size both coalitions of a pair
-    counts = [comb(regions, size) // twin for size, twin in zip(sizes, twins, strict=True)]
-    masses = [(regions - 1) / (size * (regions - size) * twin) for size, twin in zip(sizes, twins, strict=True)]
-    rows = [torch.zeros(0, regions, dtype=torch.bool)]
-    weights: list[float] = []
-    full = 0
-    while full < len(sizes) and (full == 0 or pairs * masses[full] / sum(masses[full:]) >= counts[full]):
-        rows.append(_all_of(sizes[full], counts[full], regions))
-        weights += [masses[full] / counts[full]] * counts[full]
-        pairs -= counts[full]
-        full += 1
-    drawn = pairs if full < len(sizes) else 0
-    if drawn:
-        rows.append(_drawn(sizes[full:], masses[full:], drawn, regions, generator))
-        weights += [sum(masses[full:]) / drawn] * drawn
-    return torch.cat(rows), torch.tensor(weights, dtype=torch.float64), drawn
+    shares = {size: (size * (regions - size)) ** -0.5 for size in range(1, regions // 2 + 1)}
+    ways = {size: comb(regions, size) // (1 + (2 * size == regions)) for size in shares}
+    counts = dict.fromkeys(shares, 0)
+    left = min(pairs, sum(ways.values()))
+    while left:
+        open_ = [size for size in shares if counts[size] < ways[size]]
+        total, before, given = sum(shares[size] for size in open_), 0.0, 0
+        for size in open_:
+            before += shares[size]
+            more = round(left * before / total) - given  # whole numbers that add up
+            counts[size], given = counts[size] + more, given + more
+        left = sum(max(counts[size] - ways[size], 0) for size in open_)
+        counts = {size: min(count, ways[size]) for size, count in counts.items()}
+    rows = [_some_of(size, count, ways[size], regions, generator) for size, count in counts.items() if count]
+    chosen = torch.cat([torch.zeros(0, regions, dtype=torch.bool), *rows])
+    return chosen[torch.randperm(len(chosen), generator=generator)]
 
 
-def _all_of(size: int, count: int, regions: int) -> Tensor:
-    """The first `count` coalitions of a size, bool `(count, d)`: half of all are those with region 0."""
-    chosen = torch.tensor(list(islice(combinations(range(regions), size), count)))
-    return torch.zeros(count, regions, dtype=torch.bool).scatter_(1, chosen, 1)
+def _some_of(size: int, count: int, ways: int, regions: int, generator: torch.Generator) -> Tensor:
+    """So many different coalitions of a size at random, bool `(count, d)`, of middle size none with its complement."""
+    if ways <= 4 * count:
+        chosen = torch.tensor(list(islice(combinations(range(regions), size), ways)))  # half of all have region 0
+        rows = torch.zeros(ways, regions, dtype=torch.bool).scatter_(1, chosen, 1)
+        return rows[torch.randperm(ways, generator=generator)[:count]]
+    found: dict[bytes, Tensor] = {}
+    while len(found) < count:
+        rows = torch.rand((count, regions), generator=generator).argsort(1) < size
+        rows = rows ^ (~rows[:, :1] & (2 * size == regions))
+        found.update({row.numpy().tobytes(): row for row in rows})
+    return torch.stack(list(found.values())[:count])
 
 
-def _drawn(sizes: range, masses: list[float], count: int, regions: int, generator: torch.Generator) -> Tensor:
-    """Random coalitions, bool `(count, d)`; of each size its proportion, by evenly spaced quantiles."""
-    quantiles = (torch.arange(count) + torch.rand(1, generator=generator).double()) / count
-    bounds = torch.tensor(masses[:-1]).double().cumsum(0) / sum(masses)
-    chosen = torch.tensor(sizes)[torch.searchsorted(bounds, quantiles)]
-    ranks = torch.rand((count, regions), generator=generator).argsort(1)
-    return ranks < chosen[:, None]
-
-
-def _kernel_errors(features: Tensor, solver: Tensor, residuals: Tensor, drawn: int) -> Tensor:
-    """Standard errors `(d,)` from the pairs drawn; robust to unequal residuals (HC3, MacKinnon & White 1985)."""
-    if not drawn:
-        return torch.zeros(len(solver)).to(solver)
-    leverage = (features * solver.T).sum(1).clamp(max=0.99)
-    left_out = (residuals / (1 - leverage))[-drawn:]
-    parts = solver[:, -drawn:] * left_out
-    return (parts.square().sum(1) - parts.sum(1).square() / drawn).clamp(min=0).sqrt()
+def _kernel_weights(coalitions: Tensor) -> Tensor:
+    """Float64 `(n,)`: what each size weighs in the kernel, shared among those of `coalitions` `(n, d)` that have it."""
+    regions, sizes = coalitions.shape[1], coalitions.sum(1)
+    sizes = torch.minimum(sizes, regions - sizes)
+    asked = torch.bincount(sizes)[sizes]
+    return (regions - 1) / (sizes * (regions - sizes) * (1 + (2 * sizes == regions)) * asked).double()
 
 
 def _r2(truth: Tensor, fitted: Tensor, weights: Tensor) -> float:
