@@ -20,7 +20,7 @@ from seewhy.methods.surrogate import Posterior, contrasts, fit, infer, region_fo
 from seewhy.methods.task import Found, Task
 from seewhy.models import Target, Value
 
-KEEPS = (9 / 10, 4 / 5, 2 / 3, 1 / 2, 1 / 3, 1 / 5)  # shares among which `auto` chooses
+KEEPS = (9 / 10, 4 / 5, 2 / 3, 1 / 2, 1 / 3)  # shares among which `auto` chooses
 MOVES = 1 / 4  # of the way from the whole picture to nothing: so far the answer has to go
 TRIALS = 16  # variations at each share that is tried
 STEP = 64  # variations between two looks at how settled the weights are
