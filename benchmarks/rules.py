@@ -1,4 +1,4 @@
-"""What the backward rules cost: DeepLIFT's backward against the plain one of the same pictures and references."""
+"""What the backward rules cost: DeepLIFT's and LRP's forward and backward against the plain ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seewhy.engines import References, RuleSet, applying, frozen
 from seewhy.engines.inference import exact_copy, keep_large_blocks
-from seewhy.engines.rule_sets import composite, epsilon, z_plus
+from seewhy.engines.rule_sets import composite, epsilon, flat, gamma, z_plus
 from seewhy.models import Classifier
 
 PAIRS = 4
@@ -20,6 +20,8 @@ RULES: dict[str, RuleSet | None] = {  # DeepLIFT's follow from the references
     "plain": None,
     "DeepLIFT": None,
     "LRP ε-z⁺": composite("LRP ε-z⁺", z_plus, epsilon(1e-6)),
+    "LRP ε-z⁺ flat": composite("LRP ε-z⁺ flat", z_plus, epsilon(1e-6), flat),
+    "LRP ε-γ": composite("LRP ε-γ", gamma(0.25), epsilon(1e-6)),
 }
 
 ABOUT = f"""\
@@ -27,7 +29,7 @@ ABOUT = f"""\
 
 Median milliseconds for {PAIRS} pictures and {PAIRS} references, and how many times as long as with plain gradients
 (median over rounds and its quartiles); *forward* on the left, *backward* on the right. The network is the private copy,
-its BatchNorm folded. **Wanted of DeepLIFT's backward: 1.60 at most.**
+its BatchNorm folded. **Wanted of DeepLIFT's backward: 1.60 at most; of LRP's forward 2.50, of its backward 2.00.**
 """
 
 

@@ -254,6 +254,7 @@ def test_a_run_killed_at_every_moment_leaves_each_photo_old_or_new(tmp_path):
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", SAVED)
 def test_killed_while_saving_the_old_or_the_new_is_whole(what, tmp_path):
     """In fresh processes, since some results are tables of polars, which hangs in what was forked of its user."""

@@ -9,7 +9,7 @@ import pytest
 from cli import nets
 from cli.nets import TOY
 from seewhy import models
-from seewhy.images import open_image
+from seewhy.images import Image, open_image, save_image
 from seewhy.methods import Explanation
 
 LIKELIEST = {
@@ -233,6 +233,10 @@ def test_top_explains_the_likeliest_of_each_picture(seewhy, photos, tmp_path):
         (["--method", "fam", "--reference", "nowhere.png"], 1, "nowhere.png"),
         (["--reference", "photos/b.png"], 2, "grad-cam has no parameter reference"),
         (["--background", "blurr", "--method", "lime"], 2, "region-mean, black, grey"),
+        (["--regions", "foo", "--method", "lime"], 2, "segmentation"),
+        (["--regions", "slic:0", "--method", "kernel-shap"], 2, "from 2 to 1,000"),
+        (["--set", "samples=5", "--method", "lime"], 2, "too few"),
+        (["--set", "fill=gray", "--method", "anchors"], 2, "grey"),
         (["--background", "black"], 2, "grad-cam has no parameter background"),
         (["--cmap", "virdis"], 2, "viridis"),
         (["--opacity", "0"], 2, "opacity is 0.0"),
@@ -244,6 +248,24 @@ def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tm
     assert (run.code, run.out) == (code, "")
     assert words in run.err
     assert names_in(tmp_path) == {"photos"}
+
+
+@pytest.mark.parametrize("arguments", [["--regions", "foo"], ["--set", "samples=5"], ["--set", "keep=2"]])
+def test_settings_of_methods_are_refused_before_the_model_is_loaded(seewhy, photos, monkeypatch, arguments):
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the model was loaded"))
+    assert seewhy("explain", photos, "--method", "lime", *arguments).code == 2
+
+
+def test_regions_can_be_asked_for_by_size_and_drawn_by_hand(seewhy, photos, tmp_path):
+    height, width = open_image(photos / "a.png").pixels.shape[:2]
+    mask = np.zeros((height, width, 3), np.uint8)
+    mask[: height // 2] = 255
+    save_image(Image(mask, "mask"), tmp_path / "mask.png")
+    for regions, count in (("grid:3", 9), (str(tmp_path / "mask.png"), 2)):
+        run = seewhy(
+            "explain", photos / "a.png", "--model", TOY, "--method", "kernel-shap", "--regions", regions, "--json"
+        )
+        assert len(run.json[0]["explanation"]["regions"]["weights"]) == count
 
 
 def test_the_default_model_explains_a_sample(seewhy, default_classifier, monkeypatch, tmp_path):

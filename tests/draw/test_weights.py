@@ -71,7 +71,7 @@ def test_only_a_bar_whose_interval_reaches_zero_is_pale():
 @pytest.mark.parametrize("width", [240, 380, 640])
 @pytest.mark.parametrize("flip", [1, -1])
 def test_nothing_is_cut_off_and_no_words_meet(width, flip):
-    weights = [Weight(name, flip * value, margin) for name, value, margin in TOP]
+    weights = [each._replace(value=flip * each.value) for each in TOP]
     root = tree(weight_bars_svg(weights, width=width))
     assert float(root.get("viewBox").split()[2]) == width
     name_end = max(

@@ -130,6 +130,18 @@ def test_why_it_is_left_aside_is_kept(at_home: Path, monkeypatch: pytest.MonkeyP
     assert not [*at_home.glob("*.xml")]
 
 
+def test_where_memory_runs_out_nothing_is_kept(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+    def short(*_: object) -> None:
+        raise RuntimeError("can't allocate memory: you tried to")
+
+    ours = engine(zoo.classifier("residual"))
+    with monkeypatch.context() as patched:
+        patched.setattr("seewhy.engines.compiled._read", short)
+        ours(POOL)
+    assert ours.told[-1] == "OpenVINO was left aside: memory ran out."
+    assert not [*at_home.glob("*")]
+
+
 def test_what_was_kept_and_answers_otherwise_is_converted_anew(at_home: Path):
     classifier = zoo.classifier("residual")
     copy = inference_copy(classifier, "float32").module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from seewhy.methods.regions import ASKED, FEWEST, best_engine, cut, explained
 from seewhy.models import Target
 
 SIDE = 28
-FINE = SEGMENTERS["grid"](np.zeros((SIDE, SIDE, 3)), cells=7)
+FINE = segment(np.zeros((SIDE, SIDE, 3)), "grid:7")
 SHIFTED = np.roll(FINE, (2, 2), (0, 1))
 COARSE = FINE // 21 * 2 + FINE % 7 // 4
 
@@ -52,7 +53,10 @@ def choices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Puts label maps in the place of all segmenters."""
 
     def offer(**labels: np.ndarray) -> None:
-        made = {name: lambda pixels, labels=labels, name=name: labels[name] for name in labels}
+        made = {
+            name: replace(SEGMENTERS["grid"], cut=lambda pixels, labels=labels, name=name: labels[name])
+            for name in labels
+        }
         monkeypatch.setattr("seewhy.engines.regions.SEGMENTERS", made)
         monkeypatch.setattr(regions, "SEGMENTERS", made)
 

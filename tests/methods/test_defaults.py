@@ -55,7 +55,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "integrated-gradients": PIXELS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
     "kernel-shap": REGIONS | {"samples": 2000, "of": "logit", "tolerance": 0.05},
     "layer-cam": CAM,
-    "lime": REGIONS | {"keep": 0.9, "samples": 1000},
+    "lime": REGIONS | {"regions": "slic:24", "keep": "auto", "samples": 1000, "steady": 0.95},
     "lime-classic": REGIONS | {"samples": 1000, "kernel_width": 0.25},
     "lrp": PIXELS | {"rules": "epsilon-plus-flat"},
     "occlusion": MASKS | {"size": 0.2, "stride": 0.05},

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seewhy.draw import Weight
 from seewhy.methods import RegionWeights
 from seewhy.methods.evidence import ranking, supporting, sure
 
@@ -25,7 +26,7 @@ def names(*found, most=5):
 def test_strength_counts_for_or_against():
     ranked = ranking(regions([0.1, -3.0, 2.0]))
     assert [*ranked] == [1, 2, 0]
-    assert [*ranked.values()] == [("1", -3.0, None), ("2", 2.0, None), ("3", 0.1, None)]
+    assert [*ranked.values()] == [Weight("1", -3.0), Weight("2", 2.0), Weight("3", 0.1)]
 
 
 def test_what_the_errors_cannot_tell_apart_shares_a_rank():

@@ -15,8 +15,9 @@ from typing_extensions import override
 import zoo
 from methods.seeing import SIXTEEN, checkers, seeing
 from seewhy.engines import MaskedForward
-from seewhy.errors import UsageError
-from seewhy.methods import Explanation, Found
+from seewhy.errors import SeewhyError, UsageError
+from seewhy.images import Image
+from seewhy.methods import Explanation, Found, find_method
 from seewhy.methods.evidence import Rule
 from seewhy.methods.regions import RegionMethod, seen_pixels
 from seewhy.methods.surrogate import region_found
@@ -147,8 +148,71 @@ def test_what_the_network_saw_is_the_picture_before_normalising():
 
 
 def test_regions_of_another_size_are_refused():
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="16 × 16"):
         explain(Toy(regions=SIXTEEN[:8]))
+
+
+# --- Masks of people ----------------------------------------------------------------------------------------------
+
+
+def cropped() -> Classifier:
+    """A classifier that sees the middle of a photo, half as large."""
+    return Classifier.from_module(zoo.network("residual"), Preprocessing((16, 16), resize=20))
+
+
+def painted(labels: np.ndarray) -> Image:
+    colours = np.random.default_rng(0).permutation(256)[: labels.max() + 1].astype(np.uint8)
+    return Image(np.repeat(colours[labels][..., None], 3, 2), "mask.png")
+
+
+@pytest.mark.parametrize("kind", [painted, np.asarray], ids=["picture", "label map"])
+def test_a_mask_of_the_photo_is_seen_where_the_network_looks(kind):
+    photo = Image(np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8), "photo")
+    columns = np.broadcast_to(np.arange(60) // 6, (40, 60)).astype(np.int32)  # ten stripes
+    (found,) = explain(Toy(regions=kind(columns)), classifier=cropped(), images=[photo])
+    view = found.view
+    middles = view.left + (np.arange(16) + 0.5) * (view.right - view.left) / 16
+    wanted = np.unique(middles.astype(int) // 6, return_inverse=True)[1]
+    stripes = found.regions.labels[0]
+    assert len(np.unique(stripes)) == len(np.unique(wanted))
+    assert all((stripes == stripes[place]).tolist() == (wanted == wanted[place]).tolist() for place in range(16))
+
+
+def test_a_mask_of_another_photo_is_refused():
+    photo = Image(np.zeros((40, 60, 3), np.uint8), "photo")
+    with pytest.raises(UsageError, match="of the size of the photo, 40 × 60 pixels"):
+        explain(Toy(regions=painted(np.zeros((60, 40), int))), classifier=cropped(), images=[photo])
+
+
+def test_a_photo_is_no_mask():
+    photo = Image(np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8), "photo")
+    with pytest.raises(UsageError, match="colours; a mask has one for each region"):
+        explain(Toy(regions=photo), classifier=cropped(), images=[photo])
+
+
+# --- What cannot work is refused at once --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["lime", "lime-classic", "kernel-shap", "partition-shap", "anchors"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"regions": "foo"}, "segmentation"),
+        ({"regions": "slic:0"}, "from 2 to 1,000"),
+        ({"regions": "slic:many"}, "after slic: comes"),
+        ({"regions": "grid:"}, "how many cells a side"),
+        ({"fill": "gray"}, "grey"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_any_work(method, settings, message):
+    with pytest.raises(SeewhyError, match=message):
+        find_method(method, **settings)
+
+
+@pytest.mark.parametrize(("regions", "count"), [("grid:3", 9), ("grid:5", 25)])
+def test_the_size_of_regions_can_be_asked_for(regions, count):
+    (found,) = explain(Toy(regions=regions))
+    assert len(found.regions.weights) == count
 
 
 def test_no_images_and_no_targets_are_no_explanations():

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from torch import Tensor
 
-from seewhy.errors import UsageError
-from seewhy.methods.surrogate import fit, group_count, partitions
+from seewhy.methods.surrogate import Posterior, contrasts, fit, infer
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -25,43 +22,52 @@ def data(samples: int = 60, features: int = 7) -> tuple[Tensor, Tensor, Tensor]:
     return x, y, torch.rand(samples, generator=random).double() + 0.1
 
 
-# --- Partitions -----------------------------------------------------------------------------------------------------
+# --- Contrasts ------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 60), st.integers(2, 12), st.integers(1, 5), st.integers(0, 99))
-def test_a_round_hides_every_region_once_in_even_groups(regions, groups, rounds, seed):
-    made = partitions(regions, groups, rounds, generator(seed))
-    assert made.shape == (rounds * groups, regions)
-    assert made.dtype == torch.bool
-    hidden = ~made.view(rounds, groups, regions)
-    assert (hidden.sum(1) == 1).all()
-    sizes = hidden.sum(2)
-    assert (sizes.amax(1) - sizes.amin(1) <= 1).all()
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_contrasts_see_differences_and_nothing_in_common(count):
+    made = contrasts(count)
+    assert made.shape == (count - 1, count)
+    torch.testing.assert_close(made @ made.T, torch.eye(count - 1).double())
+    torch.testing.assert_close(made.sum(1), torch.zeros(count - 1).double())
 
 
-def test_two_groups_are_complementary_pairs():
-    first, second = partitions(9, 2, 1, generator())
-    assert (first == ~second).all()
+# --- Inferring ------------------------------------------------------------------------------------------------------
 
 
-def test_any_two_regions_are_hidden_together_as_often_as_any_others():
-    hidden = (~partitions(12, 4, 4000, generator())).double()
-    together = (hidden.T @ hidden)[~torch.eye(12, dtype=torch.bool)] / 4000
-    assert together.mean() == pytest.approx(2 / 11)
-    assert (together - 2 / 11).abs().max() < 5 * (2 / 11 / 4000) ** 0.5
+def test_what_is_inferred_is_ridge_regression_under_the_likeliest_noise():
+    """Against scikit-learn's twin, which finds both sizes by iterating."""
+    x, y, _ = data()
+    twin = BayesianRidge(fit_intercept=False, tol=1e-10, max_iter=10_000, alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0)
+    twin.fit(x, y)
+    found = infer(x, y, torch.eye(x.shape[1]).double())
+    np.testing.assert_allclose(found.weights, twin.coef_, rtol=0.02)
+    np.testing.assert_allclose(found.covariance, twin.sigma_, atol=0.05 * twin.sigma_.max())
 
 
-@pytest.mark.parametrize(
-    ("regions", "keep", "groups"), [(40, 0.9, 10), (40, 0.85, 7), (40, 0.5, 2), (12, 0.9, 6), (3, 0.9, 2), (1, 0.9, 2)]
-)
-def test_a_group_has_two_regions_where_there_are_enough(regions, keep, groups):
-    assert group_count(regions, keep) == groups
+def test_r2_is_that_of_samples_left_out():
+    x, y, _ = data(40)
+    prior = torch.eye(x.shape[1]).double()
+    found = infer(x, y, prior)
+    chance = infer(x, torch.randn(40, generator=generator(1)).double(), prior)
+    assert 0 <= chance.r2 < 0.2
+    assert 0.5 < found.r2 < 1
 
 
-@pytest.mark.parametrize("keep", [0.3, 1.0, float("nan")])
-def test_keep_is_a_share(keep):
-    with pytest.raises(UsageError, match="share of regions that stay visible"):
-        group_count(20, keep)
+def test_parts_that_are_alike_before_stay_alike():
+    x = torch.eye(3).double()[[0, 2, 0, 2]]
+    prior = torch.tensor([[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]]).double()
+    found = infer(x, torch.tensor([2.0, -1.0, 2.1, -1.1]).double(), prior)
+    assert found.weights[1] == pytest.approx(0.99 * float(found.weights[0]))
+    assert found.errors[1] > found.errors[0]
+
+
+def test_sums_have_the_errors_of_what_varies_together():
+    found = Posterior(torch.tensor([1.0, 2.0]).double(), torch.tensor([[1.0, -0.5], [-0.5, 1.0]]).double(), 1.0)
+    both = found.sums(torch.ones(1, 2).double())
+    assert both.weights.tolist() == [3]
+    assert both.errors.tolist() == [1]
 
 
 # --- Fitting ------------------------------------------------------------------------------------------------------

@@ -235,6 +235,28 @@ def test_regions_that_may_all_be_chance_are_no_evidence(report):
     assert page.named("img")[1]["alt"].endswith(": the photo in grey, no region stands out from chance")
 
 
+ODDS = replace(REGIONS, unit="log-odds", least=0.4, alone=(0.2, None, None, None))
+
+
+def test_log_odds_are_told_as_what_hiding_does_to_the_odds(report):
+    page = report(outcome(of_regions(0.1, ODDS, checks={"keep": 0.5})))
+    assert page.named("svg")[1]["aria-label"] == (
+        "1: odds ÷ 7.4 (6.1 to 9.0); 2: odds × 2.7 (2.2 to 3.3); 3: odds ÷ 1.6 (1.4 to 2.0)"
+    )
+    assert "Hiding region 1 makes the odds of “tiger cat” 7.4 times smaller, on average over" in page.text
+    assert "Hidden alone, where the whole picture has 60.0%: 1: 20.0%." in page.text
+    assert "odds × 7.4 where hidden odds ÷ 7.4" in page.text
+
+
+def test_where_no_single_part_decides_nothing_is_coloured(report):
+    found = replace(ODDS, least=2.5)
+    page = report(outcome(of_regions(0.1, found, checks={"change": 60.0})))
+    assert "No single part decides: hiding any one region changes the odds of “tiger cat” by a factor" in page.text
+    assert "hiding everything by over 1,000,000." in page.text
+    assert "where hidden" not in page.text
+    assert page.named("img")[1]["alt"].endswith(": the photo in grey, no single part decides")
+
+
 def test_a_rule_shows_what_must_stay(report):
     rule = Rule((0, 3), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, "While these stay, it stays a cat.")
     page = report(outcome(of_regions(rule=rule)))

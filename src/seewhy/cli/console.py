@@ -326,6 +326,13 @@ def parse_background(text: str) -> object:
     return engines.Images(tuple(map(open_image, paths)))
 
 
+def parse_regions(text: str) -> object:
+    """A picture, where there is a file of that name; else what names regions, as it is."""
+    from seewhy.images import open_image
+
+    return open_image(text) if Path(text).is_file() else text
+
+
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     """`name=value` pairs with values read as JSON where they are JSON, else as text."""
     found: dict[str, object] = {}

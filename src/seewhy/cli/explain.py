@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.console import Answer, Images, Run, Table, note, parse_background, parse_settings, split_commas
+from seewhy.cli.console import (
+    Answer,
+    Images,
+    Run,
+    Table,
+    note,
+    parse_background,
+    parse_regions,
+    parse_settings,
+    split_commas,
+)
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 
@@ -74,6 +84,13 @@ def explain(
             "noise …"
         ),
     ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            help="For methods over regions: a segmenter, also with its size, as slic:80, or auto; or a mask, a picture "
+            "of the photo's size in which each colour is a region."
+        ),
+    ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="For --method best: a folder of pictures to test methods on.")
     ] = None,
@@ -87,10 +104,10 @@ def explain(
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image
-    from seewhy.methods.method import BEST
+    from seewhy.methods.method import BEST, made_methods
     from seewhy.report.page import PAGE, notes_of_all
     from seewhy.verbs.best import best_method
-    from seewhy.verbs.explain import Request, explain_each
+    from seewhy.verbs.explain import OWN, Request, explain_each
     from seewhy.verbs.explanations import ExplanationWriter
 
     given, methods, layers = parse_settings(settings or []), split_commas(method), split_commas(layer or "")
@@ -100,6 +117,12 @@ def explain(
         given["reference"] = open_image(reference)
     if background:
         given["background"] = parse_background(background)
+    if regions:
+        given["regions"] = parse_regions(regions)
+    if not (calibrate or BEST in methods):
+        made_methods(
+            methods, {**given, **({"layers": tuple(layers)} if layers else {})}, OWN
+        )  # before the model is loaded
     classifier = run.load()
     if calibrate or methods == [BEST]:
         with run.progress() as progress:

@@ -18,6 +18,7 @@ from seewhy.draw.charts import (
     weight_bars,
     weight_bars_svg,
 )
+from seewhy.draw.odds import Unit, factor
 from seewhy.draw.overlay import (
     NOTHING,
     OURS,
@@ -46,6 +47,7 @@ __all__ = [
     "GridRow",
     "Legend",
     "Tile",
+    "Unit",
     "View",
     "Weight",
     "bars",
@@ -59,6 +61,7 @@ __all__ = [
     "data_uri",
     "display",
     "epochs_svg",
+    "factor",
     "fit",
     "grid_html",
     "grid_picture",

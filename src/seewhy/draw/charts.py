@@ -29,6 +29,7 @@ from seewhy.draw.canvas import (
     svg,
     wrap,
 )
+from seewhy.draw.odds import Unit, odds_between, odds_words
 from seewhy.draw.overlay import AGAINST_FOR
 from seewhy.errors import UsageError
 
@@ -53,11 +54,12 @@ CURVES, EPOCHS, RELIABILITY, SPARK = (52, 20, 10, 40), (44, 12, 22, 40), (48, 24
 
 
 class Weight(NamedTuple):
-    """A weight, the name that it has in the picture, and half the width of its interval where that is known."""
+    """A weight, its name in the picture, half the width of its interval where that is known, and its unit."""
 
     name: str
     value: float
     margin: float | None = None
+    unit: Unit = ""
 
     @property
     def sure(self) -> bool:
@@ -441,7 +443,12 @@ def _weights(weights: Sequence[Weight], width: int) -> Drawing:
 
 
 def _numbers(weights: Sequence[Weight]) -> list[str]:
-    """Each with its sign and margin, all to the same decimal place."""
+    """Each with its sign and margin, all to the same decimal place; of log-odds what hiding does to the odds."""
+    if weights[0].unit == "log-odds":
+        return [
+            odds_words(each.value) + (f" ({odds_between(each.value, each.margin)})" if each.margin else "")
+            for each in weights
+        ]
     largest = max(max(abs(each.value), each.margin or 0) for each in weights)
     digits = 2 - round(math.log10(largest)) if largest else 0
     form = f".{max(digits, 0)}f" if -5 < digits < 6 else ".1e"

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 from seewhy.core.progress import in_notebook
 from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, escaped, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
+from seewhy.draw.odds import Unit, odds_words
 from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
 from seewhy.errors import UsageError
 from seewhy.images.image import Pixels
@@ -34,12 +35,13 @@ CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;ove
 
 @dataclass(frozen=True)
 class Legend:
-    """How one map was coloured: `limit` is the value at the end of the bar, `peak` the largest |value|."""
+    """How one map was coloured: `limit` is the value at the end of the bar, `peak` the largest |value|, in a `unit`."""
 
     signed: bool
     limit: float
     peak: float
     colors: Colors = OURS
+    unit: Unit = ""
 
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
@@ -64,6 +66,9 @@ class Legend:
     def numbers(self) -> tuple[str, str, str]:
         """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
         cut = self.peak > self.limit
+        if self.unit == "log-odds":
+            marks = ("≥ " if cut else "") + odds_words(-self.limit), ("≥ " if cut else "") + odds_words(self.limit)
+            return (marks[0] if self.signed else "0"), "where hidden", marks[1]
         middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
         low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"
         return low, middle, f"{'≥ ' if cut else ''}{self.limit:{'+' if self.signed else ''}.3g}"

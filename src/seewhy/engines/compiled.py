@@ -28,6 +28,7 @@ from typing_extensions import override
 from seewhy import __version__
 from seewhy.core.files import cache_folder, private_folder
 from seewhy.errors import ModelError
+from seewhy.models.blame import short_of_memory
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
 from seewhy.models.state import evaluating
@@ -193,9 +194,11 @@ def _check(classifier: Classifier, copy: nn.Module, made: Compiled, allowed: flo
 def _as_model_error() -> Generator[None]:
     try:
         yield
-    except (ModelError, MemoryError):
+    except ModelError:
         raise
     except Exception as error:
+        if short_of_memory(error):  # another time there may be enough
+            raise MemoryError from error
         first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise ModelError(f"OpenVINO cannot convert it ({first[:200]})") from error
 

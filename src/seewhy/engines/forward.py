@@ -38,9 +38,10 @@ TRIAL_CLASSES = 5
 # Rounding error allowed, as a share of how much hiding parts changes the log-probabilities. LIME's weights in bfloat16
 # and float32 on the same coalitions agree in rank at 0.994 or more with a share of 0.03 (ResNet-50: the predicted class
 # 0.999), and at as little as 0.980 with 0.11 to 0.14 (EfficientNet-Lite0). Sampled estimates are held to it, too: most
-# of a rounding error hangs on what is hidden, and more samples do not average that out. On one photo, the squared bias
-# of LIME's weights in bfloat16 was 0.001 to 0.03 of their sampling variance over 250 variations (ResNet-50), and 1.7 to
-# 3.1 of that over 960 (EfficientNet-Lite0), while rounding added no more than 0.04 to the variance of either.
+# of a rounding error hangs on what is hidden, and more samples do not average that out. On one photo, with a tenth of
+# the regions hidden at a time, the squared bias of a linear model's weights in bfloat16 was 0.001 to 0.03 of their
+# sampling variance over 250 variations (ResNet-50), and 1.7 to 3.1 of that over 960 (EfficientNet-Lite0), while
+# rounding added no more than 0.04 to the variance of either (`benchmarks/rounding.py`).
 ROUNDING = 0.05
 REASKED, REASKED_OF = 16, 128  # of so many variations answered in half precision so many are asked in float32, too
 COARSER = "OpenVINO was left aside: in half precision it rounds more than PyTorch, and more than the answers can bear."

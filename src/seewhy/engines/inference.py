@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from seewhy.engines.compiled import Compiled, compiled, graph_of, has_openvino
 from seewhy.engines.graph import tensors_in
 from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
+from seewhy.models.blame import short_of_memory
 from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -387,9 +388,7 @@ def batches(run: Callable[[slice], Tensor], count: int, size: BatchSize) -> Iter
         try:
             rows = run(part)
         except (RuntimeError, MemoryError) as error:
-            words = ("out of memory", "can't allocate memory", "not enough memory")
-            short = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
-            if not short:
+            if not short_of_memory(error):
                 raise
             size.halve(error)
             rows = None

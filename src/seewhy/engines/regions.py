@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,31 @@ import numpy as np
 from seewhy.core.names import unknown
 from seewhy.errors import UsageError
 
+SIZED = ":"  # between a segmenter's name and its size, as in slic:80
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """Cuts float64 pixels `(h, w, 3)`, by options of its own; `size` is the one that makes regions large or small.
+
+    `least` and `most` are the sizes that it can be asked for, `usual` the one that it takes by itself, and `about` says
+    what they count.
+    """
+
+    cut: Callable[..., np.ndarray]
+    size: str
+    least: int
+    most: int
+    usual: int
+    about: str
+
 
 def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options: Any) -> np.ndarray:
     """The region of each pixel, int32 `(h, w)`, numbered from 0 without gaps.
 
     Args:
         pixels: `(h, w, 3)`, uint8 or float in [0, 1].
-        how: a segmenter's name, or a label map `(h, w)` of one's own with any integers.
+        how: a segmenter's name, also with a size, as `slic:80`, or a label map `(h, w)` of one's own with any integers.
         options: of the named segmenter, such as `n_segments` for slic or `cells` for grid.
 
     Raises:
@@ -26,14 +45,34 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
     if isinstance(how, np.ndarray):
         if how.shape != pixels.shape[:2] or not np.issubdtype(how.dtype, np.integer):
             raise UsageError(f"a label map holds integers of shape {pixels.shape[:2]}, not {how.dtype} {how.shape}")
-        return _numbered(how)
-    if how not in SEGMENTERS:
-        raise unknown("segmentation", how, SEGMENTERS)
+        return numbered(how)
+    name, size = segmenter(how)
+    known = SEGMENTERS[name]
+    sized = {} if size is None else {known.size: size}
     floats = pixels / 255 if pixels.dtype == np.uint8 else pixels
     try:
-        return _numbered(SEGMENTERS[how](np.ascontiguousarray(floats, dtype=np.float64), **options))
+        return numbered(known.cut(np.ascontiguousarray(floats, dtype=np.float64), **{**sized, **options}))
     except (TypeError, ValueError) as error:  # how scikit-image refuses an option
-        raise UsageError(f"{how} cannot cut a picture like that: {error}") from error
+        raise UsageError(f"{name} cannot cut a picture like that: {error}") from error
+
+
+def segmenter(how: str) -> tuple[str, int | None]:
+    """The name of a segmenter and the size asked of it, None where none was: `slic:80` is slic and 80.
+
+    Raises:
+        UnknownName: no such segmenter; the nearest names are listed.
+        UsageError: the size is no whole number, or out of the segmenter's range.
+    """
+    name, colon, text = how.partition(SIZED)
+    if name not in SEGMENTERS:
+        raise unknown("segmentation", name, SEGMENTERS)
+    if not colon:
+        return name, None
+    known = SEGMENTERS[name]
+    if not (text.isascii() and text.isdigit() and known.least <= int(text) <= known.most):
+        wanted = f"a whole number from {known.least} to {known.most:,}, {known.about}"
+        raise UsageError(f"after {name}: comes {wanted}, not '{text}'; as in {name}:{known.usual}")
+    return name, int(text)
 
 
 def _cutting(name: str, **settings: Any) -> Callable[..., np.ndarray]:
@@ -62,15 +101,25 @@ def _grid(pixels: np.ndarray, cells: int = 7) -> np.ndarray:
     return rows[:, None] * cells + columns
 
 
-SEGMENTERS: dict[str, Callable[..., np.ndarray]] = {
+SEGMENTERS: dict[str, Segmenter] = {
     # LIME's settings; ties are broken at random, so the seed is part of the segmentation.
-    "quickshift": _cutting("quickshift", kernel_size=4, max_dist=200, ratio=0.2, rng=0),
-    "slic": _cutting("slic", n_segments=50, compactness=10, sigma=0.5, start_label=0),
-    "felzenszwalb": _cutting("felzenszwalb", scale=200, sigma=0.8, min_size=300),
-    "watershed": _watershed,
-    "grid": _grid,
-}
+    "quickshift": Segmenter(
+        _cutting("quickshift", kernel_size=4, max_dist=200, ratio=0.2, rng=0),
+        "kernel_size", 1, 20, 4, "the width of its kernel in pixels",
+    ),
+    "slic": Segmenter(
+        _cutting("slic", n_segments=50, compactness=10, sigma=0.5, start_label=0),
+        "n_segments", 2, 1000, 50, "about how many regions to cut",
+    ),
+    "felzenszwalb": Segmenter(
+        _cutting("felzenszwalb", scale=200, sigma=0.8, min_size=300),
+        "min_size", 1, 100_000, 300, "the pixels of the smallest region",
+    ),
+    "watershed": Segmenter(_watershed, "markers", 2, 1000, 50, "about how many regions to cut"),
+    "grid": Segmenter(_grid, "cells", 1, 50, 7, "how many cells a side"),
+}  # fmt: skip
 
 
-def _numbered(labels: np.ndarray) -> np.ndarray:
+def numbered(labels: np.ndarray) -> np.ndarray:
+    """The same regions, int32, numbered from 0 without gaps."""
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)

@@ -53,7 +53,9 @@ class AnchorMethod(RegionMethod):
     budget: int = 4000
     other_fill: str | Fill | None = "samples"
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (0 < self.threshold <= 1 and 0 < self.delta < 1):
             raise UsageError(
                 f"threshold and delta are probabilities, as 0.95 and 0.1, not {self.threshold} and {self.delta}"

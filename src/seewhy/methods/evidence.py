@@ -10,7 +10,7 @@ from string import ascii_lowercase
 import numpy as np
 
 from seewhy.core.pickled import Pickled
-from seewhy.draw import Weight
+from seewhy.draw import Unit, Weight
 
 CONFIDENT = 1.96  # standard errors: 95 %
 
@@ -22,12 +22,17 @@ SLACK = 0.05  # a rule promises its threshold, and surely no more than this less
 class RegionWeights(Pickled):
     """The regions of a picture and the weight of each.
 
-    `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`.
+    `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`, in
+    some `unit`. Where no weight is as large as `least`, no single part decides. `alone` is what people are told of the
+    target when nothing but this region is hidden, its probability or value, where that was asked.
     """
 
     labels: np.ndarray
     weights: np.ndarray
     errors: np.ndarray | None = None
+    unit: Unit = ""
+    least: float = 0.0
+    alone: tuple[float | None, ...] | None = None
 
     @property
     def painted(self) -> np.ndarray:
@@ -90,6 +95,11 @@ class Rule:
         return self.precision >= self.threshold
 
 
+def decides(regions: RegionWeights) -> bool:
+    """Whether any single part matters, surely or not; False where all that was found is small."""
+    return bool((np.abs(regions.weights) >= regions.least).any())
+
+
 def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
     """The strongest regions for or against, in order, each with its weight, its 95 % margin, and its rank as name.
 
@@ -106,7 +116,12 @@ def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
     names = (f"{rank}{_letter(place - rank) if sizes[rank] > 1 else ''}" for place, rank in enumerate(ranks, start=1))
     margins = _margins(regions)
     return {
-        region: Weight(name, float(regions.weights[region]), None if margins is None else float(margins[region]))
+        region: Weight(
+            name,
+            float(regions.weights[region]),
+            None if margins is None else float(margins[region]),
+            regions.unit,
+        )
         for region, name in islice(zip(order, names, strict=True), most)
     }
 

@@ -33,7 +33,8 @@ from seewhy.draw import (
 )
 from seewhy.errors import BadFile, ExplainError, NonFinite, UsageError
 from seewhy.images import Image, save_image
-from seewhy.methods.evidence import RegionWeights, Rule, ranking, supporting, sure
+from seewhy.methods.effects import NONE_DECIDES, effect_sentences
+from seewhy.methods.evidence import RegionWeights, Rule, decides, ranking, supporting, sure
 from seewhy.methods.saved import ERRORS, PHOTO, PICTURE, REGIONS, SCHEMA, VALUES, read_saved
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
@@ -201,6 +202,9 @@ class Explanation(Pickled):
             and {
                 "weights": regions.weights.tolist(),
                 "errors": None if regions.errors is None else regions.errors.tolist(),
+                "unit": regions.unit,
+                "least": regions.least,
+                "alone": None if regions.alone is None else list(regions.alone),
             },
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],
@@ -327,8 +331,8 @@ def _region_tile(
     pixels, view, signed = explanation.image.pixels, explanation.view, explanation.signed
     ranked = ranking(regions)
     shown = np.where(sure(regions), regions.weights, 0)
-    if not shown.any():
-        words = NOTHING_SURE if ranked else NOTHING
+    if not (shown.any() and decides(regions)):
+        words = NOTHING if not ranked else NOTHING_SURE if decides(regions) else NONE_DECIDES
         return Tile(blank(pixels, view, words, longest=LARGE), caption, weights=tuple(ranked.values()))
     strongest = peak(shown[None], signed=signed)
     picture = region_overlay(
@@ -342,7 +346,7 @@ def _region_tile(
         limit=limit,
         longest=LARGE,
     )
-    legend = Legend(signed, limit or strongest, strongest, colors)
+    legend = Legend(signed, limit or strongest, strongest, colors, regions.unit)
     return Tile(picture, caption, legend, weights=tuple(ranked.values()))
 
 
@@ -403,4 +407,17 @@ def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
     ]
     if is_blurred(explanation):
         facts.append(SMOOTHED)
-    return " · ".join([*facts, *[HOW_TO_READ] * has_intervals, *explanation.notes])
+    return " · ".join([*facts, *effects_of(explanation), *[HOW_TO_READ] * has_intervals, *explanation.notes])
+
+
+def effects_of(explanation: Explanation) -> tuple[str, ...]:
+    """What hiding its regions does, in sentences; none of what is not about regions, or is a rule."""
+    if explanation.regions is None or explanation.rule or explanation.is_zero:
+        return ()
+    return effect_sentences(
+        explanation.regions,
+        explanation.target_label,
+        explanation.number,
+        explanation.meaning,
+        explanation.checks,
+    )

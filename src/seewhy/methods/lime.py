@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import MaskedForward
+from seewhy.engines import Cuts, MaskedForward, MeansOfCuts, fill_of_cuts, find_fill, in_groups
 from seewhy.errors import UsageError
-from seewhy.methods.evidence import STRONGEST
-from seewhy.methods.regions import RegionMethod
-from seewhy.methods.surrogate import Surrogate, fit, group_count, partitions, region_found
-from seewhy.methods.task import Found
-from seewhy.models import Target
+from seewhy.images import Image
+from seewhy.methods.evidence import STRONGEST, RegionWeights
+from seewhy.methods.regions import AUTO, FEWEST, OverRegions, RegionMethod, seen_pixels
+from seewhy.methods.surrogate import Posterior, contrasts, fit, infer, region_found
+from seewhy.methods.task import Found, Task
+from seewhy.models import Target, Value
 
-BATCH = 128  # coalitions between two looks at the order
-CERTAIN = 3.2  # standard errors: 95 % over five pairs of neighbours and eight looks
-EQUAL = 0.05  # of the strongest weight: an order within it is not worth asking for
+KEEPS = (9 / 10, 4 / 5, 2 / 3, 1 / 2, 1 / 3)  # shares among which `auto` chooses
+MOVES = 1 / 4  # of the way from the whole picture to nothing: so far the answer has to go
+TRIALS = 16  # variations at each share that is tried
+STEP = 64  # variations between two looks at how settled the weights are
+PRECISE, EXACT = 1 / 10, 1 / 40  # of the largest weight: its standard error then, or that of all
+SMALL = 1 / 20  # of what hiding everything changes: where the largest weight is smaller, no part decides
+FAINT = float(np.log(1.1))  # nor where it changes the odds by less than a tenth
+HUNDREDTH = 1 / 100  # of the picture: the map tells the weight of so much
 ROUNDING = 1e-5  # of the largest logit: what float32 arithmetic may change without a reason
 
 ALPHA = 1.0
 
+Score = Callable[[Tensor, Tensor], Tensor]  # of bool coalitions (n, pieces) and their alternatives (n,), float64 (n,)
 
-class Lime(RegionMethod):
-    """A linear model of the log-probability (for "A rather than B" their difference) in which regions are hidden.
 
-    Each variation keeps a share of about `keep` of the regions; asking stops once the order of the strongest is
-    settled, or at `samples` variations. Source: Ribeiro 2016, eq. 1, sampling from the neighbourhood itself instead
-    of weighting by a kernel (GLIME, Tan 2023), in balanced rounds; the model is exact on the picture itself.
+class Lime(OverRegions):
+    """A linear model of the log-odds (of "A rather than B" their difference) in which regions are hidden.
+
+    Each variation keeps a share of about `keep` of the regions; `auto` is the largest at which the answer has gone a
+    quarter of the way from the whole picture to nothing. Asking stops once the weights are settled, so that those of
+    another seed are to have a rank correlation of `steady`, or at `samples` variations. Unless the `regions` are masks
+    of one's own, each round of variations cuts the picture anew, into as many regions as are shown, so that the errors
+    are those of sampling and of the cut. Source: Ribeiro 2016, sampling from the neighbourhood itself instead of
+    weighting by a kernel (GLIME, Tan 2023); the model is Bayesian (BayLIME, Zhao 2021), and takes parts that are often
+    cut together to matter alike.
 
     Raises:
         UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
@@ -39,81 +54,198 @@ class Lime(RegionMethod):
     title = "LIME"
     paper = "Ribeiro et al. 2016"
     arxiv = "1602.04938"
-    question = "Which regions does this decision hang on, if only a few are hidden at a time?"
+    question = "Which regions does this decision hang on, when other parts are hidden too?"
     reading = (
-        "Orange regions speak for the class: with one of them hidden the network finds it less likely. Blue "
-        "regions speak against it. Regions that share a rank could not be told apart. It is a simple model of the "
-        "network for pictures that lack a few regions; R² says how much of the network's answers it repeats."
+        "Orange regions speak for the class, blue ones against it. Beside each bar stands what hiding the region does, "
+        "on average over pictures of which other parts are hidden too. Regions that share a rank could not be told "
+        "apart. It is a simple model of the network; R² says how well it foretells the network's answers."
     )
     cost = "a few hundred to 1,000 forwards"
 
-    keep: float = 0.9
+    regions: str | np.ndarray | Image = "slic:24"
+    keep: float | Literal["auto"] = AUTO
     samples: int = 1000
+    steady: float = 0.95
 
     @override
-    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
-        """Every target starts from the same random state, so that it finds its coalitions answered already."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.steady <= 1:
+            raise UsageError(f"steady is a rank correlation, above 0 and at most 1, not {self.steady}")
+        if self.keep != AUTO:
+            if isinstance(self.keep, str):
+                raise UsageError(f"keep is a share between 0 and 1, or auto, not '{self.keep}'")
+            in_how_many(self.keep, FEWEST)
+        if self.samples < 2 * FEWEST:
+            raise UsageError(f"samples={self.samples} is too few for any picture; give at least {2 * FEWEST}")
+
+    @override
+    def find(self, task: Task) -> list[Found]:
+        shown = self.region_map(task)
+        own = not isinstance(self.regions, str)
+        cuts = Cuts.of(shown) if own else Cuts.around(shown, seen_pixels(task.picture))
+        if self.samples < 2 * cuts.count:
+            raise UsageError(
+                f"samples={self.samples} is too few for {cuts.count} regions; give at least {2 * cuts.count}, "
+                "or choose fewer regions"
+            )
+        # What is asked hangs on the picture alone: every seed asks the same question.
+        trial = cuts.draw(TRIALS, torch.Generator().manual_seed(0))
+        drawn = cuts.draw(self.samples // 2, task.generator)
+        fill = find_fill(self.fill)
+        fill = fill if cuts.alone else fill_of_cuts(fill, torch.cat([cuts.own, trial, drawn]))
+        engine = self.engine(task, cuts.pieces, fill)
         engine.expected = engine.forwards + self.samples
-        state = generator.get_state()
-        return [self._find(engine, target, generator.set_state(state)) for target in targets]
+        keep = moving_share(engine, trial) if isinstance(self.keep, str) else self.keep
+        groups, alone = in_how_many(keep, cuts.count)
+        drawn = drawn[: self.samples // groups]
+        coalitions = in_groups(drawn, groups, task.generator) ^ alone
+        which = 1 + TRIALS + torch.arange(len(drawn)).repeat_interleave(groups)
+        if not isinstance(fill, MeansOfCuts):
+            which = torch.randint(engine.alternatives, which.shape, generator=task.generator)
+        asked = Variations(coalitions, which, groups)
+        kept = 1 / groups if alone else 1 - 1 / groups
+        return [self._about(engine, cuts, asked, target, kept) for target in task.asked]
 
-    def _find(self, engine: MaskedForward, target: Target, generator: torch.Generator) -> Found:
-        def score(coalitions: Tensor) -> Tensor:
-            return engine.classifier.head.log_probability(answers(engine, coalitions, generator), target)
+    def _about(self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target, kept: float) -> Found:
+        head = engine.classifier.head
 
-        found = local_surrogate(score, engine.regions, keep=self.keep, samples=self.samples, generator=generator)
-        kept = 1 - 1 / group_count(engine.regions, self.keep)
-        return region_found(engine, found.weights.numpy(), found.errors.numpy(), checks={"r2": found.r2, "keep": kept})
+        def score(coalitions: Tensor, which: Tensor) -> Tensor:
+            return head.log_odds(answers(engine, coalitions, which), target)
+
+        found, rounds = settle(score, asked, cuts, self.steady)
+        nothing = torch.zeros(TRIALS, len(cuts.areas), dtype=torch.bool)
+        change = float((head.log_odds(engine.logits, target) - score(nothing, alternatives(engine, TRIALS))).mean())
+        regions = found.sums(cuts.members)
+        odds = head.meaning != "values" and not isinstance(target, Value)
+        told = RegionWeights(
+            cuts.shown,
+            regions.weights.numpy(),
+            regions.errors.numpy(),
+            unit="log-odds" if odds else "",
+            least=max(SMALL * abs(change), FAINT if odds else 0.0),
+            alone=alone(engine, cuts, target, regions.weights),
+        )
+        density = HUNDREDTH * found.weights / cuts.areas
+        checks = {"r2": found.r2, "keep": kept, "change": change}
+        if not cuts.alone:
+            checks["cuts"] = float(rounds)
+        return Found(density[torch.from_numpy(cuts.pieces).long()], regions=told, checks=checks)
 
 
-def local_surrogate(
-    score: Callable[[Tensor], Tensor], regions: int, *, keep: float, samples: int, generator: torch.Generator
-) -> Surrogate:
-    """How much each of `regions` adds to the score, from at most `samples` of bool coalitions.
+@dataclass(frozen=True, eq=False)
+class Variations:
+    """What there is to ask: bool `coalitions` `(n, pieces)`, true where kept, and `which` alternative each gets `(n,)`.
 
-    `score` gives float64 `(n,)` for coalitions `(n, regions)`, true where kept. What is fitted is how far it falls, by
-    a model through the origin: nothing hidden, nothing lost.
+    They come in rounds of `groups`, in which every region of the round's cut is hidden, or shown, once.
+    """
+
+    coalitions: Tensor
+    which: Tensor
+    groups: int
+
+    def __len__(self) -> int:
+        return len(self.which) // self.groups
+
+    def rounds(self, start: int, end: int) -> tuple[Tensor, Tensor]:
+        """The coalitions and alternatives of some of the rounds."""
+        part = slice(start * self.groups, end * self.groups)
+        return self.coalitions[part], self.which[part]
+
+
+def in_how_many(keep: float, regions: int) -> tuple[int, bool]:
+    """Into how many groups to put the regions so that a share of `keep` stays, and whether one alone is shown.
+
+    Else one alone is hidden. A group has two regions or more where there are enough, so that regions are hidden
+    together too.
 
     Raises:
-        UsageError: `keep` is out of range, or `samples` are fewer than twice the regions.
+        UsageError: `keep` is not between 0 and 1.
     """
-    groups = group_count(regions, keep)
-    rounds = (samples - 1) // groups  # one is the picture itself
-    if rounds * groups < 2 * regions:
-        raise UsageError(
-            f"samples={samples} is too few for {regions} regions; give at least {2 * regions + groups}, "
-            "or choose fewer regions"
-        )
-    coalitions = partitions(regions, groups, rounds, generator)
-    step = max(-(-BATCH // groups) * groups, 2 * regions)
-    whole = score(torch.ones_like(coalitions[:1]))
-    falls = whole[:0]
+    if not 0 < keep < 1:
+        raise UsageError(f"keep is the share of regions that stay visible, between 0 and 1, or auto, not {keep}")
+    alone = keep < 1 / 2
+    return max(2, min(round(1 / (keep if alone else 1 - keep)), regions // 2)), alone
+
+
+def moving_share(engine: MaskedForward, cuts: Tensor) -> float:
+    """The largest share of `KEEPS` at which the answer has gone a quarter of the way from the whole picture to nothing.
+
+    With more kept it hardly moves, with less it has little in common with the picture. The answer is the log-odds of
+    the likeliest class; each of the `cuts` `(n, pieces)` gives one variation at every share, and what is kept at one
+    is kept at larger ones too.
+    """
+    head = engine.classifier.head
+    target = Target(int(head.likeliest(engine.logits)))
+    ranks = torch.rand((len(cuts), int(cuts.max()) + 1), generator=torch.Generator().manual_seed(0)).gather(1, cuts)
+    which = alternatives(engine, len(cuts))
+
+    def change(keep: float) -> float:
+        shown = head.log_odds(answers(engine, ranks < keep, which), target)
+        return float((shown - head.log_odds(engine.logits, target)).mean())
+
+    most = abs(change(0.0))
+
+    low, high = 0, len(KEEPS) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if abs(change(KEEPS[middle])) >= MOVES * most else (middle + 1, high)
+    return KEEPS[low]
+
+
+def alternatives(engine: MaskedForward, count: int) -> Tensor:
+    """So many alternatives of the engine's fill, one after the other, int64 `(count,)`."""
+    return torch.arange(1, 1 + count) % engine.alternatives
+
+
+def alone(engine: MaskedForward, cuts: Cuts, target: Target, weights: Tensor) -> tuple[float | None, ...]:
+    """What people are told of the target with nothing hidden but one of the strongest regions; None for the others."""
+    strongest = weights.abs().topk(min(STRONGEST, len(weights))).indices.tolist()
+    kept = cuts.members[strongest] == 0
+    logits = answers(engine, kept, torch.zeros(len(kept), dtype=torch.int64))
+    known = dict(zip(strongest, engine.classifier.head.probability(logits, target).tolist(), strict=True))
+    return tuple(known.get(region) for region in range(len(weights)))
+
+
+def settle(score: Score, asked: Variations, cuts: Cuts, steady: float) -> tuple[Posterior, int]:
+    """How much hiding each piece takes from the score, and of how many rounds of variations that is known.
+
+    What the variations of a round have in common says nothing of any region: their contrasts count.
+    """
+    within, prior = contrasts(asked.groups), cuts.prior()
+    step = -(-max(STEP, cuts.count) // asked.groups)
+    x, y = torch.zeros(0, len(prior), dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    done = 0
     while True:
-        falls = torch.cat([falls, whole - score(coalitions[len(falls) : len(falls) + step])])
-        found = fit((~coalitions[: len(falls)]).double(), falls, intercept=False)
-        if len(falls) == len(coalitions) or settled(found):
-            return found
+        coalitions, which = asked.rounds(done, done + step)
+        hidden = (~coalitions).double().unflatten(0, (-1, asked.groups))
+        falls = -score(coalitions, which).unflatten(0, (-1, asked.groups))
+        falls = falls - falls[:, :1]  # so that contrasts of equal numbers are exactly zero
+        x, y = torch.cat([x, (within @ hidden).flatten(0, 1)]), torch.cat([y, (falls @ within.T).flatten()])
+        done, step = min(done + step, len(asked)), max(step, done // 4)
+        found = infer(x, y, prior)
+        if done == len(asked) or settled(found.sums(cuts.members), steady):
+            return found, done
 
 
-def settled(found: Surrogate) -> bool:
-    """Whether the order of the five strongest weights, and which come after them, would stay with more samples.
+def settled(found: Posterior, steady: float) -> bool:
+    """Whether the order of the weights would stay with another seed, and the size of the largest is known.
 
-    Each is `CERTAIN` standard errors stronger than the next, or known to be equal within `EQUAL` of the strongest.
+    `steady` is the rank correlation with those of another seed that is to be expected; 1 is never reached. Weights that
+    are equal have no order: it will do to know all of them well.
     """
-    strengths, order = found.weights.abs().sort(descending=True)
-    strengths, errors = strengths[: STRONGEST + 1], found.errors[order][: STRONGEST + 1]
-    margins = CERTAIN * torch.hypot(errors[1:], errors[:-1])
-    apart = -strengths.diff() > margins
-    return bool((apart | (margins <= EQUAL * strengths[0])).all())
+    if steady == 1:
+        return False
+    largest, which = found.weights.abs().max(0)
+    if found.errors.max() <= EXACT * largest:
+        return True
+    return bool(found.errors[which] <= PRECISE * largest) and found.steadiness() >= steady
 
 
-def answers(engine: MaskedForward, coalitions: Tensor, generator: torch.Generator) -> Tensor:
-    """Float64 logits `(n, K)`; exactly those of the picture where hiding changes no more than rounding does.
-
-    Of a fill with alternatives each coalition gets one at random.
-    """
+def answers(engine: MaskedForward, coalitions: Tensor, which: Tensor) -> Tensor:
+    """Float64 logits `(n, K)`; exactly those of the picture where hiding changes no more than rounding does."""
     whole = engine(torch.ones_like(coalitions[:1])).double()
-    shown = engine(coalitions, torch.randint(engine.alternatives, (len(coalitions),), generator=generator)).double()
+    shown = engine(coalitions, which).double()
     unmoved = (shown - whole).abs().max() <= ROUNDING * whole.abs().max()
     return whole.expand_as(shown) if unmoved else shown
 
@@ -142,7 +274,9 @@ class LimeClassic(RegionMethod):
     samples: int = 1000
     kernel_width: float = 0.25
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.samples < 2 or self.kernel_width <= 0:
             raise UsageError("lime-classic wants samples of at least 2 and a kernel_width above 0")
 
@@ -150,7 +284,7 @@ class LimeClassic(RegionMethod):
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         engine.expected = engine.forwards + self.samples
         coalitions = classic_coalitions(self.samples, engine.regions, generator)
-        logits = answers(engine, coalitions, generator)
+        logits = answers(engine, coalitions, torch.randint(engine.alternatives, (self.samples,), generator=generator))
         importance = proximity(coalitions, self.kernel_width)
         scores = [engine.classifier.head.share(logits, target) for target in targets]
         fits = [fit(coalitions.double(), each, importance, alpha=ALPHA) for each in scores]

@@ -100,7 +100,7 @@ class Method(Declared, ABC):
             if targets is not None:
                 asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
-            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top)
+            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top, images=images[part])
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
@@ -133,6 +133,7 @@ class Seen:
             [[self.target]],
             generator=torch.Generator().manual_seed(seed),
             known=self._logits,
+            images=[self.image],
         )
         return _explanations(method, task, [self.image])[0]
 
@@ -189,17 +190,20 @@ def asked_methods(
         UsageError: something is of a wrong type, out of range, or nothing that the methods take.
         UnknownName: there is no such method or layer; the nearest are named.
     """
-    resolved = [each if isinstance(each, Method) else _class_of(each) for each in methods]
-    classes = [each for each in resolved if not isinstance(each, Method)]
     names = tuple(layer_name(classifier.module, each) for each in layers)
-    given = {**settings, **({"layers": names} if names else {})}
-    _check_taken(given, classes, len(resolved), own)
-    made = tuple(each if isinstance(each, Method) else _make(each, given) for each in resolved)
+    made = made_methods(methods, {**settings, **({"layers": names} if names else {})}, own)
     for method in made:
         require_suitable(method, classifier)
         for layer in getattr(method, "layers", ()):
             find_layer(classifier.module, layer)
     return made
+
+
+def made_methods(methods: Sequence[OneMethod], given: Mapping[str, Any], own: Sequence[str] = ()) -> tuple[Method, ...]:
+    """The methods with their settings, whatever the classifier: see `asked_methods`."""
+    resolved = [each if isinstance(each, Method) else _class_of(each) for each in methods]
+    _check_taken(given, [each for each in resolved if not isinstance(each, Method)], len(resolved), own)
+    return tuple(each if isinstance(each, Method) else _make(each, given) for each in resolved)
 
 
 def require_suitable(method: Method, classifier: Classifier) -> None:

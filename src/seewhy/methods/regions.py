@@ -11,67 +11,151 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines import SEGMENTERS, Fill, MaskedForward, segment
+from seewhy.engines import SEGMENTERS, Cuts, Fill, MaskedForward, find_fill, in_groups, segment, segmenter
 from seewhy.engines.inference import Precision
+from seewhy.engines.regions import numbered
+from seewhy.errors import UsageError
+from seewhy.images import Box, Image
 from seewhy.methods.method import Method
-from seewhy.methods.surrogate import fit, group_count, partitions
+from seewhy.methods.surrogate import fit
 from seewhy.methods.task import Found, Task
 from seewhy.models import Target
 
 AUTO = "auto"
-KEEP = 0.9
-ASKED = 160  # coalitions of each segmentation
+ASKED = 160  # variations of each segmentation
 KERNELS = (3, 2, 1)  # of quickshift, where its usual one of 4 pixels finds next to nothing
 CELLS = 7
 FEWEST, MOST = 10, ASKED // 2  # regions: coarser ones explain nothing to people, finer ones cannot be judged
+COLOURS = 256  # that a mask may have, one for each region
 
 
-class RegionMethod(Method):
-    """A weight per region of the picture.
+class OverRegions(Method):
+    """What every method over regions takes.
 
-    `regions` names a segmentation, is `auto` for the one that explains most, or a label map `(h, w)` over what the
-    network saw; `fill` is what hidden regions are replaced with; `precision` and `batch_size` are the engine's.
+    `regions` names a segmenter, also with its size as in `slic:80`, or is `auto` for the one that explains most; or it
+    is a mask, in which each number or colour is a region: a label map over what the network saw or over the photo, or
+    a picture of the photo's size. `fill` is what hidden regions are replaced with; `precision` and `batch_size` are
+    the engine's.
+
+    Raises:
+        UnknownName: there is no such segmenter or fill; the nearest are named.
+        UsageError: the size of the regions is out of range.
     """
 
     family = "regions"
     signed = True
     stochastic = True
 
-    regions: str | np.ndarray = "quickshift"
+    regions: str | np.ndarray | Image = "quickshift"
     fill: str | Fill = "region-mean"
     precision: Precision | Literal["auto"] = "auto"
     batch_size: int | None = None
 
-    @abstractmethod
-    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
-        """One answer per target, all from the same forwards of `engine`, which hides regions of one picture."""
+    def __post_init__(self) -> None:
+        find_fill(self.fill)
+        if isinstance(self.regions, str) and self.regions not in self.own_regions:
+            segmenter(self.regions)
+
+    @property
+    def own_regions(self) -> tuple[str, ...]:
+        """Names that `regions` may have beside those of segmenters."""
+        return (AUTO,)
 
     def labels(self, pixels: np.ndarray) -> np.ndarray:
         """The region of each pixel of what the network saw, `(h, w, 3)` in [0, 1]; int `(h, w)`."""
+        if isinstance(self.regions, Image):
+            raise UsageError("a mask is of a photo: ask about the photo, or give a label map of what the network sees")
         return cut(pixels, self.regions)
+
+    def region_map(self, task: Task) -> np.ndarray:
+        """The regions of the task's picture, int32 `(h, w)`."""
+        if isinstance(self.regions, str) and self.regions == AUTO:
+            return self._best_engine(task).label_map
+        return self._labels(task)
+
+    def engine(self, task: Task, labels: np.ndarray, fill: str | Fill | None = None) -> MaskedForward:
+        """The engine that hides regions `(h, w)` of the task's picture, by another fill where one is given."""
+        return task.masked(
+            self.fill if fill is None else fill, labels=labels, precision=self.precision, batch_size=self.batch_size
+        )
+
+    def _best_engine(self, task: Task) -> MaskedForward:
+        return best_engine(lambda labels: self.engine(task, labels), seen_pixels(task.picture), task.generator)
+
+    def _labels(self, task: Task) -> np.ndarray:
+        regions, size = self.regions, task.size
+        if isinstance(regions, str) or (isinstance(regions, np.ndarray) and (regions.shape == size or not task.images)):
+            return self.labels(seen_pixels(task.picture))
+        return seen_labels(regions, task.images[0], task.classifier.preprocessing.view(task.images[0]), size)
+
+
+class RegionMethod(OverRegions):
+    """A weight per region of the picture, all from one cut."""
+
+    @abstractmethod
+    def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
+        """One answer per target, all from the same forwards of `engine`, which hides regions of one picture."""
 
     @override
     def find(self, task: Task) -> list[Found]:
         return self.weigh(self._engine(task), task.asked, task.generator)
 
     def _engine(self, task: Task) -> MaskedForward:
-        def make(labels: np.ndarray) -> MaskedForward:
-            return task.masked(self.fill, labels=labels, precision=self.precision, batch_size=self.batch_size)
+        """The engine over the regions of the task's picture."""
+        auto = isinstance(self.regions, str) and self.regions == AUTO
+        return self._best_engine(task) if auto else self.engine(task, self._labels(task))
 
-        pixels = seen_pixels(task.picture)
-        if isinstance(self.regions, str) and self.regions == AUTO:
-            return best_engine(make, pixels, task.generator)
-        return make(self.labels(pixels))
+
+def seen_labels(mask: np.ndarray | Image, photo: Image, view: Box, size: tuple[int, int]) -> np.ndarray:
+    """The regions of a mask of the whole photo in what the network saw of it, `view`; int32 of `size` (h, w).
+
+    Beyond the photo's edge its outermost regions go on.
+
+    Raises:
+        UsageError: the mask has another size than the photo, or more colours than there can be regions.
+    """
+    labels = colour_labels(mask) if isinstance(mask, Image) else mask
+    tall, wide = photo.pixels.shape[:2]
+    if labels.shape != (tall, wide) or not np.issubdtype(labels.dtype, np.integer):
+        raise UsageError(
+            f"a mask holds integers, or colours, of the size of the photo, {tall} × {wide} pixels, or of what the "
+            f"network sees, {size[0]} × {size[1]}; this one is {labels.dtype} {' × '.join(map(str, labels.shape))}"
+        )
+    rows = _nearest(view.top, view.bottom, size[0], tall)
+    columns = _nearest(view.left, view.right, size[1], wide)
+    return numbered(labels[rows[:, None], columns])
+
+
+def _nearest(start: float, stop: float, count: int, size: int) -> np.ndarray:
+    """The pixel of `size` in which each of `count` even steps from `start` to `stop` has its middle."""
+    middles = start + (np.arange(count) + 0.5) * (stop - start) / count
+    return np.floor(middles).astype(int).clip(0, size - 1)
+
+
+def colour_labels(mask: Image) -> np.ndarray:
+    """A number for each colour of a picture, int32 `(H, W)`.
+
+    Raises:
+        UsageError: it has more colours than a mask has, as photos and smoothed or JPEG-compressed masks do.
+    """
+    red, green, blue = np.moveaxis(mask.pixels.astype(np.int64), 2, 0)
+    labels = numbered(red << 16 | green << 8 | blue)
+    if (count := int(labels.max()) + 1) > COLOURS:
+        raise UsageError(
+            f"{mask.name} has {count:,} colours; a mask has one for each region, {COLOURS} at most: save it as PNG, "
+            "without smoothing"
+        )
+    return labels
 
 
 def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
-    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for a label map of one's own.
+    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for what was asked in numbers.
 
     What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
     a grid: of one region every method can but say the same number everywhere.
     """
     labels = segment(pixels, regions)
-    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST:
+    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST or segmenter(regions)[1] is not None:
         return labels
     for kernel in KERNELS if regions == "quickshift" else ():
         if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
@@ -102,17 +186,15 @@ def best_engine(
 
 
 def explained(engine: MaskedForward, generator: torch.Generator) -> float:
-    """How much of the likeliest class's log-probability a linear model of the regions predicts: R² of left-out ones.
+    """How much of the likeliest class's log-odds a linear model of the regions predicts: R² of left-out pairs.
 
-    From 160 coalitions, of which each is predicted by a model of the others.
+    From 160 variations in complementary pairs, of which each is predicted by a model of the others.
     """
-    groups = group_count(engine.regions, KEEP)
-    coalitions = partitions(engine.regions, groups, ASKED // groups, generator)
+    coalitions = in_groups(Cuts.of(engine.label_map).draw(ASKED // 2, generator), 2, generator)
     head = engine.classifier.head
     target = Target(int(head.likeliest(engine.logits)))
-    logits = engine(torch.cat([torch.ones_like(coalitions[:1]), coalitions]))
-    whole, *shown = head.log_probability(logits, target)
-    return fit((~coalitions).double(), whole - torch.stack(shown), intercept=False).r2_unseen
+    first, second = head.log_odds(engine(coalitions), target).unflatten(0, (-1, 2)).unbind(1)
+    return fit(coalitions[::2].double() - 0.5, (first - second) / 2, intercept=False).r2_unseen
 
 
 def seen_pixels(picture: Tensor) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 from seewhy.core.folders import MANIFEST, Listing, check_mark, settle
 from seewhy.core.reading import damaged, read_array, read_json
 from seewhy.core.text import shown
+from seewhy.draw import Unit
 from seewhy.errors import BadFile, BadImage
 from seewhy.images import Image, reopen_image
 from seewhy.methods.evidence import RegionWeights, Rule
@@ -57,6 +58,9 @@ class SavedRegions:
 
     weights: list[float]
     errors: list[float] | None = None
+    unit: Unit = ""
+    least: float = 0.0
+    alone: list[float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +179,11 @@ def _regions(folder: Path, saved: Saved) -> RegionWeights | None:
         raise damaged(folder / MANIFEST, f"it has weights of {count} regions, which are not those of {REGIONS}", CURE)
     if about.errors is not None and len(about.errors) != count:
         raise damaged(folder / MANIFEST, f"it has {len(about.errors)} errors for {count} weights", CURE)
-    return RegionWeights(labels, np.array(about.weights), None if about.errors is None else np.array(about.errors))
+    if about.alone is not None and len(about.alone) != count:
+        raise damaged(folder / MANIFEST, f"it has {len(about.alone)} answers for {count} regions", CURE)
+    errors = None if about.errors is None else np.array(about.errors)
+    alone = None if about.alone is None else tuple(about.alone)
+    return RegionWeights(labels, np.array(about.weights), errors, about.unit, about.least, alone)
 
 
 def _check(path: Path, about: SavedFields, image: Image) -> None:

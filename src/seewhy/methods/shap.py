@@ -58,7 +58,9 @@ class ShapleyMethod(RegionMethod):
     samples: int = 2000
     of: Of = "logit"
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.of not in get_args(Of):
             raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
 
@@ -159,6 +161,11 @@ class PartitionSHAP(ShapleyMethod):
         super().__post_init__()
         if self._by_pixels and isinstance(find_fill(self.fill), RegionMean):
             raise UsageError("the mean of a pixel is the pixel: partition-shap over pixels needs another fill, as blur")
+
+    @property
+    @override
+    def own_regions(self) -> tuple[str, ...]:
+        return (*super().own_regions, PIXELS)
 
     @property
     def _by_pixels(self) -> bool:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from seewhy.engines import MaskedForward
-from seewhy.errors import UsageError
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.methods.task import Found
 
+RATIOS = torch.logspace(-9, 3, 97, dtype=torch.float64)  # of noise to signal, among which the likeliest is taken
+DRAWS = 200  # to know how steady weights are
 TINY = 1e-6  # ridge: just enough for regions that were always hidden together
 
 
@@ -33,27 +34,10 @@ class Surrogate:
     r2_unseen: float
 
 
-def group_count(regions: int, keep: float) -> int:
-    """Into how many groups to partition the regions so that hiding one group keeps a share of about `keep`.
-
-    A group has two regions or more where there are enough, so that regions are hidden together too.
-
-    Raises:
-        UsageError: `keep` is not in [0.5, 1).
-    """
-    if not 0.5 <= keep < 1:
-        raise UsageError(f"keep is the share of regions that stay visible, from 0.5 to below 1, not {keep}")
-    return max(2, min(round(1 / (1 - keep)), regions // 2))
-
-
-def partitions(regions: int, groups: int, rounds: int, generator: torch.Generator) -> Tensor:
-    """Bool coalitions `(rounds · groups, regions)`, true where a region is kept.
-
-    Each round partitions the regions at random into groups whose sizes differ by one at most, and hides one group after
-    the other: every region is hidden once a round, always about as many at a time. Two groups are complementary pairs.
-    """
-    group = torch.rand((rounds, regions), generator=generator).argsort(1) % groups
-    return (group[:, None] != torch.arange(groups)[:, None]).flatten(0, 1)
+def contrasts(count: int) -> Tensor:
+    """All that tells so many numbers apart and nothing that they share: orthonormal, float64 `(count - 1, count)`."""
+    centred = torch.eye(count, dtype=torch.float64) - 1 / count
+    return torch.linalg.eigh(centred).eigenvectors[:, 1:].T
 
 
 def fit(
@@ -83,6 +67,69 @@ def fit(
         intercept=float(y_mean - x_mean @ weights),
         r2=_explained(share, residuals, spread),
         r2_unseen=_explained(share, unseen, spread),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What a linear model of d features may be: weights float64 `(d,)`, and their `covariance` `(d, d)`.
+
+    `r2` is the share of the variance of each sample that a model of the others foretells, 0 at least.
+    """
+
+    weights: Tensor
+    covariance: Tensor
+    r2: float
+
+    @property
+    def errors(self) -> Tensor:
+        """The standard error of each weight, float64 `(d,)`."""
+        return self.covariance.diagonal().clamp(min=0).sqrt()
+
+    def sums(self, members: Tensor) -> Posterior:
+        """The same of sums of weights, one for each row of `members` `(m, d)`."""
+        return Posterior(members @ self.weights, members @ self.covariance @ members.T, self.r2)
+
+    def steadiness(self) -> float:
+        """The rank correlation of two estimates that is to be expected, as of two seeds; 1 where all is known.
+
+        That of two draws of the weights, each as far from the truth as an estimate may be.
+        """
+        if len(self.weights) < 2 or not self.covariance.any():
+            return 1.0
+        values, vectors = torch.linalg.eigh(self.covariance)
+        noise = torch.randn((2, DRAWS, len(values)), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        drawn = self.weights + (noise * values.clamp(min=0).sqrt()) @ vectors.T
+        ranks = drawn.argsort(-1).argsort(-1).double()
+        ranks = ranks - ranks.mean(-1, keepdim=True)
+        return float(((ranks[0] * ranks[1]).sum(1) / ranks[0].square().sum(1)).mean())
+
+
+def infer(x: Tensor, y: Tensor, prior: Tensor) -> Posterior:
+    """Bayesian regression of float64 `y` `(n,)` on `x` `(n, d)` through the origin: BayLIME's model (Zhao 2021).
+
+    Before any answer weights are normal about 0 with a covariance in proportion to `prior` `(d, d)`; the size of that,
+    and of the noise, are those under which the answers are likeliest (MacKay 1992).
+    """
+    if not y.any():
+        return Posterior(torch.zeros_like(prior[0]), torch.zeros_like(prior), 0.0)
+    scales, axes = torch.linalg.eigh(prior)
+    root = axes * scales.clamp(min=0).sqrt()  # weights = root @ as many independent numbers of one size
+    left, singular, right = torch.linalg.svd(x @ root, full_matrices=False)
+    powers, turned = singular.square(), left.T @ y
+    rest, free = (y.square().sum() - turned.square().sum()).clamp(min=0), len(y) - len(powers)
+    noises = powers.mean() * RATIOS
+    spreads = powers + noises[:, None]  # (ratios, rank)
+    sizes = ((turned.square() / spreads).sum(1) + rest / noises) / len(y)
+    best = int((len(y) * sizes.log() + spreads.log().sum(1) + free * noises.log()).argmin())
+    kept = powers / spreads[best]
+    solver = root @ right.T
+    misses = y - left @ (kept * turned)
+    left_out = misses / (1 - (left.square() @ kept)).clamp(min=TINY)
+    return Posterior(
+        weights=solver @ (singular / spreads[best] * turned),
+        covariance=sizes[best] * (prior - (solver * kept) @ solver.T),
+        r2=max(0.0, 1 - float(left_out.square().sum() / y.square().sum())),
     )
 
 

@@ -18,6 +18,7 @@ from seewhy.core.registry import Registry
 from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
 from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
+from seewhy.images import Image
 from seewhy.methods.evidence import RegionWeights, Rule
 from seewhy.models import Categories, Classifier, Grid, Head, Target, Value
 
@@ -32,7 +33,8 @@ class Task:
     for each picture. A method that is not `batched` gets one picture at a time: `picture` `(C, h, w)`, with its targets
     `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
     What is asked of the network through the task is counted: `forwards`, `backwards`. `known` are logits `(N, K)` that
-    the network gave for these inputs before; they count as the forward that a method would take to get them.
+    the network gave for these inputs before; they count as the forward that a method would take to get them. `images`
+    are the whole pictures, where there are any.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Task:
         progress: Progress = silent,
         top: int = 1,
         known: Tensor | None = None,
+        images: Sequence[Image] = (),
     ) -> None:
         self.classifier = classifier
         self.pixels = pixels
+        self.images = images
         self.inputs = inputs
         self.generator = generator
         self.progress = progress

@@ -201,6 +201,27 @@ class Head:
         together = logs[..., [target.index, *target.also]].logsumexp(-1)
         return together if target.against is None else together - logs[..., target.against]
 
+    def log_odds(self, scores: Tensor, target: Target) -> Tensor:
+        """Float64 `(...)` of scores `(..., K)`: the log-odds of a target, which do not saturate as probabilities do.
+
+        Of a class or a label against all else, of "A rather than B" of A against B, of "A and B" that both labels are
+        there, or of classes that exclude one another that it is one of them. Of values the value.
+        """
+        if isinstance(target, Value) or self.meaning == "values" or target.against is not None:
+            return self.log_probability(scores, target)
+        scores, named = scores.double(), [target.index, *target.also]
+        if self.meaning != "labels" and len(set(named)) == scores.shape[-1]:
+            return torch.zeros_like(scores[..., 0])  # one of all there are is certain, whatever is seen
+        if self.meaning == "labels":
+            logs = logsigmoid(scores[..., named]).sum(-1)
+            # The odds of a single label are its score; of several the probability that one is missing says the rest.
+            return scores[..., target.index] if len(named) == 1 else logs - torch.log(-torch.expm1(logs))
+        if self.meaning == "binary":
+            return scores[..., target.index]
+        rest = scores.clone()
+        rest[..., named] = -torch.inf
+        return scores[..., named].logsumexp(-1) - rest.logsumexp(-1)
+
     def share(self, scores: Tensor, target: Target) -> Tensor:
         """Float64 `(...)` of scores `(..., K)`: `probability`, but of "A rather than B" the difference of the two."""
         if target.against is None or isinstance(target, Value):

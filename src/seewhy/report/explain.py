@@ -14,7 +14,8 @@ from markupsafe import Markup
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, fit, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.explanation import by_classes, class_tile, explanation_tiles, is_blurred
+from seewhy.methods.evidence import decides
+from seewhy.methods.explanation import by_classes, class_tile, effects_of, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.models.head import MEANS, NOUN
 from seewhy.report.page import (
@@ -132,6 +133,8 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         finding |= {
             "found": bool(finding["rule"] or tile.legend),
             "intervals": any(each.margin for each in tile.weights),
+            "undecided": bool(each.regions and not decides(each.regions)),
+            "effects": effects_of(each),
             "notes": method_notes(each, told),
         }
     return {**words, "findings": findings, **_drawn(one, classes, explained, findings, tiles)}

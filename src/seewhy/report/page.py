@@ -24,7 +24,7 @@ from seewhy.core.text import is_plain, percent, visible
 from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
-from seewhy.methods.evidence import sure
+from seewhy.methods.evidence import decides, sure
 from seewhy.methods.explanation import NO_EVIDENCE, is_blurred, sentence
 from seewhy.models import Prediction
 from seewhy.models.head import NOUN
@@ -33,7 +33,9 @@ PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
 CHECKS = {
+    "change": "Hiding everything lowers the log-odds, or the value, by {:.3g}.",
     "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
+    "cuts": "The picture was cut anew {:.0f} times, so that the errors are those of the cut, too.",
     "keep": "A variation kept {:.0%} of the regions.",
     "layers": "The masks come from {:.0f} layers.",
     "left_out": "{:.0f} more masks that raised the score were left out.",
@@ -257,6 +259,8 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
         return start + kept_words(explanation, share)
     if not explanation.values.any():
         return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
+    if explanation.regions and not decides(explanation.regions):
+        return f"{start}the photo in grey, no single part decides"
     if explanation.regions and not sure(explanation.regions).any():
         return f"{start}the photo in grey, no region stands out from chance"
     strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"

@@ -340,7 +340,7 @@ def no_better_than_chance(scores: ModelScores) -> list[str]:
 def among_random_maps(scores: ModelScores, metric: type[Metric], method: str) -> Array | None:
     """Its worth and that of random maps, `(1 + n,)`, means over the same pictures; None where nothing is known."""
     # Another seed asks other questions, some of them easier: only the first draw is held against chance.
-    drawn, beside = (known.get((metric.name, method), {}) for known in (scores.draws, scores.beside))
+    drawn, beside = scores.draws.get((metric.name, method), {}), scores.beside.get((metric.name, method), {})
     firsts = {
         image: beside[image] if image in beside else drawn.get(image, [value])[0]
         for image, value in scores.of(metric.name, method).items()

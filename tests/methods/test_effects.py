@@ -1,0 +1,57 @@
+"""What hiding regions does, in sentences: each outcome, held against the numbers behind it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seewhy.methods.effects import effect_sentences
+from seewhy.methods.evidence import RegionWeights
+
+LABELS = np.arange(4, dtype=np.int32).reshape(2, 2)
+
+
+def told(weights: list[float], errors: float = 0.01, meaning: Any = "classes", **options: Any) -> str:
+    regions = RegionWeights(LABELS, np.array(weights), np.full(4, errors), **options)
+    return " ".join(effect_sentences(regions, "bus", 0.618, meaning, {"keep": 0.5, "change": 9.2}))
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.6, 14.0])
+def test_the_strongest_region_is_told_by_what_hiding_it_does_to_the_odds(factor):
+    text = told([0.1, math.log(factor), -0.2, 0.0], unit="log-odds")
+    assert text == (
+        f"Hiding region 1 makes the odds of “bus” {factor:g} times smaller, on average over variations that keep 50% "
+        "of the regions."
+    )
+    assert f"{factor:g} times larger" in told([0.1, -math.log(factor), 0.2, 0.0], unit="log-odds")
+
+
+def test_chance_has_no_effect():
+    assert not told([0.1, 0.7, -0.2, 0.0], errors=1.0, unit="log-odds")
+
+
+def test_where_no_single_part_decides_both_sizes_are_told():
+    text = told([0.1, math.log(1.2), -0.1, 0.0], unit="log-odds", least=0.46)
+    assert text == (
+        "No single part decides: hiding any one region changes the odds of “bus” by a factor of 1.2 at most, hiding "
+        f"everything by {math.exp(9.2):,.0f}."
+    )
+
+
+def test_values_are_told_as_values():
+    text = told([0.1, 0.3, -0.1, 0.0], least=0.46, meaning="values")
+    assert (
+        text == "No single part decides: hiding any one region changes “bus” by 0.3 at most, hiding everything by 9.2."
+    )
+
+
+def test_what_was_measured_with_one_region_hidden_is_told():
+    text = told([0.1, 0.7, -0.2, 0.0], unit="log-odds", alone=(None, 0.235, 0.7, None))
+    assert text.endswith("Hidden alone, where the whole picture has 61.8%: 1: 23.5%, 2: 70.0%.")
+
+
+def test_shares_of_other_methods_have_no_sentence():
+    assert not told([0.1, 0.7, -0.2, 0.0])
