@@ -35,6 +35,7 @@ BATCH = 16  # pictures that a batched method gets at once
 REGIONS = 10  # fewer than these hardly say where
 FLAT = "Every pixel has the same number, so the map does not say where."
 Kind = Literal["method", "control"]
+Status = Literal["verified", "approximate", "unchecked"]
 
 DEFAULT_METHOD = "grad-cam"
 BEST = "best"  # stands for the method that tests best on the classifier
@@ -46,9 +47,14 @@ OneLayer: TypeAlias = str | nn.Module
 class Method(Declared, ABC):
     """A way to explain one decision. Subclass it, name it, and write `find`; annotated attributes are its parameters.
 
-    Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`; `signed` says that values may speak
-    against the class, `cost` what it takes; `batched` that `find` takes several pictures at once, `stochastic` that
-    another seed gives another answer; `kind` is `control` for maps that know nothing of the network.
+    Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`, `attention`; `signed` says that
+    values may speak against the class, `cost` what it takes; `batched` that `find` takes several pictures at once,
+    `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `kind` is
+    `control` for maps that know nothing of the network.
+
+    `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
+    library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
+    `first` marks those worth starting with. Neither is inherited.
 
     >>> class Middle(Method):
     ...     name = "middle"
@@ -64,9 +70,17 @@ class Method(Declared, ABC):
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
     cost: ClassVar[str] = ""
     kind: ClassVar[Kind] = "method"
+    status: ClassVar[Status] = "unchecked"
+    first: ClassVar[bool] = False
+    class_blind: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.status = cls.__dict__.get("status", "unchecked")
+        cls.first = cls.__dict__.get("first", False)
 
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
@@ -139,14 +153,23 @@ class Seen:
 
 
 def list_methods(kind: Kind = "method") -> list[type[Method]]:
-    """Every method, built in or added by an installed package, by family and name; or every control."""
-    return [method for method in Method.registry.all() if method.kind == kind]
+    """Every method, built in or added by an installed package; or every control.
+
+    Those worth starting with come first, each part by family and name.
+    """
+    return sorted((each for each in Method.registry.all() if each.kind == kind), key=lambda each: not each.first)
 
 
 def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
     """The methods that need no more than the classifier offers and can be called without further input."""
     found = list_methods(kind)
-    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
+    return [each for each in found if not lacking(each, classifier) and not each.required]
+
+
+def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:
+    """What the method needs and the classifier does not offer; whether it attends is found out where that is all."""
+    missing = frozenset(method.needs) - classifier.offers
+    return [] if missing == {"attention"} and "layers" in classifier.offers and classifier.attends else sorted(missing)
 
 
 def method_info(name: str) -> type[Method]:
@@ -212,9 +235,9 @@ def require_suitable(method: Method, classifier: Classifier) -> None:
     Raises:
         UsageError: it does.
     """
-    if lacking := frozenset(method.needs) - classifier.offers:
+    if missing := lacking(method, classifier):
         raise UsageError(
-            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
+            f"{method.name} needs {', '.join(missing)}, which {classifier.name} does not offer; "
             "choose a method that needs scores only (`seewhy list methods`)"
         )
 

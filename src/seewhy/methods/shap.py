@@ -107,6 +107,7 @@ class PermutationSHAP(ShapleyMethod):
 
     name = "permutation-shap"
     title = "Permutation SHAP"
+    status = "verified"
     paper = "Castro et al. 2009; Mitchell et al. 2022"
     arxiv = "2104.12199"
     cost = "up to 2,000 forwards; stops once the shares have settled"
@@ -126,6 +127,7 @@ class KernelSHAP(ShapleyMethod):
 
     name = "kernel-shap"
     title = "Kernel SHAP"
+    status = "verified"
     paper = "Lundberg & Lee 2017; Musco & Witter 2024"
     arxiv = "1705.07874"
     cost = "up to 2,000 forwards; stops once the shares have settled"
@@ -142,6 +144,8 @@ class PartitionSHAP(ShapleyMethod):
 
     name = "partition-shap"
     title = "Partition SHAP"
+    status = "verified"
+    first = True
     paper = "Owen 1977; Lundberg & Lee 2017"
     arxiv = "1705.07874"
     question = "How much does each block of the picture add to the score?"
