@@ -25,13 +25,18 @@ def rows(library: str) -> Iterator[tuple[list[str], str]]:
             yield re.split(r", (?![^(]*\))", there), here
 
 
+def quoted(here: str) -> list[str]:
+    """The methods, and commands, that a cell names; not their settings."""
+    return [each for each in here.split("`")[1::2] if "=" not in each]
+
+
 LIBRARIES = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
 ROWS = [(library, there, here) for library in LIBRARIES for there, here in rows(library)]
 
 
 @pytest.mark.parametrize(("there", "here"), [(", ".join(there)[:40], here) for _, there, here in ROWS])
 def test_every_row_names_a_method_of_ours_or_a_reason(there, here):
-    named = re.findall(r"`([^`=]+)`", here)
+    named = quoted(here)
     if here.startswith("none"):
         assert len(here) > 25, f"why is there no {there}?"
     else:
@@ -43,7 +48,7 @@ def test_every_row_names_a_method_of_ours_or_a_reason(there, here):
 def test_settings_that_are_named_are_there():
     for _, _, here in ROWS:
         for setting, value in re.findall(r"`(\w+)=([\w-]+)`", here):
-            (name, *_) = re.findall(r"`([^`=]+)`", here)
+            name, *_ = quoted(here)
             try:
                 find_method(name, **{setting: {"true": True}.get(value, value)})
             except SeewhyError as error:
@@ -58,7 +63,8 @@ def test_all_of_captum_is_on_the_page():
     from captum import attr
 
     base = {"Attribution", "GradientAttribution", "PerturbationAttribution", "NeuronAttribution", "LayerAttribution"}
-    theirs = {name for name in attr.__all__ if isclass(getattr(attr, name)) and issubclass(getattr(attr, name), attr.Attribution)}
+    classes = {name for name in attr.__all__ if isclass(getattr(attr, name))}
+    theirs = {name for name in classes if issubclass(getattr(attr, name), attr.Attribution)}
     other = {name for name in theirs if "LLM" in name} | {"DataLoaderAttribution"}  # for text, and for runs over data
     assert theirs - base - other == listed("captum")
 

@@ -153,7 +153,7 @@ class GuidedIG(PixelMethod):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        others = query.references(self.background)
+        others, more = query.references(self.background), f"distance={self.distance / 4:g}, on a straighter way"
         found: list[Found] = []
         for number, change in enumerate(query.changes(others)):
             target = query.targets[number : number + 1]
@@ -165,11 +165,18 @@ class GuidedIG(PixelMethod):
                 )
                 for other in others
             ]
-            found.append(_found(query, torch.stack(ways).mean(0), change, f"steps={4 * self.steps}"))
+            found.append(
+                _found(
+                    query,
+                    torch.stack(ways).mean(0),
+                    change,
+                    more,
+                )
+            )
         return found
 
 
 def _found(query: Query, shares: Tensor, change: Tensor, more: str) -> Found:
-    reason = f"More steps may bring the two together, with {more}."
+    reason = f"It may come nearer with {more}."
     checks = {"completeness_gap": completeness_gap(shares, change)}
     return Found(query.summed(shares[None])[0], checks=checks, notes=gap_notes(shares, change, reason))
