@@ -28,7 +28,7 @@ def test_regions_overlap_and_cover_the_picture():
     regions = overlapping_regions(pixels)
     assert np.any(regions, 0).all()
     assert np.sum(regions, 0).max() > 6, "six sizes, and their edges overlap"
-    assert any(each[:, :24].all() and not each[:, 32:].any() for each in regions)
+    assert any(each[:, :20].all() and not each[:, 28:].any() for each in regions)
 
 
 def test_its_values_are_means_of_integrated_gradients():

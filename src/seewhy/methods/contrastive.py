@@ -7,6 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines.rule_sets import STABLE
+from seewhy.errors import UsageError
 from seewhy.methods.gradients import Query
 from seewhy.methods.relevance import COMPOSITES, Composite, RelevanceMethod, relevance
 from seewhy.methods.task import Found, a_decision
@@ -51,7 +52,12 @@ class CLRP(RelevanceMethod):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        asked = [a_decision(query.network.classifier.head, each, self.name) for each in query.targets]
+        head = query.network.classifier.head
+        asked = [a_decision(head, each, self.name) for each in query.targets]
+        if head.meaning == "binary":
+            raise UsageError(
+                f"{self.name} sets a class apart from the others, and this network has one number for both; take lrp"
+            )
         logits = query.network.logits(query.point)[0]
         query.targets = [*(_alone(each) for each in asked), *(others(each, logits) for each in asked)]
         found = relevance(query, self.chosen(query))

@@ -15,22 +15,24 @@ from seewhy.methods.regions import seen_pixels
 from seewhy.methods.task import Found, enlarge
 
 SCALES = (50, 100, 150, 250, 500, 1200)  # of Felzenszwalb's segmentations
-SIGMA, FEWEST_PIXELS, GROWN = 0.8, 150, 5
+SIGMA = 0.8
+SMALLEST, GROWN = 150 / 224**2, 5 / 224  # of the picture, of its shorter side: the paper's numbers on 224 × 224 pixels
 REFERENCES = ("black", "white")
 
 
 def overlapping_regions(pixels: np.ndarray) -> list[np.ndarray]:
-    """Bool `(h, w)` regions of a picture `(h, w, 3)` in [0, 1], of six sizes, each grown by 5 pixels.
+    """Bool `(h, w)` regions of a picture `(h, w, 3)` in [0, 1], of six sizes, each grown a little.
 
     Source: Kapishnikov 2019, section 3.1.
     """
     from skimage.morphology import dilation, disk
     from skimage.segmentation import felzenszwalb
 
-    grown = disk(GROWN)
+    sides = pixels.shape[:2]
+    grown, smallest = disk(max(round(GROWN * min(sides)), 1)), max(round(SMALLEST * sides[0] * sides[1]), 1)
     found: list[np.ndarray] = []
     for scale in SCALES:
-        labels = felzenszwalb(pixels, scale, SIGMA, FEWEST_PIXELS)
+        labels = felzenszwalb(pixels, scale, SIGMA, smallest)
         found += [dilation(labels == each, grown) for each in range(labels.max() + 1)]
     return found
 
