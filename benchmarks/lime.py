@@ -38,8 +38,8 @@ its own, with the allocator as it comes; every round has another seed.
 - *package ÷ it*: median over rounds of how many times as long the package takes, with quartiles.
 - *Spearman* is the rank correlation of all weights and *Jaccard* the overlap of the {TOP} largest, means over pairs of
   seeds. *Error ÷ spread* is the root mean square of the standard errors that are told over that of how far seeds
-  really differ: 1 is honest. seewhy's own form keeps 90 % of the regions and explains the log-probability, the package
-  keeps half and explains the probability: another question, and part of why the first is steadier.
+  really differ: 1 is honest. seewhy's own form explains log-odds and chooses how much it keeps, the package keeps
+  half and explains the probability: another question, and part of why the first is steadier.
 """
 
 
