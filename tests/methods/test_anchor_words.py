@@ -17,8 +17,8 @@ NAMES = Categories(("minibus", "tram", "racer"))
 BUS, RATHER = Target(0), Target(0, 1)
 MANY = np.inf
 GREY = "painted grey"
-OTHERS = f"A case hides each other region by the toss of a coin ({GREY})."
-EACH = f"A case hides each region by the toss of a coin ({GREY})."
+OTHERS = f"A case hides each other region by the toss of a coin; hidden ones are {GREY}."
+EACH = f"A case hides each region by the toss of a coin; hidden ones are {GREY}."
 MOST = 140  # characters of a sentence
 WORDING = Wording(
     target=BUS,
@@ -56,7 +56,7 @@ def test_some_regions_are_enough():
 
 def test_what_is_left_alone_is_told_where_it_loses_the_class():
     text = found(Anchor((4,), 100, 100, 0.93, 1.0, MANY), replace(WORDING, kept=False))
-    assert text.endswith("With all of them hidden, “tram” is ahead.")
+    assert text.endswith("With all of them hidden “tram” is ahead.")
 
 
 def test_one_region_is_enough_for_one_class_rather_than_another():
@@ -100,7 +100,7 @@ def test_no_rule_is_found():
     [
         (0.52, 0.77, "fragile, as a rule promises 90 %."),
         (0.91, 1.00, "the rule holds here too (90 % or more)."),
-        (0.80, 0.95, "too close to 90 % to tell whether the rule holds here too."),
+        (0.80, 0.95, "too close to 90 % to tell."),
     ],
 )
 def test_the_second_look_says_how_the_rule_fares(low, high, verdict):

@@ -19,6 +19,7 @@ from seewhy.methods.explanation import (
     class_tile,
     explanation_panel,
     explanation_tile,
+    explanation_tiles,
     is_speckled,
     shared_limit,
 )
@@ -121,11 +122,14 @@ def test_several_maps_share_the_largest_scale():
     assert shared_limit([explanation(values=np.zeros((7, 7)))]) is None
 
 
+SCALES = [(2.0, -1.0, 0.1), (-3.0, 1.0, 0.1), (9.0, 0.0, 9.0)]  # two weights and the error of all
+
+
 def test_weights_of_several_classes_share_the_largest_scale_that_has_a_colour():
-    small, large, chance = of_regions(2.0, -1.0), of_regions(-3.0, 1.0), of_regions(9.0, 0.0, errors=[9.0, 9.0])
+    small, large, chance = (of_regions(*each, 0.0, 0.0, errors=[errors] * 4) for *each, errors in SCALES)
     assert shared_limit([small, large, chance]) == 3.0
     assert [each.legend and each.legend.limit for each in explanation_tiles([small, large, chance])] == [3.0, 3.0, None]
-    assert shared_limit([chance, of_regions(0.0, 0.0, rule=RULE)]) is None
+    assert shared_limit([chance, of_regions(0.0, 0.0, 0.0, 0.0, rule=RULE)]) is None
 
 
 def test_a_signed_map_of_pixels_may_be_empty():

@@ -78,7 +78,7 @@ class Wording:
         elif low > least:
             verdict = f"the rule holds here too ({_percent(least)} or more)"
         else:
-            verdict = f"too close to {_percent(least)} to tell whether the rule holds here too"
+            verdict = f"too close to {_percent(least)} to tell"
         often = f"{_range(low, high)} of cases ({second.variations:,} tried, {_percent(1 - self.delta)} sure)"
         return f"With hidden regions {second.hidden} it does so in {often}: {verdict}."
 
@@ -95,10 +95,10 @@ class Wording:
         return f"{these} ({_percent(self.area, 0)} of the picture)"
 
     def _case(self, which: str) -> str:
-        return f"A case hides {which} region by the toss of a coin ({self.hidden})."
+        return f"A case hides {which} region by the toss of a coin; hidden ones are {self.hidden}."
 
     def _of_the_rest(self) -> str:
-        return "With all of them hidden it still does." if self.kept else f"With all of them hidden, “{self.rival}” is ahead."
+        return f"With all of them hidden {'it still does' if self.kept else f'“{self.rival}” is ahead'}."
 
     def _how_often(self, anchor: Anchor) -> str:
         if anchor.asked == anchor.population:

@@ -348,8 +348,9 @@ def _in_colour(regions: RegionWeights, rule: Rule | None, keep: np.ndarray) -> s
         enough = "is enough" if count == 1 else "are enough"
         return f"{share} {enough}" if rule.holds else f"the best rule found, {share}, does not hold"
     surely = int((sure(regions) & (regions.weights > 0)).sum())
-    speaks = "speaks" if count == 1 else "speak"
-    words = f"the {count} of {len(keep)} regions that speak for it most" if count < surely else f"{share} surely {speaks} for it"
+    words = f"{share} surely {'speaks' if count == 1 else 'speak'} for it"
+    if count < surely:
+        words = f"the {count} of {len(keep)} regions that speak for it most"
     if regions.unit != "log-odds":
         return words
     most, least = (odds_words(float(end(regions.weights[keep]))) for end in (np.max, np.min))
