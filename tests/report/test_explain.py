@@ -244,7 +244,7 @@ def test_log_odds_are_told_as_what_hiding_does_to_the_odds(report):
         "1: odds ÷ 7.4 (6.1 to 9.0); 2: odds × 2.7 (2.2 to 3.3); 3: odds ÷ 1.6 (1.4 to 2.0)"
     )
     assert "Hiding region 1 makes the odds of “tiger cat” 7.4 times smaller, on average over" in page.text
-    assert "The whole picture gives “tiger cat” 60.0%. With one region hidden it gives 20.0% (1)." in page.text
+    assert "The whole picture gives “tiger cat” 60.0%. With only one region hidden it gives 20.0% (1)." in page.text
     assert "odds × 7.4 where hidden odds ÷ 7.4" in page.text
 
 

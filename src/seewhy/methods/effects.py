@@ -57,4 +57,4 @@ def _alone(regions: RegionWeights, about: str, number: float | None, meaning: Me
         if (known := regions.alone[region]) is not None
     ]
     whole = "" if number is None else f"The whole picture gives “{about}” {told(number, meaning)}. "
-    return f"{whole}With one region hidden it gives {', '.join(seen)}." if seen else ""
+    return f"{whole}With only one region hidden it gives {', '.join(seen)}." if seen else ""
