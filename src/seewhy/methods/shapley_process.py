@@ -81,7 +81,7 @@ def process_shapley(signs: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.
     weights = chances[believed] / chances[believed].sum()
     values = weights @ np.stack([each.values for each in fits])
     spread = weights @ np.stack([each.errors**2 + (each.values - values) ** 2 for each in fits])
-    heavier = stdtrit(max(count - players, 1), 0.975) / stdtrit(np.inf, 0.975)  # of few answers the scale is uncertain too
+    heavier = stdtrit(max(count - players, 1), 0.975) / stdtrit(np.inf, 0.975)  # of few answers the scale is unsure
     return scale * values, scale * heavier * np.sqrt(spread)
 
 
