@@ -114,7 +114,7 @@ def prototypes(place: Path) -> Two:
     backbones.backbone_folder(backbones.picture_folder(place / "pictures"), place / "backbone")
     little = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
     made = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=little)
-    return Two(made.save, replace(made, seed=7).save)
+    return Two(made.save, replace(made, made_from={**made.made_from, "seed": 7}).save)
 
 
 def explained_prototypes(place: Path) -> Two:
