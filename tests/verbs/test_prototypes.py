@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prototypes import backbones, squares
-from seewhy.errors import UsageError
+from seewhy.errors import BadFile, UsageError
 from seewhy.images import Image
 from seewhy.prototypes.learning import Recipe
 from seewhy.train.parts import PICTURES, trained_rows
@@ -122,6 +122,15 @@ def test_a_backbone_of_other_classes_is_refused(place, tmp_path):
     with pytest.raises(UsageError, match="knows other classes"):
         train_prototypes_on(other, f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("training", [[], {"recipe": 1}, {"recipe": {"split": [1.0]}}, {"seed": "x"}], ids=str)
+def test_a_backbone_that_says_nonsense_of_its_training_is_refused(place, tmp_path, training):
+    shutil.copytree(place / "backbone", tmp_path / "backbone")
+    card = tmp_path / "backbone" / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "training": training}))
+    with pytest.raises(BadFile, match="training"):
+        train_prototypes_on(place / "pictures", f"file:{tmp_path / 'backbone'}", tmp_path / "out", recipe=LITTLE)
 
 
 def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):

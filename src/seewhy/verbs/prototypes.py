@@ -39,13 +39,19 @@ SPLIT = (0.7, 0.3)
 REMOVE = "remove the folder and train again"
 
 
-class _Training(TypedDict):
-    """What the card of a finished run says of it, as far as it has to be read."""
+class _Recipe(TypedDict, total=False):
+    split: tuple[float, float] | tuple[float, float, float]
 
+
+class _Training(TypedDict, total=False):
+    """What a card says of the training of a classifier or of prototypes, as far as it is read here."""
+
+    recipe: _Recipe
+    seed: int
     history: dict[str, list[Record]]
 
 
-class _Card(TypedDict):
+class _Card(TypedDict, total=False):
     training: _Training
 
 
@@ -113,7 +119,7 @@ def train_prototypes_on(
 
     Raises:
         UsageError: the folder and the backbone do not fit, or `out` holds another model.
-        ModelError: the backbone cannot be loaded, or keeps no grid over the picture.
+        ModelError: the backbone cannot be loaded, or keeps no grid over the picture; what `out` holds is damaged.
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
@@ -121,12 +127,10 @@ def train_prototypes_on(
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
     require_own(classifier.preprocessing, backbone)
-    card = read_card(folder_of(backbone)).fields if backbone.startswith("file:") else {}
     learned = trained_rows(backbone)
     seen = {row["sha256"] for row in learned}
-    parts = _parts(Path(folder), card.get("training", {}), seen, tuple(classifier.categories))
-    training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
-    validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
+    about: _Training = _training(folder_of(backbone)) if backbone.startswith("file:") else {}
+    parts = _parts(Path(folder), about, seen, tuple(classifier.categories))
     rows = picture_rows(parts)
     known = {row["sha256"] for row in rows}
     rows += [row for row in learned if row["sha256"] not in known]
@@ -140,6 +144,8 @@ def train_prototypes_on(
         "sha256": sha256(canonical(rows).encode()).hexdigest(),
     }
     earlier = _earlier(out, made_from, device)
+    training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
+    validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
     model, history = earlier or train_prototypes(
         classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress
     )
@@ -176,12 +182,17 @@ def _earlier(out: Path, made_from: Mapping[str, Any], device: str) -> Trained | 
     if changes := difference(known, canonical(made_from)) if known else ["another kind"]:
         raise UsageError(f"{out} holds a model already ({shown('; '.join(changes))}); give another --out, or remove it")
     model = load_prototypes(out, refused=True, device=device)
-    return Trained(model, read_json(out / CARD, _Card, REMOVE)["training"]["history"])
+    return Trained(model, _training(out).get("history", {}))
 
 
-def _parts(folder: Path, about: dict[str, Any], learned: set[str], classes: tuple[str, ...]) -> Parts:
+def _training(folder: Path) -> _Training:
+    """What the card in a folder says of its training; raises `BadFile` where that cannot be understood."""
+    return read_json(folder / CARD, _Card, REMOVE).get("training", {})
+
+
+def _parts(folder: Path, about: _Training, learned: set[str], classes: tuple[str, ...]) -> Parts:
     """The parts that the backbone was trained with; pictures that it has `learned` from validate nothing."""
-    split = tuple(about.get("recipe", {}).get("split", SPLIT))
+    split = about.get("recipe", {}).get("split", SPLIT)
     known = Folder.open(folder).classes
     parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())
     fresh = [each for each in parts.validation.entries if parts.validation.hashes[each.path] not in learned]
