@@ -202,8 +202,9 @@ def files(_: Path) -> Two:
     return Two(saved(one="first", two="second"), saved(one="other", two="second"))
 
 
-def test_killed_while_writing_files_the_old_or_the_new_is_whole(tmp_path):
-    check_kills(files(tmp_path), tmp_path, every)
+@pytest.mark.parametrize("chosen", [few, pytest.param(every, marks=pytest.mark.heavy)])
+def test_killed_while_writing_files_the_old_or_the_new_is_whole(chosen, tmp_path):
+    check_kills(files(tmp_path), tmp_path, chosen)
 
 
 def test_killed_while_saving_an_explanation_the_old_or_the_new_is_whole(tmp_path):
