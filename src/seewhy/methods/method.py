@@ -169,7 +169,9 @@ def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type
 def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:
     """What the method needs and the classifier does not offer; whether it attends is found out where that is all."""
     missing = frozenset(method.needs) - classifier.offers
-    return [] if missing == frozenset({"attention"}) and "layers" in classifier.offers and classifier.attends else sorted(missing)
+    if missing == frozenset({"attention"}) and "layers" in classifier.offers and classifier.attends:
+        return []
+    return sorted(missing)
 
 
 def method_info(name: str) -> type[Method]:
