@@ -6,7 +6,7 @@ precision and device; it asks nothing that is among the answers at hand, reports
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -159,7 +159,9 @@ class MaskedForward:
             )
         packed, kept = np.packbits(coalitions.cpu().numpy(), axis=1), coalitions.to(self._pixels.device)
         which, labels = self._alternative(which, len(coalitions)), self.region_labels
-        questions = self._questions([(self._cut, row.tobytes()) for row in packed], which, coalitions.all(1))
+        rows = zip(packed, coalitions.any(1).tolist(), strict=True)
+        masks = [(self._cut, row.tobytes()) if some else () for row, some in rows]
+        questions = self._questions(masks, which, coalitions.all(1))
         return self._answered(
             questions, lambda rows: kept[rows].index_select(1, labels.flatten()).view(-1, *labels.shape), which
         )
@@ -172,10 +174,13 @@ class MaskedForward:
     def _of_maps(self, masks: Tensor, which: Tensor) -> list[Question]:
         # Blending rounds, so that a soft mask which hides nothing is not quite the picture.
         whole = masks.flatten(1).all(1) if masks.dtype == torch.bool else torch.zeros(len(masks), dtype=torch.bool)
-        return self._questions([(content(each),) for each in masks.cpu()], which, whole)
+        return self._questions([(content(each),) if each.any() else () for each in masks.cpu()], which, whole)
 
     def _questions(self, hidden: Sequence[tuple[Hashable, ...]], which: Tensor, whole: Tensor) -> list[Question]:
-        """What each row asks; where it is the `whole` picture, what would have hidden parts says nothing."""
+        """What each row asks: which alternative, and what it hides, `()` for all.
+
+        Where it is the `whole` picture, what would have hidden parts says nothing.
+        """
         picks = which.tolist() if self.alternatives > 1 else [0] * len(which)
         rows = zip(hidden, picks, whole.tolist(), strict=True)
         return [None if nothing else (pick, *each) for each, pick, nothing in rows]
@@ -198,10 +203,8 @@ class MaskedForward:
 
     def _answered(self, questions: Sequence[Question], shown: Masks, which: Tensor) -> Tensor:
         """Logits `(n, K)` of the copy that answers; how far half precision moves them is found out once."""
-        before = self.network
-        keys = self._keys(questions, before.backend, before.bits)
-        first = list({key: row for row, key in reversed([*enumerate(keys)]) if key not in self._asked}.values())
-        fresh = torch.tensor(sorted(first), dtype=torch.int64)
+        keys = self._keys(questions, self.network.backend, self.network.bits)
+        fresh = _first_rows(keys, self._asked)  # whoever else knows the answer: what computes must not hang on that
         network = self._answering(len(fresh))
         rows = self._ask(questions, shown, which, network)
         if network.bits == HALF and len(fresh) >= REASKED_OF and "rounding" not in self.checks:
@@ -217,8 +220,7 @@ class MaskedForward:
         """Logits `(n, K)` of this network, which is asked what is not known."""
         keys = self._keys(questions, network.backend, network.bits)
         known = {key: row for key in dict.fromkeys(keys) if (row := self._answers.get(key)) is not None}
-        missing = {key: row for row, key in reversed([*enumerate(keys)]) if key not in known}
-        rows = torch.tensor(sorted(missing.values()), dtype=torch.int64)
+        rows = _first_rows(keys, known)
         self.forwards += len(known.keys() - self._asked)
         self._asked.update(keys)
         answers = self._run(lambda part: shown(rows[part]), which[rows], network)
@@ -320,3 +322,11 @@ class MaskedForward:
 
     def _alternative(self, which: Tensor | None, count: int) -> Tensor:
         return torch.zeros(count, dtype=torch.int64) if which is None else which.cpu()
+
+
+def _first_rows(keys: Sequence[Hashable], known: Container[Hashable]) -> Tensor:
+    """The first row of each key that is not known, int64 `(n,)`."""
+    found: dict[Hashable, int] = {}
+    for row, key in enumerate(keys):
+        found.setdefault(key, row)
+    return torch.tensor([row for key, row in found.items() if key not in known], dtype=torch.int64)
