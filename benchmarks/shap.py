@@ -185,7 +185,7 @@ def _kernel_captum_game(game: Game, regions: int, evaluations: int, seed: int) -
 
     torch.manual_seed(seed)
     inputs = torch.ones(1, regions)
-    explainer = KernelShap(lambda rows: game(rows > 0))
+    explainer: Any = KernelShap(lambda rows: game(rows > 0))
     found = explainer.attribute(inputs, 0 * inputs, n_samples=evaluations, perturbations_per_eval=evaluations)
     return found[0].double().numpy()
 
@@ -200,7 +200,7 @@ def _kernel_explainer(
     import shap
 
     np.random.seed(seed)  # noqa: NPY002 - it draws from there
-    explainer = shap.KernelExplainer(score, np.zeros((1, regions)))
+    explainer: Any = shap.KernelExplainer(score, np.zeros((1, regions)))
     return explainer.shap_values(np.ones((1, regions)), nsamples=evaluations - 2, l1_reg=False, silent=True)[0]
 
 
@@ -229,7 +229,7 @@ def _partition_shap_game(game: Game, height: int, width: int, evaluations: int) 
     def score(pictures: np.ndarray) -> np.ndarray:
         return game(torch.from_numpy(pictures.reshape(len(pictures), -1)) > 0).numpy()
 
-    explainer = shap.PartitionExplainer(score, _masker(height, width))
+    explainer: Any = shap.PartitionExplainer(score, _masker(height, width))
     picture = np.ones((1, height, width, 1))
     return explainer(picture, max_evals=evaluations, batch_size=BATCH, silent=True).values[0]
 
@@ -278,7 +278,7 @@ def _kernel_captum(task: Task, evaluations: int) -> Callable[[int], Any]:
     from captum.attr import KernelShap
 
     x, hidden = task.sides()
-    explainer = KernelShap(task.classifier.logits)
+    explainer: Any = KernelShap(task.classifier.logits)
     regions = torch.from_numpy(task.labels).to(x.device).long()[None, None]
 
     def run(seed: int) -> float:
@@ -309,7 +309,7 @@ def _partition_shap(task: Task, evaluations: int) -> Callable[[int], Any]:
     def score(pictures: np.ndarray) -> np.ndarray:
         return task.network(torch.from_numpy(pictures).to(task.classifier.device).permute(0, 3, 1, 2))
 
-    explainer = shap.PartitionExplainer(score, shap.maskers.Image(hidden))
+    explainer: Any = shap.PartitionExplainer(score, shap.maskers.Image(hidden))
     options = {"max_evals": evaluations, "batch_size": BATCH, "silent": True}
     return lambda _: float(explainer(picture[None], **options).values.sum())
 

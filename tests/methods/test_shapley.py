@@ -145,7 +145,7 @@ def test_of_kernel_shap_a_contrast_is_exactly_the_difference_only_once_all_was_a
     for labels, exact in ((EIGHT, True), (SIXTEEN, False)):
         first, second, contrast = explain("kernel-shap", rough, *targets, labels=labels, samples=400)
         gap = np.abs(contrast.values - (first.values - second.values)).max()
-        assert (gap < 1e-4) is exact
+        assert bool(gap < 1e-4) == exact
 
 
 def test_standard_errors_are_told():
