@@ -16,7 +16,7 @@ from seewhy.engines import MaskedForward, segment
 from seewhy.engines.inference import Inference, Precision, answering_copy, inference_copy
 from seewhy.methods.regions import seen_pixels
 
-PHOTO, COALITIONS, KEPT = "sample:coffee", 192, 0.7
+PHOTO, COALITIONS, KEPT = "sample:coffee", 96, 0.7
 OURS, BARE, LIMIT = "engine", "its network, bare", "the chip's limit"
 LOOP_8, LOOP_32 = "plain loop, 8", "plain loop, 32"
 PRECISIONS = ("float32", "bfloat16")
@@ -55,7 +55,9 @@ def _row(model: str, precision: str, device: torch.device, budget: float) -> str
     )
     rate = {name: f"{1000 * COALITIONS / timing.milliseconds(name):.0f}" for name in CONTESTANTS}
     cells = [rate[OURS], *(f"{rate[name]} · {timing.ratio(name, OURS)}" for name in CONTESTANTS if name != OURS)]
-    return f"| {model} | {precision} | {found[OURS][0]} | {' | '.join(cells)} |"
+    row = f"| {model} | {precision} | {found[OURS][0]} | {' | '.join(cells)} |"
+    print(row, flush=True)
+    return row
 
 
 # --- The contestants ----------------------------------------------------------------------------------------------

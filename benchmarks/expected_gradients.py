@@ -1,26 +1,22 @@
-"""Expected gradients against shap's GradientExplainer: how near a number of gradients comes to the truth.
-
-On photos of your own, such as none was tuned on, with SEEWHY_BENCHMARK_PHOTOS=DIR: every so many of them.
-"""
+"""Expected gradients against shap's GradientExplainer: how near a number of gradients comes to the truth."""
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from benchmarks._networks import MODELS, classifier_of
+from benchmarks._photos import about, photos
 from benchmarks._timing import machine, write_section
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import Images
 
 SAMPLES = ("sample:rocket", "sample:coffee", "sample:cat", "sample:astronaut")
-PHOTOS = 8
-TRUTH, ASKED, SEEDS = 5000, 200, 2
+PHOTOS = 10
+TRUTH, ASKED, SEEDS = 3000, 200, 2
 COUNTS = (ASKED, ASKED // 2, ASKED // 3)
 
 ABOUT = f"""\
@@ -35,29 +31,19 @@ quartiles; in brackets: divided by shap's with {ASKED} on the same photo, median
 
 def main(device: torch.device, budget: float) -> None:  # noqa: ARG001
     """Measure, and write the section `expected_gradients` of the results, however long it takes."""
-    photos = _photos()
-    rows = [_row(model, device, photos) for model in MODELS]
+    chosen = photos(PHOTOS)
+    rows = [_row(model, device, chosen) for model in MODELS]
     names = [f"shap, {ASKED}", *(f"seewhy, {count}" for count in COUNTS)]
-    head = f"| network | photos | {' | '.join(names)} |\n|---|--:|{'--:|' * len(names)}"
+    head = f"| network | photos | {' | '.join(names)} |\n|---|---|{'--:|' * len(names)}"
     write_section("expected_gradients", "\n".join([ABOUT, machine(device), "", head, *rows]))
 
 
-def _photos() -> Sequence[str]:
-    folder = os.environ.get("SEEWHY_BENCHMARK_PHOTOS")
-    if not folder:
-        return SAMPLES
-    found = sorted(str(path) for path in Path(folder).rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    if not found:
-        raise SystemExit(f"there are no photos in {folder}; name a folder of .jpg or .png files")
-    return found[:: max(1, len(found) // PHOTOS)][:PHOTOS]
-
-
-def _row(model: str, device: torch.device, photos: Sequence[str]) -> str:
+def _row(model: str, device: torch.device, chosen: Sequence[str]) -> str:
     classifier = classifier_of(model, device)
-    errors = np.array([_errors(classifier, photo) for photo in photos])
+    errors = np.array([_errors(classifier, photo) for photo in chosen])
     shares = errors / errors[:, :1]
     cells = [_cell(own, share) for own, share in zip(errors.T, shares.T, strict=True)]
-    return f"| {model} | {len(photos)} | {' | '.join(cells)} |"
+    return f"| {model} | {about(chosen)} | {' | '.join(cells)} |"
 
 
 def _cell(errors: np.ndarray, shares: np.ndarray) -> str:

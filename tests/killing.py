@@ -7,6 +7,7 @@ it leaves of a file that is being written is made by `halved`.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seewhy.core.folders import PART
+from seewhy.core.folders import PART, Mark, check_mark
 
 KILLS = int(os.environ.get("SEEWHY_TEST_KILLS", "25"))
 LONGEST = 300  # seconds
@@ -68,6 +69,19 @@ def contents(folder: Path) -> dict[str, bytes]:
 def finished(folder: Path) -> dict[str, bytes]:
     """The same but for what a killed process has begun."""
     return {name: each for name, each in contents(folder).items() if PART not in name}
+
+
+def check_saved(folder: Path) -> set[str]:
+    """Which files below hold the marks of others; raises `BadFile` where one of those is another than it tells."""
+    found = set[str]()
+    for path in folder.rglob("*.json"):
+        content = json.loads(path.read_bytes())
+        listed = content.get("files") if isinstance(content, dict) else None
+        if isinstance(listed, dict):
+            found.add(path.relative_to(folder).as_posix())
+            for name, mark in listed.items():
+                check_mark(path.parent / name, Mark(**mark), "save it again")
+    return found
 
 
 def _in_child(save: Callable[[Path], Any], folder: Path, moment: Moment | None, *, fresh: bool) -> int:

@@ -608,6 +608,7 @@ def blocks_of(page: Path) -> list[str]:
 
 def test_the_examples_of_the_page_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEWHY_OPENVINO", "1")
     names: dict[str, object] = {}
     for block in blocks_of(PAGE):
         exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102

@@ -19,7 +19,7 @@ import planted
 import zoo
 from cases.squares import classifier as squares_classifier
 from cases.squares import folder_of, square
-from killing import Moment, contents, finished, killed, moments, random_moments
+from killing import Moment, check_saved, contents, finished, killed, moments, random_moments
 from network import pictures
 from people.samples import export_from, rounds
 from prototypes import backbones
@@ -114,7 +114,7 @@ def prototypes(place: Path) -> Two:
     backbones.backbone_folder(backbones.picture_folder(place / "pictures"), place / "backbone")
     little = Recipe(per_class=2, size=8, copies=0, probe_steps=5, warm_steps=5)
     made = train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=little)
-    return Two(made.save, replace(made, seed=7).save)
+    return Two(made.save, replace(made, made_from={**made.made_from, "seed": 7}).save)
 
 
 def explained_prototypes(place: Path) -> Two:
@@ -163,6 +163,7 @@ def check_kills(two: Two, place: Path, chosen: Callable[[int], Iterable[Moment]]
         left = finished(out)
         state = "old" if left == old else "new" if left == new else ""
         assert state, f"killed at {moment} of {count}, there is something between old and new"
+        assert check_saved(out), "no file of it tells the hashes of the others"
         found.add(state)
         two.new(out)
         assert contents(out) == new, "what was killed is in the way of the next"
@@ -201,8 +202,9 @@ def files(_: Path) -> Two:
     return Two(saved(one="first", two="second"), saved(one="other", two="second"))
 
 
-def test_killed_while_writing_files_the_old_or_the_new_is_whole(tmp_path):
-    check_kills(files(tmp_path), tmp_path, every)
+@pytest.mark.parametrize("chosen", [few, pytest.param(every, marks=pytest.mark.heavy)])
+def test_killed_while_writing_files_the_old_or_the_new_is_whole(chosen, tmp_path):
+    check_kills(files(tmp_path), tmp_path, chosen)
 
 
 def test_killed_while_saving_an_explanation_the_old_or_the_new_is_whole(tmp_path):

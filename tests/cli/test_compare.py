@@ -78,6 +78,7 @@ def test_json_is_strict_and_says_what_the_files_say(seewhy, photos, tmp_path):
     assert found["scores"][0]["method"] == found["best"]
     saved = json.loads((tmp_path / "deep/er/scores.json").read_text("utf-8"), parse_constant=pytest.fail)
     assert len(saved.pop("photos")) == 2 * (2 + 4) * 2
+    assert list(saved.pop("files")) == ["report.html"]
     assert saved == found
     assert names_in(tmp_path / "deep/er") == {"report.html", "scores.json", "a", "b"}
     assert "report:" in run.err

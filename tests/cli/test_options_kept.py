@@ -31,7 +31,7 @@ KEPT = {
     ),
     "explain": (
         "images --background --bands --calibrate --classes --cmap --device --head --json --layer --method "
-        "--methods --model --models --opacity --out --output --reference --seed --set --target --top "
+        "--methods --model --models --opacity --out --output --reference --regions --seed --set --target --top "
         "--weights"
     ),
     "list layers": "pattern --classes --head --json --model --models --output --weights",

@@ -17,7 +17,9 @@ NAMES = Categories(("minibus", "tram", "racer"))
 BUS, RATHER = Target(0), Target(0, 1)
 MANY = np.inf
 GREY = "painted grey"
-COIN = f"and each other is hidden by the toss of a coin ({GREY})"
+OTHERS = f"A case hides each other region by the toss of a coin; hidden ones are {GREY}."
+EACH = f"A case hides each region by the toss of a coin; hidden ones are {GREY}."
+MOST = 140  # characters of a sentence
 WORDING = Wording(
     target=BUS,
     categories=NAMES,
@@ -47,32 +49,31 @@ def failed(anchor: Anchor) -> str:
 def test_some_regions_are_enough():
     often = "in 97 to 99 % of cases (1,240 tried, 90 % sure)"
     text = found(Anchor((1, 2, 7), 1210, 1240, 0.9701, 0.9899, MANY))
-    assert text.startswith(f"If these 3 regions stay (42 % of the picture) {COIN}, the model says “minibus” {often}.")
-    assert "enough, not necessary" in text
-    assert "The rule speaks about 12.5 % of all cases." in text
-    assert text.endswith("With all other regions hidden at once it still does.")
+    these = "These 3 regions (42 % of the picture) are enough, not necessary"
+    says = f"while they stay, the model says “minibus” {often}."
+    assert text == f"{these}: {says} {OTHERS} With all of them hidden it still does."
 
 
 def test_what_is_left_alone_is_told_where_it_loses_the_class():
     text = found(Anchor((4,), 100, 100, 0.93, 1.0, MANY), replace(WORDING, kept=False))
-    assert text.endswith("With all other regions hidden at once it does not: then “tram” is ahead.")
+    assert text.endswith("With all of them hidden “tram” is ahead.")
 
 
 def test_one_region_is_enough_for_one_class_rather_than_another():
     often = "in 93 to 100 % of cases (100 tried, 90 % sure)"
     text = found(Anchor((4,), 100, 100, 0.93, 1.0, 2048), replace(WORDING, target=RATHER))
-    start = "If this region stays (42 % of the picture)"
-    assert text.startswith(f"{start} {COIN}, the model prefers “minibus” to “tram” {often}.")
+    start = "This region (42 % of the picture) is enough, not necessary: while it stays"
+    assert text.startswith(f"{start}, the model prefers “minibus” to “tram” {often}. {OTHERS}")
 
 
 def test_where_all_is_tried_cases_are_counted():
     exact = Anchor((1, 2), 1000, 1024, 1000 / 1024, 1000 / 1024, 1024)
-    assert f"{COIN}, the model says “minibus” in 1,000 of the 1,024 cases there are." in found(exact)
+    assert "while they stay, the model says “minibus” in 1,000 of the 1,024 cases there are." in found(exact)
 
 
 def test_no_region_is_needed():
-    start = f"No region has to stay: if each is hidden by the toss of a coin ({GREY}), the model says “minibus” in"
-    end = "and with all hidden at once as well."
+    start = "No region has to stay: the model says “minibus” in"
+    end = f"and with all hidden at once as well. {EACH}"
     assert (
         found(Anchor((), 200, 200, 0.956, 1.0, 4096)) == f"{start} 95 to 100 % of cases (200 tried, 90 % sure), {end}"
     )
@@ -88,26 +89,26 @@ def test_no_rule_is_found():
     start = "No rule was found under which the model says “minibus” in 95 % of cases."
     often = "in 75 to 82 % of cases (300 tried, 90 % sure)"
     some = failed(Anchor((1, 2, 7), 240, 300, 0.7501, 0.8199, MANY))
-    these = "if these 3 regions stay (42 % of the picture)"
-    assert some == f"{start} The best one found: {these} {COIN}, it does so {often}."
+    these = "these 3 regions (42 % of the picture)"
+    assert some == f"{start} The best one found keeps {these}: it does so {often}. {OTHERS}"
     none = failed(Anchor((), 8, 16, 0.5, 0.5, 16))
-    coin = f"with each region hidden by the toss of a coin ({GREY})"
-    assert none == f"{start} With no rule at all, and {coin}, it does so in 8 of the 16 cases there are."
+    assert none == f"{start} With no rule at all it does so in 8 of the 16 cases there are. {EACH}"
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.52, 0.77, "fewer than the 90 % that a rule promises, so the rule is fragile."),
-        (0.91, 1.00, "the 90 % that a rule promises hold here too."),
-        (0.80, 0.95, "too close to the 90 % that a rule promises to tell."),
+        (0.52, 0.77, "fragile, as a rule promises 90 %."),
+        (0.91, 1.00, "the rule holds here too (90 % or more)."),
+        (0.80, 0.95, "too close to 90 % to tell."),
     ],
 )
 def test_the_second_look_says_how_the_rule_fares(low, high, verdict):
     second = replace(SECOND, low=low, high=high)
     text = plain(WORDING.second_look(second, fragile=high < 0.9))
     often = f"it does so in {100 * low:g} to {100 * high:g} % of cases (64 tried, 90 % sure)"
-    assert text == f"With hidden regions replaced with noise instead, {often}: {verdict}"
+    assert text == f"With hidden regions replaced with noise {often}: {verdict}"
+    assert len(text) <= MOST
 
 
 @pytest.mark.parametrize("name", FILLS)

@@ -74,8 +74,9 @@ def test_and(name):
     assert rule.high == 1
     assert found.checks["precision_low"] == rule.low
     np.testing.assert_array_equal(found.values, np.isin(LABELS, [1, 5]))
-    assert rule.sentence.startswith("If these 2 regions stay (22")
-    assert "(painted black), the model says “cat” in " in rule.sentence
+    assert rule.sentence.startswith("These 2 regions (22")
+    assert "while they stay, the model says “cat” in " in rule.sentence
+    assert "by the toss of a coin; hidden ones are painted black." in rule.sentence
 
 
 @every_method

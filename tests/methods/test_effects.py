@@ -50,8 +50,20 @@ def test_values_are_told_as_values():
 
 def test_what_was_measured_with_one_region_hidden_is_told():
     text = told([0.1, 0.7, -0.2, 0.0], unit="log-odds", alone=(None, 0.235, 0.7, None))
-    assert text.endswith("Hidden alone, where the whole picture has 61.8%: 1: 23.5%, 2: 70.0%.")
+    assert text.endswith(
+        "The whole picture gives “bus” 61.8%. With only one region hidden it gives 23.5% (1), 70.0% (2)."
+    )
 
 
 def test_shares_of_other_methods_have_no_sentence():
     assert not told([0.1, 0.7, -0.2, 0.0])
+
+
+def test_what_the_whole_picture_gives_is_not_told_where_it_is_not_known():
+    regions = RegionWeights(LABELS, np.array([0.7, 0.1]), None, unit="log-odds", alone=(0.235, None))
+    (_, text) = effect_sentences(regions, "bus", None, "classes", {})
+    assert text == "With only one region hidden it gives 23.5% (1)."
+
+
+def test_a_number_of_ones_own_is_no_probability():
+    assert not told([0.1, 0.7, -0.2, 0.0], alone=(None, 3.2, None, None))

@@ -19,6 +19,7 @@ from seewhy.methods.explanation import (
     class_tile,
     explanation_panel,
     explanation_tile,
+    explanation_tiles,
     is_speckled,
     shared_limit,
 )
@@ -119,7 +120,16 @@ def test_several_maps_share_the_largest_scale():
     one, other = (explanation(values=np.full((7, 7), size), signed=True) for size in (2.0, -3.0))
     assert shared_limit([one, other]) == 3.0
     assert shared_limit([explanation(values=np.zeros((7, 7)))]) is None
-    assert shared_limit([of_regions(2.0, -1.0, 0.0, 0.0)]) is None, "regions have bars with a scale of their own"
+
+
+SCALES = [(2.0, -1.0, 0.1), (-3.0, 1.0, 0.1), (9.0, 0.0, 9.0)]  # two weights and the error of all
+
+
+def test_weights_of_several_classes_share_the_largest_scale_that_has_a_colour():
+    small, large, chance = (of_regions(*each, 0.0, 0.0, errors=[errors] * 4) for *each, errors in SCALES)
+    assert shared_limit([small, large, chance]) == 3.0
+    assert [each.legend and each.legend.limit for each in explanation_tiles([small, large, chance])] == [3.0, 3.0, None]
+    assert shared_limit([chance, of_regions(0.0, 0.0, 0.0, 0.0, rule=RULE)]) is None
 
 
 def test_a_signed_map_of_pixels_may_be_empty():
@@ -128,7 +138,7 @@ def test_a_signed_map_of_pixels_may_be_empty():
 
 def test_a_class_is_shown_by_what_surely_speaks_for_it():
     tile = class_tile(of_regions(2.0, -1.0, 1.5, 0.1, errors=[0.1, 0.1, 0.1, 0.1]))
-    assert (tile.heading, tile.caption) == ("tiger cat · 60.0%", "2 of 4 regions")
+    assert (tile.heading, tile.caption) == ("tiger cat · 60.0%", "2 of 4 regions surely speak for it")
     pixels = fit(photo().pixels[:, 15:75], 640)
     left = slice(10, pixels.shape[1] // 2 - 10)
     assert tile.picture.shape == pixels.shape
@@ -138,12 +148,21 @@ def test_a_class_is_shown_by_what_surely_speaks_for_it():
 
 def test_a_class_that_nothing_speaks_for_says_so():
     tile = class_tile(of_regions(-1.0, -1.0, 0.0, 1.0, errors=[1.0] * 4))
-    assert tile.caption == "0 of 4 regions"
+    assert tile.caption == "No region surely speaks for it."
     assert chroma(tile.picture).max() == 12  # the plate of the words
 
 
 def test_a_class_with_a_rule_is_shown_by_the_rule():
-    assert class_tile(of_regions(-1.0, -1.0, 0.0, 1.0, rule=RULE)).caption == "2 of 4 regions"
+    assert class_tile(of_regions(-1.0, -1.0, 0.0, 1.0, rule=RULE)).caption == "2 of 4 regions are enough"
+
+
+def test_a_grid_says_in_words_what_hiding_a_region_does():
+    found = of_regions(2.0, -1.0, 0.7, 0.1, errors=[0.1] * 4)
+    odds = replace(found, regions=replace(found.regions, unit="log-odds", least=0.5))
+    assert class_tile(odds).caption == "2 of 4 regions surely speak for it; hiding one: odds ÷ 7.4 to odds ÷ 2.0"
+    undecided = class_tile(replace(found, regions=replace(odds.regions, least=2.5)))
+    assert undecided.caption == "No single part decides."
+    assert chroma(undecided.picture).max() == 12  # the plate of the words
 
 
 def test_a_view_beyond_the_photo_is_cut_at_the_photo():

@@ -65,10 +65,12 @@ def test_a_hundred_photos(shared_data, name, right):
 
 
 def know_what_looking_finds(classifier):
+    assert classifier.given_head
     fresh, looked = replace(classifier), replace(classifier, given_layer=None)
     assert fresh.default_layers == looked.default_layers
     assert fresh.grid("head")
     assert "layers" not in vars(fresh), "to know how one layer lies takes no look at all of them"
+    assert replace(classifier, given_head=None).head == fresh.head
     assert fresh.grid("head") == next(each.grid for each in reversed(looked.layers) if each.name == "head")
 
 

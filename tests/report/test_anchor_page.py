@@ -28,13 +28,13 @@ def bounds_in(text: str, after: str) -> tuple[int, int]:
 def test_a_rule_says_how_often_it_holds_what_it_keeps_and_how_it_fares_elsewhere():
     (found,) = explain("anchors-lime", says_cat(both))
     rule, text = found.rule, page_of(found)
-    low, high = bounds_in(text, "If these 2 regions stay")
+    low, high = bounds_in(text, "These 2 regions")
     assert low / 100 <= rule.low <= rule.precision <= rule.high <= high / 100
     assert f"({100 * rule.area:.0f} % of the picture)" in text
-    assert f"speaks about {100 * rule.coverage:g} % of all cases" in text
-    assert "(painted black)" in text
+    assert f"speaks about {100 * rule.coverage:g}% of all cases" in text
+    assert "hidden ones are painted black" in text
     assert "enough, not necessary" in text
-    low, high = bounds_in(text, "replaced with parts of other photos instead")
+    low, high = bounds_in(text, "replaced with parts of other photos")
     assert low / 100 <= rule.second.low <= rule.second.high <= high / 100
     assert "fragile" not in text
 
@@ -43,7 +43,8 @@ def test_an_empty_rule_was_tried_with_all_hidden():
     (found,) = explain("anchors-lime", says_cat(lambda z: z[:, 0] | True))
     text = page_of(found)
     assert found.rule.regions == ()
-    assert "No region has to stay: if each is hidden by the toss of a coin" in text
+    assert "No region has to stay: the model says “cat”" in text
+    assert "A case hides each region by the toss of a coin" in text
     assert "with all hidden at once as well" in text
 
 
@@ -59,7 +60,7 @@ def test_a_fragile_rule_is_called_so():
     )
     (found,) = explain("anchors-lime", model, other_fill="grey")
     assert found.rule.second.high < found.rule.threshold - 0.05
-    assert "so the rule is fragile" in page_of(found)
+    assert "fragile, as a rule promises 90 %" in page_of(found)
 
 
 def torch_scores(z):

@@ -244,7 +244,7 @@ def test_log_odds_are_told_as_what_hiding_does_to_the_odds(report):
         "1: odds ÷ 7.4 (6.1 to 9.0); 2: odds × 2.7 (2.2 to 3.3); 3: odds ÷ 1.6 (1.4 to 2.0)"
     )
     assert "Hiding region 1 makes the odds of “tiger cat” 7.4 times smaller, on average over" in page.text
-    assert "Hidden alone, where the whole picture has 60.0%: 1: 20.0%." in page.text
+    assert "The whole picture gives “tiger cat” 60.0%. With only one region hidden it gives 20.0% (1)." in page.text
     assert "odds × 7.4 where hidden odds ÷ 7.4" in page.text
 
 
@@ -271,7 +271,7 @@ def test_a_rule_shows_what_must_stay(report):
     ("changes", "words"),
     [
         ({"precision": 0.5}, "of the best rule found, which does not hold, for"),
-        ({"precision": 0.0, "variations": 0, "regions": ()}, "needed for what is not the model's answer,"),
+        ({"precision": 0.0, "variations": 0, "regions": ()}, "the photo in grey, not the model's answer:"),
     ],
 )
 def test_a_rule_that_does_not_hold_is_never_called_enough(report, changes, words):
@@ -289,12 +289,29 @@ def several_classes(**changes):
 def test_several_classes_of_one_method_of_regions_get_a_grid(report):
     page = report(outcome(*several_classes()))
     assert "What speaks for each class? Grad-CAM In colour the regions that speak for it" in page.text
-    assert "tiger cat · 60.0% tabby · 10.0% <script>alert(1)</script> · 1.0%" in page.text
+    two = "2 of 4 regions surely speak for it"
+    assert f"tiger cat · 60.0% {two} tabby · 10.0% {two} <script>alert(1)</script> · 1.0% {two}" in page.text
     assert [each["alt"] for each in page.named("img") if "in favour" in each["alt"]] == [
         f"cat.png, in colour, with the rest in grey, 2 of 4 regions in favour of “{name}”"
         for name in ("tiger cat", "tabby", CLASSES[4])
     ]
     assert "<script" not in page.source
+
+
+def test_of_several_classes_each_method_has_a_row(report):
+    mixed = [each for pair in zip(several_classes(), several_classes(method="layer-cam"), strict=True) for each in pair]
+    page = report(outcome(*mixed))
+    drawn = [each["alt"].split(" on ")[0] for each in page.named("img") if " on cat.png" in each["alt"]]
+    assert drawn == ["Grad-CAM"] * 3 + ["LayerCAM"] * 3
+    assert sum("rows" in each.get("class", "") for each in page.named("div")) == 3
+    assert not any("rows" in each.get("class", "") for each in report(outcome(*mixed[:2])).named("div"))
+
+
+def test_a_contrast_tells_both_probabilities(report):
+    page = report(outcome(explanation(target=Target(280, 282), target_label="tiger cat rather than tabby")))
+    assert "tiger cat rather than tabby · 60.0% against 10.0%" in page.text
+    asked = of_regions(0.1, ODDS, target=Target(280, 282), target_label="tiger cat rather than tabby")
+    assert "The whole picture gives “tiger cat rather than tabby” 85.7%." in report(outcome(asked)).text
 
 
 def test_a_grid_of_rules_says_what_must_stay(report):

@@ -195,6 +195,7 @@ def test_scores_and_maps_are_saved(tmp_path):
         "image": "0: 0.png", "method": "grad-cam", "metric": "road", "value": pytest.approx(0.905), "reason": None
     }  # fmt: skip
     assert len(saved.pop("photos")) == 2 * (2 + len(CONTROL_NAMES)) * len(found.metrics)
+    assert list(saved.pop("files")) == ["report.html"]
     assert saved == {"best": "grad-cam", "verdict": study_verdict(found), "scores": found.rows(), "notes": []}
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/*/*")) == [
         f"{number}/{method}" for number in range(2) for method in METHODS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from prototypes import backbones, squares
-from seewhy.errors import UsageError
+from seewhy.errors import BadFile, UsageError
 from seewhy.images import Image
 from seewhy.prototypes.learning import Recipe
 from seewhy.train.parts import PICTURES, trained_rows
@@ -57,9 +59,47 @@ def test_what_was_found_is_written(run, place, tmp_path):
     assert (tmp_path / "photo" / "picture.png").stat().st_size > 1000
 
 
-def test_a_folder_that_holds_a_model_is_left_alone(run, place):
-    with pytest.raises(UsageError, match="holds a model already"):
-        train_prototypes_on(place / "pictures", f"file:{place / 'backbone'}", place / "model", recipe=LITTLE)
+def test_a_run_that_had_ended_only_gives_its_results(run, place, monkeypatch):
+    monkeypatch.setattr("seewhy.verbs.prototypes.train_prototypes", None)
+    before = {path: path.stat().st_mtime_ns for path in run.out.rglob("*")}
+    again = train_again(place)
+    assert {path: path.stat().st_mtime_ns for path in run.out.rglob("*")} == before
+    for kind in ("to_dict", "rows"):
+        assert getattr(again, kind)() == getattr(run, kind)()
+    assert (again.history, again.pictures, again.notes) == (run.history, run.pictures, run.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"recipe": replace(backbones.QUICK, size=9)}, "recipe.size: was"),
+        ({"seed": 1}, "seed: was 0, now 1"),
+        ({"layer": "0"}, "layer: was"),
+    ],
+    ids=str,
+)
+def test_a_folder_that_holds_another_model_is_left_alone(run, place, changes, what):
+    with pytest.raises(UsageError, match=r"holds a model already .*" + what):
+        train_again(place, **changes)
+
+
+def test_a_folder_that_holds_prototypes_of_other_pictures_is_left_alone(run, place, tmp_path):
+    shutil.copytree(place / "pictures", tmp_path / "pictures")
+    next((tmp_path / "pictures" / "red").iterdir()).unlink()
+    with pytest.raises(UsageError, match=r"holds a model already .*other content in sha256"):
+        train_again(place, tmp_path / "pictures")
+
+
+def test_a_folder_that_holds_a_classifier_is_left_alone(place):
+    with pytest.raises(UsageError, match=r"holds a model already .*another kind"):
+        train_again(place, out=place / "backbone")
+
+
+def train_again(place, pictures=None, out=None, **changes):
+    wanted = {"recipe": backbones.QUICK, **changes}
+    return train_prototypes_on(
+        pictures or place / "pictures", f"file:{place / 'backbone'}", out or place / "model", **wanted
+    )
 
 
 def test_what_the_backbone_has_learned_from_validates_nothing(place, tmp_path):
@@ -82,6 +122,15 @@ def test_a_backbone_of_other_classes_is_refused(place, tmp_path):
     with pytest.raises(UsageError, match="knows other classes"):
         train_prototypes_on(other, f"file:{place / 'backbone'}", tmp_path / "out", recipe=LITTLE)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("training", [[], {"recipe": 1}, {"recipe": {"split": [1.0]}}, {"seed": "x"}], ids=str)
+def test_a_backbone_that_says_nonsense_of_its_training_is_refused(place, tmp_path, training):
+    shutil.copytree(place / "backbone", tmp_path / "backbone")
+    card = tmp_path / "backbone" / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "training": training}))
+    with pytest.raises(BadFile, match="training"):
+        train_prototypes_on(place / "pictures", f"file:{tmp_path / 'backbone'}", tmp_path / "out", recipe=LITTLE)
 
 
 def test_pictures_that_cannot_be_opened_are_listed(place, tmp_path):

@@ -5,7 +5,7 @@ result takes the place of the old: from then on its files move to their places, 
 after a kill, moves the rest first. A `.seewhy-part` that nobody is writing is what a killed process left, and goes.
 
 `manifest.json` of a result holds the size and the SHA-256 of every file beside it and below, but for those that have a
-manifest nearer to them.
+manifest nearer to them; so does the file of numbers of a whole run, such as `scores.json`.
 """
 
 from __future__ import annotations
@@ -209,9 +209,9 @@ class Listing:
     files: dict[str, Mark] = field(default_factory=dict[str, Mark])
 
 
-def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write `manifest.json`: what it is about, and the marks of all other files, which are there already."""
-    write_json(folder / MANIFEST, {**about, "files": {name: asdict(mark) for name, mark in marks(folder).items()}})
+def write_manifest(folder: Path, about: Mapping[str, Any], name: str = MANIFEST) -> None:
+    """Write `manifest.json`, or a file of this `name`: what it is about, and the marks of all files that are there."""
+    write_json(folder / name, {**about, "files": {path: asdict(mark) for path, mark in marks(folder).items()}})
 
 
 def marks(folder: Path) -> dict[str, Mark]:

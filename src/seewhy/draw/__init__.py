@@ -18,7 +18,7 @@ from seewhy.draw.charts import (
     weight_bars,
     weight_bars_svg,
 )
-from seewhy.draw.odds import Unit, factor
+from seewhy.draw.odds import Unit, factor, odds_words
 from seewhy.draw.overlay import (
     NOTHING,
     OURS,
@@ -67,6 +67,7 @@ __all__ = [
     "grid_picture",
     "intervals_svg",
     "kept_overlay",
+    "odds_words",
     "overlay",
     "panel",
     "peak",

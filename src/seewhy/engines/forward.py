@@ -184,7 +184,7 @@ class MaskedForward:
 
         for rows in batches(ask, len(which), self._fixed or network.size):
             self.forwards += len(rows)
-            self.progress(self.forwards, self.expected, "variations")
+            self.progress(self.forwards, self.expected and max(self.expected, self.forwards), "variations")
             yield from rows
 
     def _composed(self, masks: Tensor, which: Tensor, network: Inference) -> Tensor:

@@ -13,7 +13,6 @@ from seewhy.models.head import Meaning
 
 FUZZ = 1e-9
 PERCENT = "\N{NO-BREAK SPACE}%"
-ENOUGH = "That is enough, not necessary: other regions may be enough too."
 HIDDEN: tuple[tuple[type, str], ...] = (
     (RegionMean, "painted in their mean colour"),
     (Blur, "replaced with their blurred selves"),
@@ -54,32 +53,34 @@ class Wording:
         if len(anchor.regions) == self.regions:
             return f"Only if all of the picture stays is it sure that {says}: no smaller part was found to be enough."
         if not anchor.regions:
-            start = f"No region has to stay: if each is hidden by the toss of a coin ({self.hidden}), {says} {often}"
-            return f"{start}, and with all hidden at once as well."
-        return f"{self._if_they_stay(anchor)}, {says} {often}. {ENOUGH} {self._of_the_rest(anchor)}"
+            return f"No region has to stay: {says} {often}, and with all hidden at once as well. {self._case('each')}"
+        one = len(anchor.regions) == 1
+        start = f"{self._these(anchor)} {'is' if one else 'are'} enough, not necessary"
+        stay = "it stays" if one else "they stay"
+        return f"{start}: while {stay}, {says} {often}. {self._case('each other')} {self._of_the_rest()}"
 
     def best_found(self, anchor: Anchor) -> str:
         """For the best of rules none of which holds."""
         often = self._how_often(anchor)
         failed = f"No rule was found under which {self._says} in {_percent(self.threshold)} of cases"
         if not anchor.regions:
-            coin = f"with each region hidden by the toss of a coin ({self.hidden})"
-            return f"{failed}. With no rule at all, and {coin}, it does so {often}."
-        stay = self._if_they_stay(anchor)
-        return f"{failed}. The best one found: {stay[0].lower()}{stay[1:]}, it does so {often}."
+            return f"{failed}. With no rule at all it does so {often}. {self._case('each')}"
+        these = self._these(anchor)
+        best = f"The best one found keeps {these[0].lower()}{these[1:]}: it does so {often}"
+        return f"{failed}. {best}. {self._case('each other')}"
 
     def second_look(self, second: SecondLook, *, fragile: bool) -> str:
         """How the rule fares where hidden regions show something else."""
         low, high = second.low, second.high
         least = self.threshold - SLACK
-        promised = f"the {_percent(least)} that a rule promises"
         if fragile:
-            verdict = f"fewer than {promised}, so the rule is fragile"
+            verdict = f"fragile, as a rule promises {_percent(least)}"
+        elif low > least:
+            verdict = f"the rule holds here too ({_percent(least)} or more)"
         else:
-            verdict = f"{promised} hold here too" if low > least else f"too close to {promised} to tell"
-        tried = f"({second.variations:,} tried, {_percent(1 - self.delta)} sure)"
-        often = f"it does so in {_range(low, high)} of cases {tried}"
-        return f"With hidden regions {second.hidden} instead, {often}: {verdict}."
+            verdict = f"too close to {_percent(least)} to tell"
+        often = f"{_range(low, high)} of cases ({second.variations:,} tried, {_percent(1 - self.delta)} sure)"
+        return f"With hidden regions {second.hidden} it does so in {often}: {verdict}."
 
     @property
     def _says(self) -> str:
@@ -88,17 +89,16 @@ class Wording:
             return f"the model says {own}"
         return f"the model prefers {own} to “{self.categories[self.target.against]}”"
 
-    def _if_they_stay(self, anchor: Anchor) -> str:
+    def _these(self, anchor: Anchor) -> str:
         count = len(anchor.regions)
-        these = "this region stays" if count == 1 else f"these {count} regions stay"
-        share = f"{_percent(self.area, 0)} of the picture"
-        return f"If {these} ({share}) and each other is hidden by the toss of a coin ({self.hidden})"
+        these = "This region" if count == 1 else f"These {count} regions"
+        return f"{these} ({_percent(self.area, 0)} of the picture)"
 
-    def _of_the_rest(self, anchor: Anchor) -> str:
-        covered = f"The rule speaks about {_percent(0.5 ** len(anchor.regions))} of all cases."
-        if self.kept:
-            return f"{covered} With all other regions hidden at once it still does."
-        return f"{covered} With all other regions hidden at once it does not: then “{self.rival}” is ahead."
+    def _case(self, which: str) -> str:
+        return f"A case hides {which} region by the toss of a coin; hidden ones are {self.hidden}."
+
+    def _of_the_rest(self) -> str:
+        return f"With all of them hidden {'it still does' if self.kept else f'“{self.rival}” is ahead'}."
 
     def _how_often(self, anchor: Anchor) -> str:
         if anchor.asked == anchor.population:

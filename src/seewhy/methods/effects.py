@@ -15,14 +15,14 @@ NONE_DECIDES = "no single part decides"
 
 
 def effect_sentences(
-    regions: RegionWeights, about: str, number: float, meaning: Meaning, checks: Mapping[str, float]
+    regions: RegionWeights, about: str, number: float | None, meaning: Meaning, checks: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """What the weights of a linear model say of a target `about` which the network gives this `number`.
+    """What the weights of a linear model say of a target `about` which the network gives this `number`, where known.
 
     What was measured with one region hidden alone, or with everything hidden, is told where the method asked for it.
     """
     found = _strongest(regions, about, checks) if decides(regions) else _undecided(regions, about, checks)
-    return tuple(filter(None, [found, _alone(regions, number, meaning)]))
+    return tuple(filter(None, [found, _alone(regions, about, number, meaning)]))
 
 
 def _strongest(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:
@@ -47,13 +47,14 @@ def _undecided(regions: RegionWeights, about: str, checks: Mapping[str, float]) 
     return f"{NONE_DECIDES.capitalize()}: {each}, hiding everything {whole}."
 
 
-def _alone(regions: RegionWeights, number: float, meaning: Meaning) -> str:
+def _alone(regions: RegionWeights, about: str, number: float | None, meaning: Meaning) -> str:
     """What the network was seen to say with nothing but one region hidden."""
-    if regions.alone is None:
+    if regions.alone is None or (meaning != "values" and regions.unit != "log-odds"):
         return ""
     seen = [
-        f"{weight.name}: {told(known, meaning)}"
+        f"{told(known, meaning)} ({weight.name})"
         for region, weight in ranking(regions).items()
         if (known := regions.alone[region]) is not None
     ]
-    return f"Hidden alone, where the whole picture has {told(number, meaning)}: {', '.join(seen)}." if seen else ""
+    whole = "" if number is None else f"The whole picture gives “{about}” {told(number, meaning)}. "
+    return f"{whole}With only one region hidden it gives {', '.join(seen)}." if seen else ""

@@ -26,6 +26,7 @@ from seewhy.draw import (
     blank,
     crop,
     kept_overlay,
+    odds_words,
     panel,
     peak,
     region_overlay,
@@ -134,8 +135,10 @@ class Explanation(Pickled):
 
     @property
     def told(self) -> str:
-        """The probability in per cent, or the value."""
-        return told(self.number, self.meaning)
+        """The probability in per cent, or the value; of "A rather than B" A's against B's."""
+        own = told(self.number, self.meaning)
+        rival = next((each for each in self.predictions if each.index == self.target.against), None)
+        return f"{own} against {rival.told}" if rival else own
 
     def picture(self, colors: Colors = OURS, tile: Tile | None = None) -> Picture:
         """Original and overlay side by side, with legend; `tile` is the overlay, where it is drawn already."""
@@ -314,14 +317,44 @@ def class_tile(explanation: Explanation) -> Tile:
     regions, rule = explanation.regions, explanation.rule
     if regions is None:
         raise UsageError(f"{explanation.method} is not about regions; a grid of classes needs a method that is")
-    keep = _needed(regions, rule) if rule else supporting(regions)
+    keep = in_favour(explanation)
+    why = _nothing(rule) if rule else NOTHING_FOR if decides(regions) else NONE_DECIDES
     return Tile(
-        _kept(
-            *crop(explanation.image.pixels, explanation.view), regions, keep, _nothing(rule) if rule else NOTHING_FOR
-        ),
-        f"{keep.sum()} of {len(keep)} regions",
+        _kept(*crop(explanation.image.pixels, explanation.view), regions, keep, why),
+        _in_colour(regions, rule, keep) or sentence(why),
         heading=f"{explanation.target_label} · {explanation.told}",
     )
+
+
+def _coloured(regions: RegionWeights) -> np.ndarray:
+    """Float64 `(d,)`: the weights that get a colour: what is surely not zero, where any part decides."""
+    return np.where(sure(regions) & decides(regions), regions.weights, 0)
+
+
+def in_favour(explanation: Explanation) -> np.ndarray:
+    """Bool `(d,)`: the regions of a rule, or the strongest that surely speak for the class, where any part decides."""
+    regions, rule = explanation.regions, explanation.rule
+    if regions is None:
+        return np.zeros(0, bool)
+    return _needed(regions, rule) if rule else supporting(regions) & decides(regions)
+
+
+def _in_colour(regions: RegionWeights, rule: Rule | None, keep: np.ndarray) -> str:
+    """What the regions in colour are, in words; nothing where there are none."""
+    count, share = int(keep.sum()), f"{keep.sum()} of {len(keep)} regions"
+    if not count:
+        return ""
+    if rule:
+        enough = "is enough" if count == 1 else "are enough"
+        return f"{share} {enough}" if rule.holds else f"the best rule found, {share}, does not hold"
+    surely = int((sure(regions) & (regions.weights > 0)).sum())
+    words = f"{share} surely {'speaks' if count == 1 else 'speak'} for it"
+    if count < surely:
+        words = f"the {count} of {len(keep)} regions that speak for it most"
+    if regions.unit != "log-odds":
+        return words
+    most, least = (odds_words(float(end(regions.weights[keep]))) for end in (np.max, np.min))
+    return f"{words}; hiding {'it' if count == 1 else 'one'}: {most}{'' if most == least else f' to {least}'}"
 
 
 def _region_tile(
@@ -330,8 +363,8 @@ def _region_tile(
     """Only what is surely not zero gets a colour; the strongest get their ranks and bars in any case."""
     pixels, view, signed = explanation.image.pixels, explanation.view, explanation.signed
     ranked = ranking(regions)
-    shown = np.where(sure(regions), regions.weights, 0)
-    if not (shown.any() and decides(regions)):
+    shown = _coloured(regions)
+    if not shown.any():
         words = NOTHING if not ranked else NOTHING_SURE if decides(regions) else NONE_DECIDES
         return Tile(blank(pixels, view, words, longest=LARGE), caption, weights=tuple(ranked.values()))
     strongest = peak(shown[None], signed=signed)
@@ -382,10 +415,14 @@ def is_blurred(explanation: Explanation) -> bool:
 
 def shared_limit(explanations: Sequence[Explanation]) -> float | None:
     """One end for the colours of several maps, so that they can be compared; None where none finds anything."""
-    return max((_limit(each) for each in explanations if each.regions is None), default=0.0) or None
+    return max((_limit(each) for each in explanations), default=0.0) or None
 
 
 def _limit(explanation: Explanation) -> float:
+    if explanation.rule:
+        return 0.0
+    if explanation.regions is not None:
+        return peak(_coloured(explanation.regions)[None], signed=explanation.signed)
     percentile = SHOWN if is_speckled(explanation.values) else 100.0
     return peak(_drawn(explanation.values), signed=explanation.signed, percentile=percentile)
 
@@ -417,7 +454,22 @@ def effects_of(explanation: Explanation) -> tuple[str, ...]:
     return effect_sentences(
         explanation.regions,
         explanation.target_label,
-        explanation.number,
+        _number_asked(explanation),
         explanation.meaning,
         explanation.checks,
     )
+
+
+def _number_asked(explanation: Explanation) -> float | None:
+    """What people are told of the target: of "A rather than B" A's probability if there were no third, or A − B."""
+    own, target = explanation.number, explanation.target
+    if target.against is None:
+        return own
+    rival = next((each.number for each in explanation.predictions if each.index == target.against), None)
+    if rival is None or target.also:
+        return None
+    if explanation.meaning == "values":
+        return own - rival
+    if explanation.meaning == "labels":
+        own, rival = own * (1 - rival), rival * (1 - own)
+    return own / (own + rival) if own + rival else None

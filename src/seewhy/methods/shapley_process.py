@@ -15,8 +15,6 @@ from itertools import product
 from math import lgamma, log, sinh
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import norm, t
 
 BETAS = (0.5, 1.5, 4.0)  # how soon the smooth part forgets
 OWN = (0.01, 0.1, 1.0)  # variance of each pair's own part; that of the smooth one is 1
@@ -71,6 +69,8 @@ def process_shapley(signs: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.
 
     The first pair is all players against none; no pair comes twice, and they must tell the players apart.
     """
+    from scipy.special import stdtrit
+
     scale = float(np.abs(odd).max()) or 1.0
     count, players = signs.shape
     few = slice(min(count, max(CHOSEN_ON, 2 * players)))
@@ -82,7 +82,7 @@ def process_shapley(signs: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.
     weights = chances[believed] / chances[believed].sum()
     values = weights @ np.stack([each.values for each in fits])
     spread = weights @ np.stack([each.errors**2 + (each.values - values) ** 2 for each in fits])
-    heavier = t.ppf(0.975, _free(count, players)) / norm.ppf(0.975)  # of few answers the scale is uncertain too
+    heavier = stdtrit(_free(count, players), 0.975) / stdtrit(np.inf, 0.975)  # of few answers the scale is unsure
     return scale * values, scale * heavier * np.sqrt(spread)
 
 
@@ -93,6 +93,8 @@ def _free(count: int, players: int) -> int:
 
 def _fit(kernel: Kernel, signs: np.ndarray, odd: np.ndarray) -> Fit:
     """Universal kriging: the additive part is free, the rest a process."""
+    from scipy.linalg import cho_factor, cho_solve
+
     count, players = signs.shape
     factor = cho_factor(kernel.between(signs, signs) + kernel.own * np.eye(count), lower=True)
     solved = cho_solve(factor, np.column_stack([signs, odd]))

@@ -13,11 +13,13 @@ from typing_extensions import override
 from seewhy.errors import ModelError
 from seewhy.models.checkpoints import load_weights, read_weights
 from seewhy.models.classifier import Classifier
+from seewhy.models.head import Head
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.sources import Built, Source, categories_for, check_known
 
 MEAN = (127 / 255, 127 / 255, 127 / 255)
 STD = (128 / 255, 128 / 255, 128 / 255)
+PACKAGED = 1000  # classes of the packages' weights
 DEEPEST = "head"  # the layer that looking through the network finds, too
 
 
@@ -44,9 +46,9 @@ class Bundled(Source):
     def load(self, name: str, weights: Path | None = None) -> Classifier:
         check_known(name, self.names(), self.prefix)
         if weights is None:
-            package, classes = _package_network(name, 1000), 1000
+            package = _package_network(name, PACKAGED)
             load_weights(package, read_weights(packaged_weights(name)), name)
-            built = Built(EfficientNetLite(package).eval(), categories_for(classes), ())
+            built = Built(EfficientNetLite(package).eval(), categories_for(PACKAGED), ())
         else:
             built = self.built(name, weights)
         size, resize = LITES[name]
@@ -58,6 +60,7 @@ class Bundled(Source):
             f"bundled:{name}",
             given_layer=DEEPEST,
             given_notes=built.notes,
+            given_head=Head("logits", classes=PACKAGED) if weights is None else None,
         )
 
     @override

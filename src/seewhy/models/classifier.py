@@ -79,6 +79,7 @@ class Classifier(Pickled):
     declared: Head = Head()
     given_layer: str | None = None  # for CAM methods, where the deepest one with a grid would not do
     given_notes: tuple[str, ...] = ()  # what whoever made it noticed, in sentences
+    given_head: Head | None = None  # what a trial would show, where that is known
 
     @classmethod
     def from_module(
@@ -283,6 +284,8 @@ class Classifier(Pickled):
 
     @cached_property
     def _probed(self) -> Probed:
+        if self.given_head is not None and self.declared == Head():
+            return Probed(self.given_head)
         return probed(self.module, self.declared, self.probe())
 
     def checked(self) -> Classifier:

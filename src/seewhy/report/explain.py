@@ -137,7 +137,17 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
             "effects": effects_of(each),
             "notes": method_notes(each, told),
         }
-    return {**words, "findings": findings, **_drawn(one, classes, explained, findings, tiles)}
+    rows = _rows(explanations, findings)
+    return {**words, "rows": rows, **_drawn(one, classes, explained, findings, tiles)}
+
+
+def _rows(explanations: Sequence[Explanation], findings: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Of several classes a row for each method and layer, of one class one row of all methods."""
+    several = len({each.target for each in explanations}) > 1
+    rows: dict[tuple[str, str | None] | None, list[dict[str, Any]]] = {}
+    for each, finding in zip(explanations, findings, strict=True):
+        rows.setdefault((each.method, each.layer) if several else None, []).append(finding)
+    return [*rows.values()]
 
 
 def _drawn(
@@ -187,17 +197,23 @@ def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:
     return {"title": method_info(method).title, "rules": rules, "cells": [_cell(each) for each in explanations]}
 
 
-def _cell(explanation: Explanation) -> tuple[str, Picture]:
+def _cell(explanation: Explanation) -> tuple[str, str, Picture]:
     tile = class_tile(explanation)
-    shown = f"{explanation.image.name}, {kept_words(explanation, tile.caption)}"
-    return tile.heading, embed(fit(tile.picture, CELL), shown)
+    shown = f"{explanation.image.name}, {kept_words(explanation)}"
+    return tile.heading, tile.caption, embed(fit(tile.picture, CELL), shown)
 
 
 def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_first: bool) -> dict[str, Any]:
     """What is to be said of one overlay; how to read a method's pictures is told at the first of them."""
     return {
         "info": {name: getattr(info, name) for name in INFO},
-        "about": explanation.target_label + (f" · layer {explanation.layer}" if explanation.layer else ""),
+        "about": " · ".join(
+            [
+                explanation.target_label,
+                *([explanation.told] if explanation.target.against is not None else []),
+                *([f"layer {explanation.layer}"] if explanation.layer else []),
+            ]
+        ),
         "rule": explanation.rule.sentence if explanation.rule else None,
         "alt": alternative(explanation, info),
         "signed": explanation.signed,

@@ -24,8 +24,8 @@ from seewhy.core.text import is_plain, percent, visible
 from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
-from seewhy.methods.evidence import decides, sure
-from seewhy.methods.explanation import NO_EVIDENCE, is_blurred, sentence
+from seewhy.methods.evidence import Rule, decides, sure
+from seewhy.methods.explanation import NO_EVIDENCE, in_favour, is_blurred, sentence
 from seewhy.models import Prediction
 from seewhy.models.head import NOUN
 
@@ -255,8 +255,7 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
     """What the overlay shows, for those who cannot see it."""
     start = f"{info.title} on {explanation.image.name}: "
     if explanation.rule and explanation.regions:
-        share = f"{len(explanation.rule.regions)} of {len(explanation.regions.weights)} regions"
-        return start + kept_words(explanation, share)
+        return start + kept_words(explanation)
     if not explanation.values.any():
         return f"{start}the photo in grey, no evidence found for “{explanation.target_label}”"
     if explanation.regions and not decides(explanation.regions):
@@ -270,13 +269,18 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
     return start + (f"{strongest}, {against}" if (explanation.values > 0).any() else against)
 
 
-def kept_words(explanation: Explanation, share: str) -> str:
-    """What a picture shows that keeps some regions, such as `5 of 45 regions`."""
-    rule, why = explanation.rule, "in favour of"
+def kept_words(explanation: Explanation) -> str:
+    """What a picture shows that keeps what speaks for a class, or the regions of a rule, in colour."""
+    rule, keep, about = explanation.rule, in_favour(explanation), f"“{explanation.target_label}”"
+    if rule and not rule.sought:
+        return f"the photo in grey, not the model's answer: {about}"
+    why = "in favour of"
     if rule:
         why = "that are enough for" if rule.holds else "of the best rule found, which does not hold, for"
-        why = why if rule.sought else "needed for what is not the model's answer,"
-    return f"in colour, with the rest in grey, {share} {why} “{explanation.target_label}”"
+    if not keep.any():
+        why = "has to stay for" if rule and rule.holds else "surely in favour of"
+        return f"the photo in grey, no region {why} {about}"
+    return f"in colour, with the rest in grey, {keep.sum()} of {len(keep)} regions {why} {about}"
 
 
 def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str, str]:
@@ -296,7 +300,10 @@ def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str,
         "Cost": cost_words(explanation.cost),
         "Computed": " ".join(explanation.computed),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
-        "Largest value": f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
+        "Coverage": _coverage(explanation.rule) if explanation.rule else None,
+        "Largest value": None
+        if explanation.regions
+        else f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
         "Seed": None if explanation.seed is None else str(explanation.seed),
     }
     return {term: text for term, text in found.items() if text}
@@ -365,6 +372,10 @@ def _place(values: np.ndarray) -> str:
     """Where the largest value lies, in thirds of the map."""
     row, column = np.unravel_index(values.argmax(), values.shape)
     return ROWS[row * 3 // values.shape[0]] + COLUMNS[column * 3 // values.shape[1]]
+
+
+def _coverage(rule: Rule) -> str | None:
+    return f"The rule speaks about {100 * rule.coverage:g}% of all cases." if rule.sought else None
 
 
 def _settings(parameters: Mapping[str, Any]) -> str:

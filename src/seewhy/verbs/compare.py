@@ -11,7 +11,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from seewhy.core.files import photo_folders, write_json
+from seewhy.core.files import photo_folders
+from seewhy.core.folders import write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
@@ -75,8 +76,8 @@ class Comparison(StudyResult, Saved):
         values, page = self.to_dict(), self.page()
         columns = ("image", "method", "metric", "value", "reason")
         values["photos"] = self.table.select(columns).to_dicts() if self.table.height else []
-        write_json(folder / SCORES, values)
         save_page(folder, page)
+        write_manifest(folder, values, SCORES)
 
 
 def compare(

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from seewhy.cases import About, Cases, Penultimate, Twins, build, find_twins
-from seewhy.core.files import write_csv, write_json, write_whole
+from seewhy.core.files import write_csv, write_whole
+from seewhy.core.folders import write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
@@ -88,11 +89,11 @@ class EvaluateResult(EvaluationReport, Result):
     def write(self, folder: Path) -> None:
         """Write `evaluation.json`, `predictions.csv`, the charts and the report."""
         rows = self.rows()
-        write_json(folder / "evaluation.json", self.to_dict())
         write_csv(folder / "predictions.csv", list(rows[0]), [list(row.values()) for row in rows])
         for name, chart in evaluate_charts(self.evaluation).items():
             write_whole(folder / f"{name}.svg", chart.encode())
         save_page(folder, self.page())
+        write_manifest(folder, self.to_dict(), "evaluation.json")
 
 
 def evaluate(

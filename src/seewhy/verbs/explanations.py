@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, overload
 
-from seewhy.core.files import free_name, photo_name, safe_name, write_json
-from seewhy.core.folders import whole_folder
+from seewhy.core.files import free_name, photo_name, safe_name
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, GridRow, Tile, display, grid_html, grid_picture, photo
 from seewhy.errors import UsageError
@@ -116,11 +116,11 @@ class Explanations(list[Explanation], Result):
 
     def write(self, folder: Path) -> None:
         """Write `<picture>/<method>`, which `seewhy.Explanation.load` reads back, with `result.json` and the report."""
-        write_json(folder / VALUES, self.to_dict())
         writer = ExplanationWriter(folder)
         for explanations in self._by_picture():
             writer.add(Outcome(explanations[0].image.name, explanations))
         writer.close()
+        write_manifest(folder, self.to_dict(), VALUES)
 
     def _by_picture(self) -> list[tuple[Explanation, ...]]:
         pictures: dict[tuple[str, str], list[Explanation]] = {}

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from seewhy.core.files import photo_name, write_json
-from seewhy.core.folders import whole_folder
+from seewhy.core.files import photo_name
+from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
@@ -184,8 +184,8 @@ class GlobalResult(Result):
 
     def write(self, folder: Path) -> None:
         """See `Result`."""
-        write_json(folder / MANIFEST, self.to_dict())
         save_page(folder, self.page())
+        write_manifest(folder, self.to_dict(), MANIFEST)
 
 
 def global_view(

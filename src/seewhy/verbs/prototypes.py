@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import TypedDict
 
 from seewhy.core.files import write_array, write_json
 from seewhy.core.folders import settle
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress, silent
+from seewhy.core.reading import read_json
+from seewhy.core.text import shown
 from seewhy.errors import UsageError
 from seewhy.images import Folder, Image
 from seewhy.models import load
@@ -20,23 +25,42 @@ from seewhy.models.load import architecture_of
 from seewhy.prototypes.explaining import PrototypeExplanation, explain_by_prototypes, explanation_panel
 from seewhy.prototypes.learning import Recipe
 from seewhy.prototypes.model import PrototypeModel
-from seewhy.prototypes.storage import load_prototypes, save_prototypes
-from seewhy.prototypes.training import PrototypeRun, train_prototypes
+from seewhy.prototypes.storage import KIND, load_prototypes, save_prototypes
+from seewhy.prototypes.training import PrototypeRun, Trained, train_prototypes
 from seewhy.report.page import save_page
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
+from seewhy.study.ledger import canonical, difference
 from seewhy.train.data import open_pictures
+from seewhy.train.loop import Record
 from seewhy.train.parts import PICTURES, Parts, PictureRow, open_parts, picture_rows, trained_rows
 from seewhy.verbs.result import PhotoResults, Result
 
 SPLIT = (0.7, 0.3)
+REMOVE = "remove the folder and train again"
+
+
+class _Recipe(TypedDict, total=False):
+    split: tuple[float, float] | tuple[float, float, float]
+
+
+class _Training(TypedDict, total=False):
+    """What a card says of the training of a classifier or of prototypes, as far as it is read here."""
+
+    recipe: _Recipe
+    seed: int
+    history: dict[str, list[Record]]
+
+
+class _Card(TypedDict, total=False):
+    training: _Training
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PrototypeTraining(PrototypeRun, Result):
-    """What came of a training; `learned_from` are rows of `pictures.json`."""
+    """What came of a training; `made_from` is all that decides it, `learned_from` are rows of `pictures.json`."""
 
     architecture: Architecture
-    seed: int
+    made_from: Mapping[str, Any]
     learned_from: Sequence[PictureRow]
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,13 +85,7 @@ class PrototypeTraining(PrototypeRun, Result):
 
     def write(self, folder: Path) -> None:
         """Write the model, usable or not, what it was made from, and the report."""
-        about = {
-            "backbone": self.backbone,
-            "recipe": self.recipe.to_dict(),
-            "seed": self.seed,
-            "pictures": self.pictures,
-            "history": self.history,
-        }
+        about = {**self.made_from, "pictures": self.pictures, "history": self.history}
         write_json(folder / PICTURES, self.learned_from)
         save_page(folder, self.page())
         save_prototypes(folder, self.model, self.architecture, about)
@@ -86,7 +104,8 @@ def train_prototypes_on(
 ) -> PrototypeTraining:
     """Train prototypes on the class folders of `folder`, and write them to `out`, whether they are usable or not.
 
-    The pictures are split as they were when the backbone was trained; what it learned from validates nothing.
+    A run that had ended only gives its results. The pictures are split as they were when the backbone was trained;
+    what it learned from validates nothing.
 
     Args:
         folder: the pictures that the backbone was trained on.
@@ -99,29 +118,37 @@ def train_prototypes_on(
         progress: told of the work done; may raise `Cancelled`.
 
     Raises:
-        UsageError: the folder and the backbone do not fit, or `out` holds a model.
-        ModelError: the backbone cannot be loaded, or keeps no grid over the picture.
+        UsageError: the folder and the backbone do not fit, or `out` holds another model.
+        ModelError: the backbone cannot be loaded, or keeps no grid over the picture; what `out` holds is damaged.
         NonFinite: the training diverged.
     """
     out, recipe = Path(out), recipe or Recipe()
-    settle(out)
-    if (out / CARD).exists():
-        raise UsageError(f"{out} holds a model already; give another --out, or remove it")
     progress(0, None, f"loading {backbone}")
     classifier = load(backbone, device=device)
     architecture = architecture_of(backbone, classifier)
     require_own(classifier.preprocessing, backbone)
-    card = read_card(folder_of(backbone)).fields if backbone.startswith("file:") else {}
     learned = trained_rows(backbone)
     seen = {row["sha256"] for row in learned}
-    parts = _parts(Path(folder), card.get("training", {}), seen, tuple(classifier.categories))
-    training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
-    validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
-    model, history = train_prototypes(
-        classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress
-    )
+    about: _Training = _training(folder_of(backbone)) if backbone.startswith("file:") else {}
+    parts = _parts(Path(folder), about, seen, tuple(classifier.categories))
     rows = picture_rows(parts)
     known = {row["sha256"] for row in rows}
+    rows += [row for row in learned if row["sha256"] not in known]
+    made_from = {
+        "backbone": backbone,
+        "weights": classifier.fingerprint,
+        "device": classifier.device.type,
+        "recipe": recipe.to_dict(),
+        "layer": layer,
+        "seed": seed,
+        "sha256": sha256(canonical(rows).encode()).hexdigest(),
+    }
+    earlier = _earlier(out, made_from, device)
+    training, bad = open_pictures(parts.train, parts.classes, classifier.preprocessing, progress)
+    validation, worse = open_pictures(parts.validation, parts.classes, classifier.preprocessing, progress)
+    model, history = earlier or train_prototypes(
+        classifier, training, validation, recipe, layer=layer, seed=seed, progress=progress
+    )
     result = PrototypeTraining(
         out,
         backbone,
@@ -132,16 +159,40 @@ def train_prototypes_on(
         parts.notes,
         [*bad, *worse],
         architecture=architecture,
-        seed=seed,
-        learned_from=rows + [row for row in learned if row["sha256"] not in known],
+        made_from=made_from,
+        learned_from=rows,
     )
-    result.save(out)
+    if not earlier:
+        result.save(out)
     return result
 
 
-def _parts(folder: Path, about: dict[str, Any], learned: set[str], classes: tuple[str, ...]) -> Parts:
+def _earlier(out: Path, made_from: Mapping[str, Any], device: str) -> Trained | None:
+    """What an earlier run of the same left in `out`, if anything is there.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    settle(out)
+    if not (out / CARD).exists():
+        return None
+    card = read_card(out)
+    old = card.fields.get("training") if card.kind == KIND else None
+    known = {name: old[name] for name in made_from if name in old} if isinstance(old, dict) else {}
+    if changes := difference(known, canonical(made_from)) if known else ["another kind"]:
+        raise UsageError(f"{out} holds a model already ({shown('; '.join(changes))}); give another --out, or remove it")
+    model = load_prototypes(out, refused=True, device=device)
+    return Trained(model, _training(out).get("history", {}))
+
+
+def _training(folder: Path) -> _Training:
+    """What the card in a folder says of its training; raises `BadFile` where that cannot be understood."""
+    return read_json(folder / CARD, _Card, REMOVE).get("training", {})
+
+
+def _parts(folder: Path, about: _Training, learned: set[str], classes: tuple[str, ...]) -> Parts:
     """The parts that the backbone was trained with; pictures that it has `learned` from validate nothing."""
-    split = tuple(about.get("recipe", {}).get("split", SPLIT))
+    split = about.get("recipe", {}).get("split", SPLIT)
     known = Folder.open(folder).classes
     parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())
     fresh = [each for each in parts.validation.entries if parts.validation.hashes[each.path] not in learned]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from seewhy import __version__
-from seewhy.core.files import photo_folders, write_json
+from seewhy.core.files import photo_folders
 from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome
 from seewhy.report.page import save_page
@@ -48,8 +48,8 @@ class Result(ABC):
 
     def write(self, folder: Path) -> None:
         """Write the files of the result into an empty folder; a result with more files than these two adds them."""
-        write_json(folder / VALUES, self.to_dict())
         save_page(folder, self.page())
+        write_manifest(folder, self.to_dict(), VALUES)
 
 
 class PhotoResults(Result, Generic[T]):
