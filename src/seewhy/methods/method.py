@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
+from seewhy.engines import Answers
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
@@ -81,6 +82,7 @@ class Method(Declared, ABC):
         top: int = 1,
         generator: torch.Generator,
         progress: Progress = silent,
+        answers: Answers | None = None,
     ) -> list[Explanation]:
         """One explanation per image × target × layer, in that order.
 
@@ -91,8 +93,10 @@ class Method(Declared, ABC):
             top: how many.
             generator: of all randomness; every picture starts from its seed again.
             progress: told of the work done; raise `Cancelled` in it to stop.
+            answers: what other methods asked about parts hidden: it is not asked again.
         """
         found: list[Explanation] = []
+        answers = Answers() if answers is None else answers
         size = classifier.at_once(BATCH if self.batched else 1)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
@@ -100,7 +104,16 @@ class Method(Declared, ABC):
             if targets is not None:
                 asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
-            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top, images=images[part])
+            task = Task(
+                classifier,
+                *seen,
+                asked,
+                generator=generator,
+                progress=progress,
+                top=top,
+                images=images[part],
+                answers=answers,
+            )
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
@@ -113,11 +126,12 @@ OneMethod: TypeAlias = str | Method | type[Method]
 class Seen:
     """One picture as one network sees it, for several methods: what all of them need is found out once.
 
-    `target` is the class that the network finds likeliest, where none is given.
+    `target` is the class that the network finds likeliest, where none is given; `answers` what was asked about parts
+    hidden.
     """
 
     def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
-        self.classifier, self.image = classifier, image
+        self.classifier, self.image, self.answers = classifier, image, Answers()
         self._pixels, self._inputs = classifier.seen([image])
         _ = classifier.head
         with torch.no_grad():
@@ -134,6 +148,7 @@ class Seen:
             generator=torch.Generator().manual_seed(seed),
             known=self._logits,
             images=[self.image],
+            answers=self.answers,
         )
         return _explanations(method, task, [self.image])[0]
 
