@@ -19,16 +19,9 @@ from typing_extensions import override
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
+from seewhy.methods.owen import Block, agglomerate, owen_values
 from seewhy.methods.regions import RegionMethod, cut
-from seewhy.methods.shapley_values import (
-    Block,
-    Shares,
-    ValueFunction,
-    agglomerate,
-    kernel_shapley,
-    owen_values,
-    permutation_shapley,
-)
+from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
 from seewhy.models import Target
@@ -121,6 +114,9 @@ class PermutationSHAP(ShapleyMethod):
 
 class KernelSHAP(ShapleyMethod):
     """Shapley values by weighted least squares, and of what that leaves by a Gaussian process.
+
+    How smooth the process is, each question's own answers tell. So the shares of "A rather than B" are those of A less
+    those of B within their errors, and exactly so only where every coalition was asked.
 
     Stops when no standard error exceeds `tolerance` of the largest share.
     """
