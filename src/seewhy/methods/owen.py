@@ -2,7 +2,7 @@
 
 What a group adds, its halves share; by how much they differ is the mean of f(c + one) − f(c + other) over the contexts
 c in which every group beside it, at each level, is there or not. Contexts double with every level, so they are asked
-where most is at stake, and where they were not asked, the halves share in proportion as they did where they were.
+where most is at stake.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count
 
 import numpy as np
@@ -75,36 +74,11 @@ def agglomerate(labels: np.ndarray) -> Group:
     return made[-1]
 
 
-@dataclass(eq=False)
-class _Node:
-    """A group, and what is known of it: in how many contexts it was `split`, and how its halves shared what it added.
-
-    `rest` is what it adds in contexts where it was not split; `even` and `uneven` are sums over those where it was, of
-    squares of what it added and of its products with the difference of its halves.
-    """
-
-    group: Group
-    split: int = 0
-    rest: float = 0.0
-    even: float = 0.0
-    uneven: float = 0.0
-
-    @cached_property
-    def halves(self) -> tuple[_Node, _Node]:
-        first, second = self.group.halves()
-        return _Node(first), _Node(second)
-
-    @property
-    def tilt(self) -> float:
-        """The first half's share less the second's, of what the group adds: least squares, within −1 and 1."""
-        return max(-1.0, min(1.0, self.uneven / self.even)) if self.even else 0.0
-
-
 @dataclass(frozen=True, eq=False)
 class _Open:
     """A group that joins `context`, bool `(d,)`: what it adds there, `after` − `before`, counts `weight`."""
 
-    node: _Node
+    group: Group
     context: Tensor
     before: float
     after: float
@@ -114,58 +88,22 @@ class _Open:
     def contribution(self) -> float:
         return self.weight * (self.after - self.before)
 
-    @property
-    def priority(self) -> float:
-        """What the group adds here; the less urgent, the more often it was split elsewhere."""
-        return abs(self.contribution) / (1 + self.node.split)
-
     def halved(self) -> Tensor:
         """The two coalitions to ask, `(2, d)`: one half has joined, or the other."""
-        return torch.stack([self.context.index_fill(0, half.group.members, 1) for half in self.node.halves])
+        return torch.stack([self.context.index_fill(0, half.members, 1) for half in self.group.halves()])
 
     def split(self, coalitions: Tensor, scores: Sequence[float]) -> Iterator[_Open]:
         """Each half joins before the other, and after it; `scores` are the values of the two of `halved`."""
-        added, difference = self.after - self.before, scores[0] - scores[1]
-        self.node.even += added * added
-        self.node.uneven += added * difference
-        for own, half in enumerate(self.node.halves):
+        for own, half in enumerate(self.group.halves()):
             yield _Open(half, self.context, self.before, scores[own], self.weight / 2)
             yield _Open(half, coalitions[1 - own], scores[1 - own], self.after, self.weight / 2)
 
 
-class _Waiting:
-    """What may be split, the most urgent first."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, _Open]] = []
-        self._number = count()
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def push(self, found: _Open) -> None:
-        heapq.heappush(self._heap, (-found.priority, next(self._number), found))
-
-    def pop(self) -> _Open:
-        """A group grows less urgent once it was split elsewhere: what waited too far ahead goes back."""
-        while True:
-            priority, _, found = heapq.heappop(self._heap)
-            if -priority <= found.priority:
-                found.node.split += 1
-                return found
-            self.push(found)
-
-    def rest(self) -> Iterator[_Open]:
-        """All that still waits."""
-        return (found for _, _, found in self._heap)
-
-
 def owen_values(value_of: ValueFunction, root: Group, samples: int, width: int = WIDTH) -> Shares:
-    """Owen values of the groups within `root`, asking at most `samples` coalitions, where most is at stake.
+    """Owen values of the groups within `root`, asking at most `samples` coalitions, where the differences are largest.
 
-    In a context where a group was not split its halves share as they did where it was, and its members evenly where it
-    never was. Exact once every group was split in every context. Source: Owen 1977, for nested groups Winter 1989;
-    best first as shap's PartitionExplainer, which shares evenly whatever it knows of other contexts.
+    What a group adds that was not split for want of samples is spread evenly over its members. Source: Owen 1977,
+    for nested groups Winter 1989; order of splitting as in shap's PartitionExplainer, which splits five at once.
 
     Raises:
         UsageError: `samples` are too few for a single split.
@@ -174,40 +112,31 @@ def owen_values(value_of: ValueFunction, root: Group, samples: int, width: int =
         raise UsageError(f"samples={samples} is too few to halve the picture even once; give at least {FEWEST}")
     regions = len(root.members)
     empty, whole = ends(value_of, regions).tolist()
-    top, waiting = _Node(root), _Waiting()
+    values = torch.zeros(regions, dtype=torch.float64)
+    waiting: list[tuple[float, int, _Open]] = []
+    number = count()
 
     def enter(found: _Open) -> None:
-        if len(found.node.group.members) == 1:
-            found.node.rest += found.contribution
+        if len(found.group.members) == 1:
+            _credit(values, found)
         else:
-            waiting.push(found)
+            heapq.heappush(waiting, (-abs(found.contribution), next(number), found))
 
-    enter(_Open(top, torch.zeros(regions, dtype=torch.bool), empty, whole, 1.0))
+    enter(_Open(root, torch.zeros(regions, dtype=torch.bool), empty, whole, 1.0))
     left = (samples - 2) // 2
-    while len(waiting) and left > 0:
-        chosen = [waiting.pop() for _ in range(min(width, left, len(waiting)))]
+    while waiting and left > 0:
+        chosen = [heapq.heappop(waiting)[-1] for _ in range(min(width, left, len(waiting)))]
         left -= len(chosen)
         coalitions = torch.stack([each.halved() for each in chosen])
         scores = value_of(coalitions.flatten(0, 1)).unflatten(0, (-1, 2)).tolist()
         for each, asked, answers in zip(chosen, coalitions, scores, strict=True):
             for found in each.split(asked, answers):
                 enter(found)
-    for unsplit in waiting.rest():
-        unsplit.node.rest += unsplit.contribution
-    return Shares(_shared(top, regions), empty)
+    for _, _, unsplit in waiting:
+        _credit(values, unsplit)
+    return Shares(values, empty)
 
 
-def _shared(top: _Node, regions: int) -> Tensor:
-    """What each region gets, float64 `(d,)`, handed down from group to half."""
-    values = torch.zeros(regions, dtype=torch.float64)
-    handed = [(top, 0.0)]
-    while handed:
-        node, amount = handed.pop()
-        amount += node.rest
-        if node.split:
-            handed += [
-                (half, amount * (1 + sign * node.tilt) / 2) for half, sign in zip(node.halves, (1, -1), strict=True)
-            ]
-        else:
-            values[node.group.members] += amount / len(node.group.members)
-    return values
+def _credit(values: Tensor, found: _Open) -> None:
+    members = found.group.members
+    values[members] += found.contribution / len(members)
