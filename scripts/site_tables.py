@@ -21,7 +21,7 @@ from seewhy.methods import Method, list_methods
 from seewhy.metrics import Metric, list_metrics
 from seewhy.web.settings import Settings
 
-__all__ = ["commands", "methods", "metrics", "on_page_markdown", "variables"]
+__all__ = ["commands", "first", "methods", "metrics", "on_page_markdown", "variables"]
 
 FAMILIES = {
     "cam": "Class activation maps",
@@ -43,6 +43,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """The page with its markers replaced."""
     made: dict[str, Callable[[], str]] = {
         "methods": methods,
+        "first": first,
         "metrics": metrics,
         "commands": commands,
         "variables": variables,
@@ -53,6 +54,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def methods() -> str:
     """Every method, family by family: what it asks, how to read it, what it costs, what can be set."""
     return "\n\n".join(_families(list_methods(), _method))
+
+
+def first() -> str:
+    """The methods worth starting with, and what each asks."""
+    return "\n".join(
+        f"- [{each.title}](#{_anchor(each.name)}): {each.question}" for each in list_methods() if each.first
+    )
 
 
 def metrics() -> str:
@@ -92,7 +100,14 @@ def _families(entries: Sequence[Any], section: Callable[[Any], str]) -> Iterator
 def _method(info: type[Method]) -> str:
     needs = ", ".join(sorted(info.needs))
     return _section(
-        info, [("Costs", info.cost), ("Needs", needs), ("Values", "signed" if info.signed else "not signed")]
+        info,
+        [
+            ("Costs", info.cost),
+            ("Needs", needs),
+            ("Values", "signed" if info.signed else "not signed"),
+            ("Status", info.status),
+            *([("The same for every class", "")] if info.class_blind else []),
+        ],
     )
 
 
@@ -105,7 +120,7 @@ def _metric(info: type[Metric]) -> str:
 
 def _section(info: type[Declared], facts: Iterable[tuple[str, str]]) -> str:
     source = f"[{info.paper}](https://arxiv.org/abs/{info.arxiv})" if info.arxiv else info.paper
-    told = " · ".join(f"**{name}** {text}" for name, text in facts)
+    told = " · ".join(f"**{name}** {text}".strip() for name, text in facts)
     return "\n\n".join(
         [
             f"### {info.title} {{ #{_anchor(info.name)} }}",

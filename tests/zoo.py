@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -395,6 +396,19 @@ def classifier(name: str, seed: int = 0) -> Classifier:
     """The same as a classifier for 32 × 32 inputs; what is unsound is not tried out before it is asked."""
     made = Classifier(network(name, seed), Preprocessing(size=SIZE), name=name)
     return made.checked() if name in SOUND else made
+
+
+@cache
+def _facts(name: str) -> dict[str, Any]:
+    known = classifier(name)
+    return {fact: getattr(known, fact) for fact in ("_probed", "categories", "layers", "default_layers")}
+
+
+def familiar(name: str) -> Classifier:
+    """A network as a classifier that knows what it would find out about itself on first use, which takes time."""
+    made = Classifier(network(name), Preprocessing(size=SIZE), name=name)
+    vars(made).update(_facts(name))
+    return made
 
 
 def head(name: str) -> Head:

@@ -13,7 +13,11 @@ from seewhy.models.load import SOURCES
 def test_methods_are_listed_with_what_they_answer_and_cost(seewhy):
     run = seewhy("list", "methods")
     assert run.code == 0
-    assert run.rows == [[info.name, info.family, info.question, info.cost, info.paper] for info in list_methods()]
+    assert run.rows == [
+        ["*" * info.first, info.name, info.family, info.status, info.question, info.cost, info.paper]
+        for info in list_methods()
+    ]
+    assert [row[0] for row in run.rows].index("") == 12, "the dozen worth starting with comes first"
 
 
 def test_methods_for_programs(seewhy):
@@ -22,7 +26,9 @@ def test_methods_for_programs(seewhy):
     (lime,) = (each for each in run.json if each["name"] == "lime")
     assert lime["needs"] == ["scores"]
     assert lime["arxiv"] == "1602.04938"
-    assert lime.keys() == {"name", "title", "family", "question", "paper", "arxiv", "needs", "cost"}
+    assert (lime["status"], lime["first"], lime["class_blind"]) == ("verified", True, False)
+    shown = "name title family status first class_blind question paper arxiv needs cost"
+    assert lime.keys() == set(shown.split())
 
 
 def test_metrics_are_listed_with_what_they_answer_and_which_way_is_better(seewhy):

@@ -187,13 +187,15 @@ def test_another_alternative_is_another_question():
     assert len(rule.rows) == 3
 
 
-def test_maps_are_all_asked_and_counted():
+def test_no_map_is_evaluated_twice():
     rule = Asked()
     ours = asking(rule)
-    ours.maps(torch.ones(5, 16, 16))
-    ours.maps(torch.ones(5, 16, 16))
-    assert len(rule.rows) == 10
-    assert ours.forwards == 10
+    soft = torch.rand(5, 16, 16, generator=torch.Generator().manual_seed(0))
+    first = ours.maps(soft[[0, 1, 2, 1]])
+    again = ours.maps(soft[[2, 3, 4, 0]])
+    assert ours.forwards == len(rule.rows) == 5
+    assert torch.equal(again[[3, 0]], first[[0, 2]])
+    assert len({row.numpy().tobytes() for row in torch.cat([first, again])}) == 5
 
 
 OUT_OF_MEMORY = [torch.cuda.OutOfMemoryError("CUDA out of memory"), RuntimeError(CPU_WORDS), MemoryError()]

@@ -21,6 +21,7 @@ PHOTO = zoo.photos(1)[0]
 ASKING = (
     *("anchors", "anchors-lime", "lime", "lime-classic", "kernel-shap", "permutation-shap", "partition-shap"),
     *("cluster-cam", "occlusion", "rise", "score-cam", "sise", "ada-sise"),
+    *("hsic", "is-cam", "sobol", "ss-cam"),
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -39,6 +39,7 @@ METHODS = [
     "element-wise-cam",
     "eigen-cam",
     "eigen-grad-cam",
+    "seg-eigen-cam",
     "finer-cam",
 ]
 
@@ -309,6 +310,7 @@ def their_map(name: str, method: str, classifier: Classifier, image: Image, inde
         "element-wise-cam": theirs.GradCAMElementWise,
         "eigen-cam": theirs.EigenCAM,
         "eigen-grad-cam": theirs.EigenGradCAM,
+        "seg-eigen-cam": theirs.SegEigenCAM,
         "finer-cam": theirs.FinerCAM,
     }[method]
     layer, reshape, _ = SUBJECTS[name]

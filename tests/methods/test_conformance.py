@@ -28,24 +28,49 @@ from seewhy.models.classifier import black_box
 
 # What a method cannot do without, or what makes it quick enough for a test.
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "blur-ig": {"steps": 4},
     "expected-gradients": {"samples": 20},
     "fam": {"reference": zoo.photos(1, seed=9)[0]},
+    "guided-ig": {"steps": 3},
+    "hsic": {"masks": 12, "cells": 3},
+    "idgi": {"steps": 4, "most_steps": 4},
     "integrated-gradients": {"most_steps": 32},
+    "is-cam": {"samples": 2},
     "kernel-shap": {"samples": 200},
     "occlusion": {"stride": 0.2},
     "partition-shap": {"samples": 40},
     "permutation-shap": {"samples": 200},
     "rise": {"masks": 50},
+    "smooth-grad-cam++": {"samples": 3},
+    "sobol": {"designs": 2, "cells": 3},
+    "ss-cam": {"samples": 2},
+    "var-grad": {"samples": 4},
+    "xrai": {"steps": 3, "most_steps": 3},
 }
-CLASS_BLIND = {"eigen-cam", "fam"}
+CLASS_BLIND = {"eigen-cam", "fam", "fem", "kpca-cam"}
 # Three that differ most; what holds for them and is about the method, not the network, is not tried on all.
 FEW = ["residual", "tiny-vit", "training"]
 LAYERS = {"residual": ("stem", "relu"), "tiny-vit": ("blocks.0", "blocks.1.norm1"), "training": ("conv", "relu")}
 
-NAMES = [info.name for info in list_methods()]
+# What follows attention has networks of its own, in `test_attention`.
+NAMES = [info.name for info in list_methods() if "attention" not in info.needs]
 LAYERED = [info.name for info in list_methods() if "layers" in info.parameters]
 
 every_method = pytest.mark.parametrize("name", NAMES)
+
+
+def every_pair(networks: Sequence[str]) -> pytest.MarkDecorator:
+    """Every method on every network: the few and a third of the others quickly, each by other methods; all in time."""
+    return pytest.mark.parametrize(
+        ("name", "network"),
+        [
+            pytest.param(name, network, marks=() if network in FEW or (row + column) % 3 == 0 else pytest.mark.heavy)
+            for row, name in enumerate(NAMES)
+            for column, network in enumerate(networks)
+        ],
+    )
+
+
 some_networks = pytest.mark.parametrize("network", FEW)
 
 
@@ -79,10 +104,9 @@ def assert_close(found: Explanation, wanted: Explanation) -> None:
 # --- The result ---------------------------------------------------------------------------------------------------
 
 
-@every_method
-@pytest.mark.parametrize("network", zoo.SOUND)
+@every_pair(list(zoo.SOUND))
 def test_every_sound_network_is_explained(name, network):
-    classifier, method = zoo.classifier(network), make(name)
+    classifier, method = zoo.familiar(network), make(name)
     (found,) = explain(method, classifier, zoo.photos(1), [[Target(2)]], seed=11)
     assert found.method == name
     assert found.values.dtype == np.float32
@@ -114,11 +138,11 @@ def test_values_cover_what_the_network_saw(name, resize):
 
 @every_method
 def test_the_sign_is_as_declared(name):
-    plain = explain_one(name, zoo.classifier("residual"))
+    plain = explain_one(name, zoo.familiar("residual"))
     assert plain.signed == make(name).signed
     assert plain.signed or (plain.values >= 0).all()
     if "signed" in make(name).parameters:
-        (found,) = explain(make(name, signed=True), zoo.classifier("residual"), zoo.photos(1), [[Target(1)]])
+        (found,) = explain(make(name, signed=True), zoo.familiar("residual"), zoo.photos(1), [[Target(1)]])
         assert found.signed
         assert (plain.values >= found.values - 1e-6).all(), "what speaks against is taken away, no more"
 
@@ -133,7 +157,7 @@ def test_order_is_image_then_target_then_layer(name, network):
     targets = [[Target(0), Target(3)], [Target(1)], [Target(2, against=0), Target(1), Target(0)]]
     layers = LAYERS[network] if name in LAYERED else (None,)
     method = make(name, layers=layers) if name in LAYERED else make(name)
-    found = explain(method, zoo.classifier(network), images, targets)
+    found = explain(method, zoo.familiar(network), images, targets)
     wanted = [
         (image.name, target, layer)
         for image, asked in zip(images, targets, strict=True)
@@ -145,7 +169,7 @@ def test_order_is_image_then_target_then_layer(name, network):
 @every_method
 @some_networks
 def test_a_batch_is_one_by_one_in_any_order(name, network):
-    classifier, images = zoo.classifier(network), zoo.photos(4)
+    classifier, images = zoo.familiar(network), zoo.photos(4)
     targets = [[Target(index % zoo.CLASSES)] for index in range(len(images))]
     together = explain(make(name), classifier, images, targets)
     backwards = explain(make(name), classifier, images[::-1], targets[::-1])[::-1]
@@ -158,14 +182,14 @@ def test_a_batch_is_one_by_one_in_any_order(name, network):
 @every_method
 def test_several_targets_are_one_by_one(name):
     targets = [Target(0), Target(3), Target(1, against=2)]
-    together = explain(make(name), zoo.classifier("residual"), zoo.photos(1), [targets])
+    together = explain(make(name), zoo.familiar("residual"), zoo.photos(1), [targets])
     for found, target in zip(together, targets, strict=True):
-        assert_close(found, explain_one(name, zoo.classifier("residual"), target))
+        assert_close(found, explain_one(name, zoo.familiar("residual"), target))
 
 
 @every_method
 def test_a_class_may_be_told_by_number_or_name(name):
-    classifier, (image,) = zoo.classifier("residual"), zoo.photos(1)
+    classifier, (image,) = zoo.familiar("residual"), zoo.photos(1)
     found = [seewhy.explain(classifier, image, make(name), what) for what in (2, "2", "class 2", "CLASS 2", Target(2))]
     assert len({each.values.tobytes() for each in found}) == 1
     assert {each.target for each in found} == {Target(2)}
@@ -182,15 +206,15 @@ def test_the_same_seed_gives_the_same_bytes(name, network):
         torch.manual_seed(disturbance)
         random.seed(disturbance)
         np.random.seed(disturbance)  # noqa: NPY002
-        bytes_found.add(explain_one(name, zoo.classifier(network), seed=5).values.tobytes())
+        bytes_found.add(explain_one(name, zoo.familiar(network), seed=5).values.tobytes())
     assert len(bytes_found) == 1
 
 
 @every_method
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_grad_mode_does_not_matter(name, mode):
-    wanted = explain_one(name, zoo.classifier("residual"))
-    classifier = zoo.classifier("residual")
+    wanted = explain_one(name, zoo.familiar("residual"))
+    classifier = zoo.familiar("residual")
     with mode():
         found = explain_one(name, classifier)
     assert found.values.tobytes() == wanted.values.tobytes()
@@ -259,7 +283,7 @@ def test_success_leaves_no_trace(name, network):
 @pytest.mark.parametrize("name", LAYERED)
 @some_networks
 def test_an_unknown_layer_leaves_no_trace(name, network):
-    classifier = zoo.classifier(network)
+    classifier = zoo.familiar(network)
     for layers, error in [(("nowhere",), UnknownName), ((LAYERS[network][0], "head"), ExplainError)]:
         with leaving_no_trace(classifier.module), pytest.raises(error):
             explain(make(name, layers=layers), classifier, zoo.photos(1), [[Target(0)]])
@@ -282,7 +306,7 @@ def test_a_method_can_be_stopped(name, network):
     def stop(done: int, total: int | None, message: str) -> None:
         raise Cancelled("enough")
 
-    classifier = zoo.classifier(network)
+    classifier = zoo.familiar(network)
     with leaving_no_trace(classifier.module), pytest.raises(Cancelled, match="enough"):
         explain_one(name, classifier, progress=stop)
 
@@ -291,7 +315,7 @@ def test_a_method_can_be_stopped(name, network):
 def test_progress_is_told(name):
     told: list[tuple[int, int | None, str]] = []
     asked = [[Target(0)]] * 3
-    explain(make(name), zoo.classifier("gap-linear"), zoo.photos(3), asked, progress=lambda *now: told.append(now))
+    explain(make(name), zoo.familiar("gap-linear"), zoo.photos(3), asked, progress=lambda *now: told.append(now))
     assert told
     assert all(done <= (total or done) for done, total, _ in told)
     assert all(message for *_, message in told)
@@ -300,8 +324,7 @@ def test_progress_is_told(name):
 # --- Networks with something wrong --------------------------------------------------------------------------------
 
 
-@every_method
-@pytest.mark.parametrize("network", [network for network in zoo.TRICKY if network != "raises"])
+@every_pair([network for network in zoo.TRICKY if network != "raises"])
 def test_a_tricky_network_is_explained_or_refused_in_words(name, network):
     classifier = zoo.classifier(network)
     with leaving_no_trace(classifier.module), suppress(SeewhyError):

@@ -73,6 +73,24 @@ def test_smooth_grad_without_sense_is_refused(wrong):
         explain("smooth-grad", linear()[0], **wrong)
 
 
+def test_var_grad_equals_captum_on_the_same_noise():
+    from captum.attr import NoiseTunnel, Saliency
+
+    classifier = zoo.classifier("functional")
+    x = classifier.preprocess(zoo.photos(1))
+    found = explain("var-grad", classifier, samples=200)
+    torch.manual_seed(0)
+    tunnel = NoiseTunnel(Saliency(classifier.module))
+    settings = {"nt_type": "vargrad", "nt_samples": 200, "stdevs": 0.15 * float(x.max() - x.min()), "abs": False}
+    theirs = tunnel.attribute(x, target=2, **settings)[0].abs().amax(0).detach().numpy()
+    assert np.corrcoef(found.values.ravel(), theirs.ravel())[0, 1] > 0.9, "as near as two draws of 200 are"
+    assert found.values.sum() == pytest.approx(theirs.sum(), rel=0.05)
+
+
+def test_of_a_linear_network_no_gradient_varies():
+    assert explain("var-grad", linear()[0]).values.max() < 1e-8
+
+
 class Deep(nn.Module):
     """What captum's hooks can do: each ReLU a module of its own, none in place."""
 

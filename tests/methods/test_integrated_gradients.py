@@ -12,7 +12,7 @@ from seewhy.engines import Differentiable
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 from seewhy.methods import Explanation, find_method
-from seewhy.methods.integrated_gradients import path_integrals
+from seewhy.methods.integrated_gradients import important_directions, path_integrals
 from seewhy.models import Classifier, Preprocessing, Target
 
 PLAIN = Preprocessing(zoo.SIZE, mean=(0, 0, 0), std=(1, 1, 1))
@@ -164,3 +164,22 @@ def test_a_layer_beside_a_shortcut_does_not_take_what_goes_past_it():
 def test_layer_maps_cover_the_picture():
     found = explain(zoo.classifier("residual"), layers=("stem", "relu")).values
     assert found.shape == zoo.SIZE
+
+
+# --- Important directions -------------------------------------------------------------------------------------------
+
+
+def test_important_directions_are_what_their_formula_says():
+    scores = torch.tensor([0.0, 1.0, -0.5, 2.0]).double()
+    gradients = torch.randn((4, 2, 3), generator=torch.Generator().manual_seed(0))
+    wanted = np.zeros((2, 3))
+    for step in range(3):
+        squares = gradients[step].double().numpy() ** 2
+        wanted += float(scores[step + 1] - scores[step]) * squares / squares.sum()
+    found = important_directions(scores, gradients)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert float(found.sum()) == pytest.approx(2.0, abs=1e-6)
+
+
+def test_idgi_adds_up_whatever_the_steps():
+    assert explain(zoo.familiar("functional"), "idgi", steps=3, most_steps=3).checks["completeness_gap"] < 1e-4

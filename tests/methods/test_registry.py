@@ -21,7 +21,8 @@ NAMES = [info.name for info in list_methods()]
 @pytest.mark.parametrize("info", list_methods(), ids=lambda info: info.name)
 def test_a_method_says_all_that_people_need(info):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*\+*", info.name)
-    assert info.needs <= {"scores", "layers", "gradients"}
+    assert info.needs <= {"scores", "layers", "gradients", "attention"}
+    assert info.status in {"verified", "approximate"}
     assert info.needs
     assert info.question.endswith("?")
     assert info.reading.endswith(".")

@@ -140,6 +140,14 @@ def test_a_contrast_is_the_difference_of_its_classes(name):
     assert np.abs(difference).max() <= 1e-4 + 3 * spread
 
 
+def test_of_kernel_shap_a_contrast_is_exactly_the_difference_only_once_all_was_asked():
+    targets = Target(0), Target(1), Target(0, against=1)
+    for labels, exact in ((EIGHT, True), (SIXTEEN, False)):
+        first, second, contrast = explain("kernel-shap", rough, *targets, labels=labels, samples=400)
+        gap = np.abs(contrast.values - (first.values - second.values)).max()
+        assert bool(gap < 1e-4) == exact
+
+
 def test_standard_errors_are_told():
     for name in ("permutation-shap", "kernel-shap"):
         (found,) = explain(name, rough, samples=300)

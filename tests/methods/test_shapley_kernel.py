@@ -66,7 +66,7 @@ def network_like(players: int, seed: int) -> games.Table:
     return games.Table(torch.relu(games.members(players) @ first + bias / 3) @ last)
 
 
-@pytest.mark.parametrize("samples", [60, 200])
+@pytest.mark.parametrize("samples", [60, 100, 200])
 def test_its_intervals_hold_the_truth(samples):
     """In about 95 of 100 cases over games rough and smooth: 500 values of 50 games."""
     within = []
@@ -74,7 +74,7 @@ def test_its_intervals_hold_the_truth(samples):
         game = games.rough(10, seed) if seed % 2 else network_like(10, seed)
         found = kernel_shapley(game, 10, samples, seeded(seed))
         within.append((found.values - exact_shapley(game, 10).values).abs() < 1.96 * found.errors)
-    assert 0.925 <= torch.stack(within).double().mean() <= 0.975
+    assert 0.93 <= torch.stack(within).double().mean() <= 0.97
 
 
 def test_it_stops_once_the_shares_have_settled():

@@ -124,7 +124,7 @@ def test_no_class_of_the_question_is_drawn():
     class Spy:
         parameters = find_method("control:random").parameters
 
-        def __call__(self, classifier, images, targets, *, generator, progress=None):
+        def __call__(self, classifier, images, targets, *, generator, progress=None, answers=None):
             asked.extend(targets[0])
             return find_method("control:random")(classifier, images, targets, generator=generator)
 

@@ -34,6 +34,16 @@ def test_the_method_page_has_every_method():
     assert all(f"`{info.name}` ·" in page for info in list_methods())
 
 
+def test_the_method_page_begins_with_the_dozen_and_says_how_each_was_checked():
+    page = site["on_page_markdown"]((ROOT / "docs/methods.md").read_text("utf-8"))
+    start = re.findall(r"^- \[(.+?)\]\(#(.+?)\):", page, re.MULTILINE)
+    assert [title for title, _ in start] == [info.title for info in list_methods() if info.first]
+    assert len(start) == 12
+    assert all(f"{{ #{anchor} }}" in page for _, anchor in start)
+    assert page.count("**Status**") == len(list_methods())
+    assert page.count("**The same for every class**") == sum(info.class_blind for info in list_methods())
+
+
 def test_the_metric_page_has_every_metric():
     page = site["metrics"]()
     assert all(f"`{info.name}` ·" in page for info in list_metrics())

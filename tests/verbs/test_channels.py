@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import seewhy
+from methods.test_conformance import PARAMETERS
 from seewhy import Classifier
 from seewhy.errors import BadImage, ModelError
 from seewhy.images import open_image
@@ -89,7 +90,8 @@ def test_every_method_explains_draws_and_saves_any_channels(channels, tmp_path):
     bands = RNG.integers(0, 256, (40, 36, channels), np.uint8)
     asked, image = classifier(channels, resize=34), open_image(bands, name="field")
     for info in suitable_methods(asked):
-        given = {"reference": open_image(bands[::-1])} if "reference" in info.required else {}
+        needed = {"reference": open_image(bands[::-1])} if "reference" in info.required else {}
+        given = PARAMETERS.get(info.name, {}) | needed
         found = seewhy.explain(asked, image, info.name, target=1, **given)
         assert found.values.shape == (32, 32), info.name
     again = Explanation.load(found.save(tmp_path / "found"))

@@ -54,14 +54,17 @@ def layers(run: Run, pattern: Pattern = "") -> Answer:
 @app.command()
 @command()
 def methods(pattern: Pattern = "") -> Answer:
-    """Every method, with the question it answers and what it costs."""
+    """Every method, with the question it answers and what it costs; a star marks those worth starting with."""
     from seewhy.methods import list_methods
 
     found = [info for info in list_methods() if pattern in info.name or pattern in info.family]
-    rows = [[each.name, each.family, each.question, each.cost, each.paper] for each in found]
+    rows = [
+        ["*" if each.first else "", each.name, each.family, each.status, each.question, each.cost, each.paper]
+        for each in found
+    ]
     return Answer(
-        _plain(found, "name title family question paper arxiv needs cost"),
-        [Table(["method", "family", "question", "cost", "paper"], rows)],
+        _plain(found, "name title family status first class_blind question paper arxiv needs cost"),
+        [Table(["", "method", "family", "status", "question", "cost", "paper"], rows)],
     )
 
 

@@ -1,5 +1,6 @@
 """The engines that methods and metrics ask: masked forward passes, and backward rules for non-linear operations."""
 
+from seewhy.engines.answers import Answers
 from seewhy.engines.baselines import FILLS, Blur, Constant, Fill, Images, Linear, Noise, RegionMean, find_fill
 from seewhy.engines.cuts import Cuts, MeansOfCuts, fill_of_cuts, in_groups
 from seewhy.engines.deep_lift import References
@@ -11,6 +12,7 @@ from seewhy.engines.rules import Call, Rule, RuleSet, applying, frozen, surrogat
 __all__ = [
     "FILLS",
     "SEGMENTERS",
+    "Answers",
     "Blur",
     "Call",
     "Constant",

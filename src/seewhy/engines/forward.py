@@ -1,15 +1,16 @@
 """The masked-forward engine: what does the model say when these parts of the picture are hidden?
 
 Every method and metric that hides parts of a picture asks here. The engine alone owns batch size, memory format,
-precision and device; it never evaluates a coalition twice, reports progress, and counts its forwards.
+precision and device; it asks nothing that is among the answers at hand, reports progress, and counts its forwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal, TypeAlias
+from weakref import ref
 
 import numpy as np
 import torch
@@ -17,9 +18,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
+from seewhy.engines.answers import Answers, content
 from seewhy.engines.baselines import Fill, Filler, find_fill
 from seewhy.engines.inference import (
     HALF,
+    ITSELF,
     BatchSize,
     Inference,
     Precision,
@@ -48,7 +51,8 @@ COARSER = "OpenVINO was left aside: in half precision it rounds more than PyTorc
 ROUNDED = "Half precision was left aside: it would round more than the answers can bear."
 
 
-Masks: TypeAlias = Callable[[slice], Tensor]  # the masks (n, h, w) of a slice of what is asked
+Masks: TypeAlias = Callable[[Tensor], Tensor]  # the masks (n, h, w) of some rows, int64 (n,), of what is asked
+Question: TypeAlias = tuple[Hashable, ...] | None  # what is hidden, and by which alternative; None: nothing is
 
 
 class MaskedForward:
@@ -63,8 +67,10 @@ class MaskedForward:
         precision: `auto` takes half precision where the machine is fast at it and it agrees with float32.
         batch_size: fixed, or None to find the fastest by trial.
         progress: told after every batch; raise `Cancelled` in it to stop.
+        answers: what is known already, of this picture and others; what is asked is added.
 
-    `network` is the copy that answers.
+    `network` is the copy that answers. `forwards` are those that the engine would take alone: an answer that another
+    engine got counts, too, so that they do not hang on what else was asked.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class MaskedForward:
         precision: Precision | Literal["auto"] = "auto",
         batch_size: int | None = None,
         progress: Progress = silent,
+        answers: Answers | None = None,
     ) -> None:
         keep_large_blocks()
         self.classifier = classifier
@@ -91,7 +98,9 @@ class MaskedForward:
         self._pixels = pixels.to(classifier.device)
         self._filler = find_fill(fill).prepare(self._pixels, self.labels, generator)
         self._prepared: dict[tuple[torch.dtype, torch.memory_format], tuple[Tensor, Filler]] = {}
-        self._answers: dict[bytes, Tensor] = {}
+        self._answers = Answers() if answers is None else answers
+        self._asked: set[Hashable] = set()
+        self._version = classifier.weights_version
         self._aside: tuple[str, ...] = ()
         self._seed = generator.initial_seed()
         self.network = self._choose(precision)
@@ -99,10 +108,17 @@ class MaskedForward:
     @cached_property
     def logits(self) -> Tensor:
         """Float32 logits `(K,)` of the whole picture from the network itself, which is asked when they are wanted."""
-        x = self.classifier.preprocessing.normalize(self._pixels[None]).to(self.classifier.dtype)
+        (key,) = self._keys([None], ITSELF, 8 * self.classifier.dtype.itemsize)
         self.forwards += 1
+        self._asked.add(key)
+        if (known := self._answers.get(key)) is not None:
+            return known.float()
+        x = self.classifier.preprocessing.normalize(self._pixels[None]).to(self.classifier.dtype)
         with torch.no_grad():
-            return self.classifier.logits(x)[0].float().cpu()
+            found = self.classifier.logits(x)[0].cpu()
+        found = found.to(torch.promote_types(found.dtype, torch.float32))
+        self._answers.keep(key, found)
+        return found.float()
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -141,42 +157,79 @@ class MaskedForward:
             raise UsageError(
                 f"coalitions are bool (n, {self.regions}), not {coalitions.dtype} {tuple(coalitions.shape)}"
             )
-        which = self._alternative(which, len(coalitions))
-        packed = np.packbits(coalitions.cpu().numpy(), axis=1)
-        keys = [row.tobytes() + bytes(str(pick), "ascii") for row, pick in zip(packed, which.tolist(), strict=True)]
-        fresh = list({key: row for row, key in enumerate(keys) if key not in self._answers}.values())
-        asked, labels = coalitions[fresh].to(self._pixels.device), self.region_labels
-        rows = self._answered(
-            lambda part: asked[part].index_select(1, labels.flatten()).view(-1, *labels.shape), which[fresh]
+        packed, kept = np.packbits(coalitions.cpu().numpy(), axis=1), coalitions.to(self._pixels.device)
+        which, labels = self._alternative(which, len(coalitions)), self.region_labels
+        rows = zip(packed, coalitions.any(1).tolist(), strict=True)
+        masks = [(self._cut, row.tobytes()) if some else () for row, some in rows]
+        questions = self._questions(masks, which, coalitions.all(1))
+        return self._answered(
+            questions, lambda rows: kept[rows].index_select(1, labels.flatten()).view(-1, *labels.shape), which
         )
-        for row, logits in zip(fresh, rows, strict=True):
-            self._answers[keys[row]] = logits
-        return self._stacked([self._answers[key] for key in keys])
 
     def maps(self, masks: Tensor, which: Tensor | None = None) -> Tensor:
-        """Float32 logits `(n, K)` on the CPU for float masks `(n, h, w)` in [0, 1], 1 where the picture is kept."""
+        """Float32 logits `(n, K)` on the CPU for masks `(n, h, w)`: bool, or float in [0, 1], 1 where shown."""
         which = self._alternative(which, len(masks))
-        return self._stacked(list(self._answered(lambda part: masks[part].to(self._pixels.device), which)))
+        return self._answered(self._of_maps(masks, which), lambda rows: masks[rows], which)
 
-    def _answered(self, shown: Masks, which: Tensor) -> Iterator[Tensor]:
-        """Logits row by row of the copy that answers; how far half precision moves them is found out once."""
-        network, rows = self._answering(len(which)), list[Tensor]()
-        for row in self._run(shown, which, network):
-            rows.append(row)
-            yield row
-        if network.bits == HALF and len(which) >= REASKED_OF and "rounding" not in self.checks:
-            self.checks["rounding"] = self._rounding(shown, which, rows)
+    def _of_maps(self, masks: Tensor, which: Tensor) -> list[Question]:
+        # Blending rounds, so that a soft mask which hides nothing is not quite the picture.
+        whole = masks.flatten(1).all(1) if masks.dtype == torch.bool else torch.zeros(len(masks), dtype=torch.bool)
+        return self._questions([(content(each),) if each.any() else () for each in masks.cpu()], which, whole)
 
-    def _rounding(self, shown: Masks, which: Tensor, rows: list[Tensor]) -> float:
-        """By how much some of these answers differ from float32's: root mean square of log-probabilities."""
-        step = len(which) // REASKED
-        some = slice(0, step * REASKED, step)
-        masks, exact = shown(some), inference_copy(self.classifier, "float32")
-        again = self._stacked(list(self._run(lambda part: masks[part], which[some], exact)))
-        moved = self._likeliest(torch.stack(rows[some])) - self._likeliest(again)
-        return float(moved.square().mean().sqrt())
+    def _questions(self, hidden: Sequence[tuple[Hashable, ...]], which: Tensor, whole: Tensor) -> list[Question]:
+        """What each row asks: which alternative, and what it hides, `()` for all.
 
-    def _run(self, shown: Masks, which: Tensor, network: Inference) -> Iterator[Tensor]:
+        Where it is the `whole` picture, what would have hidden parts says nothing.
+        """
+        picks = which.tolist() if self.alternatives > 1 else [0] * len(which)
+        rows = zip(hidden, picks, whole.tolist(), strict=True)
+        return [None if nothing else (pick, *each) for each, pick, nothing in rows]
+
+    @cached_property
+    def _cut(self) -> Hashable:
+        return content(self.region_labels)
+
+    @cached_property
+    def _seen(self) -> tuple[Hashable, Hashable]:
+        """The picture, and what hides parts of it."""
+        return content(self._pixels), content(self._filler)
+
+    def _keys(self, questions: Sequence[Question], backend: str, bits: int) -> list[Hashable]:
+        """What the answers that this computes are kept by."""
+        picture, filler = self._seen
+        who = (ref(self.classifier), self._version, backend, bits, picture)
+        whole, partly = self._answers.subject(*who), self._answers.subject(*who, filler)
+        return [(whole,) if each is None else (partly, *each) for each in questions]
+
+    def _answered(self, questions: Sequence[Question], shown: Masks, which: Tensor) -> Tensor:
+        """Logits `(n, K)` of the copy that answers; how far half precision moves them is found out once."""
+        keys = self._keys(questions, self.network.backend, self.network.bits)
+        fresh = _first_rows(keys, self._asked)  # whoever else knows the answer: what computes must not hang on that
+        network = self._answering(len(fresh))
+        rows = self._ask(questions, shown, which, network)
+        if network.bits == HALF and len(fresh) >= REASKED_OF and "rounding" not in self.checks:
+            some = fresh[:: len(fresh) // REASKED][:REASKED]
+            asked = [questions[row] for row in some.tolist()]
+            exact = inference_copy(self.classifier, "float32")
+            again = self._ask(asked, lambda part: shown(some[part]), which[some], exact)
+            moved = self._likeliest(rows[some]) - self._likeliest(again)
+            self.checks["rounding"] = float(moved.square().mean().sqrt())  # of log-probabilities
+        return rows
+
+    def _ask(self, questions: Sequence[Question], shown: Masks, which: Tensor, network: Inference) -> Tensor:
+        """Logits `(n, K)` of this network, which is asked what is not known."""
+        keys = self._keys(questions, network.backend, network.bits)
+        known = {key: row for key in dict.fromkeys(keys) if (row := self._answers.get(key)) is not None}
+        rows = _first_rows(keys, known)
+        self.forwards += len(known.keys() - self._asked)
+        self._asked.update(keys)
+        answers = self._run(lambda part: shown(rows[part]), which[rows], network)
+        for row, logits in zip(rows.tolist(), answers, strict=True):
+            known[keys[row]] = logits
+            self._answers.keep(keys[row], logits)
+        return torch.stack([known[key] for key in keys]) if keys else self.logits.new_empty((0, len(self.logits)))
+
+    def _run(self, shown: Callable[[slice], Tensor], which: Tensor, network: Inference) -> Iterator[Tensor]:
         """Logits row by row; `shown` gives the masks `(n, h, w)` of a slice of `which`."""
 
         def ask(part: slice) -> Tensor:
@@ -243,8 +296,7 @@ class MaskedForward:
         """How much rounding changes the log-probabilities, as a share of how much hiding parts changes them."""
         masks, truth, signal = self._trial
         try:
-            answers = self._run(lambda part: masks[part], self._alternative(None, TRIALS), fast)
-            rounded = self._likeliest(self._stacked(list(answers)))
+            rounded = self._likeliest(self._tried(masks, fast))
         except (ModelError, RuntimeError):  # it overflows, or has an operation that half precision lacks
             return float("inf")
         return float((rounded - truth).square().mean().sqrt() / signal.clamp(min=1e-3))
@@ -255,11 +307,13 @@ class MaskedForward:
         generator = torch.Generator().manual_seed(self._seed)
         cells = torch.rand((TRIALS, 1, TRIAL_CELLS, TRIAL_CELLS), generator=generator).round()
         masks = interpolate(cells, self._pixels.shape[1:], mode="nearest")[:, 0].to(self._pixels.device) > 0
-        exact = inference_copy(self.classifier, "float32")
-        answers = self._run(lambda part: masks[part], self._alternative(None, TRIALS), exact)
-        truth = self._likeliest(self._stacked(list(answers)))
+        truth = self._likeliest(self._tried(masks, inference_copy(self.classifier, "float32")))
         signal = torch.cat([truth, self._likeliest(self.logits[None])]).std(0).square().mean().sqrt()
         return masks, truth, signal
+
+    def _tried(self, masks: Tensor, network: Inference) -> Tensor:
+        which = self._alternative(None, TRIALS)
+        return self._ask(self._of_maps(masks, which), lambda rows: masks[rows], which, network)
 
     def _likeliest(self, logits: Tensor) -> Tensor:
         """The log-probabilities of the picture's likeliest classes, of logits `(n, K)`."""
@@ -269,5 +323,10 @@ class MaskedForward:
     def _alternative(self, which: Tensor | None, count: int) -> Tensor:
         return torch.zeros(count, dtype=torch.int64) if which is None else which.cpu()
 
-    def _stacked(self, rows: list[Tensor]) -> Tensor:
-        return torch.stack(rows) if rows else self.logits.new_empty((0, len(self.logits)))
+
+def _first_rows(keys: Sequence[Hashable], known: Container[Hashable]) -> Tensor:
+    """The first row of each key that is not known, int64 `(n,)`."""
+    found: dict[Hashable, int] = {}
+    for row, key in enumerate(keys):
+        found.setdefault(key, row)
+    return torch.tensor([row for key, row in found.items() if key not in known], dtype=torch.int64)

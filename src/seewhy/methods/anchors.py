@@ -210,6 +210,8 @@ class Anchors(AnchorMethod):
 
     name = "anchors"
     title = "Anchors"
+    status = "verified"
+    first = True
     paper = "Ribeiro et al. 2018"
     cost = "a few hundred to about 4,000 forwards"
 
@@ -230,6 +232,7 @@ class LimeAnchors(AnchorMethod):
 
     name = "anchors-lime"
     title = "Anchors in LIME's order"
+    status = "verified"
     paper = "Ribeiro et al. 2018 and 2016"
     arxiv = "1602.04938"
     cost = "a few hundred forwards"

@@ -77,10 +77,15 @@ def eigen_grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     return principal_map(gradients * activations)
 
 
+def seg_eigen_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """The first principal component of |g| ⊙ A. Source: Chung & Ying 2025, eq. 10-13."""
+    return principal_map(gradients.abs() * activations)
+
+
 def principal_map(features: Tensor) -> Tensor:
     """`(N, C, h, w)` projected on its first principal component over positions, `(N, h, w)`.
 
-    The sign of a singular vector is arbitrary; the larger extreme is made positive (Chung & Ying 2025, eq. 13).
+    The sign of a singular vector is arbitrary; the larger extreme is made positive.
     """
     count, channels, height, width = features.shape
     rows = features.flatten(2).transpose(1, 2).cpu().double()  # not every device has float64
@@ -91,9 +96,13 @@ def principal_map(features: Tensor) -> Tensor:
     else:
         vectors = torch.linalg.eigh(rows.mT @ rows).eigenvectors
         projected = (rows @ vectors[..., -1:]).squeeze(-1)
-    flipped = projected.amin(1).abs() > projected.amax(1).abs()
-    signed = torch.where(flipped[:, None], -projected, projected)
-    return signed.view(count, height, width).to(features)
+    return positive_extreme(projected).view(count, height, width).to(features)
+
+
+def positive_extreme(rows: Tensor) -> Tensor:
+    """Each of `(N, n)`, turned round where its larger extreme is negative. Source: Chung & Ying 2025, eq. 13."""
+    flipped = rows.amin(1).abs() > rows.amax(1).abs()
+    return torch.where(flipped[:, None], -rows, rows)
 
 
 class CAM(Method):
@@ -163,6 +172,8 @@ class GradCAM(CAM):
 
     name = "grad-cam"
     title = "Grad-CAM"
+    status = "verified"
+    first = True
     paper = "Selvaraju et al. 2017"
     arxiv = "1610.02391"
 
@@ -174,6 +185,7 @@ class GradCAMPlusPlus(CAM):
 
     name = "grad-cam++"
     title = "Grad-CAM++"
+    status = "verified"
     paper = "Chattopadhay et al. 2018"
     arxiv = "1710.11063"
     question = "Which areas raised the score of this class, when it shows several times?"
@@ -186,6 +198,7 @@ class HiResCAM(CAM):
 
     name = "hires-cam"
     title = "HiResCAM"
+    status = "verified"
     paper = "Draelos & Carin 2020"
     arxiv = "2011.08891"
     question = "Which areas did the score of this class come from, exactly?"
@@ -199,6 +212,7 @@ class XGradCAM(CAM):
 
     name = "xgrad-cam"
     title = "XGrad-CAM"
+    status = "verified"
     paper = "Fu et al. 2020"
     arxiv = "2008.02312"
 
@@ -210,6 +224,8 @@ class LayerCAM(CAM):
 
     name = "layer-cam"
     title = "LayerCAM"
+    status = "verified"
+    first = True
     paper = "Jiang et al. 2021"
     question = "Which areas raised the score of this class, in early layers too?"
     reading = WHERE + "On early layers it shows fine detail; on the last it is as coarse as the layer's grid."
@@ -222,6 +238,7 @@ class ElementWiseCAM(CAM):
 
     name = "element-wise-cam"
     title = "Element-wise Grad-CAM"
+    status = "verified"
     paper = "pytorch-grad-cam"
     question = "Which cells of which maps raised the score of this class?"
 
@@ -233,6 +250,8 @@ class EigenCAM(CAM):
 
     name = "eigen-cam"
     title = "Eigen-CAM"
+    status = "verified"
+    class_blind = True
     paper = "Muhammad & Yeasin 2020"
     arxiv = "2008.00299"
     needs = ("layers",)
@@ -251,11 +270,25 @@ class EigenGradCAM(CAM):
 
     name = "eigen-grad-cam"
     title = "EigenGrad-CAM"
+    status = "verified"
     paper = "Muhammad & Yeasin 2020, with gradients"
     arxiv = "2008.00299"
     question = "What is the main pattern in what raised the score of this class?"
 
     cam = staticmethod(eigen_grad_cam)
+
+
+class SegEigenCAM(CAM):
+    """The first principal component of activations weighted by the size of their gradients."""
+
+    name = "seg-eigen-cam"
+    title = "Seg-Eigen-CAM"
+    status = "verified"
+    paper = "Chung & Ying 2025"
+    question = "What is the main pattern in what moved the score of this class, up or down?"
+    reading = "Bright areas stand out in what the score is sensitive to, in either direction. " + COARSE
+
+    cam = staticmethod(seg_eigen_cam)
 
 
 class FinerCAM(CAM):
@@ -266,6 +299,8 @@ class FinerCAM(CAM):
 
     name = "finer-cam"
     title = "FinerCAM"
+    status = "verified"
+    first = True
     paper = "Zhang et al. 2025"
     arxiv = "2501.11309"
     question = "What tells this class from the ones most like it?"
@@ -314,6 +349,7 @@ class ShapleyCAM(CAM):
 
     name = "shapley-cam"
     title = "ShapleyCAM"
+    status = "verified"
     paper = "Cai 2025"
     arxiv = "2501.06261"
     question = "Which areas raised the score of this class, with what they do together shared out?"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, ExplainError, UsageError
@@ -21,7 +21,8 @@ from seewhy.methods.explanation import Explanation
 from seewhy.methods.method import Method, build_method
 from seewhy.models import Classifier, Preprocessing, Target
 
-SIDE, CLASSES = 24, 4
+SIDE, CLASSES, WIDTH = 24, 4, 8
+NEEDS = ("attention", "gradients", "layers", "scores")
 NAME = re.compile(r"[a-z0-9]+([:-][a-z0-9]+)*\+*")
 ROUNDING = 1e-5  # of the largest value
 
@@ -48,7 +49,8 @@ def check_method(method: type[Method] | Method, **settings: Any) -> None:
     if not isinstance(given, Method) and not (isinstance(given, type) and issubclass(given, Method)):
         raise UsageError(f"a method is a subclass of seewhy.methods.Method or an object of it, not {given!r}")
     made = method if isinstance(method, Method) else build_method(method, settings)
-    trial = _Trial(made, Classifier.from_module(_network(), Preprocessing((SIDE, SIDE)), name="a small network"))
+    module = _settled(_Transformer() if "attention" in made.needs else _convolutions())
+    trial = _Trial(made, Classifier.from_module(module, Preprocessing((SIDE, SIDE)), name="a small network"))
     for promise in (_declares, _answers, _keeps_order, _is_alone, _repeats, _can_be_stopped, _takes_tensors):
         promise(trial)
 
@@ -88,7 +90,7 @@ def _declares(trial: _Trial) -> None:
     needs = frozenset(method.needs)
     trial.require(bool(NAME.fullmatch(method.name)), "its name is lower case, words joined by hyphens")
     trial.require(not (method.__doc__ or "").startswith(f"{method.__name__}("), "it has a docstring")
-    trial.require(bool(needs) and needs <= {"scores", "layers", "gradients"}, "needs is of scores, layers, gradients")
+    trial.require(bool(needs) and needs <= {*NEEDS}, f"needs is of {', '.join(NEEDS)}")
     trial.require(method.question in {"", method.question.rstrip("?") + "?"}, "its question ends with a question mark")
 
 
@@ -183,20 +185,39 @@ def _state(module: nn.Module) -> dict[str, Any]:
     }
 
 
-def _network() -> nn.Module:
-    """Two convolutions, a norm and a head, with weights that are always the same, in training mode."""
-    network = nn.Sequential(
+def _convolutions() -> nn.Module:
+    """Two convolutions, a norm and a head."""
+    return nn.Sequential(
         nn.Conv2d(3, 6, 3, padding=1),
         nn.BatchNorm2d(6),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Conv2d(6, 8, 3, padding=1),
+        nn.Conv2d(6, WIDTH, 3, padding=1),
         nn.ReLU(),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Dropout(0.5),
-        nn.Linear(8, CLASSES),
+        nn.Linear(WIDTH, CLASSES),
     )
+
+
+class _Transformer(nn.Module):
+    """Patches that attend to each other, and a head on their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, 6, stride=6)
+        self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head(self.drop(x + self.attention(x, x, x, need_weights=False)[0]).mean(1))
+
+
+def _settled(network: nn.Module) -> nn.Module:
+    """The network with weights that are always the same, in training mode."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():

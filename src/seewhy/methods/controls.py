@@ -37,6 +37,7 @@ class RandomMap(Control):
 
     name = "control:random"
     title = "Random map"
+    status = "verified"
     reading = "Chance alone: what does not beat it explains nothing."
     stochastic = True
 
@@ -62,6 +63,7 @@ class CentredGaussian(Control):
 
     name = "control:gaussian"
     title = "Centred Gaussian"
+    status = "verified"
     reading = "People put what matters into the middle; this map knows no more than that."
 
     sigma: float = 0.25
@@ -85,6 +87,7 @@ class SobelEdges(Control):
 
     name = "control:sobel"
     title = "Sobel edges"
+    status = "verified"
     reading = "The picture's own edges: maps that look like this may show the picture, not the decision."
 
     @override
@@ -99,6 +102,7 @@ class EmptyMap(Control):
 
     name = "control:empty"
     title = "Empty map"
+    status = "verified"
     reading = "No evidence at all: what scores are worth that this map gets, too, is nothing."
 
     @override

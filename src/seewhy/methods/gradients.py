@@ -132,6 +132,7 @@ class Gradient(PixelMethod):
 
     name = "gradient"
     title = "Gradient"
+    status = "verified"
     paper = "Simonyan et al. 2013"
     arxiv = "1312.6034"
     question = "Which pixels would change the score most if they changed a little?"
@@ -148,6 +149,7 @@ class InputXGradient(PixelMethod):
 
     name = "input-x-gradient"
     title = "Input × gradient"
+    status = "verified"
     paper = "Shrikumar et al. 2016"
     arxiv = "1605.01713"
     signed = True
@@ -168,6 +170,7 @@ class SmoothGrad(PixelMethod):
 
     name = "smooth-grad"
     title = "SmoothGrad"
+    status = "verified"
     stochastic = True
     paper = "Smilkov et al. 2017"
     arxiv = "1706.03825"
@@ -180,20 +183,49 @@ class SmoothGrad(PixelMethod):
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.noise < 0:
-            raise UsageError(f"smooth-grad wants samples ≥ 1 and noise ≥ 0, not {self.samples} and {self.noise}")
+            raise UsageError(f"{self.name} wants samples ≥ 1 and noise ≥ 0, not {self.samples} and {self.noise}")
 
     @override
     def attribute(self, query: Query) -> list[Found]:
+        sums, _ = self._sums(query)
+        return [Found(query.strongest(each / self.samples)[0]) for each in sums]
+
+    def _sums(self, query: Query) -> tuple[list[Tensor], list[Tensor]]:
+        """For each target the sum of the noisy copies' gradients, and of their squares, `(1, …)`."""
         x = query.point
         sigma = self.noise * (x.max() - x.min())
-        totals = [torch.zeros_like(x) for _ in query.targets]
+        sums = [torch.zeros_like(x) for _ in query.targets]
+        squares = [torch.zeros_like(x) for _ in query.targets]
         for start in range(0, self.samples, BATCH):
             count = min(BATCH, self.samples - start)
             noise = torch.randn((count, *x.shape[1:]), generator=query.generator).to(x)
             _, found = query.network.gradients(x + sigma * noise, query.targets)
-            totals = [total + each.sum(0, keepdim=True) for total, each in zip(totals, found, strict=True)]
+            for number, each in enumerate(found):
+                sums[number] += each.sum(0, keepdim=True)
+                squares[number] += each.square().sum(0, keepdim=True)
             query.progress(start + count, self.samples, "noisy copies")
-        return [Found(query.strongest(total / self.samples)[0]) for total in totals]
+        return sums, squares
+
+
+class VarGrad(SmoothGrad):
+    """The variance of the gradient over noisy copies: Adebayo's E[g²] − E[g]²."""
+
+    name = "var-grad"
+    title = "VarGrad"
+    status = "verified"
+    paper = "Adebayo et al. 2018"
+    arxiv = "1810.03307"
+    question = "Where does the score's sensitivity change most under a little noise?"
+    reading = (
+        "Bright pixels are those where the network's slope is unsteady: near the edges of what it decides by. It does "
+        "not say which way they push. "
+    ) + SPECKLED
+
+    @override
+    def attribute(self, query: Query) -> list[Found]:
+        means = [[total / self.samples for total in totals] for totals in self._sums(query)]
+        variances = [squares - mean.square() for mean, squares in zip(*means, strict=True)]
+        return [Found(query.strongest(each.clamp(min=0))[0]) for each in variances]
 
 
 def _guided(call: Call) -> Tensor:
@@ -220,6 +252,7 @@ class GuidedBackpropagation(PixelMethod):
 
     name = "guided-backprop"
     title = "Guided backpropagation"
+    status = "verified"
     paper = "Springenberg et al. 2014"
     arxiv = "1412.6806"
     question = "Which fine structures excite the network?"
@@ -247,6 +280,7 @@ class GuidedGradCAM(Method):
 
     name = "guided-grad-cam"
     title = "Guided Grad-CAM"
+    status = "verified"
     family = "gradients"
     paper = "Selvaraju et al. 2017"
     arxiv = "1610.02391"

@@ -136,6 +136,8 @@ class IntegratedGradients(PixelMethod):
 
     name = "integrated-gradients"
     title = "Integrated gradients"
+    status = "verified"
+    first = True
     paper = "Sundararajan et al. 2017"
     arxiv = "1703.01365"
     signed = True
@@ -170,9 +172,13 @@ class IntegratedGradients(PixelMethod):
             for mine, change in zip(zip(*paths, strict=True), query.changes(others), strict=True)
         ]
 
+    def shares(self, path: Path) -> Tensor:
+        """What each number of the point adds to the change of the score on one way."""
+        return path.shares()
+
     def _found(self, query: Query, paths: Sequence[Path], change: Tensor) -> Found:
         """Of one target, the mean over its ways from every reference."""
-        shares = torch.stack([path.shares() for path in paths]).mean(0)
+        shares = torch.stack([self.shares(path) for path in paths]).mean(0)
         steps = max(len(path.positions) for path in paths)
         reason = f"{steps} steps did not get there; more may, with most_steps={4 * self.most_steps}."
         return Found(
@@ -180,6 +186,36 @@ class IntegratedGradients(PixelMethod):
             checks={"completeness_gap": completeness_gap(shares, change), "steps": float(steps)},
             notes=gap_notes(shares, change, reason),
         )
+
+
+class IDGI(IntegratedGradients):
+    """Integrated gradients that count only what lies along the gradient: each step's change, shared by its squares."""
+
+    name = "idgi"
+    title = "IDGI"
+    status = "verified"
+    paper = "Yang et al. 2023"
+    arxiv = "2303.14242"
+    question = "How did each pixel change the score, where the score itself climbs?"
+    reading = (
+        "Every step from the reference to the photo is shared among the pixels that the score is sensitive to there: "
+        "orange where it rose, blue where it fell. All together they add up to the whole change, whatever the steps."
+    )
+
+    @override
+    def shares(self, path: Path) -> Tensor:
+        return important_directions(path.scores, path.gradients)
+
+
+def important_directions(scores: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_j (f_{j+1} − f_j) · g_j² / Σ g_j², shaped as the point, of places in order. Source: Yang 2023, algorithm 1.
+
+    Where a gradient is zero, the step's change belongs to nobody.
+    """
+    squares = gradients[:-1].square()
+    sums = squares.flatten(1).sum(1).double().cpu()
+    weights = torch.where(sums > 0, scores.diff() / torch.where(sums > 0, sums, 1), 0)
+    return torch.tensordot(weights.to(squares), squares, 1)
 
 
 def sampling_plan(count: int, backgrounds: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -215,6 +251,8 @@ class ExpectedGradients(PixelMethod):
     name = "expected-gradients"
     stochastic = True
     title = "Expected gradients (GradientSHAP)"
+    status = "verified"
+    first = True
     family = "shap"
     paper = "Erion et al. 2021"
     arxiv = "1906.10670"

@@ -52,6 +52,8 @@ class Lime(OverRegions):
 
     name = "lime"
     title = "LIME"
+    status = "verified"
+    first = True
     paper = "Ribeiro et al. 2016"
     arxiv = "1602.04938"
     question = "Which regions does this decision hang on, when other parts are hidden too?"
@@ -262,6 +264,7 @@ class LimeClassic(RegionMethod):
 
     name = "lime-classic"
     title = "LIME, as published"
+    status = "verified"
     paper = "Ribeiro et al. 2016"
     arxiv = "1602.04938"
     question = "Which regions raise the probability of this class, in pictures of which half is hidden?"

@@ -66,6 +66,8 @@ class Occlusion(MaskMethod):
 
     name = "occlusion"
     title = "Occlusion"
+    status = "verified"
+    first = True
     paper = "Zeiler & Fergus 2014"
     arxiv = "1311.2901"
     signed = True
@@ -191,6 +193,8 @@ class RISE(MaskMethod):
 
     name = "rise"
     title = "RISE"
+    status = "verified"
+    first = True
     stochastic = True
     paper = "Petsiuk et al. 2018"
     arxiv = "1806.07421"

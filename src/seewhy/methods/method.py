@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
+from seewhy.engines import Answers
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
@@ -35,6 +36,7 @@ BATCH = 16  # pictures that a batched method gets at once
 REGIONS = 10  # fewer than these hardly say where
 FLAT = "Every pixel has the same number, so the map does not say where."
 Kind = Literal["method", "control"]
+Status = Literal["verified", "approximate", "unchecked"]
 
 DEFAULT_METHOD = "grad-cam"
 BEST = "best"  # stands for the method that tests best on the classifier
@@ -46,9 +48,14 @@ OneLayer: TypeAlias = str | nn.Module
 class Method(Declared, ABC):
     """A way to explain one decision. Subclass it, name it, and write `find`; annotated attributes are its parameters.
 
-    Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`; `signed` says that values may speak
-    against the class, `cost` what it takes; `batched` that `find` takes several pictures at once, `stochastic` that
-    another seed gives another answer; `kind` is `control` for maps that know nothing of the network.
+    Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`, `attention`; `signed` says that
+    values may speak against the class, `cost` what it takes; `batched` that `find` takes several pictures at once,
+    `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `kind` is
+    `control` for maps that know nothing of the network.
+
+    `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
+    library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
+    `first` marks those worth starting with. Neither is inherited.
 
     >>> class Middle(Method):
     ...     name = "middle"
@@ -64,9 +71,17 @@ class Method(Declared, ABC):
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = ("scores",)
     cost: ClassVar[str] = ""
     kind: ClassVar[Kind] = "method"
+    status: ClassVar[Status] = "unchecked"
+    first: ClassVar[bool] = False
+    class_blind: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.status = cls.__dict__.get("status", "unchecked")
+        cls.first = cls.__dict__.get("first", False)
 
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
@@ -81,6 +96,7 @@ class Method(Declared, ABC):
         top: int = 1,
         generator: torch.Generator,
         progress: Progress = silent,
+        answers: Answers | None = None,
     ) -> list[Explanation]:
         """One explanation per image × target × layer, in that order.
 
@@ -91,8 +107,10 @@ class Method(Declared, ABC):
             top: how many.
             generator: of all randomness; every picture starts from its seed again.
             progress: told of the work done; raise `Cancelled` in it to stop.
+            answers: what other methods asked about parts hidden: it is not asked again.
         """
         found: list[Explanation] = []
+        answers = Answers() if answers is None else answers
         size = classifier.at_once(BATCH if self.batched else 1)
         for start in range(0, len(images), size):
             part = slice(start, start + size)
@@ -100,7 +118,16 @@ class Method(Declared, ABC):
             if targets is not None:
                 asked = [[classifier.target(plain_target(each)) for each in row] for row in targets[part]]
             seen = classifier.seen(images[part])
-            task = Task(classifier, *seen, asked, generator=generator, progress=progress, top=top, images=images[part])
+            task = Task(
+                classifier,
+                *seen,
+                asked,
+                generator=generator,
+                progress=progress,
+                top=top,
+                images=images[part],
+                answers=answers,
+            )
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
             progress(min(start + size, len(images)), len(images), "images")
@@ -113,11 +140,12 @@ OneMethod: TypeAlias = str | Method | type[Method]
 class Seen:
     """One picture as one network sees it, for several methods: what all of them need is found out once.
 
-    `target` is the class that the network finds likeliest, where none is given.
+    `target` is the class that the network finds likeliest, where none is given; `answers` what was asked about parts
+    hidden.
     """
 
     def __init__(self, classifier: Classifier, image: Image, target: Target | None = None) -> None:
-        self.classifier, self.image = classifier, image
+        self.classifier, self.image, self.answers = classifier, image, Answers()
         self._pixels, self._inputs = classifier.seen([image])
         _ = classifier.head
         with torch.no_grad():
@@ -134,19 +162,31 @@ class Seen:
             generator=torch.Generator().manual_seed(seed),
             known=self._logits,
             images=[self.image],
+            answers=self.answers,
         )
         return _explanations(method, task, [self.image])[0]
 
 
 def list_methods(kind: Kind = "method") -> list[type[Method]]:
-    """Every method, built in or added by an installed package, by family and name; or every control."""
-    return [method for method in Method.registry.all() if method.kind == kind]
+    """Every method, built in or added by an installed package; or every control.
+
+    Those worth starting with come first, each part by family and name.
+    """
+    return sorted((each for each in Method.registry.all() if each.kind == kind), key=lambda each: not each.first)
 
 
 def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
     """The methods that need no more than the classifier offers and can be called without further input."""
     found = list_methods(kind)
-    return [each for each in found if frozenset(each.needs) <= classifier.offers and not each.required]
+    return [each for each in found if not lacking(each, classifier) and not each.required]
+
+
+def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:
+    """What the method needs and the classifier does not offer; whether it attends is found out where that is all."""
+    missing = frozenset(method.needs) - classifier.offers
+    if missing == frozenset({"attention"}) and "layers" in classifier.offers and classifier.attends:
+        return []
+    return sorted(missing)
 
 
 def method_info(name: str) -> type[Method]:
@@ -212,9 +252,9 @@ def require_suitable(method: Method, classifier: Classifier) -> None:
     Raises:
         UsageError: it does.
     """
-    if lacking := frozenset(method.needs) - classifier.offers:
+    if missing := lacking(method, classifier):
         raise UsageError(
-            f"{method.name} needs {', '.join(sorted(lacking))}, which {classifier.name} does not offer; "
+            f"{method.name} needs {', '.join(missing)}, which {classifier.name} does not offer; "
             "choose a method that needs scores only (`seewhy list methods`)"
         )
 

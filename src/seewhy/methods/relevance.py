@@ -59,6 +59,7 @@ class DeepLift(PixelMethod):
 
     name = "deep-lift"
     title = "DeepLIFT"
+    status = "verified"
     family = "shap"
     paper = "Shrikumar et al. 2017"
     arxiv = "1704.02685"
@@ -99,6 +100,7 @@ class DeepShap(DeepLift):
 
     name = "deep-shap"
     title = "DeepSHAP"
+    status = "verified"
     paper = "Lundberg & Lee 2017"
     arxiv = "1705.07874"
     question = "How did each pixel change the score, compared with other pictures, in one pass each?"
@@ -160,9 +162,17 @@ class RelevanceMethod(PixelMethod):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
+        return relevance(query, self.chosen(query))
+
+    def chosen(self, query: Query) -> RuleSet:
+        """The rules, for this query.
+
+        Raises:
+            UsageError: there are none of that name.
+        """
         if self.rules not in self.choices:
             raise UsageError(f"there are no rules '{self.rules}'; there are {', '.join(self.choices)}")
-        return relevance(query, self.choices[self.rules](query))
+        return self.choices[self.rules](query)
 
 
 class LRP(RelevanceMethod):
@@ -173,6 +183,8 @@ class LRP(RelevanceMethod):
 
     name = "lrp"
     title = "Layer-wise relevance propagation"
+    status = "verified"
+    first = True
     paper = "Bach et al. 2015; composite of Kohlbrenner et al. 2020"
     arxiv = "1910.09840"
     choices = COMPOSITES
@@ -185,6 +197,8 @@ class AttnLRP(RelevanceMethod):
 
     name = "attn-lrp"
     title = "AttnLRP"
+    status = "verified"
+    first = True
     paper = "Achtibat et al. 2024"
     arxiv = "2402.05602"
     question = "Which pixels carried the score of this class through a transformer?"

@@ -36,6 +36,7 @@ class ScoreCAM(MaskMethod):
 
     name = "score-cam"
     title = "Score-CAM"
+    status = "verified"
     family = "cam"
     paper = "Wang et al. 2020"
     arxiv = "1910.01279"
@@ -56,6 +57,15 @@ class ScoreCAM(MaskMethod):
         """The maps `(n, h, w)` to weigh, of a layer's maps `(C, h, w)` of which none is flat."""
         return maps
 
+    @property
+    def copies(self) -> int:
+        """How often each part is shown."""
+        return 1
+
+    def shown(self, masks: Tensor, copy: int, generator: torch.Generator) -> Tensor:
+        """What is shown in that copy of parts' masks `(n, h, w)`, each stretched to [0, 1]."""
+        return masks
+
     @override
     def find(self, task: Task) -> list[Found]:
         grids = task.grids(self.layers)
@@ -65,17 +75,31 @@ class ScoreCAM(MaskMethod):
         task.spend(1)
         maps = {layer: folded(grid, seen[layer])[0] for layer, grid in grids.items()}
         parts = {layer: self.parts(each[varied(each)]) for layer, each in maps.items()}
-        engine.expected = engine.forwards + sum(1 + len(each) for each in parts.values())
+        engine.expected = engine.forwards + sum(1 + self.copies * len(each) for each in parts.values())
         cams = {layer: self._cams(engine, each, task) for layer, each in parts.items()}
         return _enlarged(cams, task, signed=self.signed)
 
     def _cams(self, engine: MaskedForward, parts: Tensor, task: Task) -> Tensor:
         """`(T, h, w)` in the layer's own grid."""
-        hidden = engine.maps(torch.zeros((1, *task.size)))
-        masks = in_chunks(engine, len(parts), lambda chunk: unit(enlarge(parts[chunk], task.size)))
-        logits = torch.cat([hidden, *(logits for _, _, logits in masks)])
-        weights = torch.stack([self._weights(logits, target, task.classifier.head) for target in task.asked])
+        hidden, head = engine.maps(torch.zeros((1, *task.size))), task.classifier.head
+        weights = torch.zeros((len(task.asked), len(parts)))
+        for copy in range(self.copies):
+            logits = torch.cat([hidden, self._answers(engine, parts, task, copy)])
+            weights += torch.stack([self._weights(logits, target, head) for target in task.asked]) / self.copies
         return torch.einsum("tn,nhw->thw", weights.to(parts), parts)
+
+    def _answers(self, engine: MaskedForward, parts: Tensor, task: Task, copy: int) -> Tensor:
+        """Logits `(n, K)` with each part shown."""
+
+        def draw(chunk: slice) -> Tensor:
+            return self.shown(unit(enlarge(parts[chunk], task.size)), copy, task.generator)
+
+        return torch.cat(
+            [
+                engine.logits.new_empty((0, len(engine.logits))),
+                *(logits for _, _, logits in in_chunks(engine, len(parts), draw)),
+            ]
+        )
 
     def _weights(self, logits: Tensor, target: Target, head: Head) -> Tensor:
         """The weight of each part, `(n,)`, from logits `(1 + n, K)` of which the first are of nothing shown."""
@@ -95,6 +119,7 @@ class ClusterCAM(ScoreCAM):
 
     name = "cluster-cam"
     title = "Cluster-CAM"
+    status = "approximate"
     paper = "Feng et al. 2024"
     arxiv = "2302.01642"
     question = "Which groups of areas, shown alone, make the network sure of this class?"
@@ -119,6 +144,7 @@ class AblationCAM(Method):
 
     name = "ablation-cam"
     title = "Ablation-CAM"
+    status = "verified"
     family = "cam"
     paper = "Desai & Ramaswamy 2020"
     needs = ("layers",)
@@ -255,6 +281,7 @@ class SISE(MaskMethod):
 
     name = "sise"
     title = "SISE"
+    status = "verified"
     family = "cam"
     paper = "Sattarzadeh et al. 2021"
     arxiv = "2010.00672"
@@ -304,6 +331,7 @@ class AdaSISE(SISE):
 
     name = "ada-sise"
     title = "Ada-SISE"
+    status = "verified"
     paper = "Sudhakar et al. 2021"
     arxiv = "2102.07799"
     cost = "as SISE, with fewer maps"

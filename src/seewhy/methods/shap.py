@@ -19,16 +19,9 @@ from typing_extensions import override
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
+from seewhy.methods.owen import Block, agglomerate, owen_values
 from seewhy.methods.regions import RegionMethod, cut
-from seewhy.methods.shapley_values import (
-    Block,
-    Shares,
-    ValueFunction,
-    agglomerate,
-    kernel_shapley,
-    owen_values,
-    permutation_shapley,
-)
+from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
 from seewhy.models import Target
@@ -107,6 +100,7 @@ class PermutationSHAP(ShapleyMethod):
 
     name = "permutation-shap"
     title = "Permutation SHAP"
+    status = "verified"
     paper = "Castro et al. 2009; Mitchell et al. 2022"
     arxiv = "2104.12199"
     cost = "up to 2,000 forwards; stops once the shares have settled"
@@ -121,11 +115,15 @@ class PermutationSHAP(ShapleyMethod):
 class KernelSHAP(ShapleyMethod):
     """Shapley values by weighted least squares, and of what that leaves by a Gaussian process.
 
+    How smooth the process is, each question's own answers tell. So the shares of "A rather than B" are those of A less
+    those of B within their errors, and exactly so only where every coalition was asked.
+
     Stops when no standard error exceeds `tolerance` of the largest share.
     """
 
     name = "kernel-shap"
     title = "Kernel SHAP"
+    status = "verified"
     paper = "Lundberg & Lee 2017; Musco & Witter 2024"
     arxiv = "1705.07874"
     cost = "up to 2,000 forwards; stops once the shares have settled"
@@ -142,6 +140,8 @@ class PartitionSHAP(ShapleyMethod):
 
     name = "partition-shap"
     title = "Partition SHAP"
+    status = "verified"
+    first = True
     paper = "Owen 1977; Lundberg & Lee 2017"
     arxiv = "1705.07874"
     question = "How much does each block of the picture add to the score?"

@@ -20,6 +20,7 @@ BETAS = (0.5, 1.5, 4.0)  # how soon the smooth part forgets
 OWN = (0.01, 0.1, 1.0)  # variance of each pair's own part; that of the smooth one is 1
 CHOSEN_ON = 128  # pairs at most on which kernels are weighed against each other
 UNLIKELY = 0.05  # posterior probability of a kernel that is left out
+CHOSEN = 2  # numbers that make a kernel, chosen by the answers: as many fewer of these tell the scale
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,13 @@ def process_shapley(signs: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.
     weights = chances[believed] / chances[believed].sum()
     values = weights @ np.stack([each.values for each in fits])
     spread = weights @ np.stack([each.errors**2 + (each.values - values) ** 2 for each in fits])
-    heavier = stdtrit(max(count - players, 1), 0.975) / stdtrit(np.inf, 0.975)  # of few answers the scale is unsure
+    heavier = stdtrit(_free(count, players), 0.975) / stdtrit(np.inf, 0.975)  # of few answers the scale is unsure
     return scale * values, scale * heavier * np.sqrt(spread)
+
+
+def _free(count: int, players: int) -> int:
+    """How many of `count` answers are left to tell the scale of the process."""
+    return max(count - players - CHOSEN, 1)
 
 
 def _fit(kernel: Kernel, signs: np.ndarray, odd: np.ndarray) -> Fit:
@@ -96,7 +102,7 @@ def _fit(kernel: Kernel, signs: np.ndarray, odd: np.ndarray) -> Fit:
     inverse = np.linalg.pinv(gram, hermitian=True)
     weights = inverse @ (signs.T @ solved[:, -1])
     rest = solved[:, -1] - solved[:, :-1] @ weights
-    free = max(count - players, 1)
+    free = _free(count, players)
     noise = max(float(odd @ rest), 0.0) / free
     shares = kernel.shares(signs)
     missing = 2 * np.eye(players) - shares @ solved[:, :-1]  # of an additive game's values what the process leaves

@@ -29,6 +29,8 @@ class FAM(Method):
 
     name = "fam"
     title = "Feature activation map"
+    status = "verified"
+    class_blind = True
     family = "similarity"
     paper = "Liao et al. 2023"
     arxiv = "2307.05532"

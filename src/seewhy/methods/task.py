@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Registry
-from seewhy.engines import Differentiable, Fill, FromLayer, MaskedForward
+from seewhy.engines import Answers, Differentiable, Fill, FromLayer, MaskedForward
 from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.images import Image
@@ -34,7 +34,7 @@ class Task:
     `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
     What is asked of the network through the task is counted: `forwards`, `backwards`. `known` are logits `(N, K)` that
     the network gave for these inputs before; they count as the forward that a method would take to get them. `images`
-    are the whole pictures, where there are any.
+    are the whole pictures, where there are any; `answers` what other tasks asked of masked pictures.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Task:
         top: int = 1,
         known: Tensor | None = None,
         images: Sequence[Image] = (),
+        answers: Answers | None = None,
     ) -> None:
         self.classifier = classifier
         self.pixels = pixels
@@ -60,6 +61,7 @@ class Task:
         self._logits: Tensor | None = None
         self._engines: list[MaskedForward | Differentiable] = []
         self._spent = [0, 0]
+        self._answers = Answers() if answers is None else answers
 
     @property
     def picture(self) -> Tensor:
@@ -170,6 +172,7 @@ class Task:
             precision=precision,
             batch_size=batch_size,
             progress=self.progress,
+            answers=self._answers,
         )
         self._engines.append(engine)
         _ = self.logits  # from the engine, and checks the targets before the work

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seewhy.core.progress import Progress
-from seewhy.engines import Fill, MaskedForward, find_fill
+from seewhy.engines import Answers, Fill, MaskedForward, find_fill
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image, from_values
 from seewhy.methods import Explanation, Method
@@ -178,12 +178,14 @@ class Context:
         image: the picture.
         mask: where people see the object, bool `(h, w)` over what the network saw.
         methods: what made each map, for metrics that explain again.
+        answers: what was asked of the network about this picture already; what metrics ask is added.
     """
 
     classifier: Classifier
     image: Image
     mask: np.ndarray | None = None
     methods: Mapping[Attribution, Method] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
 
     def __post_init__(self) -> None:
         size = self.classifier.preprocessing.size
@@ -214,7 +216,7 @@ class Context:
             if (known, drawn) == (fill, seed):
                 perturber.engine.progress = progress
                 return perturber
-        perturber = Perturber(self.classifier, self.image, fill, seed, progress)
+        perturber = Perturber(self, fill, seed, progress)
         self._perturbers.append((fill, seed, perturber))
         return perturber
 
@@ -251,11 +253,16 @@ class Perturber:
     insertion, is asked of the network once.
     """
 
-    def __init__(self, classifier: Classifier, image: Image, fill: str | Fill, seed: int, progress: Progress) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        # What half precision rounds would count as a change of confidence.
+    def __init__(self, about: Context, fill: str | Fill, seed: int, progress: Progress) -> None:
+        classifier = about.classifier
         self.engine = MaskedForward(
-            classifier, image, fill, generator=generator, precision="float32", progress=progress
+            classifier,
+            about.image,
+            fill,
+            generator=torch.Generator().manual_seed(seed),
+            precision="float32",  # what half precision rounds would count as a change of confidence
+            progress=progress,
+            answers=about.answers,
         )
         self.ties = draw_ties(classifier.preprocessing.size, seed)
         self._classes = len(classifier.categories)

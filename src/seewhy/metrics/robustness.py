@@ -18,7 +18,7 @@ from torch import nn
 from typing_extensions import override
 
 from seewhy.core.progress import Progress
-from seewhy.engines import Fill
+from seewhy.engines import Answers, Fill
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods import Method
@@ -71,6 +71,7 @@ class Repeat:
     method: Method
     original: Attribution
     progress: Progress
+    answers: Answers
 
     def __call__(
         self, classifier: Classifier, images: Sequence[Image], *, target: Target | None = None, seed: int | None = None
@@ -81,7 +82,7 @@ class Repeat:
             method = replace(method, layers=(self.original.layer,))  # it may have been asked about several
         generator = torch.Generator().manual_seed(self.original.seed or 0 if seed is None else seed)
         targets = [[target or self.original.target]] * len(images)
-        found = method(classifier, images, targets, generator=generator, progress=self.progress)
+        found = method(classifier, images, targets, generator=generator, progress=self.progress, answers=self.answers)
         return np.stack([each.values for each in found])
 
 
@@ -109,7 +110,9 @@ class _Repeating(Metric):
             return Score.undefined("what made this map was not given, so it cannot be made again")
         if is_flat(each.values):
             return Score.undefined("the map is the same everywhere, so there is nothing to compare")
-        return self.compare(asked.context, each, Repeat(method, each, asked.progress), asked.fresh())
+        return self.compare(
+            asked.context, each, Repeat(method, each, asked.progress, asked.context.answers), asked.fresh()
+        )
 
 
 class MaxSensitivity(_Repeating):

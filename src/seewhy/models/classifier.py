@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seewhy.core.pickled import Pickled
 from seewhy.errors import ExplainError, ModelError, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
+from seewhy.models.attention import Attending
 from seewhy.models.capture import capture, find_layer, gradients_of
 from seewhy.models.categories import Categories, Target, parse_target
 from seewhy.models.embedding import Tap, find_taps, reading
@@ -296,6 +297,13 @@ class Classifier(Pickled):
         """
         _ = self.categories
         return self
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether every token of a picture attends to every other, as in a vision transformer."""
+        with torch.no_grad(), Attending() as seen:
+            self.logits(self.probe())
+        return seen.everywhere
 
     @cached_property
     def head_layer(self) -> str:

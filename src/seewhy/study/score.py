@@ -240,7 +240,7 @@ class _Maps:
         self, seen: Seen, mask: Mask | None, found: Mapping[str, Explanation], scoring: Scoring, seed: int
     ) -> None:
         made_by: dict[Attribution, Method] = {found[name]: scoring.methods[name] for name in found}
-        self._context = Context(seen.classifier, seen.image, mask, made_by)
+        self._context = Context(seen.classifier, seen.image, mask, made_by, seen.answers)
         self._told_chance = {metric.name for metric in scoring.metrics if metric.tells_chance()}
         self._scoring, self._seed = scoring, seed
         self._whole: list[Attribution] = [*found.values()]

@@ -17,7 +17,7 @@ from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, noted, open_image, read_mask
-from seewhy.methods import Method, list_methods, method_info, suitable_methods
+from seewhy.methods import Method, lacking, list_methods, method_info, suitable_methods
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
@@ -215,8 +215,8 @@ def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[st
     asked = [method_info(name) for name in names]
     for each in asked:
         if each.name not in suitable:
-            lacking = ", ".join(sorted(frozenset(each.needs) - classifier.offers) or each.required)
-            raise UsageError(f"{each.name} needs {lacking}, which is not at hand; leave it out")
+            missing = ", ".join(lacking(each, classifier) or each.required)
+            raise UsageError(f"{each.name} needs {missing}, which is not at hand; leave it out")
     return [each.name for each in asked]
 
 

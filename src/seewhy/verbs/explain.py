@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seewhy.core.outcome import Outcome, blamed
 from seewhy.core.progress import Progress, remarked, silent
+from seewhy.engines import Answers
 from seewhy.errors import Cancelled, ExplainError, ModelError, SeewhyError, UsageError
 from seewhy.images import Image, OnePicture, Pictures, open_image, open_images
 from seewhy.methods import Explanation, Method
@@ -336,10 +337,13 @@ def _explain_images(
     """For each image its explanations, method by method, in the order asked."""
     targets = _targets(classifier, images, request)
     found: list[list[Explanation]] = [[] for _ in images]
+    answers = Answers()
     for method in request.methods:
         generator = torch.Generator().manual_seed(request.seed)
         told = progress if len(request.methods) == 1 else _by_method(progress, method.title)
-        explanations = method(classifier, images, targets, top=request.top, generator=generator, progress=told)
+        explanations = method(
+            classifier, images, targets, top=request.top, generator=generator, progress=told, answers=answers
+        )
         counts = [len(each) for each in targets] if targets else [1] * len(images)
         layers, start = len(explanations) // max(sum(counts), 1), 0
         for mine, count in zip(found, counts, strict=True):

@@ -16,7 +16,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.core.reading import read_json
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
-from seewhy.methods import Method
+from seewhy.methods import Method, lacking
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE, notes_of_all
@@ -184,8 +184,8 @@ def _known(
     progress(0, None, f"loading {model}")
     classifier = load(model, weights, device)
     for name, method in methods.items():
-        if lacking := sorted(frozenset(method.needs) - classifier.offers):
-            raise UsageError(f"{name} needs {', '.join(lacking)}, which {model} does not offer; leave one of them out")
+        if missing := lacking(method, classifier):
+            raise UsageError(f"{name} needs {', '.join(missing)}, which {model} does not offer; leave one of them out")
     return classifier.fingerprint, classifier.device.type != "cpu"
 
 

@@ -56,7 +56,11 @@ def models(at: At) -> list[str]:
 @router.get("/methods", summary="The methods that explain")
 def methods() -> list[dict[str, Any]]:
     """Methods that need no more than a photo."""
-    return [{**_about(each), "cost": each.cost} for each in list_methods() if not each.required]
+    return [
+        {**_about(each), **{name: getattr(each, name) for name in ("cost", "status", "first", "class_blind")}}
+        for each in list_methods()
+        if not each.required
+    ]
 
 
 @router.get("/metrics", summary="The metrics that say how far to believe an explanation")
