@@ -64,7 +64,7 @@ def test_a_pattern_looks_at_names_and_families_of_metrics(seewhy, pattern, some,
 
 @pytest.mark.parametrize(("pattern", "some", "none"), [("lrp", "attn-lrp", "lime"), ("masks", "rise", "lime")])
 def test_a_pattern_looks_at_names_and_families(seewhy, pattern, some, none):
-    names = [row[0] for row in seewhy("list", "methods", pattern).rows]
+    names = [each["name"] for each in seewhy("list", "methods", pattern, "--json").json]
     assert some in names
     assert none not in names
 

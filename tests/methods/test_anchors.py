@@ -104,8 +104,8 @@ def test_no_empty_rule_where_hiding_everything_loses_the_class(name):
     assert found.rule is not None
     assert found.rule.holds
     assert len(found.rule.regions) == 1
-    assert found.rule.sentence.endswith("hold here too.")
-    assert "With all other regions hidden at once it still does." in found.rule.sentence
+    assert found.rule.sentence.endswith("the rule holds here too (90\u00a0% or more).")
+    assert "With all of them hidden it still does." in found.rule.sentence
 
 
 @every_method
@@ -114,7 +114,7 @@ def test_what_is_enough_by_chance_alone_grows_until_it_is_enough_by_itself(name)
     (found,) = explain(name, says_cat(lambda z: z.sum(1) >= 2))
     assert found.rule is not None
     assert len(found.rule.regions) == 2
-    assert "With all other regions hidden at once it still does." in found.rule.sentence
+    assert "With all of them hidden it still does." in found.rule.sentence
 
 
 class Shades(Cells):
@@ -141,7 +141,7 @@ def test_a_rule_is_fragile_where_another_way_of_hiding_breaks_it(kept_in_grey, f
     assert (rule.regions, rule.holds, rule.fragile) == ((4,), True, fragile)
     assert rule.second.hidden == "painted grey"
     assert (rule.second.high < 0.9) == fragile
-    assert ("the rule is fragile" in rule.sentence) == fragile
+    assert ("fragile, as a rule promises" in rule.sentence) == fragile
 
 
 def test_the_second_look_is_never_the_first_one_again():

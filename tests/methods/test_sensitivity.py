@@ -60,7 +60,7 @@ def test_what_the_score_hangs_on_is_found(name, settings):
     (found,) = method(classifier, zoo.photos(1), [[Target(1)]], generator=torch.Generator().manual_seed(0))
     inside, whole = found.values[:16, :16].sum(), found.values.sum()
     assert inside > 0.75 * whole
-    assert found.cost.forwards == 1 + (16 * 18 if name == "sobol" else 200)
+    assert found.cost.forwards == (1 + 16 * 18 if name == "sobol" else 200)
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("sobol", {"designs": 1}), ("hsic", {"masks": 1}), ("hsic", {"cells": 0})])

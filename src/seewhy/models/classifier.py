@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core.pickled import Pickled
-from seewhy.errors import ExplainError, ModelError, UsageError
+from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.attention import Attending
 from seewhy.models.capture import capture, find_layer, gradients_of
@@ -301,7 +302,7 @@ class Classifier(Pickled):
     @cached_property
     def attends(self) -> bool:
         """Whether every token of a picture attends to every other, as in a vision transformer."""
-        with torch.no_grad(), Attending() as seen:
+        with torch.no_grad(), Attending() as seen, suppress(NonFinite):
             self.logits(self.probe())
         return seen.everywhere
 

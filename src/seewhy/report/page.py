@@ -33,6 +33,7 @@ PAGE = "report.html"
 LARGE, SMALL = 640, 240
 
 CHECKS = {
+    "attention_layers": "Attention was followed through {:.0f} layers.",
     "change": "Hiding everything lowers the log-odds, or the value, by {:.3g}.",
     "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
     "cuts": "The picture was cut anew {:.0f} times, so that the errors are those of the cut, too.",
@@ -48,6 +49,7 @@ CHECKS = {
     "precision_high": "The rule holds for {:.1%} of variations at most.",
     "precision_low": "The rule holds for {:.1%} of variations at least.",
     "r2": "A simple model of the regions repeats the network's answers with R² = {:.2f}, where 1 is perfect.",
+    "regions": "{:.0f} regions of several cuts were ranked.",
     "relative_error": "Other samples would move the map by about {:.0%} of its size.",
     "relevance_kept": "The values add up to {:.0%} of the score: biases and the rules themselves take or add the rest.",
     "rounding": "Half precision moved the log-probabilities of the likeliest classes by {:.2g} (root mean square).",

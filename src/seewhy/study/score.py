@@ -15,6 +15,7 @@ import torch
 
 from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
+from seewhy.engines import Answers
 from seewhy.engines.inference import FIXED, BatchSize
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
@@ -205,6 +206,7 @@ class _Units:
     def score(self, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
         """A row for each metric."""
         seen, mask = self._at_hand = self._seen(classifier, unit.image)
+        seen.answers = Answers()  # a batch's arithmetic hangs on what is asked with it: no unit is to hang on others
         alone = replace(self._scoring, methods={unit.method: self._scoring.methods[unit.method]})
         scored = _score(seen, mask, alone)
         if scored.errors:
