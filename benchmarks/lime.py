@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import mean, median, quantiles
 from typing import Any
 
@@ -15,14 +14,14 @@ import torch
 from benchmarks._networks import MODELS, classifier_of
 from benchmarks._photos import about, photos
 from benchmarks._processes import answer, contestant, take_turns_apart
+from benchmarks._steadiness import TOP, agreement, overlap
 from benchmarks._timing import Timing, machine, write_section
-from scipy.stats import spearmanr
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import segment
 from seewhy.methods.regions import seen_pixels
 
-SAMPLES, TOP, SEEDS, TIMED, STEADY = 1000, 5, 3, 5, 20
+SAMPLES, SEEDS, TIMED, STEADY = 1000, 3, 5, 20
 PACKAGE, CLASSIC, OURS = "lime, the package", "lime-classic", "lime"
 BATCH = 10  # the package's own
 
@@ -71,9 +70,9 @@ def _row(model: str, name: str, timing: Timing, runs: Sequence[Sequence[Mapping[
     cells = [model, name, timing.spread(name), timing.ratio(PACKAGE, name)]
     if runs:
         forwards = [run["forwards"] for each in runs for run in each]
-        weights = [np.array([run["weights"] for run in each]) for each in runs]
+        weights = [[np.array(run["weights"]) for run in each] for each in runs]
         cells.append(f"{mean(forwards):,.0f} ({min(forwards):,}–{max(forwards):,})")
-        cells += [_spread([agreed(each) for each in weights]) for agreed in (_spearman, _jaccard)]
+        cells += [_spread([agreed(each) for each in weights]) for agreed in (agreement, overlap)]
     else:
         cells += [f"{SAMPLES:,}", f"as *{CLASSIC}*", f"as *{CLASSIC}*"]
     return f"| {' | '.join(cells)} |"
@@ -82,15 +81,6 @@ def _row(model: str, name: str, timing: Timing, runs: Sequence[Sequence[Mapping[
 def _spread(values: Sequence[float]) -> str:
     low, _, high = quantiles(values, n=4)
     return f"{median(values):.2f} ({low:.2f}–{high:.2f}), worst {min(values):.2f}"
-
-
-def _spearman(weights: np.ndarray) -> float:
-    return float(np.mean([spearmanr(*pair).statistic for pair in combinations(weights, 2)]))
-
-
-def _jaccard(weights: np.ndarray) -> float:
-    tops = [set(np.argsort(-each)[:TOP].tolist()) for each in weights]
-    return float(np.mean([len(first & second) / len(first | second) for first, second in combinations(tops, 2)]))
 
 
 # --- The contestants ----------------------------------------------------------------------------------------------

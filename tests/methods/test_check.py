@@ -11,16 +11,6 @@ from methods.test_conformance import PARAMETERS
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods import Found, GradCAM, Method, check_method, list_methods
 
-
-@pytest.fixture(autouse=True)
-def unlisted():
-    """The methods of these tests are gone afterwards."""
-    before = dict(Method.registry)
-    yield
-    for name in set(Method.registry) - set(before):
-        del Method.registry[name]
-
-
 # Attention methods refuse the small transformer of the check, whose tokens keep no grid that could be told.
 CHECKED = [each for each in (*list_methods(), *list_methods("control")) if "attention" not in each.needs]
 

@@ -90,7 +90,18 @@ def _folded(seen: Captured, grids: Mapping[str, Grid], logits: Tensor, target: T
     return {layer: folded(grid, gradients[layer]) for layer, grid in grids.items()}
 
 
-class SSCAM(ScoreCAM):
+class AveragedScoreCAM(ScoreCAM):
+    """Score-CAM with each mask shown in `samples` ways, their mean."""
+
+    samples: int = 10
+
+    @property
+    @override
+    def copies(self) -> int:
+        return self.samples
+
+
+class SSCAM(AveragedScoreCAM):
     """Score-CAM with each mask under Gaussian noise of deviation `noise`, the mean of `samples`."""
 
     name = "ss-cam"
@@ -110,17 +121,12 @@ class SSCAM(ScoreCAM):
         if self.samples < 1 or self.noise < 0:
             raise UsageError(f"ss-cam wants samples ≥ 1 and noise ≥ 0, not {self.samples} and {self.noise}")
 
-    @property
-    @override
-    def copies(self) -> int:
-        return self.samples
-
     @override
     def shown(self, masks: Tensor, copy: int, generator: torch.Generator) -> Tensor:
         return masks + self.noise * torch.randn(masks.shape, generator=generator).to(masks)
 
 
-class ISCAM(ScoreCAM):
+class ISCAM(AveragedScoreCAM):
     """Score-CAM with each mask faded in, the mean of `samples` steps."""
 
     name = "is-cam"
@@ -132,17 +138,10 @@ class ISCAM(ScoreCAM):
     reading = WHERE + "An area counts from the faintest hint of it on. " + COARSE
     cost = "10 times Score-CAM: 12,800 forwards for the default model"
 
-    samples: int = 10
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.samples < 1:
             raise UsageError(f"is-cam wants at least one sample, not {self.samples}")
-
-    @property
-    @override
-    def copies(self) -> int:
-        return self.samples
 
     @override
     def shown(self, masks: Tensor, copy: int, generator: torch.Generator) -> Tensor:
