@@ -6,7 +6,7 @@
 """
 
 from seewhy.methods.anchors import Anchors, LimeAnchors
-from seewhy.methods.attention import AttentionRelevance, AttentionRollout
+from seewhy.methods.attention import AttentionRelevance, AttentionRollout, LeGrad
 from seewhy.methods.attribute import Attribution, attribute
 from seewhy.methods.cam import (
     CAM,
@@ -110,6 +110,7 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "LayerCAMFusion",
+    "LeGrad",
     "Lime",
     "LimeAnchors",
     "LimeClassic",
