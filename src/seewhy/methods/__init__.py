@@ -38,6 +38,7 @@ from seewhy.methods.gradients import (
     VarGrad,
 )
 from seewhy.methods.integrated_gradients import IDGI, ExpectedGradients, IntegratedGradients
+from seewhy.methods.interactions import ShapleyInteractions
 from seewhy.methods.lime import Lime, LimeClassic
 from seewhy.methods.masks import RISE, MaskMethod, Occlusion
 from seewhy.methods.method import (
@@ -129,6 +130,7 @@ __all__ = [
     "SecondLook",
     "SegEigenCAM",
     "ShapleyCAM",
+    "ShapleyInteractions",
     "SmoothGrad",
     "SmoothGradCAMPlusPlus",
     "SobelEdges",

@@ -208,6 +208,7 @@ class Explanation(Pickled):
                 "unit": regions.unit,
                 "least": regions.least,
                 "alone": None if regions.alone is None else list(regions.alone),
+                "pairs": [each._asdict() for each in regions.pairs],
             },
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.draw import Unit
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
@@ -24,7 +25,7 @@ from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
 from seewhy.methods.surrogate import region_found
 from seewhy.methods.task import Found
-from seewhy.models import Target
+from seewhy.models import Head, Target, Value
 
 Of = Literal["logit", "probability"]
 
@@ -88,8 +89,19 @@ class ShapleyMethod(RegionMethod):
         if shares.r2 is not None:
             checks["r2"] = shares.r2
         errors = None if shares.errors is None else shares.errors.numpy()
-        found = region_found(engine, shares.values.numpy(), errors, checks=checks)
+        unit = unit_of(head, target, self.of)
+        found = region_found(engine, shares.values.numpy(), errors, checks=checks, unit=unit, pairs=shares.pairs)
         return replace(found, notes=gap_notes(shares.values, change, FAST, least=least))
+
+
+def unit_of(head: Head, target: Target, of: Of) -> Unit:
+    """What a difference of the target's logit, or probability, is to people."""
+    if isinstance(target, Value) or head.meaning == "values":
+        return "value"
+    if of == "probability":
+        return "probability"
+    # Of two classes, and of one that stands by itself, the difference of scores is that of log-odds.
+    return "score" if head.meaning == "classes" and target.against is None else "log-odds"
 
 
 class PermutationSHAP(ShapleyMethod):

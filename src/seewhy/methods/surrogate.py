@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.draw import Unit
 from seewhy.engines import MaskedForward
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import Pair, RegionWeights, Rule
 from seewhy.methods.task import Found
 
 RATIOS = torch.logspace(-9, 3, 97, dtype=torch.float64)  # of noise to signal, among which the likeliest is taken
@@ -144,9 +145,11 @@ def region_found(
     *,
     rule: Rule | None = None,
     checks: Mapping[str, float] | None = None,
+    unit: Unit = "",
+    pairs: tuple[Pair, ...] = (),
 ) -> Found:
     """What was found about the regions of `engine`: a weight for each with its standard error, or a rule, or both."""
-    regions = RegionWeights(engine.label_map, weights, errors)
+    regions = RegionWeights(engine.label_map, weights, errors, unit, pairs=pairs)
     painted = regions.painted
     # Of single pixels the map says it all.
     return Found(painted, regions=regions if engine.regions < painted.size else None, rule=rule, checks=checks or {})
