@@ -217,14 +217,16 @@ def of_regions(errors=None, regions=REGIONS, **changes):
 
 
 def test_regions_come_with_bars_that_are_explained_once(report):
-    page = report(outcome(of_regions(0.1), of_regions(0.1, layer="blocks.1")))
+    scores = replace(REGIONS, unit="score")
+    page = report(outcome(of_regions(0.1, scores), of_regions(0.1, scores, layer="blocks.1")))
     assert [each["aria-label"] for each in page.named("svg")][1:] == [
-        "1: +2.00 ± 0.20; 2: \N{MINUS SIGN}1.00 ± 0.20; 3: +0.50 ± 0.20"
+        "1: score +2.00 ± 0.20; 2: score \N{MINUS SIGN}1.00 ± 0.20; 3: score +0.50 ± 0.20"
     ] * 2
     assert page.text.count("95 % intervals") == 1
-    assert "against 0 for" in page.text
+    assert "against 0 for score \N{MINUS SIGN}2.00 score +2.00" in page.text
     exact = report(outcome(of_regions()))
-    assert "The strongest regions" in exact.text
+    assert "The strongest regions, by their numbers in the picture, in per cent of the strongest." in exact.text
+    assert exact.named("svg")[1]["aria-label"] == "1: +100%; 2: \N{MINUS SIGN}50%; 3: +25%"
     assert "95 %" not in exact.text
 
 

@@ -34,8 +34,8 @@ class RegionWeights(Pickled):
 
     `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`, in
     some `unit`. Where no weight is as large as `least`, no single part decides. `alone` is what people are told of the
-    target when nothing but this region is hidden, its probability or value, where that was asked; `pairs` what regions do
-    together, for methods that tell.
+    target when nothing but this region is hidden, its probability or value, where that was asked; `pairs` what regions
+    do together, of methods that tell.
     """
 
     labels: np.ndarray

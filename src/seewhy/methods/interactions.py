@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor
 from typing_extensions import override
 
 from seewhy.errors import UsageError
@@ -33,8 +32,8 @@ def interactions(value_of: ValueFunction, regions: int, samples: int, generator:
     Near as the kernel of Shapley values weighs coalitions, and exact for none and for all. Source: Tsai 2023, eq. 11
     (the Faith-Shap index of order 2), from complementary pairs of coalitions; of all where `samples` reach them.
 
-    A region's share is e_i and half of its e_ij, so that shares add up: they are Shapley values, since the best model of
-    regions alone is the same whether it is fitted to the values or to the best model of pairs.
+    A region's share is e_i and half of its e_ij, so that shares add up: they are Shapley values, since the best model
+    of regions alone is the same whether it is fitted to the values or to the best model of pairs.
 
     Raises:
         UsageError: `samples` are too few for so many pairs.

@@ -124,7 +124,7 @@ class Lime(OverRegions):
             cuts.shown,
             regions.weights.numpy(),
             regions.errors.numpy(),
-            unit="log-odds" if odds else "",
+            unit="log-odds" if odds else "value",
             least=max(SMALL * abs(change), FAINT if odds else 0.0),
             alone=alone(engine, cuts, target, regions.weights),
         )

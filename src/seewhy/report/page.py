@@ -25,7 +25,7 @@ from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import Rule, decides, sure
-from seewhy.methods.explanation import NO_EVIDENCE, in_favour, is_blurred, sentence
+from seewhy.methods.explanation import NO_EVIDENCE, in_favour, sentence
 from seewhy.models import Prediction
 from seewhy.models.head import NOUN
 
@@ -285,9 +285,8 @@ def kept_words(explanation: Explanation) -> str:
     return f"in colour, with the rest in grey, {keep.sum()} of {len(keep)} regions {why} {about}"
 
 
-def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str, str]:
-    """What is needed to repeat the explanation and to judge it; `blurred` where it is known whether it was drawn so."""
-    blurred = is_blurred(explanation) if blurred is None else blurred
+def facts(explanation: Explanation) -> dict[str, str]:
+    """What is needed to repeat the explanation and to judge it."""
     target = explanation.target
     chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
     if target.chosen == "predicted" and explanation.meaning == "values":
@@ -303,9 +302,6 @@ def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str,
         "Computed": " ".join(explanation.computed),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
         "Coverage": _coverage(explanation.rule) if explanation.rule else None,
-        "Largest value": None
-        if explanation.regions
-        else f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
         "Seed": None if explanation.seed is None else str(explanation.seed),
     }
     return {term: text for term, text in found.items() if text}
