@@ -15,8 +15,9 @@ LABELS = np.arange(4, dtype=np.int32).reshape(2, 2)
 
 
 def told(weights: list[float], errors: float = 0.01, meaning: Any = "classes", **options: Any) -> str:
-    regions = RegionWeights(LABELS, np.array(weights), np.full(4, errors), **options)
-    return " ".join(effect_sentences(regions, "bus", 0.618, meaning, {"keep": 0.5, "change": 9.2}))
+    company = "variations that keep 50% of the regions"
+    regions = RegionWeights(LABELS, np.array(weights), np.full(4, errors), company=company, **options)
+    return " ".join(effect_sentences(regions, "bus", 0.618, meaning, {"change": 9.2}))
 
 
 @pytest.mark.parametrize("factor", [1.3, 2.6, 14.0])
@@ -104,7 +105,21 @@ def test_a_number_of_ones_own_is_no_probability():
     ],
 )
 def test_shares_are_told_in_their_unit(unit, weights, words):
-    regions = RegionWeights(LABELS, np.array(weights), np.full(4, 0.01), unit=unit)
+    company = "all that may be shown beside it"
+    regions = RegionWeights(LABELS, np.array(weights), np.full(4, 0.01), unit=unit, company=company)
+    assert effect_sentences(regions, "bus", 0.618, "classes", {}) == (words,)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("score", "Region 1 takes 2.59 from the score of “bus”, as this method shares it out."),
+        ("log-odds", "Region 1 makes the odds of “bus” 13 times smaller, as this method shares it out."),
+        ("value", "Region 1 takes 2.59 from “bus”, as this method shares it out."),
+    ],
+)
+def test_what_was_not_found_by_hiding_is_not_told_so(unit, words):
+    regions = RegionWeights(LABELS, np.array([0.1, -2.59, 0.2, 0.0]), None, unit=unit)
     assert effect_sentences(regions, "bus", 0.618, "classes", {}) == (words,)
 
 

@@ -237,11 +237,12 @@ def test_regions_that_may_all_be_chance_are_no_evidence(report):
     assert page.named("img")[1]["alt"].endswith(": the photo in grey, no region stands out from chance")
 
 
-ODDS = replace(REGIONS, unit="log-odds", least=0.4, alone=(0.2, None, None, None))
+COMPANY = "variations that keep 50% of the regions"
+ODDS = replace(REGIONS, unit="log-odds", least=0.4, company=COMPANY, alone=(0.2, None, None, None))
 
 
 def test_log_odds_are_told_as_what_hiding_does_to_the_odds(report):
-    page = report(outcome(of_regions(0.1, ODDS, checks={"keep": 0.5})))
+    page = report(outcome(of_regions(0.1, ODDS)))
     assert page.named("svg")[1]["aria-label"] == (
         "1: odds ÷ 7.4 (6.1 to 9.0); 2: odds × 2.7 (2.2 to 3.3); 3: odds ÷ 1.6 (1.4 to 2.0)"
     )

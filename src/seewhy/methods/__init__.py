@@ -27,6 +27,7 @@ from seewhy.methods.contrastive import CLRP
 from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
 from seewhy.methods.evidence import RegionWeights, Rule, SecondLook
 from seewhy.methods.explanation import Cost, Explanation
+from seewhy.methods.factors import DeepFeatureFactorization
 from seewhy.methods.full_grad import FullGrad
 from seewhy.methods.gradients import (
     Gradient,
@@ -87,6 +88,7 @@ __all__ = [
     "ClusterCAM",
     "Control",
     "Cost",
+    "DeepFeatureFactorization",
     "DeepLift",
     "DeepShap",
     "EigenCAM",

@@ -12,7 +12,7 @@ from seewhy.methods.evidence import RegionWeights, decides, ranking, sure, toget
 from seewhy.models.head import Meaning, told
 
 NONE_DECIDES = "no single part decides"
-EVERY_COMPANY = ", on average over all that may be shown beside it"
+SHARED = ", as this method shares it out"
 SCORE = " Against a class whose score stays the same, that makes it {times} times {less} likely."
 
 
@@ -23,26 +23,33 @@ def effect_sentences(
 
     What was measured with one region hidden alone, or with everything hidden, is told where the method asked for it.
     """
-    found = _strongest(regions, about, checks) if decides(regions) else _undecided(regions, about, checks)
+    found = _strongest(regions, about) if decides(regions) else _undecided(regions, about, checks)
     return tuple(filter(None, [found, _together(regions, about), _alone(regions, about, number, meaning)]))
 
 
-def _strongest(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:
+def _strongest(regions: RegionWeights, about: str) -> str:
     """Of the strongest region, where it is no chance."""
     region, weight = next(iter(ranking(regions).items()))
     if not (regions.unit and sure(regions)[region]):
         return ""
-    falls = weight.value > 0
-    kept = f", on average over variations that keep {checks['keep']:.0%} of the regions" if "keep" in checks else ""
-    company = kept or EVERY_COMPANY
+    falls, times = weight.value > 0, factor(weight.value)
+    name, size, what = weight.name, told_size(weight.value, regions.unit), _number_of(regions, about)
+    less, more = ("smaller", "larger") if falls else ("larger", "smaller")
+    if not regions.company:  # it was shared out, nothing was hidden
+        if regions.unit == "log-odds":
+            return f"Region {name} makes the odds of “{about}” {times} times {more}{SHARED}."
+        return f"Region {name} {f'adds {size} to' if falls else f'takes {size} from'} {what}{SHARED}."
+    company = f", on average over {regions.company}"
     if regions.unit == "log-odds":
-        times = f"{factor(weight.value)} times {'smaller' if falls else 'larger'}"
-        return f"Hiding region {weight.name} makes the odds of “{about}” {times}{company}."
-    size = told_size(weight.value, regions.unit)
-    what = "" if regions.unit == "value" else f"the {regions.unit} of "
-    told = f"Hiding region {weight.name} {'lowers' if falls else 'raises'} {what}“{about}” by {size}{company}."
-    more = SCORE.format(times=factor(weight.value), less="less" if falls else "more")
-    return told + more * (regions.unit == "score")
+        return f"Hiding region {name} makes the odds of “{about}” {times} times {less}{company}."
+    hiding = f"Hiding region {name} {'lowers' if falls else 'raises'} {what} by {size}{company}."
+    likely = SCORE.format(times=times, less="less" if falls else "more")
+    return hiding + likely * (regions.unit == "score")
+
+
+def _number_of(regions: RegionWeights, about: str) -> str:
+    """What is shared out among the regions."""
+    return f"“{about}”" if regions.unit == "value" else f"the {regions.unit} of “{about}”"
 
 
 def _together(regions: RegionWeights, about: str) -> str:
@@ -57,8 +64,7 @@ def _together(regions: RegionWeights, about: str) -> str:
     if regions.unit == "log-odds":
         more = f"make the odds of “{about}” {factor(pair.value)} times {'larger' if pair.value > 0 else 'smaller'} than"
     else:
-        what = "" if regions.unit == "value" else f"the {regions.unit} of "
-        more = f"add {size} {'more' if pair.value > 0 else 'less'} to {what}“{about}” than"
+        more = f"add {size} {'more' if pair.value > 0 else 'less'} to {_number_of(regions, about)} than"
     return f"Together, regions {names} {more} each for itself would: {means}."
 
 

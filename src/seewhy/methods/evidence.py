@@ -35,7 +35,8 @@ class RegionWeights(Pickled):
     `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`, in
     some `unit`. Where no weight is as large as `least`, no single part decides. `alone` is what people are told of the
     target when nothing but this region is hidden, its probability or value, where that was asked; `pairs` what regions
-    do together, of methods that tell.
+    do together, of methods that tell. `company` is over what the effect of hiding a region is averaged, in words;
+    weights that are no effects of hiding have none.
     """
 
     labels: np.ndarray
@@ -43,6 +44,7 @@ class RegionWeights(Pickled):
     errors: np.ndarray | None = None
     unit: Unit = ""
     least: float = 0.0
+    company: str = ""
     alone: tuple[float | None, ...] | None = None
     pairs: tuple[Pair, ...] = ()
 

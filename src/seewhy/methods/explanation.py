@@ -207,6 +207,7 @@ class Explanation(Pickled):
                 "errors": None if regions.errors is None else regions.errors.tolist(),
                 "unit": regions.unit,
                 "least": regions.least,
+                "company": regions.company,
                 "alone": None if regions.alone is None else list(regions.alone),
                 "pairs": [each._asdict() for each in regions.pairs],
             },

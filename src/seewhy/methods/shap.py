@@ -23,15 +23,16 @@ from seewhy.methods.gradients import completeness_gap, gap_notes
 from seewhy.methods.owen import Block, agglomerate, owen_values
 from seewhy.methods.regions import RegionMethod, cut
 from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
-from seewhy.methods.surrogate import region_found
+from seewhy.methods.surrogate import region_found, score_unit
 from seewhy.methods.task import Found
-from seewhy.models import Head, Target, Value
+from seewhy.models import Head, Target
 
 Of = Literal["logit", "probability"]
 
 PIXELS = "pixels"
 ROUNDING = 1e-6  # of a score: changes below it are arithmetic
 FAST = "Shares add up exactly, so the fast copy of the network that was asked rounds too much for so small a change."
+COMPANY = "all that may be shown beside it"
 READING = (
     "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
     "the score of the picture and its score when everything is hidden. "
@@ -90,18 +91,19 @@ class ShapleyMethod(RegionMethod):
             checks["r2"] = shares.r2
         errors = None if shares.errors is None else shares.errors.numpy()
         unit = unit_of(head, target, self.of)
-        found = region_found(engine, shares.values.numpy(), errors, checks=checks, unit=unit, pairs=shares.pairs)
+        found = region_found(
+            engine, shares.values.numpy(), errors, checks=checks, unit=unit, company=COMPANY, pairs=shares.pairs
+        )
         return replace(found, notes=gap_notes(shares.values, change, FAST, least=least))
 
 
 def unit_of(head: Head, target: Target, of: Of) -> Unit:
-    """What a difference of the target's logit, or probability, is to people."""
-    if isinstance(target, Value) or head.meaning == "values":
-        return "value"
-    if of == "probability":
-        return "probability"
-    # Of two classes, and of one that stands by itself, the difference of scores is that of log-odds.
-    return "score" if head.meaning == "classes" and target.against is None else "log-odds"
+    """What a change of the target's logit, or probability, is to people."""
+    unit = score_unit(head, target)
+    if unit == "value" or of == "probability":
+        return "value" if unit == "value" else "probability"
+    # Of two classes, and of one that stands by itself, a change of the score is one of the log-odds.
+    return unit if head.meaning == "classes" and target.against is None else "log-odds"
 
 
 class PermutationSHAP(ShapleyMethod):
