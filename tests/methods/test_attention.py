@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import zoo
+from methods.test_conformance import leaving_no_trace
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods import Method, find_method, lacking, list_methods, suitable_methods
 from seewhy.methods.attention import attention_relevance, rollout
@@ -66,6 +67,13 @@ def test_they_are_what_their_formulas_say(target):
     assert wanted.max() > 0
     np.testing.assert_allclose(found.values, wanted, atol=1e-6 * wanted.max())
     assert found.cost[:2] == (4, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_network_is_left_as_it_was(name):
+    classifier = zoo.classifier("tiny-vit")
+    with leaving_no_trace(classifier.module):
+        explain(name, classifier, Target(0), Target(1))
 
 
 def test_heads_are_averaged():

@@ -8,6 +8,7 @@
 from seewhy.methods.anchors import Anchors, LimeAnchors
 from seewhy.methods.attention import AttentionRelevance, AttentionRollout, LeGrad
 from seewhy.methods.attribute import Attribution, attribute
+from seewhy.methods.bilrp import BiLRP
 from seewhy.methods.cam import (
     CAM,
     EigenCAM,
@@ -83,6 +84,7 @@ __all__ = [
     "AttentionRollout",
     "AttnLRP",
     "Attribution",
+    "BiLRP",
     "BlurIG",
     "CentredGaussian",
     "ClusterCAM",

@@ -37,6 +37,7 @@ CHECKS = {
     "change": "Hiding everything lowers the log-odds, or the value, by {:.3g}.",
     "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
     "cuts": "The picture was cut anew {:.0f} times, so that the errors are those of the cut, too.",
+    "followed": "The units that were followed make the pictures {:.2f} alike.",
     "keep": "A variation kept {:.0%} of the regions.",
     "left_aside": "Patterns that are strongest nowhere add {:+.3g} to the score, and have no region.",
     "layers": "The masks come from {:.0f} layers.",
@@ -59,6 +60,7 @@ CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other masks would move a value of the map by about {:.2g}.",
     "steps": "The path was walked in {:.0f} steps.",
+    "units": "{:.0f} numbers of the embedding were followed back to the pixels.",
 }
 SEGMENTED = "r2_"  # and the name of a segmentation
 OTHER_COLORS = (
