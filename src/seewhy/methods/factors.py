@@ -42,8 +42,8 @@ def factorized(activations: Tensor, patterns: int) -> tuple[Tensor, Tensor]:
 class DeepFeatureFactorization(Method):
     """The layer's maps as a few patterns; each cell belongs to the strongest there, each pattern adds to the score.
 
-    What a pattern adds is its part in activation × gradient: the paper draws patterns and asks no class, so this is
-    ours. A pattern that is strongest nowhere has no region.
+    The map spreads what each adds over where it is. What a pattern adds is its part in activation × gradient: the paper
+    draws patterns and asks no class, so this is ours. A pattern that is strongest nowhere has no region.
     """
 
     name = "dff"
@@ -88,9 +88,11 @@ class DeepFeatureFactorization(Method):
         self, factors: tuple[Tensor, Tensor], gradient: Tensor, layer: str, unit: Unit, size: tuple[int, int]
     ) -> Found:
         where, what = factors
-        shares = torch.einsum("khw,kc,chw->k", where, what, gradient.double().cpu()).numpy()
-        strongest = enlarge(where, size).argmax(0).numpy()
+        shares = torch.einsum("khw,kc,chw->k", where, what, gradient.double().cpu())
+        wide = enlarge(where, size)
+        spread = wide / wide.sum((1, 2), keepdim=True).clamp(min=torch.finfo(wide.dtype).tiny)
+        strongest = wide.argmax(0).numpy()
         labels, there = numbered(strongest), np.unique(strongest)
-        regions = RegionWeights(labels, shares[there], unit=unit)
-        checks = {"patterns": float(len(shares)), "left_aside": float(np.delete(shares, there).sum())}
-        return Found(regions.painted, layer, regions=regions, checks=checks)
+        regions = RegionWeights(labels, shares.numpy()[there], unit=unit)
+        checks = {"patterns": float(len(shares)), "left_aside": float(np.delete(shares.numpy(), there).sum())}
+        return Found(torch.einsum("k,khw->hw", shares, spread), layer, regions=regions, checks=checks)
