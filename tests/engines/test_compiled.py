@@ -14,9 +14,10 @@ from torch import Tensor, nn
 import zoo
 from methods.seeing import SIXTEEN
 from models.test_from_onnx import graph
-from seewhy.engines import MaskedForward, forward, inference
+from seewhy.engines import MaskedForward, backends, forward
+from seewhy.engines.backends import REPAID, answering_copy
 from seewhy.engines.compiled import KEPT, Compiled, compiled, has_openvino
-from seewhy.engines.inference import REPAID, answering_copy, inference_copy
+from seewhy.engines.inference import inference_copy
 from seewhy.errors import ModelError
 from seewhy.models import Classifier, Preprocessing, load
 
@@ -63,7 +64,7 @@ def test_it_answers_as_pytorch_does_whatever_the_size_of_the_batch(network: str)
 def test_the_same_questions_give_the_same_bytes(network: str, precision: str, monkeypatch: pytest.MonkeyPatch):
     classifier = zoo.classifier(network)
     first = engine(classifier, precision=precision)(POOL)
-    monkeypatch.setattr(inference, "_COMPILED", WeakKeyDictionary())
+    monkeypatch.setattr(backends, "_MADE", WeakKeyDictionary())
     torch.set_num_threads(2)
     found = [engine(classifier, precision=precision)(POOL) for _ in range(2)]
     assert torch.equal(*found), "with two threads"
@@ -174,7 +175,7 @@ def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypa
     ours = engine(classifier, precision="auto")
     before = ours.checks["precision_gap"]
     with monkeypatch.context() as patched:
-        patched.setattr(inference, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
+        patched.setattr(backends, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
         found = ours(POOL)
     assert (ours.network.backend == "OpenVINO") == (not noise)
     assert (forward.COARSER in ours.told) == bool(noise)
@@ -228,5 +229,5 @@ def test_new_weights_are_compiled_anew():
     found = after(POOL)
     assert after.network.backend == "OpenVINO"
     assert not torch.allclose(before, found)
-    exact = inference.inference_copy(classifier, "float32")
+    exact = inference_copy(classifier, "float32")
     assert exact.compiled is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
-from seewhy.engines import forward, inference
+from seewhy.engines import backends, forward
 from seewhy.engines.compiled import has_openvino
 from seewhy.methods import Explanation, Method, find_method
 from seewhy.methods.method import Seen, suitable_methods
@@ -42,7 +42,7 @@ def explained(classifier: Classifier, name: str, image: Any = PHOTO, **fewer: An
 def openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     if not has_openvino():
         pytest.skip("OpenVINO is not installed (extra `fast`)")
-    monkeypatch.setattr(inference, "REPAID", 1)
+    monkeypatch.setattr(backends, "REPAID", 1)
     monkeypatch.setenv("SEEWHY_OPENVINO", "1")
 
 

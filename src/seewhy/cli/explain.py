@@ -87,8 +87,8 @@ def explain(
     regions: Annotated[
         str | None,
         typer.Option(
-            help="For methods over regions: a segmenter, also with its size, as slic:80, or auto; or a mask, a picture "
-            "of the photo's size in which each colour is a region."
+            help="For methods over regions: a segmenter, also with its size, as slic:80; network for what the model "
+            "sees alike; auto; or a mask, a picture of the photo's size in which each colour is a region."
         ),
     ] = None,
     calibrate: Annotated[

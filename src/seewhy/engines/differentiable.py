@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines.inference import exact_copy, inference_copy, keep_large_blocks
+from seewhy.engines.batches import keep_large_blocks
+from seewhy.engines.inference import exact_copy, inference_copy
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.errors import ExplainError

@@ -19,19 +19,10 @@ from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines.answers import Answers, content
+from seewhy.engines.backends import answering_copy
 from seewhy.engines.baselines import Fill, Filler, find_fill
-from seewhy.engines.inference import (
-    HALF,
-    ITSELF,
-    BatchSize,
-    Inference,
-    Precision,
-    answering_copy,
-    batches,
-    fast_precision,
-    inference_copy,
-    keep_large_blocks,
-)
+from seewhy.engines.batches import BatchSize, batches, keep_large_blocks
+from seewhy.engines.inference import HALF, ITSELF, Inference, Precision, fast_precision, inference_copy
 from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
