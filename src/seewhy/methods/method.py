@@ -350,7 +350,8 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     ('Every pixel has the same number, so the map does not say where.',)
     """
     values, odd = _array(found.values), list[str]()
-    if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
+    cut = found.regions if found.layer is None else None  # patterns of a layer are no pieces of the picture
+    if cut is not None and (count := len(cut.weights)) < REGIONS:
         odd.append(
             "The whole picture is one region, which cannot say where."
             if count == 1

@@ -133,7 +133,7 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
             "found": bool(finding["rule"] or tile.legend),
             "percent": any(not each.unit for each in tile.weights),
             "intervals": any(each.margin for each in tile.weights),
-            "undecided": bool(each.regions and not decides(each.regions)),
+            "undecided": bool(each.regions and not each.is_zero and not decides(each.regions)),
             "effects": effects_of(each),
             "pairs": together(each.regions) if each.regions else [],
             "notes": method_notes(each, told),
