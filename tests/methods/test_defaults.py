@@ -14,6 +14,7 @@ from seewhy.metrics import list_metrics
 # What methods of one kind share; `...` stands for a parameter without a default.
 CAM = {"layers": (), "signed": False}
 PIXELS = {"layers": ()}
+SUMS = PIXELS | {"regions": "slic:24"}
 MASKS = {"fill": "mean", "precision": "auto", "batch_size": None}
 REGIONS = {"regions": "quickshift", "fill": "region-mean", "precision": "auto", "batch_size": None}
 ANCHORS = {
@@ -33,20 +34,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "anchors-lime": REGIONS | ANCHORS | {"regions": "slic", "samples": 100},
     "attention-relevance": {},
     "attention-rollout": {},
-    "attn-lrp": PIXELS | {"rules": "attn-lrp"},
-    "blur-ig": PIXELS | {"sigma": 0.25, "steps": 64},
+    "attn-lrp": SUMS | {"rules": "attn-lrp"},
+    "blur-ig": SUMS | {"sigma": 0.25, "steps": 64},
     "clrp": PIXELS | {"rules": "epsilon-plus"},
     "cluster-cam": MASKS | CAM | {"weighting": "increase", "clusters": 10},
     "control:empty": {},
     "control:gaussian": {"sigma": 0.25},
     "control:random": {"cells": 7},
     "control:sobel": {},
-    "deep-lift": PIXELS | {"background": "black"},
-    "deep-shap": PIXELS | {"background": "samples"},
+    "deep-lift": SUMS | {"background": "black"},
+    "deep-shap": SUMS | {"background": "samples"},
     "eigen-cam": CAM,
     "eigen-grad-cam": CAM,
     "element-wise-cam": CAM,
-    "expected-gradients": PIXELS | {"background": "samples", "samples": 200, "tolerance": 0.1, "all_classes": False},
+    "expected-gradients": SUMS | {"background": "samples", "samples": 200, "tolerance": 0.1, "all_classes": False},
     "fam": PIXELS | {"reference": ...},
     "fem": CAM,
     "finer-cam": CAM | {"comparisons": 3, "strength": 1.0},
@@ -56,12 +57,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "gradient": PIXELS,
     "guided-backprop": PIXELS,
     "guided-grad-cam": PIXELS,
-    "guided-ig": PIXELS | {"background": "black", "steps": 200, "fraction": 0.25, "distance": 0.02},
+    "guided-ig": SUMS | {"background": "black", "steps": 200, "fraction": 0.25, "distance": 0.02},
     "hires-cam": CAM,
     "hsic": MASKS | {"cells": 8, "masks": 750},
-    "idgi": PIXELS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
+    "idgi": SUMS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
     "input-x-gradient": PIXELS,
-    "integrated-gradients": PIXELS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
+    "integrated-gradients": SUMS | {"background": "black", "steps": 16, "most_steps": 256, "tolerance": 0.01},
     "is-cam": MASKS | CAM | {"weighting": "increase", "samples": 10},
     "kernel-shap": REGIONS | {"samples": 2000, "of": "logit", "tolerance": 0.05},
     "kpca-cam": CAM,
@@ -69,7 +70,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "layer-cam-fusion": {"stages": ()},
     "lime": REGIONS | {"regions": "slic:24", "keep": "auto", "samples": 1000, "steady": 0.95},
     "lime-classic": REGIONS | {"samples": 1000, "kernel_width": 0.25},
-    "lrp": PIXELS | {"rules": "epsilon-plus-flat"},
+    "lrp": SUMS | {"rules": "epsilon-plus-flat"},
     "occlusion": MASKS | {"size": 0.2, "stride": 0.05},
     "partition-shap": REGIONS | {"regions": "pixels", "fill": "blur", "samples": 500, "of": "logit"},
     "permutation-shap": REGIONS | {"samples": 2000, "of": "logit", "tolerance": 0.1},
