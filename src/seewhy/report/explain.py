@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, fit, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.evidence import decides
+from seewhy.methods.evidence import decides, together
 from seewhy.methods.explanation import by_classes, class_tile, effects_of, explanation_tiles, is_blurred
 from seewhy.models import Prediction
 from seewhy.models.head import MEANS, NOUN
@@ -28,6 +26,7 @@ from seewhy.report.page import (
     asked_classes,
     bars_of,
     counted,
+    drawing,
     embed,
     facts,
     framed_photo,
@@ -132,9 +131,11 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
     for each, finding, tile in zip(explanations, findings, tiles, strict=True):
         finding |= {
             "found": bool(finding["rule"] or tile.legend),
+            "percent": any(not each.unit for each in tile.weights),
             "intervals": any(each.margin for each in tile.weights),
             "undecided": bool(each.regions and not decides(each.regions)),
             "effects": effects_of(each),
+            "pairs": together(each.regions) if each.regions else [],
             "notes": method_notes(each, told),
         }
     rows = _rows(explanations, findings)
@@ -172,8 +173,8 @@ def _drawn(
             "picture": picture,
             "scale": (legend.uri, legend.words, legend.numbers) if legend else None,
             "other_colors": OTHER_COLORS if legend and legend.colors.cmap else "",
-            # The functions that draw escape names.
-            "weights": Markup(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),  # noqa: S704
+            "weights": drawing(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),
+            "pairs": drawing(weight_bars_svg(finding["pairs"], width=BARS_WIDTH) if finding["pairs"] else ""),
         }
     highlighted = classes.index(explained[0]) if len(explained) == 1 else None
     best = classes[0]
@@ -219,5 +220,5 @@ def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_
         "signed": explanation.signed,
         "blurred": blurred,
         "is_first": is_first,
-        "facts": facts(explanation, blurred=blurred),
+        "facts": facts(explanation),
     }
