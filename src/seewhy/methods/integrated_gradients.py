@@ -143,7 +143,7 @@ class IntegratedGradients(SummedOverRegions):
     signed = True
     question = "How did each pixel change the score, from a reference picture to this one?"
     reading = (
-        "Orange pixels raised the score on the way from the reference (black by default) to the photo, blue ones "
+        "Orange parts raised the score on the way from the reference (black by default) to the photo, blue ones "
         "lowered it; all together they add up to the whole change. Pixels that equal the reference get nothing."
     )
     cost = "16 to 256 forwards and backwards, until the sum is right"
@@ -263,7 +263,7 @@ class ExpectedGradients(SummedOverRegions):
     signed = True
     question = "How did each pixel change the score, compared with other pictures?"
     reading = (
-        "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
+        "Orange parts raised the score compared with the background pictures, blue ones lowered it; all together "
         "they add up, within the stated error, to the difference from the backgrounds' mean score."
     )
     cost = "up to 200 forwards and backwards, fewer when the map is settled"

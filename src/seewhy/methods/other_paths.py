@@ -37,7 +37,7 @@ class BlurIG(SummedOverRegions):
     signed = True
     question = "How did each pixel change the score while the picture came into focus?"
     reading = (
-        "Orange pixels raised the score on the way from a blur of the photo to the photo, blue ones lowered it; all "
+        "Orange parts raised the score on the way from a blur of the photo to the photo, blue ones lowered it; all "
         "together they add up to the whole change. What a blur leaves as it is gets nothing."
     )
     cost = "64 forwards and backwards"
@@ -137,7 +137,7 @@ class GuidedIG(SummedOverRegions):
     signed = True
     question = "How did each pixel change the score, on a way that avoids where the network is unsteady?"
     reading = (
-        "Orange pixels raised the score on the way from the reference (black by default) to the photo, blue ones "
+        "Orange parts raised the score on the way from the reference (black by default) to the photo, blue ones "
         "lowered it. The way goes around steep places, which leaves less noise on what plays no part."
     )
     cost = "200 forwards and backwards for each class"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import isqrt
 from typing import Literal
 
 import numpy as np
@@ -113,18 +114,25 @@ class RegionMethod(OverRegions):
 
 
 def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
-    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for what was asked in numbers.
+    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten at least, or half of the number that was asked for.
 
     What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
     a grid: of one region every method can but say the same number everywhere.
     """
     labels = segment(pixels, regions)
-    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST or segmenter(regions)[1] is not None:
+    if not isinstance(regions, str):
+        return labels
+    name, size = segmenter(regions)
+    if size is None:
+        least, cells = FEWEST, CELLS
+    else:  # of what counts no regions, there are as many as that makes
+        least, cells = min(FEWEST, size // 2) * SEGMENTERS[name].counts, isqrt(size)
+    if labels.max() + 1 >= least:
         return labels
     for kernel in KERNELS if regions == "quickshift" else ():
         if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
             return finer
-    return segment(pixels, "grid", cells=min(CELLS, *pixels.shape[:2]))
+    return segment(pixels, "grid", cells=min(cells, *pixels.shape[:2]))
 
 
 def labels_of(

@@ -72,7 +72,7 @@ class DeepLift(SummedOverRegions):
     signed = True
     question = "How did each pixel change the score, from a reference picture to this one, in one pass?"
     reading = (
-        "Orange pixels raised the score compared with the reference (black by default), blue ones lowered it; all "
+        "Orange parts raised the score compared with the reference (black by default), blue ones lowered it; all "
         "together they add up to the whole difference, exactly."
     )
     cost = "one forward and one backward of two pictures"
@@ -112,7 +112,7 @@ class DeepShap(DeepLift):
     arxiv = "1705.07874"
     question = "How did each pixel change the score, compared with other pictures, in one pass each?"
     reading = (
-        "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
+        "Orange parts raised the score compared with the background pictures, blue ones lowered it; all together "
         "they add up to the difference from the backgrounds' mean score, exactly."
     )
     cost = "one forward and one backward of two pictures per background picture"
@@ -165,7 +165,7 @@ class RelevanceMethod(PixelMethod):
     signed = True
     question = "Which pixels carried the score of this class through the network?"
     reading = (
-        "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back "
+        "Orange parts carried the score of the class, blue ones counted against it. The relevance was handed back "
         "from the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
     )
     choices: ClassVar[Mapping[str, Rules]]

@@ -13,6 +13,7 @@ from seewhy.images import Image
 from seewhy.methods.evidence import CONFIDENT, RegionWeights
 from seewhy.methods.gradients import PixelMethod, Query
 from seewhy.methods.regions import labels_of, unseen
+from seewhy.methods.surrogate import score_unit
 from seewhy.methods.task import Task
 from seewhy.models import Classifier
 
@@ -58,7 +59,8 @@ def summed(query: Query, maps: Tensor) -> RegionWeights | None:
     if len(sums) in STUDENT:
         spread = (sums.var(0) / len(sums)).sqrt()
         errors = (spread * STUDENT[len(sums)] / CONFIDENT).numpy()
-    return RegionWeights(query.labels, sums.mean(0).numpy(), errors)
+    unit = score_unit(query.network.classifier.head, query.targets[0])
+    return RegionWeights(query.labels, sums.mean(0).numpy(), errors, unit)
 
 
 def region_sums(maps: Tensor, labels: np.ndarray) -> Tensor:
