@@ -118,6 +118,12 @@ def test_a_plain_picture_becomes_a_grid():
     assert cut(np.zeros((1, 1, 3)), "quickshift").tolist() == [[0]]
 
 
+@pytest.mark.parametrize(("asked", "fewest"), [("slic:24", 10), ("slic:4", 2), ("watershed:30", 10), ("slic:2", 1)])
+def test_a_plain_picture_has_half_the_regions_that_are_asked_for(asked, fewest):
+    assert cut(np.full((16, 16, 3), 0.5), asked).max() + 1 >= fewest
+    assert cut(np.full((16, 16, 3), 0.5), "felzenszwalb:20").max() == 0  # a size of pixels, and no number of regions
+
+
 def test_large_pictures_are_cut_as_before():
     seen = photo(224)
     np.testing.assert_array_equal(cut(seen, "quickshift"), segment(seen))

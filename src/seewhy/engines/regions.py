@@ -22,7 +22,8 @@ class Segmenter:
     """Cuts float64 pixels `(h, w, 3)`, by options of its own; `size` is the one that makes regions large or small.
 
     `least` and `most` are the sizes that it can be asked for, `usual` the one that it takes by itself, and `about` says
-    what they count. None cuts where it is the network that says what belongs together: see `network_regions`.
+    what they count; `counts` where that is regions. None cuts where it is the network that says what belongs together:
+    see `network_regions`.
     """
 
     cut: Callable[..., np.ndarray] | None
@@ -31,6 +32,7 @@ class Segmenter:
     most: int
     usual: int
     about: str
+    counts: bool = False
 
 
 def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options: Any) -> np.ndarray:
@@ -134,13 +136,13 @@ SEGMENTERS: dict[str, Segmenter] = {
     ),
     "slic": Segmenter(
         _cutting("slic", n_segments=50, compactness=10, sigma=0.5, start_label=0),
-        "n_segments", 2, 1000, 50, "about how many regions to cut",
+        "n_segments", 2, 1000, 50, "about how many regions to cut", counts=True,
     ),
     "felzenszwalb": Segmenter(
         _cutting("felzenszwalb", scale=200, sigma=0.8, min_size=300),
         "min_size", 1, 100_000, 300, "the pixels of the smallest region",
     ),
-    "watershed": Segmenter(_watershed, "markers", 2, 1000, 50, "about how many regions to cut"),
+    "watershed": Segmenter(_watershed, "markers", 2, 1000, 50, "about how many regions to cut", counts=True),
     "grid": Segmenter(_grid, "cells", 1, 50, 7, "how many cells a side"),
     NETWORK: Segmenter(None, "groups", 2, FINE, 12, "how many groups to make of what it sees alike"),
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import isqrt
 from typing import Literal
 
 import numpy as np
@@ -59,9 +60,7 @@ class OverRegions(Method):
 
     @override
     def obstacle(self, classifier: Classifier) -> str | None:
-        if of_network(self.regions) is None or "layers" in classifier.offers:
-            return None
-        return f"{classifier.name} shows none of its layers, so nobody knows what it sees alike; {OTHERS}"
+        return unseen(self.regions, classifier)
 
     @property
     def own_regions(self) -> tuple[str, ...]:
@@ -90,21 +89,11 @@ class OverRegions(Method):
         more: dict[str, np.ndarray] = {}
         if "layers" in task.classifier.offers:
             with suppress(UsageError):  # of a network without layers that cover the picture
-                more[NETWORK] = self._seen_alike(task, SEGMENTERS[NETWORK].usual)
+                more[NETWORK] = labels_of(task, NETWORK)
         return best_engine(lambda labels: self.engine(task, labels), seen_pixels(task.picture), task.generator, more)
 
     def _labels(self, task: Task) -> np.ndarray:
-        regions, size = self.regions, task.size
-        if groups := of_network(regions):
-            return self._seen_alike(task, groups)
-        if isinstance(regions, str) or (isinstance(regions, np.ndarray) and (regions.shape == size or not task.images)):
-            return self.labels(seen_pixels(task.picture))
-        return seen_labels(regions, task.images[0], task.classifier.preprocessing.view(task.images[0]), size)
-
-    def _seen_alike(self, task: Task, groups: int) -> np.ndarray:
-        found = network_regions(task.classifier, task.picture, groups)
-        task.spend(forwards=1)
-        return found
+        return labels_of(task, self.regions, lambda pixels, _: self.labels(pixels))
 
 
 class RegionMethod(OverRegions):
@@ -122,6 +111,50 @@ class RegionMethod(OverRegions):
         """The engine over the regions of the task's picture."""
         auto = isinstance(self.regions, str) and self.regions == AUTO
         return self._best_engine(task) if auto else self.engine(task, self._labels(task))
+
+
+def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
+    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten at least, or half of the number that was asked for.
+
+    What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
+    a grid: of one region every method can but say the same number everywhere.
+    """
+    labels = segment(pixels, regions)
+    if not isinstance(regions, str):
+        return labels
+    name, size = segmenter(regions)
+    if size is None:
+        least, cells = FEWEST, CELLS
+    else:  # of what counts no regions, there are as many as that makes
+        least, cells = min(FEWEST, size // 2) * SEGMENTERS[name].counts, isqrt(size)
+    if labels.max() + 1 >= least:
+        return labels
+    for kernel in KERNELS if regions == "quickshift" else ():
+        if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
+            return finer
+    return segment(pixels, "grid", cells=min(cells, *pixels.shape[:2]))
+
+
+def labels_of(
+    task: Task,
+    regions: str | np.ndarray | Image,
+    by_colour: Callable[[np.ndarray, str | np.ndarray], np.ndarray] = cut,
+) -> np.ndarray:
+    """The regions of the task's picture, int32 `(h, w)`: by the network, `by_colour`, or a mask of people."""
+    if groups := of_network(regions):
+        task.spend(forwards=1)
+        return network_regions(task.classifier, task.picture, groups)
+    size = task.size
+    if isinstance(regions, str) or (isinstance(regions, np.ndarray) and (regions.shape == size or not task.images)):
+        return by_colour(seen_pixels(task.picture), regions)
+    return seen_labels(regions, task.images[0], task.classifier.preprocessing.view(task.images[0]), size)
+
+
+def unseen(regions: object, classifier: Classifier) -> str | None:
+    """Why the classifier cannot say what it sees alike, and the cure, where such regions are asked for."""
+    if of_network(regions) is None or "layers" in classifier.offers:
+        return None
+    return f"{classifier.name} shows none of its layers, so nobody knows what it sees alike; {OTHERS}"
 
 
 def seen_labels(mask: np.ndarray | Image, photo: Image, view: Box, size: tuple[int, int]) -> np.ndarray:
@@ -164,21 +197,6 @@ def colour_labels(mask: Image) -> np.ndarray:
             "without smoothing"
         )
     return labels
-
-
-def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
-    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for what was asked in numbers.
-
-    What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
-    a grid: of one region every method can but say the same number everywhere.
-    """
-    labels = segment(pixels, regions)
-    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST or segmenter(regions)[1] is not None:
-        return labels
-    for kernel in KERNELS if regions == "quickshift" else ():
-        if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
-            return finer
-    return segment(pixels, "grid", cells=min(CELLS, *pixels.shape[:2]))
 
 
 def best_engine(

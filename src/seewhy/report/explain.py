@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,15 @@ from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, fit, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.evidence import decides, together
-from seewhy.methods.explanation import by_classes, class_tile, effects_of, explanation_tiles, is_blurred
+from seewhy.methods.explanation import (
+    by_classes,
+    class_tile,
+    effects_of,
+    explanation_tile,
+    explanation_tiles,
+    is_blurred,
+)
+from seewhy.methods.sums import SummedOverRegions
 from seewhy.models import Prediction
 from seewhy.models.head import MEANS, NOUN
 from seewhy.report.page import (
@@ -77,7 +85,7 @@ class ExplainReport:
             self._failures.append(outcome)
         elif outcome.value:
             link = saved and quote(Path(os.path.relpath(saved, self.folder)).as_posix()) + "/"
-            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link)
+            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link, self.colors)
             self._photos.add(**section)
 
     def page(self) -> str:
@@ -102,7 +110,9 @@ class ExplainReport:
         return {"title": title, "lead": lead, "count": count, "photos": self._photos, "failures": self._failures}
 
 
-def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
+def _section(
+    explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None, colors: Colors
+) -> dict[str, Any]:
     """One photo of the page: first the words, then the drawing."""
     one, by_regions = explanations[0], by_classes(explanations)
     infos, blurred = [method_info(each.method) for each in explanations], [is_blurred(each) for each in explanations]
@@ -128,8 +138,9 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         "link": link,
         "grids": [_grid(name, about) for name, about in by_regions.items()],
     }
-    for each, finding, tile in zip(explanations, findings, tiles, strict=True):
+    for each, info, finding, tile in zip(explanations, infos, findings, tiles, strict=True):
         finding |= {
+            "pixels": _pixels(each, info, colors),
             "found": bool(finding["rule"] or tile.legend),
             "percent": any(not each.unit for each in tile.weights),
             "intervals": any(each.margin for each in tile.weights),
@@ -187,6 +198,14 @@ def _drawn(
         "says": says(classes),
         "explained": ", ".join(f"{each.name} ({each.told})" for each in explained) if explained != [best] else "",
     }
+
+
+def _pixels(explanation: Explanation, info: type[Method], colors: Colors) -> Picture | None:
+    """What regions hold the sums of, pixel by pixel; None where they do not."""
+    if explanation.regions is None or not issubclass(info, SummedOverRegions):
+        return None
+    alone = replace(explanation, regions=None)
+    return embed(explanation_tile(alone, colors=colors).picture, alternative(alone, info))
 
 
 def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other masks would move a value of the map by about {:.2g}.",
     "steps": "The path was walked in {:.0f} steps.",
+    "trial_forwards": "Choosing among segmenters took {:,.0f} forwards.",
     "units": "{:.0f} numbers of the embedding were followed back to the pixels.",
 }
 SEGMENTED = "r2_"  # and the name of a segmentation
