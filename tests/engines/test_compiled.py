@@ -171,7 +171,7 @@ def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch
 def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypatch: pytest.MonkeyPatch):
     """Of one that rounds too much nothing is told, but that it was left aside."""
     classifier = zoo.classifier("gap-linear")
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("bfloat16",))
     ours = engine(classifier, precision="auto")
     before = ours.checks["precision_gap"]
     with monkeypatch.context() as patched:
