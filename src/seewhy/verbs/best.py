@@ -15,11 +15,9 @@ from seewhy.core.reading import read_json
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
-from seewhy.methods import find_method, method_info
+from seewhy.methods import find_method, lacking, method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
-from seewhy.study.score import Scoring
-from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
@@ -45,8 +43,7 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         return kept["method"], (
             f"{title}: the best mean rank over ROAD, insertion − deletion and infidelity on {kept['images']} pictures"
         )
-    suitable = chosen_methods(classifier)
-    name = DEFAULT_METHOD if DEFAULT_METHOD in suitable else suitable[0]
+    name = DEFAULT_METHOD if not lacking(method_info(DEFAULT_METHOD), classifier) else _first(classifier)
     return name, (
         f"{method_info(name).title}, untested: nothing is known of this model yet; --calibrate FOLDER tests eight "
         "methods on up to 16 of its pictures"
@@ -59,11 +56,21 @@ def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progres
     Raises:
         SeewhyError: none of the pictures could be explained; it is the first one's.
     """
+    from seewhy.study.score import Scoring  # who explains without it needs no studies
+    from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
+
     methods = {name: find_method(name) for name in chosen_methods(classifier)}
     found = score_each(classifier, images, Scoring(methods, checked_metrics(METRICS, masked=False)), progress=progress)
     if not found.explained:
         raise next(iter(found.errors.values()), ExplainError("none of the pictures could be explained; try others"))
     return {"method": found.best, "images": len(found.explained), "ranks": found.scores[0].ranks}
+
+
+def _first(classifier: Classifier) -> str:
+    """The first of the fast methods that suit it."""
+    from seewhy.verbs.compare import chosen_methods
+
+    return chosen_methods(classifier)[0]
 
 
 def _file(classifier: Classifier) -> Path:
