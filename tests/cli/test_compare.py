@@ -9,7 +9,7 @@ from cli import nets
 from cli.nets import TOY
 from seewhy.images import Image, open_image
 from seewhy.methods import Explanation
-from seewhy.report.study import title_of
+from seewhy.report.verdict import title_of
 from seewhy.study.score import picture_seed
 from seewhy.verbs.compare import DEFAULT_METRICS, FAST, MASK_METRICS, MOST
 

@@ -24,7 +24,7 @@ from seewhy.metrics.removal import Insertion
 from seewhy.models import Target
 from seewhy.models.classifier import black_box
 from seewhy.study.score import FEW, RANDOM_MAPS, REDRAWS, Scoring, picture_seed
-from seewhy.study.summary import no_better_than_chance
+from seewhy.study.verdict import no_better_than_chance
 from seewhy.verbs.compare import (
     DEFAULT_METRICS,
     FAST,

@@ -15,7 +15,7 @@ from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.methods import Explanation
 from seewhy.models import Classifier, Preprocessing
-from seewhy.report.study import study_verdict
+from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import seen_masks
 from study.contests import CONTROL_NAMES, METHODS, UP, comparison, contest, trial
 

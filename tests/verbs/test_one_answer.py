@@ -12,7 +12,7 @@ import zoo
 from cli.nets import TOY
 from seewhy.methods import find_method
 from seewhy.models import load
-from seewhy.report.study import study_verdict
+from seewhy.report.verdict import study_verdict
 from seewhy.study.score import FEW
 from seewhy.verbs.compare import compare
 from seewhy.verbs.study import study
