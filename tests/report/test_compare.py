@@ -153,10 +153,8 @@ def test_what_brackets_mean_hangs_on_how_many_photos_there_are(report):
     one, several = report(contest()), report(contest(3))
     assert "Brackets show how far the score moves when the test is drawn again." in one.text
     assert "One photo says little: give a folder." in one.text
-    assert (
-        "Brackets hold 95 % intervals over the photos: Wilson’s for shares, and from 12 photos on Student’s"
-        in several.text
-    )
+    assert "Brackets hold 95 % intervals over the photos" in several.text
+    assert "from 12 photos on" in several.text
     assert "One photo says little" not in several.text
     assert "3 photos, bundled:tiny." in several.text
 

@@ -31,8 +31,8 @@ class Verdict:
         order: the methods that have scores, best first by their mean ranks.
         best: those of them that no other method beats, so that each may be the best; all where `needed` says that
             there are too few pictures to tell.
-        controls: by method and control that has a score, whether it beats the strongest control, thus all; None where
-            that cannot be told.
+        controls: by method that has a score, whether it beats the strongest control, thus all; None where that cannot
+            be told.
         strongest: the control that stands before the others; None without any.
         above: the methods that stand before every control on average, tested or not.
         first_under: under how many of the tests the first of the order has the best mean.
@@ -102,7 +102,7 @@ def verdict_of(scores: ModelScores) -> Verdict:
         order=order,
         # Of methods that beat one another in a circle none is the best, and none is singled out.
         best=tuple(each for each in order if each not in beaten) or order,
-        controls=_beats_controls(scores, [*scores.scored, *scores.controls], scores.ahead, _random_places(scores)),
+        controls=_beats_controls(scores, scores.scored, scores.ahead, _random_places(scores)),
         strongest=_strongest(scores),
         above=tuple(each for each in order if all(_leads(scores, each, control) for control in scores.controls)),
         first_under=sum(_is_first(scores, metric, order) for metric in scores.tests) if order else 0,
@@ -122,7 +122,7 @@ def beats_chance(scores: ModelScores, metric: type[Metric]) -> dict[str, bool]:
         first, second = scores.of(metric.name, one), scores.of(metric.name, other)
         return np.round([sign * (first[image] - second[image]) for image in sorted(first.keys() & second.keys())], 12)
 
-    known = [method for method in scores.methods if scores.of(metric.name, method)]
+    known = [method for method in scores.rivals if scores.of(metric.name, method)]
     places = {method: among_random_maps(scores, metric, method) for method in known}
     found = _beats_controls(
         scores, known, gaps, {each: worths for each, worths in places.items() if worths is not None}
@@ -131,9 +131,8 @@ def beats_chance(scores: ModelScores, metric: type[Metric]) -> dict[str, bool]:
 
 
 def no_better_than_chance(scores: ModelScores) -> list[str]:
-    """Methods and controls that the strongest other control does as well as, over all tests together."""
-    found = verdict_of(scores).controls
-    return [method for method in scores.methods if found.get(method) is False]
+    """The methods that the strongest control does as well as, over all tests together."""
+    return [*verdict_of(scores).no_better]
 
 
 def among_random_maps(scores: ModelScores, metric: type[Metric], method: str) -> Array | None:
@@ -170,31 +169,26 @@ def _random_places(scores: ModelScores) -> dict[str, Array]:
 def _beats_controls(
     scores: ModelScores, methods: Sequence[str], gaps: Callable[[str, str], Array], places: dict[str, Array]
 ) -> dict[str, bool | None]:
-    """Whether each method beats all controls but itself; methods that none can be held against are left out.
+    """Whether each method beats all controls; methods that none can be held against are left out.
 
-    To beat the strongest is to beat each, so that a method's p-value is its largest; Holm's correction is over the
-    methods, and apart from them over the controls.
+    To beat the strongest is to beat each, so that a method's p-value is its largest; Holm's correction is over methods.
     """
     found: dict[str, bool | None] = {}
-    for family in (scores.rivals, scores.controls):
-        asked = [method for method in methods if method in family]
-        p_values: dict[str, float] = {}
-        for method in asked:
-            others = [each for each in scores.controls if each != method and not (each == CHANCE and method in places)]
-            pairs = [pair for other in others if len(pair := gaps(method, other))]
-            if not pairs and method not in places:
-                continue
-            if method in places and not stands_out(places[method]):
-                found[method] = False
-            elif all(can_tell(len(pair), len(asked)) for pair in pairs):
-                p_values[method] = max(map(_p_above, pairs), default=0.0)
-            elif all(pair.mean() > 0 for pair in pairs):
-                found[method] = True if method in places else None
-            else:
-                found[method] = False if method in places else None
-        corrected = holm([*p_values.values()])
-        found |= {method: p <= LEVEL for method, p in zip(p_values, corrected, strict=True)}
-    return found
+    p_values: dict[str, float] = {}
+    for method in methods:
+        beside = [control for control in scores.controls if not (control == CHANCE and method in places)]
+        pairs = [pair for control in beside if len(pair := gaps(method, control))]
+        if not pairs and method not in places:
+            continue
+        ahead = all(pair.mean() > 0 for pair in pairs)
+        if method in places and not (ahead and stands_out(places[method])):
+            found[method] = False
+        elif all(can_tell(len(pair), len(methods)) for pair in pairs):
+            p_values[method] = max(map(_p_above, pairs), default=0.0)
+        else:
+            found[method] = True if method in places else None
+    corrected = holm([*p_values.values()])
+    return found | {method: p <= LEVEL for method, p in zip(p_values, corrected, strict=True)}
 
 
 def _p_above(gaps: Array) -> float:
