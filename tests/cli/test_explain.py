@@ -11,6 +11,7 @@ from cli.nets import TOY
 from seewhy import models
 from seewhy.images import Image, open_image, save_image
 from seewhy.methods import Explanation
+from seewhy.verbs import best
 
 LIKELIEST = {
     "a.png": ["goldfish", "espresso", "tiger cat"],
@@ -241,6 +242,8 @@ def test_top_explains_the_likeliest_of_each_picture(seewhy, photos, tmp_path):
         (["--cmap", "virdis"], 2, "viridis"),
         (["--opacity", "0"], 2, "opacity is 0.0"),
         (["--device", "cuda:99"], 1, "use --device cpu"),
+        (["--method", "lime", "--calibrate", "photos"], 2, "--method asks for lime: say --method best, also best,lime"),
+        (["--calibrate", "photos"], 2, "--method asks for grad-cam: say --method best"),
     ],
 )
 def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tmp_path, arguments, code, words):
@@ -254,6 +257,13 @@ def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tm
 def test_settings_of_methods_are_refused_before_the_model_is_loaded(seewhy, photos, monkeypatch, arguments):
     monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the model was loaded"))
     assert seewhy("explain", photos, "--method", "lime", *arguments).code == 2
+
+
+def test_the_best_method_may_stand_beside_others(seewhy, photos, monkeypatch):
+    monkeypatch.setattr(best, "best_method", lambda *_: ("layer-cam", "it won"))
+    run = seewhy("explain", photos / "a.png", "--model", TOY, "--method", "best,grad-cam,layer-cam")
+    assert [row[3] for row in run.rows] == ["layer-cam", "grad-cam"]
+    assert "best method: it won" in run.err
 
 
 def test_regions_can_be_asked_for_by_size_and_drawn_by_hand(seewhy, photos, tmp_path):

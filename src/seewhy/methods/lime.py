@@ -124,8 +124,9 @@ class Lime(OverRegions):
             cuts.shown,
             regions.weights.numpy(),
             regions.errors.numpy(),
-            unit="log-odds" if odds else "",
+            unit="log-odds" if odds else "value",
             least=max(SMALL * abs(change), FAINT if odds else 0.0),
+            company=f"variations that keep {kept:.0%} of the regions",
             alone=alone(engine, cuts, target, regions.weights),
         )
         density = HUNDREDTH * found.weights / cuts.areas

@@ -83,6 +83,10 @@ class Method(Declared, ABC):
         cls.status = cls.__dict__.get("status", "unchecked")
         cls.first = cls.__dict__.get("first", False)
 
+    def obstacle(self, classifier: Classifier) -> str | None:
+        """Why it cannot work on the classifier with these settings, and the cure; None where it can."""
+        return None
+
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
         """What the method finds, picture by picture, target by target, layer by layer."""
@@ -247,7 +251,7 @@ def made_methods(methods: Sequence[OneMethod], given: Mapping[str, Any], own: Se
 
 
 def require_suitable(method: Method, classifier: Classifier) -> None:
-    """Refuse a method that needs more than the classifier offers.
+    """Refuse a method that needs more than the classifier offers, by itself or by its settings.
 
     Raises:
         UsageError: it does.
@@ -257,6 +261,8 @@ def require_suitable(method: Method, classifier: Classifier) -> None:
             f"{method.name} needs {', '.join(missing)}, which {classifier.name} does not offer; "
             "choose a method that needs scores only (`seewhy list methods`)"
         )
+    if obstacle := method.obstacle(classifier):
+        raise UsageError(obstacle)
 
 
 def plain_target(target: Any, several: str = "or a list of them (every picture gets all{})") -> OneTarget:
@@ -344,7 +350,8 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     ('Every pixel has the same number, so the map does not say where.',)
     """
     values, odd = _array(found.values), list[str]()
-    if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
+    cut = found.regions if found.layer is None else None  # patterns of a layer are no pieces of the picture
+    if cut is not None and (count := len(cut.weights)) < REGIONS:
         odd.append(
             "The whole picture is one region, which cannot say where."
             if count == 1

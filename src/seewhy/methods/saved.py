@@ -21,7 +21,7 @@ from seewhy.core.text import shown
 from seewhy.draw import Unit
 from seewhy.errors import BadFile, BadImage
 from seewhy.images import Image, reopen_image
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import Pair, RegionWeights, Rule
 from seewhy.models import Box, Prediction, Target
 from seewhy.models.head import Meaning
 
@@ -60,7 +60,9 @@ class SavedRegions:
     errors: list[float] | None = None
     unit: Unit = ""
     least: float = 0.0
+    company: str = ""
     alone: list[float | None] | None = None
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +185,9 @@ def _regions(folder: Path, saved: Saved) -> RegionWeights | None:
         raise damaged(folder / MANIFEST, f"it has {len(about.alone)} answers for {count} regions", CURE)
     errors = None if about.errors is None else np.array(about.errors)
     alone = None if about.alone is None else tuple(about.alone)
-    return RegionWeights(labels, np.array(about.weights), errors, about.unit, about.least, alone)
+    return RegionWeights(
+        labels, np.array(about.weights), errors, about.unit, about.least, about.company, alone, about.pairs
+    )
 
 
 def _check(path: Path, about: SavedFields, image: Image) -> None:

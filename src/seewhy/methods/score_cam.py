@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import MaskedForward
-from seewhy.engines.inference import BatchSize, batches
+from seewhy.engines.batches import BatchSize, batches
 from seewhy.engines.tail import Tail, tail
 from seewhy.errors import UsageError
 from seewhy.methods.cam import COARSE

@@ -16,7 +16,8 @@ import torch
 from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import Answers
-from seewhy.engines.inference import FIXED, BatchSize
+from seewhy.engines.batches import BatchSize
+from seewhy.engines.inference import FIXED
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
