@@ -24,7 +24,8 @@ def study(
         typer.Option(
             "--methods",
             "--method",
-            help="Methods and controls, joined by commas. Default: grad-cam,expected-gradients,lime,control:random.",
+            help="Methods and controls, joined by commas. Default: grad-cam, expected-gradients, lime and three "
+            "controls.",
         ),
     ] = "",
     metrics: Annotated[
@@ -65,7 +66,7 @@ def study(
     Run it again to go on where it was interrupted, and to try again what failed.
     """
     from seewhy.report.page import notes_of_all, number
-    from seewhy.report.study import title_of
+    from seewhy.report.verdict import title_of
     from seewhy.verbs.study import STUDY_METHODS, study
 
     named = split_commas(models)
@@ -129,7 +130,8 @@ def compare(
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
     from seewhy.report.page import notes_of_all
-    from seewhy.report.study import cell_words, title_of
+    from seewhy.report.study import cell_words
+    from seewhy.report.verdict import title_of
     from seewhy.verbs.compare import compare
 
     sources = find_images(images)

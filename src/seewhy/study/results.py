@@ -92,7 +92,7 @@ def _columns() -> tuple[dict[str, Any], dict[str, Any]]:
         "value": number,
         "probability": number,
     }
-    return needed, {**dict.fromkeys(TEXTS, text), "beside_chance": number, "target": pl.Int64}
+    return needed, {**dict.fromkeys(TEXTS, text), "beside_chance": number, "other_classes": number, "target": pl.Int64}
 
 
 def read_failures(out: Path) -> list[Result]:

@@ -322,6 +322,7 @@ def _row(metric: Metric, scores: Sequence[Score], beside: float | None) -> Row:
         "reason": next((score.reason for score in scores if score.value is None), None),
         "draws": canonical(values) if defined and len(values) > 1 else None,
         "beside_chance": beside,
+        "other_classes": next((score.other_classes for score in scores), None),
     }
 
 

@@ -20,19 +20,23 @@ from seewhy.methods import Method, lacking
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE, notes_of_all
-from seewhy.report.study import study_page, study_verdict
+from seewhy.report.study import shown_photos, study_page
 from seewhy.report.study_tables import grids, latex, markdown
+from seewhy.report.verdict import study_verdict
 from seewhy.study import Executor, Local, Ray, Unit, Work, run
 from seewhy.study import Result as Done
 from seewhy.study.ledger import read_plan
 from seewhy.study.results import RESULTS, read, read_failures
 from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
-from seewhy.study.summary import StudyResult
+from seewhy.study.summary import StudyResult, plain_verdicts
 from seewhy.verbs.compare import MASK_METRICS, checked_metrics
 from seewhy.verbs.result import Result
 
-# Those of the study that this one began with, and chance.
-STUDY_METHODS = ("grad-cam", "expected-gradients", "lime", "control:random")
+# Those of the study that this one began with, and what knows nothing of the network.
+STUDY_METHODS = (
+    *("grad-cam", "expected-gradients", "lime"),
+    *("control:random", "control:gaussian", "control:sobel"),
+)
 STUDY_METRICS = (
     *("average-drop-hard", "increase-in-confidence-hard"),
     *("average-drop-hard-removed", "increase-in-confidence-hard-removed"),
@@ -54,8 +58,14 @@ class Study(StudyResult, Result):
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """The verdict in words, the `rows`, and notes."""
-        return {"verdict": study_verdict(self), "scores": self.rows(), "notes": notes_of_all(self.noted)}
+        """The verdict on each model, also in words, on each of the first pictures alone, the `rows`, and notes."""
+        return {
+            "verdict": study_verdict(self),
+            "judged": {model: verdict.plain() for model, verdict in self.verdicts.items()},
+            "photo_verdicts": plain_verdicts(self, shown_photos(self)),
+            "scores": self.rows(),
+            "notes": notes_of_all(self.noted),
+        }
 
     @override
     def page(self) -> str:
@@ -65,7 +75,7 @@ class Study(StudyResult, Result):
     @override
     def write(self, folder: Path) -> None:
         """Write the report, and tables for papers as Markdown and LaTeX."""
-        page, tables = self.page(), grids(self.scores, self.means)
+        page, tables = self.page(), grids(self.scores, self.means, self.failed)
         for name, text in {MARKDOWN: markdown(tables), LATEX: latex(tables), PAGE: page}.items():
             write_whole(folder / name, text.encode("utf-8", "replace"))
 
