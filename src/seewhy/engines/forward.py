@@ -119,6 +119,11 @@ class MaskedForward:
         return (*self.network.told, *self._aside)
 
     @property
+    def asked(self) -> int:
+        """How many different questions it answered so far."""
+        return len(self._asked)
+
+    @property
     def regions(self) -> int:
         """How many regions a coalition is about."""
         return int(self.region_labels.max()) + 1
