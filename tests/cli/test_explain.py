@@ -45,14 +45,17 @@ def told(run):
 def test_a_row_for_each_picture_a_report_and_the_files(seewhy, photos, tmp_path):
     run = seewhy("explain", photos, "--model", TOY)
     assert run.code == 0
-    assert run.rows == [
+    assert [row[:-1] for row in run.rows] == [
         [name, best.name, f"{best.probability:.1%}", "grad-cam", "relu"]
         for name in ("a.png", "b.png")
         for best in nets.named().predict(open_image(photos / name), 1)
     ]
+    saved = json.loads((tmp_path / "seewhy-out/a/grad-cam/manifest.json").read_text("utf-8"))
+    assert run.rows[0][-1] == f"{saved['explanation']['checks']['class_specific']:.2f}"
     assert "report: seewhy-out" in run.err
     assert names_in(tmp_path / "seewhy-out") == {"report.html", "a", "b"}
-    assert names_in(tmp_path / "seewhy-out/a/grad-cam") == {"values.npy", "image.png", "picture.png", "manifest.json"}
+    files = {"values.npy", "others.npy", "image.png", "picture.png", "manifest.json"}
+    assert names_in(tmp_path / "seewhy-out/a/grad-cam") == files
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("a.png", "b.png", "goldfish", "espresso", "Grad-CAM", 'href="a/"'))
 
@@ -284,7 +287,8 @@ def test_the_default_model_explains_a_sample(seewhy, default_classifier, monkeyp
     run = seewhy("explain", "sample:cat", "--target", "tabby vs tiger cat")
     assert run.code == 0
     assert asked == [("bundled:efficientnet-lite0", None, "auto")]
-    ((image, why, _, method, layer),) = run.rows
+    ((image, why, _, method, layer, own),) = run.rows
+    assert 0 <= float(own) <= 2
     assert (image, why, method) == ("chelsea.png", "tabby rather than tiger cat", "grad-cam")
     assert layer == default_classifier.default_layer
     assert (tmp_path / "seewhy-out/chelsea/grad-cam/values.npy").is_file()

@@ -80,7 +80,7 @@ def test_a_conversion_is_kept_and_read_again(at_home: Path, monkeypatch: pytest.
     first = compiled(classifier, copy, half=False)
     (kept,) = at_home.glob("*.xml")
     assert at_home.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
+    monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     x = torch.randn(5, 3, *zoo.SIZE)
     assert torch.equal(first(x), compiled(classifier, copy, half=False)(x))
     monkeypatch.undo()
@@ -124,7 +124,7 @@ def test_why_it_is_left_aside_is_kept(at_home: Path, monkeypatch: pytest.MonkeyP
     copy = inference_copy(classifier, "float32").module
     with pytest.raises(ModelError) as first:
         compiled(classifier, copy, half=False)
-    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
+    monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     with pytest.raises(ModelError) as again:
         compiled(classifier, copy, half=True)
     assert str(again.value) == str(first.value)
@@ -137,7 +137,7 @@ def test_where_memory_runs_out_nothing_is_kept(at_home: Path, monkeypatch: pytes
 
     ours = engine(zoo.classifier("residual"))
     with monkeypatch.context() as patched:
-        patched.setattr("seewhy.engines.compiled._read", short)
+        patched.setattr("seewhy.engines.compiled.read", short)
         ours(POOL)
     assert ours.told[-1] == "OpenVINO was left aside: memory ran out."
     assert not [*at_home.glob("*")]
@@ -171,7 +171,7 @@ def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch
 def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypatch: pytest.MonkeyPatch):
     """Of one that rounds too much nothing is told, but that it was left aside."""
     classifier = zoo.classifier("gap-linear")
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("bfloat16",))
     ours = engine(classifier, precision="auto")
     before = ours.checks["precision_gap"]
     with monkeypatch.context() as patched:

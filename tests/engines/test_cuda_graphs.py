@@ -155,7 +155,7 @@ def test_it_is_for_networks_on_a_gpu_that_could_be_copied(monkeypatch: pytest.Mo
     assert not takes(classifier, copy), "it is on the processor"
     monkeypatch.setattr(Classifier, "device", torch.device("cuda"))
     assert takes(classifier, copy)
-    itself = Inference(classifier.module, classifier.head, torch.float32, 32, BatchSize(torch.device("cpu")))
+    itself = Inference(classifier.module, classifier.head, torch.float32, torch.float32, BatchSize(torch.device("cpu")))
     assert not takes(classifier, itself)
     monkeypatch.setenv("SEEWHY_CUDA_GRAPHS", "0")
     assert not takes(classifier, copy)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine is fast at, the reference is in single precision."""
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "float32")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ())
 
 
 def explained(classifier: Classifier, name: str, image: Any = PHOTO, **fewer: Any) -> Explanation:
@@ -47,7 +47,7 @@ def openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def half(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("bfloat16",))
 
 
 def both(monkeypatch: pytest.MonkeyPatch) -> None:

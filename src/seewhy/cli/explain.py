@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,11 +145,18 @@ def explain(
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
             rows += [
-                [each.image.name, each.target_label, each.told, each.method, each.layer or ""]
+                [each.image.name, each.target_label, each.told, each.method, each.layer or "", _own(each.checks)]
                 for each in outcome.value or ()
             ]
             noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
             size = next(("value" for each in outcome.value or () if each.meaning == "values"), size)
-    table = Table(["image", "why", size, "method", "layer"], rows)
+    table = Table(["image", "why", size, "method", "layer", "own to the class"], rows)
     return Answer(manifests, [table], notes_of_all(noted), report=run.out / PAGE, failures=failures, asked=len(sources))
+
+
+def _own(checks: Mapping[str, float]) -> str:
+    """How much of a map is about its class, where that was asked."""
+    from seewhy.methods.other_classes import CHECK
+
+    return f"{checks[CHECK]:.2f}" if CHECK in checks else ""

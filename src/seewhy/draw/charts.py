@@ -463,7 +463,7 @@ def _labels(count: int) -> list[int]:
 
 def _interval(dot: Dot) -> str:
     value, low, high = (f"{np.round(each, 3):g}" for each in dot)
-    return f"{value} ({low} to {high})"
+    return value if dot.low == dot.high else f"{value} ({low} to {high})"
 
 
 def _cell(x: float, y: float, side: float, count: int, fill: Paint, share: str) -> Iterator[Shape]:

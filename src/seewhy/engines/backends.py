@@ -50,7 +50,7 @@ def answering_copy(classifier: Classifier, plain: Inference, forwards: int) -> I
         return plain
     with owning(classifier.module):
         made = _MADE.setdefault(classifier, {})
-        key = (plain.dtype, torch.get_num_threads(), classifier.weights_version)
+        key = (plain.precision, torch.get_num_threads(), classifier.weights_version)
         if key not in made:
             for stale in [old for old in made if old[2] != key[2]]:
                 del made[stale]
@@ -77,7 +77,7 @@ def _for_openvino(classifier: Classifier, plain: Inference) -> bool:
         has_openvino()
         and classifier.device.type == "cpu"
         and classifier.dtype == torch.float32
-        and plain.dtype in {torch.float32, torch.bfloat16}
+        and plain.precision in {torch.float32, torch.bfloat16}
         # A network that could not be copied is not traced, either; a graph in a file is read as it is.
         and (plain.module is not classifier.module or graph_of(plain.module) is not None)
         and not classifier.head.alone

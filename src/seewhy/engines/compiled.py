@@ -140,7 +140,7 @@ def _converted(classifier: Classifier, copy: nn.Module, threads: int) -> Any:
 
 
 def _agreeing(classifier: Classifier, copy: nn.Module, threads: int, at_once: int | None) -> Any:
-    model = _read(classifier, copy, at_once)
+    model = read(classifier, copy, at_once)
     refuse_unlike(classifier, partial(_numbers, classifier, copy), Compiled(model, threads, half=False), AGREEMENT)
     return model
 
@@ -150,7 +150,7 @@ def _numbers(classifier: Classifier, copy: nn.Module, x: Tensor) -> Tensor:
         return classifier.head.numbers(copy(x)).float()
 
 
-def _read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
+def read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
     """The model for so many pictures at once, or for any number."""
     shape = classifier.probe().shape[1:]
     file = graph_of(copy)

@@ -39,6 +39,7 @@ class Query:
         self.point = self.network.points(self.pixels[None])
         task.note(self.network.logits(self.point))
         self.targets = task.asked
+        self.own = len(task.own[0])  # the others are asked about to compare with
 
     def in_float64(self) -> Query | None:
         """The same with a network that rounds less, if there can be one."""
@@ -160,6 +161,7 @@ class InputXGradient(PixelMethod):
     paper = "Shrikumar et al. 2016"
     arxiv = "1605.01713"
     signed = True
+    others = "sum"
     question = "How much did each pixel add to the score, if the network were linear?"
     reading = (
         "Orange pixels raised the score, blue ones lowered it, measured from the mean colour of the training "

@@ -110,16 +110,18 @@ def path_integrals(
     most_steps: int | None = None,
     tolerance: float = TOLERANCE,
     tell: Callable[[int], object] = int,
+    own: int | None = None,
 ) -> list[Path]:
     """For each target the way from `reference` to `x`, seen in `steps` places, then where it misses most.
 
     The score is known wherever the gradient is, so it is known between which neighbours the trapezoidal rule is how far
-    off; there a place is added until all together are within `tolerance` of the change, or there are `most_steps`. On
-    photos nearly all the error is next to a black reference. Every target has places of its own, so that it gets the
-    map that it would get alone. Source: Sundararajan 2017, eq. 1, with another quadrature.
+    off; there a place is added until all together are within `tolerance` of the change, or there are `most_steps`; of
+    the first `own` targets alone, where that is given. On photos nearly all the error is next to a black reference.
+    Every target has places of its own, so that it gets the map that it would get alone. Source: Sundararajan 2017,
+    eq. 1, with another quadrature.
     """
     paths = seen_at(network, x, reference, targets, torch.linspace(0, 1, steps, dtype=torch.float64))
-    for number, target in enumerate(targets):
+    for number, target in enumerate(targets[:own]):
         while (left := (most_steps or steps) - len(paths[number].positions)) > 0 and paths[number].gap > tolerance:
             places = paths[number].worst(min(left, BATCH), tolerance)
             (more,) = seen_at(network, x, reference, [target], places)
@@ -147,6 +149,7 @@ class IntegratedGradients(SummedOverRegions):
         "lowered it; all together they add up to the whole change. Pixels that equal the reference get nothing."
     )
     cost = "16 to 256 forwards and backwards, until the sum is right"
+    others = "sum"
 
     background: str | Fill = "black"
     steps: int = 16
@@ -166,6 +169,7 @@ class IntegratedGradients(SummedOverRegions):
             path_integrals(
                 *(query.network, x, other, query.targets, self.steps, self.most_steps, self.tolerance),
                 lambda steps: query.progress(steps, self.most_steps, "steps"),
+                query.own,
             )
             for other in others
         ]
@@ -200,6 +204,7 @@ class IDGI(IntegratedGradients):
     status = "verified"
     paper = "Yang et al. 2023"
     arxiv = "2303.14242"
+    others = ""  # the squares of gradients of a sum are no sum
     question = "How did each pixel change the score, where the score itself climbs?"
     reading = (
         "Every step from the reference to the photo is shared among the pixels that the score is sensitive to there: "
@@ -267,6 +272,7 @@ class ExpectedGradients(SummedOverRegions):
         "they add up, within the stated error, to the difference from the backgrounds' mean score."
     )
     cost = "up to 200 forwards and backwards, fewer when the map is settled"
+    others = "sum"
 
     background: str | Fill = "samples"
     samples: int = 200
@@ -281,7 +287,7 @@ class ExpectedGradients(SummedOverRegions):
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        self._check(len(query.targets))
+        self._check(query.own)
         others = query.references(self.background)
         changes = query.changes(others)
         rounds: list[list[Tensor]] = []
@@ -300,7 +306,7 @@ class ExpectedGradients(SummedOverRegions):
 
     def _settled(self, query: Query, shares: Sequence[Tensor]) -> bool:
         enough = len(shares[0]) >= FEWEST_ROUNDS
-        return enough and all(relative_error(query.summed(each)) <= self.tolerance for each in shares)
+        return enough and all(relative_error(query.summed(each)) <= self.tolerance for each in shares[: query.own])
 
     def _check(self, classes: int) -> None:
         if classes > MOST_CLASSES and not self.all_classes:

@@ -41,6 +41,7 @@ class BlurIG(SummedOverRegions):
         "together they add up to the whole change. What a blur leaves as it is gets nothing."
     )
     cost = "64 forwards and backwards"
+    others = "sum"
 
     sigma: float = 0.25
     steps: int = 64

@@ -105,7 +105,15 @@ class RegionMethod(OverRegions):
 
     @override
     def find(self, task: Task) -> list[Found]:
-        return self.weigh(self._engine(task), task.asked, task.generator)
+        engine, own, state = self._engine(task), len(task.own[0]), task.generator.get_state()
+        found = self.weigh(engine, task.asked[:own], task.generator)
+        if others := task.asked[own:]:
+            found += self.of_answers(engine).weigh(engine, others, task.generator.set_state(state))
+        return found
+
+    def of_answers(self, engine: MaskedForward) -> RegionMethod:
+        """The method for other classes: it asks `engine` no more than it was asked."""
+        return self
 
     def _engine(self, task: Task) -> MaskedForward:
         """The engine over the regions of the task's picture."""

@@ -76,13 +76,14 @@ class DeepLift(SummedOverRegions):
         "together they add up to the whole difference, exactly."
     )
     cost = "one forward and one backward of two pictures"
+    others = "sum"
 
     background: str | Fill = "black"
 
     @override
     def attribute(self, query: Query) -> list[Found]:
         found, changes = self._shared_out(query)
-        off = max(completeness_gap(each, change) for each, change in zip(found, changes, strict=True))
+        off = max(completeness_gap(each, change) for each, change in zip(found[: query.own], changes, strict=False))
         if off > TOLERANCE and (finer := query.in_float64()):
             query = finer
             found, changes = self._shared_out(query)
@@ -194,6 +195,7 @@ class LRP(RelevanceMethod, SummedOverRegions):
     """
 
     name = "lrp"
+    others = "sum"
     title = "Layer-wise relevance propagation"
     status = "verified"
     first = True
@@ -208,6 +210,7 @@ class AttnLRP(RelevanceMethod, SummedOverRegions):
     """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
 
     name = "attn-lrp"
+    others = "sum"
     title = "AttnLRP"
     status = "verified"
     first = True

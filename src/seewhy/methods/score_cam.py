@@ -44,6 +44,7 @@ class ScoreCAM(MaskMethod):
     question = "Which areas, shown alone, make the network sure of this class?"
     reading = WHERE + COARSE
     cost = "one forward per map of the layer: up to 1280 for the default model, 2048 for a ResNet-50"
+    others = "each"
 
     layers: tuple[str, ...] = ()
     weighting: Literal["increase", "softmax"] = "increase"

@@ -22,7 +22,7 @@ from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
 from seewhy.methods.owen import Block, agglomerate, owen_values
 from seewhy.methods.regions import RegionMethod, cut
-from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
+from seewhy.methods.shapley_values import LEAST, Shares, ValueFunction, kernel_shapley, permutation_shapley
 from seewhy.methods.surrogate import region_found, score_unit
 from seewhy.methods.task import Found
 from seewhy.models import Head, Target
@@ -62,6 +62,10 @@ class ShapleyMethod(RegionMethod):
     @abstractmethod
     def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
         """What each region of the label map `(h, w)` adds."""
+
+    @override
+    def of_answers(self, engine: MaskedForward) -> ShapleyMethod:
+        return replace(self, samples=max(min(self.samples, engine.asked), LEAST * engine.regions))
 
     @override
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
@@ -113,6 +117,7 @@ class PermutationSHAP(ShapleyMethod):
     """
 
     name = "permutation-shap"
+    others = "each"
     title = "Permutation SHAP"
     status = "verified"
     paper = "Castro et al. 2009; Mitchell et al. 2022"
@@ -136,6 +141,7 @@ class KernelSHAP(ShapleyMethod):
     """
 
     name = "kernel-shap"
+    others = "each"
     title = "Kernel SHAP"
     status = "verified"
     paper = "Lundberg & Lee 2017; Musco & Witter 2024"

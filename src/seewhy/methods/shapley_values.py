@@ -23,6 +23,7 @@ ValueFunction = Callable[[Tensor], Tensor]  # bool coalitions (n, d), true for r
 
 ROUND = 256  # coalitions asked between two looks at the standard errors
 TRUSTED = 8  # orders and their reverses before a standard error is believed
+LEAST = 4  # samples for each region
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,10 @@ def ask_pairs(value_of: ValueFunction, coalitions: Tensor) -> tuple[Tensor, Tens
 
 def check_samples(samples: int, regions: int) -> None:
     """Raises `UsageError` where each share could not be estimated even twice."""
-    if samples < 4 * regions:
+    if samples < LEAST * regions:
         raise UsageError(
-            f"samples={samples} is too few for {regions} regions; give at least {4 * regions}, or choose fewer regions"
+            f"samples={samples} is too few for {regions} regions; give at least {LEAST * regions}, or choose fewer "
+            "regions"
         )
 
 

@@ -21,6 +21,7 @@ from seewhy.methods.explanation import (
     explanation_tiles,
     is_blurred,
 )
+from seewhy.methods.other_classes import class_words
 from seewhy.methods.sums import SummedOverRegions
 from seewhy.models import Prediction
 from seewhy.models.head import MEANS, NOUN
@@ -141,6 +142,8 @@ def _section(
     for each, info, finding, tile in zip(explanations, infos, findings, tiles, strict=True):
         finding |= {
             "pixels": _pixels(each, info, colors),
+            "about_class": class_words(each.checks, blind=info.class_blind),
+            "specific": _specific(each, info, colors),
             "found": bool(finding["rule"] or tile.legend),
             "percent": any(not each.unit for each in tile.weights),
             "intervals": any(each.margin for each in tile.weights),
@@ -205,6 +208,14 @@ def _pixels(explanation: Explanation, info: type[Method], colors: Colors) -> Pic
     if explanation.regions is None or not issubclass(info, SummedOverRegions):
         return None
     alone = replace(explanation, regions=None)
+    return embed(explanation_tile(alone, colors=colors).picture, alternative(alone, info))
+
+
+def _specific(explanation: Explanation, info: type[Method], colors: Colors) -> Picture | None:
+    """What is about the class alone; None where no other class was asked about."""
+    if (values := explanation.specific) is None:
+        return None
+    alone = replace(explanation, values=values, regions=None, others=None, signed=True)
     return embed(explanation_tile(alone, colors=colors).picture, alternative(alone, info))
 
 

@@ -34,6 +34,7 @@ LARGE, SMALL = 640, 240
 
 CHECKS = {
     "attention_layers": "Attention was followed through {:.0f} layers.",
+    "class_specific": "1 − its correlation with the mean map of other likely classes is {:.2f}.",
     "change": "Hiding everything lowers the log-odds, or the value, by {:.3g}.",
     "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
     "cuts": "The picture was cut anew {:.0f} times, so that the errors are those of the cut, too.",

@@ -15,11 +15,10 @@ from seewhy.core.reading import read_json
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
-from seewhy.methods import find_method, method_info
+from seewhy.methods import lacking, method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
-from seewhy.study.score import Scoring
-from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
+from seewhy.report.page import counted
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
@@ -41,12 +40,13 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         write_json(path, found)
         private_file(path)
     if kept := _kept(classifier):
-        title = method_info(kept["method"]).title
-        return kept["method"], (
-            f"{title}: the best mean rank over ROAD, insertion − deletion and infidelity on {kept['images']} pictures"
-        )
-    suitable = chosen_methods(classifier)
-    name = DEFAULT_METHOD if DEFAULT_METHOD in suitable else suitable[0]
+        title, alike = method_info(kept["method"]).title, len(kept["recommended"]) - 1
+        over = f"over ROAD, insertion − deletion and infidelity on {counted(kept['images'], 'picture')}"
+        if alike < 0:
+            return kept["method"], f"{title}: the best mean rank {over}, yet no method is known to beat the controls"
+        among = f", among {alike + 1} that beat the controls and cannot be told apart" if alike else ""
+        return kept["method"], f"{title}: the best mean rank {over}{among}"
+    name = DEFAULT_METHOD if not lacking(method_info(DEFAULT_METHOD), classifier) else _first(classifier)
     return name, (
         f"{method_info(name).title}, untested: nothing is known of this model yet; --calibrate FOLDER tests eight "
         "methods on up to 16 of its pictures"
@@ -54,16 +54,32 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
 
 
 def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progress = silent) -> dict[str, Any]:
-    """The method with the best mean rank on these pictures, with all ranks, as plain JSON values.
+    """The best of the methods that the verdict recommends on these pictures, with all ranks, as plain JSON values.
+
+    Where it recommends none, it is the method with the best mean rank.
 
     Raises:
         SeewhyError: none of the pictures could be explained; it is the first one's.
     """
-    methods = {name: find_method(name) for name in chosen_methods(classifier)}
-    found = score_each(classifier, images, Scoring(methods, checked_metrics(METRICS, masked=False)), progress=progress)
+    from seewhy.verbs.compare import score_each, scoring_for  # who explains without it needs no studies
+
+    found = score_each(classifier, images, scoring_for(classifier, metrics=METRICS), progress=progress)
     if not found.explained:
         raise next(iter(found.errors.values()), ExplainError("none of the pictures could be explained; try others"))
-    return {"method": found.best, "images": len(found.explained), "ranks": found.scores[0].ranks}
+    recommended = found.recommended
+    return {
+        "method": (recommended or found.judged.order or found.scores[0].rivals)[0],
+        "images": len(found.explained),
+        "ranks": found.scores[0].ranks,
+        "recommended": [*recommended],
+    }
+
+
+def _first(classifier: Classifier) -> str:
+    """The first of the fast methods that suit it."""
+    from seewhy.verbs.compare import chosen_methods
+
+    return chosen_methods(classifier)[0]
 
 
 def _file(classifier: Classifier) -> Path:
@@ -76,6 +92,7 @@ class Kept(TypedDict):
     method: str
     images: int
     ranks: dict[str, float]
+    recommended: list[str]
 
 
 def _kept(classifier: Classifier) -> Kept | None:
