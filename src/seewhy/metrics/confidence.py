@@ -199,7 +199,7 @@ class AverageDropHardRemoved(_Hard):
     title = "Average drop, subject hidden"
     removed = True
     question = "What share of the class's probability is lost when the map's top area is hidden?"
-    reading = "1 means that without the top area, a quarter by default, nothing of the class is left. Every map hides equally much."
+    reading = "1 means that nothing of the class is left without the top area, a quarter by default, alike for all."
 
 
 class IncreaseInConfidenceHardRemoved(_Hard):
