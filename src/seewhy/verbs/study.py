@@ -135,6 +135,7 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
+    _check_executor(executor, ray_address)
     pictures = _pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
@@ -229,10 +230,12 @@ class _FailFast:
 
 
 def _executor(name: str, workers: int, address: str | None) -> Executor:
-    if name == "ray":
-        return Ray(workers, address)
-    if name != "local":
+    return Ray(workers, address) if name == "ray" else Local(workers)
+
+
+def _check_executor(name: str, address: str | None) -> None:
+    """Refuse what names none, before a model is loaded."""
+    if name not in ("local", "ray"):
         raise UnknownName(f"there is no executor '{name}'; there are local and ray")
-    if address:
+    if address and name == "local":
         raise UsageError("an address is of a Ray cluster; give --executor ray")
-    return Local(workers)
