@@ -141,7 +141,7 @@ def compare(
     cells: Cells = 14,
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
-    from seewhy.images import find_images, match_masks
+    from seewhy.images import check_masks, find_images
     from seewhy.report.page import notes_of_all
     from seewhy.report.study import cell_words
     from seewhy.report.verdict import title_of
@@ -151,7 +151,7 @@ def compare(
     cut = parse_regions(regions) if regions else None
     check_question(methods, metrics, masked=masks is not None, regions=cut)  # before the model is loaded
     if masks:
-        match_masks(sources, masks)
+        check_masks(masks)
     classifier = run.load()
     with run.progress() as progress:
         found = compare(

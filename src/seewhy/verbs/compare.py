@@ -203,7 +203,11 @@ def check_question(
         UnknownName: there is no such method, metric or segmenter; the nearest are named.
     """
     named = [*methods] if [*methods] != ["all"] else []
-    if methods and named and len(Method.registry.chosen(_made(named, regions))) < FEWEST:
+    if lacks := [each for each in named if isinstance(each, str) and method_info(each).required]:
+        raise UsageError(
+            f"{lacks[0]} needs {', '.join(method_info(lacks[0]).required)}, which is not at hand; leave it out"
+        )
+    if named and len(Method.registry.chosen(_made(named, regions))) < FEWEST:
         raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
     if not named:
         _made(FAST, regions)
