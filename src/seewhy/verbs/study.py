@@ -135,8 +135,8 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
-    _check_executor(executor, ray_address)
-    pictures = _pictures(Path(folder), masks, limit)
+    check_executor(executor, ray_address)
+    pictures = study_pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
         checked_metrics(
@@ -149,14 +149,13 @@ def study(
     files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
     if stray := sorted(files.keys() - set(models)):
         raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
-    known = {model: _known(model, asked.methods, files.get(model), device, progress) for model in models}
+    known = {model: known_model(model, asked.methods, files.get(model), device, progress) for model in models}
     fingerprints = {model: fingerprint for model, (fingerprint, _) in known.items()}
     plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
-    one_each = 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
-    crew = _executor(executor, workers or one_each, ray_address)
+    crew = chosen_executor(executor, workers or usual_workers(known, threads), ray_address)
     note_source(Path(out), pictures.root)
     work = unit_work(asked, pictures, files, device)
-    failures = run(plan, work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
+    failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
     return Study(plan, read(Path(out)), tuple(failures), pictures)
 
 
@@ -172,6 +171,10 @@ def open_study(out: Path) -> Study:
         UsageError: there is no study, a run is writing to it just now, or it is damaged.
     """
     plan = read_plan(out)
+    if unknown := [name for name in plan.metrics if name not in Metric.registry]:
+        raise UsageError(
+            f"{out} is no study of metrics that are known here, but of {', '.join(unknown)}; see its report"
+        )
     return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
 
 
@@ -188,7 +191,7 @@ def _source(out: Path) -> Path:
     return out / "pictures"
 
 
-def _known(
+def known_model(
     model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress
 ) -> tuple[str, bool]:
     """Its fingerprint, and whether it is on a GPU; what does not load or suit is found out now, not by every unit."""
@@ -200,7 +203,13 @@ def _known(
     return classifier.fingerprint, classifier.device.type != "cpu"
 
 
-def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
+def usual_workers(known: Mapping[str, tuple[str, bool]], threads: int) -> int:
+    """One for each processor that `threads` leave, or a single one on a GPU; `known` as `known_model` gives it."""
+    return 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
+
+
+def study_pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
+    """The pictures of a study, as many as are asked for, spread over the folder."""
     # Workers may run in another folder.
     found = Folder.open(folder.resolve(), Path(masks).resolve() if masks else None)
     if limit is None or limit >= len(found.entries):
@@ -212,7 +221,7 @@ def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Fold
 
 
 @dataclass(frozen=True)
-class _FailFast:
+class FailFast:
     """Ends the run at the first failure, after it is recorded."""
 
     executor: Executor
@@ -229,11 +238,13 @@ class _FailFast:
                     )
 
 
-def _executor(name: str, workers: int, address: str | None) -> Executor:
+def chosen_executor(name: str, workers: int, address: str | None) -> Executor:
+    """Who does the units: processes of this machine, or a Ray cluster."""
+    check_executor(name, address)
     return Ray(workers, address) if name == "ray" else Local(workers)
 
 
-def _check_executor(name: str, address: str | None) -> None:
+def check_executor(name: str, address: str | None) -> None:
     """Refuse what names none, before a model is loaded."""
     if name not in ("local", "ray"):
         raise UnknownName(f"there is no executor '{name}'; there are local and ray")
