@@ -43,7 +43,7 @@ def test_the_stamp_turns_the_answers_and_the_faithful_method_shows_it(studied):
     verdict = found.to_dict()["verdict"]
     assert "turns the answer to 8 of 8 photos, to stamp 8 times" in verdict
     assert "More for that class than for another mark it, the most first: Integrated gradients." in verdict
-    assert "Not told from what they mark for another class: Eigen-CAM and Centred Gaussian." in verdict
+    assert "Not told from what they mark for another class: Eigen-CAM (class-blind) and Centred Gaussian." in verdict
 
 
 def test_report_tables_and_json_say_the_same(studied):
