@@ -83,7 +83,7 @@ def test_every_model_method_picture_and_metric_has_its_row(photos, tmp_path):
     assert set(done.table["label"]) <= {*NAMES, *map(str, range(zoo.CLASSES)), *(f"class {k}" for k in range(4))}
 
 
-def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos, tmp_path):
+def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos, tmp_path, request):
     def stop(done, total, message):
         if message == "units" and done == 4:
             raise Cancelled
@@ -93,6 +93,7 @@ def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos,
     assert not (tmp_path / "stopped" / RESULTS).exists()
     told = []
     asked(photos, tmp_path / "stopped", workers=2, progress=lambda *now: told.append(now))
+    request.getfixturevalue("alone")
     asked(photos, tmp_path / "calm")
     assert [now for now in told if now[2] == "units"] == [(done, 9, "units") for done in range(4, 10)]
     assert contents(tmp_path / "stopped") == contents(tmp_path / "calm")
