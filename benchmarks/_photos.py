@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +16,13 @@ from seewhy.images import samples
 __all__ = ["about", "photos"]
 
 
+MOST = "SEEWHY_BENCHMARK_PHOTOS"  # no more than so many, for a trial
+
+
 def photos(count: int, *, tuning: bool = False) -> Sequence[str]:
     """`count` photos, spread evenly over those at hand; those to tune on are others than those to report on."""
     found = sorted((DATA / "imagenet-photos").glob("*.jpg"))[int(tuning) :: 2]
+    count = min(count, int(os.environ.get(MOST, count)))
     found = found or [Path(f"sample:{name}") for name in sorted(samples())]
     return [str(found[index * len(found) // count]) for index in range(min(count, len(found)))]
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-__all__ = ["Timing", "machine", "take_turns", "write_section"]
+__all__ = ["Timing", "machine", "quartiles", "take_turns", "write_section"]
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+OUT = "SEEWHY_BENCHMARK_OUT"  # the file that stands in its place
 LEAST_ROUNDS = 5
 
 
@@ -34,18 +36,24 @@ class Timing:
     def ratio(self, name: str, reference: str) -> str:
         """How many times as long as `reference`: the median over rounds, with its quartiles."""
         pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
-        low, middle, high = statistics.quantiles([own / other for own, other in pairs], n=4)
+        low, middle, high = quartiles([own / other for own, other in pairs])
         return f"{middle:.2f} ({low:.2f}–{high:.2f})"
 
     def spread(self, name: str) -> str:
         """Seconds: the median with its quartiles."""
-        low, middle, high = statistics.quantiles(self.seconds[name], n=4)
+        low, middle, high = quartiles(self.seconds[name])
         return f"{middle:.1f} ({low:.1f}–{high:.1f})"
 
     def excess(self, name: str, reference: str) -> float:
         """How many seconds longer than `reference`: the median over rounds."""
         pairs = zip(self.seconds[name], self.seconds[reference], strict=True)
         return statistics.median(own - other for own, other in pairs)
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile, of a single value itself."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return low, middle, high
 
 
 def take_turns(contestants: Mapping[str, Callable[[], object]], device: torch.device, *, budget: float) -> Timing:
@@ -80,14 +88,15 @@ def machine(device: torch.device) -> str:
 
 
 def write_section(name: str, text: str) -> None:
-    """Put `text` between the markers of `name` in `RESULTS.md`; other sections stay."""
+    """Put `text` between the markers of `name` in `RESULTS.md`, or where `--out` says; other sections stay."""
+    out = Path(os.environ.get(OUT, RESULTS))
     opening, closing = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    content = RESULTS.read_text("utf-8") if RESULTS.exists() else "# Results\n"
+    content = out.read_text("utf-8") if out.exists() else "# Results\n"
     if opening not in content:
         content += f"\n{opening}{closing}"
     before, _, rest = content.partition(opening)
     after = rest.partition(closing)[2]
-    RESULTS.write_text(f"{before}{opening}{text.strip()}\n{closing}{after}", "utf-8")
+    out.write_text(f"{before}{opening}{text.strip()}\n{closing}{after}", "utf-8")
 
 
 def _finish(device: torch.device) -> None:

@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 import numpy as np
 import torch
 from benchmarks._photos import about, photos
-from benchmarks._timing import machine, write_section
+from benchmarks._timing import machine, quartiles, write_section
 
 from seewhy import Classifier, Image, Target, find_method, load, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.engines.inference import answering_copy, inference_copy
+from seewhy.engines.backends import answering_copy
+from seewhy.engines.inference import inference_copy
 from seewhy.methods.regions import seen_pixels
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +98,7 @@ def main(device: torch.device, budget: float) -> None:  # noqa: ARG001
 def _row(name: str, runs: list[Run], alibi: list[Run]) -> str:
     forwards = [run.forwards for run in runs]
     shares = [run.forwards / other.forwards for run, other in zip(runs, alibi, strict=True)]
-    low, middle, high = quantiles(forwards, n=4)
+    low, middle, high = quartiles(forwards)
     rules = [len(run.rule) for run in runs if run.rule is not None]
     truths = [run.true for run in runs if run.true is not None]
     cells = [name, f"{middle:,.0f} ({low:,.0f}–{high:,.0f}, {max(forwards):,})"]

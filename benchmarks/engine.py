@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seewhy import Classifier, open_image
 from seewhy.engines import MaskedForward, segment
-from seewhy.engines.inference import Inference, Precision, answering_copy, inference_copy
+from seewhy.engines.backends import answering_copy
+from seewhy.engines.inference import Inference, Precision, inference_copy
 from seewhy.methods.regions import seen_pixels
 
 PHOTO, COALITIONS, KEPT = "sample:coffee", 96, 0.7

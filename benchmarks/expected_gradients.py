@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from benchmarks._networks import MODELS, classifier_of
 from benchmarks._photos import about, photos
-from benchmarks._timing import machine, write_section
+from benchmarks._timing import machine, quartiles, write_section
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import Images
@@ -47,7 +46,7 @@ def _row(model: str, device: torch.device, chosen: Sequence[str]) -> str:
 
 
 def _cell(errors: np.ndarray, shares: np.ndarray) -> str:
-    low, middle, high = statistics.quantiles(errors.tolist(), n=4)
+    low, middle, high = quartiles(errors.tolist())
     return f"{middle:.3f}, {low:.3f}–{high:.3f} ({np.median(shares):.2f}, {shares.max():.2f})"
 
 

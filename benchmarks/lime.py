@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from statistics import mean, median, quantiles
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from benchmarks._networks import MODELS, classifier_of
 from benchmarks._photos import about, photos
 from benchmarks._processes import answer, contestant, take_turns_apart
 from benchmarks._steadiness import TOP, agreement, overlap
-from benchmarks._timing import Timing, machine, write_section
+from benchmarks._timing import Timing, machine, quartiles, write_section
 
 from seewhy import Classifier, Image, Target, find_method, open_image
 from seewhy.engines import segment
@@ -79,8 +79,8 @@ def _row(model: str, name: str, timing: Timing, runs: Sequence[Sequence[Mapping[
 
 
 def _spread(values: Sequence[float]) -> str:
-    low, _, high = quantiles(values, n=4)
-    return f"{median(values):.2f} ({low:.2f}–{high:.2f}), worst {min(values):.2f}"
+    low, middle, high = quartiles(values)
+    return f"{middle:.2f} ({low:.2f}–{high:.2f}), worst {min(values):.2f}"
 
 
 # --- The contestants ----------------------------------------------------------------------------------------------

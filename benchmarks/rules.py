@@ -11,7 +11,8 @@ from benchmarks._timing import machine, take_turns, write_section
 from torch import Tensor
 
 from seewhy.engines import References, RuleSet, applying, frozen
-from seewhy.engines.inference import exact_copy, keep_large_blocks
+from seewhy.engines.batches import keep_large_blocks
+from seewhy.engines.inference import exact_copy
 from seewhy.engines.rule_sets import composite, epsilon, flat, gamma, z_plus
 from seewhy.models import Classifier
 

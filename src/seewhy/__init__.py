@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seewhy.verbs.explanations import Explanations
     from seewhy.verbs.study import study
     from seewhy.verbs.train import train
+    from seewhy.verbs.truth import overlay_study
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ __all__ = [
     "methods",
     "metrics",
     "open_image",
+    "overlay_study",
     "progress_bar",
     "study",
     "train",
@@ -82,6 +84,7 @@ _HOMES = {
     "list_methods": "methods",
     "load": "models",
     "open_image": "images",
+    "overlay_study": "verbs.truth",
     "progress_bar": "core.progress",
 }
 # Packages for whom `import seewhy` is enough; study and train are called, too (`seewhy.core.callable_room`).

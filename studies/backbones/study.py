@@ -20,7 +20,8 @@ from seewhy import find_method, load
 from seewhy.cli.console import progress_bar
 from seewhy.errors import ModelError
 from seewhy.report.study_tables import grids, markdown
-from seewhy.study.summary import ModelScores, StudyResult, mean_rank, means_of
+from seewhy.study.scores import ModelScores, mean_rank, means_of
+from seewhy.study.summary import StudyResult
 from seewhy.verbs.study import study
 
 BACKBONES = ("torchvision:vgg16", "torchvision:resnet50", "torchvision:densenet121")

@@ -23,7 +23,6 @@ from seewhy.errors import SeewhyError
 from seewhy.models import Classifier
 from seewhy.report.evaluate import share_words
 from seewhy.report.page import counted
-from seewhy.study.statistics import bootstrap_interval
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Training
 from seewhy.train.parts import open_parts
@@ -125,11 +124,10 @@ def paired(rows: Sequence[dict[str, Any]]) -> list[str]:
         [np.mean([row[name] for row in rows if row["path"] == path]) for name in ("tuned", "probe")] for path in paths
     ])  # fmt: skip
     scores = np.column_stack([table, table[:, 0] - table[:, 1]])
-    found = bootstrap_interval(scores, np.random.default_rng(0))
-    return [
-        f"{mean * 100:.1f} % ({low * 100:.1f} to {high * 100:.1f})"
-        for mean, low, high in zip(found.mean, found.low, found.high, strict=True)
-    ]
+    draws = np.random.default_rng(0).multinomial(len(scores), np.full(len(scores), 1 / len(scores)), 10_000)
+    low, high = np.quantile(draws @ scores / len(scores), [0.025, 0.975], axis=0)
+    means = zip(scores.mean(axis=0), low, high, strict=True)
+    return [f"{mean:.1%} ({below:.1%} to {above:.1%})" for mean, below, above in means]
 
 
 def _probe(folder: Path, frozen: Classifier, recipe: Recipe, seed: int) -> np.ndarray:

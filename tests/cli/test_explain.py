@@ -11,6 +11,7 @@ from cli.nets import TOY
 from seewhy import models
 from seewhy.images import Image, open_image, save_image
 from seewhy.methods import Explanation
+from seewhy.verbs import best
 
 LIKELIEST = {
     "a.png": ["goldfish", "espresso", "tiger cat"],
@@ -44,14 +45,17 @@ def told(run):
 def test_a_row_for_each_picture_a_report_and_the_files(seewhy, photos, tmp_path):
     run = seewhy("explain", photos, "--model", TOY)
     assert run.code == 0
-    assert run.rows == [
+    assert [row[:-1] for row in run.rows] == [
         [name, best.name, f"{best.probability:.1%}", "grad-cam", "relu"]
         for name in ("a.png", "b.png")
         for best in nets.named().predict(open_image(photos / name), 1)
     ]
+    saved = json.loads((tmp_path / "seewhy-out/a/grad-cam/manifest.json").read_text("utf-8"))
+    assert run.rows[0][-1] == f"{saved['explanation']['checks']['class_specific']:.2f}"
     assert "report: seewhy-out" in run.err
     assert names_in(tmp_path / "seewhy-out") == {"report.html", "a", "b"}
-    assert names_in(tmp_path / "seewhy-out/a/grad-cam") == {"values.npy", "image.png", "picture.png", "manifest.json"}
+    files = {"values.npy", "others.npy", "image.png", "picture.png", "manifest.json"}
+    assert names_in(tmp_path / "seewhy-out/a/grad-cam") == files
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("a.png", "b.png", "goldfish", "espresso", "Grad-CAM", 'href="a/"'))
 
@@ -241,6 +245,8 @@ def test_top_explains_the_likeliest_of_each_picture(seewhy, photos, tmp_path):
         (["--cmap", "virdis"], 2, "viridis"),
         (["--opacity", "0"], 2, "opacity is 0.0"),
         (["--device", "cuda:99"], 1, "use --device cpu"),
+        (["--method", "lime", "--calibrate", "photos"], 2, "--method asks for lime: say --method best, also best,lime"),
+        (["--calibrate", "photos"], 2, "--method asks for grad-cam: say --method best"),
     ],
 )
 def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tmp_path, arguments, code, words):
@@ -254,6 +260,13 @@ def test_a_question_without_sense_is_answered_before_any_work(seewhy, photos, tm
 def test_settings_of_methods_are_refused_before_the_model_is_loaded(seewhy, photos, monkeypatch, arguments):
     monkeypatch.setattr(models, "load", lambda *_: pytest.fail("the model was loaded"))
     assert seewhy("explain", photos, "--method", "lime", *arguments).code == 2
+
+
+def test_the_best_method_may_stand_beside_others(seewhy, photos, monkeypatch):
+    monkeypatch.setattr(best, "best_method", lambda *_: ("layer-cam", "it won"))
+    run = seewhy("explain", photos / "a.png", "--model", TOY, "--method", "best,grad-cam,layer-cam")
+    assert [row[3] for row in run.rows] == ["layer-cam", "grad-cam"]
+    assert "best method: it won" in run.err
 
 
 def test_regions_can_be_asked_for_by_size_and_drawn_by_hand(seewhy, photos, tmp_path):
@@ -274,7 +287,8 @@ def test_the_default_model_explains_a_sample(seewhy, default_classifier, monkeyp
     run = seewhy("explain", "sample:cat", "--target", "tabby vs tiger cat")
     assert run.code == 0
     assert asked == [("bundled:efficientnet-lite0", None, "auto")]
-    ((image, why, _, method, layer),) = run.rows
+    ((image, why, _, method, layer, own),) = run.rows
+    assert 0 <= float(own) <= 2
     assert (image, why, method) == ("chelsea.png", "tabby rather than tiger cat", "grad-cam")
     assert layer == default_classifier.default_layer
     assert (tmp_path / "seewhy-out/chelsea/grad-cam/values.npy").is_file()

@@ -7,6 +7,7 @@ import pytest
 
 from cli.nets import TOY
 from seewhy.errors import Cancelled
+from study.stamped import MODEL, photo, write_stamp
 
 QUICK = ("--models", TOY, "--methods", "grad-cam,control:random", "--metrics", "average-drop-hard,sparseness")
 ALONE = (*QUICK, "--workers", "1")
@@ -133,3 +134,16 @@ def test_everything_given_arrives(asked):
     assert (given["executor"], given["ray_address"], given["workers"]) == ("ray", "auto", 3)
     assert (given["masks"], given["seed"], given["limit"]) == (Path("drawn"), 9, 5)
     assert (given["batch_size"], given["cells"], given["device"], given["threads"]) == (4, 0, "cpu", 2)
+
+
+def test_an_overlay_makes_it_a_truth_test(seewhy, tmp_path):
+    (tmp_path / "turned").mkdir()
+    for number in range(5):
+        photo(number).to_pil().save(tmp_path / "turned" / f"{number}.png")
+    command = ("study", tmp_path / "turned", "--overlay", write_stamp(tmp_path), "--model", MODEL)
+    run = seewhy(*command, "--methods", "eigen-cam,gradient", "--workers", "1")
+    assert run.code == 0, run.err
+    assert {row[1] for row in run.rows} == {"Eigen-CAM", "Gradient"}
+    assert "turns the answer to 5 of 5 photos, to stamp 5 times" in " ".join(run.err.split())
+    assert seewhy(*command, "--metrics", "road").code == 2
+    assert seewhy("study", tmp_path / "turned", "--control", "red").code == 2

@@ -130,3 +130,19 @@ def test_a_grid_has_a_line_for_each_row_and_nothing_is_cut_off():
     assert "more &amp; more" in html
     with pytest.raises(UsageError, match="at least one"):
         grid_picture([], [])
+
+
+@pytest.mark.parametrize(
+    ("unit", "numbers"),
+    [
+        ("", ("100%", "strongest here 50%", "100%")),
+        ("score", ("score \N{MINUS SIGN}2.00", "", "score +2.00")),
+        ("probability", ("\N{MINUS SIGN}200 points", "", "+200 points")),
+        ("log-odds", ("odds × 7.4", "where hidden", "odds ÷ 7.4")),
+    ],
+)
+def test_no_number_of_a_legend_is_without_a_unit(unit, numbers):
+    assert Legend(True, 2.0, 1.0, unit=unit).numbers == numbers
+    assert Legend(False, 2.0, 1.0, unit=unit).numbers == (f"0{'%' * (not unit)}", *numbers[1:])
+    ends = Legend(True, 2.0, 5.0, unit=unit).numbers
+    assert [each.startswith("≥ ") for each in ends] == [True, False, True]

@@ -90,24 +90,28 @@ def test_nothing_is_cut_off_and_no_words_meet(width, flip):
 
 
 @pytest.mark.parametrize(
-    ("weights", "numbers"),
+    ("unit", "weights", "numbers"),
     [
-        ([(2.314, 0.12), (-0.5, 0.1)], ["+2.31 ± 0.12", "\N{MINUS SIGN}0.50 ± 0.10"]),
-        ([(0.1234, None)], ["+0.123"]),
-        ([(0.01, 0.5882)], ["+0.01 ± 0.59"]),
-        ([(1234.6, None), (0.0, None)], ["+1235", "0"]),
-        ([(-1.5e-9, None)], ["\N{MINUS SIGN}1.5e-09"]),
-        ([(0.0, None)], ["0"]),
+        ("score", [(2.314, 0.12), (-0.5, 0.1)], ["score +2.31 ± 0.12", "score \N{MINUS SIGN}0.50 ± 0.10"]),
+        ("score", [(0.1234, None)], ["score +0.123"]),
+        ("value", [(0.01, 0.5882)], ["value +0.01 ± 0.59"]),
+        ("value", [(1234.6, None), (0.0, None)], ["value +1235", "value 0"]),
+        ("value", [(-1.5e-9, None)], ["value \N{MINUS SIGN}1.5e-09"]),
+        ("score", [(0.0, None)], ["score 0"]),
+        ("probability", [(0.1234, 0.01), (-0.00321, None)], ["+12.3 ± 1.0 points", "\N{MINUS SIGN}0.3 points"]),
+        ("log-odds", [(0.7, None), (-0.7, 0.1)], ["odds ÷ 2.0", "odds × 2.0 (1.8 to 2.2)"]),
+        ("", [(2.0, 0.1), (-0.5, None)], ["+100 ± 5%", "\N{MINUS SIGN}25%"]),
+        ("", [(0.0, None)], ["0%"]),
     ],
 )
-def test_numbers_are_as_exact_as_anyone_wants(weights, numbers):
-    root = tree(weight_bars_svg([Weight("1", *each) for each in weights]))
+def test_numbers_have_units_and_are_as_exact_as_anyone_wants(unit, weights, numbers):
+    root = tree(weight_bars_svg([Weight("1", *each, unit) for each in weights]))
     assert [each.text for each in root.iter(SVG + "text")][1::2] == numbers
 
 
 def test_the_svg_speaks_and_takes_its_colour_from_the_page():
     text = weight_bars_svg(TOP)
-    assert tree(text).get("aria-label").startswith("1: +2.00 ± 0.25; 2=: \N{MINUS SIGN}1.00 ± 0.50")
+    assert tree(text).get("aria-label").startswith("1: +100 ± 12%; 2=: \N{MINUS SIGN}50 ± 25%")
     assert set(re.findall("#[0-9a-f]{6}", text)) == {FOR, AGAINST}
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seewhy.engines.inference import FIRST, FIRST_ON_GPU, LARGEST, LARGEST_ON_GPU, RUNS, BatchSize, batches
+from seewhy.engines.batches import FIRST, FIRST_ON_GPU, LARGEST, LARGEST_ON_GPU, RUNS, BatchSize, batches
 from seewhy.errors import ExplainError, UsageError
 
 CPU = torch.device("cpu")

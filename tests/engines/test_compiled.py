@@ -14,9 +14,10 @@ from torch import Tensor, nn
 import zoo
 from methods.seeing import SIXTEEN
 from models.test_from_onnx import graph
-from seewhy.engines import MaskedForward, forward, inference
+from seewhy.engines import MaskedForward, backends, forward
+from seewhy.engines.backends import REPAID, answering_copy
 from seewhy.engines.compiled import KEPT, Compiled, compiled, has_openvino
-from seewhy.engines.inference import REPAID, answering_copy, inference_copy
+from seewhy.engines.inference import inference_copy
 from seewhy.errors import ModelError
 from seewhy.models import Classifier, Preprocessing, load
 
@@ -63,7 +64,7 @@ def test_it_answers_as_pytorch_does_whatever_the_size_of_the_batch(network: str)
 def test_the_same_questions_give_the_same_bytes(network: str, precision: str, monkeypatch: pytest.MonkeyPatch):
     classifier = zoo.classifier(network)
     first = engine(classifier, precision=precision)(POOL)
-    monkeypatch.setattr(inference, "_COMPILED", WeakKeyDictionary())
+    monkeypatch.setattr(backends, "_MADE", WeakKeyDictionary())
     torch.set_num_threads(2)
     found = [engine(classifier, precision=precision)(POOL) for _ in range(2)]
     assert torch.equal(*found), "with two threads"
@@ -79,7 +80,7 @@ def test_a_conversion_is_kept_and_read_again(at_home: Path, monkeypatch: pytest.
     first = compiled(classifier, copy, half=False)
     (kept,) = at_home.glob("*.xml")
     assert at_home.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
+    monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     x = torch.randn(5, 3, *zoo.SIZE)
     assert torch.equal(first(x), compiled(classifier, copy, half=False)(x))
     monkeypatch.undo()
@@ -123,7 +124,7 @@ def test_why_it_is_left_aside_is_kept(at_home: Path, monkeypatch: pytest.MonkeyP
     copy = inference_copy(classifier, "float32").module
     with pytest.raises(ModelError) as first:
         compiled(classifier, copy, half=False)
-    monkeypatch.setattr("seewhy.engines.compiled._read", lambda *_: pytest.fail("converted again"))
+    monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     with pytest.raises(ModelError) as again:
         compiled(classifier, copy, half=True)
     assert str(again.value) == str(first.value)
@@ -136,7 +137,7 @@ def test_where_memory_runs_out_nothing_is_kept(at_home: Path, monkeypatch: pytes
 
     ours = engine(zoo.classifier("residual"))
     with monkeypatch.context() as patched:
-        patched.setattr("seewhy.engines.compiled._read", short)
+        patched.setattr("seewhy.engines.compiled.read", short)
         ours(POOL)
     assert ours.told[-1] == "OpenVINO was left aside: memory ran out."
     assert not [*at_home.glob("*")]
@@ -170,11 +171,11 @@ def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch
 def test_what_is_told_of_rounding_is_what_openvino_rounds(noise: float, monkeypatch: pytest.MonkeyPatch):
     """Of one that rounds too much nothing is told, but that it was left aside."""
     classifier = zoo.classifier("gap-linear")
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("bfloat16",))
     ours = engine(classifier, precision="auto")
     before = ours.checks["precision_gap"]
     with monkeypatch.context() as patched:
-        patched.setattr(inference, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
+        patched.setattr(backends, "compiled", lambda *_, **how: Rounding(compiled(*_, **how), noise))
         found = ours(POOL)
     assert (ours.network.backend == "OpenVINO") == (not noise)
     assert (forward.COARSER in ours.told) == bool(noise)
@@ -228,5 +229,5 @@ def test_new_weights_are_compiled_anew():
     found = after(POOL)
     assert after.network.backend == "OpenVINO"
     assert not torch.allclose(before, found)
-    exact = inference.inference_copy(classifier, "float32")
+    exact = inference_copy(classifier, "float32")
     assert exact.compiled is None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import zoo
 from methods.seeing import SIXTEEN, checkers, seeing
-from seewhy.engines import Constant, Fill, Images, Linear, MaskedForward, Noise, RegionMean, forward
+from seewhy.engines import Answers, Constant, Fill, Images, Linear, MaskedForward, Noise, RegionMean, forward
 from seewhy.errors import Cancelled, ExplainError, ModelError, NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier, Preprocessing
@@ -287,7 +287,7 @@ def made(make: Callable[[], nn.Module], seed: int = 0) -> Classifier:
 @pytest.fixture(params=["float16", "bfloat16"])
 def half(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The half precision that this machine is said to be fast at."""
-    monkeypatch.setattr(forward, "fast_precision", lambda device: request.param)
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: (request.param,))
     return request.param
 
 
@@ -330,6 +330,22 @@ def test_half_precision_that_overflows_is_refused(half):
     assert ours.network.dtype == torch.float32
     assert ours.checks == {"precision_bits": 32}
     assert torch.isfinite(ours(POOL)).all()
+
+
+def test_where_one_half_precision_is_refused_the_next_is_tried(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("float16", "bfloat16"))
+    ours = engine(made(lambda: Overflowing("float16")), precision="auto")
+    assert ours.network.dtype == torch.bfloat16
+    assert ours.told == ("PyTorch computed the answers in half precision.",)
+    assert engine("gap-linear", precision="auto").network.dtype == torch.float16
+
+
+def test_answers_of_one_half_precision_are_none_of_the_other():
+    classifier, answers = zoo.classifier("gap-linear"), Answers()
+    wanted = [engine(classifier, precision=each)(POOL) for each in ("float16", "bfloat16")]
+    found = [engine(classifier, precision=each, answers=answers)(POOL) for each in ("float16", "bfloat16")]
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
+    assert not torch.equal(*found)
 
 
 def test_how_the_trial_falls_out_hangs_on_nothing_but_the_seed(half):

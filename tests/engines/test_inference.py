@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
 
 import zoo
-from seewhy.engines.inference import Inference, exact_copy, fast_precision, inference_copy
+from seewhy.engines.inference import Inference, exact_copy, fast_precisions, inference_copy
 from seewhy.errors import NonFinite
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.classifier import black_box
@@ -242,21 +242,21 @@ def _channels_last(tensor: Tensor) -> bool:
 @pytest.mark.parametrize(
     ("abilities", "wanted"),
     [
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"amx_bf16": True}, "bfloat16"),
-        ({"avx2": True}, "float32"),
-        ({}, "float32"),
+        ({"avx512_bf16": True}, ("bfloat16",)),
+        ({"amx_bf16": True}, ("bfloat16",)),
+        ({"avx2": True}, ()),
+        ({}, ()),
     ],
 )
 def test_a_processor_gets_bfloat16_where_it_has_the_instructions(abilities, wanted, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
-    assert fast_precision(torch.device("cpu")) == wanted
+    assert fast_precisions(torch.device("cpu")) == wanted
 
 
-@pytest.mark.parametrize(("supported", "wanted"), [(True, "bfloat16"), (False, "float16")])
-def test_a_graphics_card_gets_the_half_precision_it_computes_itself(supported, wanted, monkeypatch):
+@pytest.mark.parametrize(("supported", "wanted"), [(True, ("float16", "bfloat16")), (False, ("float16",))])
+def test_a_graphics_card_gets_the_half_precisions_it_computes_itself(supported, wanted, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
-    assert fast_precision(torch.device("cuda")) == wanted
+    assert fast_precisions(torch.device("cuda")) == wanted
 
 
 # --- Whose copy, and when -----------------------------------------------------------------------------------------

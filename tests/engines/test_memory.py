@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from seewhy.engines import inference
-from seewhy.engines.inference import M_MMAP_MAX, M_TRIM_THRESHOLD, NEVER, keep_large_blocks
+from seewhy.engines import batches
+from seewhy.engines.batches import M_MMAP_MAX, M_TRIM_THRESHOLD, NEVER, keep_large_blocks
 
 KIBIBYTES = 64 * 1024
 PROBE = f"""
@@ -24,7 +24,7 @@ def resident():
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 
-keep = runpy.run_path({inference.__file__!r})["keep_large_blocks"]
+keep = runpy.run_path({batches.__file__!r})["keep_large_blocks"]
 print(keep())
 before = resident()
 block = b"1" * {KIBIBYTES * 1024}

@@ -9,12 +9,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import zoo
+from methods.test_conformance import leaving_no_trace
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods import Method, find_method, lacking, list_methods, suitable_methods
 from seewhy.methods.attention import attention_relevance, rollout
 from seewhy.models import Classifier, Preprocessing, Target
+from seewhy.models.shim import ready_torchvision
 
-NAMES = ["attention-relevance", "attention-rollout"]
+NAMES = ["attention-relevance", "attention-rollout", "legrad"]
 
 
 def explain(name: str, classifier: Classifier, *targets: Target):
@@ -22,10 +24,11 @@ def explain(name: str, classifier: Classifier, *targets: Target):
     return find_method(name)(classifier, zoo.photos(1), asked, generator=torch.Generator())
 
 
-def watched(classifier: Classifier, target: Target) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The tiny transformer's weights and the score's gradients at them, by its formula."""
+def watched(classifier: Classifier, target: Target) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """The tiny transformer's weights, the score's gradients at them, and those of what each block says, by formula."""
     module, x = classifier.module, classifier.preprocess(zoo.photos(1))
     kept: list[Tensor] = []
+    said: list[Tensor] = []
     x = module.patches(x).flatten(2).transpose(1, 2)
     x = torch.cat([module.token, x], 1) + module.positions
     for block in module.blocks:
@@ -34,9 +37,10 @@ def watched(classifier: Classifier, target: Target) -> tuple[list[np.ndarray], l
         kept.append(weights)
         x = x + block.attn.proj(weights @ v)
         x = x + block.mlp(block.norm2(x))
-    score = target.score(module.head(module.norm(x)[:, 0]))[0]
-    gradients = torch.autograd.grad(score, kept)
-    return [each[0].detach().numpy() for each in kept], [each[0].numpy() for each in gradients]
+        said.append(target.score(module.head(module.norm(x)[:, 0]))[0])
+    gradients = torch.autograd.grad(said[-1], kept, retain_graph=True)
+    own = [torch.autograd.grad(each, at, retain_graph=True)[0] for each, at in zip(said, kept, strict=True)]
+    return tuple([each[0].detach().numpy() for each in some] for some in (kept, gradients, own))
 
 
 def patches(row: np.ndarray) -> np.ndarray:
@@ -45,9 +49,9 @@ def patches(row: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("target", [Target(1), Target(2, against=0)])
-def test_both_are_what_their_formulas_say(target):
+def test_they_are_what_their_formulas_say(target):
     classifier = zoo.familiar("tiny-vit")
-    weights, gradients = watched(classifier, target)
+    weights, gradients, own = watched(classifier, target)
     flow, relevance = np.eye(17), np.eye(17)
     for weight, gradient in zip(weights, gradients, strict=True):
         flow = (0.5 * weight + 0.5 * np.eye(17)) @ flow
@@ -58,6 +62,18 @@ def test_both_are_what_their_formulas_say(target):
     assert found.values.any()
     np.testing.assert_allclose(found.values, patches(relevance[0]), atol=1e-6 * found.values.max() + 1e-9)
     assert found.checks["attention_layers"] == 2
+    (found,) = explain("legrad", classifier, target)
+    wanted = patches(np.mean([np.maximum(each, 0).mean(0) for each in own], 0))
+    assert wanted.max() > 0
+    np.testing.assert_allclose(found.values, wanted, atol=1e-6 * wanted.max())
+    assert found.cost[:2] == (4, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_network_is_left_as_it_was(name):
+    classifier = zoo.classifier("tiny-vit")
+    with leaving_no_trace(classifier.module):
+        explain(name, classifier, Target(0), Target(1))
 
 
 def test_heads_are_averaged():
@@ -77,6 +93,7 @@ def test_heads_are_averaged():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fused", ["vit_b_16", "timm"])
 def test_fused_attention_is_seen(name, fused):
+    ready_torchvision()
     if fused == "timm":
         import timm
 

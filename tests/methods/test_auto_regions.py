@@ -85,6 +85,13 @@ def test_too_coarse_and_too_fine_do_not_stand(choices):
     assert [name for name in engine.checks if name.startswith("r2_")] == ["r2_shifted"]
 
 
+def test_what_the_network_sees_alike_stands_beside_the_others(choices):
+    choices(shifted=SHIFTED)
+    engine = best_engine(engines(), pixels(), torch.Generator(), {"network": FINE})
+    np.testing.assert_array_equal(engine.label_map, FINE)
+    assert engine.checks["r2_network"] > 0.99 > engine.checks["r2_shifted"]
+
+
 def test_where_none_stands_it_is_quickshift(choices):
     single = np.arange(SIDE**2).reshape(SIDE, SIDE)
     choices(quickshift=single, other=COARSE)
@@ -111,6 +118,12 @@ def test_a_plain_picture_becomes_a_grid():
     assert cut(np.zeros((1, 1, 3)), "quickshift").tolist() == [[0]]
 
 
+@pytest.mark.parametrize(("asked", "fewest"), [("slic:24", 10), ("slic:4", 2), ("watershed:30", 10), ("slic:2", 1)])
+def test_a_plain_picture_has_half_the_regions_that_are_asked_for(asked, fewest):
+    assert cut(np.full((16, 16, 3), 0.5), asked).max() + 1 >= fewest
+    assert cut(np.full((16, 16, 3), 0.5), "felzenszwalb:20").max() == 0  # a size of pixels, and no number of regions
+
+
 def test_large_pictures_are_cut_as_before():
     seen = photo(224)
     np.testing.assert_array_equal(cut(seen, "quickshift"), segment(seen))
@@ -125,7 +138,9 @@ def test_the_forwards_of_all_are_counted(choices):
     made: list[MaskedForward] = []
     best_engine(engines(made=made), pixels(), torch.Generator())
     assert len(made) == 2
-    assert 1.5 * ASKED < sum(engine.forwards for engine in made) <= 2 * (ASKED + 2)
+    took = sum(engine.forwards for engine in made)
+    assert 1.5 * ASKED < took <= 2 * (ASKED + 2)
+    assert [engine.checks.get("trial_forwards") for engine in made] == [None, took]
 
 
 def test_it_predicts_what_it_has_not_seen():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
-from seewhy.engines import forward, inference
+from seewhy.engines import backends, forward
 from seewhy.engines.compiled import has_openvino
 from seewhy.methods import Explanation, Method, find_method
 from seewhy.methods.method import Seen, suitable_methods
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine is fast at, the reference is in single precision."""
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "float32")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ())
 
 
 def explained(classifier: Classifier, name: str, image: Any = PHOTO, **fewer: Any) -> Explanation:
@@ -42,12 +42,12 @@ def explained(classifier: Classifier, name: str, image: Any = PHOTO, **fewer: An
 def openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     if not has_openvino():
         pytest.skip("OpenVINO is not installed (extra `fast`)")
-    monkeypatch.setattr(inference, "REPAID", 1)
+    monkeypatch.setattr(backends, "REPAID", 1)
     monkeypatch.setenv("SEEWHY_OPENVINO", "1")
 
 
 def half(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "fast_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(forward, "fast_precisions", lambda device: ("bfloat16",))
 
 
 def both(monkeypatch: pytest.MonkeyPatch) -> None:

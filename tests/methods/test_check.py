@@ -11,11 +11,8 @@ from methods.test_conformance import PARAMETERS
 from seewhy.errors import ExplainError, UsageError
 from seewhy.methods import Found, GradCAM, Method, check_method, list_methods
 
-# Attention methods refuse the small transformer of the check, whose tokens keep no grid that could be told.
-CHECKED = [each for each in (*list_methods(), *list_methods("control")) if "attention" not in each.needs]
 
-
-@pytest.mark.parametrize("method", CHECKED, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", [*list_methods(), *list_methods("control")], ids=lambda method: method.name)
 def test_every_method_keeps_its_promises(method):
     check_method(method, **PARAMETERS.get(method.name, {}))
 

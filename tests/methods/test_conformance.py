@@ -29,6 +29,7 @@ from seewhy.models.classifier import black_box
 
 # What a method cannot do without, or what makes it quick enough for a test.
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "bilrp": {"reference": zoo.photos(1, seed=9)[0], "units": 3},
     "blur-ig": {"steps": 4},
     "expected-gradients": {"samples": 20},
     "fam": {"reference": zoo.photos(1, seed=9)[0]},
@@ -42,13 +43,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "partition-shap": {"samples": 40},
     "permutation-shap": {"samples": 200},
     "rise": {"masks": 50},
+    "shapley-interactions": {"regions": "grid:2", "samples": 20},
     "smooth-grad-cam++": {"samples": 3},
     "sobol": {"designs": 2, "cells": 3},
     "ss-cam": {"samples": 2},
     "var-grad": {"samples": 4},
     "xrai": {"steps": 3, "most_steps": 3},
 }
-CLASS_BLIND = {"eigen-cam", "fam", "fem", "kpca-cam"}
+CLASS_BLIND = {"bilrp", "eigen-cam", "fam", "fem", "kpca-cam"}
 # Three that differ most: for what is about the method rather than the network.
 FEW = ["residual", "tiny-vit", "training"]
 LAYERS = {"residual": ("stem", "relu"), "tiny-vit": ("blocks.0", "blocks.1.norm1"), "training": ("conv", "relu")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from typing_extensions import override
 import zoo
 from methods.seeing import SIXTEEN, checkers, seeing
 from seewhy.engines import MaskedForward
+from seewhy.engines.network_regions import network_regions
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, Found, find_method
 from seewhy.methods.evidence import Rule
 from seewhy.methods.regions import RegionMethod, seen_pixels
 from seewhy.methods.surrogate import region_found
-from seewhy.models import Classifier, Preprocessing, Target
+from seewhy.models import Classifier, Preprocessing, Target, black_box
+from seewhy.verbs.explain import explain as explain_pictures
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -219,3 +222,34 @@ def test_no_images_and_no_targets_are_no_explanations():
     toy = Toy(regions=SIXTEEN)
     assert toy(seeing(SIXTEEN, additive), [], [], generator=torch.Generator()) == []
     assert toy(seeing(SIXTEEN, additive), [checkers()], [[]], generator=torch.Generator()) == []
+
+
+# --- What the network sees alike ----------------------------------------------------------------------------------
+
+
+OVER_REGIONS = ("lime", "lime-classic", "kernel-shap", "permutation-shap", "partition-shap", "anchors", "anchors-lime")
+
+
+@pytest.mark.parametrize("name", OVER_REGIONS)
+def test_every_method_takes_what_the_network_sees_alike(name):
+    classifier, (image,) = zoo.classifier("residual"), zoo.photos(1)
+    settings = {"samples": 64} if name not in ("anchors", "anchors-lime") else {"budget": 64}
+    method = find_method(name, regions="network:11", precision="float32", **settings)
+    (found,) = method(classifier, [image], generator=torch.Generator().manual_seed(0))
+    seen = classifier.preprocessing.pixels([image])[0]
+    assert found.regions is not None
+    np.testing.assert_array_equal(found.regions.labels, network_regions(classifier, seen, 11))
+
+
+def test_auto_tries_it_too_and_counts_its_forward():
+    method = find_method("lime-classic", regions="auto", precision="float32", samples=40)
+    (found,) = method(zoo.classifier("residual"), zoo.photos(1), generator=torch.Generator().manual_seed(0))
+    assert "r2_network" in found.checks
+    assert found.cost.forwards > found.checks["trial_forwards"]
+
+
+def test_a_black_box_is_refused_before_a_picture_is_looked_at():
+    classifier = black_box(lambda batch: np.full((len(batch), 2), 0.5), categories=["a", "b"], size=(16, 16))
+    for asked in ("network", "network:8"):
+        with pytest.raises(UsageError, match=r"shows none of its layers.*choose regions by colour, such as slic"):
+            explain_pictures(classifier, Path("absent.png"), "lime", regions=asked)

@@ -83,7 +83,7 @@ def test_the_manifest_is_strict_json_that_says_everything(tmp_path):
     assert manifest["schema"] == 1
     assert manifest["image"]["name"] == "Käse & Söhne.png"
     found = manifest["explanation"]
-    assert set(found) == {entry.name for entry in fields(Explanation)} - {"values", "errors", "image"}
+    assert set(found) == {entry.name for entry in fields(Explanation)} - {"values", "errors", "image", "others"}
     assert found["seed"] == 7
     assert found["layer"] == "relu"
     assert found["cost"]["forwards"] == found["cost"]["backwards"] == 1

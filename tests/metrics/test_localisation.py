@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage.filters import threshold_otsu
 
-from metrics.samples import perfect_map, planted_subject, random_map, scores, values
+from metrics.samples import explanation, perfect_map, planted_subject, random_map, scores, values
 from seewhy.errors import UsageError
-from seewhy.metrics import list_metrics
+from seewhy.methods import Method
+from seewhy.methods.task import Found
+from seewhy.metrics import find_metric, list_metrics
 from seewhy.metrics.localisation import (
     average_precision,
     energy_in_mask,
@@ -96,6 +99,54 @@ def test_there_is_no_place_without_a_mask_or_evidence(name):
         (found,) = scores(name, subject, [empty])
         assert found.value is None
         assert "nothing to locate" in found.reason
+
+
+class Pointing(Method):
+    """Marks the subject for the class that is asked, and another place for any other; blindly, always the subject."""
+
+    name = "pointing"
+
+    def find(self, task):
+        subject = planted_subject().mask.astype(np.float32)
+        return [Found(subject if each.index == 0 else 1 - subject) for each in task.asked]
+
+
+class Blind(Pointing):
+    name = "blind"
+    class_blind = True
+
+
+del Method.registry["pointing"], Method.registry["blind"]  # no other test is to find them
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_of_other_classes_are_scored_beside(name):
+    subject = planted_subject()
+    made = explanation(subject, subject.mask.astype(np.float32))
+    beside = {}
+    for method in (Pointing(), Blind()):
+        asked = replace(subject, methods={made: method})
+        (found,) = find_metric(name)(asked, [made], generator=torch.Generator().manual_seed(0))
+        beside[type(method)] = found.other_classes
+    assert beside[Blind] == found.value, "the same map whatever is asked"
+    assert beside[Pointing] < found.value
+    (alone,) = scores(name, subject, [subject.mask.astype(float)])
+    assert alone.other_classes is None, "nobody said what made the map"
+
+
+def test_a_map_of_another_class_without_evidence_marks_nothing():
+    class Empty(Pointing):
+        name = "empty"
+
+        def find(self, task):
+            return [Found(np.zeros((64, 64), np.float32)) for _ in task.asked]
+
+    del Method.registry["empty"]
+    subject = planted_subject()
+    made = explanation(subject, subject.mask.astype(np.float32))
+    asked = replace(subject, methods={made: Empty()})
+    (found,) = find_metric("energy-in-mask")(asked, [made], generator=torch.Generator().manual_seed(0))
+    assert found.other_classes == 0
 
 
 def test_settings_without_a_meaning_are_refused():

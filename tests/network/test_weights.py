@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seewhy.network.clustering import guided_weights, heavy, merged_map, signed_weights, threshold
+from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 
 
 def example() -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,8 @@ import pytest
 from report.samples import photo
 from report.test_explain import Page
 from seewhy.metrics import metric_info
-from seewhy.report.study import DRAWN, study_page, study_verdict
+from seewhy.report.study import DRAWN, study_page
+from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import FAST, MOST
 from study.contests import METHODS, UP, comparison, contest, trial
 
@@ -44,7 +45,7 @@ def test_the_verdict_comes_first(report):
     found = contest()
     page = report(found)
     assert f"Which explanation to believe {study_verdict(found)}" in page.text
-    assert page.text.index("Believe Grad-CAM first") < page.text.index("0.png")
+    assert page.text.index("Grad-CAM alone scores better") < page.text.index("0.png")
     assert "1 photo, bundled:tiny." in page.text
 
 
@@ -52,24 +53,24 @@ def test_the_pictures_stand_in_a_row_best_first(report):
     found = comparison(trial({UP: {"lime": 0.1, "grad-cam": 0.3, "rise": 0.2, "control:random": 0.9}}))
     page = report(found)
     captions = [Page(each).text for each in re.findall("<figcaption>.*?</figcaption>", page.source, re.DOTALL)]
-    assert captions == ["Photo", "1. Grad-CAM", "2. RISE", "3. LIME"]
+    assert captions == ["Photo", "1. Grad-CAM", "2. RISE", "3. LIME", "Random map"]
     assert "cat.png Why tiger cat (60.0%)?" in page.text
     alts = [each["alt"] for each in page.named("img")]
     assert alts[0].startswith("The photo cat.png")
-    assert [alt.partition(" on ")[0] for alt in alts[1:]] == ["Grad-CAM", "RISE", "LIME"]
-    assert all("“tiger cat”" in alt for alt in alts[1:])
+    assert [alt.partition(" on ")[0] for alt in alts[1:]] == ["Grad-CAM", "RISE", "LIME", "Random map"]
+    assert all("“tiger cat”" in alt for alt in alts[1:4])
 
 
 def test_every_method_and_control_has_its_row_of_scores(report):
     page = report(contest())
     head, *rows = table(page)
     assert head == [
-        "Method", "Mean rank", "ROAD, combined higher is better", "Insertion − deletion higher is better",
+        "Method", "Mean rank", "Photos", "ROAD, combined higher is better", "Insertion − deletion higher is better",
         "Infidelity lower is better",
     ]  # fmt: skip
-    assert rows[0] == ["Grad-CAM", "1.0", "0.905 (0.900 to 0.910)", "0.900", "0.100"]
+    assert rows[0] == ["Grad-CAM", "1.0", "1", "0.905 (0.900 to 0.910)", "0.900", "0.100"]
     assert rows[1] == [
-        "LIME", "2.0", "0.104 (0.099 to 0.109) ≈ chance", "0.099 ≈ chance", "0.901 ≈ chance"
+        "LIME", "2.0", "1", "0.104 (0.099 to 0.109) ≈ chance", "0.099 ≈ chance", "0.901 ≈ chance"
     ]  # fmt: skip
     assert [row[0] for row in rows[2:]] == CONTROL_TITLES
     assert {row[1] for row in rows[2:]} == {""}
@@ -85,10 +86,10 @@ def test_plausibility_and_tidiness_stand_apart_without_ranks(report):
     for number, metric in ((1, "pointing-game"), (2, "sparseness")):
         head, *rows = table(page, number)
         assert head[0] == "Method"
-        assert head[1].startswith(metric_info(metric).title)
-        assert [len(row) for row in rows] == [2] * 6
+        assert head[2].startswith(metric_info(metric).title)
+        assert [row[1] for row in rows] == ["1"] * 6
     assert "It does not count for the rank" in page.text
-    assert [row[1] for row in table(page, 2)[1:]] == ["0.500"] * 6, "nothing is said of chance"
+    assert [row[2] for row in table(page, 2)[1:]] == ["0.500"] * 6, "nothing is said of chance"
 
 
 def test_every_metric_is_explained(report):
@@ -100,7 +101,7 @@ def test_every_metric_is_explained(report):
 
 def test_an_undefined_score_is_a_dash(report):
     page = report(comparison(trial({UP: {"grad-cam": None, "lime": 0.2}}, {UP: [0.5] * 30})))
-    assert [row[2] for row in table(page)[1:]] == ["0.200 ≈ chance", "–"]
+    assert [row[2:] for row in table(page)[1:]] == [["1", "0.200 ≈ chance"], ["0", "–"]]
 
 
 def test_curves_are_drawn_for_methods_and_the_random_control(report):
@@ -152,7 +153,8 @@ def test_what_brackets_mean_hangs_on_how_many_photos_there_are(report):
     one, several = report(contest()), report(contest(3))
     assert "Brackets show how far the score moves when the test is drawn again." in one.text
     assert "One photo says little: give a folder." in one.text
-    assert "Brackets hold 95 % intervals over the photos." in several.text
+    assert "Brackets hold 95 % intervals over the photos" in several.text
+    assert "from 12 photos on" in several.text
     assert "One photo says little" not in several.text
     assert "3 photos, bundled:tiny." in several.text
 

@@ -217,14 +217,16 @@ def of_regions(errors=None, regions=REGIONS, **changes):
 
 
 def test_regions_come_with_bars_that_are_explained_once(report):
-    page = report(outcome(of_regions(0.1), of_regions(0.1, layer="blocks.1")))
+    scores = replace(REGIONS, unit="score")
+    page = report(outcome(of_regions(0.1, scores), of_regions(0.1, scores, layer="blocks.1")))
     assert [each["aria-label"] for each in page.named("svg")][1:] == [
-        "1: +2.00 ± 0.20; 2: \N{MINUS SIGN}1.00 ± 0.20; 3: +0.50 ± 0.20"
+        "1: score +2.00 ± 0.20; 2: score \N{MINUS SIGN}1.00 ± 0.20; 3: score +0.50 ± 0.20"
     ] * 2
     assert page.text.count("95 % intervals") == 1
-    assert "against 0 for" in page.text
+    assert "against 0 for score \N{MINUS SIGN}2.00 score +2.00" in page.text
     exact = report(outcome(of_regions()))
-    assert "The strongest regions" in exact.text
+    assert "The strongest regions, by their numbers in the picture, in per cent of the strongest." in exact.text
+    assert exact.named("svg")[1]["aria-label"] == "1: +100%; 2: \N{MINUS SIGN}50%; 3: +25%"
     assert "95 %" not in exact.text
 
 
@@ -235,11 +237,12 @@ def test_regions_that_may_all_be_chance_are_no_evidence(report):
     assert page.named("img")[1]["alt"].endswith(": the photo in grey, no region stands out from chance")
 
 
-ODDS = replace(REGIONS, unit="log-odds", least=0.4, alone=(0.2, None, None, None))
+COMPANY = "variations that keep 50% of the regions"
+ODDS = replace(REGIONS, unit="log-odds", least=0.4, company=COMPANY, alone=(0.2, None, None, None))
 
 
 def test_log_odds_are_told_as_what_hiding_does_to_the_odds(report):
-    page = report(outcome(of_regions(0.1, ODDS, checks={"keep": 0.5})))
+    page = report(outcome(of_regions(0.1, ODDS)))
     assert page.named("svg")[1]["aria-label"] == (
         "1: odds ÷ 7.4 (6.1 to 9.0); 2: odds × 2.7 (2.2 to 3.3); 3: odds ÷ 1.6 (1.4 to 2.0)"
     )

@@ -100,8 +100,10 @@ def tables(page):
 def test_a_stranger_finds_everything(page):
     for words in (
         "A study of 9 photos",
-        "torchvision:vgg16: Believe Grad-CAM first: of 2 methods it ranks best over 3 tests of faithfulness",
-        "and beats maps drawn by chance in all of them.",
+        "torchvision:vgg16: Believe Grad-CAM: over 3 tests of faithfulness on 8 photos it scores better than the",
+        "and better than the strongest control, Random map (paired signed-rank tests, Holm).",
+        "Grad-CAM failed on 1 of 9 photos: bad.png is <no> picture.",
+        "On this photo Grad-CAM stands first; before the strongest control, Random map, stands every method.",
         "Is it true to the network?",
         "Maps are compared as means of 14 × 14 cells",
         "Does it look where people would?",
@@ -122,7 +124,8 @@ def test_methods_stand_best_first_and_controls_below(page):
     faithful = tables(page)[0]
     assert [row[0] for row in faithful] == ["Method", "Grad-CAM", "LIME", "Random map"]
     assert [row[1] for row in faithful] == ["Mean rank", "1.0", "2.0", ""]
-    assert faithful[1][2] == "0.465 (0.450 to 0.480)"
+    assert [row[2] for row in faithful] == ["Photos", *["8, 1 failed"] * 3]
+    assert faithful[1][3] == "0.465", "eight photos have no interval that holds"
     assert page.source.count('<tr class="control">') == 2 * 3  # models, families
 
 
@@ -136,21 +139,21 @@ def test_each_model_has_its_tables_localisation_apart(page):
 
 def test_what_is_no_better_than_chance_is_said(study, rewritten):
     page = rewritten(table=study.table.with_columns(value=0.5))
-    assert tables(page)[0][1][2] == "0.500 ≈ chance"
-    assert "None can be recommended: even Grad-CAM, which ranks first in 3 tests" in page.text
+    assert tables(page)[0][1][3] == "0.500 ≈ chance"
+    assert "None can be recommended: even Grad-CAM, which ranks first over 3 tests" in page.text
 
 
 def test_few_photos_cannot_tell_chance(study, rewritten):
     page = rewritten(table=study.table.filter(study.table["image"] < "p3"))
     assert "cannot be told of so few photos" in page.text
-    assert "chance in" not in page.text
+    assert "To tell 2 methods apart by a test takes 5 photos at least." in page.text
     assert "≈ chance" not in page.text
 
 
 def test_a_chart_for_each_metric_tells_what_it_shows(page):
     charts = page.named("svg")
     assert len(charts) == len(METRICS)
-    assert "Grad-CAM, torchvision:vgg16: 0.465 (0.45 to 0.48)" in charts[0]["aria-label"]
+    assert "Grad-CAM, torchvision:vgg16: 0.465;" in charts[0]["aria-label"]
 
 
 def test_tests_and_metrics_are_held_against_each_other(page):
@@ -210,12 +213,13 @@ def test_a_study_in_which_all_failed_says_why(rewritten):
 def test_markdown_has_models_down_and_metrics_across(out):
     lines = (out / "tables.md").read_text("utf-8").splitlines()
     start = lines.index("### Grad-CAM")
-    assert lines[start + 2] == (
-        "| Model | Average drop, subject shown alone (%) ↓ | ROAD, combined (%) ↑ | Infidelity ↓ | Sparseness (%) ↑ |"
+    head = (
+        "Model | n | Average drop, subject shown alone (%) ↓ | ROAD, combined (%) ↑ | Infidelity ↓ | Sparseness (%) ↑"
     )
-    assert lines[start + 3] == "| --- | ---: | ---: | ---: | ---: |"
-    assert lines[start + 4] == "| torchvision:vgg16 | 46.50 ± 1.50 | 53.50 ± 1.50 | 0.46 ± 0.02 | 53.50 ± 1.50 |"
-    assert lines[start + 5].startswith(r"| torchvision:res\_net&50 | **26.50** ± 1.50 | **73.50** ± 1.50 |")
+    assert lines[start + 2] == f"| {head} |"
+    assert lines[start + 3] == "| --- | --- | ---: | ---: | ---: | ---: |"
+    assert lines[start + 4] == "| torchvision:vgg16 | 8, 1 failed | 46.50 | 53.50 | 0.46 | 53.50 |"
+    assert lines[start + 5].startswith(r"| torchvision:res\_net&50 | 8, 1 failed | **26.50** | **73.50** |")
     assert [line for line in lines if line.startswith("###")] == [
         *("### Grad-CAM", "### LIME", "### Random map", "### Localisation"),
     ]
@@ -224,14 +228,14 @@ def test_markdown_has_models_down_and_metrics_across(out):
 def test_localisation_has_models_across(out):
     lines = (out / "tables.md").read_text("utf-8").splitlines()
     start = lines.index("### Localisation")
-    assert lines[start + 2] == r"| Method | Metric | torchvision:vgg16 | torchvision:res\_net&50 |"
-    assert lines[start + 4] == "| Grad-CAM | Pointing game (%) | 53.50 ± 1.50 | **73.50** ± 1.50 |"
-    assert lines[start + 6] == "| Random map | Pointing game (%) | 13.50 ± 1.50 | 13.50 ± 1.50 |"
+    assert lines[start + 2] == r"| Method | Metric | n | torchvision:vgg16 | torchvision:res\_net&50 |"
+    assert lines[start + 4] == "| Grad-CAM | Pointing game (%) | 8, 1 failed | 53.50 | **73.50** |"
+    assert lines[start + 6] == "| Random map | Pointing game (%) | 8, 1 failed | 13.50 | 13.50 |"
 
 
 def test_latex_is_escaped_and_whole(out):
     text = (out / "tables.tex").read_text("utf-8")
-    assert r"torchvision:res\_net\&50 & $\mathbf{26.50} \pm 1.50$" in text
+    assert r"torchvision:res\_net\&50 & 8, 1 failed & $\mathbf{26.50}$" in text
     assert r"(\%) $\downarrow$" in text
     assert text.isascii()
     for line in text.splitlines():

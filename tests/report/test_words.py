@@ -161,13 +161,7 @@ def test_facts_hold_what_repeating_takes_and_nothing_empty():
         "Layer": "blocks.3",
         "Settings": "strength=1.0, reference=dog.png",
         "Cost": "1 forward, 1 backward, 0.25\N{NO-BREAK SPACE}s",
-        "Largest value": "2",
         "Seed": "7",
     }
     assert not {"Layer", "Settings", "Seed"} & facts(explanation(layer=None, parameters={}, seed=None)).keys()
     assert "as asked" in facts(explanation(target=Target(281)))["Class"]
-
-
-def test_the_largest_value_of_a_blurred_map_is_not_that_of_its_legend():
-    told = facts(explanation(values=np.random.default_rng(0).standard_normal((100, 100)), signed=True))
-    assert told["Largest value"].endswith("before blurring")

@@ -54,8 +54,8 @@ def test_rates_and_times_have_a_row_each(monkeypatch):
     monkeypatch.setattr(gpu, "COALITIONS", 32)
     classifier = gpu.small(CPU)
     row = gpu.rates(classifier, PHOTO, CPU, 0.0, compiled=False)
-    assert row.startswith(("16 bits", "32 bits"))
-    assert row.count("|") == 3
+    assert row.startswith(("16 bits, PyTorch", "32 bits, PyTorch"))
+    assert row.count("|") == 4
     monkeypatch.setattr(gpu, "calls", lambda *_: {"predict": lambda: classifier.predict(PHOTO)})
     (told,) = gpu.times(classifier, PHOTO, always)
     assert told.startswith("predict | 0.")

@@ -13,7 +13,8 @@ from PIL import Image as Pillow
 import zoo
 from cli import nets
 from cli.nets import TOY
-from seewhy.engines.inference import BatchSize, inference_copy
+from seewhy.engines.batches import BatchSize
+from seewhy.engines.inference import inference_copy
 from seewhy.errors import BadImage, UsageError
 from seewhy.images import Folder, open_image
 from seewhy.methods import find_method

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from seewhy.core.statistics import holm
 from seewhy.errors import UsageError
-from seewhy.study import statistics
 from seewhy.study.statistics import (
-    bootstrap_interval,
-    holm,
+    FEWEST,
+    better_than,
+    complete_block,
     kendall_w,
-    mean_ranks,
+    mean_interval,
+    needed,
     pairwise_wilcoxon,
     rank_agreement,
     wilcoxon,
@@ -30,55 +32,37 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_the_interval_of_two_values_is_a_binomial():
-    # The mean of two draws from {0, 1} is 0, ½ or 1 with chances ¼, ½, ¼.
-    found = bootstrap_interval([0.0, 1.0], rng())
-    assert (*found.mean, *found.low, *found.high) == (0.5, 0, 1)
-    found = bootstrap_interval([0.0, 1.0], rng(), level=0.4)
-    assert (*found.low, *found.high) == (0.5, 0.5)
+def test_the_interval_is_students_without_skewness():
+    values = np.concatenate([each := rng(1).normal(3, 2, 40), 6 - each])  # its own mirror image
+    found = mean_interval(values)
+    theirs = stats.ttest_1samp(values, 0).confidence_interval()
+    assert found == pytest.approx((values.mean(), theirs.low, theirs.high))
 
 
-def test_the_interval_of_many_values_is_the_normal_one():
-    values = rng(1).normal(3, 2, 400)
-    found = bootstrap_interval(values, rng())
-    half = 1.96 * values.std() / 20
-    assert found.mean == pytest.approx(values.mean())
-    assert found.low == pytest.approx(values.mean() - half, abs=0.02 * half * 3)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.02 * half * 3)
-
-
-def test_the_interval_is_scipys(monkeypatch):
+def test_the_interval_of_skewed_scores_leans_to_their_tail():
     values = rng(2).exponential(size=30)
-    theirs = stats.bootstrap([values], np.mean, n_resamples=20_000, method="percentile", rng=rng(3)).confidence_interval
-    monkeypatch.setattr(statistics, "BLOCK", 1000)  # in many blocks
-    ours = bootstrap_interval(values, rng(4), draws=20_000)
-    assert (*ours.low, *ours.high) == pytest.approx(tuple(theirs), rel=0.02)
+    found = mean_interval(values)
+    assert found.high - found.mean > found.mean - found.low
+    assert mean_interval(-values) == pytest.approx((-found.mean, -found.high, -found.low))
 
 
-def test_the_interval_holds_the_mean_as_often_as_it_says():
-    held = [bootstrap_interval(rng(seed).uniform(size=60), rng(seed + 1), draws=400) for seed in range(300)]
-    share = np.mean([interval.low[0] <= 0.5 <= interval.high[0] for interval in held])
-    assert 0.90 <= share <= 0.985
+@pytest.mark.parametrize(("ones", "count"), [(0, 4), (3, 3), (5, 8), (20, 20)])
+def test_of_zeros_and_ones_the_interval_is_wilsons(ones, count):
+    theirs = stats.binomtest(ones, count).proportion_ci(0.95, method="wilson")
+    found = mean_interval([1.0] * ones + [0.0] * (count - ones))
+    assert found == pytest.approx((ones / count, theirs.low, theirs.high), abs=1e-12)
 
 
-def test_columns_are_drawn_together():
-    values = rng().normal(size=(50, 1))
-    found = bootstrap_interval(np.hstack([values, values + 1, -values]), rng(5))
-    assert found.low[1] == pytest.approx(found.low[0] + 1)
-    assert found.low[2] == pytest.approx(-found.high[0])
+def test_what_is_all_the_same_or_few_has_no_interval():
+    assert np.isnan(mean_interval([0.5] * 40).low)
+    assert np.isnan(mean_interval(rng().normal(size=FEWEST - 1)).low)
+    assert np.isfinite(mean_interval(rng().normal(size=FEWEST)).low)
 
 
-def test_the_same_generator_gives_the_same_interval():
-    values = rng().normal(size=20)
-    first, second, other = (bootstrap_interval(values, rng(seed)) for seed in (1, 1, 2))
-    assert first == second
-    assert first.low != other.low
-
-
-@pytest.mark.parametrize("scores", [[], [[]], [np.nan, 1.0], [np.inf], np.zeros((2, 2, 2))])
+@pytest.mark.parametrize("scores", [[], [[]], [np.nan, 1.0], [np.inf], np.zeros((2, 2))])
 def test_no_scores_and_broken_scores_are_refused(scores):
     with pytest.raises(UsageError, match="finite"):
-        bootstrap_interval(scores, rng())
+        mean_interval(scores)
 
 
 def test_wilcoxon_by_hand():
@@ -115,11 +99,26 @@ def test_wilcoxon_counts_all_signs(differences):
     assert wilcoxon(differences, 0 * differences) == pytest.approx(min(1, 2 * min(above, below)))
 
 
+@pytest.mark.parametrize(("ups", "downs"), [(4, 0), (60, 30), (300, 260)])
+def test_of_differences_of_one_size_it_is_mcnemars_whatever_the_number(ups, downs):
+    better, worse = [1.0] * ups + [0.0] * downs, [0.0] * ups + [1.0] * downs
+    for alternative in ("two-sided", "greater", "less"):
+        theirs = stats.binomtest(ups, ups + downs, alternative=alternative).pvalue
+        assert wilcoxon(better, worse, alternative) == pytest.approx(theirs)
+
+
+def test_few_pairs_cannot_tell():
+    assert [needed(questions) for questions in (1, 2, 7)] == [5, 6, 8]
+    assert better_than([np.ones(5), np.ones(5)]) == [None, None]
+    assert better_than([np.ones(6), np.ones(5), -np.ones(9)]) == [True, None, False]
+    assert better_than([np.ones(6), np.ones(6)]) == [True, True]
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
     assert holm([0.9, 0.8]) == pytest.approx([1, 1])
     assert holm([0.2]) == pytest.approx([0.2])
-    assert holm([]).shape == (0,)
+    assert holm([]) == []
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
@@ -142,10 +141,25 @@ def test_pairs_are_tested_and_corrected_together():
     assert found[0, 1] > 0.05 > found[1, 2]
 
 
-def test_mean_ranks_by_hand():
-    scores = [[0.9, 0.1, 0.5], [0.8, 0.8, 0.1]]
-    assert mean_ranks(scores, higher_is_better=True) == pytest.approx([1.25, 2.25, 2.5])
-    assert mean_ranks(scores, higher_is_better=False) == pytest.approx([2.75, 1.75, 1.5])
+def test_pairs_are_tested_on_the_rows_that_both_have():
+    scores = rng().normal([0, 1.5, 0], size=(30, 3))
+    scores[10:, 2] = np.nan
+    found = pairwise_wilcoxon(scores)
+    raw = [wilcoxon(scores[:, 0], scores[:, 1]), wilcoxon(scores[:10, 0], scores[:10, 2]),
+           wilcoxon(scores[:10, 1], scores[:10, 2])]  # fmt: skip
+    assert [found[0, 1], found[0, 2], found[1, 2]] == pytest.approx(holm(raw))
+
+
+def test_the_largest_complete_part_of_a_table():
+    table = np.array([[1.0, 2.0, np.nan], [3.0, 4.0, np.nan], [5.0, 6.0, 7.0]])
+    assert complete_block(table).tolist() == [[1, 2], [3, 4], [5, 6]]
+    table[0, 0] = np.nan
+    assert complete_block(table).shape == (2, 2)
+
+
+def test_metrics_agree_by_the_columns_that_both_have():
+    found = rank_agreement([[1.0, 2.0, 3.0], [1.0, 2.0, np.nan], [3.0, np.nan, 1.0]], [True] * 3)
+    assert found == pytest.approx(np.array([[1, 1, -1], [1, 1, np.nan], [-1, np.nan, 1]]), nan_ok=True)
 
 
 def test_agreement_of_rows_by_hand():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seewhy.core.statistics import wilson
 from seewhy.errors import UsageError
-from seewhy.train.evaluate import Evaluation, wilson
+from seewhy.train.evaluate import Evaluation
 
 NAMES = ("cat", "dog", "owl", "yak")
 

@@ -15,7 +15,7 @@ from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.methods import Explanation
 from seewhy.models import Classifier, Preprocessing
-from seewhy.report.study import study_verdict
+from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import seen_masks
 from study.contests import CONTROL_NAMES, METHODS, UP, comparison, contest, trial
 
@@ -169,6 +169,9 @@ def test_there_is_a_row_for_each_method_and_metric():
         "high": 0.91,
         "pictures": 1,
         "beats_chance": True,
+        "failed": 0,
+        "other_classes": None,
+        "better_than_other_classes": None,
     }
     by_name = {(row["method"], row["metric"]): row for row in rows}
     assert by_name["lime", "infidelity"]["beats_chance"] is False
@@ -180,7 +183,7 @@ def test_there_is_a_row_for_each_method_and_metric():
 def test_rows_come_best_first_and_without_a_number_where_there_is_none():
     rows = comparison(trial({UP: {"lime": None, "grad-cam": 0.2}}, {UP: [0.1] * 30})).rows()
     assert [(row["method"], row["mean_rank"], row["value"]) for row in rows] == [
-        ("grad-cam", 1.0, 0.2), ("lime", 2.0, None)
+        ("grad-cam", 1.0, 0.2), ("lime", None, None)
     ]  # fmt: skip
     assert {tuple(row) for row in rows} == {tuple(rows[0])}, "every row has the same keys"
     untested = comparison(trial({"sparseness": {"lime": 0.1, "grad-cam": 0.2}})).rows()
@@ -196,7 +199,10 @@ def test_scores_and_maps_are_saved(tmp_path):
     }  # fmt: skip
     assert len(saved.pop("photos")) == 2 * (2 + len(CONTROL_NAMES)) * len(found.metrics)
     assert list(saved.pop("files")) == ["report.html"]
-    assert saved == {"best": "grad-cam", "verdict": study_verdict(found), "scores": found.rows(), "notes": []}
+    assert saved == json.loads(json.dumps(found.to_dict()))
+    assert (saved["best"], saved["recommended"], saved["verdict"]) == (None, ["grad-cam"], study_verdict(found))
+    alone = saved["photo_verdicts"]
+    assert [(each["image"], each["order"]) for each in alone] == [(f"{n}: {n}.png", [*METHODS]) for n in range(2)]
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/*/*")) == [
         f"{number}/{method}" for number in range(2) for method in METHODS
     ]

@@ -82,11 +82,11 @@ def test_a_folder_without_a_study_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "name"), [("method", "somebodys-own"), ("metric", "py:os:getcwd")])
-def test_a_study_of_what_is_not_installed_says_so(tmp_path, part, name):
+def test_a_study_of_what_is_not_known_says_so(tmp_path, part, name):
     plan = replace(PLAN, **{f"{part}s": {name: {}}})
     with open_ledger(tmp_path, plan):
         pass
-    with pytest.raises(UsageError, match=f"tells of the {part} {name}, which is not installed here; install"):
+    with pytest.raises(UsageError, match=f"tells of the {part} {name}, which is not known here; see its report, or install"):
         open_study(tmp_path)
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from seewhy.cases.queries import Cases, Copy, Query
 from seewhy.cases.twins import Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
-from seewhy.engines import MaskedForward, find_fill, segment
+from seewhy.engines import MaskedForward, find_fill
+from seewhy.engines.network_regions import seen_regions
 from seewhy.engines.tail import Tail, tail
 from seewhy.errors import ExplainError, UsageError
-from seewhy.methods.regions import seen_pixels
 from seewhy.models import Box, Grid, Prediction, Target, capture
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def least_removal(
     drops when it alone is hidden. What is found is a set of which no single region can be spared; a smaller one of
     other regions may exist. The last word is the classifier's own, not that of the engine's fast copy of it.
     """
-    labels = segment(seen_pixels(classifier.preprocessing.pixels([image])[0]), regions)
+    labels = seen_regions(classifier, classifier.preprocessing.pixels([image])[0], regions)
     engine = MaskedForward(
         classifier, image, fill, labels=labels, generator=generator, precision="float32", progress=progress
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from seewhy.cli.console import (
 )
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
+from seewhy.errors import UsageError
 
 
 @command("model weights device")
@@ -64,7 +66,7 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            "--method", "--methods", help="Methods, joined by commas, or best; `seewhy list methods` has them."
+            "--method", "--methods", help="Methods, joined by commas, best among them; `seewhy list methods` has them."
         ),
     ] = "grad-cam",
     target: Annotated[
@@ -87,8 +89,8 @@ def explain(
     regions: Annotated[
         str | None,
         typer.Option(
-            help="For methods over regions: a segmenter, also with its size, as slic:80, or auto; or a mask, a picture "
-            "of the photo's size in which each colour is a region."
+            help="For methods over regions: a segmenter, also with its size, as slic:80; network for what the model "
+            "sees alike; auto; or a mask, a picture of the photo's size in which each colour is a region."
         ),
     ] = None,
     calibrate: Annotated[
@@ -119,15 +121,18 @@ def explain(
         given["background"] = parse_background(background)
     if regions:
         given["regions"] = parse_regions(regions)
-    if not (calibrate or BEST in methods):
-        made_methods(
-            methods, {**given, **({"layers": tuple(layers)} if layers else {})}, OWN
-        )  # before the model is loaded
+    if calibrate and BEST not in methods:
+        raise UsageError(
+            f"--calibrate finds out which method is best, and --method asks for {method}: say --method {BEST}, also "
+            f"{BEST},{method}, or leave --calibrate out"
+        )
+    if BEST not in methods:  # before the model is loaded
+        made_methods(methods, {**given, **({"layers": tuple(layers)} if layers else {})}, OWN)
     classifier = run.load()
-    if calibrate or methods == [BEST]:
+    if BEST in methods:
         with run.progress() as progress:
             name, why = best_method(classifier, calibrate, progress)
-        methods = [name]
+        methods = list(dict.fromkeys(name if each == BEST else each for each in methods))
         note(f"best method: {why}")
     request = Request.of(classifier, methods, target or (), layers=layers, top=top, seed=run.seed, **given)
     rows: list[list[str]] = []
@@ -140,11 +145,18 @@ def explain(
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
             rows += [
-                [each.image.name, each.target_label, each.told, each.method, each.layer or ""]
+                [each.image.name, each.target_label, each.told, each.method, each.layer or "", _own(each.checks)]
                 for each in outcome.value or ()
             ]
             noted += [(each.image.name, each.notes) for each in outcome.value or ()]
             manifests += [each.manifest() for each in outcome.value or () if run.json]
             size = next(("value" for each in outcome.value or () if each.meaning == "values"), size)
-    table = Table(["image", "why", size, "method", "layer"], rows)
+    table = Table(["image", "why", size, "method", "layer", "own to the class"], rows)
     return Answer(manifests, [table], notes_of_all(noted), report=run.out / PAGE, failures=failures, asked=len(sources))
+
+
+def _own(checks: Mapping[str, float]) -> str:
+    """How much of a map is about its class, where that was asked."""
+    from seewhy.methods.other_classes import CHECK
+
+    return f"{checks[CHECK]:.2f}" if CHECK in checks else ""

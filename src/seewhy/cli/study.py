@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,8 @@ def study(
         typer.Option(
             "--methods",
             "--method",
-            help="Methods and controls, joined by commas. Default: grad-cam,expected-gradients,lime,control:random.",
+            help="Methods and controls, joined by commas. Default: grad-cam, expected-gradients, lime and three "
+            "controls.",
         ),
     ] = "",
     metrics: Annotated[
@@ -37,6 +38,17 @@ def study(
         ),
     ] = "",
     masks: Masks = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture with alpha to lay over what the network sees: explain the answers that it turns, whose "
+            "reason is known. Metrics and masks are not asked then."
+        ),
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="With --overlay: the class to hold against. Default: another one for each photo."),
+    ] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="A local file of weights; one for each model, in their order.")
     ] = None,
@@ -65,10 +77,29 @@ def study(
     Run it again to go on where it was interrupted, and to try again what failed.
     """
     from seewhy.report.page import notes_of_all, number
-    from seewhy.report.study import title_of
+    from seewhy.report.verdict import title_of
     from seewhy.verbs.study import STUDY_METHODS, study
 
     named = split_commas(models)
+    shared: dict[str, Any] = {
+        "weights": _weights(named, weights or []),
+        "device": run.device,
+        "executor": executor,
+        "ray_address": ray_address,
+        "workers": workers,
+        "threads": threads,
+        "batch_size": batch_size,
+        "cells": cells,
+        "limit": limit,
+        "seed": run.seed,
+        "fail_fast": fail_fast,
+    }
+    if overlay:
+        if metrics or masks:
+            raise UsageError("--overlay has its own questions; leave --metrics and --masks out")
+        return _overlaid(run, folder, overlay, named, split_commas(methods), out, control, shared)
+    if control:
+        raise UsageError("--control is the class to hold against with --overlay; give the overlay, too")
     with run.progress() as progress:
         found = study(
             folder,
@@ -77,18 +108,8 @@ def study(
             split_commas(metrics),
             out,
             masks=masks,
-            weights=_weights(named, weights or []),
-            device=run.device,
-            executor=executor,
-            ray_address=ray_address,
-            workers=workers,
-            threads=threads,
-            batch_size=batch_size,
-            cells=cells,
-            limit=limit,
-            seed=run.seed,
-            fail_fast=fail_fast,
             progress=progress,
+            **shared,
         )
     rows: list[list[str]] = []
     values, known, problems = found.rows(), found.means, found.problems
@@ -103,6 +124,41 @@ def study(
         result=found,
         failures=problems,
         asked=len(problems) + len(found.plan.units) - len(found.failures),
+    )
+
+
+def _overlaid(
+    run: Run,
+    folder: Path,
+    overlay: Path,
+    models: list[str],
+    methods: list[str],
+    out: Path,
+    control: str | None,
+    shared: dict[str, Any],
+) -> Answer:
+    """The study of photos whose answer the overlay turns."""
+    from seewhy.report.page import number
+    from seewhy.report.verdict import title_of
+    from seewhy.verbs.truth import TRUTH_METHODS, overlay_study
+
+    with run.progress() as progress:
+        found = overlay_study(
+            folder, overlay, models, methods or TRUTH_METHODS, out, control=control, progress=progress, **shared
+        )
+    rows = [
+        [each.model, title_of(row.method), str(row.photos), *(number(mean.value) for mean in row[3:6])]
+        for each in found.truths
+        for row in each.rows
+    ]
+    told = found.to_dict()
+    return Answer(
+        told,
+        [Table(["model", "method", "photos", "inside", "control class", "difference"], rows)],
+        [] if run.json else [told["verdict"]],
+        result=found,
+        failures=found.problems,
+        asked=len(found.problems) + len(found.plan.units) - len(found.failures),
     )
 
 
@@ -129,7 +185,8 @@ def compare(
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import find_images
     from seewhy.report.page import notes_of_all
-    from seewhy.report.study import cell_words, title_of
+    from seewhy.report.study import cell_words
+    from seewhy.report.verdict import title_of
     from seewhy.verbs.compare import compare
 
     sources = find_images(images)

@@ -18,7 +18,6 @@ from seewhy.draw.charts import (
     weight_bars,
     weight_bars_svg,
 )
-from seewhy.draw.odds import Unit, factor, odds_words
 from seewhy.draw.overlay import (
     NOTHING,
     OURS,
@@ -37,6 +36,7 @@ from seewhy.draw.overlay import (
     spotlight,
 )
 from seewhy.draw.panel import GridRow, Legend, Tile, display, grid_html, grid_picture, panel, tile
+from seewhy.draw.units import Unit, factor, odds_words, told_amount, told_size
 
 __all__ = [
     "NOTHING",
@@ -79,6 +79,8 @@ __all__ = [
     "spark_svg",
     "spotlight",
     "tile",
+    "told_amount",
+    "told_size",
     "weight_bars",
     "weight_bars_svg",
 ]

@@ -29,8 +29,8 @@ from seewhy.draw.canvas import (
     svg,
     wrap,
 )
-from seewhy.draw.odds import Unit, odds_between, odds_words
 from seewhy.draw.overlay import AGAINST_FOR
+from seewhy.draw.units import Unit, told_weights
 from seewhy.errors import UsageError
 
 # Okabe & Ito's colours, which most kinds of colour blindness leave apart; dashes double them.
@@ -414,7 +414,8 @@ def _weights(weights: Sequence[Weight], width: int) -> Drawing:
     wrong = next((each for each in weights if not math.isfinite(each.value + (each.margin or 0))), None)
     if wrong:
         raise UsageError(f"{wrong.name!r} has the weight {wrong.value} ± {wrong.margin}; pass finite numbers")
-    numbers = _numbers(weights)
+    unit = weights[0].unit
+    numbers = told_weights([each.value for each in weights], [each.margin for each in weights], unit)
     left = max(font(SIZE, bold=True).getlength(each.name) for each in weights) + GAP
     right = width - max(font(SIZE).getlength(number) for number in numbers) - GAP
     lowest = min(0.0, *(each.value - (each.margin or 0) for each in weights))
@@ -442,23 +443,6 @@ def _weights(weights: Sequence[Weight], width: int) -> Drawing:
     return Drawing(width, WEIGHT_ROW * len(weights), spoken, [*shapes()])
 
 
-def _numbers(weights: Sequence[Weight]) -> list[str]:
-    """Each with its sign and margin, all to the same decimal place; of log-odds what hiding does to the odds."""
-    if weights[0].unit == "log-odds":
-        return [
-            odds_words(each.value) + (f" ({odds_between(each.value, each.margin)})" if each.margin else "")
-            for each in weights
-        ]
-    largest = max(max(abs(each.value), each.margin or 0) for each in weights)
-    digits = 2 - round(math.log10(largest)) if largest else 0
-    form = f".{max(digits, 0)}f" if -5 < digits < 6 else ".1e"
-    signs = ["+" if each.value > 0 else "\N{MINUS SIGN}" if each.value < 0 else "" for each in weights]
-    return [
-        f"{sign}{abs(each.value):{form}}" + (f" ± {each.margin:{form}}" if each.margin else "")
-        for sign, each in zip(signs, weights, strict=True)
-    ]
-
-
 def _stages(stages: Mapping[str, int], field: _Field, width: int) -> Iterator[Shape]:
     """What epochs belong to, with a line between two."""
     before, count = 0, sum(stages.values())
@@ -479,7 +463,7 @@ def _labels(count: int) -> list[int]:
 
 def _interval(dot: Dot) -> str:
     value, low, high = (f"{np.round(each, 3):g}" for each in dot)
-    return f"{value} ({low} to {high})"
+    return value if dot.low == dot.high else f"{value} ({low} to {high})"
 
 
 def _cell(x: float, y: float, side: float, count: int, fill: Paint, share: str) -> Iterator[Shape]:

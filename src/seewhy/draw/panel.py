@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageOps
 from seewhy.core.progress import in_notebook
 from seewhy.draw.canvas import FAINT, INK, PAPER, beside, data_uri, escaped, font, photo_uri, stack, text_block
 from seewhy.draw.charts import Weight, weight_bars
-from seewhy.draw.odds import Unit, odds_words
 from seewhy.draw.overlay import NOTHING, OURS, Colors, Map, View, blank, blend, fit, overlay, peak, photo, scale
+from seewhy.draw.units import Unit, told_amount
 from seewhy.errors import UsageError
 from seewhy.images.image import Pixels
 
@@ -64,14 +64,17 @@ class Legend:
 
     @property
     def numbers(self) -> tuple[str, str, str]:
-        """The values at the ends, marked where the colours were cut, and in the middle the largest if it is another."""
-        cut = self.peak > self.limit
-        if self.unit == "log-odds":
-            marks = ("≥ " if cut else "") + odds_words(-self.limit), ("≥ " if cut else "") + odds_words(self.limit)
-            return (marks[0] if self.signed else "0"), "where hidden", marks[1]
-        middle = "" if self.peak == self.limit else f"largest |value| {self.peak:.3g}"
-        low = f"{'≤ ' if cut else ''}\N{MINUS SIGN}{self.limit:.3g}" if self.signed else "0"
-        return low, middle, f"{'≥ ' if cut else ''}{self.limit:{'+' if self.signed else ''}.3g}"
+        """The values at the ends, marked where the colours were cut, with their unit.
+
+        Values without a unit are told in per cent of the end of the colours; what the strongest of them is stands in
+        the middle, where it is another.
+        """
+        cut = "≥ " * (self.peak > self.limit)
+        if not self.unit:
+            strongest = "" if self.peak == self.limit else f"strongest here {self.peak / self.limit:.0%}"
+            return f"{cut}100%" if self.signed else "0%", strongest, f"{cut}100%"
+        low, high = (told_amount(each, self.unit) for each in (-self.limit, self.limit))
+        return cut + low if self.signed else "0", "where hidden" if self.unit == "log-odds" else "", cut + high
 
     def _bar(self, width: int) -> Image.Image:
         ramp = np.linspace(-1.0 if self.signed else 0.0, 1.0, width)[None].repeat(BAR, axis=0)

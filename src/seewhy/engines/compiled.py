@@ -12,7 +12,7 @@ import platform
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from seewhy import __version__
 from seewhy.core.files import cache_folder, private_folder
+from seewhy.engines.inference import refuse_unlike
 from seewhy.errors import ModelError
 from seewhy.models.blame import short_of_memory
 from seewhy.models.classifier import Classifier
@@ -35,7 +36,7 @@ from seewhy.models.state import evaluating
 
 KEPT = 12  # networks on disk; the one that was used longest ago goes first
 FIXED = 16  # pictures at once of a network that takes no other number; larger batches are no faster
-TRACED, CHECKED = 2, 3  # pictures of the trace, and of the check: another number shows what the trace fixed
+TRACED = 2  # pictures
 AGREEMENT = 1e-3  # of the largest number: what the order of sums may change
 HALF_AGREEMENT = 0.2  # the same where the processor rounds; how much of it an answer can bear is asked elsewhere
 
@@ -95,6 +96,7 @@ def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled
     Raises:
         ModelError: it cannot be converted, or does not answer as the copy does; the message says why.
     """
+    wanted = partial(_numbers, classifier, copy)
     path = cache_folder() / "openvino" / f"{_key(classifier)}.xml"
     if reason := _refused(path):
         raise ModelError(reason)
@@ -103,13 +105,13 @@ def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled
         # Whoever edits the code of a network without touching its weights is found out by what it answers.
         with suppress(ModelError), _as_model_error():
             made = Compiled(model, threads, half=half)
-            _check(classifier, copy, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+            refuse_unlike(classifier, wanted, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
             return made
     try:
         with _as_model_error():
             model = _converted(classifier, copy, threads)
             made = Compiled(model, threads, half=half)
-            _check(classifier, copy, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+            refuse_unlike(classifier, wanted, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
     except ModelError as error:
         _refuse(path, str(error))
         raise
@@ -138,12 +140,17 @@ def _converted(classifier: Classifier, copy: nn.Module, threads: int) -> Any:
 
 
 def _agreeing(classifier: Classifier, copy: nn.Module, threads: int, at_once: int | None) -> Any:
-    model = _read(classifier, copy, at_once)
-    _check(classifier, copy, Compiled(model, threads, half=False), AGREEMENT, often=3)
+    model = read(classifier, copy, at_once)
+    refuse_unlike(classifier, partial(_numbers, classifier, copy), Compiled(model, threads, half=False), AGREEMENT)
     return model
 
 
-def _read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
+def _numbers(classifier: Classifier, copy: nn.Module, x: Tensor) -> Tensor:
+    with evaluating(copy), torch.no_grad():
+        return classifier.head.numbers(copy(x)).float()
+
+
+def read(classifier: Classifier, copy: nn.Module, at_once: int | None) -> Any:
     """The model for so many pictures at once, or for any number."""
     shape = classifier.probe().shape[1:]
     file = graph_of(copy)
@@ -173,21 +180,6 @@ def _traced(classifier: Classifier, copy: nn.Module, count: int) -> Any:
         decoder = TorchScriptPythonDecoder(_Numbers(copy, classifier.head).eval(), example_input=example)
         reader = FrontEndManager().load_by_framework("pytorch")
         return reader.convert(reader.load(decoder))
-
-
-def _check(classifier: Classifier, copy: nn.Module, made: Compiled, allowed: float, *, often: int) -> None:
-    """Refuse what answers other pictures, or another number of them, or in another order, otherwise than the copy."""
-    probe = classifier.probe().float()
-    others = torch.randn((CHECKED, *probe.shape[1:]), generator=torch.Generator().manual_seed(1))
-    for x in (torch.cat([probe, others]), -probe, others.neg())[:often]:
-        with evaluating(copy), torch.no_grad():
-            wanted = classifier.head.numbers(copy(x.clone())).float()
-        found = made(x)
-        if found.shape != wanted.shape:
-            raise ModelError(f"it gives {tuple(found.shape)} instead of {tuple(wanted.shape)}")
-        gap = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-3))
-        if not gap <= allowed:
-            raise ModelError(f"its answers differ by {gap:.1%}")
 
 
 @contextmanager

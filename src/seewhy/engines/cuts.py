@@ -17,10 +17,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines.baselines import Fill, Filler, RegionMean
-from seewhy.engines.regions import numbered, segment
+from seewhy.engines.regions import FINE, numbered, segment
 from seewhy.errors import UsageError
 
-FINE = 200  # pieces, before the borders of the regions shown cut them up
 LIKE = 100  # cuts, to know how often two pieces are cut together
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from seewhy.engines.inference import exact_copy, inference_copy, keep_large_blocks
+from seewhy.engines.batches import keep_large_blocks
+from seewhy.engines.inference import exact_copy, inference_copy
 from seewhy.engines.rules import RuleSet, applying, frozen
 from seewhy.engines.tail import tail
 from seewhy.errors import ExplainError
@@ -27,7 +28,8 @@ class Differentiable:
     """The classifier as a function of its input; counts what is asked of it.
 
     The copy has its BatchNorm folded and its parameters out of autograd, so the network that was given stays as it is,
-    and a backward costs no more than the way to the input. It is in full precision; with `exact`, in float64.
+    and a backward costs no more than the way to the input. It is in full precision; with `exact`, in float64. What
+    answers is `module`.
     """
 
     def __init__(self, classifier: Classifier, *, exact: bool = False) -> None:
@@ -38,7 +40,7 @@ class Differentiable:
         self.forwards = 0
         self.backwards = 0
         copy = inference_copy(classifier, "float64") if exact else exact_copy(classifier)
-        self._module, self._dtype = copy.module, copy.dtype
+        self.module, self._dtype = copy.module, copy.dtype
 
     def points(self, pixels: Tensor) -> Tensor:
         """Pictures `(n, C, h, w)` in [0, 1] as points `(n, …)`; here network inputs, in the copy's precision."""
@@ -52,7 +54,7 @@ class Differentiable:
     def logits(self, points: Tensor) -> Tensor:
         """`(n, K)`, without gradients."""
         self.forwards += len(points)
-        with torch.no_grad(), evaluating(self._module):
+        with torch.no_grad(), evaluating(self.module):
             return self._run(points.clone())
 
     def gradients(
@@ -94,7 +96,7 @@ class Differentiable:
         self, points: Tensor, targets: Sequence[Target], rules: RuleSet | None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         leaf = points.detach().clone().requires_grad_()
-        with evaluating(self._module), frozen(self._module), applying(rules) if rules else nullcontext() as mode:
+        with evaluating(self.module), frozen(self.module), applying(rules) if rules else nullcontext() as mode:
             # A copy goes in, for networks that work on their input in place.
             logits = self._run(leaf.clone(), gradients=True)
             scores = [target.score(logits).sum() for target in targets]
@@ -103,7 +105,7 @@ class Differentiable:
         return leaf, logits, scores
 
     def _run(self, points: Tensor, *, gradients: bool = False) -> Tensor:
-        return self.classifier.head.ask(self._module, points)
+        return self.classifier.head.ask(self.module, points)
 
     def _gradient(self, score: Tensor, leaf: Tensor, *, last: bool) -> Tensor | None:
         """None where autograd knows of no way from the leaf to the score."""
@@ -115,7 +117,7 @@ class Differentiable:
     def _nothing(self, points: Tensor, target: Target) -> Tensor:
         """The zero gradient of a score that does not depend on the points; refuses one that does."""
         leaf = points.detach().clone().requires_grad_()
-        with evaluating(self._module), frozen(self._module), applying(RuleSet("none", strict=False)) as mode:
+        with evaluating(self.module), frozen(self.module), applying(RuleSet("none", strict=False)) as mode:
             score = target.score(self._run(leaf.clone(), gradients=True)).sum()
             maker = mode.cut_off(score)
         if self._gradient(score, leaf, last=True) is not None:  # the rules let nothing through
@@ -141,17 +143,17 @@ class FromLayer(Differentiable):
         super().__init__(classifier)
         self.layer = layer
         self._grid = classifier.require_grid(layer)
-        self._module, self._dtype = classifier.module, classifier.dtype  # the copy's layers may be folded together
+        self.module, self._dtype = classifier.module, classifier.dtype  # the copy's layers may be folded together
         x = super().points(pixels[None])
-        with evaluating(self._module):
-            self._tail = tail(self._module, layer, self._whole, x, alone=classifier.head.alone)
+        with evaluating(self.module):
+            self._tail = tail(self.module, layer, self._whole, x, alone=classifier.head.alone)
 
     @override
     def points(self, pixels: Tensor) -> Tensor:
         self.forwards += len(pixels)
         found: list[Tensor] = []
         for part in super().points(pixels).split(self.classifier.at_once(len(pixels))):
-            with evaluating(self._module), capture(self._module, [self.layer], gradients=False) as seen:
+            with evaluating(self.module), capture(self.module, [self.layer], gradients=False) as seen:
                 self._whole(part)
             found.append(seen[self.layer].detach())
         return torch.cat(found)
@@ -165,4 +167,4 @@ class FromLayer(Differentiable):
         return self._tail(points, gradients=gradients)
 
     def _whole(self, x: Tensor) -> Tensor:
-        return self.classifier.head.ask(self._module, x)
+        return self.classifier.head.ask(self.module, x)

@@ -19,19 +19,10 @@ from torch.nn.functional import interpolate
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines.answers import Answers, content
+from seewhy.engines.backends import answering_copy
 from seewhy.engines.baselines import Fill, Filler, find_fill
-from seewhy.engines.inference import (
-    HALF,
-    ITSELF,
-    BatchSize,
-    Inference,
-    Precision,
-    answering_copy,
-    batches,
-    fast_precision,
-    inference_copy,
-    keep_large_blocks,
-)
+from seewhy.engines.batches import BatchSize, batches, keep_large_blocks
+from seewhy.engines.inference import HALF, ITSELF, Inference, Precision, fast_precisions, inference_copy
 from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
@@ -44,7 +35,9 @@ TRIAL_CLASSES = 5
 # of a rounding error hangs on what is hidden, and more samples do not average that out. On one photo, with a tenth of
 # the regions hidden at a time, the squared bias of a linear model's weights in bfloat16 was 0.001 to 0.03 of their
 # sampling variance over 250 variations (ResNet-50), and 1.7 to 3.1 of that over 960 (EfficientNet-Lite0), while
-# rounding added no more than 0.04 to the variance of either (`benchmarks/rounding.py`).
+# rounding added no more than 0.04 to the variance of either. Of EfficientNet-Lite0 no part in float32 cures it: neither
+# its end nor its depthwise layers, and with its first half, which is 1.3 times as fast as all in float32, the squared
+# bias still was 0.08 to 0.23 of the sampling variance over 600 variations (`benchmarks/rounding.py`).
 ROUNDING = 0.05
 REASKED, REASKED_OF = 16, 128  # of so many variations answered in half precision so many are asked in float32, too
 COARSER = "OpenVINO was left aside: in half precision it rounds more than PyTorch, and more than the answers can bear."
@@ -108,7 +101,7 @@ class MaskedForward:
     @cached_property
     def logits(self) -> Tensor:
         """Float32 logits `(K,)` of the whole picture from the network itself, which is asked when they are wanted."""
-        (key,) = self._keys([None], ITSELF, 8 * self.classifier.dtype.itemsize)
+        (key,) = self._keys([None], ITSELF, self.classifier.dtype)
         self.forwards += 1
         self._asked.add(key)
         if (known := self._answers.get(key)) is not None:
@@ -124,6 +117,11 @@ class MaskedForward:
     def told(self) -> tuple[str, ...]:
         """What answered, and what was left aside, in sentences."""
         return (*self.network.told, *self._aside)
+
+    @property
+    def asked(self) -> int:
+        """How many different questions it answered so far."""
+        return len(self._asked)
 
     @property
     def regions(self) -> int:
@@ -194,16 +192,16 @@ class MaskedForward:
         """The picture, and what hides parts of it."""
         return content(self._pixels), content(self._filler)
 
-    def _keys(self, questions: Sequence[Question], backend: str, bits: int) -> list[Hashable]:
+    def _keys(self, questions: Sequence[Question], backend: str, precision: torch.dtype) -> list[Hashable]:
         """What the answers that this computes are kept by."""
         picture, filler = self._seen
-        who = (ref(self.classifier), self._version, backend, bits, picture)
+        who = (ref(self.classifier), self._version, backend, precision, picture)
         whole, partly = self._answers.subject(*who), self._answers.subject(*who, filler)
         return [(whole,) if each is None else (partly, *each) for each in questions]
 
     def _answered(self, questions: Sequence[Question], shown: Masks, which: Tensor) -> Tensor:
         """Logits `(n, K)` of the copy that answers; how far half precision moves them is found out once."""
-        keys = self._keys(questions, self.network.backend, self.network.bits)
+        keys = self._keys(questions, self.network.backend, self.network.precision)
         fresh = _first_rows(keys, self._asked)  # whoever else knows the answer: what computes must not hang on that
         network = self._answering(len(fresh))
         rows = self._ask(questions, shown, which, network)
@@ -218,7 +216,7 @@ class MaskedForward:
 
     def _ask(self, questions: Sequence[Question], shown: Masks, which: Tensor, network: Inference) -> Tensor:
         """Logits `(n, K)` of this network, which is asked what is not known."""
-        keys = self._keys(questions, network.backend, network.bits)
+        keys = self._keys(questions, network.backend, network.precision)
         known = {key: row for key in dict.fromkeys(keys) if (row := self._answers.get(key)) is not None}
         rows = _first_rows(keys, known)
         self.forwards += len(known.keys() - self._asked)
@@ -279,16 +277,17 @@ class MaskedForward:
         exact = inference_copy(self.classifier, "float32")
         if "layers" not in self.classifier.offers:  # a black box: there is no precision to choose
             return exact
-        wanted = fast_precision(self._pixels.device) if precision == "auto" else precision
+        device = self._pixels.device
+        wanted: tuple[Precision, ...] = fast_precisions(device) if precision == "auto" else (precision,)
         chosen = exact
-        if wanted != "float32":
-            fast = inference_copy(self.classifier, wanted)
+        for each in () if precision == "float32" else wanted:
+            fast = inference_copy(self.classifier, each)
             gap = self._gap(fast)
             if gap <= ROUNDING or precision != "auto":
-                chosen = fast
+                chosen, self._aside = fast, ()
                 self.checks["precision_gap"] = min(gap, 1.0)
-            else:
-                self._aside = (ROUNDED,)
+                break
+            self._aside = (ROUNDED,)
         self.checks["precision_bits"] = float(chosen.bits)
         return chosen
 

@@ -1,56 +1,39 @@
-"""A private copy of a network that does nothing but answer, as fast as the machine can, and how much to ask it at once.
+"""A private copy of a network that does nothing but answer, as fast as PyTorch can.
 
 BatchNorm is folded into the convolution before it, memory is channels-last, and the arithmetic is half precision
 where the machine is built for it; the last linear layer stays in float32, since rounding a logit is rounding a score.
-The network that was given is never changed. How many images to ask at once is found by trial, and halved when memory
-runs out.
+The network that was given is never changed.
 """
 
 from __future__ import annotations
 
 import copy
-import ctypes
-import os
-import platform
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
-from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from seewhy.engines.compiled import Compiled, compiled, graph_of, has_openvino
+from seewhy.engines.batches import BatchSize
 from seewhy.engines.graph import tensors_in
-from seewhy.errors import ExplainError, ModelError, NonFinite, UsageError
-from seewhy.models.blame import short_of_memory
+from seewhy.errors import ExplainError, ModelError, NonFinite
 from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
 from seewhy.models.state import evaluating, owning
 
 Precision = Literal["float64", "float32", "bfloat16", "float16"]
+Numbers: TypeAlias = Callable[[Tensor], Tensor]  # of network inputs, as the network gives them
+
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
-
-FIRST = {"cpu": 16}  # from 16 on, float32 convolutions of one image do not depend on their neighbours
-LARGEST = {"cpu": 64}
-FIRST_ON_GPU, LARGEST_ON_GPU = 32, 1024
-PAYS = 1.08  # a larger batch has to be this much faster to be worth its memory
-RUNS = 2  # of each size on trial: the first of them pays for what is set up on first use
-
-REPAID = 128  # forwards from which on it is worth while to compile a network, which is kept for the next time
-COMPILED_SIZE = 16  # larger batches are no faster there
+TRIED = 3  # pictures of the check: another number than were traced shows what a trace fixed
 HALF = 16  # bits
 ITSELF = "The network itself"  # whatever it computes with
 PRECISIONS = {16: "half precision", 32: "single precision", 64: "double precision"}
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +44,10 @@ class Inference:
         module: the copy in PyTorch.
         head: what its numbers mean.
         dtype: what the copy takes.
-        bits: what it computes with.
+        precision: what it computes with.
         size: how much it is asked at once; found by trial, and kept with the network it was found for.
-        compiled: what answers in its place, where that is faster.
+        layout: how its inputs are to lie in memory, so that none is copied.
+        compiled: what gives the network's numbers in its place, where that is faster.
         backend: what answers, in words.
         aside: sentences on what would have been faster, and why it was left aside.
     """
@@ -71,16 +55,17 @@ class Inference:
     module: nn.Module
     head: Head
     dtype: torch.dtype
-    bits: int
+    precision: torch.dtype
     size: BatchSize
-    compiled: Compiled | None = None
+    layout: torch.memory_format = torch.channels_last
+    compiled: Numbers | None = None
     backend: str = "PyTorch"
     aside: tuple[str, ...] = ()
 
     @property
-    def layout(self) -> torch.memory_format:
-        """How it wants its inputs to lie in memory, so that none is copied."""
-        return torch.contiguous_format if self.compiled else torch.channels_last
+    def bits(self) -> int:
+        """Of the numbers that it computes with."""
+        return 8 * self.precision.itemsize
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -98,16 +83,19 @@ class Inference:
             return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def fast_precision(device: torch.device) -> Precision:
-    """The half precision that `device` computes faster than float32, or float32."""
+def fast_precisions(device: torch.device) -> tuple[Precision, ...]:
+    """The half precisions that `device` computes faster than float32, the one that is to be tried first at the front.
+
+    A GPU is as fast at both, and float16 rounds an eighth as much, but overflows sooner.
+    """
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ("float16", "bfloat16") if bfloat16 else ("float16",)
     abilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "float32"
+    return ("bfloat16",) if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else ()
 
 
 _COPIES: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Inference]] = WeakKeyDictionary()
-_COMPILED: WeakKeyDictionary[Classifier, dict[tuple[Any, ...], Compiled | str]] = WeakKeyDictionary()
 # Batches that the float32 copy of a classifier is asked in meanwhile, also where memory ran out before.
 FIXED: WeakKeyDictionary[Classifier, BatchSize] = WeakKeyDictionary()
 
@@ -131,47 +119,28 @@ def inference_copy(classifier: Classifier, precision: Precision) -> Inference:
     return found
 
 
-def answering_copy(classifier: Classifier, plain: Inference, forwards: int) -> Inference:
-    """What answers so many `forwards` soonest in the precision of `plain`: compiled where that repays, else `plain`."""
-    if forwards < REPAID or plain.compiled or not _can_compile(classifier, plain):
-        return plain
-    with owning(classifier.module):
-        made = _COMPILED.setdefault(classifier, {})
-        key = (plain.bits, torch.get_num_threads(), classifier.weights_version)
-        if key not in made:
-            for stale in [old for old in made if old[2] != key[2]]:
-                del made[stale]
-            made[key] = _compiled(classifier, half=plain.bits == HALF)
-        found = made[key]
-    if isinstance(found, str):
-        return replace(plain, aside=(*plain.aside, f"OpenVINO was left aside: {found}."))
-    size = FIXED.get(classifier) if plain.bits != HALF else None
-    size = size or BatchSize(classifier.device, COMPILED_SIZE)
-    return replace(plain, dtype=torch.float32, compiled=found, size=size, backend="OpenVINO")
+def refuse_unlike(classifier: Classifier, wanted: Numbers, found: Numbers, allowed: float, *, often: int = 3) -> None:
+    """Refuse what answers other pictures, or another number of them, or in another order, otherwise than is wanted.
 
+    Args:
+        classifier: what it is about.
+        wanted: the copy.
+        found: what is to stand in for it.
+        allowed: how far they may lie apart, as a share of the largest number.
+        often: how many batches are tried, at most 3.
 
-def _can_compile(classifier: Classifier, plain: Inference) -> bool:
-    return (
-        has_openvino()
-        and classifier.device.type == "cpu"
-        and classifier.dtype == torch.float32
-        and plain.dtype in {torch.float32, torch.bfloat16}
-        # A network that could not be copied is not traced, either; a graph in a file is read as it is.
-        and (plain.module is not classifier.module or graph_of(plain.module) is not None)
-        and not classifier.head.alone
-        and os.environ.get("SEEWHY_OPENVINO") != "0"
-    )
-
-
-def _compiled(classifier: Classifier, *, half: bool) -> Compiled | str:
-    """The classifier compiled, or why it cannot be."""
-    copy = inference_copy(classifier, "float32").module
-    try:
-        return compiled(classifier, copy, half=half)
-    except ModelError as error:
-        return str(error)
-    except MemoryError:
-        return "memory ran out"
+    Raises:
+        ModelError: it does not stand in for the copy; the message says by how much.
+    """
+    probe = classifier.probe().float()
+    others = torch.randn((TRIED, *probe.shape[1:]), generator=torch.Generator().manual_seed(1)).to(probe)
+    for x in (torch.cat([probe, others]), -probe, others.neg())[:often]:
+        before, after = wanted(x.clone()), found(x)
+        if after.shape != before.shape:
+            raise ModelError(f"it gives {tuple(after.shape)} instead of {tuple(before.shape)}")
+        gap = float((after - before).abs().max() / before.abs().max().clamp(min=1e-3))
+        if not gap <= allowed:
+            raise ModelError(f"its answers differ by {gap:.1%}")
 
 
 def exact_copy(classifier: Classifier) -> Inference:
@@ -213,7 +182,7 @@ def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
 
 
 def _inference(module: nn.Module, classifier: Classifier, dtype: torch.dtype) -> Inference:
-    return Inference(module, classifier.head, dtype, 8 * dtype.itemsize, BatchSize(classifier.device))
+    return Inference(module, classifier.head, dtype, dtype, BatchSize(classifier.device))
 
 
 def _private(module: nn.Module) -> nn.Module:
@@ -335,82 +304,3 @@ class _Float32(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x.float())
-
-
-class BatchSize:
-    """Doubles while that pays, halves when memory runs out, then stays."""
-
-    def __init__(self, device: torch.device, fixed: int | None = None) -> None:
-        if fixed is not None and fixed < 1:
-            raise UsageError(f"a batch holds at least one image, not {fixed}")
-        self.size = fixed or FIRST.get(device.type, FIRST_ON_GPU)
-        self._largest = LARGEST.get(device.type, LARGEST_ON_GPU)
-        self._settled = fixed is not None
-        self._rates: list[float] = []
-        self._best = 0.0
-        self._lock = Lock()  # the threads that ask one network try sizes together
-
-    def ran(self, count: int, seconds: float) -> None:
-        """A batch of `count` images took `seconds`."""
-        with self._lock:
-            if not self._settled and count >= self.size:
-                self._tried(count / seconds)
-
-    def _tried(self, rate: float) -> None:
-        self._rates.append(rate)
-        if len(self._rates) < RUNS:
-            return
-        rate, self._rates = max(self._rates), []
-        if rate < PAYS * self._best:
-            self.size, self._settled = self.size // 2, True
-        elif self.size * 2 > self._largest:
-            self._settled = True
-        else:
-            self.size, self._best = self.size * 2, rate
-
-    def halve(self, cause: Exception) -> None:
-        """Memory ran out at this size; raises `ExplainError` where that was a single image."""
-        with self._lock:
-            if self.size == 1:
-                raise ExplainError(
-                    "memory runs out with a single image in the batch; use a smaller model, --device cpu, or free "
-                    "memory"
-                ) from cause
-            self.size, self._settled = self.size // 2, True
-
-
-def batches(run: Callable[[slice], Tensor], count: int, size: BatchSize) -> Iterator[Tensor]:
-    """What `run` answers, `(n, …)`, for parts of `range(count)` in turn; for smaller ones where memory runs out."""
-    start = 0
-    while start < count:
-        part = slice(start, min(start + size.size, count))
-        began = time.perf_counter()
-        try:
-            rows = run(part)
-        except (RuntimeError, MemoryError) as error:
-            if not short_of_memory(error):
-                raise
-            size.halve(error)
-            rows = None
-        if rows is None:  # out of the handler, which keeps what was on its way from being freed
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            continue
-        size.ran(part.stop - part.start, time.perf_counter() - began)
-        start = part.stop
-        yield rows
-
-
-@cache
-def keep_large_blocks() -> bool:
-    """Keep large blocks of memory instead of giving them back after every layer; says whether that could be set.
-
-    glibc returns blocks above 32 MiB to the system when they are freed, so that a convolutional network on a CPU
-    spends most of its time on page faults. Asking the allocator to keep them makes large batches several times faster.
-    It is done once per process, on Linux with glibc only, and not at all where SEEWHY_KEEP_MEMORY=0.
-    """
-    if os.environ.get("SEEWHY_KEEP_MEMORY") == "0" or platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    # No block comes by mmap, and the heap is never trimmed: a freed block stays ours for the next layer.
-    return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, NEVER))

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from seewhy.core.names import unknown
 from seewhy.errors import UsageError
 
 SIZED = ":"  # between a segmenter's name and its size, as in slic:80
+NETWORK = "network"
+FINE = 200  # pieces, where regions are put together of such
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,17 @@ class Segmenter:
     """Cuts float64 pixels `(h, w, 3)`, by options of its own; `size` is the one that makes regions large or small.
 
     `least` and `most` are the sizes that it can be asked for, `usual` the one that it takes by itself, and `about` says
-    what they count.
+    what they count; `counts` where that is regions. None cuts where it is the network that says what belongs together:
+    see `network_regions`.
     """
 
-    cut: Callable[..., np.ndarray]
+    cut: Callable[..., np.ndarray] | None
     size: str
     least: int
     most: int
     usual: int
     about: str
+    counts: bool = False
 
 
 def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options: Any) -> np.ndarray:
@@ -48,6 +53,8 @@ def segment(pixels: np.ndarray, how: str | np.ndarray = "quickshift", **options:
         return numbered(how)
     name, size = segmenter(how)
     known = SEGMENTERS[name]
+    if known.cut is None:
+        raise UsageError(f"{name} regions are what a network sees alike, which pixels alone do not tell")
     sized = {} if size is None else {known.size: size}
     floats = pixels / 255 if pixels.dtype == np.uint8 else pixels
     try:
@@ -73,6 +80,26 @@ def segmenter(how: str) -> tuple[str, int | None]:
         wanted = f"a whole number from {known.least} to {known.most:,}, {known.about}"
         raise UsageError(f"after {name}: comes {wanted}, not '{text}'; as in {name}:{known.usual}")
     return name, int(text)
+
+
+def of_network(how: object) -> int | None:
+    """How many regions of the network are asked for; None where others are."""
+    if not isinstance(how, str) or how.partition(SIZED)[0] != NETWORK:
+        return None
+    return segmenter(how)[1] or SEGMENTERS[NETWORK].usual
+
+
+def seen_pixels(picture: Tensor) -> np.ndarray:
+    """What the network saw, `(C, h, w)`, as a picture to cut: float32 `(h, w, 3)` in [0, 1].
+
+    Values outside [0, 1] are stretched to it; of one channel all three colours are made, of others the first three.
+    """
+    pixels = picture.detach().float().cpu()
+    low, high = pixels.min(), pixels.max()
+    if low < 0 or high > 1:
+        pixels = (pixels - low) / (high - low)
+    channels = [0, 0, 0] if len(pixels) == 1 else [0, 1, min(2, len(pixels) - 1)]
+    return pixels[channels].permute(1, 2, 0).contiguous().numpy()
 
 
 def _cutting(name: str, **settings: Any) -> Callable[..., np.ndarray]:
@@ -109,14 +136,15 @@ SEGMENTERS: dict[str, Segmenter] = {
     ),
     "slic": Segmenter(
         _cutting("slic", n_segments=50, compactness=10, sigma=0.5, start_label=0),
-        "n_segments", 2, 1000, 50, "about how many regions to cut",
+        "n_segments", 2, 1000, 50, "about how many regions to cut", counts=True,
     ),
     "felzenszwalb": Segmenter(
         _cutting("felzenszwalb", scale=200, sigma=0.8, min_size=300),
         "min_size", 1, 100_000, 300, "the pixels of the smallest region",
     ),
-    "watershed": Segmenter(_watershed, "markers", 2, 1000, 50, "about how many regions to cut"),
+    "watershed": Segmenter(_watershed, "markers", 2, 1000, 50, "about how many regions to cut", counts=True),
     "grid": Segmenter(_grid, "cells", 1, 50, 7, "how many cells a side"),
+    NETWORK: Segmenter(None, "groups", 2, FINE, 12, "how many groups to make of what it sees alike"),
 }  # fmt: skip
 
 

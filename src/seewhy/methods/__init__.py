@@ -6,8 +6,9 @@
 """
 
 from seewhy.methods.anchors import Anchors, LimeAnchors
-from seewhy.methods.attention import AttentionRelevance, AttentionRollout
+from seewhy.methods.attention import AttentionRelevance, AttentionRollout, LeGrad
 from seewhy.methods.attribute import Attribution, attribute
+from seewhy.methods.bilrp import BiLRP
 from seewhy.methods.cam import (
     CAM,
     EigenCAM,
@@ -27,6 +28,7 @@ from seewhy.methods.contrastive import CLRP
 from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
 from seewhy.methods.evidence import RegionWeights, Rule, SecondLook
 from seewhy.methods.explanation import Cost, Explanation
+from seewhy.methods.factors import DeepFeatureFactorization
 from seewhy.methods.full_grad import FullGrad
 from seewhy.methods.gradients import (
     Gradient,
@@ -38,6 +40,7 @@ from seewhy.methods.gradients import (
     VarGrad,
 )
 from seewhy.methods.integrated_gradients import IDGI, ExpectedGradients, IntegratedGradients
+from seewhy.methods.interactions import ShapleyInteractions
 from seewhy.methods.lime import Lime, LimeClassic
 from seewhy.methods.masks import RISE, MaskMethod, Occlusion
 from seewhy.methods.method import (
@@ -81,11 +84,13 @@ __all__ = [
     "AttentionRollout",
     "AttnLRP",
     "Attribution",
+    "BiLRP",
     "BlurIG",
     "CentredGaussian",
     "ClusterCAM",
     "Control",
     "Cost",
+    "DeepFeatureFactorization",
     "DeepLift",
     "DeepShap",
     "EigenCAM",
@@ -110,6 +115,7 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "LayerCAMFusion",
+    "LeGrad",
     "Lime",
     "LimeAnchors",
     "LimeClassic",
@@ -128,6 +134,7 @@ __all__ = [
     "SecondLook",
     "SegEigenCAM",
     "ShapleyCAM",
+    "ShapleyInteractions",
     "SmoothGrad",
     "SmoothGradCAMPlusPlus",
     "SobelEdges",

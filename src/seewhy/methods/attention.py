@@ -40,34 +40,41 @@ def attention_relevance(weights: Sequence[Tensor], gradients: Sequence[Tensor]) 
     return found - unit
 
 
+def legrad(gradients: Sequence[Tensor]) -> Tensor:
+    """The mean over layers, heads and queries of ReLU(∇W), for each key: `(T,)`. Source: Bousselham 2024, eq. 6-9."""
+    return torch.stack([each.clamp(min=0).mean((0, 1)) for each in gradients]).mean(0)
+
+
 class AttentionMethod(Method):
     """A number per patch, read off the first token, or where there are patches alone, off their mean."""
 
     family = "attention"
 
     @abstractmethod
-    def flow(self, layers: Sequence[Attention]) -> Tensor:
-        """How much each token `(T, T)`, a row, has of each other."""
+    def shares(self, layers: Sequence[Attention], answering: Tensor) -> Tensor:
+        """What each token has of the answer, `(T,)`, to which tokens contribute as `answering` `(T,)` says."""
 
-    @abstractmethod
-    def ask(self, network: Differentiable, points: Tensor, target: Target, seen: Attentions) -> None:
-        """Run the network, with what `seen` sees."""
+    def attended(self, task: Task, network: Differentiable, points: Tensor, target: Target) -> Sequence[Attention]:
+        """The attention of each layer, with the score's gradients where the method needs them."""
+        seen = Attentions()
+        ask = network.gradients if "gradients" in self.needs else network.watch
+        ask(points, [target], seen.rules)
+        return seen.layers
 
     @override
     def find(self, task: Task) -> list[Found]:
         network = task.differentiable()
         points = network.points(task.pixels)
         task.note(network.logits(points))
-        return [self._found(task, network, points, target) for target in task.asked]
+        return [self._found(task, self.attended(task, network, points, target)) for target in task.asked]
 
-    def _found(self, task: Task, network: Differentiable, points: Tensor, target: Target) -> Found:
-        seen = Attentions()
-        self.ask(network, points, target, seen)
-        grid = _grid(task, seen.layers, self.name)
-        flow = self.flow(seen.layers)
-        row = flow[0] if grid.prefix else flow.mean(0)
-        patches = row[grid.prefix :].float().view(1, *grid.size)
-        return Found(enlarge(patches, task.size)[0], checks={"attention_layers": float(len(seen.layers))})
+    def _found(self, task: Task, layers: Sequence[Attention]) -> Found:
+        grid = _grid(task, layers, self.name)
+        weights = layers[0].weights
+        answering = weights.new_zeros(len(weights[0]))
+        answering[: 1 if grid.prefix else None] = 1 if grid.prefix else 1 / len(answering)
+        patches = self.shares(layers, answering)[grid.prefix :].float().view(1, *grid.size)
+        return Found(enlarge(patches, task.size)[0], checks={"attention_layers": float(len(layers))})
 
 
 def _grid(task: Task, layers: Sequence[Attention], name: str) -> Grid:
@@ -101,12 +108,8 @@ class AttentionRollout(AttentionMethod):
     cost = "two forwards"
 
     @override
-    def ask(self, network: Differentiable, points: Tensor, target: Target, seen: Attentions) -> None:
-        network.watch(points, [target], seen.rules)
-
-    @override
-    def flow(self, layers: Sequence[Attention]) -> Tensor:
-        return rollout([each.weights for each in layers])
+    def shares(self, layers: Sequence[Attention], answering: Tensor) -> Tensor:
+        return answering @ rollout([each.weights for each in layers])
 
 
 class AttentionRelevance(AttentionMethod):
@@ -126,11 +129,51 @@ class AttentionRelevance(AttentionMethod):
     cost = "two forwards, one backward for each class"
 
     @override
-    def ask(self, network: Differentiable, points: Tensor, target: Target, seen: Attentions) -> None:
-        network.gradients(points, [target], seen.rules)
+    def shares(self, layers: Sequence[Attention], answering: Tensor) -> Tensor:
+        return answering @ attention_relevance([each.weights for each in layers], _gradients(layers))
+
+
+class LeGrad(AttentionMethod):
+    """Where more attention would raise the score, block by block, each block's tokens read as if they were the last.
+
+    The network's own end, its norm, pooling and head, answers for the tokens of every block.
+    """
+
+    name = "legrad"
+    title = "LeGrad"
+    status = "verified"
+    paper = "Bousselham et al. 2024"
+    arxiv = "2404.03214"
+    needs = ("layers", "attention", "gradients")
+    question = "Which patches would raise the score of this class if they got more attention, in any layer?"
+    reading = (
+        "Bright patches are those that, attended to more, would raise the score of the class as it can be read off "
+        "each layer. The map is as coarse as the patches."
+    )
+    cost = "two forwards, and one forward and one backward for each block"
 
     @override
-    def flow(self, layers: Sequence[Attention]) -> Tensor:
-        weights = [each.weights for each in layers]
-        gradients = [torch.zeros_like(each.weights) if each.gradient is None else each.gradient for each in layers]
-        return attention_relevance(weights, gradients)
+    def attended(self, task: Task, network: Differentiable, points: Tensor, target: Target) -> Sequence[Attention]:
+        seen = Attentions()
+        with seen.blocks(network.module) as blocks:
+            network.watch(points, [target], seen.rules)
+        _grid(task, seen.layers, self.name)
+        if blocks.keys() != {*range(len(seen.layers))}:
+            raise ExplainError(
+                f"{self.name} reads the class off each block's tokens, and the blocks of {task.classifier.name} are no "
+                "modules of their own; take attention-relevance"
+            )
+        end = task.differentiable(blocks[len(blocks) - 1].name)
+        tokens = torch.cat([blocks[place].output.detach() for place in range(len(blocks))])
+        (gradients,) = end.gradients(tokens, [target])[1]
+        for place, attention in enumerate(seen.layers):
+            blocks[place].hand_back(gradients[place : place + 1], attention)
+        return seen.layers
+
+    @override
+    def shares(self, layers: Sequence[Attention], answering: Tensor) -> Tensor:
+        return legrad(_gradients(layers))
+
+
+def _gradients(layers: Sequence[Attention]) -> list[Tensor]:
+    return [torch.zeros_like(each.weights) if each.gradient is None else each.gradient for each in layers]

@@ -114,6 +114,7 @@ class CAM(Method):
     reading = WHERE + COARSE
     cost = CHEAP
     batched = True
+    others = "each"
 
     layers: tuple[str, ...] = ()
     signed: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -207,13 +207,15 @@ class _Transformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, WIDTH, 6, stride=6)
+        self.norm = nn.LayerNorm(WIDTH)  # what it gives are tokens that keep the grid of the patches
         self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
         self.drop = nn.Dropout(0.5)
         self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)
-        return self.head(self.drop(x + self.attention(x, x, x, need_weights=False)[0]).mean(1))
+        tokens = self.norm(x)
+        return self.head(self.drop(x + self.attention(tokens, tokens, tokens, need_weights=False)[0]).mean(1))
 
 
 def _settled(network: nn.Module) -> nn.Module:

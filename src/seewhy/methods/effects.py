@@ -1,4 +1,4 @@
-"""What hiding regions does, in sentences and in people's units: odds, probabilities, values."""
+"""What hiding regions does, in sentences and in people's units: odds, scores, probabilities, values."""
 
 from __future__ import annotations
 
@@ -7,32 +7,66 @@ from collections.abc import Mapping
 import numpy as np
 
 from seewhy.core.text import plain_number
-from seewhy.draw import factor
-from seewhy.methods.evidence import RegionWeights, decides, ranking, sure
+from seewhy.draw import factor, told_size
+from seewhy.methods.evidence import RegionWeights, decides, ranking, sure, together
 from seewhy.models.head import Meaning, told
 
 NONE_DECIDES = "no single part decides"
+SHARED = ", as this method shares it out"
+SCORE = " Against a class whose score stays the same, that makes it {times} times {less} likely."
 
 
 def effect_sentences(
     regions: RegionWeights, about: str, number: float | None, meaning: Meaning, checks: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """What the weights of a linear model say of a target `about` which the network gives this `number`, where known.
+    """What the weights of regions say of a target `about` which the network gives this `number`, where known.
 
     What was measured with one region hidden alone, or with everything hidden, is told where the method asked for it.
     """
-    found = _strongest(regions, about, checks) if decides(regions) else _undecided(regions, about, checks)
-    return tuple(filter(None, [found, _alone(regions, about, number, meaning)]))
+    found = _strongest(regions, about) if decides(regions) else _undecided(regions, about, checks)
+    return tuple(filter(None, [found, _together(regions, about), _alone(regions, about, number, meaning)]))
 
 
-def _strongest(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:
+def _strongest(regions: RegionWeights, about: str) -> str:
     """Of the strongest region, where it is no chance."""
-    region, weight = next(iter(ranking(regions).items()))
-    if regions.unit != "log-odds" or not sure(regions)[region]:
+    ranked = ranking(regions, most=1)
+    if not regions.unit or not any(sure(regions)[region] for region in ranked):
         return ""
-    times = f"{factor(weight.value)} times {'smaller' if weight.value > 0 else 'larger'}"
-    kept = f", on average over variations that keep {checks['keep']:.0%} of the regions" if "keep" in checks else ""
-    return f"Hiding region {weight.name} makes the odds of “{about}” {times}{kept}."
+    (weight,) = ranked.values()
+    falls, times = weight.value > 0, factor(weight.value)
+    name, size, what = weight.name, told_size(weight.value, regions.unit), _number_of(regions, about)
+    less, more = ("smaller", "larger") if falls else ("larger", "smaller")
+    if not regions.company:  # it was shared out, nothing was hidden
+        if regions.unit == "log-odds":
+            return f"Region {name} makes the odds of “{about}” {times} times {more}{SHARED}."
+        return f"Region {name} {f'adds {size} to' if falls else f'takes {size} from'} {what}{SHARED}."
+    company = f", on average over {regions.company}"
+    if regions.unit == "log-odds":
+        return f"Hiding region {name} makes the odds of “{about}” {times} times {less}{company}."
+    hiding = f"Hiding region {name} {'lowers' if falls else 'raises'} {what} by {size}{company}."
+    likely = SCORE.format(times=times, less="less" if falls else "more")
+    return hiding + likely * (regions.unit == "score")
+
+
+def _number_of(regions: RegionWeights, about: str) -> str:
+    """What is shared out among the regions."""
+    return f"“{about}”" if regions.unit == "value" else f"the {regions.unit} of “{about}”"
+
+
+def _together(regions: RegionWeights, about: str) -> str:
+    """What the strongest pair does beyond what each of the two does, where that is no chance."""
+    pairs = together(regions, most=1)
+    if not pairs:
+        return ""
+    (pair,) = pairs
+    names = " and ".join(pair.name.split(" + "))
+    means = "they need each other" if pair.value > 0 else "they say some of the same"
+    size = told_size(pair.value, regions.unit)
+    if regions.unit == "log-odds":
+        more = f"make the odds of “{about}” {factor(pair.value)} times {'larger' if pair.value > 0 else 'smaller'} than"
+    else:
+        more = f"add {size} {'more' if pair.value > 0 else 'less'} to {_number_of(regions, about)} than"
+    return f"Together, regions {names} {more} each for itself would: {means}."
 
 
 def _undecided(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:

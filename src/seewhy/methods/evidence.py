@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import ascii_lowercase
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,24 @@ STRONGEST = 5
 SLACK = 0.05  # a rule promises its threshold, and surely no more than this less
 
 
+class Pair(NamedTuple):
+    """What two regions do together beyond what each does by itself, with its standard error, in the regions' unit."""
+
+    first: int
+    second: int
+    value: float
+    error: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class RegionWeights(Pickled):
     """The regions of a picture and the weight of each.
 
     `labels` is int32 `(h, w)` over the view, from 0 on; `weights` and their standard `errors` are float64 `(d,)`, in
     some `unit`. Where no weight is as large as `least`, no single part decides. `alone` is what people are told of the
-    target when nothing but this region is hidden, its probability or value, where that was asked.
+    target when nothing but this region is hidden, its probability or value, where that was asked; `pairs` what regions
+    do together, of methods that tell. `company` is over what the effect of hiding a region is averaged, in words;
+    weights that are no effects of hiding have none.
     """
 
     labels: np.ndarray
@@ -32,7 +44,9 @@ class RegionWeights(Pickled):
     errors: np.ndarray | None = None
     unit: Unit = ""
     least: float = 0.0
+    company: str = ""
     alone: tuple[float | None, ...] | None = None
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def painted(self) -> np.ndarray:
@@ -124,6 +138,22 @@ def ranking(regions: RegionWeights, most: int = STRONGEST) -> dict[int, Weight]:
         )
         for region, name in islice(zip(order, names, strict=True), most)
     }
+
+
+def together(regions: RegionWeights, most: int = STRONGEST) -> list[Weight]:
+    """The strongest pairs of the ranked regions that are surely not zero, in order, each by both names."""
+    names = {region: weight.name for region, weight in ranking(regions).items()}
+    known = [each for each in regions.pairs if {each.first, each.second} <= names.keys()]
+    sure_ones = [each for each in known if abs(each.value) > CONFIDENT * each.error]
+    return [
+        Weight(
+            " + ".join(sorted((names[each.first], names[each.second]), key=[*names.values()].index)),
+            each.value,
+            CONFIDENT * each.error or None,
+            regions.unit,
+        )
+        for each in sorted(sure_ones, key=lambda each: -abs(each.value))[:most]
+    ]
 
 
 def _letter(place: int) -> str:

@@ -36,7 +36,8 @@ from seewhy.errors import BadFile, ExplainError, NonFinite, UsageError
 from seewhy.images import Image, save_image
 from seewhy.methods.effects import NONE_DECIDES, effect_sentences
 from seewhy.methods.evidence import RegionWeights, Rule, decides, ranking, supporting, sure
-from seewhy.methods.saved import ERRORS, PHOTO, PICTURE, REGIONS, SCHEMA, VALUES, read_saved
+from seewhy.methods.other_classes import specific_part
+from seewhy.methods.saved import ERRORS, OTHERS, PHOTO, PICTURE, REGIONS, SCHEMA, VALUES, read_saved
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
 from seewhy.models.head import NOUN, Meaning, told
@@ -44,7 +45,7 @@ from seewhy.models.head import NOUN, Meaning, told
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-ARRAYS = {"values", "errors", "image"}  # kept in files of their own
+ARRAYS = {"values", "errors", "image", "others"}  # kept in files of their own
 
 LARGE = 640
 GRID = 64 * 64  # cells; a finer map may be one of pixels
@@ -76,7 +77,8 @@ class Explanation(Pickled):
 
     `values` is float32 `(h, w)` over `view`, the part of the upright picture that the network saw; negative values
     speak against the target and occur only where `signed`. All zero means: no evidence found. `errors` `(h, w)` are
-    the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `notes` are
+    the standard errors of sampled values, where the method knows them; those of regions are in `regions`. `others`
+    `(h, w)` is the mean map of other likely classes, where that was hardly more work. `notes` are
     sentences that whoever sees the map has to know, of the method, the network and the picture; `computed` says what
     answered for the network, and what was left aside. `meaning` says what the numbers of `predictions` are:
     probabilities of classes of which one is right, of labels by themselves, or values.
@@ -103,6 +105,7 @@ class Explanation(Pickled):
     notes: tuple[str, ...] = ()
     meaning: Meaning = "classes"
     computed: tuple[str, ...] = ()
+    others: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
@@ -115,6 +118,11 @@ class Explanation(Pickled):
             raise ExplainError(f"{self.method} declares no sign but gave negative values")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
+
+    @property
+    def specific(self) -> np.ndarray | None:
+        """What is left of `values` without what `others` foretells of it; None where no other class was asked about."""
+        return None if self.others is None else specific_part(self.values, self.others)
 
     @property
     def is_zero(self) -> bool:
@@ -171,6 +179,8 @@ class Explanation(Pickled):
         write_array(folder / VALUES, self.values)
         if self.errors is not None:
             write_array(folder / ERRORS, self.errors.astype(np.float32))
+        if self.others is not None:
+            write_array(folder / OTHERS, self.others.astype(np.float32))
         if self.regions is not None:
             write_array(folder / REGIONS, self.regions.labels.astype(np.int32))
         save_image(self.image, folder / PHOTO)
@@ -186,7 +196,7 @@ class Explanation(Pickled):
         """
         *arrays, about = read_saved(Path(folder))
         plain: dict[str, Any] = {entry.name: getattr(about, entry.name) for entry in fields(about)}
-        plain |= zip(("values", "errors", "regions", "image"), arrays, strict=True)
+        plain |= zip(("values", "errors", "others", "regions", "image"), arrays, strict=True)
         plain["cost"] = Cost(**asdict(about.cost))
         try:
             return cls(**plain)
@@ -207,7 +217,9 @@ class Explanation(Pickled):
                 "errors": None if regions.errors is None else regions.errors.tolist(),
                 "unit": regions.unit,
                 "least": regions.least,
+                "company": regions.company,
                 "alone": None if regions.alone is None else list(regions.alone),
+                "pairs": [each._asdict() for each in regions.pairs],
             },
             "rule": self.rule and asdict(self.rule),
             "notes": [*self.notes],

@@ -25,11 +25,13 @@ HARDLY = 1e-3  # of what the pixels move back and forth, under which a score har
 class Query:
     """What is asked about one picture at one point of the network: why each of `targets`?
 
-    The point is the network's input, or what one of its layers puts out.
+    The point is the network's input, or what one of its layers puts out. `labels` are the regions over which numbers
+    of pixels are summed, int `(h, w)` over the picture, where they are.
     """
 
-    def __init__(self, task: Task, layer: str | None, *, exact: bool = False) -> None:
+    def __init__(self, task: Task, layer: str | None, *, exact: bool = False, labels: np.ndarray | None = None) -> None:
         self._task, self._layer = task, layer
+        self.labels = labels
         self.network = task.differentiable(layer, exact=exact)
         self.pixels = task.picture
         self.generator = task.generator
@@ -37,11 +39,12 @@ class Query:
         self.point = self.network.points(self.pixels[None])
         task.note(self.network.logits(self.point))
         self.targets = task.asked
+        self.own = len(task.own[0])  # the others are asked about to compare with
 
     def in_float64(self) -> Query | None:
         """The same with a network that rounds less, if there can be one."""
         can = self._layer is None and self.point.dtype == torch.float32 and self.point.device.type != "mps"
-        found = Query(self._task, None, exact=True) if can else None
+        found = Query(self._task, None, exact=True, labels=self.labels) if can else None
         return found if found and found.point.dtype == torch.float64 else None
 
     def references(self, background: str | Fill) -> Tensor:
@@ -82,14 +85,19 @@ class PixelMethod(Method):
     def attribute(self, query: Query) -> list[Found]:
         """One answer per target."""
 
+    def labels(self, task: Task) -> np.ndarray | None:
+        """The regions over which pixels are summed, too, int32 `(h, w)`; None where they are not."""
+        return None
+
     @override
     def find(self, task: Task) -> list[Found]:
-        by_layer = [self._at(task, layer) for layer in self.layers or (None,)]
+        labels = self.labels(task)
+        by_layer = [self._at(task, layer, labels) for layer in self.layers or (None,)]
         return [each for of_target in zip(*by_layer, strict=True) for each in of_target]
 
-    def _at(self, task: Task, layer: str | None) -> list[Found]:
+    def _at(self, task: Task, layer: str | None, labels: np.ndarray | None) -> list[Found]:
         task.generator.manual_seed(task.generator.initial_seed())
-        found = self.attribute(Query(task, layer))
+        found = self.attribute(Query(task, layer, labels=labels))
         return [
             replace(each, values=_full(each.values, task), errors=_full(each.errors, task), layer=layer)
             for each in found
@@ -153,6 +161,7 @@ class InputXGradient(PixelMethod):
     paper = "Shrikumar et al. 2016"
     arxiv = "1605.01713"
     signed = True
+    others = "sum"
     question = "How much did each pixel add to the score, if the network were linear?"
     reading = (
         "Orange pixels raised the score, blue ones lowered it, measured from the mean colour of the training "

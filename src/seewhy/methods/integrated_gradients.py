@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from seewhy.engines import Differentiable, Fill
 from seewhy.errors import UsageError
-from seewhy.methods.gradients import TOLERANCE, PixelMethod, Query, completeness_gap, gap_notes
+from seewhy.methods.gradients import TOLERANCE, Query, completeness_gap, gap_notes
+from seewhy.methods.sums import STUDENT, SummedOverRegions, summed
 from seewhy.methods.task import Found
 from seewhy.models import Target
 
@@ -20,7 +21,6 @@ BATCH = 8
 # Rounds are independent, so that their spread gives the standard error; the fewer, the more evenly each is spread.
 ROUND, ROUNDS = 33, 4  # samples in one at least, and how many there are at most
 FEWEST_ROUNDS = 2
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18}  # 95 % of means of so many rounds lie within so many standard errors
 MOST_CLASSES = 20
 MORE = "More samples bring the two together."
 
@@ -110,16 +110,18 @@ def path_integrals(
     most_steps: int | None = None,
     tolerance: float = TOLERANCE,
     tell: Callable[[int], object] = int,
+    own: int | None = None,
 ) -> list[Path]:
     """For each target the way from `reference` to `x`, seen in `steps` places, then where it misses most.
 
     The score is known wherever the gradient is, so it is known between which neighbours the trapezoidal rule is how far
-    off; there a place is added until all together are within `tolerance` of the change, or there are `most_steps`. On
-    photos nearly all the error is next to a black reference. Every target has places of its own, so that it gets the
-    map that it would get alone. Source: Sundararajan 2017, eq. 1, with another quadrature.
+    off; there a place is added until all together are within `tolerance` of the change, or there are `most_steps`; of
+    the first `own` targets alone, where that is given. On photos nearly all the error is next to a black reference.
+    Every target has places of its own, so that it gets the map that it would get alone. Source: Sundararajan 2017,
+    eq. 1, with another quadrature.
     """
     paths = seen_at(network, x, reference, targets, torch.linspace(0, 1, steps, dtype=torch.float64))
-    for number, target in enumerate(targets):
+    for number, target in enumerate(targets[:own]):
         while (left := (most_steps or steps) - len(paths[number].positions)) > 0 and paths[number].gap > tolerance:
             places = paths[number].worst(min(left, BATCH), tolerance)
             (more,) = seen_at(network, x, reference, [target], places)
@@ -128,7 +130,7 @@ def path_integrals(
     return paths
 
 
-class IntegratedGradients(PixelMethod):
+class IntegratedGradients(SummedOverRegions):
     """From `steps` places on the way, added to where it misses until it adds up within `tolerance` of the change.
 
     `background` is a fill's name or a fill; of several references the attributions are averaged.
@@ -143,17 +145,20 @@ class IntegratedGradients(PixelMethod):
     signed = True
     question = "How did each pixel change the score, from a reference picture to this one?"
     reading = (
-        "Orange pixels raised the score on the way from the reference (black by default) to the photo, blue ones "
+        "Orange parts raised the score on the way from the reference (black by default) to the photo, blue ones "
         "lowered it; all together they add up to the whole change. Pixels that equal the reference get nothing."
     )
     cost = "16 to 256 forwards and backwards, until the sum is right"
+    others = "sum"
 
     background: str | Fill = "black"
     steps: int = 16
     most_steps: int = 256
     tolerance: float = TOLERANCE
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 2 <= self.steps <= self.most_steps:
             raise UsageError(f"integrated-gradients wants 2 ≤ steps ≤ most_steps, not {self.steps}, {self.most_steps}")
 
@@ -164,6 +169,7 @@ class IntegratedGradients(PixelMethod):
             path_integrals(
                 *(query.network, x, other, query.targets, self.steps, self.most_steps, self.tolerance),
                 lambda steps: query.progress(steps, self.most_steps, "steps"),
+                query.own,
             )
             for other in others
         ]
@@ -181,8 +187,10 @@ class IntegratedGradients(PixelMethod):
         shares = torch.stack([self.shares(path) for path in paths]).mean(0)
         steps = max(len(path.positions) for path in paths)
         reason = f"{steps} steps did not get there; more may, with most_steps={4 * self.most_steps}."
+        maps = query.summed(shares[None])
         return Found(
-            query.summed(shares[None])[0],
+            maps[0],
+            regions=summed(query, maps),
             checks={"completeness_gap": completeness_gap(shares, change), "steps": float(steps)},
             notes=gap_notes(shares, change, reason),
         )
@@ -196,6 +204,7 @@ class IDGI(IntegratedGradients):
     status = "verified"
     paper = "Yang et al. 2023"
     arxiv = "2303.14242"
+    others = ""  # the squares of gradients of a sum are no sum
     question = "How did each pixel change the score, where the score itself climbs?"
     reading = (
         "Every step from the reference to the photo is shared among the pixels that the score is sensitive to there: "
@@ -241,7 +250,7 @@ def rounds_of(samples: int) -> list[int]:
     return [samples * (number + 1) // rounds - samples * number // rounds for number in range(rounds)]
 
 
-class ExpectedGradients(PixelMethod):
+class ExpectedGradients(SummedOverRegions):
     """E[(x − r) ⊙ ∂f(r + t (x − r))] over references r of `background` and positions t.
 
     At most `samples` gradients per target; it stops when the standard error of the map is under `tolerance` of the map
@@ -259,23 +268,26 @@ class ExpectedGradients(PixelMethod):
     signed = True
     question = "How did each pixel change the score, compared with other pictures?"
     reading = (
-        "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
+        "Orange parts raised the score compared with the background pictures, blue ones lowered it; all together "
         "they add up, within the stated error, to the difference from the backgrounds' mean score."
     )
     cost = "up to 200 forwards and backwards, fewer when the map is settled"
+    others = "sum"
 
     background: str | Fill = "samples"
     samples: int = 200
     tolerance: float = 0.1
     all_classes: bool = False
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.samples < 1:
             raise UsageError(f"expected-gradients wants at least one sample, not {self.samples}")
 
     @override
     def attribute(self, query: Query) -> list[Found]:
-        self._check(len(query.targets))
+        self._check(query.own)
         others = query.references(self.background)
         changes = query.changes(others)
         rounds: list[list[Tensor]] = []
@@ -294,7 +306,7 @@ class ExpectedGradients(PixelMethod):
 
     def _settled(self, query: Query, shares: Sequence[Tensor]) -> bool:
         enough = len(shares[0]) >= FEWEST_ROUNDS
-        return enough and all(relative_error(query.summed(each)) <= self.tolerance for each in shares)
+        return enough and all(relative_error(query.summed(each)) <= self.tolerance for each in shares[: query.own])
 
     def _check(self, classes: int) -> None:
         if classes > MOST_CLASSES and not self.all_classes:
@@ -322,12 +334,13 @@ def attribution(query: Query, shares: Tensor, change: Tensor, samples: int, tole
     """The mean of independent estimates `(rounds, …)`, with the standard error of each pixel if they are enough."""
     maps, mean = query.summed(shares), shares.mean(0)
     checks = {"completeness_gap": completeness_gap(mean, change), "samples": float(samples)}
+    regions = summed(query, maps)
     if len(maps) < FEWEST_ROUNDS:
-        return Found(maps.mean(0), checks=checks, notes=gap_notes(mean, change, MORE, tolerance))
+        return Found(maps.mean(0), regions=regions, checks=checks, notes=gap_notes(mean, change, MORE, tolerance))
     checks["relative_error"] = relative_error(maps)
     error = STUDENT[len(maps)] * float(standard_errors(shares.flatten(1).double().sum(1)))
     notes = gap_notes(mean, change, f"By the spread of its samples the sum is right to ±{error:.2g}. {MORE}", tolerance)
-    return Found(maps.mean(0), errors=standard_errors(maps), checks=checks, notes=notes)
+    return Found(maps.mean(0), errors=standard_errors(maps), regions=regions, checks=checks, notes=notes)
 
 
 def standard_errors(maps: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class Lime(OverRegions):
         "apart. It is a simple model of the network; R² says how well it foretells the network's answers."
     )
     cost = "a few hundred to 1,000 forwards"
+    others = "each"
 
     regions: str | np.ndarray | Image = "slic:24"
     keep: float | Literal["auto"] = AUTO
@@ -107,15 +108,28 @@ class Lime(OverRegions):
             which = torch.randint(engine.alternatives, which.shape, generator=task.generator)
         asked = Variations(coalitions, which, groups)
         kept = 1 / groups if alone else 1 - 1 / groups
-        return [self._about(engine, cuts, asked, target, kept) for target in task.asked]
+        own = [self._about(engine, cuts, asked, target, kept) for target in task.own[0]]
+        # Other classes are told from what was asked anyway.
+        known = asked.first(max(rounds for _, rounds in own))
+        others = [self._weights(engine, cuts, known, target)[0] for target in task.asked[len(own) :]]
+        return [*(found for found, _ in own), *(Found(painted(each, cuts)) for each in others)]
 
-    def _about(self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target, kept: float) -> Found:
+    def _weights(
+        self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target
+    ) -> tuple[Posterior, int, Score]:
+        """Of each piece, of how many rounds they are known, and what was explained."""
         head = engine.classifier.head
 
         def score(coalitions: Tensor, which: Tensor) -> Tensor:
             return head.log_odds(answers(engine, coalitions, which), target)
 
-        found, rounds = settle(score, asked, cuts, self.steady)
+        return (*settle(score, asked, cuts, self.steady), score)
+
+    def _about(
+        self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target, kept: float
+    ) -> tuple[Found, int]:
+        head = engine.classifier.head
+        found, rounds, score = self._weights(engine, cuts, asked, target)
         nothing = torch.zeros(TRIALS, len(cuts.areas), dtype=torch.bool)
         change = float((head.log_odds(engine.logits, target) - score(nothing, alternatives(engine, TRIALS))).mean())
         regions = found.sums(cuts.members)
@@ -124,15 +138,20 @@ class Lime(OverRegions):
             cuts.shown,
             regions.weights.numpy(),
             regions.errors.numpy(),
-            unit="log-odds" if odds else "",
+            unit="log-odds" if odds else "value",
             least=max(SMALL * abs(change), FAINT if odds else 0.0),
+            company=f"variations that keep {kept:.0%} of the regions",
             alone=alone(engine, cuts, target, regions.weights),
         )
-        density = HUNDREDTH * found.weights / cuts.areas
         checks = {"r2": found.r2, "keep": kept, "change": change}
         if not cuts.alone:
             checks["cuts"] = float(rounds)
-        return Found(density[torch.from_numpy(cuts.pieces).long()], regions=told, checks=checks)
+        return Found(painted(found, cuts), regions=told, checks=checks), rounds
+
+
+def painted(found: Posterior, cuts: Cuts) -> Tensor:
+    """Float64 `(h, w)`: the weight of a hundredth of the picture at each pixel."""
+    return (HUNDREDTH * found.weights / cuts.areas)[torch.from_numpy(cuts.pieces).long()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +167,10 @@ class Variations:
 
     def __len__(self) -> int:
         return len(self.which) // self.groups
+
+    def first(self, rounds: int) -> Variations:
+        """So many rounds, from the first on."""
+        return Variations(*self.rounds(0, rounds), self.groups)
 
     def rounds(self, start: int, end: int) -> tuple[Tensor, Tensor]:
         """The coalitions and alternatives of some of the rounds."""
@@ -273,6 +296,7 @@ class LimeClassic(RegionMethod):
         "lack half of their regions. Another seed often gives another order: “LIME” is the steadier form."
     )
     cost = "1,000 forwards"
+    others = "each"
 
     samples: int = 1000
     kernel_width: float = 0.25

@@ -77,6 +77,7 @@ class Occlusion(MaskMethod):
         "large, so read areas, not outlines; what the picture shows twice can stay pale, since one is enough."
     )
     cost = "one forward per place of the patch: 324 of them on 224 × 224 pixels"
+    others = "each"
 
     size: float = 0.2
     stride: float = 0.05
@@ -206,6 +207,7 @@ class RISE(MaskMethod):
         "make them fainter."
     )
     cost = "2000 forwards, however many classes are asked about"
+    others = "each"
 
     masks: int = 2000
     cells: int = 7

@@ -26,6 +26,7 @@ from seewhy.engines import Answers
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
+from seewhy.methods.other_classes import Asking, class_checks, mean_of_others
 from seewhy.methods.task import METHODS, Found, Task
 from seewhy.models import Classifier, Target, find_layer
 from seewhy.models.blame import explaining
@@ -50,8 +51,9 @@ class Method(Declared, ABC):
 
     Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`, `attention`; `signed` says that
     values may speak against the class, `cost` what it takes; `batched` that `find` takes several pictures at once,
-    `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `kind` is
-    `control` for maps that know nothing of the network.
+    `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `others` how
+    other classes can be asked about with hardly more work; `kind` is `control` for maps that know nothing of the
+    network.
 
     `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
     library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
@@ -74,6 +76,7 @@ class Method(Declared, ABC):
     status: ClassVar[Status] = "unchecked"
     first: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
+    others: ClassVar[Asking] = ""
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
@@ -82,6 +85,10 @@ class Method(Declared, ABC):
         super().__init_subclass__(**options)
         cls.status = cls.__dict__.get("status", "unchecked")
         cls.first = cls.__dict__.get("first", False)
+
+    def obstacle(self, classifier: Classifier) -> str | None:
+        """Why it cannot work on the classifier with these settings, and the cure; None where it can."""
+        return None
 
     @abstractmethod
     def find(self, task: Task) -> list[Found]:
@@ -97,6 +104,7 @@ class Method(Declared, ABC):
         generator: torch.Generator,
         progress: Progress = silent,
         answers: Answers | None = None,
+        compared: bool = False,
     ) -> list[Explanation]:
         """One explanation per image × target × layer, in that order.
 
@@ -108,6 +116,7 @@ class Method(Declared, ABC):
             generator: of all randomness; every picture starts from its seed again.
             progress: told of the work done; raise `Cancelled` in it to stop.
             answers: what other methods asked about parts hidden: it is not asked again.
+            compared: whether to find out how much of each map is about its class, where that is hardly more work.
         """
         found: list[Explanation] = []
         answers = Answers() if answers is None else answers
@@ -127,6 +136,7 @@ class Method(Declared, ABC):
                 top=top,
                 images=images[part],
                 answers=answers,
+                others=self.others if compared and not self.class_blind else "",
             )
             if asked is None or any(asked):
                 found += _explanations(self, task, images[part])
@@ -247,7 +257,7 @@ def made_methods(methods: Sequence[OneMethod], given: Mapping[str, Any], own: Se
 
 
 def require_suitable(method: Method, classifier: Classifier) -> None:
-    """Refuse a method that needs more than the classifier offers.
+    """Refuse a method that needs more than the classifier offers, by itself or by its settings.
 
     Raises:
         UsageError: it does.
@@ -257,6 +267,8 @@ def require_suitable(method: Method, classifier: Classifier) -> None:
             f"{method.name} needs {', '.join(missing)}, which {classifier.name} does not offer; "
             "choose a method that needs scores only (`seewhy list methods`)"
         )
+    if obstacle := method.obstacle(classifier):
+        raise UsageError(obstacle)
 
 
 def plain_target(target: Any, several: str = "or a list of them (every picture gets all{})") -> OneTarget:
@@ -344,7 +356,8 @@ def notes_of(found: Found, classifier: Classifier) -> tuple[str, ...]:
     ('Every pixel has the same number, so the map does not say where.',)
     """
     values, odd = _array(found.values), list[str]()
-    if found.regions is not None and (count := len(found.regions.weights)) < REGIONS:
+    cut = found.regions if found.layer is None else None  # patterns of a layer are no pieces of the picture
+    if cut is not None and (count := len(cut.weights)) < REGIONS:
         odd.append(
             "The whole picture is one region, which cannot say where."
             if count == 1
@@ -378,10 +391,19 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
     classifier, checks, parameters = task.classifier, task.checks, describe(method)
-    asked = [(row, target) for row, targets in enumerate(task.targets) for target in targets]
+    layers = len(solved) // sum(map(len, task.targets))
+    # Picture by picture, target by target, layer by layer.
+    asked = [(row, place) for row, targets in enumerate(task.targets) for place in range(len(targets))]
+    maps = [_array(found.values) for found in solved]
+
+    def others(number: int) -> np.ndarray | None:
+        row, place = asked[number // layers]
+        start, targets = number - place * layers, task.targets[row]
+        return mean_of_others(targets[place], targets, maps[start : start + len(targets) * layers : layers])
+
     return [
         Explanation(
-            values=_array(found.values),
+            values=maps[number],
             image=images[row],
             view=classifier.preprocessing.view(images[row]),
             target=target,
@@ -395,16 +417,19 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
             parameters=parameters,
             seed=task.generator.initial_seed(),
             cost=cost,
-            checks={**checks, **found.checks},
+            checks={**checks, **found.checks, **class_checks(maps[number], rest, blind=method.class_blind)},
             computed=task.computed,
             errors=None if found.errors is None else _array(found.errors),
             regions=found.regions,
             rule=found.rule,
             meaning=classifier.head.meaning,
             notes=tuple(dict.fromkeys(map(sentence, (*notes_of(found, classifier), *images[row].notes)))),
+            others=rest,
         )
         for number, found in enumerate(solved)
-        for row, target in [asked[number * len(asked) // len(solved)]]  # layer by layer
+        for row, place in [asked[number // layers]]
+        if place < len(task.own[row])
+        for target, rest in [(task.own[row][place], others(number) if task.compared else None)]
     ]
 
 

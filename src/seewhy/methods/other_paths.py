@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from seewhy.engines import Blur, Fill
 from seewhy.errors import UsageError
-from seewhy.methods.gradients import PixelMethod, Query, completeness_gap, gap_notes
+from seewhy.methods.gradients import Query, completeness_gap, gap_notes
+from seewhy.methods.sums import SummedOverRegions, summed
 from seewhy.methods.task import Found
 
 BATCH = 8
@@ -22,7 +23,7 @@ def along(points: Tensor, gradients: Tensor) -> Tensor:
     return (points.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum(0)
 
 
-class BlurIG(PixelMethod):
+class BlurIG(SummedOverRegions):
     """Integrated gradients on the way from a blur of σ = `sigma` times the shorter side to the picture.
 
     `steps` places, closer where the picture is nearly sharp. Source: Xu 2020, eq. 6, by another quadrature.
@@ -36,15 +37,18 @@ class BlurIG(PixelMethod):
     signed = True
     question = "How did each pixel change the score while the picture came into focus?"
     reading = (
-        "Orange pixels raised the score on the way from a blur of the photo to the photo, blue ones lowered it; all "
+        "Orange parts raised the score on the way from a blur of the photo to the photo, blue ones lowered it; all "
         "together they add up to the whole change. What a blur leaves as it is gets nothing."
     )
     cost = "64 forwards and backwards"
+    others = "sum"
 
     sigma: float = 0.25
     steps: int = 64
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.sigma <= 0 or self.steps < 2:
             raise UsageError(f"blur-ig wants sigma above 0 and steps ≥ 2, not {self.sigma:g} and {self.steps}")
 
@@ -120,7 +124,7 @@ def guided_path(
     return shares
 
 
-class GuidedIG(PixelMethod):
+class GuidedIG(SummedOverRegions):
     """Integrated gradients on a way that goes first where the gradient is small, from `background`.
 
     `steps` places, `fraction` of the numbers at a time, each at most `distance` of the way off the straight line.
@@ -134,7 +138,7 @@ class GuidedIG(PixelMethod):
     signed = True
     question = "How did each pixel change the score, on a way that avoids where the network is unsteady?"
     reading = (
-        "Orange pixels raised the score on the way from the reference (black by default) to the photo, blue ones "
+        "Orange parts raised the score on the way from the reference (black by default) to the photo, blue ones "
         "lowered it. The way goes around steep places, which leaves less noise on what plays no part."
     )
     cost = "200 forwards and backwards for each class"
@@ -144,7 +148,9 @@ class GuidedIG(PixelMethod):
     fraction: float = 0.25
     distance: float = 0.02
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.steps < 1 or not 0 < self.fraction <= 1 or not 0 <= self.distance <= 1:
             raise UsageError(
                 "guided-ig wants steps ≥ 1, fraction above 0 and at most 1, distance between 0 and 1, not "
@@ -179,4 +185,5 @@ class GuidedIG(PixelMethod):
 def _found(query: Query, shares: Tensor, change: Tensor, more: str) -> Found:
     reason = f"It may come nearer with {more}."
     checks = {"completeness_gap": completeness_gap(shares, change)}
-    return Found(query.summed(shares[None])[0], checks=checks, notes=gap_notes(shares, change, reason))
+    maps = query.summed(shares[None])
+    return Found(maps[0], regions=summed(query, maps), checks=checks, notes=gap_notes(shares, change, reason))

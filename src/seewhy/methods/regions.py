@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from math import isqrt
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import SEGMENTERS, Cuts, Fill, MaskedForward, find_fill, in_groups, segment, segmenter
 from seewhy.engines.inference import Precision
-from seewhy.engines.regions import numbered
+from seewhy.engines.network_regions import OTHERS, network_regions
+from seewhy.engines.regions import NETWORK, numbered, of_network, seen_pixels
 from seewhy.errors import UsageError
 from seewhy.images import Box, Image
 from seewhy.methods.method import Method
 from seewhy.methods.surrogate import fit
 from seewhy.methods.task import Found, Task
-from seewhy.models import Target
+from seewhy.models import Classifier, Target
 
 AUTO = "auto"
 ASKED = 160  # variations of each segmentation
@@ -32,10 +34,10 @@ COLOURS = 256  # that a mask may have, one for each region
 class OverRegions(Method):
     """What every method over regions takes.
 
-    `regions` names a segmenter, also with its size as in `slic:80`, or is `auto` for the one that explains most; or it
-    is a mask, in which each number or colour is a region: a label map over what the network saw or over the photo, or
-    a picture of the photo's size. `fill` is what hidden regions are replaced with; `precision` and `batch_size` are
-    the engine's.
+    `regions` names a segmenter, also with its size as in `slic:80`; `network` puts together what the network sees
+    alike, and `auto` takes the segmenter that explains most. Or it is a mask, in which each number or colour is a
+    region: a label map over what the network saw or over the photo, or a picture of the photo's size. `fill` is what
+    hidden regions are replaced with; `precision` and `batch_size` are the engine's.
 
     Raises:
         UnknownName: there is no such segmenter or fill; the nearest are named.
@@ -55,6 +57,10 @@ class OverRegions(Method):
         find_fill(self.fill)
         if isinstance(self.regions, str) and self.regions not in self.own_regions:
             segmenter(self.regions)
+
+    @override
+    def obstacle(self, classifier: Classifier) -> str | None:
+        return unseen(self.regions, classifier)
 
     @property
     def own_regions(self) -> tuple[str, ...]:
@@ -80,13 +86,14 @@ class OverRegions(Method):
         )
 
     def _best_engine(self, task: Task) -> MaskedForward:
-        return best_engine(lambda labels: self.engine(task, labels), seen_pixels(task.picture), task.generator)
+        more: dict[str, np.ndarray] = {}
+        if "layers" in task.classifier.offers:
+            with suppress(UsageError):  # of a network without layers that cover the picture
+                more[NETWORK] = labels_of(task, NETWORK)
+        return best_engine(lambda labels: self.engine(task, labels), seen_pixels(task.picture), task.generator, more)
 
     def _labels(self, task: Task) -> np.ndarray:
-        regions, size = self.regions, task.size
-        if isinstance(regions, str) or (isinstance(regions, np.ndarray) and (regions.shape == size or not task.images)):
-            return self.labels(seen_pixels(task.picture))
-        return seen_labels(regions, task.images[0], task.classifier.preprocessing.view(task.images[0]), size)
+        return labels_of(task, self.regions, lambda pixels, _: self.labels(pixels))
 
 
 class RegionMethod(OverRegions):
@@ -98,12 +105,64 @@ class RegionMethod(OverRegions):
 
     @override
     def find(self, task: Task) -> list[Found]:
-        return self.weigh(self._engine(task), task.asked, task.generator)
+        engine, own, state = self._engine(task), len(task.own[0]), task.generator.get_state()
+        found = self.weigh(engine, task.asked[:own], task.generator)
+        if others := task.asked[own:]:
+            found += self.of_answers(engine).weigh(engine, others, task.generator.set_state(state))
+        return found
+
+    def of_answers(self, engine: MaskedForward) -> RegionMethod:
+        """The method for other classes: it asks `engine` no more than it was asked."""
+        return self
 
     def _engine(self, task: Task) -> MaskedForward:
         """The engine over the regions of the task's picture."""
         auto = isinstance(self.regions, str) and self.regions == AUTO
         return self._best_engine(task) if auto else self.engine(task, self._labels(task))
+
+
+def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
+    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten at least, or half of the number that was asked for.
+
+    What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
+    a grid: of one region every method can but say the same number everywhere.
+    """
+    labels = segment(pixels, regions)
+    if not isinstance(regions, str):
+        return labels
+    name, size = segmenter(regions)
+    if size is None:
+        least, cells = FEWEST, CELLS
+    else:  # of what counts no regions, there are as many as that makes
+        least, cells = min(FEWEST, size // 2) * SEGMENTERS[name].counts, isqrt(size)
+    if labels.max() + 1 >= least:
+        return labels
+    for kernel in KERNELS if regions == "quickshift" else ():
+        if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
+            return finer
+    return segment(pixels, "grid", cells=min(cells, *pixels.shape[:2]))
+
+
+def labels_of(
+    task: Task,
+    regions: str | np.ndarray | Image,
+    by_colour: Callable[[np.ndarray, str | np.ndarray], np.ndarray] = cut,
+) -> np.ndarray:
+    """The regions of the task's picture, int32 `(h, w)`: by the network, `by_colour`, or a mask of people."""
+    if groups := of_network(regions):
+        task.spend(forwards=1)
+        return network_regions(task.classifier, task.picture, groups)
+    size = task.size
+    if isinstance(regions, str) or (isinstance(regions, np.ndarray) and (regions.shape == size or not task.images)):
+        return by_colour(seen_pixels(task.picture), regions)
+    return seen_labels(regions, task.images[0], task.classifier.preprocessing.view(task.images[0]), size)
+
+
+def unseen(regions: object, classifier: Classifier) -> str | None:
+    """Why the classifier cannot say what it sees alike, and the cure, where such regions are asked for."""
+    if of_network(regions) is None or "layers" in classifier.offers:
+        return None
+    return f"{classifier.name} shows none of its layers, so nobody knows what it sees alike; {OTHERS}"
 
 
 def seen_labels(mask: np.ndarray | Image, photo: Image, view: Box, size: tuple[int, int]) -> np.ndarray:
@@ -148,30 +207,19 @@ def colour_labels(mask: Image) -> np.ndarray:
     return labels
 
 
-def cut(pixels: np.ndarray, regions: str | np.ndarray) -> np.ndarray:
-    """The region of each pixel of `(h, w, 3)`, int32 `(h, w)`: ten regions at least, but for what was asked in numbers.
-
-    What leaves a small or plain picture in fewer pieces is given a smaller kernel, where it has one, or else becomes
-    a grid: of one region every method can but say the same number everywhere.
-    """
-    labels = segment(pixels, regions)
-    if not isinstance(regions, str) or labels.max() + 1 >= FEWEST or segmenter(regions)[1] is not None:
-        return labels
-    for kernel in KERNELS if regions == "quickshift" else ():
-        if (finer := segment(pixels, regions, kernel_size=kernel)).max() + 1 >= FEWEST:
-            return finer
-    return segment(pixels, "grid", cells=min(CELLS, *pixels.shape[:2]))
-
-
 def best_engine(
-    make: Callable[[np.ndarray], MaskedForward], pixels: np.ndarray, generator: torch.Generator
+    make: Callable[[np.ndarray], MaskedForward],
+    pixels: np.ndarray,
+    generator: torch.Generator,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> MaskedForward:
     """The engine over that segmentation of `pixels` `(h, w, 3)` whose regions the network's answers follow most.
 
-    The candidates are all segmenters that give 10 to 80 regions; quickshift made finer where none does. What each
-    explains is among the checks of the engine, as `r2_…`. `make` makes the engine for the regions `(h, w)`.
+    The candidates are all segmenters of pixels that give 10 to 80 regions, and those of `more`; quickshift made finer
+    where there are none. All are tried with as many variations. What each explains of them is among the checks of the
+    engine, as `r2_…`, and what the trial took, as `trial_forwards`. `make` makes the engine for the regions `(h, w)`.
     """
-    cuts = {name: segment(pixels, name) for name in SEGMENTERS}
+    cuts = {name: segment(pixels, name) for name, each in SEGMENTERS.items() if each.cut} | {**(more or {})}
     engines = {name: make(labels) for name, labels in cuts.items() if FEWEST <= labels.max() + 1 <= MOST}
     if not engines:
         return make(cut(pixels, "quickshift"))
@@ -182,6 +230,7 @@ def best_engine(
         if engine is not best:
             engine.checks.clear()  # they are not about the answer
     best.checks.update({f"r2_{name}": score for name, score in scores.items()})
+    best.checks["trial_forwards"] = float(sum(engine.forwards for engine in engines.values()))
     return best
 
 
@@ -195,16 +244,3 @@ def explained(engine: MaskedForward, generator: torch.Generator) -> float:
     target = Target(int(head.likeliest(engine.logits)))
     first, second = head.log_odds(engine(coalitions), target).unflatten(0, (-1, 2)).unbind(1)
     return fit(coalitions[::2].double() - 0.5, (first - second) / 2, intercept=False).r2_unseen
-
-
-def seen_pixels(picture: Tensor) -> np.ndarray:
-    """What the network saw, `(C, h, w)`, as a picture to cut: float32 `(h, w, 3)` in [0, 1].
-
-    Values outside [0, 1] are stretched to it; of one channel all three colours are made, of others the first three.
-    """
-    pixels = picture.detach().float().cpu()
-    low, high = pixels.min(), pixels.max()
-    if low < 0 or high > 1:
-        pixels = (pixels - low) / (high - low)
-    channels = [0, 0, 0] if len(pixels) == 1 else [0, 1, min(2, len(pixels) - 1)]
-    return pixels[channels].permute(1, 2, 0).contiguous().numpy()

@@ -15,12 +15,18 @@ from seewhy.engines.deep_lift import other_way
 from seewhy.engines.rule_sets import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import TOLERANCE, PixelMethod, Query, completeness_gap, gap_notes
+from seewhy.methods.sums import SummedOverRegions, summed
 from seewhy.methods.task import Found
 from seewhy.models import Target
 
 BATCH = 4  # references at once: each takes part beside the picture
 ROUNDED = "Its rules are exact; what is missing was lost in the arithmetic of the network, such as by rounding."
 
+LOW = 0.5  # share of the score, under which a page says that most of it reached no pixel
+LITTLE = (
+    "Only {:.0%} of the score reached the pixels; the rest stayed with the network's constants and the rules "
+    "themselves: the picture tells of so much of the score, and no more."
+)
 NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
 Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
 Attention = Literal["attn-lrp", "cp-lrp", "libra-grad"]
@@ -54,7 +60,7 @@ def multipliers(network: Differentiable, x: Tensor, others: Tensor, targets: Seq
     return found
 
 
-class DeepLift(PixelMethod):
+class DeepLift(SummedOverRegions):
     """The rescale rule against `background`, a fill's name or a fill; of several references the mean."""
 
     name = "deep-lift"
@@ -66,23 +72,25 @@ class DeepLift(PixelMethod):
     signed = True
     question = "How did each pixel change the score, from a reference picture to this one, in one pass?"
     reading = (
-        "Orange pixels raised the score compared with the reference (black by default), blue ones lowered it; all "
+        "Orange parts raised the score compared with the reference (black by default), blue ones lowered it; all "
         "together they add up to the whole difference, exactly."
     )
     cost = "one forward and one backward of two pictures"
+    others = "sum"
 
     background: str | Fill = "black"
 
     @override
     def attribute(self, query: Query) -> list[Found]:
         found, changes = self._shared_out(query)
-        off = max(completeness_gap(each, change) for each, change in zip(found, changes, strict=True))
+        off = max(completeness_gap(each, change) for each, change in zip(found[: query.own], changes, strict=False))
         if off > TOLERANCE and (finer := query.in_float64()):
             query = finer
             found, changes = self._shared_out(query)
         return [
             Found(
                 query.summed(each[None])[0].to(query.pixels.dtype),
+                regions=summed(query, query.summed(each[None])),
                 checks={"completeness_gap": completeness_gap(each, change)},
                 notes=gap_notes(each, change, ROUNDED),
             )
@@ -105,7 +113,7 @@ class DeepShap(DeepLift):
     arxiv = "1705.07874"
     question = "How did each pixel change the score, compared with other pictures, in one pass each?"
     reading = (
-        "Orange pixels raised the score compared with the background pictures, blue ones lowered it; all together "
+        "Orange parts raised the score compared with the background pictures, blue ones lowered it; all together "
         "they add up to the difference from the backgrounds' mean score, exactly."
     )
     cost = "one forward and one backward of two pictures per background picture"
@@ -124,10 +132,15 @@ def relevance(query: Query, rules: RuleSet) -> list[Found]:
     logits, found = query.network.gradients(x, query.targets, rules)
     maps = [query.summed(x * each)[0] for each in found]
     scores = [float(target.score(logits[0])) for target in query.targets]
-    return [
-        Found(each, checks={"relevance_kept": float(each.sum()) / score} if score else {})
-        for each, score in zip(maps, scores, strict=True)
-    ]
+    return [_carried(query, each, score) for each, score in zip(maps, scores, strict=True)]
+
+
+def _carried(query: Query, values: Tensor, score: float) -> Found:
+    regions = summed(query, values[None])
+    if not score:
+        return Found(values, regions=regions)
+    kept = float(values.sum()) / score
+    return Found(values, regions=regions, checks={"relevance_kept": kept}, notes=(LITTLE.format(kept),) * (kept < LOW))
 
 
 def _boxed(query: Query) -> RuleSet:
@@ -153,7 +166,7 @@ class RelevanceMethod(PixelMethod):
     signed = True
     question = "Which pixels carried the score of this class through the network?"
     reading = (
-        "Orange pixels carried the score of the class, blue ones counted against it. The relevance was handed back "
+        "Orange parts carried the score of the class, blue ones counted against it. The relevance was handed back "
         "from the score, layer by layer, so the picture shows what was used, not what would happen if it were changed."
     )
     choices: ClassVar[Mapping[str, Rules]]
@@ -175,13 +188,14 @@ class RelevanceMethod(PixelMethod):
         return self.choices[self.rules](query)
 
 
-class LRP(RelevanceMethod):
+class LRP(RelevanceMethod, SummedOverRegions):
     """One rule for convolutions, one for dense layers, on the network with its BatchNorm folded.
 
     `-flat` and `-box` have one of their own for the first layer, whose inputs have no zero that means "nothing".
     """
 
     name = "lrp"
+    others = "sum"
     title = "Layer-wise relevance propagation"
     status = "verified"
     first = True
@@ -192,10 +206,11 @@ class LRP(RelevanceMethod):
     rules: Composite = "epsilon-plus-flat"
 
 
-class AttnLRP(RelevanceMethod):
+class AttnLRP(RelevanceMethod, SummedOverRegions):
     """LRP for attention: `attn-lrp`, `cp-lrp` (attention weights as constants) or `libra-grad`."""
 
     name = "attn-lrp"
+    others = "sum"
     title = "AttnLRP"
     status = "verified"
     first = True

@@ -2,6 +2,7 @@
 
 manifest.json   `schema`, `seewhy`, `image`, `explanation`: all but the arrays; `files`: size and SHA-256 of each file
 values.npy      float32 `(h, w)`; `errors.npy` the same, where the method knows them
+others.npy      float32 `(h, w)`, the mean map of other classes, where they were asked about
 regions.npy     int32 `(h, w)`, where it is about regions
 image.png       what is shown of the photo; `image.npy` all channels, where it has others than grey or RGB
 picture.png     how it is drawn
@@ -21,12 +22,12 @@ from seewhy.core.text import shown
 from seewhy.draw import Unit
 from seewhy.errors import BadFile, BadImage
 from seewhy.images import Image, reopen_image
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import Pair, RegionWeights, Rule
 from seewhy.models import Box, Prediction, Target
 from seewhy.models.head import Meaning
 
 SCHEMA = 1
-VALUES, ERRORS, REGIONS = "values.npy", "errors.npy", "regions.npy"
+VALUES, ERRORS, OTHERS, REGIONS = "values.npy", "errors.npy", "others.npy", "regions.npy"
 PHOTO, PICTURE = "image.png", "picture.png"
 BANDS = "image.npy"  # of a photo that has other channels than grey or RGB
 CURE = "explain again"
@@ -60,7 +61,9 @@ class SavedRegions:
     errors: list[float] | None = None
     unit: Unit = ""
     least: float = 0.0
+    company: str = ""
     alone: list[float | None] | None = None
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class Read(NamedTuple):
 
     values: np.ndarray
     errors: np.ndarray | None
+    others: np.ndarray | None
     regions: RegionWeights | None
     image: Image
     about: SavedFields
@@ -133,7 +137,8 @@ def read_saved(folder: Path) -> Read:
     _check(path, about, image)
     if not saved.files:
         about = replace(about, notes=(*about.notes, UNKNOWN))
-    return Read(values, _array(folder, saved, ERRORS, "f", values.shape), _regions(folder, saved), image, about)
+    errors, others = (_array(folder, saved, name, "f", values.shape) for name in (ERRORS, OTHERS))
+    return Read(values, errors, others, _regions(folder, saved), image, about)
 
 
 def _present(folder: Path, saved: Saved, name: str) -> Path | None:
@@ -183,7 +188,9 @@ def _regions(folder: Path, saved: Saved) -> RegionWeights | None:
         raise damaged(folder / MANIFEST, f"it has {len(about.alone)} answers for {count} regions", CURE)
     errors = None if about.errors is None else np.array(about.errors)
     alone = None if about.alone is None else tuple(about.alone)
-    return RegionWeights(labels, np.array(about.weights), errors, about.unit, about.least, alone)
+    return RegionWeights(
+        labels, np.array(about.weights), errors, about.unit, about.least, about.company, alone, about.pairs
+    )
 
 
 def _check(path: Path, about: SavedFields, image: Image) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines import MaskedForward
-from seewhy.engines.inference import BatchSize, batches
+from seewhy.engines.batches import BatchSize, batches
 from seewhy.engines.tail import Tail, tail
 from seewhy.errors import UsageError
 from seewhy.methods.cam import COARSE
@@ -44,6 +44,7 @@ class ScoreCAM(MaskMethod):
     question = "Which areas, shown alone, make the network sure of this class?"
     reading = WHERE + COARSE
     cost = "one forward per map of the layer: up to 1280 for the default model, 2048 for a ResNet-50"
+    others = "each"
 
     layers: tuple[str, ...] = ()
     weighting: Literal["increase", "softmax"] = "increase"

@@ -60,6 +60,7 @@ class SensitivityMethod(MaskMethod):
     """A number per cell of `cells` × `cells`, from the scores under random masks of cells."""
 
     stochastic = True
+    others = "each"
 
     cells: int = 8
 

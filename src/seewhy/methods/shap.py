@@ -16,21 +16,23 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from seewhy.draw import Unit
 from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
 from seewhy.methods.owen import Block, agglomerate, owen_values
 from seewhy.methods.regions import RegionMethod, cut
-from seewhy.methods.shapley_values import Shares, ValueFunction, kernel_shapley, permutation_shapley
-from seewhy.methods.surrogate import region_found
+from seewhy.methods.shapley_values import LEAST, Shares, ValueFunction, kernel_shapley, permutation_shapley
+from seewhy.methods.surrogate import region_found, score_unit
 from seewhy.methods.task import Found
-from seewhy.models import Target
+from seewhy.models import Head, Target
 
 Of = Literal["logit", "probability"]
 
 PIXELS = "pixels"
 ROUNDING = 1e-6  # of a score: changes below it are arithmetic
 FAST = "Shares add up exactly, so the fast copy of the network that was asked rounds too much for so small a change."
+COMPANY = "all that may be shown beside it"
 READING = (
     "Orange areas raised the score of the class, blue ones lowered it; together they add up to the difference between "
     "the score of the picture and its score when everything is hidden. "
@@ -62,6 +64,10 @@ class ShapleyMethod(RegionMethod):
         """What each region of the label map `(h, w)` adds."""
 
     @override
+    def of_answers(self, engine: MaskedForward) -> ShapleyMethod:
+        return replace(self, samples=max(min(self.samples, engine.asked), LEAST * engine.regions))
+
+    @override
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:
         """Every target starts from the same random state, so that it finds its coalitions answered already."""
         state = generator.get_state()
@@ -88,8 +94,20 @@ class ShapleyMethod(RegionMethod):
         if shares.r2 is not None:
             checks["r2"] = shares.r2
         errors = None if shares.errors is None else shares.errors.numpy()
-        found = region_found(engine, shares.values.numpy(), errors, checks=checks)
+        unit = unit_of(head, target, self.of)
+        found = region_found(
+            engine, shares.values.numpy(), errors, checks=checks, unit=unit, company=COMPANY, pairs=shares.pairs
+        )
         return replace(found, notes=gap_notes(shares.values, change, FAST, least=least))
+
+
+def unit_of(head: Head, target: Target, of: Of) -> Unit:
+    """What a change of the target's logit, or probability, is to people."""
+    unit = score_unit(head, target)
+    if unit == "value" or of == "probability":
+        return "value" if unit == "value" else "probability"
+    # Of two classes, and of one that stands by itself, a change of the score is one of the log-odds.
+    return unit if head.meaning == "classes" and target.against is None else "log-odds"
 
 
 class PermutationSHAP(ShapleyMethod):
@@ -99,6 +117,7 @@ class PermutationSHAP(ShapleyMethod):
     """
 
     name = "permutation-shap"
+    others = "each"
     title = "Permutation SHAP"
     status = "verified"
     paper = "Castro et al. 2009; Mitchell et al. 2022"
@@ -122,6 +141,7 @@ class KernelSHAP(ShapleyMethod):
     """
 
     name = "kernel-shap"
+    others = "each"
     title = "Kernel SHAP"
     status = "verified"
     paper = "Lundberg & Lee 2017; Musco & Witter 2024"

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from seewhy.errors import UsageError
+from seewhy.methods.evidence import Pair
 from seewhy.methods.shapley_process import process_shapley
 
 ValueFunction = Callable[[Tensor], Tensor]  # bool coalitions (n, d), true for regions shown, to float64 values (n,)
 
 ROUND = 256  # coalitions asked between two looks at the standard errors
 TRUSTED = 8  # orders and their reverses before a standard error is believed
+LEAST = 4  # samples for each region
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +31,14 @@ class Shares:
     """What each of d regions adds, float64 `(d,)`; the sum is the value of all regions less that of none, `empty`.
 
     `errors` are standard errors, zero where every coalition was asked, None where they are unknown; `r2` is that of
-    the fit, where there is one.
+    the fit, where there is one; `pairs` what regions add together, where that was asked.
     """
 
     values: Tensor
     empty: float
     errors: Tensor | None = None
     r2: float | None = None
+    pairs: tuple[Pair, ...] = ()
 
 
 def ends(value_of: ValueFunction, regions: int) -> Tensor:
@@ -51,9 +54,10 @@ def ask_pairs(value_of: ValueFunction, coalitions: Tensor) -> tuple[Tensor, Tens
 
 def check_samples(samples: int, regions: int) -> None:
     """Raises `UsageError` where each share could not be estimated even twice."""
-    if samples < 4 * regions:
+    if samples < LEAST * regions:
         raise UsageError(
-            f"samples={samples} is too few for {regions} regions; give at least {4 * regions}, or choose fewer regions"
+            f"samples={samples} is too few for {regions} regions; give at least {LEAST * regions}, or choose fewer "
+            "regions"
         )
 
 
@@ -139,7 +143,7 @@ def kernel_shapley(
     if 2 * len(scores) + 2 == 2**regions:
         errors = torch.zeros_like(errors)  # of rounding: every coalition was asked
     both = torch.cat([asked, ~asked]).double()
-    r2 = _r2(torch.cat([scores, opposite]), empty + both @ values, _kernel_weights(asked).repeat(2))
+    r2 = weighted_r2(torch.cat([scores, opposite]), empty + both @ values, kernel_weights(asked).repeat(2))
     return Shares(values, float(empty), errors, r2)
 
 
@@ -182,7 +186,7 @@ def _some_of(size: int, count: int, ways: int, regions: int, generator: torch.Ge
     return torch.stack(list(found.values())[:count])
 
 
-def _kernel_weights(coalitions: Tensor) -> Tensor:
+def kernel_weights(coalitions: Tensor) -> Tensor:
     """Float64 `(n,)`: what each size weighs in the kernel, shared among those of `coalitions` `(n, d)` that have it."""
     regions, sizes = coalitions.shape[1], coalitions.sum(1)
     sizes = torch.minimum(sizes, regions - sizes)
@@ -190,7 +194,7 @@ def _kernel_weights(coalitions: Tensor) -> Tensor:
     return (regions - 1) / (sizes * (regions - sizes) * (1 + (2 * sizes == regions)) * asked).double()
 
 
-def _r2(truth: Tensor, fitted: Tensor, weights: Tensor) -> float:
-    """1 where the truth never changes."""
+def weighted_r2(truth: Tensor, fitted: Tensor, weights: Tensor) -> float:
+    """How much of the truth `(n,)` is fitted, answers counted by their weights; 1 where the truth never changes."""
     spread = weights @ (truth - (weights @ truth) / weights.sum()).square()
     return float(1 - weights @ (truth - fitted).square() / spread) if spread > 0 else 1.0

@@ -33,6 +33,7 @@ class SmoothGradCAMPlusPlus(CAM):
     """Grad-CAM++ with gradients averaged over `samples` copies with noise of `noise` times the range of the input."""
 
     name = "smooth-grad-cam++"
+    others = ""  # a backward for each noisy copy and class
     title = "Smooth Grad-CAM++"
     status = "verified"
     paper = "Omeiza et al. 2019"

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seewhy.draw import Unit
 from seewhy.engines import MaskedForward
-from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.evidence import Pair, RegionWeights, Rule
 from seewhy.methods.task import Found
+from seewhy.models import Head, Target, Value
 
 RATIOS = torch.logspace(-9, 3, 97, dtype=torch.float64)  # of noise to signal, among which the likeliest is taken
 DRAWS = 200  # to know how steady weights are
@@ -133,6 +135,11 @@ def infer(x: Tensor, y: Tensor, prior: Tensor) -> Posterior:
     )
 
 
+def score_unit(head: Head, target: Target) -> Unit:
+    """What parts of the target's score are to people."""
+    return "value" if isinstance(target, Value) or head.meaning == "values" else "score"
+
+
 def _explained(share: Tensor, residuals: Tensor, spread: Tensor) -> float:
     return 1 - float((share * residuals.square()).sum() / spread) if spread > 0 else 0.0
 
@@ -144,9 +151,12 @@ def region_found(
     *,
     rule: Rule | None = None,
     checks: Mapping[str, float] | None = None,
+    unit: Unit = "",
+    company: str = "",
+    pairs: tuple[Pair, ...] = (),
 ) -> Found:
     """What was found about the regions of `engine`: a weight for each with its standard error, or a rule, or both."""
-    regions = RegionWeights(engine.label_map, weights, errors)
+    regions = RegionWeights(engine.label_map, weights, errors, unit, company=company, pairs=pairs)
     painted = regions.painted
     # Of single pixels the map says it all.
     return Found(painted, regions=regions if engine.regions < painted.size else None, rule=rule, checks=checks or {})

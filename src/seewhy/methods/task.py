@@ -20,6 +20,7 @@ from seewhy.engines.inference import Precision
 from seewhy.errors import UsageError
 from seewhy.images import Image
 from seewhy.methods.evidence import RegionWeights, Rule
+from seewhy.methods.other_classes import OTHERS, Asking, classes_of, likely_others
 from seewhy.models import Categories, Classifier, Grid, Head, Target, Value
 
 CHUNK = 256  # masks held at once
@@ -34,7 +35,8 @@ class Task:
     `asked`. Without targets they are the `top` likeliest classes, read off the logits that the method needs anyway.
     What is asked of the network through the task is counted: `forwards`, `backwards`. `known` are logits `(N, K)` that
     the network gave for these inputs before; they count as the forward that a method would take to get them. `images`
-    are the whole pictures, where there are any; `answers` what other tasks asked of masked pictures.
+    are the whole pictures, where there are any; `answers` what other tasks asked of masked pictures. With `others`, the
+    `targets` of each picture end in some of other likely classes, beyond the `own` ones.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Task:
         known: Tensor | None = None,
         images: Sequence[Image] = (),
         answers: Answers | None = None,
+        others: Asking = "",
     ) -> None:
         self.classifier = classifier
         self.pixels = pixels
@@ -62,6 +65,12 @@ class Task:
         self._engines: list[MaskedForward | Differentiable] = []
         self._spent = [0, 0]
         self._answers = Answers() if answers is None else answers
+        self._others: Asking = others
+
+    @property
+    def compared(self) -> bool:
+        """Whether other classes are asked about, too."""
+        return bool(self._others)
 
     @property
     def picture(self) -> Tensor:
@@ -79,12 +88,25 @@ class Task:
         return (self.pixels.shape[2], self.pixels.shape[3])
 
     @cached_property
-    def targets(self) -> Sequence[Sequence[Target]]:
-        """A list for each picture."""
+    def own(self) -> Sequence[Sequence[Target]]:
+        """What is explained: a list for each picture."""
         if self._targets is not None:
             return self._targets
         best = self.classifier.head.likeliest(self.logits, self._top)
         return [[Target(index, chosen="predicted") for index in row] for row in best.tolist()]
+
+    @cached_property
+    def targets(self) -> Sequence[Sequence[Target]]:
+        """A list for each picture: what is explained, and then other classes to compare with."""
+        head = self.classifier.head
+        if not self._others or head.meaning in {"binary", "values"}:
+            return self.own
+        named = max(len({index for each in row for index in classes_of(each)}) for row in self.own)
+        count = min(OTHERS + named, self.logits.shape[1])
+        best = head.likeliest(self.logits, count).tolist()
+        return [
+            [*row, *likely_others(row, likeliest, self._others)] for row, likeliest in zip(self.own, best, strict=True)
+        ]
 
     @property
     def logits(self) -> Tensor:

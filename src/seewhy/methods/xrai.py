@@ -9,7 +9,7 @@ import torch
 from typing_extensions import override
 
 from seewhy.engines import Fill
-from seewhy.methods.gradients import Query
+from seewhy.methods.gradients import TOLERANCE, PixelMethod, Query
 from seewhy.methods.integrated_gradients import IntegratedGradients
 from seewhy.methods.regions import seen_pixels
 from seewhy.methods.task import Found, enlarge
@@ -59,7 +59,7 @@ def by_density(attributions: np.ndarray, regions: Iterable[np.ndarray]) -> tuple
     return values.reshape(attributions.shape), used
 
 
-class XRAI(IntegratedGradients):
+class XRAI(PixelMethod):
     """Integrated gradients from black and from white, gathered into regions by their mean.
 
     `background` is another reference or several, instead of those two.
@@ -67,6 +67,7 @@ class XRAI(IntegratedGradients):
 
     name = "xrai"
     title = "XRAI"
+    signed = True
     status = "approximate"
     paper = "Kapishnikov et al. 2019"
     arxiv = "1906.02825"
@@ -78,6 +79,12 @@ class XRAI(IntegratedGradients):
     cost = "32 to 512 forwards and backwards, until the sums are right"
 
     background: str | Fill = "black and white"
+    steps: int = 16
+    most_steps: int = 256
+    tolerance: float = TOLERANCE
+
+    def __post_init__(self) -> None:
+        self._integrals()
 
     @override
     def attribute(self, query: Query) -> list[Found]:
@@ -86,9 +93,13 @@ class XRAI(IntegratedGradients):
 
     def _integrated(self, query: Query) -> list[list[Found]]:
         """For each reference the answers about each target."""
+        return [each.attribute(query) for each in self._integrals()]
+
+    def _integrals(self) -> list[IntegratedGradients]:
+        """Integrated gradients from each reference, with these settings."""
         names = REFERENCES if self.background == "black and white" else (self.background,)
         plain = {each: getattr(self, each) for each in ("steps", "most_steps", "tolerance")}
-        return [IntegratedGradients(background=each, **plain).attribute(query) for each in names]
+        return [IntegratedGradients(background=each, **plain) for each in names]
 
     def _gathered(self, query: Query, found: Sequence[Found], regions: Sequence[np.ndarray]) -> Found:
         maps = torch.stack([torch.as_tensor(each.values) for each in found]).float()

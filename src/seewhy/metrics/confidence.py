@@ -72,6 +72,7 @@ class _Soft(Metric):
     arxiv = "1710.11063"
     bounds = (0, 1)
     ranked = True
+    counts_as = "a soft cut"
     asks_network = True
     removed: ClassVar[bool] = False
     change: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = staticmethod(relative_drop)
@@ -95,6 +96,8 @@ class _Soft(Metric):
 
 class _Hard(_Soft):
     """The same, the mask being the map's top `area`."""
+
+    counts_as = "a hard cut"
 
     area: float = 0.25
 

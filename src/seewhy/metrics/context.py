@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress
 from seewhy.engines import Answers, Fill, MaskedForward, find_fill
-from seewhy.errors import NonFinite, UsageError
+from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, from_values
 from seewhy.methods import Explanation, Method
 from seewhy.methods.task import in_chunks
 from seewhy.models import Classifier, Target
 
 End = Literal["highest", "lowest"]
+OTHERS = 2  # classes that a map's method is asked about beside its own
 
 
 class TopK(NamedTuple):
@@ -138,15 +139,17 @@ def _standardised(values: np.ndarray) -> np.ndarray:
 class Score:
     """One number about one map, with the curve it was read off where there is one.
 
-    Where the number has no meaning, `value` is None and `reason` says why, in words.
+    Where the number has no meaning, `value` is None and `reason` says why, in words. `other_classes` is what the same
+    method's maps of other classes score on average, where that was asked.
     """
 
     value: float | None
     curve: np.ndarray | None = None
     reason: str = ""
+    other_classes: float | None = None
 
     def __post_init__(self) -> None:
-        if self.value is not None and not np.isfinite(self.value):
+        if not all(each is None or np.isfinite(each) for each in (self.value, self.other_classes)):
             raise NonFinite(f"a metric gave {self.value}; say why there is no value instead")
 
     @classmethod
@@ -219,6 +222,43 @@ class Context:
         perturber = Perturber(self, fill, seed, progress)
         self._perturbers.append((fill, seed, perturber))
         return perturber
+
+    def of_other_classes(self, each: Attribution, seed: int, progress: Progress) -> Sequence[np.ndarray] | None:
+        """What the map's method finds for `OTHERS` classes that the seed draws, each `(h, w)`; made once.
+
+        None where nobody said what made the map, there is no other class, or the method has no map of one. The map of a
+        method that no class plays a part in is that of every class.
+        """
+        known = self._other_classes.get((each, seed))
+        if known is None:
+            known = self._other_classes[each, seed] = self._explained_otherwise(each, seed, progress)
+        return known or None
+
+    def _explained_otherwise(self, each: Attribution, seed: int, progress: Progress) -> Sequence[np.ndarray]:
+        method: Any = self.methods.get(each)
+        target = each.target
+        named = {target.index, *target.also, target.against}
+        others = [index for index in range(len(self.classifier.categories)) if index not in named]
+        if method is None or not others:
+            return ()
+        if method.class_blind or method.kind == "control":
+            return (each.values,)
+        if each.layer is not None and "layers" in method.parameters:
+            method = replace(method, layers=(each.layer,))  # it may have been asked about several
+        order = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))[:OTHERS]
+        asked = [[Target(others[int(place)]) for place in order]]
+        generator = torch.Generator().manual_seed(each.seed or 0)
+        try:
+            found = method(
+                self.classifier, [self.image], asked, generator=generator, progress=progress, answers=self.answers
+            )
+        except (ExplainError, UsageError):
+            return ()
+        return [explanation.values for explanation in found]
+
+    @cached_property
+    def _other_classes(self) -> dict[tuple[Attribution, int], Sequence[np.ndarray]]:
+        return {}
 
     @cached_property
     def _perturbers(self) -> list[tuple[str | Fill, int, Perturber]]:

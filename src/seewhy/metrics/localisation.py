@@ -1,6 +1,8 @@
 """Localisation: does a map lie where people see the object?
 
-That is plausibility, not faithfulness: a network may well look elsewhere, and a map that says so is right.
+That is plausibility, not faithfulness: a network may well look elsewhere, and a map that says so is right. Every score
+has a control beside it, what the same method's maps of other classes score: who marks the object whatever is asked does
+not say why the network chose its class.
 """
 
 from __future__ import annotations
@@ -14,7 +16,17 @@ from typing_extensions import override
 
 from seewhy.errors import UsageError
 from seewhy.images.masks import iou, top_area
-from seewhy.metrics.context import Question, Score, TopK, draw_ties, evidence, keep_of, pixel_ranks, soft_mask
+from seewhy.metrics.context import (
+    Attribution,
+    Question,
+    Score,
+    TopK,
+    draw_ties,
+    evidence,
+    keep_of,
+    pixel_ranks,
+    soft_mask,
+)
 from seewhy.metrics.metric import Metric
 
 IOU_READING = (
@@ -93,9 +105,24 @@ class _Located(Metric):
         mask, maps = asked.context.mask, asked.maps
         if mask is None or not mask.any():
             return [NO_MASK] * len(maps)
-        values = [each.values for each in maps if (each.values > 0).any()]
-        found = iter(self.agreements(values, mask, asked.generator.initial_seed()))
-        return [Score(float(next(found))) if (each.values > 0).any() else NO_EVIDENCE for each in maps]
+        seed = asked.generator.initial_seed()
+        found = self._agreements_of([each.values for each in maps], mask, seed)
+        return [
+            NO_EVIDENCE if value is None else Score(value, other_classes=self._of_others(asked, each, mask, seed))
+            for value, each in zip(found, maps, strict=True)
+        ]
+
+    def _agreements_of(self, maps: Sequence[np.ndarray], mask: np.ndarray, seed: int) -> list[float | None]:
+        """Of each map; None where it has no evidence."""
+        found = iter(self.agreements([each for each in maps if (each > 0).any()], mask, seed))
+        return [float(next(found)) if (each > 0).any() else None for each in maps]
+
+    def _of_others(self, asked: Question, each: Attribution, mask: np.ndarray, seed: int) -> float | None:
+        """The mean over other classes; a map of one without evidence marks nothing of the object, which is 0."""
+        maps = asked.context.of_other_classes(each, seed, asked.progress)
+        if maps is None:
+            return None
+        return float(np.mean([value or 0.0 for value in self._agreements_of(maps, mask, seed)]))
 
 
 class IoUTopArea(_Located):

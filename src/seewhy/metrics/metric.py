@@ -35,6 +35,7 @@ class Metric(Declared):
         higher_is_better: which way is better.
         bounds: the least and the largest value there can be.
         ranked: methods are put in order by it.
+        counts_as: metrics of the same word ask one question in several ways, so that they count once together.
         asks_network: the network is asked about parts that the map names, so maps are first made alike, as means over
             cells.
         stochastic: another seed gives another score.
@@ -44,6 +45,7 @@ class Metric(Declared):
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     ranked: ClassVar[bool] = False
+    counts_as: ClassVar[str] = ""
     asks_network: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
 

@@ -138,6 +138,7 @@ class _Removal(Metric):
 
 
 class _Steps(_Removal):
+    counts_as = "insertion and deletion"
     paper = PETSIUK
     arxiv = "1806.07421"
     bounds = (0, 1)
@@ -237,6 +238,7 @@ class InsertionMinusDeletion(_Steps):
 
 
 class _Percentiles(_Removal):
+    counts_as = "ROAD"
     paper = "Rong et al. 2022"
     arxiv = "2202.00449"
     bounds = (-1, 1)

@@ -21,7 +21,7 @@ from seewhy.images import OnePicture, Pictures, open_images
 from seewhy.models.attention import Attending
 from seewhy.models.capture import capture, find_layer, gradients_of
 from seewhy.models.categories import Categories, Target, parse_target
-from seewhy.models.embedding import Tap, find_taps, reading
+from seewhy.models.embedding import Embedding, Tap, find_taps, reading
 from seewhy.models.grids import Grid
 from seewhy.models.head import Gives, Head, told
 from seewhy.models.layers import Layer, deepest_used, default_candidates, grid_alone, watched_layers
@@ -224,6 +224,12 @@ class Classifier(Pickled):
             for row in rows
         ]
         return torch.cat([torch.cat(row, dim=1) for row in slopes]).detach()
+
+    @cached_property
+    def embedding(self) -> Classifier:
+        """The network with the numbers that go into its scores for its own, values of one picture at a time."""
+        module = Embedding(self.module, self.head.ask, self._taps)
+        return Classifier(module, self.preprocessing, name=self.name, given_head=Head("values", alone=True))
 
     @cached_property
     def _taps(self) -> tuple[Tap, ...]:

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
@@ -162,6 +163,20 @@ class _Reading(_Counting):
                 self.found[tap] = tensor = given[tap.place]
                 if self._gradients and not tensor.requires_grad:
                     tensor.requires_grad_()  # the first that autograd records
+
+
+class Embedding(nn.Module):
+    """A network that answers with what goes into its scores, `(N, D)`, instead of them."""
+
+    def __init__(self, module: nn.Module, ask: Callable[[nn.Module, Tensor], Tensor], taps: Sequence[Tap]) -> None:
+        super().__init__()
+        self.module, self.ask, self.taps = module, ask, taps
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        with reading(self.taps, gradients=False) as found:
+            self.ask(self.module, x)
+        return torch.cat([tap.features(found[tap]) for tap in self.taps], dim=1)
 
 
 def find_taps(run: Callable[[Tensor], Tensor], probe: Tensor) -> tuple[Tap, ...]:

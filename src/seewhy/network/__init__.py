@@ -1,6 +1,6 @@
 """The network layer by layer: what it found in a picture, how much each finding weighs, and what people call it."""
 
-from seewhy.network.clustering import CLUSTERINGS, ClassicClustering, Clustering, WardClustering, find_clustering
+from seewhy.engines.clustering import CLUSTERINGS, ClassicClustering, Clustering, WardClustering, find_clustering
 from seewhy.network.layers import default_layers
 from seewhy.network.picture import NetworkPicture
 from seewhy.network.view import Cluster, Effect, LayerView, NetworkView, Words, look

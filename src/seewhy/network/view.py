@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward
+from seewhy.engines.clustering import FEWEST_TO_SPLIT, Clustering, WardClustering, stability
 from seewhy.errors import NonFinite, UsageError
 from seewhy.images import Image
 from seewhy.methods import Cost
@@ -20,18 +21,8 @@ from seewhy.methods.task import enlarge, unit
 from seewhy.models import Box, Classifier, Grid, Prediction, Target, capture, folded
 from seewhy.models.head import Meaning, told
 from seewhy.models.state import undisturbed
-from seewhy.network.clustering import (
-    FEWEST_TO_SPLIT,
-    Clustering,
-    WardClustering,
-    guided_weights,
-    heavy,
-    merged_map,
-    signed_weights,
-    stability,
-    threshold,
-)
 from seewhy.network.layers import default_layers
+from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 
 # What people call a cluster: by layer and index its labels with their scores, best first.
 Words: TypeAlias = Mapping[tuple[str, int], Sequence[tuple[str, float]]]

@@ -9,6 +9,7 @@ from typing import Any
 
 from seewhy.cases import Twins
 from seewhy.core.outcome import Outcome
+from seewhy.core.statistics import Share
 from seewhy.core.text import percent
 from seewhy.draw import Confidence, confusion_svg, fit, reliability_svg
 from seewhy.methods import Explanation, method_info
@@ -16,7 +17,7 @@ from seewhy.methods.explanation import explanation_tile
 from seewhy.models import Classifier
 from seewhy.report.page import alternative, counted, drawing, embed, render
 from seewhy.train.data import Pictures
-from seewhy.train.evaluate import Evaluation, Share
+from seewhy.train.evaluate import Evaluation
 from seewhy.train.label_evaluation import LabelEvaluation
 
 MOST_CLASSES = 25  # of a confusion matrix; of more the commonest confusions are listed

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from seewhy.core.outcome import Outcome
 from seewhy.draw import OURS, Colors, Tile, fit, photo_uri, weight_bars_svg
 from seewhy.methods import Explanation, Method, method_info
-from seewhy.methods.evidence import decides
-from seewhy.methods.explanation import by_classes, class_tile, effects_of, explanation_tiles, is_blurred
+from seewhy.methods.evidence import decides, together
+from seewhy.methods.explanation import (
+    by_classes,
+    class_tile,
+    effects_of,
+    explanation_tile,
+    explanation_tiles,
+    is_blurred,
+)
+from seewhy.methods.other_classes import class_words
+from seewhy.methods.sums import SummedOverRegions
 from seewhy.models import Prediction
 from seewhy.models.head import MEANS, NOUN
 from seewhy.report.page import (
@@ -28,6 +35,7 @@ from seewhy.report.page import (
     asked_classes,
     bars_of,
     counted,
+    drawing,
     embed,
     facts,
     framed_photo,
@@ -78,7 +86,7 @@ class ExplainReport:
             self._failures.append(outcome)
         elif outcome.value:
             link = saved and quote(Path(os.path.relpath(saved, self.folder)).as_posix()) + "/"
-            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link)
+            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link, self.colors)
             self._photos.add(**section)
 
     def page(self) -> str:
@@ -103,7 +111,9 @@ class ExplainReport:
         return {"title": title, "lead": lead, "count": count, "photos": self._photos, "failures": self._failures}
 
 
-def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None) -> dict[str, Any]:
+def _section(
+    explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None, colors: Colors
+) -> dict[str, Any]:
     """One photo of the page: first the words, then the drawing."""
     one, by_regions = explanations[0], by_classes(explanations)
     infos, blurred = [method_info(each.method) for each in explanations], [is_blurred(each) for each in explanations]
@@ -129,12 +139,17 @@ def _section(explanations: Sequence[Explanation], tiles: Sequence[Tile], link: s
         "link": link,
         "grids": [_grid(name, about) for name, about in by_regions.items()],
     }
-    for each, finding, tile in zip(explanations, findings, tiles, strict=True):
+    for each, info, finding, tile in zip(explanations, infos, findings, tiles, strict=True):
         finding |= {
+            "pixels": _pixels(each, info, colors),
+            "about_class": class_words(each.checks, blind=info.class_blind),
+            "specific": _specific(each, info, colors),
             "found": bool(finding["rule"] or tile.legend),
+            "percent": any(not each.unit for each in tile.weights),
             "intervals": any(each.margin for each in tile.weights),
-            "undecided": bool(each.regions and not decides(each.regions)),
+            "undecided": bool(each.regions and not each.is_zero and not decides(each.regions)),
             "effects": effects_of(each),
+            "pairs": together(each.regions) if each.regions else [],
             "notes": method_notes(each, told),
         }
     rows = _rows(explanations, findings)
@@ -172,8 +187,8 @@ def _drawn(
             "picture": picture,
             "scale": (legend.uri, legend.words, legend.numbers) if legend else None,
             "other_colors": OTHER_COLORS if legend and legend.colors.cmap else "",
-            # The functions that draw escape names.
-            "weights": Markup(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),  # noqa: S704
+            "weights": drawing(weight_bars_svg(tile.weights, width=BARS_WIDTH) if tile.weights else ""),
+            "pairs": drawing(weight_bars_svg(finding["pairs"], width=BARS_WIDTH) if finding["pairs"] else ""),
         }
     highlighted = classes.index(explained[0]) if len(explained) == 1 else None
     best = classes[0]
@@ -186,6 +201,22 @@ def _drawn(
         "says": says(classes),
         "explained": ", ".join(f"{each.name} ({each.told})" for each in explained) if explained != [best] else "",
     }
+
+
+def _pixels(explanation: Explanation, info: type[Method], colors: Colors) -> Picture | None:
+    """What regions hold the sums of, pixel by pixel; None where they do not."""
+    if explanation.regions is None or not issubclass(info, SummedOverRegions):
+        return None
+    alone = replace(explanation, regions=None)
+    return embed(explanation_tile(alone, colors=colors).picture, alternative(alone, info))
+
+
+def _specific(explanation: Explanation, info: type[Method], colors: Colors) -> Picture | None:
+    """What is about the class alone; None where no other class was asked about."""
+    if (values := explanation.specific) is None:
+        return None
+    alone = replace(explanation, values=values, regions=None, others=None, signed=True)
+    return embed(explanation_tile(alone, colors=colors).picture, alternative(alone, info))
 
 
 def _grid(method: str, explanations: Sequence[Explanation]) -> dict[str, Any]:
@@ -219,5 +250,5 @@ def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_
         "signed": explanation.signed,
         "blurred": blurred,
         "is_first": is_first,
-        "facts": facts(explanation, blurred=blurred),
+        "facts": facts(explanation),
     }

@@ -25,7 +25,7 @@ from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import Rule, decides, sure
-from seewhy.methods.explanation import NO_EVIDENCE, in_favour, is_blurred, sentence
+from seewhy.methods.explanation import NO_EVIDENCE, in_favour, sentence
 from seewhy.models import Prediction
 from seewhy.models.head import NOUN
 
@@ -34,16 +34,20 @@ LARGE, SMALL = 640, 240
 
 CHECKS = {
     "attention_layers": "Attention was followed through {:.0f} layers.",
+    "class_specific": "1 − its correlation with the mean map of other likely classes is {:.2f}.",
     "change": "Hiding everything lowers the log-odds, or the value, by {:.3g}.",
     "completeness_gap": "What was shared out adds up to the change of the score but for {:.1%} of it.",
     "cuts": "The picture was cut anew {:.0f} times, so that the errors are those of the cut, too.",
+    "followed": "The units that were followed make the pictures {:.2f} alike.",
     "keep": "A variation kept {:.0%} of the regions.",
+    "left_aside": "Patterns that are strongest nowhere add {:+.3g} to the score, and have no region.",
     "layers": "The masks come from {:.0f} layers.",
     "left_out": "{:.0f} more masks that raised the score were left out.",
     "local_prediction": "The simple model of the regions gives the whole picture {:.3f}.",
     "masks": "{:.0f} masks raised the score and make the map.",
     "mean_score": "Masked pictures score {:.3f} on average.",
     "noise": "{:.0%} of the differences over the map are chance.",
+    "patterns": "The layer's maps were divided into {:.0f} patterns.",
     "precision_bits": "The network computed with {:.0f} bits.",
     "precision_gap": "Rounding moves its answers by {:.1%} of what hiding parts does.",
     "precision_high": "The rule holds for {:.1%} of variations at most.",
@@ -57,6 +61,8 @@ CHECKS = {
     "similarity": "To the network the two pictures are {:.2f} alike, where 1 is the same.",
     "standard_error": "Other masks would move a value of the map by about {:.2g}.",
     "steps": "The path was walked in {:.0f} steps.",
+    "trial_forwards": "Choosing among segmenters took {:,.0f} forwards.",
+    "units": "{:.0f} numbers of the embedding were followed back to the pixels.",
 }
 SEGMENTED = "r2_"  # and the name of a segmentation
 OTHER_COLORS = (
@@ -285,9 +291,8 @@ def kept_words(explanation: Explanation) -> str:
     return f"in colour, with the rest in grey, {keep.sum()} of {len(keep)} regions {why} {about}"
 
 
-def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str, str]:
-    """What is needed to repeat the explanation and to judge it; `blurred` where it is known whether it was drawn so."""
-    blurred = is_blurred(explanation) if blurred is None else blurred
+def facts(explanation: Explanation) -> dict[str, str]:
+    """What is needed to repeat the explanation and to judge it."""
     target = explanation.target
     chosen = "chosen for its probability" if target.chosen == "predicted" else "as asked"
     if target.chosen == "predicted" and explanation.meaning == "values":
@@ -303,9 +308,6 @@ def facts(explanation: Explanation, *, blurred: bool | None = None) -> dict[str,
         "Computed": " ".join(explanation.computed),
         "Checks": " ".join(check_words(name, value) for name, value in explanation.checks.items()),
         "Coverage": _coverage(explanation.rule) if explanation.rule else None,
-        "Largest value": None
-        if explanation.regions
-        else f"{np.abs(explanation.values).max():.3g}" + ", before blurring" * blurred,
         "Seed": None if explanation.seed is None else str(explanation.seed),
     }
     return {term: text for term, text in found.items() if text}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from seewhy.core.statistics import LEVEL
 from seewhy.core.text import percent
 from seewhy.draw import Dot, curves_svg, fit, intervals_svg
 from seewhy.errors import SeewhyError
@@ -29,20 +30,20 @@ from seewhy.report.page import (
     photo_notes,
     render,
 )
+from seewhy.report.study_tables import count_words
+from seewhy.report.verdict import photo_words, study_verdict, title_of
 from seewhy.study.score import CHANCE, Scored
-from seewhy.study.statistics import LEVEL
+from seewhy.study.scores import Mean, ModelScores
+from seewhy.study.statistics import FEWEST
 from seewhy.study.summary import (
-    Mean,
-    ModelScores,
     StudyResult,
-    beats_chance,
     map_agreement,
     metric_agreement,
     metric_concordance,
-    no_better_than_chance,
     pairwise,
     photo_concordance,
 )
+from seewhy.study.verdict import Verdict
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ MAP = 360  # pixels of a picture
 DRAWN = 12  # photos with maps; tables count all
 SHOWN = 300  # photos with scores; a page of more would be slow to open
 THUMBNAIL = 120
-CHARTED = 3  # photos, from which on an interval is worth a chart
+CHARTED = 3  # photos, from which on a mean is worth a chart
 CURVES = {"insertion-minus-deletion": ("Insertion", "Deletion")}
 ABOUT_CURVES = {
     "Insertion": "of the pixels shown, most relevant first: the sooner a curve rises, the better",
@@ -63,12 +64,13 @@ PRECISION = 5e-4
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table of scores; `rank` only where it is a method's."""
+    """One line of the table of scores; `rank` only where it is a method's, `count` the photos that have scores."""
 
     title: str
     rank: float | None
     cells: Sequence[tuple[str, bool | None]]
     control: bool
+    count: str
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Family:
-    """Metrics of one kind: a table for each model, a chart for each metric."""
+    """Metrics of one kind: a table for each model, a chart for each metric, and who answers alike of every class."""
 
     name: str
     metrics: Sequence[type[Metric]]
     tables: Sequence[tuple[str, Table]]
     charts: Sequence[tuple[type[Metric], Markup]]
+    alike: str = ""
 
     @property
     def ranked(self) -> bool:
@@ -112,11 +115,12 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo; without its picture where it cannot be opened any more."""
+    """One photo, with a verdict on it alone; without its picture where it cannot be opened any more."""
 
     name: str
     picture: Picture | None
     rows: Sequence[Scores]
+    verdicts: Sequence[str] = ()
 
 
 def study_page(result: StudyResult) -> str:
@@ -124,14 +128,14 @@ def study_page(result: StudyResult) -> str:
     plan = result.plan
     photos, count = photos_of(result), result.table["image"].n_unique()
     lead, best_first = study_verdict(result), result.scores[0].best_first
-    mapped = [scored for scored in result.explained.values() if scored.explanations]
+    mapped = [(name, scored) for name, scored in result.explained.items() if scored.explanations]
     by_maps = [len(maps) for each in result.scores for row in each.chance.values() for maps in row.values()]
     return render(
         "study.html",
         title="Which explanation to believe" if mapped else f"A study of {counted(len(plan.images), 'photo')}",
         lead=lead,
         asked=f"{counted(count, 'photo')}, {', '.join(plan.models)}",
-        maps=[_maps(scored, best_first) for scored in mapped[:DRAWN]],
+        maps=[_maps(scored, result, name) for name, scored in mapped[:DRAWN]],
         unmapped=max(len(mapped) - DRAWN, 0),
         families=families(result),
         random_maps=max(by_maps, default=0),
@@ -139,11 +143,12 @@ def study_page(result: StudyResult) -> str:
         tested=bool(result.beats_chance) and not by_maps,
         untested=CHANCE in plan.methods and not result.beats_chance,
         several=count > 1,
+        fewest=FEWEST,
         cells=_cells(result),
         masked=counted(len(plan.masks), "photo"),
         curves=mean_curves(result),
         curve_noun=curve_noun(result),
-        alike=_matrix([*map(title_of, best_first)], map_agreement(mapped, best_first)) if mapped else None,
+        alike=_alike([scored for _, scored in mapped], best_first) if mapped else None,
         agreements=list(_agreements(result)) if count > 1 else [],
         differences=list(_differences(result)),
         titles=[metric.title for metric in result.metrics],
@@ -164,8 +169,8 @@ def families(result: StudyResult) -> list[Family]:
 def photos_of(result: StudyResult, only: str | None = None) -> list[Photo]:
     """The first `SHOWN` photos that have scores, in the order of the folder; of one photo alone, that one."""
     units = result.table.partition_by("model", "method", "image", as_dict=True) if result.table.height else {}
-    scored = {image for _, _, image in units}
-    shown = [name for name in result.plan.images if name in scored and only in {None, name}][:SHOWN]
+    shown = [name for name in ([only] if only else shown_photos(result)) if any(image == name for *_, image in units)]
+    alone = result.photo_verdicts(shown)
     return [
         Photo(
             name,
@@ -173,12 +178,28 @@ def photos_of(result: StudyResult, only: str | None = None) -> list[Photo]:
             [
                 _scores(units[scores.model, method, name], result.metrics)
                 for scores in result.scores
-                for method in (*scores.rivals, *scores.controls)
+                for method in _order(scores, alone.get((name, scores.model)))
                 if (scores.model, method, name) in units
+            ],
+            [
+                (f"{scores.model}: " if len(result.scores) > 1 else "") + photo_words(alone[name, scores.model])
+                for scores in result.scores
+                if (name, scores.model) in alone
             ],
         )
         for name in shown
     ]
+
+
+def shown_photos(result: StudyResult) -> list[str]:
+    """The first `SHOWN` photos that have scores, in the order of the folder."""
+    scored = {*result.table["image"].unique()}
+    return [name for name in result.plan.images if name in scored][:SHOWN]
+
+
+def _order(scores: ModelScores, alone: Verdict | None) -> list[str]:
+    """The methods as they stand on one photo, then controls."""
+    return [*dict.fromkeys((*(alone.order if alone else ()), *scores.rivals)), *scores.controls]
 
 
 def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
@@ -208,13 +229,19 @@ def _mean_of_each(result: StudyResult, metric: str, part: int) -> Mapping[str, n
     return found
 
 
-def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
-    """One photo with what each method found in it, best first."""
+def _maps(scored: Scored, result: StudyResult, name: str) -> dict[str, Any]:
+    """One photo with what each method found in it, best on this photo first, and the strongest control there."""
     one = next(iter(scored.explanations.values()))
     label = f"{one.target_label} ({one.told})"
     photo, _ = embed_photo(one)
-    found = [scored.explanations[method] for method in methods if method in scored.explanations]
-    titles = [title_of(each.method) for each in found]
+    (scores,) = result.scores
+    alone = result.photo_verdicts([name]).get((name, scores.model))
+    methods = [*dict.fromkeys((*(alone.order if alone else ()), *scores.best_first))]
+    beside = [alone.strongest] if alone and alone.strongest else []
+    found = [scored.explanations[method] for method in (*methods, *beside) if method in scored.explanations]
+    ranked = {method: place for place, method in enumerate(alone.order if alone else (), start=1)}
+    titles = [f"{ranked[each.method]}. {title_of(each.method)}" if each.method in ranked else title_of(each.method)
+              for each in found]  # fmt: skip
     drawn = [fit(tile.picture, MAP) for tile in explanation_tiles(found)]
     words, told = [alternative(each, Method.registry[each.method]) for each in found], photo_notes(found)
     pictures = [embed(*shown) for shown in zip(drawn, words, strict=True)]
@@ -224,6 +251,7 @@ def _maps(scored: Scored, methods: Sequence[str]) -> dict[str, Any]:
         "photo": photo,
         "pictures": list(zip(titles, pictures, [method_notes(each, told) for each in found], strict=True)),
         "notes": told,
+        "verdict": photo_words(alone) if alone and len(result.explained) > 1 else "",
     }
 
 
@@ -235,6 +263,7 @@ def _family(result: StudyResult, name: str) -> Family:
         metrics,
         [(each.model, _table(result, each, name, metrics)) for each in result.scores],
         [(metric, chart) for metric, chart in charts if chart],
+        whatever_is_asked(result, metrics),
     )
 
 
@@ -246,6 +275,7 @@ def _table(result: StudyResult, scores: ModelScores, family: str, metrics: Seque
             scores.ranks.get(method) if ranked else None,
             [_cell(result, (scores.model, metric.name, method)) for metric in metrics],
             control=method in scores.controls,
+            count=count_words(result.means, result.failed, scores.model, method, metrics),
         )
         for method in scores.ordered
     ]
@@ -253,14 +283,28 @@ def _table(result: StudyResult, scores: ModelScores, family: str, metrics: Seque
 
 
 def _cell(result: StudyResult, key: tuple[str, str, str]) -> tuple[str, bool | None]:
-    mean = result.means.get(key)
-    return (cell_words(mean), result.beats_chance.get(key)) if mean else ("–", None)
+    mean, other = result.means.get(key), result.other_classes.get(key)
+    beside = f"; other classes {number(other.value)}" if other else ""
+    return (cell_words(mean) + beside, result.beats_chance.get(key)) if mean else ("–", None)
+
+
+def whatever_is_asked(result: StudyResult, metrics: Sequence[type[Metric]]) -> str:
+    """Which methods mark the object whatever class is asked about, as far as that can be told; else nothing."""
+    found = {
+        method: all(result.other_classes[each.model, metric.name, method].better is False
+                    for each in result.scores for metric in metrics
+                    if (each.model, metric.name, method) in result.other_classes)
+        for method in dict.fromkeys(method for *_, method in result.other_classes)
+    }  # fmt: skip
+    names = [title_of(method) for method, alike in found.items() if alike]
+    verb = "marks" if len(names) == 1 else "mark"
+    return f"{listed(names)} {verb} the object no better when asked about its class than about others." if names else ""
 
 
 def _chart(result: StudyResult, metric: type[Metric]) -> Markup | None:
     """Methods down, a colour for each model; none of too few photos, or where nothing was scored."""
     models = [each.model for each in result.scores]
-    dots = {key: Dot(mean.value, mean.low, mean.high) for key, mean in result.means.items()}
+    dots = {key: Dot(mean.value, *(mean.bounds or (mean.value, mean.value))) for key, mean in result.means.items()}
     rows = {
         title_of(method): [dots.get((model, metric.name, method)) for model in models] for method in result.plan.methods
     }
@@ -303,6 +347,10 @@ def _matrix(titles: Sequence[str], values: np.ndarray) -> dict[str, Any]:
     """The larger, the stronger the colour."""
     rows = [[(number(float(value), 2), round(max(float(value), 0.0), 2)) for value in row] for row in values]
     return {"titles": titles, "rows": rows}
+
+
+def _alike(scored: Sequence[Scored], methods: Sequence[str]) -> dict[str, Any]:
+    return _matrix([*map(title_of, methods)], map_agreement(scored, methods))
 
 
 def _p_values(methods: Sequence[str], values: np.ndarray) -> dict[str, Any]:
@@ -365,62 +413,8 @@ def _settings(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "no settings"
 
 
-def title_of(method: str) -> str:
-    """The title of a method or control."""
-    return Method.registry[method].title
-
-
-def study_verdict(result: StudyResult) -> str:
-    """A verdict on each model, by its name where there are several."""
-    if len(result.scores) == 1:
-        return verdict(result.scores[0])
-    return " ".join(f"{each.model}: {verdict(each)}" for each in result.scores)
-
-
-def verdict(scores: ModelScores) -> str:
-    """In a sentence or two which method to believe for a model, and why; which are no better than chance."""
-    tests, best = len(scores.tests), scores.best
-    if not any(scores.values.values()):
-        return "None of the pictures could be explained, so there is nothing to compare."
-    if not tests:
-        return "None of these metrics asks whether a map is true to the network, so none of the methods is put first."
-    if best is None or len(scores.rivals) < 2:
-        return "There are no two methods with scores of faithfulness to choose from."
-    unscored = [each for each in scores.rivals if not any(scores.of(metric.name, each) for metric in scores.tests)]
-    hopeless = [each for each in no_better_than_chance(scores) if each in scores.rivals and each not in unscored]
-    if best in hopeless:
-        return (
-            f"None can be recommended: even {title_of(best)}, which ranks first in {counted(tests, 'test')} of "
-            "faithfulness, scores no better than maps drawn by chance."
-        )
-    words = (
-        f"Believe {title_of(best)} first: of {counted(len(scores.rivals), 'method')} it ranks best over "
-        f"{counted(tests, 'test')} of faithfulness{_against_chance(scores, best)}."
-    )
-    if hopeless:
-        names = listed([title_of(each) for each in hopeless])
-        where = "here" if tests == 1 else "over all tests together"
-        words += f" {names} {'does' if len(hopeless) == 1 else 'do'} no better than chance {where}."
-    if unscored:
-        words += f" {listed([title_of(each) for each in unscored])} got no score, and so the last rank."
-    return words
-
-
 def cell_words(mean: Mean) -> str:
-    """A score, with its interval where it is one."""
-    if mean.high - mean.low < PRECISION:
+    """A score, with its interval where there is one."""
+    if mean.bounds is None or mean.high - mean.low < PRECISION:
         return number(mean.value)
     return f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
-
-
-def _against_chance(scores: ModelScores, method: str) -> str:
-    known = [beats_chance(scores, metric).get(method) for metric in scores.tests]
-    if not any(each is not None for each in known):
-        return "; what chance would get is unknown"
-    return f" and beats maps drawn by chance in {_of(known.count(True), len(known))}"
-
-
-def _of(some: int, all_: int) -> str:
-    if some == all_:
-        return "all of them" if all_ > 2 else "both" if all_ == 2 else "it"
-    return f"{some} of them" if some else "all of them together"

@@ -1,7 +1,8 @@
 """The tables of a study for papers, as Markdown and as LaTeX: models down, metrics across, a table for each method.
 
-Shares are in percent; ± is half of the 95 % bootstrap interval over photos; the best model of a column is bold.
-Localisation has a table of its own, methods and metrics down, models across.
+Shares are in percent; ± is half of the 95 % interval over photos, where there is one; n counts the photos that have a
+score, and says on how many the method failed; the best model of a column is bold. Localisation has a table of its own,
+methods and metrics down, models across.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seewhy.metrics import Metric
-from seewhy.report.study import title_of
-from seewhy.study.summary import Mean, ModelScores
+from seewhy.report.verdict import title_of
+from seewhy.study.scores import Mean, ModelScores
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method
+Failed = Mapping[tuple[str, str], tuple[int, str]]  # by model and method: on how many photos, and why
 MARKDOWN_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
 LATEX_SPECIAL = {
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
@@ -28,7 +30,7 @@ LATEX_SPECIAL = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A mean and half its interval, as they are printed; nothing where there is no score."""
+    """A mean and half its interval, as they are printed; nothing where there is none."""
 
     value: str = ""
     half: str = ""
@@ -45,12 +47,13 @@ class Grid:
     rows: tuple[tuple[tuple[str, ...], tuple[Entry, ...]], ...]
 
 
-def grids(scores: Sequence[ModelScores], means: Means) -> list[Grid]:
+def grids(scores: Sequence[ModelScores], means: Means, failed: Failed | None = None) -> list[Grid]:
     """A table for each method, one of localisation for all."""
     metrics = [metric for metric in scores[0].metrics if "mask" not in metric.needs]
     located = [metric for metric in scores[0].metrics if "mask" in metric.needs]
-    found = [_of_method(method, metrics, scores, means) for method in scores[0].methods] if metrics else []
-    return [*found, *([_of_localisation(located, scores, means)] if located else [])]
+    known = failed or {}
+    found = [_of_method(method, metrics, scores, means, known) for method in scores[0].methods] if metrics else []
+    return [*found, *([_of_localisation(located, scores, means, known)] if located else [])]
 
 
 def markdown(tables: Sequence[Grid]) -> str:
@@ -63,20 +66,41 @@ def latex(tables: Sequence[Grid]) -> str:
     return "\n".join(line for table in tables for line in _latex(table))
 
 
-def _of_method(method: str, metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means) -> Grid:
+def _of_method(
+    method: str, metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means, failed: Failed
+) -> Grid:
     columns = [_entries(metric, method, scores, means) for metric in metrics]
-    rows = zip(((each.model,) for each in scores), zip(*columns, strict=True), strict=True)
+    names = ((each.model, count_words(means, failed, each.model, method, metrics)) for each in scores)
+    rows = zip(names, zip(*columns, strict=True), strict=True)
     heads = ((_heading(metric), metric.higher_is_better) for metric in metrics)
-    return Grid(title_of(method), ("Model",), tuple(heads), tuple(rows))
+    return Grid(title_of(method), ("Model", "n"), tuple(heads), tuple(rows))
 
 
-def _of_localisation(metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means) -> Grid:
+def _of_localisation(
+    metrics: Sequence[type[Metric]], scores: Sequence[ModelScores], means: Means, failed: Failed
+) -> Grid:
+    def counts(method: str, metric: type[Metric]) -> str:
+        found = [count_words(means, failed, each.model, method, [metric]) for each in scores]
+        return found[0] if len({*found}) == 1 else "; ".join(found)
+
     rows = tuple(
-        ((title_of(method), _heading(metric)), _entries(metric, method, scores, means))
+        ((title_of(method), _heading(metric), counts(method, metric)), _entries(metric, method, scores, means))
         for method in scores[0].methods
         for metric in metrics
     )
-    return Grid("Localisation", ("Method", "Metric"), tuple((each.model, None) for each in scores), rows)
+    return Grid("Localisation", ("Method", "Metric", "n"), tuple((each.model, None) for each in scores), rows)
+
+
+def count_words(means: Means, failed: Failed, model: str, method: str, metrics: Sequence[type[Metric]]) -> str:
+    """How many photos have scores, from and to where metrics differ, and on how many the method failed.
+
+    >>> count_words({}, {("toy", "lime"): (2, "no")}, "toy", "lime", [])
+    '0, 2 failed'
+    """
+    found = [means.get((model, metric.name, method)) for metric in metrics]
+    counts = sorted(mean.pictures if mean else 0 for mean in found) or [0]
+    without, _ = failed.get((model, method), (0, ""))
+    return "–".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + (f", {without} failed" if without else "")
 
 
 def _heading(metric: type[Metric]) -> str:
@@ -98,8 +122,8 @@ def _entries(metric: type[Metric], method: str, scores: Sequence[ModelScores], m
 
 def _entry(metric: type[Metric], mean: Mean, best: float | None) -> Entry:
     scale = 100 if _is_share(metric) else 1
-    value, half = scale * mean.value, scale * (mean.high - mean.low) / 2
-    return Entry(f"{value:z.2f}", f"{half:.2f}", mean.value == best)
+    half = f"{scale * (mean.high - mean.low) / 2:.2f}" if mean.bounds else ""
+    return Entry(f"{scale * mean.value:z.2f}", half, mean.value == best)
 
 
 def _markdown(table: Grid) -> Iterator[str]:
@@ -107,7 +131,7 @@ def _markdown(table: Grid) -> Iterator[str]:
 
     def shown(entry: Entry) -> str:
         value = f"**{entry.value}**" if entry.best else entry.value
-        return f"{value} ± {entry.half}" if entry.value else "–"
+        return f"{value} ± {entry.half}" if entry.half else value or "–"
 
     yield f"### {_escaped(table.title)}"
     yield ""
@@ -131,7 +155,7 @@ def _latex(table: Grid) -> Iterator[str]:
 
     def shown(entry: Entry) -> str:
         value = rf"\mathbf{{{entry.value}}}" if entry.best else entry.value
-        return rf"${value} \pm {entry.half}$" if entry.value else "--"
+        return (rf"${value} \pm {entry.half}$" if entry.half else f"${value}$") if entry.value else "--"
 
     kinds = "l" * len(table.names) + "r" * len(table.columns)
     yield r"\begin{table}"

@@ -23,7 +23,16 @@ CELLS: dict[str, Any] = {  # columns of JSON
     "notes": list[str],
 }
 NEEDED = ("metric", "label", "value", "probability")  # columns that every table has, beside those of its units
-TEXTS = (*CELLS, "reason", "layer", "checks", "told")  # columns that studies of older versions may lack
+TEXTS = (
+    *CELLS,
+    "reason",
+    "layer",
+    "checks",
+    "told",
+    "before",
+    "turned_to",
+    "control",
+)  # columns that studies of older versions may lack
 _WRITE_AGAIN = "run the same study again into this folder, which writes it from the ledger"
 
 
@@ -92,7 +101,8 @@ def _columns() -> tuple[dict[str, Any], dict[str, Any]]:
         "value": number,
         "probability": number,
     }
-    return needed, {**dict.fromkeys(TEXTS, text), "beside_chance": number, "target": pl.Int64}
+    numbers = dict.fromkeys(("beside_chance", "other_classes", "without_overlay", "with_overlay"), number)
+    return needed, {**dict.fromkeys(TEXTS, text), **numbers, "target": (pl.Int64, pl.Null)}
 
 
 def read_failures(out: Path) -> list[Result]:

@@ -16,7 +16,8 @@ import torch
 from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import Answers
-from seewhy.engines.inference import FIXED, BatchSize
+from seewhy.engines.batches import BatchSize
+from seewhy.engines.inference import FIXED
 from seewhy.errors import Cancelled, SeewhyError
 from seewhy.images import Folder, Image, Mask
 from seewhy.methods import Explanation, Method
@@ -150,7 +151,7 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
     total = len(scoring.methods) + len(scoring.metrics)
     found: dict[str, Explanation] = {}
     errors: dict[str, SeewhyError] = {}
-    with _fixed_batches(classifier, scoring.batch_size):
+    with fixed_batches(classifier, scoring.batch_size):
         for done, (name, method) in enumerate(scoring.methods.items()):
             if progress:
                 progress(done, total, name)
@@ -177,7 +178,7 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
             {
                 **_row(metric, scores[metric.name][name], answers[metric.name].beside[number]),
                 "chance": canonical(chance) if (chance := answers[metric.name].chance) and name == CHANCE else None,
-                **_about(explanation),
+                **about(explanation),
             }
             for metric in scoring.metrics
         )
@@ -302,7 +303,7 @@ def _in_cells(maps: Sequence[Attribution], cells: int) -> list[Attribution]:
 
 
 @contextmanager
-def _fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
+def fixed_batches(classifier: Classifier, size: int) -> Generator[None]:
     """Have the masked-forward engine ask in batches of this size, also where memory ran out before."""
     FIXED[classifier] = BatchSize(classifier.device, size)
     try:
@@ -321,10 +322,11 @@ def _row(metric: Metric, scores: Sequence[Score], beside: float | None) -> Row:
         "reason": next((score.reason for score in scores if score.value is None), None),
         "draws": canonical(values) if defined and len(values) > 1 else None,
         "beside_chance": beside,
+        "other_classes": next((score.other_classes for score in scores), None),
     }
 
 
-def _about(explanation: Explanation) -> Row:
+def about(explanation: Explanation) -> Row:
     """What was explained, and what the method says of itself, the latter as JSON."""
     return {
         "target": explanation.target.index,

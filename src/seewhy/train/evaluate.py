@@ -10,21 +10,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seewhy.core.statistics import Share, wilson
 from seewhy.errors import UsageError
 
-Z95 = 1.959963984540054
 BINS = 10
 
 Counts: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
-
-
-class Share(NamedTuple):
-    """A share of a count, with the bounds that hold it in 95 of 100 cases."""
-
-    value: float
-    low: float
-    high: float
 
 
 class ClassScore(NamedTuple):
@@ -174,22 +166,3 @@ class Evaluation:
             "calibration_error": self.calibration_error,
             "reliability": [{**each._asdict(), "accuracy": each.accuracy._asdict()} for each in self.bins],
         }
-
-
-def wilson(right: int, count: int) -> Share:
-    """The share `right` of `count` with its 95 % interval.
-
-    Source: Wilson 1927, the score interval without continuity correction.
-
-    >>> wilson(9, 10).low > 0.55
-    True
-
-    Raises:
-        UsageError: there is nothing to take a share of.
-    """
-    if not 0 <= right <= count or count < 1:
-        raise UsageError(f"{right} of {count} is no share")
-    share = right / count
-    centre = (share + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
-    half = Z95 / (1 + Z95**2 / count) * (share * (1 - share) / count + Z95**2 / (4 * count**2)) ** 0.5
-    return Share(share, max(0.0, centre - half), min(1.0, centre + half))

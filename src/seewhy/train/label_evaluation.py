@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seewhy.core.statistics import Share, wilson
 from seewhy.errors import UsageError
-from seewhy.train.evaluate import Floats, Share, wilson
+from seewhy.train.evaluate import Floats
 
 REDRAWS = 500  # samples of the pictures for an interval
 LEAST = 1e-6  # threshold, so that its log-odds are finite

@@ -15,11 +15,11 @@ from seewhy.core.reading import read_json
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
-from seewhy.methods import find_method, method_info
+from seewhy.methods import method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
-from seewhy.study.score import Scoring
-from seewhy.verbs.compare import checked_metrics, chosen_methods, score_each
+from seewhy.report.page import counted
+from seewhy.verbs.compare import chosen_methods, score_each, scoring_for
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
@@ -41,10 +41,12 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         write_json(path, found)
         private_file(path)
     if kept := _kept(classifier):
-        title = method_info(kept["method"]).title
-        return kept["method"], (
-            f"{title}: the best mean rank over ROAD, insertion − deletion and infidelity on {kept['images']} pictures"
-        )
+        title, alike = method_info(kept["method"]).title, len(kept["recommended"]) - 1
+        over = f"over ROAD, insertion − deletion and infidelity on {counted(kept['images'], 'picture')}"
+        if alike < 0:
+            return kept["method"], f"{title}: the best mean rank {over}, yet no method is known to beat the controls"
+        among = f", among {alike + 1} that beat the controls and cannot be told apart" if alike else ""
+        return kept["method"], f"{title}: the best mean rank {over}{among}"
     suitable = chosen_methods(classifier)
     name = DEFAULT_METHOD if DEFAULT_METHOD in suitable else suitable[0]
     return name, (
@@ -54,16 +56,23 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
 
 
 def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progress = silent) -> dict[str, Any]:
-    """The method with the best mean rank on these pictures, with all ranks, as plain JSON values.
+    """The best of the methods that the verdict recommends on these pictures, with all ranks, as plain JSON values.
+
+    Where it recommends none, it is the method with the best mean rank.
 
     Raises:
         SeewhyError: none of the pictures could be explained; it is the first one's.
     """
-    methods = {name: find_method(name) for name in chosen_methods(classifier)}
-    found = score_each(classifier, images, Scoring(methods, checked_metrics(METRICS, masked=False)), progress=progress)
+    found = score_each(classifier, images, scoring_for(classifier, metrics=METRICS), progress=progress)
     if not found.explained:
         raise next(iter(found.errors.values()), ExplainError("none of the pictures could be explained; try others"))
-    return {"method": found.best, "images": len(found.explained), "ranks": found.scores[0].ranks}
+    recommended = found.recommended
+    return {
+        "method": (recommended or found.judged.order or found.scores[0].rivals)[0],
+        "images": len(found.explained),
+        "ranks": found.scores[0].ranks,
+        "recommended": [*recommended],
+    }
 
 
 def _file(classifier: Classifier) -> Path:
@@ -76,6 +85,7 @@ class Kept(TypedDict):
     method: str
     images: int
     ranks: dict[str, float]
+    recommended: list[str]
 
 
 def _kept(classifier: Classifier) -> Kept | None:

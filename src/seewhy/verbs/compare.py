@@ -21,11 +21,13 @@ from seewhy.methods import Method, lacking, list_methods, method_info, suitable_
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
-from seewhy.report.study import study_page, study_verdict
+from seewhy.report.study import study_page
+from seewhy.report.verdict import study_verdict
 from seewhy.study.ledger import Failure, Result, Row, Unit
 from seewhy.study.results import table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
-from seewhy.study.summary import StudyResult
+from seewhy.study.summary import StudyResult, plain_verdicts
+from seewhy.study.verdict import Verdict
 from seewhy.verbs.explanations import write_photo
 from seewhy.verbs.result import Result as Saved
 
@@ -48,14 +50,31 @@ class Comparison(StudyResult, Saved):
 
     @property
     def best(self) -> str | None:
-        """The method of the best mean rank; None where no metric ranks, or nothing has a score."""
-        return self.scores[0].best
+        """The method that the tests single out; None where they do not, as ever of few pictures."""
+        return self.judged.one
+
+    @property
+    def recommended(self) -> tuple[str, ...]:
+        """The methods that no other beats, and that beat the strongest control, best mean rank first."""
+        return self.judged.recommended
+
+    @property
+    def judged(self) -> Verdict:
+        """Which methods to believe, and what that rests on."""
+        return self.verdicts[self.scores[0].model]
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """The best method, the verdict in words, the `rows`, and notes."""
-        notes = notes_of_all(self.noted)
-        return {"best": self.best, "verdict": study_verdict(self), "scores": self.rows(), "notes": notes}
+        """The best method, if there is one, the verdict in words and on each picture alone, the `rows`, and notes."""
+        return {
+            "best": self.best,
+            "recommended": [*self.recommended],
+            "verdict": study_verdict(self),
+            "judged": self.judged.plain(),
+            "photo_verdicts": plain_verdicts(self, self.explained),
+            "scores": self.rows(),
+            "notes": notes_of_all(self.noted),
+        }
 
     @override
     def page(self) -> str:

@@ -342,7 +342,14 @@ def _explain_images(
         generator = torch.Generator().manual_seed(request.seed)
         told = progress if len(request.methods) == 1 else _by_method(progress, method.title)
         explanations = method(
-            classifier, images, targets, top=request.top, generator=generator, progress=told, answers=answers
+            classifier,
+            images,
+            targets,
+            top=request.top,
+            generator=generator,
+            progress=told,
+            answers=answers,
+            compared=True,
         )
         counts = [len(each) for each in targets] if targets else [1] * len(images)
         layers, start = len(explanations) // max(sum(counts), 1), 0

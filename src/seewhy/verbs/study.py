@@ -21,19 +21,23 @@ from seewhy.methods import Method, lacking
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE, notes_of_all
-from seewhy.report.study import study_page, study_verdict
+from seewhy.report.study import shown_photos, study_page
 from seewhy.report.study_tables import grids, latex, markdown
+from seewhy.report.verdict import study_verdict
 from seewhy.study import Executor, Local, Ray, Unit, Work, run
 from seewhy.study import Result as Done
 from seewhy.study.ledger import read_plan
 from seewhy.study.results import RESULTS, read, read_failures
 from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
-from seewhy.study.summary import StudyResult
+from seewhy.study.summary import StudyResult, plain_verdicts
 from seewhy.verbs.compare import MASK_METRICS, checked_metrics
 from seewhy.verbs.result import Result
 
-# Those of the study that this one began with, and chance.
-STUDY_METHODS = ("grad-cam", "expected-gradients", "lime", "control:random")
+# Those of the study that this one began with, and what knows nothing of the network.
+STUDY_METHODS = (
+    *("grad-cam", "expected-gradients", "lime"),
+    *("control:random", "control:gaussian", "control:sobel"),
+)
 STUDY_METRICS = (
     *("average-drop-hard", "increase-in-confidence-hard"),
     *("average-drop-hard-removed", "increase-in-confidence-hard-removed"),
@@ -55,8 +59,14 @@ class Study(StudyResult, Result):
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """The verdict in words, the `rows`, and notes."""
-        return {"verdict": study_verdict(self), "scores": self.rows(), "notes": notes_of_all(self.noted)}
+        """The verdict on each model, also in words, on each of the first pictures alone, the `rows`, and notes."""
+        return {
+            "verdict": study_verdict(self),
+            "judged": {model: verdict.plain() for model, verdict in self.verdicts.items()},
+            "photo_verdicts": plain_verdicts(self, shown_photos(self)),
+            "scores": self.rows(),
+            "notes": notes_of_all(self.noted),
+        }
 
     @override
     def page(self) -> str:
@@ -66,7 +76,7 @@ class Study(StudyResult, Result):
     @override
     def write(self, folder: Path) -> None:
         """Write the report, and tables for papers as Markdown and LaTeX."""
-        page, tables = self.page(), grids(self.scores, self.means)
+        page, tables = self.page(), grids(self.scores, self.means, self.failed)
         for name, text in {MARKDOWN: markdown(tables), LATEX: latex(tables), PAGE: page}.items():
             write_whole(folder / name, text.encode("utf-8", "replace"))
 
@@ -126,7 +136,7 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
-    pictures = _pictures(Path(folder), masks, limit)
+    pictures = study_pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
         checked_metrics(
@@ -139,14 +149,13 @@ def study(
     files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
     if stray := sorted(files.keys() - set(models)):
         raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
-    known = {model: _known(model, asked.methods, files.get(model), device, progress) for model in models}
+    known = {model: known_model(model, asked.methods, files.get(model), device, progress) for model in models}
     fingerprints = {model: fingerprint for model, (fingerprint, _) in known.items()}
     plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
-    one_each = 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
-    crew = _executor(executor, workers or one_each, ray_address)
+    crew = chosen_executor(executor, workers or usual_workers(known, threads), ray_address)
     note_source(Path(out), pictures.root)
     work = unit_work(asked, pictures, files, device)
-    failures = run(plan, work, _FailFast(crew) if fail_fast else crew, Path(out), progress)
+    failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
     return Study(plan, read(Path(out)), tuple(failures), pictures)
 
 
@@ -159,14 +168,14 @@ def open_study(out: Path) -> Study:
     """What `study` returned when it wrote to `out`; its pictures may have gone since.
 
     Raises:
-        UsageError: there is no study, a run is writing to it just now, it is damaged, or tells of what is not installed.
+        UsageError: there is no study, a run is writing to it just now, it is damaged, or tells of what is not known.
     """
     plan = read_plan(out)
     for kind, names, registry in (("method", plan.methods, Method.registry), ("metric", plan.metrics, Metric.registry)):
         if missing := sorted(set(names) - {each.name for each in registry.all()}):
             raise UsageError(
-                f"the study in {out} tells of the {kind} {shown(missing[0])}, which is not installed here; "
-                "install the package that brings it"
+                f"the study in {out} tells of the {kind} {shown(missing[0])}, which is not known here; "
+                "see its report, or install the package that brings it"
             )
     return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
 
@@ -184,7 +193,7 @@ def _source(out: Path) -> Path:
     return out / "pictures"
 
 
-def _known(
+def known_model(
     model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress
 ) -> tuple[str, bool]:
     """Its fingerprint, and whether it is on a GPU; what does not load or suit is found out now, not by every unit."""
@@ -196,7 +205,13 @@ def _known(
     return classifier.fingerprint, classifier.device.type != "cpu"
 
 
-def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
+def usual_workers(known: Mapping[str, tuple[str, bool]], threads: int) -> int:
+    """One for each processor that `threads` leave, or a single one on a GPU; `known` as `known_model` gives it."""
+    return 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
+
+
+def study_pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
+    """The pictures of a study, as many as are asked for, spread over the folder."""
     # Workers may run in another folder.
     found = Folder.open(folder.resolve(), Path(masks).resolve() if masks else None)
     if limit is None or limit >= len(found.entries):
@@ -208,7 +223,7 @@ def _pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Fold
 
 
 @dataclass(frozen=True)
-class _FailFast:
+class FailFast:
     """Ends the run at the first failure, after it is recorded."""
 
     executor: Executor
@@ -225,7 +240,8 @@ class _FailFast:
                     )
 
 
-def _executor(name: str, workers: int, address: str | None) -> Executor:
+def chosen_executor(name: str, workers: int, address: str | None) -> Executor:
+    """Who does the units: processes of this machine, or a Ray cluster."""
     if name == "ray":
         return Ray(workers, address)
     if name != "local":

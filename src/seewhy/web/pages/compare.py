@@ -7,7 +7,8 @@ import streamlit as st
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
-from seewhy.report.study import curve_noun, families, mean_curves, study_verdict, title_of
+from seewhy.report.study import curve_noun, families, mean_curves
+from seewhy.report.verdict import study_verdict, title_of
 from seewhy.verbs.compare import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow
@@ -93,10 +94,12 @@ def _results(found: Comparison, name: str) -> None:
             column.subheader(title, anchor=False)
             column.caption(f"{CURVES[curve_noun(found)]} by the share {words}.")
             column.html(svg_html(chart))
-    st.header("What each method sees, best first", anchor=False)
-    shown = [method for method in scores.ordered if method in maps and method not in scores.controls]
+    st.header("What each method sees, best first, and the strongest control", anchor=False)
+    beside = found.judged.strongest
+    shown = [method for method in (*scores.best_first, *([beside] if beside else [])) if method in maps]
     for column, (place, method) in columns_of(list(enumerate(shown, start=1)), 3):
-        column.html(figure_html(maps[method], title=f"{place}. {title_of(method)}"))
+        name = title_of(method) if method == beside else f"{place}. {title_of(method)}"
+        column.html(figure_html(maps[method], title=name))
     downloads("compare", f"seewhy-{name}-compared", lambda: result_files(found))
     limits(LIMITS)
 

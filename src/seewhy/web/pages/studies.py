@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from seewhy.errors import SeewhyError
-from seewhy.report.study import Family, families, photos_of, study_verdict
+from seewhy.report.study import Family, families, photos_of
+from seewhy.report.verdict import study_verdict
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.study import find_studies, open_study
 from seewhy.web.parts.figures import picture_html, render, scores_html, svg_html

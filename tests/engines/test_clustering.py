@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from seewhy.engines.clustering import ClassicClustering, WardClustering, find_clustering, stability
 from seewhy.errors import UnknownName
-from seewhy.network.clustering import ClassicClustering, WardClustering, find_clustering, stability
 
 BOTH = pytest.mark.parametrize("clustering", [WardClustering(), ClassicClustering()], ids=lambda each: each.name)
 
@@ -48,7 +48,7 @@ def test_flat_and_equal_maps_are_no_error(clustering):
 
 
 def test_wards_distance_is_that_of_correlations():
-    from seewhy.network.clustering import _distances, _unit_rows
+    from seewhy.engines.clustering import _distances, _unit_rows
 
     rows, _ = patterns(3, 3)
     expected = np.sqrt((2 - 2 * np.corrcoef(rows)).clip(0))
