@@ -86,7 +86,7 @@ def test_a_study_of_what_is_not_known_says_so(tmp_path, part, name):
     plan = replace(PLAN, **{f"{part}s": {name: {}}})
     with open_ledger(tmp_path, plan):
         pass
-    with pytest.raises(UsageError, match=f"tells of the {part} {name}, which is not known here; see its report, or install"):
+    with pytest.raises(UsageError, match=f"tells of the {part} {name}, which is not known here; see its"):
         open_study(tmp_path)
 
 
