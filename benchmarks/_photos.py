@@ -29,5 +29,7 @@ def photos(count: int, *, tuning: bool = False) -> Sequence[str]:
 
 def about(chosen: Sequence[str]) -> str:
     """Which photos these are, in words."""
-    kind = "sample photos" if chosen[0].startswith("sample:") else "ImageNet photos, each of another class"
-    return f"{len(chosen)} {kind}"
+    noun = "photo" if len(chosen) == 1 else "photos"
+    if chosen[0].startswith("sample:"):
+        return f"{len(chosen)} sample {noun}"
+    return f"{len(chosen)} ImageNet {noun}{', each of another class' * (len(chosen) > 1)}"

@@ -11,6 +11,7 @@ from test_architecture import fresh_python
 UNUSED = {"IPython", "faiss", "polars", "sklearn", "skimage", "sqlalchemy", "sympy", "timm", "torchvision", "ray"}
 PAGES = {"jinja2"}
 COMPUTING = {"matplotlib", "openvino", "pandas", "scipy"}
+STUDIES = {"seewhy.metrics", "seewhy.study"}
 RUN = """
 import sys
 from seewhy.cli import main
@@ -19,7 +20,8 @@ try:
     main()
 except SystemExit as ended:
     print("code", ended.code)
-print("loaded", *sorted({{name.partition(".")[0] for name in sys.modules}}))
+rooms = {{name for name in sys.modules if name.count(".") == 1}}
+print("loaded", *sorted(rooms | {{name.partition(".")[0] for name in sys.modules}}))
 """
 
 
@@ -27,8 +29,8 @@ print("loaded", *sorted({{name.partition(".")[0] for name in sys.modules}}))
     ("words", "unused"),
     [
         (["list", "methods"], UNUSED | COMPUTING),
-        (["predict", "sample:cat"], UNUSED | COMPUTING | PAGES),
-        (["explain", "sample:cat", "--out"], UNUSED | COMPUTING),
+        (["predict", "sample:cat"], UNUSED | COMPUTING | PAGES | STUDIES),
+        (["explain", "sample:cat", "--out"], UNUSED | COMPUTING | STUDIES),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",
 )

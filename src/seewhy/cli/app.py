@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib.metadata import entry_points
 from io import TextIOWrapper
@@ -13,6 +14,8 @@ from seewhy.cli import cases, explain, listing, network, people, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
+
+NEW_OBJECTS = 20_000  # until garbage is looked for: imports make a hundred thousand, and next to none is garbage
 
 app = typer.Typer(
     name="seewhy",
@@ -66,6 +69,7 @@ for added in entry_points(group="seewhy.commands"):  # of other packages, by the
 
 def main() -> None:
     """Run the command line; errors that seewhy raises on purpose are told in one sentence."""
+    gc.set_threshold(NEW_OBJECTS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # file names need not be text

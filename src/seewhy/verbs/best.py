@@ -15,11 +15,10 @@ from seewhy.core.reading import read_json
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Image, find_images
 from seewhy.images.opening import open_each
-from seewhy.methods import method_info
+from seewhy.methods import lacking, method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
 from seewhy.report.page import counted
-from seewhy.verbs.compare import chosen_methods, score_each, scoring_for
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
@@ -47,8 +46,7 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
             return kept["method"], f"{title}: the best mean rank {over}, yet no method is known to beat the controls"
         among = f", among {alike + 1} that beat the controls and cannot be told apart" if alike else ""
         return kept["method"], f"{title}: the best mean rank {over}{among}"
-    suitable = chosen_methods(classifier)
-    name = DEFAULT_METHOD if DEFAULT_METHOD in suitable else suitable[0]
+    name = DEFAULT_METHOD if not lacking(method_info(DEFAULT_METHOD), classifier) else _first(classifier)
     return name, (
         f"{method_info(name).title}, untested: nothing is known of this model yet; --calibrate FOLDER tests eight "
         "methods on up to 16 of its pictures"
@@ -63,6 +61,8 @@ def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progres
     Raises:
         SeewhyError: none of the pictures could be explained; it is the first one's.
     """
+    from seewhy.verbs.compare import score_each, scoring_for  # who explains without it needs no studies
+
     found = score_each(classifier, images, scoring_for(classifier, metrics=METRICS), progress=progress)
     if not found.explained:
         raise next(iter(found.errors.values()), ExplainError("none of the pictures could be explained; try others"))
@@ -73,6 +73,13 @@ def calibrate(classifier: Classifier, images: Sequence[Image], progress: Progres
         "ranks": found.scores[0].ranks,
         "recommended": [*recommended],
     }
+
+
+def _first(classifier: Classifier) -> str:
+    """The first of the fast methods that suit it."""
+    from seewhy.verbs.compare import chosen_methods
+
+    return chosen_methods(classifier)[0]
 
 
 def _file(classifier: Classifier) -> Path:

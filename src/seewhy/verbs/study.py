@@ -136,6 +136,7 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
+    check_executor(executor, ray_address)
     pictures = study_pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
@@ -242,10 +243,13 @@ class FailFast:
 
 def chosen_executor(name: str, workers: int, address: str | None) -> Executor:
     """Who does the units: processes of this machine, or a Ray cluster."""
-    if name == "ray":
-        return Ray(workers, address)
-    if name != "local":
+    check_executor(name, address)
+    return Ray(workers, address) if name == "ray" else Local(workers)
+
+
+def check_executor(name: str, address: str | None) -> None:
+    """Refuse what names none, before a model is loaded."""
+    if name not in ("local", "ray"):
         raise UnknownName(f"there is no executor '{name}'; there are local and ray")
-    if address:
+    if address and name == "local":
         raise UsageError("an address is of a Ray cluster; give --executor ray")
-    return Local(workers)
