@@ -163,7 +163,7 @@ def test_what_is_kept_is_the_photo_itself_and_the_rest_is_grey(pixels):
             picture[inside[0] : inside[1], inside[0] : inside[1]], pixels[inside[0] : inside[1], inside[0] : inside[1]]
         )
         assert chroma(picture)[inside[0] : inside[1], outside[0] : outside[1]].max() <= 1
-    assert picture[:114, 126:].min() >= 150
+    assert picture[:114, 126:].min() >= 105
 
 
 def test_the_border_of_what_is_kept_is_crisp_also_on_a_dark_photo():
@@ -217,3 +217,12 @@ def test_nonsense_is_refused(pixels):
         drawn(pixels, QUARTERS, [1, np.nan, 1, 1])
     with pytest.raises(UsageError, match="view"):
         drawn(pixels, QUARTERS, [1] * 4, (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_what_is_kept_differs_from_what_is_not_on_any_ground(value):
+    picture = kept(flat(value), QUARTERS, [1, 0, 0, 0]).astype(int)
+    inside, outside = (picture[MIDDLES[region]].mean() for region in (0, 3))
+    assert inside == value
+    assert abs(inside - outside) >= 25 or value == 128
+    assert outside < 205, "nothing that is not kept is white"

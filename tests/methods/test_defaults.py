@@ -82,7 +82,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "score-cam": MASKS | CAM | {"weighting": "increase"},
     "seg-eigen-cam": CAM,
     "shapley-cam": CAM,
-    "shapley-interactions": REGIONS | {"regions": "slic:10", "samples": 1024, "of": "logit"},
+    "shapley-interactions": REGIONS | {"regions": "slic:20", "samples": 1024, "of": "logit"},
     "sise": MASKS | {"stages": (), "most": None},
     "smooth-grad": PIXELS | {"samples": 25, "noise": 0.15},
     "smooth-grad-cam++": CAM | {"samples": 10, "noise": 0.15},

@@ -397,3 +397,17 @@ def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
             grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         browser.close()
     assert len(grounds) == 2
+
+
+def test_what_one_method_notes_of_every_class_stands_with_the_method(report):
+    lrp, cam = (explanation(method=name, notes=("Only 8% of the score arrived.",)) for name in ("lrp", "grad-cam"))
+    other = replace(lrp, target=Target(281), target_label="Egyptian cat")
+    alone, both = report(outcome(lrp, other)), report(outcome(lrp, cam))
+    assert [page.text.count("Only 8% of the score arrived.") for page in (alone, both)] == [2, 1]
+    place = alone.text.index("Only 8%")
+    assert alone.text.index("Layer-wise relevance propagation tiger cat") < place, "not beside the photo"
+
+
+def test_a_picture_has_its_title_above_it(report):
+    page = report(outcome(explanation(), explanation(method="layer-cam")))
+    assert [tag for tag, given in page.tags if tag == "h3" or given.get("alt")] == ["h3", "img"] * 3

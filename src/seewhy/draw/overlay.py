@@ -161,12 +161,12 @@ def region_overlay(
 def kept_overlay(
     pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
 ) -> Pixels:
-    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and the rest in light grey."""
+    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and all the rest, white too, in grey."""
     shown, box = displayed(pixels, view, longest)
     regions = spread(labels, box, shown.shape[:2])
     kept = np.append(keep, False)[regions]
     share = _shrunk(kept)[..., None]
-    picture = rounded(share * shown + (1 - share) * pale(shown))
+    picture = rounded(share * shown + (1 - share) * dim(shown))
     picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
     picture = _lined(picture, kept, THICK, BLACK, 0.85)
     return frame(picture, shown, box)
@@ -256,6 +256,11 @@ def grey(pixels: NDArray[Any]) -> NDArray[np.float32]:
 def pale(pixels: Pixels) -> NDArray[np.float32]:
     """A light-grey photo, on which dark blue and dark orange both stand out."""
     return grey(pixels) * 0.36 + 160
+
+
+def dim(pixels: Pixels) -> NDArray[np.float32]:
+    """A grey photo in which nothing is white, so that white parts that are not dimmed stand out."""
+    return grey(pixels) * 0.34 + 110
 
 
 def rounded(values: NDArray[np.floating[Any]]) -> Pixels:

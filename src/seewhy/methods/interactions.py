@@ -89,7 +89,7 @@ class ShapleyInteractions(ShapleyMethod):
     )
     cost = "1,024 forwards"
 
-    regions: str | np.ndarray | Image = "slic:10"
+    regions: str | np.ndarray | Image = "slic:20"
     samples: int = 1024
 
     @override

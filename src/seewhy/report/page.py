@@ -211,11 +211,12 @@ def cautions(explanation: Explanation) -> tuple[str, ...]:
 
 
 def photo_notes(explanations: Sequence[Explanation]) -> tuple[str, ...]:
-    """What has to be known of a photo whatever the method: what all explanations note, and why it can say little."""
+    """What has to be known of a photo whatever the method: what several methods all note, and why it says little."""
     one = explanations[0]
     shared = [note for note in one.notes if all(note in each.notes for each in explanations)]
     own = {sentence(each) for each in one.image.notes}
-    told = [note for note in shared if note in own or len(explanations) > 1]
+    several = len({each.method for each in explanations}) > 1
+    told = [note for note in shared if note in own or several]
     return tuple(dict.fromkeys([*told, *map(sentence, (*one.image.notes, *cautions(one)))]))
 
 
