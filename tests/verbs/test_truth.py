@@ -71,7 +71,7 @@ def test_what_is_done_is_not_done_again(studied):
 
 def test_it_is_no_study_of_metrics(studied):
     root, _ = studied
-    with pytest.raises(UsageError, match="no study of metrics that are known here"):
+    with pytest.raises(UsageError, match=r"tells of the metric .* not known here; see its report"):
         open_study(root / "out")
 
 

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict, override
 from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.core.reading import read_json
+from seewhy.core.text import shown
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
 from seewhy.methods import Method, lacking
@@ -168,13 +169,15 @@ def open_study(out: Path) -> Study:
     """What `study` returned when it wrote to `out`; its pictures may have gone since.
 
     Raises:
-        UsageError: there is no study, a run is writing to it just now, or it is damaged.
+        UsageError: there is no study, a run is writing to it just now, it is damaged, or tells of what is not known.
     """
     plan = read_plan(out)
-    if unknown := [name for name in plan.metrics if name not in Metric.registry]:
-        raise UsageError(
-            f"{out} is no study of metrics that are known here, but of {', '.join(unknown)}; see its report"
-        )
+    for kind, names, registry in (("method", plan.methods, Method.registry), ("metric", plan.metrics, Metric.registry)):
+        if missing := sorted(set(names) - {each.name for each in registry.all()}):
+            raise UsageError(
+                f"the study in {out} tells of the {kind} {shown(missing[0])}, which is not known here; "
+                "see its report, or install the package that brings it"
+            )
     return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
 
 
