@@ -14,8 +14,9 @@ UNTESTED = "None of these metrics asks whether a map is true to the network, so 
 
 
 def title_of(method: str) -> str:
-    """The title of a method or control."""
-    return Method.registry[method].title
+    """The title of a method or control, which tells where it makes the same map for every class."""
+    known = Method.registry[method]
+    return f"{known.title} (class-blind)" if known.class_blind else known.title
 
 
 def study_verdict(result: StudyResult) -> str:
