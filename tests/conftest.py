@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ from seewhy.models import Classifier, load
 # No test is timed: machines are busy, and what is slow is seen in benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# What tests write need not outlive the machine; a test of a full disk has a function of its own.
+os.fsync = lambda _handle: None
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,6 +71,14 @@ def forget_what_tests_declare() -> Iterator[None]:
         for name, declared in list(registry.items()):
             if getattr(sys.modules.get(declared.__module__), declared.__qualname__, None) is not declared:
                 del registry[name]
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    """A study does its units in this process: what it finds is the same, and no worker has to load everything anew."""
+    from commands import Alone
+
+    monkeypatch.setattr(import_module("seewhy.verbs.study"), "_executor", lambda *_: Alone())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -232,6 +233,21 @@ SUBJECTS = {
         Subject("learned pictures", write_learned, trained_rows, (), ("pictures.json",)),
     )
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Sound ones below a folder, each made once."""
+
+    root: Path
+
+    def copied(self, subject: str, place: Path) -> Path:
+        """One of them, in a place of its own."""
+        made = self.root / subject
+        if not made.exists():
+            made.mkdir()
+            SUBJECTS[subject].make(made)
+        return shutil.copytree(made, place, dirs_exist_ok=True)
 
 
 # --- Poisons ------------------------------------------------------------------------------------------------------

@@ -43,12 +43,6 @@ from tints import write_tints
 Save: TypeAlias = Callable[[Path], Any]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch) -> None:
-    """As in the processes that are killed."""
-    monkeypatch.setattr("os.fsync", lambda _handle: None)
-
-
 @dataclass(frozen=True)
 class Two:
     """Two results that go into the same folder."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from poison import POISONS, SUBJECTS, Poison, Subject
+from poison import POISONS, SUBJECTS, Poison, Sound, Subject
 from seewhy.cli import main
 from seewhy.core.text import is_plain
 from seewhy.errors import SeewhyError
@@ -25,11 +25,16 @@ def in_the_folder(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "poisonous", raising=False)
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return Sound(tmp_path_factory.mktemp("sound"))
+
+
 @pytest.fixture
-def spoiled(tmp_path):
+def spoiled(sound, tmp_path):
     def spoil(poison: Poison) -> tuple[Path, Path]:
         folder, canary = tmp_path / "subject", tmp_path / "canary"
-        SUBJECTS[poison.subject].make(folder)
+        sound.copied(poison.subject, folder)
         poison.spoil(folder, canary)
         return folder, canary
 

@@ -60,7 +60,7 @@ def test_json_has_every_mean_and_a_second_run_says_the_same(seewhy, photos):
     assert seewhy("study", photos, *QUICK, "--workers", "2", "--json").json == first.json
 
 
-def test_a_bad_picture_is_told_once_and_the_rest_is_done(seewhy, photos, broken):
+def test_a_bad_picture_is_told_once_and_the_rest_is_done(seewhy, photos, broken, alone):
     run = seewhy("study", photos, *ALONE)
     assert run.code == 3
     assert len(told(run)) == 1
@@ -68,7 +68,7 @@ def test_a_bad_picture_is_told_once_and_the_rest_is_done(seewhy, photos, broken)
     assert len(run.rows) == 2
 
 
-def test_nothing_done_is_a_failure(seewhy, photos, broken):
+def test_nothing_done_is_a_failure(seewhy, photos, broken, alone):
     for name in "ab":
         (photos / f"{name}.png").unlink()
     assert seewhy("study", photos, *ALONE).code == 1
@@ -94,14 +94,14 @@ def test_wrong_usage_is_told_in_a_sentence(seewhy, photos, tmp_path, arguments, 
     assert not (tmp_path / "seewhy-study").exists()
 
 
-def test_the_first_failure_can_end_it(seewhy, photos, broken):
+def test_the_first_failure_can_end_it(seewhy, photos, broken, alone):
     run = seewhy("study", photos, *ALONE, "--fail-fast")
     assert run.code == 1
     assert "failed on broken.png" in run.err
     assert run.rows == []
 
 
-def test_another_study_in_the_same_folder_is_refused(seewhy, photos):
+def test_another_study_in_the_same_folder_is_refused(seewhy, photos, alone):
     assert seewhy("study", photos, *ALONE).code == 0
     run = seewhy("study", photos, *ALONE, "--seed", "1")
     assert run.code == 2
@@ -143,7 +143,7 @@ def test_an_overlay_makes_it_a_truth_test(seewhy, tmp_path):
     command = ("study", tmp_path / "turned", "--overlay", write_stamp(tmp_path), "--model", MODEL)
     run = seewhy(*command, "--methods", "eigen-cam,gradient", "--workers", "1")
     assert run.code == 0, run.err
-    assert {row[1] for row in run.rows} == {"Eigen-CAM", "Gradient"}
+    assert {row[1] for row in run.rows} == {"Eigen-CAM (class-blind)", "Gradient"}
     assert "turns the answer to 5 of 5 photos, to stamp 5 times" in " ".join(run.err.split())
     assert seewhy(*command, "--metrics", "road").code == 2
     assert seewhy("study", tmp_path / "turned", "--control", "red").code == 2

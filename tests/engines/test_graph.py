@@ -350,9 +350,19 @@ WORK: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tens
 }
 
 
-@pytest.mark.parametrize("rules", ["DeepLIFT", None, *SETS[:5]], ids=lambda rules: getattr(rules, "name", str(rules)))
-@pytest.mark.parametrize("work", WORK)
-@pytest.mark.parametrize("made", MADE)
+RULES = ["DeepLIFT", None, *SETS[:5]]
+
+
+@pytest.mark.parametrize(
+    ("made", "work", "rules"),
+    [  # two of the rules on each pair, all of them in time
+        pytest.param(made, work, rules, marks=() if (row + column + number) % 7 in {0, 3} else pytest.mark.heavy)
+        for row, made in enumerate(MADE)
+        for column, work in enumerate(WORK)
+        for number, rules in enumerate(RULES)
+    ],
+    ids=lambda each: getattr(each, "name", str(each)),
+)
 def test_what_a_rule_gave_may_be_overwritten(made, work, rules):
     make, (in_place, plain) = MADE[made], WORK[work]
     found, wanted = (

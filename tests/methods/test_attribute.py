@@ -17,6 +17,7 @@ from torch import nn
 import seewhy
 import zoo
 from methods.test_conformance import PARAMETERS, make, state_of
+from pairs import drawn
 from seewhy.errors import Cancelled, NonFinite, SeewhyError, UnknownName, UsageError
 from seewhy.methods import GradCAM, Lime, RandomMap, attribute, list_methods
 from seewhy.methods.cam import grad_cam
@@ -55,11 +56,10 @@ def quick(name: str) -> dict[str, Any]:
 # --- The answer ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channels", [1, 5])
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_every_method_takes_tensors_of_any_channels(method, channels):
+@drawn([each.name for each in METHODS], "channels", [1, 5])
+def test_every_method_takes_tensors_of_any_channels(name, channels):
     model, x = network(channels), inputs(2, channels)
-    found = attribute(model, x, [1, 4], method.name, **quick(method.name))
+    found = attribute(model, x, [1, 4], name, **quick(name))
     assert found.values.shape == (2, 16, 16)
     assert found.values.dtype == torch.float32
     assert not found.values.requires_grad
@@ -276,7 +276,7 @@ def test_a_stock_resnet_trains_as_if_nobody_looked():
         torch.manual_seed(0)
         model = resnet18(num_classes=10).train()
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        for _ in range(20):
+        for _ in range(5):
             x, labels = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
             loss = nn.functional.cross_entropy(model(x), labels)
             optimiser.zero_grad()

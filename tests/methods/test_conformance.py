@@ -19,6 +19,7 @@ from torch import nn
 
 import seewhy
 import zoo
+from pairs import drawn
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import Cancelled, ExplainError, ModelError, NonFinite, SeewhyError, UnknownName, UsageError
 from seewhy.images import Image
@@ -28,6 +29,8 @@ from seewhy.models.classifier import black_box
 
 # What a method cannot do without, or what makes it quick enough for a test.
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "anchors": {"budget": 300},
+    "anchors-lime": {"budget": 300},
     "bilrp": {"reference": zoo.photos(1, seed=9)[0], "units": 3},
     "blur-ig": {"steps": 4},
     "expected-gradients": {"samples": 20},
@@ -38,6 +41,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"most_steps": 32},
     "is-cam": {"samples": 2},
     "kernel-shap": {"samples": 200},
+    "lime": {"samples": 120},
+    "lime-classic": {"samples": 120},
     "occlusion": {"stride": 0.2},
     "partition-shap": {"samples": 40},
     "permutation-shap": {"samples": 200},
@@ -50,7 +55,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "xrai": {"steps": 3, "most_steps": 3},
 }
 CLASS_BLIND = {"bilrp", "eigen-cam", "fam", "fem", "kpca-cam"}
-# Three that differ most; what holds for them and is about the method, not the network, is not tried on all.
+# Three that differ most: for what is about the method rather than the network.
 FEW = ["residual", "tiny-vit", "training"]
 LAYERS = {"residual": ("stem", "relu"), "tiny-vit": ("blocks.0", "blocks.1.norm1"), "training": ("conv", "relu")}
 
@@ -61,19 +66,7 @@ LAYERED = [info.name for info in list_methods() if "layers" in info.parameters]
 every_method = pytest.mark.parametrize("name", NAMES)
 
 
-def every_pair(networks: Sequence[str]) -> pytest.MarkDecorator:
-    """Every method on every network: the few, and a quarter of the others each by other methods; all in time."""
-    return pytest.mark.parametrize(
-        ("name", "network"),
-        [
-            pytest.param(name, network, marks=() if network in FEW or (row + column) % 4 == 0 else pytest.mark.heavy)
-            for row, name in enumerate(NAMES)
-            for column, network in enumerate(networks)
-        ],
-    )
-
-
-some_networks = pytest.mark.parametrize("network", FEW)
+some_networks = drawn(NAMES, "network", FEW)
 
 
 def make(name: str, **parameters: Any) -> Method:
@@ -106,7 +99,7 @@ def assert_close(found: Explanation, wanted: Explanation) -> None:
 # --- The result ---------------------------------------------------------------------------------------------------
 
 
-@every_pair(list(zoo.SOUND))
+@drawn(NAMES, "network", list(zoo.SOUND))
 def test_every_sound_network_is_explained(name, network):
     classifier, method = zoo.familiar(network), make(name)
     (found,) = explain(method, classifier, zoo.photos(1), [[Target(2)]], seed=11)
@@ -127,8 +120,7 @@ def test_every_sound_network_is_explained(name, network):
     )
 
 
-@every_method
-@pytest.mark.parametrize("resize", [None, 44])
+@drawn(NAMES, "resize", [None, 44])
 def test_values_cover_what_the_network_saw(name, resize):
     preprocessing = Preprocessing((24, 40), resize=resize)
     classifier = Classifier.from_module(zoo.network("residual"), preprocessing)
@@ -152,7 +144,6 @@ def test_the_sign_is_as_declared(name):
 # --- Several at once ----------------------------------------------------------------------------------------------
 
 
-@every_method
 @some_networks
 def test_order_is_image_then_target_then_layer(name, network):
     images = zoo.photos(3)
@@ -168,7 +159,6 @@ def test_order_is_image_then_target_then_layer(name, network):
     assert [(each.image.name, each.target, each.layer) for each in found] == wanted
 
 
-@every_method
 @some_networks
 def test_a_batch_is_one_by_one_in_any_order(name, network):
     classifier, images = zoo.familiar(network), zoo.photos(4)
@@ -200,8 +190,7 @@ def test_a_class_may_be_told_by_number_or_name(name):
 # --- Repeatable ---------------------------------------------------------------------------------------------------
 
 
-@every_method
-@pytest.mark.parametrize("network", ["residual", "tiny-vit", "stochastic"])
+@drawn(NAMES, "network", ["residual", "tiny-vit", "stochastic"])
 def test_the_same_seed_gives_the_same_bytes(name, network):
     bytes_found = set()
     for disturbance in (1, 2):
@@ -212,8 +201,7 @@ def test_the_same_seed_gives_the_same_bytes(name, network):
     assert len(bytes_found) == 1
 
 
-@every_method
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@drawn(NAMES, "mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_grad_mode_does_not_matter(name, mode):
     wanted = explain_one(name, zoo.familiar("residual"))
     classifier = zoo.familiar("residual")
@@ -274,15 +262,14 @@ def warmed(classifier: Classifier) -> Classifier:
     return classifier
 
 
-@every_pair([*FEW, "frozen", "functional", "chunked", "stochastic", "mutates-input"])
+@drawn(NAMES, "network", [*FEW, "frozen", "functional", "chunked", "stochastic", "mutates-input"])
 def test_success_leaves_no_trace(name, network):
     classifier = zoo.classifier(network)
     with leaving_no_trace(classifier.module):
         explain(make(name), classifier, zoo.photos(2), [[Target(0), Target(1)]] * 2)
 
 
-@pytest.mark.parametrize("name", LAYERED)
-@some_networks
+@drawn(LAYERED, "network", FEW)
 def test_an_unknown_layer_leaves_no_trace(name, network):
     classifier = zoo.familiar(network)
     for layers, error in [(("nowhere",), UnknownName), ((LAYERS[network][0], "head"), ExplainError)]:
@@ -290,10 +277,10 @@ def test_an_unknown_layer_leaves_no_trace(name, network):
             explain(make(name, layers=layers), classifier, zoo.photos(1), [[Target(0)]])
 
 
-@every_method
-@pytest.mark.parametrize(("error", "told"), [(RuntimeError, ModelError), (KeyboardInterrupt, KeyboardInterrupt)])
-@pytest.mark.parametrize("training", [False, True])
-def test_a_network_that_fails_is_left_as_it_was(name, error, told, training):
+@drawn(NAMES, "failing", [*product((RuntimeError, KeyboardInterrupt), (False, True))])
+def test_a_network_that_fails_is_left_as_it_was(name, failing):
+    error, training = failing
+    told = ModelError if error is RuntimeError else error
     module = zoo.RaisesAt(call=-1, error=error).train(training)
     classifier = warmed(Classifier.from_module(module, Preprocessing(zoo.SIZE)))
     module.call = module.calls + 1
@@ -301,7 +288,6 @@ def test_a_network_that_fails_is_left_as_it_was(name, error, told, training):
         explain_one(name, classifier)
 
 
-@every_method
 @some_networks
 def test_a_method_can_be_stopped(name, network):
     def stop(done: int, total: int | None, message: str) -> None:
@@ -325,7 +311,7 @@ def test_progress_is_told(name):
 # --- Networks with something wrong --------------------------------------------------------------------------------
 
 
-@every_pair([network for network in zoo.TRICKY if network != "raises"])
+@drawn(NAMES, "network", [network for network in zoo.TRICKY if network != "raises"])
 def test_a_tricky_network_is_explained_or_refused_in_words(name, network):
     classifier = zoo.classifier(network)
     with leaving_no_trace(classifier.module), suppress(SeewhyError):
@@ -356,13 +342,9 @@ def test_a_black_box_is_explained_from_its_scores_or_refused(name):
             seewhy.explain(classifier, image, make(name))
 
 
-@every_method
-@pytest.mark.parametrize(
-    ("network", "error"),
-    [("nan", NonFinite), ("inf", NonFinite), ("wrong-rank", ModelError), ("segmentation", ModelError)],
-)
-def test_a_network_without_sound_scores_is_refused(name, network, error):
-    with pytest.raises(error):
+@drawn(NAMES, "network", ["nan", "inf", "wrong-rank", "segmentation"])
+def test_a_network_without_sound_scores_is_refused(name, network):
+    with pytest.raises(NonFinite if network in {"nan", "inf"} else ModelError):
         explain_one(name, zoo.classifier(network))
 
 

@@ -34,6 +34,10 @@ def test_chance_has_no_effect():
     assert not told([0.1, 0.7, -0.2, 0.0], errors=1.0, unit="log-odds")
 
 
+def test_nothing_has_no_effect():
+    assert not told([0.0, 0.0, 0.0, 0.0], unit="log-odds")
+
+
 def test_where_no_single_part_decides_both_sizes_are_told():
     text = told([0.1, math.log(1.2), -0.1, 0.0], unit="log-odds", least=0.46)
     assert text == (

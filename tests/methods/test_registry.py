@@ -141,7 +141,7 @@ def test_an_installed_package_brings_its_methods(newcomer, monkeypatch):
     [
         ("lime", {"samples": "many"}, "lime wants a whole number for samples, not 'many'"),
         ("lime", {"samples": True}, "a whole number for samples, not True"),
-        ("lime", {"keep": "0.5"}, "keep is a share between 0 and 1, or auto, not '0.5'"),
+        ("lime", {"keep": "0.5"}, "lime wants a number or auto for keep, not '0.5'"),
         ("grad-cam", {"signed": 1}, "grad-cam wants true or false for signed, not 1"),
         ("rise", {"batch_size": 1.5}, "a whole number or nothing for batch_size, not 1.5"),
     ],

@@ -11,10 +11,13 @@ from PIL import Image as Pillow
 
 from report.test_explain import Page
 from seewhy.images import Folder
+from seewhy.metrics import metric_info
 from seewhy.report.study import THUMBNAIL
+from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.results import table
 from seewhy.study.score import CHANCE
+from seewhy.study.scores import ModelScores, means_of
 from seewhy.verbs.study import Study
 
 MODELS = ("torchvision:vgg16", "torchvision:res_net&50")
@@ -103,7 +106,7 @@ def test_a_stranger_finds_everything(page):
         "torchvision:vgg16: Believe Grad-CAM: over 3 tests of faithfulness on 8 photos it scores better than the",
         "and better than the strongest control, Random map (paired signed-rank tests, Holm).",
         "Grad-CAM failed on 1 of 9 photos: bad.png is <no> picture.",
-        "On this photo Grad-CAM stands first; before the strongest control, Random map, stands every method.",
+        "On this photo Grad-CAM stands first; every method stands before the strongest control, Random map.",
         "Is it true to the network?",
         "Maps are compared as means of 14 × 14 cells",
         "Does it look where people would?",
@@ -245,6 +248,18 @@ def test_latex_is_escaped_and_whole(out):
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(kinds)}
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 4
+
+
+def test_intervals_are_printed_with_both_bounds():
+    """Those of shares and of skewed scores are not as far from the mean on either side."""
+    values = {("pointing-game", "grad-cam"): {f"{place}.png": 1.0 for place in range(20)}}
+    scores = ModelScores("toy", ("grad-cam",), (metric_info("pointing-game"),), values)
+    beside_means = {("toy", "pointing-game", "grad-cam"): means_of(scores, "pointing-game")["grad-cam"]}
+    tables = grids([scores], beside_means)
+    assert "| Grad-CAM | Pointing game (%) | 20 | 100.00 (83.89 to 100.00) |" in markdown(tables)
+    beside = replace(scores, others={("pointing-game", "grad-cam"): {"0.png": 0.25, "1.png": 0.75}})
+    assert "| Grad-CAM | Pointing game (%), other classes | 20 | 50.00 |" in markdown(grids([beside], beside_means))
+    assert r"& 20 & $100.00$ ($83.89$ to $100.00$) \\" in latex(tables)
 
 
 def test_one_model_has_nothing_in_bold(study, rewritten, tmp_path):

@@ -26,6 +26,7 @@ SMALL = {
     "torchvision:squeezenet1_1": SOURCES["torchvision"].build,
 }
 QUICK = Recipe(epochs=1, head_epochs=2, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-2)
+SMALLER = Preprocessing((64, 64))  # than the networks were made for, where they take it
 
 
 @pytest.fixture
@@ -72,11 +73,11 @@ def test_all_but_the_head_keeps_its_weights(backbone, name):
 
 @pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_vit", "torchvision:squeezenet1_1"])
 def test_the_head_comes_first_and_alone(backbone, pictures, name):
-    given = backbone(name)
-    new = with_new_head(given, architecture_of(name, given), ("blue", "red"), QUICK, seed=0)
+    given, recipe = backbone(name), replace(QUICK, preprocessing=None if name == "timm:test_vit" else SMALLER)
+    new = with_new_head(given, architecture_of(name, given), ("blue", "red"), recipe, seed=0)
     found = pictures(new, red=4, blue=4)
     before = {key: tensor.clone() for key, tensor in new.module.state_dict().items()}
-    epochs = finetune(new, found, found, replace(QUICK, epochs=0))
+    epochs = finetune(new, found, found, replace(recipe, epochs=0))
     after = new.module.state_dict()
     changed = {key.rpartition(".")[0] for key in after if not torch.equal(before[key], after[key])}
     assert len(changed) == 1
@@ -86,14 +87,14 @@ def test_the_head_comes_first_and_alone(backbone, pictures, name):
     )
     if name == "torchvision:squeezenet1_1":  # its random weights hardly pass anything on
         return
-    every = finetune(new, found, found, QUICK)
+    every = finetune(new, found, found, recipe)
     assert [(each.stage, each.number) for each in every] == [("head", 1), ("head", 2), ("all", 1)]
     trunk = {key.rpartition(".")[0] for key in after if not torch.equal(before[key], new.module.state_dict()[key])}
     assert len(trunk) > 1
 
 
 def test_on_kept_features_the_head_learns_what_it_would_through_the_network(backbone, pictures, monkeypatch):
-    recipe = replace(QUICK, epochs=0)
+    recipe = replace(QUICK, epochs=0, preprocessing=SMALLER)
     given = backbone("timm:test_resnet")
     found = pictures(given, red=4, blue=4)
     heads = []
@@ -108,7 +109,7 @@ def test_on_kept_features_the_head_learns_what_it_would_through_the_network(back
 @pytest.mark.parametrize("asked", [False, True])
 def test_batch_norm_keeps_its_statistics_unless_asked(backbone, pictures, asked):
     given = backbone("timm:test_resnet")
-    recipe = replace(QUICK, head_epochs=0, batch_statistics=asked)
+    recipe = replace(QUICK, head_epochs=0, batch_statistics=asked, preprocessing=SMALLER)
     new = with_new_head(given, architecture_of("timm:test_resnet", given), ("blue", "red"), recipe, seed=0)
     found = pictures(new, red=4, blue=4)
     before = new.module.bn1.running_mean.clone()
@@ -118,7 +119,9 @@ def test_batch_norm_keeps_its_statistics_unless_asked(backbone, pictures, asked)
 
 def test_it_learns_what_tells_the_classes_apart(backbone, pictures):
     given = backbone("timm:test_efficientnet")
-    recipe = Recipe(epochs=6, head_epochs=20, batch_size=8, learning_rate=3e-3, head_learning_rate=1e-2)
+    recipe = Recipe(
+        epochs=6, head_epochs=20, batch_size=8, learning_rate=3e-3, head_learning_rate=1e-2, preprocessing=SMALLER
+    )
     new = with_new_head(given, architecture_of("timm:test_efficientnet", given), ("blue", "red"), recipe, seed=0)
     found = pictures(new, red=12, blue=12)
     train, validation = found.part([*range(8), *range(12, 20)]), found.part([*range(8, 12), *range(20, 24)])

@@ -46,7 +46,7 @@ def values(found):
     return {(image.rpartition("/")[2], method, metric): rest for image, method, metric, *rest in rows}
 
 
-def test_compare_and_study_give_one_answer(photos, tmp_path):
+def test_compare_and_study_give_one_answer(photos, tmp_path, alone):
     classifier = load(TOY, device="cpu")
     compared = compare(classifier, photos, asked(), METRICS, masks=tmp_path / "masks", seed=4)
     studied = study(
@@ -82,7 +82,7 @@ def test_compare_and_study_give_one_answer(photos, tmp_path):
     assert "the strongest control" in study_verdict(studied)
 
 
-def test_more_photos_are_held_against_the_control_by_both(tmp_path, monkeypatch):
+def test_more_photos_are_held_against_the_control_by_both(tmp_path, monkeypatch, alone):
     monkeypatch.setattr(sys, "path", [*sys.path])
     folder = tmp_path / "photos"
     folder.mkdir()

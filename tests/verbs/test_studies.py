@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ def test_a_study_that_is_running_is_left_alone(done):
 
 def test_a_folder_without_a_study_says_so(tmp_path):
     with pytest.raises(UsageError, match="holds no study"):
+        open_study(tmp_path)
+
+
+@pytest.mark.parametrize(("part", "name"), [("method", "somebodys-own"), ("metric", "py:os:getcwd")])
+def test_a_study_of_what_is_not_known_says_so(tmp_path, part, name):
+    plan = replace(PLAN, **{f"{part}s": {name: {}}})
+    with open_ledger(tmp_path, plan):
+        pass
+    with pytest.raises(UsageError, match=f"tells of the {part} {name}, which is not known here; see its"):
         open_study(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_every_model_method_picture_and_metric_has_its_row(photos, tmp_path):
     assert set(done.table["label"]) <= {*NAMES, *map(str, range(zoo.CLASSES)), *(f"class {k}" for k in range(4))}
 
 
-def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos, tmp_path):
+def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos, tmp_path, request):
     def stop(done, total, message):
         if message == "units" and done == 4:
             raise Cancelled
@@ -93,19 +93,20 @@ def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos,
     assert not (tmp_path / "stopped" / RESULTS).exists()
     told = []
     asked(photos, tmp_path / "stopped", workers=2, progress=lambda *now: told.append(now))
+    request.getfixturevalue("alone")
     asked(photos, tmp_path / "calm")
     assert [now for now in told if now[2] == "units"] == [(done, 9, "units") for done in range(4, 10)]
     assert contents(tmp_path / "stopped") == contents(tmp_path / "calm")
 
 
-def test_a_bad_picture_is_listed_and_the_rest_is_done(photos, tmp_path):
+def test_a_bad_picture_is_listed_and_the_rest_is_done(photos, tmp_path, alone):
     (photos / "dog" / "broken.png").write_bytes(b"no picture at all")
     done = asked(photos, tmp_path / "out", methods=["grad-cam"])
     assert [(each.unit.image, each.failure.error) for each in done.failures] == [("dog/broken.png", "BadImage")]
     assert done.table["image"].n_unique() == 3
 
 
-def test_a_failure_ends_the_study_where_that_is_asked(photos, tmp_path):
+def test_a_failure_ends_the_study_where_that_is_asked(photos, tmp_path, alone):
     (photos / "cat" / "aa.png").write_bytes(b"no picture at all")
     wanted = {"methods": ["control:empty"], "metrics": ["sparseness"]}
     with pytest.raises(ExplainError, match=r"control:empty for .* failed on cat/aa\.png: .* Run again without"):
@@ -115,7 +116,7 @@ def test_a_failure_ends_the_study_where_that_is_asked(photos, tmp_path):
     assert (done.table["image"].n_unique(), len(done.failures)) == (3, 1)
 
 
-def test_masks_bring_metrics_of_localisation(photos, tmp_path):
+def test_masks_bring_metrics_of_localisation(photos, tmp_path, alone):
     done = asked(photos, tmp_path / "out", metrics=["pointing-game"], masks=tmp_path / "masks", methods=["grad-cam"])
     found = dict(done.table.select("image", "value").rows())
     assert found["cat/a.png"] in {0.0, 1.0}
@@ -124,7 +125,7 @@ def test_masks_bring_metrics_of_localisation(photos, tmp_path):
     assert set(done.plan.masks) == {"cat/a.png", "cat/b.png"}
 
 
-def test_where_it_is_started_does_not_matter(photos, tmp_path, monkeypatch):
+def test_where_it_is_started_does_not_matter(photos, tmp_path, monkeypatch, alone):
     asked(photos, tmp_path / "one", methods=["grad-cam"])
     monkeypatch.chdir(tmp_path)
     asked("photos", tmp_path / "other", methods=["grad-cam"])
@@ -137,7 +138,7 @@ def test_a_limit_takes_pictures_from_all_over_the_folder(photos, tmp_path, undon
     assert len(asked(photos, tmp_path / "out", limit=99).folder.entries) == 3
 
 
-def test_another_configuration_in_the_same_folder_is_refused(photos, tmp_path):
+def test_another_configuration_in_the_same_folder_is_refused(photos, tmp_path, alone):
     asked(photos, tmp_path / "out", methods=["grad-cam"])
     with pytest.raises(UsageError, match="cells: was 14, now 7"):
         asked(photos, tmp_path / "out", methods=["grad-cam"], cells=7)

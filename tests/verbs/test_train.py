@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,15 +25,33 @@ from seewhy.verbs.train import train
 from tints import write_tints, write_weights
 
 BACKBONE = "timm:test_efficientnet"
-RECIPE = Recipe(epochs=3, head_epochs=2, batch_size=4, learning_rate=1e-3)
+RECIPE = Recipe(epochs=3, head_epochs=2, batch_size=4, learning_rate=1e-3, preprocessing=Preprocessing((48, 48)))
 TESTS = Path(__file__).resolve().parents[1]
+
+
+def write_ground(place):
+    """A folder of two classes, and weights."""
+    write_weights(place / "weights.safetensors")
+    return write_tints(place / "tints", red=8, blue=8)
 
 
 @pytest.fixture
 def ground(tmp_path):
-    """A folder of two classes, and weights."""
-    write_weights(tmp_path / "weights.safetensors")
-    return write_tints(tmp_path / "tints", red=8, blue=8)
+    """The folder of the classes, where nothing was trained."""
+    return write_ground(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """What an undisturbed run found, which is not to be changed; its folder of classes lies beside its `out`."""
+    return run(write_ground(tmp_path_factory.mktemp("calm")), "out")
+
+
+@pytest.fixture
+def done(calm, tmp_path):
+    """The folder of the classes, beside a copy of all that the undisturbed run has left."""
+    shutil.copytree(calm.out.parent, tmp_path / "done")
+    return tmp_path / "done" / "tints"
 
 
 def run(root: Path, out: str = "out", **settings):
@@ -57,25 +77,24 @@ def test_a_trained_classifier_is_opened_and_explained_by_its_name(ground):
     assert {row["sha256"] for row in trained_rows(found.out)} == set(found.parts.train.hashes.values())
 
 
-def test_the_result_tells_itself_and_can_be_saved_elsewhere(ground):
-    found = run(ground)
+def test_the_result_tells_itself_and_can_be_saved_elsewhere(calm, tmp_path):
+    found = calm
     (row,) = found.rows()
     assert (row["part"], row["pictures"]) == ("validation", 4)
     assert row["low"] < row["accuracy"] <= row["high"]
     assert {path.name for path in found.out.iterdir()} >= {"report.html", "loss.svg", "accuracy.svg"}
-    moved = found.save(ground.parent / "moved")
+    moved = found.save(tmp_path / "moved")
     assert load(f"file:{moved}", device="cpu").fingerprint == found.classifier.fingerprint
 
 
-def test_equal_runs_give_equal_bytes_and_other_seeds_others(ground):
-    one, two, other = run(ground, "one"), run(ground, "two"), run(ground, "other", seed=1)
+def test_equal_runs_give_equal_bytes_and_other_seeds_others(calm, ground):
+    one, two, other = calm, run(ground, "two"), run(ground, "other", seed=1)
     for name in ("model.safetensors", "card.json", "history.json", "pictures.json"):
         assert (one.out / name).read_bytes() == (two.out / name).read_bytes()
     assert (one.out / "model.safetensors").read_bytes() != (other.out / "model.safetensors").read_bytes()
 
 
-def test_killed_and_stopped_it_ends_with_the_weights_of_an_undisturbed_run(ground):
-    calm = run(ground, "calm")
+def test_killed_and_stopped_it_ends_with_the_weights_of_an_undisturbed_run(calm, ground):
     out = ground.parent / "rough"
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[2])\n"
@@ -106,31 +125,28 @@ def test_killed_and_stopped_it_ends_with_the_weights_of_an_undisturbed_run(groun
         assert (out / name).read_bytes() == (calm.out / name).read_bytes()
 
 
-def test_a_run_that_ended_only_gives_its_results(ground):
-    first = run(ground)
+def test_a_run_that_ended_only_gives_its_results(calm, done):
     steps = []
-    again = run(ground, progress=lambda done, total, message: steps.append(message))
+    again = run(done, progress=lambda done, total, message: steps.append(message))
     assert "training steps" not in steps
-    assert again.epochs == first.epochs
-    assert again.evaluations["validation"].to_dict() == first.evaluations["validation"].to_dict()
+    assert again.epochs == calm.epochs
+    assert again.evaluations["validation"].to_dict() == calm.evaluations["validation"].to_dict()
 
 
-def test_another_run_in_its_folder_is_refused_with_the_difference(ground):
-    run(ground)
+def test_another_run_in_its_folder_is_refused_with_the_difference(done):
     with pytest.raises(UsageError, match="seed: was 0, now 5"):
-        run(ground, seed=5)
+        run(done, seed=5)
     with pytest.raises(UsageError, match=r"recipe\.epochs: was 3, now 4"):
-        run(ground, recipe=Recipe(epochs=4, head_epochs=2, batch_size=4, learning_rate=1e-3))
-    (ground / "red" / "00.png").write_bytes((ground / "red" / "01.png").read_bytes())
+        run(done, recipe=replace(RECIPE, epochs=4))
+    (done / "red" / "00.png").write_bytes((done / "red" / "01.png").read_bytes())
     with pytest.raises(UsageError, match="other"):
-        run(ground)
+        run(done)
 
 
-def test_a_folder_with_somebody_elses_classifier_is_left_alone(ground):
-    found = run(ground)
-    (found.out / "run.json").unlink()
+def test_a_folder_with_somebody_elses_classifier_is_left_alone(done):
+    (done.parent / "out" / "run.json").unlink()
     with pytest.raises(UsageError, match="holds a classifier already"):
-        run(ground)
+        run(done)
 
 
 def test_what_cannot_be_opened_is_listed_and_does_not_stop_it(ground):
@@ -162,12 +178,11 @@ def test_what_gives_no_gradients_is_refused(ground):
         train(ground, "py:cli.nets:service", ground.parent / "out", device="cpu")
 
 
-def test_a_trained_classifier_can_be_trained_further(ground):
-    first = run(ground)
-    again = train(ground, first.model, ground.parent / "again", recipe=RECIPE, device="cpu")
+def test_a_trained_classifier_can_be_trained_further(calm, done):
+    again = train(done, calm.model, done.parent / "again", recipe=RECIPE, device="cpu")
     assert json.loads((again.out / "card.json").read_text("utf-8"))["architecture"] == BACKBONE
-    assert again.epochs[-1].validation_loss < first.epochs[-1].validation_loss
-    before, after = (read_weights(each.out / "model.safetensors") for each in (first, again))
+    assert again.epochs[-1].validation_loss < calm.epochs[-1].validation_loss
+    before, after = (read_weights(each.out / "model.safetensors") for each in (calm, again))
     assert before.keys() == after.keys()
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import planted
 from people.samples import new_round
 from seewhy.errors import UsageError
+from seewhy.network.concepts import GlobalView, LayerConcepts
 from seewhy.network.labels import lexicon, naming_of, words_of
+from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
 from seewhy.people.game import guess, next_round
 from seewhy.people.players import join
@@ -117,3 +121,24 @@ def test_a_class_in_words(home, classifier, photos, tmp_path):
     assert "red &lt;b&gt;" in page
     assert (tmp_path / "out" / "global.json").exists()
     assert concept_tests(classifier, [], None, found) == []
+
+
+def test_concepts_and_layers_are_questions_asked_at_once(classifier, monkeypatch, tmp_path):
+    """Four p-values are corrected together, and random sets are enough for one of four to be found."""
+    p_values, drawn = iter([0.001, 0.04, 0.9, 0.9]), []
+
+    def tested(*_, layers=("one", "two"), sets, **__):
+        drawn.append(sets)
+        return [ConceptTest(layer, 1.0, 0.5, (0.0,), next(p_values), 0.9, 3) for layer in layers]
+
+    home = sys.modules["seewhy.verbs.network"]
+    monkeypatch.setattr(home, "tcav", tested)
+    for name in ("red", "green", "others"):
+        (tmp_path / name).mkdir()
+        planted.picture().to_pil().save(tmp_path / name / "a.png")
+    view = GlobalView((LayerConcepts("one", (), 0), LayerConcepts("two", (), 0)), (), (), simulated=False)
+    found = concept_tests(classifier, [tmp_path / "red", tmp_path / "green"], tmp_path / "others", view)
+    assert [(name, test.layer, round(test.p, 9)) for name, test in found] == [
+        ("red", "one", 0.004), ("red", "two", 0.12), ("green", "one", 1.0), ("green", "two", 1.0)
+    ]  # fmt: skip
+    assert min(drawn) * 0.05 > 4, "p of one question alone can fall below a fourth of 0.05"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from poison import POISONS, SUBJECTS, Poison
+from poison import POISONS, Poison, Sound
 from seewhy.core.text import is_plain
 from seewhy.errors import SeewhyError
 from seewhy.study.results import RESULTS
@@ -24,25 +23,16 @@ SENTENCE = 2000  # letters
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a sound one of each subject, made once."""
-    root = tmp_path_factory.mktemp("sound")
-
-    def made(subject: str) -> Path:
-        if not (root / subject).exists():
-            (root / subject).mkdir()
-            SUBJECTS[subject].make(root / subject)
-        return root / subject
-
-    return made
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    return Sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
-def spoil(sound: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def spoil(sound: Sound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Makes a poisoned one at a place, where code that it names could be imported from; returns the canary."""
 
     def spoiled(poison: Poison, place: Path) -> Path:
-        shutil.copytree(sound(poison.subject), place)
+        sound.copied(poison.subject, place)
         poison.spoil(place, tmp_path / "canary")
         monkeypatch.chdir(place)
         monkeypatch.setattr(sys, "path", [*sys.path, str(place)])

@@ -47,6 +47,13 @@ Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B".
 Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
 Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
 Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
+Regions = Annotated[
+    str | None,
+    typer.Option(
+        help="For methods over regions: a segmenter, also with its size, as slic:80; network for what the model sees "
+        "alike; auto; or a mask, a picture of the photo's size in which each colour is a region."
+    ),
+]
 
 # Options that every command may have, in the order of its help, with their defaults.
 SHARED: dict[str, tuple[Any, Any]] = {

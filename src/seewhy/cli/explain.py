@@ -11,6 +11,7 @@ import typer
 from seewhy.cli.console import (
     Answer,
     Images,
+    Regions,
     Run,
     Table,
     note,
@@ -86,13 +87,7 @@ def explain(
             "noise …"
         ),
     ] = None,
-    regions: Annotated[
-        str | None,
-        typer.Option(
-            help="For methods over regions: a segmenter, also with its size, as slic:80; network for what the model "
-            "sees alike; auto; or a mask, a picture of the photo's size in which each colour is a region."
-        ),
-    ] = None,
+    regions: Regions = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="For --method best: a folder of pictures to test methods on.")
     ] = None,
@@ -144,6 +139,9 @@ def explain(
         for outcome in explain_each(classifier, sources, request, progress):
             writer.add(outcome)
             failures += [outcome] if outcome.error else []
+            refused = [each.error for each in failures if isinstance(each.error, UsageError)]
+            if len(refused) == len(sources):
+                raise refused[0]  # what can be done for no picture is no failure: nothing is written
             rows += [
                 [each.image.name, each.target_label, each.told, each.method, each.layer or "", _own(each.checks)]
                 for each in outcome.value or ()

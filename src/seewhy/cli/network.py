@@ -35,11 +35,13 @@ def explain(
 ) -> Answer:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
+    from seewhy.network import find_clustering
     from seewhy.network.labels import naming_of
     from seewhy.report.page import PAGE
     from seewhy.verbs.network import NetworkRequest, NetworkWriter, explain_network_each
 
     sources = find_images(images)
+    find_clustering(clustering)  # before the model is loaded
     classifier = run.load()
     names = split_commas(layers)
     request = NetworkRequest.of(classifier, target, layers=names, clustering=clustering, signed=signed, seed=run.seed)
@@ -88,8 +90,10 @@ def global_(
     if bool(concept) != bool(random):
         raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")
     sources = find_images(images)
-    classifier = run.load()
     known_groups = read_groups(groups) if groups else None
+    for folder in [*(concept or []), *([random] if random else [])]:
+        find_images([folder])
+    classifier = run.load()
     classes = find_classes(split_commas(class_), classifier.categories, known_groups)
     with waiting("reading words"), open_store() as store:
         known = lexicon(store, classifier, simulated=simulated)

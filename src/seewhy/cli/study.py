@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from seewhy.cli.console import DEFAULT_MODEL, Answer, Cells, Images, Masks, Run, Table, Target, split_commas
+from seewhy.cli.console import (
+    DEFAULT_MODEL,
+    Answer,
+    Cells,
+    Images,
+    Masks,
+    Regions,
+    Run,
+    Table,
+    Target,
+    parse_regions,
+    split_commas,
+)
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -179,25 +191,31 @@ def compare(
         str, typer.Option("--metric", "--metrics", help="Metrics, joined by commas; `seewhy list metrics` has them.")
     ] = "",
     masks: Masks = None,
+    regions: Regions = None,
     target: Target = None,
     cells: Cells = 14,
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
-    from seewhy.images import find_images
+    from seewhy.images import check_masks, find_images
     from seewhy.report.page import notes_of_all
     from seewhy.report.study import cell_words
     from seewhy.report.verdict import title_of
-    from seewhy.verbs.compare import compare
+    from seewhy.verbs.compare import check_question, compare
 
-    sources = find_images(images)
+    sources, methods, metrics = find_images(images), split_commas(method), split_commas(metric)
+    cut = parse_regions(regions) if regions else None
+    check_question(methods, metrics, masked=masks is not None, regions=cut)  # before the model is loaded
+    if masks:
+        check_masks(masks)
     classifier = run.load()
     with run.progress() as progress:
         found = compare(
             classifier,
             sources,
-            split_commas(method),
-            split_commas(metric),
+            methods,
+            metrics,
             masks=masks,
+            regions=cut,
             target=target,
             cells=cells,
             seed=run.seed,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.console import DEFAULT_MODEL, Answer, Classes, Run, Table, progress_table, split_commas
+from seewhy.cli.console import (
+    DEFAULT_MODEL,
+    Answer,
+    Classes,
+    Regions,
+    Run,
+    Table,
+    parse_regions,
+    progress_table,
+    split_commas,
+)
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
 
@@ -109,23 +119,27 @@ def evaluate(
         Path, typer.Argument(help="A sub-folder of pictures for each class, named as the model calls it, or test/.")
     ],
     method: Annotated[str, typer.Option(help="How mistakes are explained.")] = "grad-cam",
+    regions: Regions = None,
     shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
     classes: Classes = "",
     labels: Labels = None,
 ) -> Answer:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
     from seewhy.report.evaluate import accuracy_words, evaluation_table
-    from seewhy.verbs.evaluate import evaluate
+    from seewhy.verbs.evaluate import evaluate, pictures_to_judge
 
+    chosen, cut = split_commas(classes), parse_regions(regions) if regions else None
+    pictures_to_judge(folder, chosen, labels, method, cut)  # before the model is loaded
     classifier = run.load()
     with run.progress() as progress:
         found = evaluate(
             classifier,
             folder,
             model=run.model,
-            classes=split_commas(classes),
+            classes=chosen,
             labels=labels,
             method=method,
+            regions=cut,
             shown=shown,
             seed=run.seed,
             progress=progress,

@@ -15,7 +15,18 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from seewhy.core.names import canonical
 from seewhy.errors import UsageError
@@ -108,14 +119,25 @@ class Registry(dict[str, type[D]], Generic[D]):
 
 
 def _check_type(name: str, parameter: str, value: Any, hint: Any) -> None:
-    """Refuse a value that is of none of the plain types it may be; what else there may be is left to the entry."""
+    """Refuse a value that is of none of the plain types, or none of the words, that it may be.
+
+    What else there may be is left to the entry.
+    """
     kinds = [*get_args(hint)] if get_origin(hint) in {Union, UnionType} else [hint]
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    kinds = [kind for kind in kinds if get_origin(kind) is not Literal]
     if any(kind not in PLAIN for kind in kinds):
+        return
+    if words and not kinds:
+        if value not in words:
+            raise UsageError(f"{name} takes {', '.join(map(str, words))} for {parameter}, not {value!r}")
         return
     numeric = float in kinds and isinstance(value, int) and not isinstance(value, bool)
     if numeric or any(type(value) is kind for kind in kinds):
         return
-    wanted = " or ".join(PLAIN[kind] for kind in kinds)
+    if value in words:
+        return
+    wanted = " or ".join([*(PLAIN[kind] for kind in kinds), *map(str, words)])
     raise UsageError(f"{name} wants {wanted} for {parameter}, not {value!r}")
 
 

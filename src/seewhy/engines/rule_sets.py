@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import torch
@@ -153,13 +154,15 @@ def identity(call: Call) -> Tensor:
 
 
 def _top(call: Call) -> float | None:
-    """Where an activation that is 0 below 0 and its input above, as ReLU6, is cut off; None of others."""
+    """Where an activation that is 0 below 0 and its input above is cut off, `inf` if nowhere; None of others."""
     if call.name == "relu6":
         return 6.0
-    if call.name not in {"hardtanh", "clamp", "clip"}:
+    if call.name not in {"hardtanh", "clamp", "clip", "clamp_min"}:
         return None
     named = [call.kwargs.get(f"{end}_val", call.kwargs.get(end)) for end in ("min", "max")]
     low, high = [*call.args[1:], *named[len(call.args) - 1 :]]
+    if high is None:
+        high = 1.0 if call.name == "hardtanh" else inf
     numbers = isinstance(low, int | float) and isinstance(high, int | float)
     return float(high) if numbers and low == 0 < high else None
 

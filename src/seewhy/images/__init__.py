@@ -5,7 +5,7 @@ from __future__ import annotations
 from seewhy.images.folder import Entry, Folder
 from seewhy.images.image import Box, Image
 from seewhy.images.levels import from_values
-from seewhy.images.masks import Mask, ReadMask, iou, match_masks, noted, open_mask, read_mask, top_area
+from seewhy.images.masks import Mask, ReadMask, check_masks, iou, match_masks, noted, open_mask, read_mask, top_area
 from seewhy.images.opening import (
     OnePicture,
     Pictures,
@@ -26,6 +26,7 @@ __all__ = [
     "OnePicture",
     "Pictures",
     "ReadMask",
+    "check_masks",
     "find_images",
     "from_values",
     "iou",

@@ -152,6 +152,12 @@ def _listed(classes: Sequence[int]) -> str:
     return ", ".join(map(str, classes[:most])) + (" …" if len(classes) > most else "")
 
 
+def check_masks(folder: Path) -> None:
+    """Refuse what is no folder of masks."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; give the folder that holds the masks")
+
+
 def match_masks(pictures: Sequence[PathLike], folder: Path) -> dict[PathLike, Path]:
     """The mask of each picture that has one in `folder`, by the pictures' paths; endings do not count.
 
@@ -162,8 +168,7 @@ def match_masks(pictures: Sequence[PathLike], folder: Path) -> dict[PathLike, Pa
     Raises:
         UsageError: there is no such folder, no mask fits any picture, or it is unclear which mask fits.
     """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; give the folder that holds the masks")
+    check_masks(folder)
     by_path: defaultdict[tuple[str, ...], list[Path]] = defaultdict(list)
     by_stem: defaultdict[str, list[Path]] = defaultdict(list)
     for mask in find_images([folder]):

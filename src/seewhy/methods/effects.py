@@ -29,9 +29,10 @@ def effect_sentences(
 
 def _strongest(regions: RegionWeights, about: str) -> str:
     """Of the strongest region, where it is no chance."""
-    region, weight = next(iter(ranking(regions).items()))
-    if not (regions.unit and sure(regions)[region]):
+    ranked = ranking(regions, most=1)
+    if not regions.unit or not any(sure(regions)[region] for region in ranked):
         return ""
+    (weight,) = ranked.values()
     falls, times = weight.value > 0, factor(weight.value)
     name, size, what = weight.name, told_size(weight.value, regions.unit), _number_of(regions, about)
     less, more = ("smaller", "larger") if falls else ("larger", "smaller")

@@ -82,6 +82,9 @@ class Occlusion(MaskMethod):
     size: float = 0.2
     stride: float = 0.05
 
+    def __post_init__(self) -> None:
+        self._pixels(1)
+
     @override
     def find(self, task: Task) -> list[Found]:
         height, width = task.size

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from seewhy.core.names import nearest
 from seewhy.core.progress import Progress, silent
 from seewhy.core.registry import Declared, Registry
-from seewhy.engines import Answers
+from seewhy.engines import Answers, find_fill
 from seewhy.errors import ExplainError, UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.methods.explanation import NO_EVIDENCE, Cost, Explanation, sentence
@@ -41,6 +41,7 @@ Status = Literal["verified", "approximate", "unchecked"]
 
 DEFAULT_METHOD = "grad-cam"
 BEST = "best"  # stands for the method that tests best on the classifier
+FILLED = frozenset({"fill", "background", "other_fill"})  # parameters that name what takes the place of pixels
 ALIKE = 0.6  # from which on a name is taken for a slip of the pen
 OneTarget: TypeAlias = str | int | Target
 OneLayer: TypeAlias = str | nn.Module
@@ -220,8 +221,14 @@ def find_method(name: str, **parameters: Any) -> Method:
 
 def build_method(method: str | type[Method], parameters: Mapping[str, Any]) -> Method:
     """A method by name or class with these parameters; see `find_method`."""
-    made = method_info(method) if isinstance(method, str) else method
-    return Method.registry.build(made, parameters)
+    made = Method.registry.build(method_info(method) if isinstance(method, str) else method, parameters)
+    for name in FILLED & {*made.parameters}:
+        value = getattr(made, name)
+        if isinstance(value, str) and value != getattr(type(made), name):
+            find_fill(value)
+    if (size := getattr(made, "batch_size", None)) is not None and size < 1:
+        raise UsageError(f"batch_size is how many variations go in at once, at least 1, not {size}")
+    return made
 
 
 def asked_methods(

@@ -17,11 +17,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.draw import Unit
-from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill
+from seewhy.engines import Fill, MaskedForward, RegionMean, find_fill, segmenter
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import completeness_gap, gap_notes
+from seewhy.methods.owen import FEWEST as HALVED
 from seewhy.methods.owen import Block, agglomerate, owen_values
-from seewhy.methods.regions import RegionMethod, cut
+from seewhy.methods.regions import AUTO, FEWEST, RegionMethod, cut
 from seewhy.methods.shapley_values import LEAST, Shares, ValueFunction, kernel_shapley, permutation_shapley
 from seewhy.methods.surrogate import region_found, score_unit
 from seewhy.methods.task import Found
@@ -58,6 +59,15 @@ class ShapleyMethod(RegionMethod):
         super().__post_init__()
         if self.of not in get_args(Of):
             raise UsageError(f"of is one of {', '.join(get_args(Of))}, not {self.of!r}")
+        if self.samples < self.least:
+            raise UsageError(f"samples={self.samples} is too few for any picture; give at least {self.least}")
+
+    @property
+    def least(self) -> int:
+        """Samples that are too few for any picture are fewer."""
+        if not isinstance(self.regions, str):
+            return LEAST
+        return LEAST * (FEWEST if segmenter(self.regions)[1] is None else 2) if self.regions != AUTO else LEAST * FEWEST
 
     @abstractmethod
     def shares(self, value_of: ValueFunction, labels: np.ndarray, generator: torch.Generator) -> Shares:
@@ -186,6 +196,11 @@ class PartitionSHAP(ShapleyMethod):
     @override
     def own_regions(self) -> tuple[str, ...]:
         return (*super().own_regions, PIXELS)
+
+    @property
+    @override
+    def least(self) -> int:
+        return HALVED
 
     @property
     def _by_pixels(self) -> bool:

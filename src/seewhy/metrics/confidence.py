@@ -178,8 +178,8 @@ class AverageDropHard(_Hard):
     name = "average-drop-hard"
     title = "Average drop, subject shown alone"
     higher_is_better = False
-    question = "What share of the class's probability is lost when only the map's top quarter is shown?"
-    reading = "0 means that the top quarter is all the network needs. Every map shows equally much."
+    question = "What share of the class's probability is lost when only the map's top area is shown?"
+    reading = "0 means that the top area, a quarter by default, is all the network needs. Every map shows equally much."
 
 
 class IncreaseInConfidenceHard(_Hard):
@@ -188,7 +188,7 @@ class IncreaseInConfidenceHard(_Hard):
     name = "increase-in-confidence-hard"
     title = "Increase in confidence, subject shown alone"
     change = staticmethod(increase)
-    question = "Is the class likelier when only the map's top quarter is shown?"
+    question = "Is the class likelier when only the map's top area is shown?"
     reading = YES_OR_NO
 
 
@@ -198,8 +198,8 @@ class AverageDropHardRemoved(_Hard):
     name = "average-drop-hard-removed"
     title = "Average drop, subject hidden"
     removed = True
-    question = "What share of the class's probability is lost when the map's top quarter is hidden?"
-    reading = "1 means that without the top quarter nothing of the class is left. Every map hides equally much."
+    question = "What share of the class's probability is lost when the map's top area is hidden?"
+    reading = "1 means that nothing of the class is left without the top area, a quarter by default, alike for all."
 
 
 class IncreaseInConfidenceHardRemoved(_Hard):
@@ -210,7 +210,7 @@ class IncreaseInConfidenceHardRemoved(_Hard):
     higher_is_better = False
     removed = True
     change = staticmethod(increase)
-    question = "Is the class likelier when the map's top quarter is hidden?"
+    question = "Is the class likelier when the map's top area is hidden?"
     reading = YES_OR_NO
 
 

@@ -132,7 +132,7 @@ class IoUTopArea(_Located):
     title = "IoU, top area"
     paper = "as in segmentation"
     question = "How well does the map's top area cover the object, and nothing else?"
-    reading = IOU_READING + " Objects far larger or smaller than the area cannot reach 1."
+    reading = IOU_READING + " Objects far larger or smaller than the area, a fifth by default, cannot reach 1."
 
     area: float = 0.2
 
@@ -154,7 +154,7 @@ class IoUMaximum(_Located):
     title = "IoU, fraction of maximum"
     paper = "after Chattopadhay et al. 2018"
     arxiv = "1710.11063"
-    question = "How well does what is at least half as bright as the brightest spot cover the object, and nothing else?"
+    question = "How well does what is brighter than half the maximum, or another share, cover the object and no more?"
     reading = IOU_READING
 
     fraction: float = 0.5

@@ -49,7 +49,7 @@ class ConceptTest:
     score: float  # TCAV score in [0, 1]
     slope: float  # how steeply scores grow along the concept, of the steepest way there is: from −1 to 1
     chance: tuple[float, ...]  # the slopes of random concepts
-    p: float  # two-sided: how often chance gives a slope as far out
+    p: float  # two-sided, of this question alone: how often chance gives a slope as far out
     accuracy: float  # 0.5 is chance
     pictures: int  # of the class
 

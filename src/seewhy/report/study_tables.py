@@ -1,8 +1,8 @@
 """The tables of a study for papers, as Markdown and as LaTeX: models down, metrics across, a table for each method.
 
-Shares are in percent; ± is half of the 95 % interval over photos, where there is one; n counts the photos that have a
+Shares are in percent; brackets hold the 95 % interval over photos, where there is one; n counts the photos that have a
 score, and says on how many the method failed; the best model of a column is bold. Localisation has a table of its own,
-methods and metrics down, models across.
+methods and metrics down, models across, and below each metric what maps of other classes score.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from seewhy.metrics import Metric
 from seewhy.report.verdict import title_of
@@ -30,10 +31,10 @@ LATEX_SPECIAL = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A mean and half its interval, as they are printed; nothing where there is none."""
+    """A mean and the bounds of its interval, as they are printed; nothing where there is none."""
 
     value: str = ""
-    half: str = ""
+    bounds: tuple[str, str] | None = None
     best: bool = False
 
 
@@ -83,12 +84,15 @@ def _of_localisation(
         found = [count_words(means, failed, each.model, method, [metric]) for each in scores]
         return found[0] if len({*found}) == 1 else "; ".join(found)
 
-    rows = tuple(
-        ((title_of(method), _heading(metric), counts(method, metric)), _entries(metric, method, scores, means))
-        for method in scores[0].methods
-        for metric in metrics
-    )
-    return Grid("Localisation", ("Method", "Metric", "n"), tuple((each.model, None) for each in scores), rows)
+    rows: list[tuple[tuple[str, ...], tuple[Entry, ...]]] = []
+    for method, metric in product(scores[0].methods, metrics):
+        names = (title_of(method), _heading(metric), counts(method, metric))
+        rows += [(names, _entries(metric, method, scores, means))]
+        others = [[*each.others.get((metric.name, method), {}).values()] for each in scores]
+        if method in scores[0].rivals and any(others):
+            beside = tuple(_plain(metric, values) for values in others)
+            rows += [((names[0], f"{names[1]}, other classes", names[2]), beside)]
+    return Grid("Localisation", ("Method", "Metric", "n"), tuple((each.model, None) for each in scores), tuple(rows))
 
 
 def count_words(means: Means, failed: Failed, model: str, method: str, metrics: Sequence[type[Metric]]) -> str:
@@ -122,8 +126,14 @@ def _entries(metric: type[Metric], method: str, scores: Sequence[ModelScores], m
 
 def _entry(metric: type[Metric], mean: Mean, best: float | None) -> Entry:
     scale = 100 if _is_share(metric) else 1
-    half = f"{scale * (mean.high - mean.low) / 2:.2f}" if mean.bounds else ""
-    return Entry(f"{scale * mean.value:z.2f}", half, mean.value == best)
+    bounds = (f"{scale * mean.low:z.2f}", f"{scale * mean.high:z.2f}") if mean.bounds else None
+    return Entry(f"{scale * mean.value:z.2f}", bounds, mean.value == best)
+
+
+def _plain(metric: type[Metric], values: Sequence[float]) -> Entry:
+    """The mean alone, of a control."""
+    scale = 100 if _is_share(metric) else 1
+    return Entry(f"{scale * sum(values) / len(values):z.2f}") if values else Entry()
 
 
 def _markdown(table: Grid) -> Iterator[str]:
@@ -131,7 +141,7 @@ def _markdown(table: Grid) -> Iterator[str]:
 
     def shown(entry: Entry) -> str:
         value = f"**{entry.value}**" if entry.best else entry.value
-        return f"{value} ± {entry.half}" if entry.half else value or "–"
+        return f"{value} ({' to '.join(entry.bounds)})" if entry.bounds else value or "–"
 
     yield f"### {_escaped(table.title)}"
     yield ""
@@ -155,7 +165,8 @@ def _latex(table: Grid) -> Iterator[str]:
 
     def shown(entry: Entry) -> str:
         value = rf"\mathbf{{{entry.value}}}" if entry.best else entry.value
-        return (rf"${value} \pm {entry.half}$" if entry.half else f"${value}$") if entry.value else "--"
+        bounds = " ($" + "$ to $".join(entry.bounds) + "$)" if entry.bounds else ""
+        return f"${value}${bounds}" if entry.value else "--"
 
     kinds = "l" * len(table.names) + "r" * len(table.columns)
     yield r"\begin{table}"

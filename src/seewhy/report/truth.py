@@ -49,9 +49,9 @@ def truth_words(truth: ModelTruth) -> str:
     asking = [title_of(each.method) for each in truth.rows if each.asks]
     blind = [title_of(each.method) for each in truth.rows if each.asks is False]
     if asking:
-        told += [f"More for that class than for another mark it, the most first: {listed(asking)}."]
+        told += [f"These mark it more for that class than for another, the most first: {listed(asking)}."]
     if blind:
-        told += [f"Not told from what they mark for another class: {listed(blind)}."]
+        told += [f"Of these it cannot be told that they do: {listed(blind)}."]
     if not asking and not blind and truth.rows:
         told += ["So few photos cannot tell any method's maps of that class from those of another."]
     if truth.agreement is not None:
@@ -76,13 +76,17 @@ def truth_grids(truths: Sequence[ModelTruth]) -> list[Grid]:
 def _entries(row: MethodTruth) -> tuple[Entry, ...]:
     return (
         *map(_entry, (row.inside, row.control, row.difference)),
-        *(Entry(f"{100 * share.value:.2f}") for share in (row.spot, row.spot_control)),
+        *(
+            Entry(f"{100 * share.value:.2f}", (f"{100 * share.low:.2f}", f"{100 * share.high:.2f}"))
+            for share in (row.spot, row.spot_control)
+        ),
         _entry(row.deleted),
     )
 
 
 def _entry(mean: Mean) -> Entry:
-    return Entry(f"{100 * mean.value:z.2f}", f"{50 * (mean.high - mean.low):.2f}" if mean.bounds else "")
+    bounds = (f"{100 * mean.low:z.2f}", f"{100 * mean.high:z.2f}") if mean.bounds else None
+    return Entry(f"{100 * mean.value:z.2f}", bounds)
 
 
 def _count(row: MethodTruth) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
@@ -18,6 +19,7 @@ from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, noted, open_image, read_mask
 from seewhy.methods import Method, lacking, list_methods, method_info, suitable_methods
+from seewhy.methods.method import made_methods, require_suitable
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
@@ -36,7 +38,8 @@ FAST = (
     *("grad-cam", "layer-cam", "shapley-cam", "eigen-cam", "lrp", "integrated-gradients", "deep-lift", "smooth-grad"),
     *("lime", "partition-shap", "occlusion", "rise"),
 )
-MOST = 8
+MOST, FEWEST = 8, 2
+Regions: TypeAlias = str | np.ndarray | Image
 DEFAULT_METRICS = ("road", "insertion-minus-deletion", "infidelity", "sparseness")
 MASK_METRICS = ("iou-top-area", "pointing-game", "energy-in-mask")
 SCORES = "scores.json"
@@ -106,6 +109,7 @@ def compare(
     metrics: Sequence[str | Metric] = (),
     *,
     masks: str | Path | Sequence[ArrayLike | None] | None = None,
+    regions: Regions | None = None,
     target: str | int | Target | None = None,
     cells: int = CELLS,
     batch_size: int = BATCH,
@@ -125,6 +129,8 @@ def compare(
             localisation, too.
         masks: where the object is: a folder of masks named like the pictures, or for each picture a file, or an array
             `(H, W)` over the whole of it, or None.
+        regions: of methods over regions that are named: a segmenter, also with its size, as `slic:80`, `network`, or a
+            mask of people.
         target: class index, name or "A vs B"; without it the class that the classifier predicts for each picture.
         cells: metrics that ask the network see maps as means of so many cells a side; 0 leaves maps as they are.
         batch_size: variations in one forward; another size may give other last digits.
@@ -146,6 +152,7 @@ def compare(
         metrics,
         target=target,
         masked=masks is not None,
+        regions=regions,
         cells=cells,
         batch_size=batch_size,
         seed=seed,
@@ -160,23 +167,56 @@ def scoring_for(
     *,
     target: str | int | Target | None = None,
     masked: bool = False,
+    regions: Regions | None = None,
     cells: int = CELLS,
     batch_size: int = BATCH,
     seed: int = 0,
 ) -> Scoring:
     """What `compare` asks of every picture, with its names resolved: its methods and all controls."""
-    chosen = Method.registry.chosen(_chosen(classifier, methods))
-    if methods and [*methods] != ["all"] and len(chosen) < 2:
-        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
+    asked_metrics = check_question(methods, metrics, masked=masked, regions=regions)
+    chosen = Method.registry.chosen(_made(_chosen(classifier, methods), regions))
+    for method in chosen.values():
+        require_suitable(method, classifier)
     controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
     return Scoring(
         {**chosen, **controls},
-        checked_metrics(metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ())), masked=masked),
+        asked_metrics,
         target if isinstance(target, Target | None) else classifier.target(target),
         cells=cells,
         batch_size=batch_size,
         seed=seed,
     )
+
+
+def check_question(
+    methods: Sequence[str | Method],
+    metrics: Sequence[str | Metric],
+    *,
+    masked: bool = False,
+    regions: Regions | None = None,
+) -> tuple[Metric, ...]:
+    """The metrics; refuses all that cannot be compared, whatever the classifier.
+
+    Raises:
+        UsageError: fewer than two methods, regions that no method takes, a metric that wants masks, or a setting that
+            cannot work.
+        UnknownName: there is no such method, metric or segmenter; the nearest are named.
+    """
+    named = [*methods] if [*methods] != ["all"] else []
+    if lacks := [each for each in named if isinstance(each, str) and method_info(each).required]:
+        raise UsageError(
+            f"{lacks[0]} needs {', '.join(method_info(lacks[0]).required)}, which is not at hand; leave it out"
+        )
+    if named and len(Method.registry.chosen(_made(named, regions))) < FEWEST:
+        raise UsageError("to compare takes two methods at least; `seewhy list methods` has them")
+    if not named:
+        _made(FAST, regions)
+    return checked_metrics(metrics or (*DEFAULT_METRICS, *(MASK_METRICS if masked else ())), masked=masked)
+
+
+def _made(methods: Sequence[str | Method], regions: Regions | None) -> Sequence[str | Method]:
+    """The methods, with these regions where they are named and have some."""
+    return methods if regions is None else made_methods(methods, {"regions": regions})
 
 
 def score_each(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import ExplainError, UsageError
 from seewhy.images import Image
 from seewhy.images.folder import Folder
-from seewhy.methods.method import DEFAULT_METHOD
+from seewhy.methods.method import DEFAULT_METHOD, made_methods
 from seewhy.models import Categories, Classifier, load
 from seewhy.report.evaluate import EvaluationReport, Mistake, evaluate_charts, evaluate_page
 from seewhy.report.page import save_page
@@ -30,10 +30,11 @@ from seewhy.train.evaluate import Evaluation
 from seewhy.train.finetune import judged, predict
 from seewhy.train.label_evaluation import LabelEvaluation
 from seewhy.train.parts import judged_part, trained_rows
-from seewhy.verbs.explain import Request, explain_each
+from seewhy.verbs.explain import Request, explain_each, with_targets
 from seewhy.verbs.result import Result
 
 TWINS = 3
+Regions: TypeAlias = str | np.ndarray | Image
 NUMBERS = {
     "classes": "probabilities of classes that exclude one another",
     "binary": "the probabilities of two classes",
@@ -104,6 +105,7 @@ def evaluate(
     classes: Sequence[str] = (),
     labels: str | Path | None = None,
     method: str = DEFAULT_METHOD,
+    regions: Regions | None = None,
     shown: int = 12,
     seed: int = 0,
     progress: Progress = silent,
@@ -120,6 +122,7 @@ def evaluate(
         classes: Leave the folders of all others out.
         labels: A CSV file that names the labels of each picture, as `seewhy.train` takes it, for a network of labels.
         method: How mistakes are explained.
+        regions: Of a method over regions: a segmenter, also with its size, as `slic:80`, or `network`.
         shown: So many mistakes are explained, the most confident first.
         seed: Of the explanations.
         progress: Told of pictures; raise `Cancelled` in it to stop.
@@ -136,15 +139,15 @@ def evaluate(
         0.93
     """
     model = model or (classifier if isinstance(classifier, str) else classifier.name)
+    whole = pictures_to_judge(folder, classes, labels, method, regions)  # before the model is loaded
     if isinstance(classifier, str):
         classifier = load(classifier)
-    request = Request.of(classifier, [method], seed=seed)
+    request = Request.of(classifier, [method], seed=seed, **_settings(regions))
     if classifier.head.meaning == "values":
         raise UsageError(f"{model} gives values, which neither class folders nor labels can be held against")
     if (labels is None) is (classifier.head.meaning == "labels"):
         cure = "give labels, a CSV (--labels)" if labels is None else "give class folders instead of a CSV of labels"
         raise UsageError(f"{model} gives {NUMBERS[classifier.head.meaning]}; to judge it {cure}")
-    whole = judged_part(Path(folder), classes, Path(labels) if labels else None)
     known, indices, unknown = (
         (_in_order(whole, classifier.categories), {}, []) if labels else _known(whole, classifier.categories)
     )
@@ -160,7 +163,7 @@ def evaluate(
     failures = [*bad, *unknown]
     judgement = judged(classifier, pictures, scores) if labels else None
     if isinstance(judgement, LabelEvaluation):
-        mistakes = _wrong_labels(classifier, pictures, judgement, method, seed)
+        mistakes = _wrong_labels(classifier, pictures, judgement, request)
         left = max(0, len(mistakes) - shown)
         several = [explain_it() for explain_it in mistakes[:shown]]
         return EvaluateResult(model, classifier, pictures, judgement, several, left, len(learned), failures)
@@ -182,6 +185,27 @@ def evaluate(
         learned=len(learned),
         failures=failures,
     )
+
+
+def pictures_to_judge(
+    folder: str | Path,
+    classes: Sequence[str] = (),
+    labels: str | Path | None = None,
+    method: str = DEFAULT_METHOD,
+    regions: Regions | None = None,
+) -> Folder:
+    """The pictures; refuses all that cannot be evaluated, whatever the classifier.
+
+    Raises:
+        UsageError: there are no such pictures, or a setting cannot work.
+        UnknownName: there is no such method or segmenter; the nearest are named.
+    """
+    made_methods([method], _settings(regions))
+    return judged_part(Path(folder), classes, Path(labels) if labels else None)
+
+
+def _settings(regions: Regions | None) -> dict[str, Any]:
+    return {} if regions is None else {"regions": regions}
 
 
 def _known(folder: Folder, categories: Categories) -> tuple[Folder, dict[str | None, int], list[Outcome[Any]]]:
@@ -216,15 +240,15 @@ def _in_order(folder: Folder, categories: Categories) -> Folder:
 
 
 def _wrong_labels(
-    classifier: Classifier, pictures: Pictures, found: LabelEvaluation, method: str, seed: int
+    classifier: Classifier, pictures: Pictures, found: LabelEvaluation, request: Request
 ) -> list[Callable[[], Mistake]]:
     """What explains each wrong answer about a label, the surest first: what speaks for the label in the picture."""
     away = np.where(found.said != found.truth, np.abs(found.probabilities - found.thresholds), -1)
     order = [divmod(int(place), away.shape[1]) for place in np.argsort(-away, axis=None, kind="stable")]
 
     def explained(index: int, label: int) -> Mistake:
-        entry, request = pictures.entries[index], Request.of(classifier, [method], [label], seed=seed)
-        (outcome,) = explain_each(classifier, [pictures.folder.root / entry.path], request)
+        entry, about = pictures.entries[index], with_targets(request, classifier, [label])
+        (outcome,) = explain_each(classifier, [pictures.folder.root / entry.path], about)
         return Mistake(entry.path, index, next(iter(outcome.value or ()), None), None, label)
 
     return [partial(explained, index, label) for index, label in order if away[index, label] >= 0]

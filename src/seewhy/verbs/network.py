@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,7 @@ from seewhy.core.files import photo_name
 from seewhy.core.folders import whole_folder, write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
+from seewhy.core.statistics import holm
 from seewhy.errors import UsageError
 from seewhy.images import find_images, open_image
 from seewhy.images.opening import open_each
@@ -20,7 +21,7 @@ from seewhy.models import Classifier, Target, find_layer
 from seewhy.network import NetworkPicture, NetworkView, Words, find_clustering, look
 from seewhy.network.concepts import GlobalView, Seen, sum_up
 from seewhy.network.labels import Lexicon
-from seewhy.network.tcav import ConceptTest, tcav
+from seewhy.network.tcav import SETS, ConceptTest, tcav
 from seewhy.report.global_view import MANIFEST, global_manifest, global_page
 from seewhy.report.network import NetworkReport
 from seewhy.report.page import save_page
@@ -28,6 +29,7 @@ from seewhy.verbs.result import Result
 
 # What people call what is in a view, and where these words come from.
 Naming = Callable[[NetworkView], tuple[Words, str]]
+SETS_EACH = 40  # random sets for each question, of which 20 would just do for p = 0.05 after the correction
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,8 @@ def concept_tests(
 ) -> list[tuple[str, ConceptTest]]:
     """TCAV of each folder of `concepts` against the pictures of `others`, at every layer of a global view.
 
-    The class's pictures are those that the view was made of.
+    The class's pictures are those that the view was made of. p-values are corrected for as many questions as there are
+    concepts and layers (Holm), and random sets are as many as it takes to find anything then.
 
     Raises:
         UsageError: too few pictures.
@@ -242,12 +245,14 @@ def concept_tests(
         return []
     pool = list(open_each(find_images([others]))[0].values())
     layers = [layer.layer for layer in found.layers]
+    sets = max(SETS, SETS_EACH * len(layers) * len(concepts))
     tests: list[tuple[str, ConceptTest]] = []
     for folder in concepts:
         shown = list(open_each(find_images([folder]))[0].values())
-        results = tcav(classifier, shown, pool, found.asked, layers, seed=seed, progress=progress)
+        results = tcav(classifier, shown, pool, found.asked, layers, seed=seed, sets=sets, progress=progress)
         tests += [(folder.name, each) for each in results]
-    return tests
+    corrected = holm([test.p for _, test in tests])
+    return [(name, replace(test, p=p)) for (name, test), p in zip(tests, corrected, strict=True)]
 
 
 def _explain(

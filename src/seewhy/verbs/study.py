@@ -14,6 +14,7 @@ from typing_extensions import TypedDict, override
 from seewhy.core.files import write_json, write_whole
 from seewhy.core.progress import Progress, silent
 from seewhy.core.reading import read_json
+from seewhy.core.text import shown
 from seewhy.errors import BadFile, ExplainError, UnknownName, UsageError
 from seewhy.images import Entry, Folder
 from seewhy.methods import Method, lacking
@@ -135,6 +136,7 @@ def study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
+    check_executor(executor, ray_address)
     pictures = study_pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
@@ -167,13 +169,15 @@ def open_study(out: Path) -> Study:
     """What `study` returned when it wrote to `out`; its pictures may have gone since.
 
     Raises:
-        UsageError: there is no study, a run is writing to it just now, or it is damaged.
+        UsageError: there is no study, a run is writing to it just now, it is damaged, or tells of what is not known.
     """
     plan = read_plan(out)
-    if unknown := [name for name in plan.metrics if name not in Metric.registry]:
-        raise UsageError(
-            f"{out} is no study of metrics that are known here, but of {', '.join(unknown)}; see its report"
-        )
+    for kind, names, registry in (("method", plan.methods, Method.registry), ("metric", plan.metrics, Metric.registry)):
+        if missing := sorted(set(names) - {each.name for each in registry.all()}):
+            raise UsageError(
+                f"the study in {out} tells of the {kind} {shown(missing[0])}, which is not known here; "
+                "see its report, or install the package that brings it"
+            )
     return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
 
 
@@ -239,10 +243,13 @@ class FailFast:
 
 def chosen_executor(name: str, workers: int, address: str | None) -> Executor:
     """Who does the units: processes of this machine, or a Ray cluster."""
-    if name == "ray":
-        return Ray(workers, address)
-    if name != "local":
+    check_executor(name, address)
+    return Ray(workers, address) if name == "ray" else Local(workers)
+
+
+def check_executor(name: str, address: str | None) -> None:
+    """Refuse what names none, before a model is loaded."""
+    if name not in ("local", "ray"):
         raise UnknownName(f"there is no executor '{name}'; there are local and ray")
-    if address:
+    if address and name == "local":
         raise UsageError("an address is of a Ray cluster; give --executor ray")
-    return Local(workers)

@@ -1,4 +1,4 @@
-"""A people_store that plays over the REST interface of a real server."""
+"""A crowd that plays over the REST interface of a real server."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seewhy.people.store import open_store
 from web.browsing import server
 from web.conftest import TOY
 
-PLAYERS, EACH = 20, 5
+PLAYERS, EACH = 10, 3
 
 
-def test_twenty_players_at_once_lose_no_answer(tmp_path):
+def test_ten_players_at_once_lose_no_answer(tmp_path):
     with open_store(f"sqlite:///{tmp_path / 'people.sqlite'}") as store:
         add_rounds(store, rounds(60, overlap=PLAYERS))
         with server(tmp_path, models=TOY, requests_a_minute=100_000) as address, ThreadPoolExecutor(PLAYERS) as pool:
