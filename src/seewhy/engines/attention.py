@@ -6,7 +6,7 @@ The fused kernels that PyTorch and timm use are written out meanwhile, so that t
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seewhy.engines.compositions import written_out
 from seewhy.engines.rules import Call, RuleSet
+from seewhy.errors import ExplainError
 from seewhy.models.attention import is_attention
 from seewhy.models.capture import leading_tensor
 from seewhy.models.state import owning
@@ -85,7 +86,8 @@ class Attentions:
         def finish(name: str, _part: nn.Module, _args: Any, output: Any) -> None:
             before = started.pop()
             if len(self.layers) == before + 1:
-                found[before] = Block(name, leading_tensor(output, name))
+                with suppress(ExplainError):  # what it returns are no tokens
+                    found[before] = Block(name, leading_tensor(output, name))
 
         with ExitStack() as stack:
             stack.enter_context(owning(module))
