@@ -67,7 +67,8 @@ def photo_words(verdict: Verdict) -> str:
         return f"{lead}, yet no method stands before {control}."
     every = len(verdict.above) == len(verdict.order)
     names = "every method" if every and len(verdict.order) > 1 else _names(verdict.above)
-    return f"{lead}; before {control}, {'stands' if every or len(verdict.above) == 1 else 'stand'} {names}."
+    verb = "stands" if every or len(verdict.above) == 1 else "stand"
+    return f"{lead}; {names} {verb} before {control}."
 
 
 def _believe(verdict: Verdict) -> str:
