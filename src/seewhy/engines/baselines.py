@@ -16,10 +16,12 @@ from torch.nn.functional import conv2d, interpolate, pad
 from typing_extensions import override
 
 from seewhy.core.names import unknown
-from seewhy.engines.imputation import linear_imputation
+from seewhy.engines.imputation import TOLERANCE, linear_imputation
 from seewhy.errors import UsageError
 from seewhy.images import Image, open_image, samples
 from seewhy.models.preprocessing import IMAGENET_MEAN
+
+UNNOTICED = 1 / 10  # of the noise that is added to what is imputed: what may remain to the exact solution
 
 Colour = tuple[float, float, float]
 COLOURS: dict[str, Colour] = {
@@ -147,7 +149,7 @@ class Linear:
     def prepare(self, pixels: Tensor, labels: Tensor | None, generator: torch.Generator) -> Filler:
         """See `Fill`."""
         noise = torch.randn(pixels.shape, generator=generator).to(pixels)
-        return _Imputed(pixels[None], self.noise * noise)
+        return _Imputed(pixels[None], self.noise * noise, max(TOLERANCE, UNNOTICED * self.noise))
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ class _Imputed(Filler):
     """One noise `(C, h, w)` for every mask, so that a mask's answer does not hang on what else is in its batch."""
 
     noise: Tensor
+    tolerance: float
     changes: tuple[Callable[[Tensor], Tensor], ...] = ()
 
     @override
@@ -164,7 +167,7 @@ class _Imputed(Filler):
     @override
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
         kept, pixels = masks > 0.5, self.pictures[0]
-        filled = linear_imputation(pixels, kept)
+        filled = linear_imputation(pixels, kept, tolerance=self.tolerance)
         found = torch.where(kept[:, None], filled, filled + self.noise).clamp(*_range(pixels))
         return reduce(lambda pictures, change: change(pictures), self.changes, found)
 
