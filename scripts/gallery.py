@@ -1,8 +1,12 @@
-"""Makes the gallery of the documentation, `docs/gallery.md`: every method on one photo, and what it cost."""
+"""Makes the gallery of the documentation, `docs/gallery.md`: every method on one photo, and what it cost.
+
+With names of methods, only what is said and drawn of these is made anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
 from pathlib import Path
 from time import process_time
 
@@ -31,28 +35,32 @@ ROW = """
 <figcaption markdown>[**{title}**](methods.md#{anchor}) · {cost} · {seconds}</figcaption>
 </figure>
 """
+ROWS = re.compile(r"\n<figure markdown>\n\S[^\n]*img/gallery/([^\n]+?)\.webp.*?</figure>\n", re.DOTALL)
 
 
-def main() -> None:
-    """Explain the photo by every method that fits, and write the page."""
-    classifier = seewhy.load()
+def main(*anew: str) -> None:
+    """Explain the photo by every method that fits, or by some of them anew, and write the page."""
+    classifier, page = seewhy.load(), DOCS / "gallery.md"
     (DOCS / "img/gallery").mkdir(parents=True, exist_ok=True)
-    rows = [row for info in suitable_methods(classifier) for row in _row(classifier, info)]
-    (DOCS / "gallery.md").write_text("".join([HEAD, *rows, "\n</div>\n"]))
+    kept = {each[1]: each[0] for each in ROWS.finditer(page.read_text("utf-8")) if anew and each[1] not in anew}
+    asked = [info for info in suitable_methods(classifier) if not anew or info.name in {*anew, *kept}]
+    rows = [kept.get(info.name) or _row(classifier, info) for info in asked]
+    page.write_text("".join([HEAD, *rows, "\n</div>\n"]), "utf-8")
 
 
-def _row(classifier: seewhy.Classifier, info: type[Method]) -> Iterator[str]:
+def _row(classifier: seewhy.Classifier, info: type[Method]) -> str:
+    """What is said of a method, whose picture is drawn; nothing where it fails."""
     start = process_time()
     (outcome,) = explain_each(classifier, [PHOTO], Request.of(classifier, [find_method(info.name)]))
     seconds = process_time() - start
     if outcome.value is None:
         print(f"{info.name}: {outcome.error}")
-        return
+        return ""
     found = outcome.value[0]
     picture = explanation_tile(found).picture
     Image.fromarray(fit(picture, WIDTH)).save(DOCS / f"img/gallery/{info.name}.webp", quality=80, method=6)
     passes = ((found.cost.forwards, "forward"), (found.cost.backwards, "backward"))
-    yield ROW.format(
+    return ROW.format(
         alt=f"{info.title}: why “{found.target_label}”",
         name=info.name,
         title=info.title,
@@ -64,4 +72,4 @@ def _row(classifier: seewhy.Classifier, info: type[Method]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -56,15 +56,11 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("letters", type=Path)
     parser.add_argument("--model", action="append", help="default: ResNet-50 and the bundled model; can be repeated")
-    parser.add_argument(
-        "--weights", action="append", type=Path, help="a local file for each model, in order"
-    )
+    parser.add_argument("--weights", action="append", type=Path, help="a local file for each model, in order")
     parser.add_argument("--methods", help="joined by commas; default: 23 and three controls")
     parser.add_argument("--control", help="the control class; default: another one for each photo")
     parser.add_argument("--limit", type=int, help="take so many photos, spread over the folder")
-    parser.add_argument(
-        "--variations", type=float, default=0.2, help="share of the usual ones of methods that mask"
-    )
+    parser.add_argument("--variations", type=float, default=0.2, help="share of the usual ones of methods that mask")
     parser.add_argument("--recommended", type=int, default=0, help="ask compare about so many photos that turned")
     parser.add_argument("--workers", type=int, help="how much is done at once; default: one for each processor")
     parser.add_argument("--out", type=Path, required=True)

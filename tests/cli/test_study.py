@@ -143,7 +143,7 @@ def test_an_overlay_makes_it_a_truth_test(seewhy, tmp_path):
     command = ("study", tmp_path / "turned", "--overlay", write_stamp(tmp_path), "--model", MODEL)
     run = seewhy(*command, "--methods", "eigen-cam,gradient", "--workers", "1")
     assert run.code == 0, run.err
-    assert {row[1] for row in run.rows} == {"Eigen-CAM", "Gradient"}
+    assert {row[1] for row in run.rows} == {"Eigen-CAM (class-blind)", "Gradient"}
     assert "turns the answer to 5 of 5 photos, to stamp 5 times" in " ".join(run.err.split())
     assert seewhy(*command, "--metrics", "road").code == 2
     assert seewhy("study", tmp_path / "turned", "--control", "red").code == 2

@@ -20,6 +20,7 @@ from seewhy.methods.explanation import (
     explanation_panel,
     explanation_tile,
     explanation_tiles,
+    is_blurred,
     is_speckled,
     shared_limit,
 )
@@ -199,3 +200,14 @@ def test_classes_are_gathered_by_methods_of_regions_that_were_asked_about_severa
     second = replace(first, target=Target(0))
     assert by_classes([explanation(), first, second]) == {"grad-cam": [first, second]}
     assert by_classes([first, explanation()]) == {}
+
+
+def test_a_few_large_values_do_not_drown_the_rest():
+    values = np.tile(np.linspace(0.1, 1, 80, dtype=np.float32), (80, 1))
+    smooth, outliers = explanation(values=values), values.copy()
+    outliers[:2, :4] = 9
+    drowned = explanation(values=outliers)
+    assert not is_blurred(drowned)
+    assert explanation_tile(smooth).legend.limit == 1
+    assert 1 <= explanation_tile(drowned).legend.limit < 1.1
+    assert explanation_tile(drowned).legend.numbers == ("0%", "strongest here 900%", "≥ 100%")

@@ -15,6 +15,8 @@ from seewhy.core.text import percent
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.evidence import RegionWeights, decides, ranking, together
 from seewhy.methods.explanation import in_favour
+from seewhy.methods.other_classes import CHECK, class_specific
+from seewhy.methods.sums import SummedOverRegions
 from seewhy.models.head import MEANS
 from seewhy.report.explain import ExplainReport
 from seewhy.report.page import check_words
@@ -229,6 +231,10 @@ CLAIMS: dict[str, Check] = {
     r"The picture was cut into (\d+) regions only, which hardly say where\.": lambda f, m: (
         int(m[1]) == len(f.regions.weights) and f.layer is None
     ),
+    rf"(?:Hardly .* alone: it|Its own) is ({NUM}), where 0 is the map of other likely classes, .*": lambda f, m: (
+        near(m[1], f.checks[CHECK]) and abs(class_specific(f.values, f.others) - f.checks[CHECK]) < 1e-6
+    ),
+    r"Only (-?[\d,]+)% of the score reached the pixels; .*": lambda f, m: near(m[1], 100 * f.checks["relevance_kept"]),
     r"(\d+) steps did not get there; .*": lambda f, m: int(m[1]) == f.checks["steps"],
     rf"This map does not add up: its values sum to ({NUM}), while the score .*changed.* {NUM}\.": lambda f, m: (
         abs(number(m[1]) / (f.regions.weights if f.regions else f.values).astype(float).sum() - 1) < 1e-3
@@ -260,6 +266,15 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
     "Not the model's answer": lambda f: f.rule is not None and not f.rule.sought,
     "This map does not add up": lambda f: f.checks.get("completeness_gap", 0) > 0.01,
     "lass plays ": lambda f: method_info(f.method).class_blind,  # no class, or the class no part
+    "Hardly anything in it is about this class": lambda f: (
+        f.checks.get(CHECK, 1.0) < 0.1 and not method_info(f.method).class_blind
+    ),
+    "Nothing in it is about this class": lambda f: method_info(f.method).class_blind,
+    "of the score reached the pixels": lambda f: f.checks.get("relevance_kept", 1.0) < 0.5,
+    "each region holds the sum of its pixels": lambda f: (
+        issubclass(method_info(f.method), SummedOverRegions)
+        and np.allclose(f.regions.weights.sum(), f.values.astype(float).sum(), rtol=1e-3)
+    ),
     "No evidence found": lambda f: f.is_zero and not f.rule,
     "rather than": lambda f: f.target.against is not None,
 }

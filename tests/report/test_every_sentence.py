@@ -26,10 +26,15 @@ CUT = {"regions": QUARTERS, "fill": "black"}
 
 
 def explain(
-    classifier: Classifier, name: str, *targets: Target, photo: Image = PHOTO, **parameters: object
+    classifier: Classifier,
+    name: str,
+    *targets: Target,
+    photo: Image = PHOTO,
+    compared: bool = False,
+    **parameters: object,
 ) -> list[Explanation]:
-    method = find_method(name, **parameters)
-    return method(classifier, [photo], [[*(targets or (RED,))]], generator=torch.Generator().manual_seed(0))
+    method, generator = find_method(name, **parameters), torch.Generator().manual_seed(0)
+    return method(classifier, [photo], [[*(targets or (RED,))]], generator=generator, compared=compared)
 
 
 def fragile() -> list[Explanation]:
@@ -63,6 +68,8 @@ OUTCOMES: dict[str, Callable[[], Sequence[Explanation]]] = {
     "saturated": lambda: explain(saturated(), "lime", **CUT),
     "nothing matters": lambda: explain(saturated(0.0), "lime", **CUT),
     "class-blind": lambda: explain(glyphs.classes(), "eigen-cam"),
+    "beside other classes": lambda: explain(glyphs.classes(), "grad-cam", compared=True),
+    "sums beside other classes": lambda: explain(glyphs.classes(), "deep-lift", compared=True),
     "several classes": lambda: explain(glyphs.classes(), "kernel-shap", RED, BLUE, **CUT),
     "several maps": lambda: explain(glyphs.classes(), "grad-cam", RED, BLUE),
     "labels": lambda: explain(glyphs.labels(), "lime", RED, BLUE, **CUT),

@@ -106,7 +106,7 @@ def test_a_stranger_finds_everything(page):
         "torchvision:vgg16: Believe Grad-CAM: over 3 tests of faithfulness on 8 photos it scores better than the",
         "and better than the strongest control, Random map (paired signed-rank tests, Holm).",
         "Grad-CAM failed on 1 of 9 photos: bad.png is <no> picture.",
-        "On this photo Grad-CAM stands first; before the strongest control, Random map, stands every method.",
+        "On this photo Grad-CAM stands first; every method stands before the strongest control, Random map.",
         "Is it true to the network?",
         "Maps are compared as means of 14 × 14 cells",
         "Does it look where people would?",

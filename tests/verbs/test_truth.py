@@ -42,8 +42,8 @@ def test_the_stamp_turns_the_answers_and_the_faithful_method_shows_it(studied):
     assert {each.method for each in truth.rows if not each.asks} == {"eigen-cam", "control:gaussian"}
     verdict = found.to_dict()["verdict"]
     assert "turns the answer to 8 of 8 photos, to stamp 8 times" in verdict
-    assert "More for that class than for another mark it, the most first: Integrated gradients." in verdict
-    assert "Not told from what they mark for another class: Eigen-CAM and Centred Gaussian." in verdict
+    assert "These mark it more for that class than for another, the most first: Integrated gradients." in verdict
+    assert "Of these it cannot be told that they do: Eigen-CAM (class-blind) and Centred Gaussian." in verdict
 
 
 def test_report_tables_and_json_say_the_same(studied):

@@ -51,7 +51,8 @@ LARGE = 640
 GRID = 64 * 64  # cells; a finer map may be one of pixels
 SPECKLED = 0.5  # mean step from pixel to pixel over mean size: about 1 for single pixels, under 0.2 for areas
 BLUR = 0.008  # of the shorter side: what people see of single pixels is where they gather
-SHOWN = 99.5  # per cent of the values of a speckled map, of which a few may drown the rest
+SHOWN = 99.5  # per cent of the values of a map, of which a few may drown the rest: a speckled one's always do
+DROWNS = 2  # times as large as what is shown
 HOW_TO_READ = (
     "The lines across the bars are 95 % intervals: regions whose line reaches zero have no colour, "
     "regions that share a number, such as 2a and 2b, cannot be told apart."
@@ -435,8 +436,10 @@ def _limit(explanation: Explanation) -> float:
         return 0.0
     if explanation.regions is not None:
         return peak(_coloured(explanation.regions)[None], signed=explanation.signed)
-    percentile = SHOWN if is_speckled(explanation.values) else 100.0
-    return peak(_drawn(explanation.values), signed=explanation.signed, percentile=percentile)
+    drawn, signed = _drawn(explanation.values), explanation.signed
+    largest, most = peak(drawn, signed=signed), peak(drawn, signed=signed, percentile=SHOWN)
+    drowned = drawn.size > GRID and largest > DROWNS * most
+    return most if drowned or is_speckled(explanation.values) else largest
 
 
 def _drawn(values: np.ndarray) -> np.ndarray:

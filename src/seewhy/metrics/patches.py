@@ -88,7 +88,8 @@ class Infidelity(_Patches):
     question = "How far off is the map when it predicts how much the score falls as random squares are hidden?"
     reading = (
         "The mean squared error, in squared logits: 0 is perfect, and an empty map gets what the falls themselves "
-        "amount to. Compare maps of the same picture only."
+        "amount to. Compare maps of the same picture only. The squares are drawn, and where maps are close, other "
+        "squares may turn their order."
     )
 
     side: float = 0.25

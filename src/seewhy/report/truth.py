@@ -49,9 +49,9 @@ def truth_words(truth: ModelTruth) -> str:
     asking = [title_of(each.method) for each in truth.rows if each.asks]
     blind = [title_of(each.method) for each in truth.rows if each.asks is False]
     if asking:
-        told += [f"More for that class than for another mark it, the most first: {listed(asking)}."]
+        told += [f"These mark it more for that class than for another, the most first: {listed(asking)}."]
     if blind:
-        told += [f"Not told from what they mark for another class: {listed(blind)}."]
+        told += [f"Of these it cannot be told that they do: {listed(blind)}."]
     if not asking and not blind and truth.rows:
         told += ["So few photos cannot tell any method's maps of that class from those of another."]
     if truth.agreement is not None:

@@ -14,8 +14,9 @@ UNTESTED = "None of these metrics asks whether a map is true to the network, so 
 
 
 def title_of(method: str) -> str:
-    """The title of a method or control."""
-    return Method.registry[method].title
+    """The title of a method or control, which tells where it makes the same map for every class."""
+    known = Method.registry[method]
+    return f"{known.title} (class-blind)" if known.class_blind else known.title
 
 
 def study_verdict(result: StudyResult) -> str:
@@ -66,7 +67,8 @@ def photo_words(verdict: Verdict) -> str:
         return f"{lead}, yet no method stands before {control}."
     every = len(verdict.above) == len(verdict.order)
     names = "every method" if every and len(verdict.order) > 1 else _names(verdict.above)
-    return f"{lead}; before {control}, {'stands' if every or len(verdict.above) == 1 else 'stand'} {names}."
+    verb = "stands" if every or len(verdict.above) == 1 else "stand"
+    return f"{lead}; {names} {verb} before {control}."
 
 
 def _believe(verdict: Verdict) -> str:

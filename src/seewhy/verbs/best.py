@@ -19,6 +19,7 @@ from seewhy.methods import lacking, method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
 from seewhy.report.page import counted
+from seewhy.report.verdict import title_of
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures
@@ -40,7 +41,7 @@ def best_method(classifier: Classifier, folder: Path | None = None, progress: Pr
         write_json(path, found)
         private_file(path)
     if kept := _kept(classifier):
-        title, alike = method_info(kept["method"]).title, len(kept["recommended"]) - 1
+        title, alike = title_of(kept["method"]), len(kept["recommended"]) - 1
         over = f"over ROAD, insertion − deletion and infidelity on {counted(kept['images'], 'picture')}"
         if alike < 0:
             return kept["method"], f"{title}: the best mean rank {over}, yet no method is known to beat the controls"
