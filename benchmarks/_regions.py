@@ -29,7 +29,7 @@ from seewhy.images import read_mask
 from seewhy.methods.anchors import slic_of
 from seewhy.methods.shapley_values import kernel_shapley
 
-ASKED, HIDDEN = 128, "mean"
+ASKED, HIDDEN = 64, "mean"
 
 
 def measured(classifier: Classifier, photo: Path, groups: int, *, deleting: bool) -> dict[str, Any] | None:
@@ -39,7 +39,7 @@ def measured(classifier: Classifier, photo: Path, groups: int, *, deleting: bool
     if not object_seen.any():
         return None
     picture = classifier.preprocessing.pixels([image])[0]
-    colour = slic_of(seen_pixels(picture), groups)
+    colour = at_most(seen_pixels(picture), groups)
     cuts = {"slic": colour, "network": network_regions(classifier, picture, int(colour.max()) + 1)}
     found: dict[str, Any] = {"regions": [int(each.max()) + 1 for each in cuts.values()]}
     for name, labels in cuts.items():
@@ -47,6 +47,12 @@ def measured(classifier: Classifier, photo: Path, groups: int, *, deleting: bool
         if deleting:
             found[f"deletion_{name}"] = deletion(classifier, image, picture, labels)
     return found
+
+
+def at_most(pixels: np.ndarray, groups: int) -> np.ndarray:
+    """SLIC's cut with as many regions as it makes, and no more than asked for."""
+    cuts = (slic_of(pixels, asked) for asked in range(groups, 1, -1))
+    return next(labels for labels in cuts if labels.max() < groups)
 
 
 def mask_of(photo: Path) -> Path:
