@@ -166,6 +166,24 @@ def test_the_last_layer_stays_in_float32():
     assert set(kinds.values()) == {torch.bfloat16}
 
 
+def test_one_number_for_two_classes_stays_in_float32_too():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1))
+    classifier = Classifier.from_module(network.eval(), PREPROCESSING, gives="single-logit")
+    copy = inference_copy(classifier, "bfloat16")
+    assert [tensor.dtype for tensor in copy.module.parameters()] == 2 * [torch.bfloat16] + 2 * [torch.float32]
+
+
+def test_half_precision_is_made_of_the_float32_copy_and_leaves_it_alone(monkeypatch: pytest.MonkeyPatch):
+    classifier = wrapped(zoo.Residual())
+    exact = inference_copy(classifier, "float32")
+    before = exact(zoo.inputs())
+    monkeypatch.setattr("seewhy.engines.inference._folded", lambda *_: pytest.fail("folded again"))
+    inference_copy(classifier, "bfloat16")
+    assert torch.equal(exact(zoo.inputs()), before)
+    assert exact.module is inference_copy(classifier, "float32").module
+
+
 def test_a_last_layer_with_a_batch_norm_is_folded_in_half_precision_too():
     class ConvolutionalHead(nn.Module):
         def __init__(self) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from seewhy.engines.batches import BatchSize
 from seewhy.engines.graph import tensors_in
-from seewhy.errors import ExplainError, ModelError, NonFinite
+from seewhy.errors import ModelError, NonFinite
 from seewhy.models.capture import Identity, Visit, watch
 from seewhy.models.classifier import Classifier
 from seewhy.models.head import Head
@@ -166,19 +166,19 @@ def _itself(classifier: Classifier) -> Inference:
 
 
 def _copied(classifier: Classifier, dtype: torch.dtype) -> Inference:
-    network = _private(classifier.module)
-    for part in network.modules():
-        if getattr(part, "training", False):  # a frozen script has no flag
-            part.training = False
-    network = network.requires_grad_(False)
-    exact = torch.float64 if dtype == torch.float64 else torch.float32
-    network = _folded(network.to(exact), classifier.head, classifier.probe().to(exact))
-    if dtype != exact:
-        network = _half(network, classifier, dtype)
+    network = _exact(classifier, dtype) if dtype in {torch.float32, torch.float64} else _half(classifier, dtype)
     last: Any = {"memory_format": torch.channels_last}
     with suppress(RuntimeError):  # of another rank, as the weights of a 3d convolution
         network = network.to(**last)
     return _inference(network, classifier, dtype)
+
+
+def _exact(classifier: Classifier, dtype: torch.dtype) -> nn.Module:
+    network = _private(classifier.module)
+    for part in network.modules():
+        if getattr(part, "training", False):  # a frozen script has no flag
+            part.training = False
+    return _folded(network.requires_grad_(False).to(dtype), classifier.head, classifier.probe().to(dtype))
 
 
 def _inference(module: nn.Module, classifier: Classifier, dtype: torch.dtype) -> Inference:
@@ -196,15 +196,24 @@ def _private(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, memo)
 
 
-def _half(network: nn.Module, classifier: Classifier, dtype: torch.dtype) -> nn.Module:
-    try:
-        name = classifier.head_layer
-    except ExplainError:
-        return network.to(dtype)
-    exact = copy.deepcopy(network.get_submodule(name))
+def _half(classifier: Classifier, dtype: torch.dtype) -> nn.Module:
+    """The float32 copy in half precision, but for the last layer."""
+    network = _private(inference_copy(classifier, "float32").module)
+    name = _last_layer(network, classifier)
+    exact = copy.deepcopy(network.get_submodule(name)) if name else None
     network = network.to(dtype)
-    _replace(network, {name: _Float32(exact)})
+    if name and exact:
+        _replace(network, {name: _Float32(exact)})
     return network
+
+
+def _last_layer(network: nn.Module, classifier: Classifier) -> str | None:
+    """The last linear layer or convolution that gives as many numbers as the network does; None where there is none."""
+    with evaluating(network), torch.no_grad(), watch(network) as visits:
+        numbers = classifier.head.numbers(network(classifier.probe().float()))
+    layers = [visit for visit in visits if isinstance(visit.part, nn.Linear | nn.Conv2d)]
+    fitting = [visit.name for visit in layers if visit.output.shape[1:2] == numbers.shape[1:]]
+    return fitting[-1] if fitting else None
 
 
 def _folded(network: nn.Module, head: Head, probe: Tensor) -> nn.Module:
