@@ -146,6 +146,7 @@ DAMAGE = {
     "a prediction of nothing": lambda folder: edit_fields(folder, predictions=[{"index": 2, "name": "cat"}]),
     "text for a number": lambda folder: edit_fields(folder, seed="7"),
     "a view outside": lambda folder: edit_fields(folder, view=[100, 100, 200, 200]),
+    "a view without end": lambda folder: edit_fields(folder, view=[-1e308, 0, 1e308, 32]),
     "a meaning of its own": lambda folder: edit_fields(folder, meaning="chances"),
     "regions of nothing": lambda folder: edit_fields(folder, regions={"weights": [1.0], "errors": None}),
     "a rule about nothing": lambda folder: edit_fields(folder, rule=asdict(with_evidence().rule)),

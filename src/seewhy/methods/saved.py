@@ -31,6 +31,7 @@ VALUES, ERRORS, OTHERS, REGIONS = "values.npy", "errors.npy", "others.npy", "reg
 PHOTO, PICTURE = "image.png", "picture.png"
 BANDS = "image.npy"  # of a photo that has other channels than grey or RGB
 CURE = "explain again"
+FARTHEST = 1000  # longer sides of the photo that a view may reach beyond it; numbers far larger have no differences
 UNKNOWN = "An older seewhy saved this explanation without hashes, so nobody can tell whether it was changed since."
 
 
@@ -201,7 +202,8 @@ def _check(path: Path, about: SavedFields, image: Image) -> None:
     if any(each.probability is None and each.value is None for each in about.predictions):
         raise damaged(path, "a prediction has neither probability nor value", CURE)
     left, top, right, bottom = about.view
-    if not (left < right and top < bottom and right > 0 and bottom > 0 and left < image.width and top < image.height):
+    meets = left < right and top < bottom and right > 0 and bottom > 0 and left < image.width and top < image.height
+    if not meets or max(map(abs, about.view)) > FARTHEST * max(image.width, image.height):
         raise damaged(path, "the view is no part of the photo", CURE)
     if about.rule and not (about.regions and set(about.rule.regions) <= set(range(len(about.regions.weights)))):
         raise damaged(path, "the rule is about regions that are not there", CURE)
