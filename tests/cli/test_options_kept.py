@@ -23,11 +23,11 @@ KEPT = {
     ),
     "compare": (
         "images --bands --cells --classes --device --head --json --masks --method --methods --metric "
-        "--metrics --model --models --out --output --seed --target --weights"
+        "--metrics --model --models --out --output --regions --seed --target --weights"
     ),
     "evaluate": (
         "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
-        "--seed --shown --weights"
+        "--regions --seed --shown --weights"
     ),
     "explain": (
         "images --background --bands --calibrate --classes --cmap --device --head --json --layer --method "
@@ -65,8 +65,8 @@ KEPT = {
         "--seed --trunk --warm-steps"
     ),
     "study": (
-        "folder --bands --batch-size --cells --device --executor --fail-fast --json --limit --masks "
-        "--method --methods --metric --metrics --model --models --out --ray-address --seed --threads "
+        "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --masks "
+        "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --threads "
         "--weights --workers"
     ),
     "train": (
