@@ -45,7 +45,7 @@ class Study(Command):
     """`seewhy study` without workers, each of which would load everything anew."""
 
     def __call__(self, out: Path) -> None:
-        study._executor = lambda *_: Alone()
+        study.chosen_executor = lambda *_: Alone()
         super().__call__(out)
 
 

@@ -78,7 +78,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     """A study does its units in this process: what it finds is the same, and no worker has to load everything anew."""
     from commands import Alone
 
-    monkeypatch.setattr(import_module("seewhy.verbs.study"), "_executor", lambda *_: Alone())
+    monkeypatch.setattr(import_module("seewhy.verbs.study"), "chosen_executor", lambda *_: Alone())
 
 
 @pytest.fixture

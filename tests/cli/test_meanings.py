@@ -51,5 +51,5 @@ def test_explanations_say_what_they_are_about(seewhy, photo, meaning):
 
 def test_what_has_no_decision_refuses_anchors(seewhy, photo):
     run = seewhy("explain", photo, "--model", "py:glyphs:values", "--method", "anchors", "--out", "why")
-    assert run.code == 1
+    assert run.code == 2
     assert "explains a decision between classes, and this network gives values" in " ".join(run.err.split())

@@ -44,9 +44,13 @@ def test_every_row_and_series_is_drawn_and_told():
 
 
 def test_one_series_needs_no_key():
-    drawing = parsed({"a": [Dot(1, 1, 1)]})
+    drawing = parsed({"a": [Dot(1, 0.5, 2)]})
     assert len(list(drawing.iter(f"{SVG}circle"))) == 1
-    assert drawing.get("aria-label") == "ROAD. a: 1 (1 to 1)"
+    assert drawing.get("aria-label") == "ROAD. a: 1 (0.5 to 2)"
+
+
+def test_what_has_no_interval_is_told_without_one():
+    assert parsed({"a": [Dot(1, 1, 1)]}).get("aria-label") == "ROAD. a: 1"
 
 
 def test_names_are_escaped_and_cut():

@@ -147,7 +147,7 @@ def test_every_seed_asks_the_same_question():
 
 @pytest.mark.parametrize("keep", [0.0, 1.0, 1.5, float("nan"), "half"])
 def test_keep_is_a_share(keep):
-    with pytest.raises(UsageError, match="keep is"):
+    with pytest.raises(UsageError, match=r"keep is|for keep"):
         find_method("lime", keep=keep)
 
 

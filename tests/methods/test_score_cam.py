@@ -185,7 +185,7 @@ def test_how_many_masks_are_held_at_once_does_not_matter(monkeypatch):
 
 
 def test_an_unknown_weighting_is_refused():
-    with pytest.raises(UsageError, match="'increase' or 'softmax', not 'median'"):
+    with pytest.raises(UsageError, match="takes increase, softmax for weighting, not 'median'"):
         find_method("score-cam", weighting="median")
 
 

@@ -88,8 +88,7 @@ def study(
 
     Run it again to go on where it was interrupted, and to try again what failed.
     """
-    from seewhy.report.page import notes_of_all, number
-    from seewhy.report.verdict import title_of
+    from seewhy.report.page import notes_of_all, number, title_of
     from seewhy.verbs.study import STUDY_METHODS, study
 
     named = split_commas(models)
@@ -150,8 +149,7 @@ def _overlaid(
     shared: dict[str, Any],
 ) -> Answer:
     """The study of photos whose answer the overlay turns."""
-    from seewhy.report.page import number
-    from seewhy.report.verdict import title_of
+    from seewhy.report.page import number, title_of
     from seewhy.verbs.truth import TRUTH_METHODS, overlay_study
 
     with run.progress() as progress:
@@ -197,9 +195,8 @@ def compare(
 ) -> Answer:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import check_masks, find_images
-    from seewhy.report.page import notes_of_all
+    from seewhy.report.page import notes_of_all, title_of
     from seewhy.report.study import cell_words
-    from seewhy.report.verdict import title_of
     from seewhy.verbs.compare import check_question, compare
 
     sources, methods, metrics = find_images(images), split_commas(method), split_commas(metric)

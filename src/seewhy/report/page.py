@@ -178,6 +178,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def title_of(method: str) -> str:
+    """The title of a method or control, which tells where it makes the same map for every class."""
+    known = Method.registry[method]
+    return f"{known.title} (class-blind)" if known.class_blind else known.title
+
+
 def number(value: float, digits: int = 3) -> str:
     """So many digits after the point, with a minus sign that is one."""
     return f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -29,9 +29,10 @@ from seewhy.report.page import (
     number,
     photo_notes,
     render,
+    title_of,
 )
 from seewhy.report.study_tables import count_words
-from seewhy.report.verdict import photo_words, study_verdict, title_of
+from seewhy.report.verdict import photo_words, study_verdict
 from seewhy.study.score import CHANCE, Scored
 from seewhy.study.scores import Mean, ModelScores
 from seewhy.study.statistics import FEWEST

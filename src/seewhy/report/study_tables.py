@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from seewhy.metrics import Metric
-from seewhy.report.verdict import title_of
+from seewhy.report.page import title_of
 from seewhy.study.scores import Mean, ModelScores
 
 Means = Mapping[tuple[str, str, str], Mean]  # by model, metric and method

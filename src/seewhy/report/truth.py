@@ -10,9 +10,8 @@ from markupsafe import Markup
 from seewhy.core.statistics import Share
 from seewhy.core.text import percent
 from seewhy.draw import Dot, intervals_svg
-from seewhy.report.page import counted, listed, number, render
+from seewhy.report.page import counted, listed, number, render, title_of
 from seewhy.report.study_tables import Entry, Grid
-from seewhy.report.verdict import title_of
 from seewhy.study.scores import Mean
 from seewhy.study.truth_summary import MethodTruth, ModelTruth
 

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seewhy.methods import Method
-from seewhy.report.page import counted, listed
+from seewhy.report.page import counted, listed, title_of
 from seewhy.study.summary import StudyResult
 from seewhy.study.verdict import Verdict
 
 NOTHING = "None of the pictures could be explained, so there is nothing to compare."
 UNTESTED = "None of these metrics asks whether a map is true to the network, so none of the methods is put first."
-
-
-def title_of(method: str) -> str:
-    """The title of a method or control, which tells where it makes the same map for every class."""
-    known = Method.registry[method]
-    return f"{known.title} (class-blind)" if known.class_blind else known.title
 
 
 def study_verdict(result: StudyResult) -> str:

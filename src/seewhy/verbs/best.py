@@ -18,8 +18,7 @@ from seewhy.images.opening import open_each
 from seewhy.methods import lacking, method_info
 from seewhy.methods.method import DEFAULT_METHOD
 from seewhy.models import Classifier
-from seewhy.report.page import counted
-from seewhy.report.verdict import title_of
+from seewhy.report.page import counted, title_of
 
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 MOST = 16  # pictures

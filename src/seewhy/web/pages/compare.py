@@ -7,8 +7,9 @@ import streamlit as st
 from seewhy.metrics import list_metrics, metric_info
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
+from seewhy.report.page import title_of
 from seewhy.report.study import curve_noun, families, mean_curves
-from seewhy.report.verdict import study_verdict, title_of
+from seewhy.report.verdict import study_verdict
 from seewhy.verbs.compare import Comparison
 from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_html
 from seewhy.web.parts.jobs import downloads, follow
