@@ -56,9 +56,14 @@ def both(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def agree(one: Explanation, two: Explanation, apart: float) -> None:
-    """The maps lie no further apart, in root mean squares, than this share of the first one's."""
-    size = np.sqrt(np.square(one.values).mean())
-    assert np.sqrt(np.square(two.values - one.values).mean()) <= apart * size + 1e-6
+    """The maps lie no further apart, in root mean squares, than this share of the first one's, or than it tells."""
+    if one.regions is not None and one.regions.errors is not None:
+        apart = max(apart, spread(one.regions.errors) / spread(one.regions.weights))
+    assert spread(two.values - one.values) <= apart * spread(one.values) + 1e-6
+
+
+def spread(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 @pytest.mark.heavy

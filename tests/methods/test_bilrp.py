@@ -90,6 +90,6 @@ def test_what_goes_into_the_scores_is_what_is_followed(network):
 
 
 def test_nonsense_is_refused():
-    for parameters, words in [({"units": 0}, "units is how many"), ({"rules": "none"}, "there are no rules 'none'")]:
+    for parameters, words in [({"units": 0}, "units is how many"), ({"rules": "none"}, "for rules, not 'none'")]:
         with pytest.raises(UsageError, match=words):
             find_method("bilrp", reference=OTHER, **parameters)

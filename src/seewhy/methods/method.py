@@ -398,9 +398,13 @@ def _explanations(method: Method, task: Task, images: Sequence[Image]) -> list[E
     logits = task.logits.float()
     cost = Cost(task.forwards, task.backwards, (time.perf_counter() - start) / max(len(solved), 1))
     classifier, checks, parameters = task.classifier, task.checks, describe(method)
-    layers = len(solved) // sum(map(len, task.targets))
     # Picture by picture, target by target, layer by layer.
     asked = [(row, place) for row, targets in enumerate(task.targets) for place in range(len(targets))]
+    layers, over = divmod(len(solved), len(asked))
+    if over or not layers:
+        raise ExplainError(
+            f"{method.name} has to give one answer for each picture, target and layer; {len(solved)} came"
+        )
     maps = [_array(found.values) for found in solved]
 
     def others(number: int) -> np.ndarray | None:
