@@ -221,10 +221,14 @@ def test_its_figures_are_those_of_an_evaluation(trained):
     assert found.rows()[0].keys() == {"part", "pictures", "mean average precision", "low", "high"}
 
 
-def test_a_table_and_class_folders_are_for_other_networks(trained):
+def test_a_table_and_class_folders_are_for_other_networks(trained, tmp_path):
     root, photos, _ = trained
-    with pytest.raises(UsageError, match="each label by itself; to judge it give labels, a CSV"):
+    with pytest.raises(UsageError, match=r"in no class; .*, or a CSV of labels \(--labels\)"):
         seewhy.evaluate(f"file:{root / 'model'}", photos)
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "000.png").write_bytes((photos / "000.png").read_bytes())
+    with pytest.raises(UsageError, match="each label by itself; to judge it give labels, a CSV"):
+        seewhy.evaluate(f"file:{root / 'model'}", tmp_path)
     with pytest.raises(UsageError, match="exclude one another"):
         seewhy.evaluate(seewhy.load(), photos, labels=root / "labels.csv")
 

@@ -171,7 +171,7 @@ def _class_folder(path: Path) -> Folder:
     folder = Folder.open(path)
     if not folder.classes:
         loose = next(entry.path for entry in folder.entries if "/" not in entry.path)
-        raise UsageError(f"{loose} lies right in {path}, in no class; {LAYOUT}")
+        raise UsageError(f"{loose} lies right in {path}, in no class; {LAYOUT}, or a CSV of labels (--labels)")
     children = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
     if empty := [child.name for child in children if child.name not in folder.classes]:
         raise UsageError(f"no pictures are in the class folders {', '.join(empty)}; add some, or remove the folders")
