@@ -25,6 +25,7 @@ from seewhy.core.text import shown, visible
 from seewhy.errors import SeewhyError, StoreError, UnknownName, UsageError
 
 if TYPE_CHECKING:
+    from seewhy.images import Image
     from seewhy.models import Classifier
     from seewhy.verbs.result import PhotoResults, Result
 
@@ -333,7 +334,7 @@ def parse_background(text: str) -> object:
     return engines.Images(tuple(map(open_image, paths)))
 
 
-def parse_regions(text: str) -> object:
+def parse_regions(text: str) -> str | Image:
     """A picture, where there is a file of that name; else what names regions, as it is."""
     from seewhy.images import open_image
 
