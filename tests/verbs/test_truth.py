@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from seewhy.errors import UsageError
+from seewhy.errors import UnknownName, UsageError
 from seewhy.verbs.study import open_study
 from seewhy.verbs.truth import overlay_study
 from study.stamped import MODEL, photo, write_stamp
@@ -79,3 +79,16 @@ def test_a_control_class_that_no_model_knows_is_refused(studied):
     root, _ = studied
     with pytest.raises(UsageError, match="zebra"):
         asked(root, control="zebra")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights": {"another": "a.pth"}}, "another, which is none of the models"),
+        ({"executor": "slurm"}, "there are local and ray"),
+    ],
+)
+def test_what_no_study_takes_is_refused(studied, changes, words):
+    root, _ = studied
+    with pytest.raises((UsageError, UnknownName), match=words):
+        asked(root, **changes)

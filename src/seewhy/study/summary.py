@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from seewhy.study.verdict import Verdict, beats_chance, verdict_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +58,12 @@ class StudyResult:
     @cached_property
     def means(self) -> dict[tuple[str, str, str], Mean]:
         """The mean of each model, metric and method that has any scores."""
-        return {
-            (each.model, metric.name, method): mean
-            for each in self.scores
-            for metric in each.metrics
-            for method, mean in means_of(each, metric.name).items()
-        }
+        return self._of_each(lambda scores, metric: means_of(scores, metric.name))
 
     @cached_property
     def beats_chance(self) -> dict[tuple[str, str, str], bool]:
         """Whether each model, metric and method beats chance, where that could be told."""
-        return {
-            (each.model, metric.name, method): better
-            for each in self.scores
-            for metric in each.metrics
-            for method, better in beats_chance(each, metric).items()
-        }
+        return self._of_each(beats_chance)
 
     @cached_property
     def ranks(self) -> dict[str, dict[str, float]]:
@@ -83,6 +75,17 @@ class StudyResult:
         """Which methods to believe, by model."""
         return {each.model: verdict_of(each) for each in self.scores}
 
+    def _of_each(
+        self, find: Callable[[ModelScores, type[Metric]], Mapping[str, Found]]
+    ) -> dict[tuple[str, str, str], Found]:
+        """What `find` finds for methods, by model, metric and method."""
+        return {
+            (each.model, metric.name, method): found
+            for each in self.scores
+            for metric in each.metrics
+            for method, found in find(each, metric).items()
+        }
+
     def photo_verdicts(self, images: Iterable[str]) -> dict[tuple[str, str], Verdict]:
         """The verdict on each of these pictures alone, by picture and model, where it has scores."""
         alone = {(image, each.model): verdict_of(each.only([image])) for image in images for each in self.scores}
@@ -91,12 +94,7 @@ class StudyResult:
     @cached_property
     def other_classes(self) -> dict[tuple[str, str, str], OtherClasses]:
         """What maps of other classes score, by model, metric and method, where that was asked."""
-        return {
-            (each.model, metric.name, method): found
-            for each in self.scores
-            for metric in each.metrics
-            for method, found in of_other_classes(each, metric).items()
-        }
+        return self._of_each(of_other_classes)
 
     @cached_property
     def failed(self) -> dict[tuple[str, str], tuple[int, str]]:

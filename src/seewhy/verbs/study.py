@@ -147,9 +147,7 @@ def study(
         batch_size=batch_size,
         seed=seed,
     ).for_pictures(len(pictures.entries))
-    files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
-    if stray := sorted(files.keys() - set(models)):
-        raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
+    files = weight_files(models, weights)
     known = {model: known_model(model, asked.methods, files.get(model), device, progress) for model in models}
     fingerprints = {model: fingerprint for model, (fingerprint, _) in known.items()}
     plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
@@ -158,6 +156,18 @@ def study(
     work = unit_work(asked, pictures, files, device)
     failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
     return Study(plan, read(Path(out)), tuple(failures), pictures)
+
+
+def weight_files(models: Sequence[str], weights: Mapping[str, str | Path] | None) -> dict[str, Path]:
+    """Where the weights of models lie, by their names, whatever folder a worker is started in.
+
+    Raises:
+        UsageError: there are weights for none of the models.
+    """
+    files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
+    if stray := sorted(files.keys() - set(models)):
+        raise UsageError(f"there are weights for {', '.join(stray)}, which is none of the models")
+    return files
 
 
 def find_studies(folder: Path) -> dict[str, Path]:

@@ -33,11 +33,13 @@ from seewhy.verbs.study import (
     LATEX,
     MARKDOWN,
     FailFast,
+    check_executor,
     chosen_executor,
     known_model,
     note_source,
     study_pictures,
     usual_workers,
+    weight_files,
 )
 
 if TYPE_CHECKING:
@@ -157,9 +159,10 @@ def overlay_study(
     """
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
+    check_executor(executor, ray_address)
     pictures = study_pictures(Path(folder), None, limit)
     laid, chosen = Overlay.open(overlay), Method.registry.chosen(methods)
-    files = {model: Path(path).resolve() for model, path in (weights or {}).items()}
+    files = weight_files(models, weights)
     known = {model: known_model(model, chosen, files.get(model), device, progress) for model in models}
     question = Question(
         chosen, laid, _control(control, models, files, device), cells=cells, batch_size=batch_size, seed=seed
