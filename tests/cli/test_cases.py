@@ -164,3 +164,19 @@ def test_damage_is_told_and_mended_by_building_again(built, seewhy, tmp_path):
     assert again.rows == [["12", "12", "0"]]
     assert "mended: cases/embeddings.npy is damaged" in again.err
     assert path.read_bytes() == before
+
+
+def test_influence_names_pictures_and_doubtful_labels(built, seewhy, tmp_path):
+    square("blue", 61).to_pil().save(tmp_path / "squares/red/wrong.png")
+    assert seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases").code == 0
+    run = seewhy("cases", "influence", "asked.png", *MINE, "--top", "2", "--json")
+    assert run.code == 0, run.err
+    assert run.json["classes"] == ["blue", "green", "red"]
+    assert "red/wrong.png: labelled red, the others say blue" in run.err
+    assert [each["path"] for each in run.json["doubted_labels"]] == ["red/wrong.png"]
+    (photo,) = run.json["photos"]
+    assert photo["said"] == "red"
+    assert all(each["real"] < 0 for each in photo["helpful"])
+    assert manifest(tmp_path / "seewhy-out/asked/manifest.json")["helpful"] == photo["helpful"]
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("Labels to look at", "red/wrong.png", "Without these it would be surer"))

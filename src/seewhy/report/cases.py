@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from seewhy.cases.counterfactuals import Counterfactuals
+from seewhy.cases.influence import Doubt, Influence, Influences, Pair
 from seewhy.cases.manifest import About
 from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome
 from seewhy.draw import fit
+from seewhy.draw.units import odds_words
 from seewhy.images import Image
 from seewhy.report.page import Picture, bars_of, counted, embed, render
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380
+DOUBTS = 24  # labels shown with their picture
 
 
 def twins_page(found: Sequence[Twins], about: About, failures: Sequence[Outcome[Any]] = ()) -> str:
@@ -40,6 +43,50 @@ def counterfactuals_page(found: Sequence[Counterfactuals], about: About, failure
         sections=[_turns(each) for each in found],
         failures=failures,
     )
+
+
+def influence_page(
+    found: Sequence[Influences],
+    about: About,
+    *,
+    classes: Sequence[str],
+    accuracy: float,
+    labelled: bool,
+    doubts: Sequence[tuple[Doubt, Image]],
+    pairs: Sequence[Pair],
+    failures: Sequence[Outcome[Any]] = (),
+) -> str:
+    """For each picture those it hangs on, and which labels of the base to look at."""
+    return render(
+        "influence.html",
+        title="Which pictures does this hang on?",
+        lead=f"What pictures do to a decision, asked of a linear head that learned from what {about.classifier} saw.",
+        sections=[_influenced(each) for each in found],
+        classes=classes,
+        accuracy=accuracy,
+        labelled=labelled,
+        doubts=[(each, _small(image, f"{each.path}, labelled {each.label}")) for each, image in doubts[:DOUBTS]],
+        doubted=len(doubts),
+        pairs=pairs,
+        failures=failures,
+    )
+
+
+def _influenced(found: Influences) -> dict[str, Any]:
+    def shown(each: Influence) -> dict[str, Any]:
+        words = {"real": odds_words(-each.real), "foretold": odds_words(-each.foretold)}
+        return {"each": each, "photo": _small(each.image, f"The case {each.case.path}"), **words}
+
+    return {
+        "found": found,
+        "photo": _small(found.image, f"The photo {found.image.name}"),
+        "helpful": [shown(each) for each in found.helpful],
+        "harmful": [shown(each) for each in found.harmful],
+    }
+
+
+def _small(image: Image, alt: str) -> Picture:
+    return embed(fit(image.pixels, SMALL), alt)
 
 
 def _section(twins: Twins) -> dict[str, Any]:
