@@ -15,7 +15,7 @@ from seewhy.errors import UsageError
 from seewhy.study import Local, Ray, run
 from seewhy.study.executors import LOST
 from seewhy.study.ray import _cluster as cluster
-from seewhy.study.results import FAILURES, RESULTS
+from seewhy.study.results import FAILURES, MAPS, RESULTS
 from study import toys
 
 
@@ -28,14 +28,14 @@ def skip_without_ray() -> None:
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"seewhy\[ray\]"):
-        list(Ray().run(toys.plan(1).units, toys.work(), 1))
+        list(Ray().run([*toys.plan(1).tasks], toys.work(), 1))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1:port"])
 def test_no_cluster_at_the_address_says_so(address):
     skip_without_ray()
     with pytest.raises(UsageError, match=f"no Ray cluster answers at {address}"):
-        list(Ray(address=address).run(toys.plan(1).units, toys.work(), 1))
+        list(Ray(address=address).run([*toys.plan(1).tasks], toys.work(), 1))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_ray_and_local_give_the_same_bytes_whatever_dies(ray, tmp_path: Path):
     plan = toys.plan(["a.png", "raises.png", "once.png", "killed.png", "b.png", "nan.png"])
     rayed = run(plan, toys.work(tmp_path / "log"), Ray(workers=2), tmp_path / "ray")
     local = run(plan, toys.work(tmp_path / "other log"), Local(workers=2), tmp_path / "local")
-    for name in (RESULTS, FAILURES):
+    for name in (RESULTS, FAILURES, MAPS):
         assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
     assert [result.attempts for result in rayed] == [result.attempts for result in local]
     assert {result.unit.image for result in rayed if result.failure and result.failure.error == LOST} == {"killed.png"}
@@ -62,21 +62,21 @@ def test_ray_and_local_give_the_same_bytes_whatever_dies(ray, tmp_path: Path):
 
 @pytest.mark.heavy
 def test_actors_keep_to_their_threads(ray):
-    found = list(Ray(1).run(toys.plan(1, 1, 1).units, toys.Work(toys.load_torch, toys.report_threads), 1))
-    assert [result.rows for result in found] == [({"threads": 1},)]
+    found = list(Ray(1).run([*toys.plan(1, 1, 1).tasks], toys.Work(toys.load_torch, toys.report_threads), 1))
+    assert [result.rows for results in found for result in results] == [({"threads": 1},)]
 
 
 @pytest.mark.heavy
 def test_closing_frees_the_cluster(ray):
-    running = Ray(2).run(toys.plan(50).units, toys.work(delay=0.05), 1)
+    running = Ray(2).run([*toys.plan(50).tasks], toys.work(delay=0.05), 1)
     next(running)
     running.close()
-    assert len(list(Ray(2).run(toys.plan(1).units, toys.work(), 1))) == 4
+    assert len(list(Ray(2).run([*toys.plan(1).tasks], toys.work(), 1))) == 2
 
 
 @pytest.mark.heavy
 def test_more_workers_than_processors_still_end(ray):
-    assert len(list(Ray(5).run(toys.plan(3).units, toys.work(), 1))) == 12
+    assert len(list(Ray(5).run([*toys.plan(3).tasks], toys.work(), 1))) == 6
 
 
 @pytest.mark.heavy
