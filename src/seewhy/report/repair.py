@@ -1,0 +1,28 @@
+"""The report of a repair: what it brought and what it cost, on photos that no step has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seewhy.core.text import percent
+from seewhy.draw import Dot, intervals_svg
+from seewhy.report.page import drawing, render
+
+
+def repair_page(verdict: str, finding: str, rows: Sequence[Mapping[str, Any]], counts: tuple[int, int, int]) -> str:
+    """The page; `rows` name a figure, before and after."""
+    dots = {row["figure"]: [_dot(row["before"]), _dot(row["after"])] for row in rows}
+    return render(
+        "repair.html",
+        title="Is it repaired?",
+        lead=verdict,
+        finding=finding,
+        rows=[(row["figure"], percent(max(row["before"], 0)), percent(max(row["after"], 0))) for row in rows],
+        chart=drawing(intervals_svg(dots, ("before", "after"), across="share of photos")),
+        counts=counts,
+    )
+
+
+def _dot(value: float) -> Dot:
+    return Dot(value, value, value)
