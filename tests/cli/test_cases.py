@@ -180,3 +180,16 @@ def test_influence_names_pictures_and_doubtful_labels(built, seewhy, tmp_path):
     assert manifest(tmp_path / "seewhy-out/asked/manifest.json")["helpful"] == photo["helpful"]
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("Labels to look at", "red/wrong.png", "Without these it would be surer"))
+
+
+def test_parts_add_up_and_are_saved(built, seewhy, tmp_path):
+    run = seewhy("cases", "parts", "asked.png", *MINE, "--parts", "3", "--top", "2", "--json")
+    assert run.code == 0, run.err
+    (photo,) = run.json
+    assert sum(each["points"] for each in photo["parts"]) + photo["bias"] == pytest.approx(photo["margin"], abs=1e-5)
+    assert [len(each["cases"]) for each in photo["parts"]] == [2, 2, 2]
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("What is it made of?", "the mean of all others", "Part 3"))
+    refused = seewhy("cases", "parts", "asked.png", *MINE, "--against", "mauve")
+    assert refused.code == 2
+    assert "mauve" in refused.err

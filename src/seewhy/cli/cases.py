@@ -121,6 +121,35 @@ def counterfactual(
     return Answer.of_photos(CounterfactualsResult(found, base.base.about, failures))
 
 
+@app.command("parts")
+@command("bands weights out device")
+def parts(
+    run: Run,
+    images: Images,
+    cases: CasesFolder = Path("seewhy-cases"),
+    against: Annotated[
+        str | None, typer.Option(help="A class to compare with, or `next` for the next likely. Default: all others.")
+    ] = None,
+    count: Annotated[int, typer.Option("--parts", min=2, max=12, help="How many parts to divide a decision into.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=12, help="How many cases to show of each part.")] = 4,
+    model: OwnModel = None,  # noqa: ARG001 - counts in the run
+) -> Answer:
+    """Show each decision as a sum of parts, and the cases that each part alone is found in."""
+    from seewhy.cases.parts import NEXT, find_parts
+    from seewhy.images import find_images
+    from seewhy.verbs.cases import PartsResult, ask_each
+
+    sources = find_images(images)
+    base = _open(run, cases, None)
+    if against not in {None, NEXT}:
+        base.embedder.classifier.target(against)  # no such class is no matter of one picture
+    with run.progress() as progress:
+        found, failures = ask_each(
+            sources, lambda image: find_parts(base, image, against=against, parts=count, top=top), progress
+        )
+    return Answer.of_photos(PartsResult(found, base.base.about, failures))
+
+
 @app.command("influence")
 @command("bands weights out seed device")
 def influence(
