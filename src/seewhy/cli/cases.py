@@ -141,7 +141,7 @@ def parts(
 
     sources = find_images(images)
     base = _open(run, cases, None)
-    if against not in {None, NEXT}:
+    if against is not None and against != NEXT:
         base.embedder.classifier.target(against)  # no such class is no matter of one picture
     with run.progress() as progress:
         found, failures = ask_each(
