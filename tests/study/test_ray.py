@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -36,6 +38,60 @@ def test_no_cluster_at_the_address_says_so(address):
     skip_without_ray()
     with pytest.raises(UsageError, match=f"no Ray cluster answers at {address}"):
         list(Ray(address=address).run([*toys.plan(1).tasks], toys.work(), 1))
+
+
+class Pretended:
+    """Ray without a cluster: actors are objects here, and what they are asked for is kept."""
+
+    def __init__(self, **resources: float) -> None:
+        self.resources, self.asked, self.put_once = resources, list[dict[str, Any]](), list[Any]()
+        self.exceptions = SimpleNamespace(RayError=RuntimeError)
+        self.is_initialized, self.cluster_resources = lambda: True, lambda: resources
+
+    def put(self, value: Any) -> Any:
+        self.put_once.append(value)
+        return value
+
+    def remote(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+
+        def make(kind: Any) -> Any:
+            def hire(*arguments: Any) -> Any:
+                actor = kind(*arguments)
+                return SimpleNamespace(
+                    **{name: SimpleNamespace(remote=getattr(actor, name)) for name in ("ready", "do")}
+                )
+
+            return SimpleNamespace(remote=hire)
+
+        return make
+
+    def get(self, answer: Any) -> Any:
+        return answer
+
+    def wait(self, answers: list[Any], num_returns: int) -> Any:
+        return answers[:num_returns], answers[num_returns:]
+
+    def kill(self, actor: Any) -> None:
+        pass
+
+
+def test_each_actor_has_its_gpu_and_all_the_same_work(monkeypatch):
+    pretended = Pretended(CPU=64, GPU=2)
+    monkeypatch.setitem(sys.modules, "ray", pretended)
+    done = list(Ray(gpus=1).run([*toys.plan(5, 1, 1).tasks], toys.work(), 1))
+    assert len(done) == 5
+    assert {each["num_gpus"] for each in pretended.asked} == {1}
+    assert len(pretended.asked) == 2, "as many as the cluster has GPUs"
+    assert len(pretended.put_once) == 1
+
+
+def test_a_cluster_without_room_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", Pretended(CPU=2))
+    with pytest.raises(UsageError, match="the 1 processors and 1 GPUs that a worker takes"):
+        list(Ray(gpus=1).run([*toys.plan(1).tasks], toys.work(), 1))
+    with pytest.raises(UsageError, match="the 4 processors that a worker takes"):
+        list(Ray().run([*toys.plan(1).tasks], toys.work(), 4))
 
 
 @pytest.fixture(scope="module")

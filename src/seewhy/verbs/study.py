@@ -272,8 +272,8 @@ def check_room(out: Path, maps: int, known: Mapping[str, Known], size: str) -> N
         UsageError: they take more than what is free.
     """
     needed = 2 * maps * sum(bytes_kept(each.size, size) for each in known.values())  # in the ledger, too
-    out.mkdir(parents=True, exist_ok=True)
-    if needed > (free := disk_usage(out).free):
+    there = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if needed > (free := disk_usage(there).free):
         smaller = "none" if size == "small" else "small or none"
         raise UsageError(
             f"maps kept {size} take {needed / 1e9:.1f} GB, and the disk of {out} has {free / 1e9:.1f} GB left; "
