@@ -32,6 +32,7 @@ os.fsync = lambda _handle: None
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """What collecting tests makes stays until the end: no garbage is looked for in it, neither meanwhile nor later."""
