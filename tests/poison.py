@@ -25,7 +25,7 @@ from models import attacks
 from report.samples import explanation
 from seewhy import Explanation
 from seewhy.core.folders import MANIFEST, marks
-from seewhy.images import from_values
+from seewhy.images import Folder, from_values
 from seewhy.methods import RegionWeights
 from seewhy.models import Box, Classifier, Preprocessing, load
 from seewhy.models.building import build
@@ -36,7 +36,8 @@ from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.study import Failure, Plan, Result
 from seewhy.study.ledger import LEDGER, open_ledger
-from seewhy.study.results import FAILURES, RESULTS, write
+from seewhy.study.maps import packed
+from seewhy.study.results import FAILURES, MAPS, RESULTS, write
 from seewhy.train.labels import read_labels
 from seewhy.train.parts import trained_rows
 from seewhy.verbs.study import SOURCE, note_source, open_study
@@ -129,10 +130,10 @@ def write_study(folder: Path) -> None:
            "notes": '["a note"]'}  # fmt: skip
     with open_ledger(folder, plan) as ledger:
         for place, unit in enumerate(plan.units[:-1]):
-            ledger.record(Result(unit, ({**row, "value": place / 10},)))
-        ledger.record(Result(plan.units[-1], failure=Failure("ExplainError", "no luck")))
-        write(list(ledger.results()), folder)
-    note_source(folder, folder / "pictures")
+            ledger.record([Result(unit, ({**row, "value": place / 10},), map=packed(np.eye(4)))])
+        ledger.record([Result(plan.units[-1], failure=Failure("ExplainError", "no luck"))])
+        write(ledger.results(), ledger.maps(), folder)
+    note_source(folder, Folder(folder / "pictures", ()))
 
 
 def write_groups(folder: Path) -> None:
@@ -187,7 +188,7 @@ def look_at_explanation(folder: Path) -> object:
 def look_at_study(folder: Path) -> object:
     """The rows, the table, and the page."""
     found = open_study(folder)
-    return found.to_dict(), found.rows(), found.noted, found.problems, found.page()
+    return found.to_dict(), found.rows(), found.noted, found.problems, found.maps([*found.plan.images]), found.page()
 
 
 def look_at_classifier(folder: Path) -> object:
@@ -226,7 +227,7 @@ SUBJECTS = {
             (MANIFEST, "values.npy", "regions.npy", "errors.npy", "others.npy", "image.png", "image.npy"),
             seal=seal_explanation,
         ),
-        Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, SOURCE)),
+        Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, MAPS, SOURCE)),
         Subject("groups", write_groups, lambda folder: read_groups(folder / "groups.json"), (), ("groups.json",)),
         Subject(
             "labels", write_labels, lambda folder: read_labels(folder / "labels.csv"),
@@ -315,6 +316,12 @@ def column(**values: Any) -> Callable[[Path, Path], None]:
         table.with_columns(**{name: pl.lit(value) for name, value in values.items()}).write_parquet(folder / RESULTS)
 
     return spoil
+
+
+def cut_maps(folder: Path) -> None:
+    """Maps whose bytes are fewer than their sizes say."""
+    maps = pl.read_parquet(folder / MAPS)
+    maps.with_columns(map=pl.lit(packed(np.eye(4))[:-1])).write_parquet(folder / MAPS)
 
 
 def pickled(folder: Path, canary: Path) -> None:
@@ -460,6 +467,8 @@ POISONS = [
     Poison("study", "draws of another shape", column(draws='{"a": 1}')),
     Poison("study", "draws without end", column(draws=DEEP)),
     Poison("study", "two million rows", many_rows),
+    Poison("study", "maps of junk", content(MAPS, b"PAR1" + b"x" * 500 + b"PAR1")),
+    Poison("study", "maps cut off", lambda folder, _canary: cut_maps(folder)),
     Poison("study", "failures of junk", content(FAILURES, "{\n")),
     Poison("study", "failures of another shape", content(FAILURES, '{"model": 1}\n')),
     Poison("study", "a pipe", pipe(FAILURES)),

@@ -222,7 +222,7 @@ def _felt(pictures: Sequence[NetworkPicture]) -> Iterator[str]:
     yield "|---|--:|--:|--:|"
     for name in [layer.name for layer in pictures[0].view.layers]:
         rows = [
-            (each.weight, 1 - each.effect.hidden / picture.view.probability)
+            (each.weight, 1 - each.effect.without / picture.view.probability)
             for picture in pictures
             for each in picture.view.layer(name).clusters
             if each.effect

@@ -164,3 +164,32 @@ def test_damage_is_told_and_mended_by_building_again(built, seewhy, tmp_path):
     assert again.rows == [["12", "12", "0"]]
     assert "mended: cases/embeddings.npy is damaged" in again.err
     assert path.read_bytes() == before
+
+
+def test_influence_names_pictures_and_doubtful_labels(built, seewhy, tmp_path):
+    square("blue", 61).to_pil().save(tmp_path / "squares/red/wrong.png")
+    assert seewhy("cases", "build", "squares", "--model", MODEL, "--out", "cases").code == 0
+    run = seewhy("cases", "influence", "asked.png", *MINE, "--top", "2", "--json")
+    assert run.code == 0, run.err
+    assert run.json["classes"] == ["blue", "green", "red"]
+    assert "red/wrong.png: labelled red, the others say blue" in run.err
+    assert [each["path"] for each in run.json["doubted_labels"]] == ["red/wrong.png"]
+    (photo,) = run.json["photos"]
+    assert photo["said"] == "red"
+    assert all(each["real"] < 0 for each in photo["helpful"])
+    assert manifest(tmp_path / "seewhy-out/asked/manifest.json")["helpful"] == photo["helpful"]
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("Labels to look at", "red/wrong.png", "Without these it would be surer"))
+
+
+def test_parts_add_up_and_are_saved(built, seewhy, tmp_path):
+    run = seewhy("cases", "parts", "asked.png", *MINE, "--parts", "3", "--top", "2", "--json")
+    assert run.code == 0, run.err
+    (photo,) = run.json
+    assert sum(each["points"] for each in photo["parts"]) + photo["bias"] == pytest.approx(photo["margin"], abs=1e-5)
+    assert [len(each["cases"]) for each in photo["parts"]] == [2, 2, 2]
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(words in page for words in ("What is it made of?", "the mean of all others", "Part 3"))
+    refused = seewhy("cases", "parts", "asked.png", *MINE, "--against", "mauve")
+    assert refused.code == 2
+    assert "mauve" in refused.err

@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 import zoo
 from seewhy.engines import Rule, RuleSet, applying, frozen
-from seewhy.engines.parts import part, rising, sizes
+from seewhy.engines.parts import falling, part, rising
 from seewhy.engines.rule_sets import (
     PROPORTIONAL,
     box,
@@ -112,6 +113,44 @@ def test_a_layer_hands_back_as_the_literal_rule(name, seed):
     np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("rectified", [True, False])
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gamma_is_the_literal_rule_whatever_comes_before_and_after(rectified, signed, groups):
+    torch.manual_seed(0)
+    layer, head = nn.Conv2d(6, 8, 1, groups=groups).double(), nn.Linear(8, 2).double()
+    after = nn.ReLU() if rectified else nn.Identity()
+    x = torch.randn(1, 6, 1, 1).double()
+    x = x if signed else x.abs()
+    rules = RuleSet("one", {"dense": epsilon(EPSILON)}, first=gamma(GAMMA))
+    found = relevance(nn.Sequential(layer, after, nn.Flatten(), head), x, rules).flatten()
+    hidden = after(layer(x)).flatten().detach().numpy()
+    given = handed_back(
+        hidden,
+        head.weight.detach().numpy(),
+        head.bias.detach().numpy(),
+        np.array([float(head(torch.tensor(hidden)).detach()[0]), 0.0]),
+        epsilon_share,
+    )
+    weight = torch.block_diag(*layer.weight.detach()[..., 0, 0].chunk(groups)).numpy()
+    wanted = handed_back(x.flatten().numpy(), weight, layer.bias.detach().numpy(), given, gamma_share)
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("after", "backwards"), [(nn.ReLU(), 1), (nn.ReLU6(), 1), (nn.Identity(), 2)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_what_is_rectified_is_handed_back_once(after, backwards, signed):
+    """Where negative outputs carry nothing, one layer run backwards is the whole γ rule."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), after)
+    x = (torch.randn if signed else torch.rand)(1, 3, 8, 8).requires_grad_()
+    with frozen(network), applying(composite("γ", gamma(GAMMA), gamma(GAMMA))):
+        score = network(x).sum()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        torch.autograd.grad(score, x)
+    assert sum(each.count for each in seen.key_averages() if each.key == "aten::convolution_backward") == backwards
+
+
 @pytest.mark.parametrize("rule", ["epsilon", "gamma", "z-plus", "flat"])
 def test_a_convolution_is_the_dense_layer_that_it_is(rule):
     torch.manual_seed(0)
@@ -163,8 +202,8 @@ def test_no_graph_keeps_copies_of_a_weight(rule, make, sign):
 
 def test_parts_of_a_weight_go_with_it():
     weight = nn.Parameter(torch.randn(6, 4), requires_grad=False)
-    kept = weakref.ref(part(weight, sizes))
-    assert kept() is part(weight, sizes)
+    kept = weakref.ref(part(weight, falling))
+    assert kept() is part(weight, falling)
     del weight
     gc.collect()
     assert kept() is None
@@ -185,10 +224,10 @@ def test_a_weight_that_is_written_to_counts_at_once(rule):
 def test_parts_of_one_weight_are_its_own():
     """Attention takes three layers' weights out of one."""
     weight = torch.randn(6, 4)
-    parts = [part(each, sizes) for each in weight.chunk(3)]
-    assert all(torch.equal(each, own.abs()) for each, own in zip(parts, weight.chunk(3), strict=True))
-    assert part(weight.chunk(3)[1], sizes) is parts[1]
-    assert part(weight, rising) is not part(weight, sizes)
+    parts = [part(each, falling) for each in weight.chunk(3)]
+    assert all(torch.equal(each, own.clamp(max=0)) for each, own in zip(parts, weight.chunk(3), strict=True))
+    assert part(weight.chunk(3)[1], falling) is parts[1]
+    assert part(weight, rising) is not part(weight, falling)
 
 
 class Cut(nn.Module):

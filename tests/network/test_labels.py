@@ -93,13 +93,23 @@ def test_a_picture_shows_what_comes_near_the_best():
     assert scores_of(said) == {("layer", 0): (("ear", 2.0), ("paw", 1.0)), ("layer", 1): ()}
 
 
+def test_what_one_player_alone_said_is_on_no_picture():
+    said = words_of(
+        [answer("ann", "dog", "ear"), answer("bob", "dog", "paw", "paws")], vocabulary(ear="ear", paw="paw")
+    )
+    assert scores_of(said) == {("layer", 0): ()}
+    assert scores_of(words_of([answer(who, "dog", "ear") for who in ("ann", "bob")], PLAIN)) == {
+        ("layer", 0): (("ear", 2.0),)
+    }
+
+
 def test_what_no_person_said_is_marked_on_every_label():
-    said = words_of([answer("bot", "dog", "ear", "paw", simulated=True)], PLAIN)
+    said = words_of([answer(who, "dog", "ear", "paw", simulated=True) for who in ("bot", "bit")], PLAIN)
     assert [label for label, _ in scores_of(said)["layer", 0]] == ["ear (simulated)", "paw (simulated)"]
 
 
-def words(*labels: tuple[str, float], won=1, lost=0, resigned=0, stage=0.0) -> ClusterWords:
-    scored = tuple(ScoredLabel(name, score, 1, stage, right=True) for name, score in labels)
+def words(*labels: tuple[str, float], count=2, won=1, lost=0, resigned=0, stage=0.0) -> ClusterWords:
+    scored = tuple(ScoredLabel(name, score, count, stage, right=True) for name, score in labels)
     return ClusterWords(scored, won, lost, resigned, stage, simulated=False)
 
 
@@ -133,9 +143,9 @@ def test_scores_of_united_clusters_are_means_by_weight():
     }
     (one,) = unite(layer(30, 10), said)
     assert [(each.name, each.score, each.count) for each in one.words.labels] == [
-        ("ear", pytest.approx(0.75 * 4 + 0.25), 2),
-        ("paw", pytest.approx(0.75 * 2), 1),
-        ("tail", pytest.approx(0.125), 1),
+        ("ear", pytest.approx(0.75 * 4 + 0.25), 4),
+        ("paw", pytest.approx(0.75 * 2), 2),
+        ("tail", pytest.approx(0.125), 2),
     ]
     assert (one.words.won, one.words.lost, one.words.resigned) == (3, 1, 4)
     assert one.words.mean_stage == pytest.approx((3 * 1 + 5 * 4) / 8)

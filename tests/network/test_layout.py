@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from network import pictures
 from network.pictures import WORDS, blob, cluster, layer
 from seewhy.models import Box as View
-from seewhy.network.layout import LARGEST, lay_out
+from seewhy.network.layout import FAINTEST, LARGEST, SMALLEST, lay_out
 
 
 def apart(one, other) -> bool:
@@ -25,11 +26,18 @@ def test_nothing_overlaps_and_nothing_is_cut_off(per_band, words):
         assert 0 <= box.top < box.bottom <= found.height
 
 
-def test_areas_are_as_weights_and_the_heaviest_is_the_largest():
-    cards = lay_out(pictures.view()).cards
-    shares = [card.box.width * card.box.height / abs(card.cluster.weight) for card in cards]
-    assert shares == pytest.approx([shares[0]] * len(shares))
-    assert max(card.box.width for card in cards) == pytest.approx(LARGEST)
+def test_areas_follow_what_is_lost_and_the_one_without_which_most_is_lost_is_the_largest():
+    cards = {card.key: card for card in lay_out(pictures.view()).cards}
+    assert cards["0-0"].box.width == pytest.approx(LARGEST)  # three quarters are lost without it
+    assert cards["0-1"].box.width == pytest.approx(SMALLEST, abs=4)  # nearly nothing
+    share = 0.25 / 0.75  # it gains a quarter
+    assert cards["3-0"].box.width == pytest.approx((SMALLEST**2 + share * (LARGEST**2 - SMALLEST**2)) ** 0.5)
+
+
+def test_without_a_check_areas_follow_weights():
+    layers = (layer("one", *(cluster(place, weight, blob(1, 1), None) for place, weight in enumerate((60, 30)))),)
+    one, other = (card.box.width**2 - SMALLEST**2 for card in lay_out(pictures.view(layers)).cards)
+    assert one == pytest.approx(2 * other)
 
 
 def test_cards_have_the_shape_of_what_the_network_saw():
@@ -55,7 +63,7 @@ def test_ribbons_run_from_card_to_card():
     found = lay_out(pictures.view())
     boxes = {card.key: card.box for card in found.cards}
     pairs = {(ribbon.start, ribbon.end) for ribbon in found.ribbons}
-    assert pairs == {("photo", "0-0"), ("photo", "0-1"), ("0-0", "1-1"), ("0-1", "1-0"), ("3-0", "class")}
+    assert pairs == {("0-0", "1-1"), ("0-1", "1-0")}  # neighbours, a quarter and more; nothing is lost without 3-0
     for ribbon in found.ribbons:
         (x, y), (to_x, _) = ribbon.points
         assert x < to_x
@@ -64,7 +72,7 @@ def test_ribbons_run_from_card_to_card():
             assert (x, y) == (box.right, (box.top + box.bottom) / 2)
 
 
-def test_what_looks_at_the_same_stands_at_the_same_height():
+def test_what_hangs_on_another_stands_at_its_height():
     found = {card.key: card.box.top for card in lay_out(pictures.view()).cards}
     assert found["0-0"] < found["0-1"]
     assert found["1-1"] < found["1-0"]  # though 1-0 is the heavier
@@ -79,7 +87,16 @@ def test_what_is_written_on_a_card():
     assert cards["0-1"].words == ()
     assert len(cards["3-0"].words) == 2
     assert cards["3-0"].weight == "\N{MINUS SIGN}60 %"
-    assert [cards[key].confirmed for key in ("0-0", "0-1", "1-1")] == [True, False, None]
+    assert cards["3-0"].fall == pytest.approx(-0.25)
+    assert [cards[key].confirmed for key in ("0-0", "0-1", "1-1", "3-0")] == [True, False, None, True]
+
+
+def test_a_group_that_is_not_stable_is_pale():
+    layers = tuple(
+        replace(each, stability=value) for each, value in zip(pictures.view().layers, (0.6, 0.1, None, 1), strict=True)
+    )
+    cards = {card.key: card.opacity for card in lay_out(pictures.view(layers)).cards}
+    assert cards == {"0-0": 0.6, "0-1": 0.6, "1-0": FAINTEST, "1-1": FAINTEST, "3-0": 1.0}
 
 
 def test_a_dead_layer_says_so_in_its_column():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from seewhy.people.reveal import SHARES, STAGES, reveal, shown, smoothed
+from seewhy.people.reveal import SHARES, STAGES, reveal, shown, smoothed, visible
 
 
 def ranks(values, height, width):
@@ -105,3 +105,12 @@ def test_the_rest_is_black_and_what_is_shown_is_the_picture():
     assert max(abs(rows.mean() - 105), abs(columns.mean() - 105)) < 2  # what ties lies around what is strong
     everything = reveal(pixels, np.ones((20, 20), np.float32), 5)
     assert 0.28 < (everything / 200).mean() < 0.32  # smoothing moves light, it makes none
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 32), st.integers(1, 32), st.integers(12, 80), st.integers(12, 80))
+def test_something_is_seen_in_full_and_nothing_is_taken_back(rows, columns, height, width):
+    values = np.random.default_rng(rows * columns).random((rows, columns), dtype=np.float32)
+    stages = [visible(values, height, width, stage) for stage in range(STAGES)]
+    assert all(each.max() == pytest.approx(1) for each in stages)
+    assert all((less <= more).all() for less, more in pairwise(stages))

@@ -59,7 +59,7 @@ def test_its_own_script_runs_and_no_other(page):
 
 def test_each_layer_tells_what_was_found(page):
     assert "No positive evidence in this layer." in page
-    assert "20.0% with it hidden, 60.0% with it alone" in page
+    assert "20.0% without it; 50.0% with its area grey, 60.0% with it filled from around" in page
     assert "not checked" in page
     assert 'href="a%20b/"' in page
 

@@ -38,12 +38,18 @@ def test_labels_count_what_was_said_and_are_in_that_order():
     found = find_labels([Phrase(text, "golden retriever") for text in said], encode=apart)
     assert [(label.name, label.count, label.phrases) for label in found.labels] == [
         ("ears", 3, (("ears", 2), ("Ears!", 1))),
-        ("nose", 1, (("wet nose", 1),)),
+        ("wet nose", 1, (("wet nose", 1),)),
     ]
     assert found.dropped == {EMPTY: 1, OFFENSIVE: 1}
     assert found.name_of(Phrase("Ears!", "golden retriever")) == "ears"
     assert found.name_of(Phrase("shit", "golden retriever")) is None
     assert found.name_of(Phrase("ears", "tabby")) is None
+
+
+def test_without_a_grouping_only_forms_of_the_same_words_are_one_label():
+    parts = ("paw", "fur", "neck", "forehead", "nose", "mouth", "back", "front", "side", "rear light", "headlight")
+    said = [Phrase(text, "tabby") for text in (*parts, "rear lights", "ear", "ears", "ears")]
+    assert names(said) == [*parts[:9], "rear light", "headlight", "rear light", "ears", "ears", "ears"]
 
 
 def test_a_class_is_dropped_from_its_own_phrases_under_each_of_its_names():

@@ -27,6 +27,8 @@ OwnEncoder = Annotated[
     str | None, typer.Option("--embedding", help="Only for cases embedded by your own code: py:module:factory.")
 ]
 
+REMARKS = 10  # on labels and on copies, in the terminal; the report has all
+
 
 @app.command("build")
 @command("model weights device")
@@ -117,6 +119,64 @@ def counterfactual(
             sources, lambda image: find_counterfactuals(base, image, target, seed=run.seed), progress
         )
     return Answer.of_photos(CounterfactualsResult(found, base.base.about, failures))
+
+
+@app.command("parts")
+@command("bands weights out device")
+def parts(
+    run: Run,
+    images: Images,
+    cases: CasesFolder = Path("seewhy-cases"),
+    against: Annotated[
+        str | None, typer.Option(help="A class to compare with, or `next` for the next likely. Default: all others.")
+    ] = None,
+    count: Annotated[int, typer.Option("--parts", min=2, max=12, help="How many parts to divide a decision into.")] = 5,
+    top: Annotated[int, typer.Option(min=1, max=12, help="How many cases to show of each part.")] = 4,
+    model: OwnModel = None,  # noqa: ARG001 - counts in the run
+) -> Answer:
+    """Show each decision as a sum of parts, and the cases that each part alone is found in."""
+    from seewhy.cases.parts import NEXT, find_parts
+    from seewhy.images import find_images
+    from seewhy.verbs.cases import PartsResult, ask_each
+
+    sources = find_images(images)
+    base = _open(run, cases, None)
+    if against not in {None, NEXT}:
+        base.embedder.classifier.target(against)  # no such class is no matter of one picture
+    with run.progress() as progress:
+        found, failures = ask_each(
+            sources, lambda image: find_parts(base, image, against=against, parts=count, top=top), progress
+        )
+    return Answer.of_photos(PartsResult(found, base.base.about, failures))
+
+
+@app.command("influence")
+@command("bands weights out seed device")
+def influence(
+    run: Run,
+    images: Images,
+    cases: CasesFolder = Path("seewhy-cases"),
+    top: Annotated[int, typer.Option(min=1, help="How many helpful and how many harmful pictures to show.")] = 5,
+    model: OwnModel = None,  # noqa: ARG001 - counts in the run
+    embedding: OwnEncoder = None,
+) -> Answer:
+    """Show which training pictures a decision hangs on, and which of their labels to look at."""
+    from seewhy.cases.influence import find_influences, train_head
+    from seewhy.images import find_images
+    from seewhy.verbs.cases import InfluenceResult, ask_each
+
+    sources = find_images(images)
+    opened = _open(run, cases, embedding)
+    with run.progress() as progress:
+        trained = train_head(opened.base, opened.embedder.classifier.categories)
+        found, failures = ask_each(
+            sources, lambda image: find_influences(opened, trained, image, top, seed=run.seed), progress
+        )
+    result = InfluenceResult.of(opened, trained, found, failures)
+    doubted = [f"{each.path}: labelled {each.label}, the others say {each.likelier}" for each, _ in result.doubts]
+    copied = [f"{' and '.join(each.paths)} are nearly the same, in different classes" for each in result.pairs]
+    notes = [*doubted[:REMARKS], *copied[:REMARKS]]
+    return Answer.of(result, notes=notes, failures=failures, asked=len(found) + len(failures))
 
 
 def _open(run: Run, folder: Path, embedding: str | None) -> Cases:

@@ -296,7 +296,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """RGB pixels `(h, w, 3)` stretched over a rectangle with round corners; `key` names them within the drawing."""
+    """RGB pixels `(h, w, 3)` stretched over a rectangle with round corners; `key` names them within the drawing.
+
+    `opacity` is over paper.
+    """
 
     x: float
     y: float
@@ -304,16 +307,18 @@ class Picture:
     height: float
     pixels: Pixels
     key: str
+    opacity: float = 1.0
 
     def svg(self, page: str) -> str:
         """See `Shape`."""
         if page:
             place = f"translate({self.x:.1f} {self.y:.1f}) scale({self.width:.2f} {self.height:.2f})"
             used = element("use", href=f"#face-{page}-{self.key}", transform=place)
-            return element("g", used, clip_path=f"url(#round-{page})")
-        return self.whole(x=self.x, y=self.y, width=self.width, height=self.height, clip_path="url(#round)")
+            return element("g", used, clip_path=f"url(#round-{page})", opacity=_share(self.opacity))
+        place = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+        return self.whole(**place, clip_path="url(#round)", opacity=_share(self.opacity))
 
-    def whole(self, **place: float | str) -> str:
+    def whole(self, **place: float | str | None) -> str:
         """An `<image>` that holds the pixels."""
         return element("image", **place, preserveAspectRatio="none", href=photo_uri(self.pixels))
 
@@ -321,7 +326,9 @@ class Picture:
         """See `Shape`."""
         size = max(round(self.width * scale), 1), max(round(self.height * scale), 1)
         mask = Image.new("L", size)
-        ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), CORNER * min(size), 255)
+        ImageDraw.Draw(mask).rounded_rectangle(
+            (0, 0, size[0] - 1, size[1] - 1), CORNER * min(size), round(255 * self.opacity)
+        )
         shown = Image.fromarray(self.pixels).resize(size, Image.Resampling.LANCZOS)
         canvas.paste(shown, (round(self.x * scale), round(self.y * scale)), mask)
 

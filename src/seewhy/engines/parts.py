@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -41,11 +42,19 @@ def falling(weight: Tensor) -> Tensor:
     return weight.clamp(max=0)
 
 
-def both_signs(weight: Tensor) -> Tensor:
-    """One after the other, for twice the inputs."""
-    return torch.cat([rising(weight), falling(weight)], 1)
+@cache
+def both(one: Change, other: Change) -> Change:
+    """What both make of it one after the other, for twice the inputs."""
+    return lambda weight: torch.cat([one(weight), other(weight)], 1)
 
 
-def sizes(weight: Tensor) -> Tensor:
-    """|w|."""
-    return weight.abs()
+@cache
+def scaled_sizes(kappa: float) -> Change:
+    """κ |w|."""
+    return lambda weight: weight.abs().mul_(kappa)
+
+
+@cache
+def favoured(kappa: float) -> Change:
+    """1 + κ times what is positive of it and 1 − κ times what is negative: w + κ |w|."""
+    return lambda weight: torch.add(weight, weight.abs(), alpha=kappa)

@@ -8,6 +8,7 @@ own gradient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -18,8 +19,8 @@ from torch import Tensor
 
 from seewhy.engines.compositions import computed_weight, sampled, written_out
 from seewhy.engines.graph import dependent
-from seewhy.engines.parts import both_signs, falling, part, rising, sizes
-from seewhy.engines.rules import Call, Kind, Rule, RuleSet, surrogate, with_slope, with_slopes
+from seewhy.engines.parts import Change, both, falling, favoured, part, rising, scaled_sizes
+from seewhy.engines.rules import Call, Kind, Rule, RuleSet, fresh, surrogate, with_slope, with_slopes
 from seewhy.errors import ExplainError
 
 STABLE = 1e-9
@@ -33,22 +34,51 @@ def epsilon(size: float) -> Rule:
 def gamma(size: float) -> Rule:
     """ε → 0 with positive contributions favoured 1 + γ times, for inputs of either sign.
 
-    Those with the sign of the output count 1 + γ times, a contribution c to the output z thus
-    (1 + γ/2) c + γ/2 sign(z) |c|. Source: Montavon 2019, section 10.2.3, in the form for signed inputs of Andéol 2021.
+    Those with the sign of the output count 1 + γ times; thus, but for a factor that all have, a contribution c to the
+    output z counts c + κ sign(z) |c|, with κ = γ / (2 + γ).
+    Source: Montavon 2019, section 10.2.3, in the form for signed inputs of Andéol 2021.
     """
+    kappa = size / (2 + size)
+    more, less, sizes = favoured(kappa), favoured(-kappa), scaled_sizes(kappa)
 
     def rule(call: Call) -> Tensor:
-        x, weight, bias = _layer(call)
         z = call.plain()
-        size_of_x: Any = _Size.apply(x) if _has_negative(x) else x
-        moved = _with(call, size_of_x, part(weight, sizes), None if bias is None else bias.abs())
-        with torch.no_grad():
-            tilt = torch.sign(z).mul_(size / 2)
-            ratio = _ratio(z, torch.addcmul((1 + size / 2) * z, tilt, moved))
-            tilt.mul_(ratio)
-        return with_slopes(z.detach(), (z, ratio.mul_(1 + size / 2)), (moved, tilt))
+        x, weight, bias = _layer(call)
+        signed = _has_negative(x)
+        offset = _offset(z, weight)
+        if signed and call.kind == "dense":  # what rectifies follows convolutions, and two such layers are dearer then
+            offset = offset if bias is None else offset + sizes(bias.detach())
+            above = z + _with(call, _Size.apply(x), part(weight, sizes), offset)  # pyright: ignore[reportArgumentType]
+        else:
+            offset = offset if bias is None else offset + more(bias.detach())
+            above = _by_sign(call, more, less, offset, signed=signed)
+        return _Favoured.apply([z.detach()], z, above)  # pyright: ignore[reportReturnType]
 
     return rule if size else epsilon(STABLE)
+
+
+class _Favoured(torch.autograd.Function):
+    """z, shared out among contributions by how they add up to `above`, z + κ Σ |c|, where z is positive.
+
+    Where it is negative, z − κ Σ |c| is 2 z − above. What rectifies z lets no relevance through there: then `above`
+    alone has a gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, given: Sequence[Tensor], _: Tensor, above: Tensor) -> Tensor:
+        (z,) = given
+        below = torch.sub(above, z.clamp(max=0), alpha=2)
+        ctx.save_for_backward(torch.div(z, below, out=below))
+        return fresh(z)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (share,) = ctx.saved_tensors
+        given = gradients[0] * share
+        below = torch.ops.aten.hardtanh_backward(given, share, -inf, 0)  # in one pass: where the share is negative
+        if bool(below.amax() == 0) and bool(below.amin() == 0):
+            return None, None, given
+        return None, below.mul_(-2), given
 
 
 def z_plus(call: Call) -> Tensor:
@@ -58,21 +88,31 @@ def z_plus(call: Call) -> Tensor:
     """
     x, weight, _ = _layer(call)
     z = call.on(x.detach())
-    channels = 1 - weight.dim()  # of a row, the last; of a map, before its sides
-    offset = z.new_full((z.shape[channels],) if channels else (), STABLE)
-    return with_slope(_rising_sums(call, channels, offset), lambda _: z, lambda sums, z: torch.div(z, sums, out=sums))
+    sums = _by_sign(call, rising, falling, _offset(z, weight), signed=_has_negative(x))
+    return with_slope(sums, lambda _: z, lambda sums, z: torch.div(z, sums, out=sums))
 
 
-def _rising_sums(call: Call, channels: int, offset: Tensor) -> Tensor:
-    """The positive contributions to each output added up, and the offset."""
+def _channels(weight: Tensor) -> int:
+    """Where the channels of what a layer takes and gives are: of a row, the last; of a map, before its sides."""
+    return 1 - weight.dim()
+
+
+def _offset(z: Tensor, weight: Tensor) -> Tensor:
+    """A bias so small that it matters to nothing but zeros."""
+    return z.new_full((z.shape[_channels(weight)],) if _channels(weight) else (), STABLE)
+
+
+def _by_sign(call: Call, more: Change, less: Change, offset: Tensor, *, signed: bool) -> Tensor:
+    """The layer with one weight for what is positive of its input and another for what is negative, and the offset."""
     x, weight, _ = _layer(call)
-    if not _has_negative(x):
-        return _with(call, x, part(weight, rising), offset)
+    if not signed:
+        return _with(call, x, part(weight, more), offset)
     above, below = _Signs.apply(x)  # pyright: ignore[reportGeneralTypeIssues]
+    channels = _channels(weight)
     if channels and weight.shape[1] == x.shape[channels] and "transpose" not in call.name:  # one group
         # One layer of twice the inputs is faster than two.
-        return _with(call, torch.cat([above, below], channels), part(weight, both_signs), offset)
-    return _with(call, above, part(weight, rising), offset) + _with(call, below, part(weight, falling), None)
+        return _with(call, torch.cat([above, below], channels), part(weight, both(more, less)), offset)
+    return _with(call, above, part(weight, more), offset) + _with(call, below, part(weight, less), None)
 
 
 class _Size(torch.autograd.Function):

@@ -72,6 +72,11 @@ class Folder:
         read = read_mask(entry.mask, image)
         return noted(image, read), read.area
 
+    @cached_property
+    def named(self) -> dict[str, Entry]:
+        """The entries by their paths."""
+        return {entry.path: entry for entry in self.entries}
+
     @property
     def labelled(self) -> bool:
         """Whether pictures have labels of their own, of which several may be true, in place of a class."""

@@ -1,9 +1,10 @@
 """The network layer by layer: what it found in a picture, how much each finding weighs, and what people call it."""
 
 from seewhy.engines.clustering import CLUSTERINGS, ClassicClustering, Clustering, WardClustering, find_clustering
+from seewhy.network.checks import Effect, Link
 from seewhy.network.layers import default_layers
 from seewhy.network.picture import NetworkPicture
-from seewhy.network.view import Cluster, Effect, LayerView, NetworkView, Words, look
+from seewhy.network.view import Cluster, LayerView, NetworkView, Words, look
 
 __all__ = [
     "CLUSTERINGS",
@@ -12,6 +13,7 @@ __all__ = [
     "Clustering",
     "Effect",
     "LayerView",
+    "Link",
     "NetworkPicture",
     "NetworkView",
     "WardClustering",

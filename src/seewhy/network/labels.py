@@ -16,10 +16,11 @@ from seewhy.people.agreement import reliability
 from seewhy.people.records import Answer
 from seewhy.people.rounds import answers
 from seewhy.people.store import Store, is_there, open_store
-from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, group_by_distance, sentence_encoder
+from seewhy.words import DEFAULT_ENCODER, Grouping, Phrase, Vocabulary, find_labels, sentence_encoder
 
 LAST_STAGE = 5
 SIMULATED = " (simulated)"
+AGREED = 2  # people who give a label before it stands on a picture
 NEAR = 0.5  # of the best score; what few said is in the records, not on the picture
 SAME = 0.1  # per cent of a layer, by which another machine may weigh a cluster otherwise
 PER_STAGE, ALL_WRONG = 0.1, 0.25  # what a label loses by each stage, and what is left where nobody guessed right
@@ -112,17 +113,17 @@ def lexicon(
     *,
     simulated: bool = False,
     encoder: str = DEFAULT_ENCODER,
-    group: Grouping = group_by_distance,
+    group: Grouping | None = None,
 ) -> Lexicon:
-    """Clean, group and name what was said, of people or of simulated players, never of both together.
+    """Clean and name what was said, of people or of simulated players, never of both together.
 
     Args:
         store: where the answers are.
         classifier: only what was said about it; without one about all. Its classes' other names are dropped from
             what was typed, as the classes are.
         simulated: what simulated players said.
-        encoder: a name for `sentence_encoder`.
-        group: how phrases are brought together.
+        encoder: a name for `sentence_encoder`, where phrases are grouped.
+        group: how phrases are brought together by meaning; without it a label is what was typed, but for its form.
 
     Raises:
         UsageError: the extra `words` is not installed.
@@ -134,7 +135,7 @@ def lexicon(
         classes = {phrase.about for phrase in phrases}
         known = zip(classifier.categories.names, classifier.categories.synonyms, strict=True)
         names = {name: others for name, others in known if name in classes}
-    encode = sentence_encoder(encoder) if phrases else None
+    encode = sentence_encoder(encoder) if phrases and group else None
     trust = {each.player: each.ability for each in reliability(given)}
     vocabulary = find_labels(phrases, names, encode=encode, group=group)
     return Lexicon(tuple(given), vocabulary, trust, simulated)
@@ -200,15 +201,17 @@ def words_of(
 def scores_of(words: Said) -> Words:
     """Labels and scores alone, as a picture of the view takes them: those that come near the best.
 
-    What no person said is marked so on every label: pictures travel without the page that explains them.
+    What one player alone said is left out. What no person said is marked so on every label: pictures travel without
+    the page that explains them.
     """
+    agreed = {cluster: [each for each in said.labels if each.count >= AGREED] for cluster, said in words.items()}
     return {
         cluster: tuple(
-            (f"{label.name}{SIMULATED if said.simulated else ''}", label.score)
-            for label in said.labels
-            if label.score >= NEAR * said.labels[0].score
+            (f"{label.name}{SIMULATED if words[cluster].simulated else ''}", label.score)
+            for label in labels
+            if label.score >= NEAR * labels[0].score
         )
-        for cluster, said in words.items()
+        for cluster, labels in agreed.items()
     }
 
 

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from math import sqrt
 from typing import NamedTuple
 
-import numpy as np
-import torch
-from torch.nn.functional import interpolate
-
 from seewhy.draw.canvas import ellipsize, font, wrap
-from seewhy.images import Box, Mask, iou, top_area
+from seewhy.images import Box
 from seewhy.models import Prediction
+from seewhy.network.checks import Link
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
-AREA = 0.2  # of the picture: a cluster's own area
-LEAST = 0.3  # two random areas of this size overlap by 0.11
-CELLS = 56  # a side, on which areas of all layers are compared
+LEAST = 0.25  # of a group that is gone without another one, for a ribbon between them
 
 MARGIN = 28
 PITCH = 152  # from column to column
-LARGEST = 116  # side of the heaviest card
+LARGEST, SMALLEST = 116, 34  # sides of the card without which most is lost, and of one without which nothing is
 CAPTION, LINE, GAP = 42, 18, 18
 HEADER = 84
 END, PHOTO, ROW = 196, 150, 50
 SHOWN_WORDS = 3
 TITLE, SMALL = 14, 12
 NO_EFFECT = 0.05  # a smaller fall is taken for none
-
-
-class Link(NamedTuple):
-    """From cluster `start` of layer number `layer` to cluster `end` of the next: by how much their areas overlap."""
-
-    layer: int
-    start: int
-    end: int
-    overlap: float
+FAINTEST = 0.35  # opacity of the picture of a group that other samples of maps do not find again
 
 
 @dataclass(frozen=True)
@@ -52,12 +39,13 @@ class Card:
     words: tuple[str, ...]
     weight: str
     effect: str
-    fall: float | None  # the share of the class's probability that is gone where the cluster's area is hidden
+    fall: float | None  # the share of the class's probability that is gone without its maps; below 0 it grows
+    opacity: float  # as stable as the layer's groups are
 
     @property
     def confirmed(self) -> bool | None:
-        """Whether the class suffers where the area is hidden."""
-        return None if self.fall is None else self.fall >= NO_EFFECT
+        """Whether the class changes without these maps."""
+        return None if self.fall is None else abs(self.fall) >= NO_EFFECT
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None 
     size = per_band or max(len(view.layers), 1)
     numbers = range(len(view.layers))
     bands = [list(numbers[start : start + size]) for start in numbers[::size]] or [[]]
-    joined = links(view)
+    joined = shown_links(view)
     placing = _Placing(view, words or {}, _orders(view, joined))
     heights = [placing.height(band) for band in bands]
     tops = [MARGIN + sum(heights[:place]) for place in range(len(bands))]
@@ -125,26 +113,20 @@ def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None 
     right = (columns[-1].x + PITCH / 2) if columns else MARGIN + END
     classes = placing.classes(right, tops[-1] + HEADER, heights[-1] - HEADER)
     width = max([column.x + PITCH / 2 for column in columns] + [right + END]) + MARGIN
-    every, ribbons = tuple(chain.from_iterable(cards)), tuple(_ribbons(photo, joined, cards, classes))
+    every, ribbons = tuple(chain.from_iterable(cards)), tuple(_ribbons(joined, cards, classes))
     return Layout(width, tops[-1] + heights[-1] + MARGIN, tuple(columns), every, ribbons, photo, classes)
 
 
-def links(view: NetworkView) -> tuple[Link, ...]:
-    """All pairs in neighbouring layers whose areas overlap by 0.3 or more (intersection over union)."""
-    areas = [[area_of(cluster.map) for cluster in layer.clusters] for layer in view.layers]
-    found = (
-        Link(layer, start, end, iou(one, other))
-        for layer, (here, there) in enumerate(pairwise(areas))
-        for start, one in enumerate(here)
-        for end, other in enumerate(there)
-    )
-    return tuple(link for link in found if link.overlap >= LEAST)
+def shown_links(view: NetworkView) -> tuple[Link, ...]:
+    """Between neighbouring layers of a view, those of which a quarter or more of the later group is gone."""
+    return tuple(each for each in view.links if each.to == each.layer + 1 and each.influence >= LEAST)
 
 
-def area_of(values: np.ndarray) -> Mask:
-    """The fifth of a picture of 56 × 56 cells where a map `(h, w)` is highest, exactly; of equals the first."""
-    spread = interpolate(torch.from_numpy(values)[None, None], (CELLS, CELLS), mode="bilinear", align_corners=False)
-    return top_area(spread[0, 0].numpy(), AREA)
+def fall(view: NetworkView, cluster: Cluster) -> float | None:
+    """The share of the class's probability that is gone without a cluster's maps; None where that was not measured."""
+    if cluster.effect is None:
+        return None
+    return (view.probability - cluster.effect.without) / max(abs(view.probability), 1e-9)
 
 
 class _Placing:
@@ -152,9 +134,8 @@ class _Placing:
 
     def __init__(self, view: NetworkView, words: Words, order: Sequence[Sequence[int]]) -> None:
         self._view, self._words, self._order = view, words, order
-        weights = [abs(cluster.weight) for layer in view.layers for cluster in layer.clusters]
-        # Areas are as weights, and the heaviest is as large as there is room for.
-        self._scale = LARGEST / sqrt(max(weights, default=1.0))
+        self._checked = any(cluster.effect for layer in view.layers for cluster in layer.clusters)
+        self._most = max((self._size(cluster) for layer in view.layers for cluster in layer.clusters), default=1.0)
         longest = max(view.view.width, view.view.height)
         self._across, self._down = view.view.width / longest, view.view.height / longest
 
@@ -198,21 +179,27 @@ class _Placing:
             for place, each in enumerate(rows)
         )
 
+    def _size(self, cluster: Cluster) -> float:
+        """What a card's area follows: what is lost without the cluster, or its weight where that was not measured."""
+        return abs(fall(self._view, cluster) or 0.0) if self._checked else abs(cluster.weight)
+
+    def _side(self, cluster: Cluster) -> float:
+        share = self._size(cluster) / max(self._most, 1e-9)
+        return sqrt(SMALLEST**2 + min(share, 1) * (LARGEST**2 - SMALLEST**2))
+
     def _column_height(self, layer: LayerView) -> float:
         remark = LINE * 3 if layer.outcome else 0
         return sum(self._card_height(layer, cluster) for cluster in layer.clusters) + remark
 
     def _card_height(self, layer: LayerView, cluster: Cluster) -> float:
-        side = self._scale * sqrt(abs(cluster.weight))
-        return side * self._down + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP
+        return self._side(cluster) * self._down + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP
 
     def _lines(self, layer: LayerView, cluster: Cluster) -> tuple[str, ...]:
         labels = [label for label, _ in self._words.get((layer.name, cluster.index), ())][:SHOWN_WORDS]
         return tuple(wrap(", ".join(labels), font(TITLE, bold=True), PITCH - 14, most=2)) if labels else ()
 
     def _card(self, number: int, layer: LayerView, cluster: Cluster, x: float, y: float) -> Card:
-        side = self._scale * sqrt(abs(cluster.weight))
-        hidden = cluster.effect.hidden if cluster.effect else None
+        side, effect = self._side(cluster), cluster.effect
         return Card(
             f"{number}-{cluster.index}",
             layer,
@@ -220,8 +207,9 @@ class _Placing:
             _box(x - side * self._across / 2, y, side * self._across, side * self._down),
             self._lines(layer, cluster),
             f"{cluster.weight:.0f} %".replace("-", "\N{MINUS SIGN}"),
-            "" if hidden is None else f"{self._view.told(hidden)} without it",
-            None if hidden is None else (self._view.probability - hidden) / max(abs(self._view.probability), 1e-9),
+            "" if effect is None else f"{self._view.told(effect.without)} without it",
+            fall(self._view, cluster),
+            1.0 if layer.stability is None else max(FAINTEST, min(layer.stability, 1.0)),
         )
 
 
@@ -230,7 +218,7 @@ def _box(x: float, y: float, width: float, height: float) -> Box:
 
 
 def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
-    """Heaviest first; from the second layer on beside what they overlap with, so that few ribbons cross."""
+    """Heaviest first; from the second layer on beside what they hang on, so that few ribbons cross."""
     orders: list[list[int]] = []
     for number, layer in enumerate(view.layers):
         count = len(layer.clusters)
@@ -238,35 +226,26 @@ def _orders(view: NetworkView, joined: Sequence[Link]) -> list[list[int]]:
         heights: list[float] = []
         for index in range(count):
             mine = [link for link in joined if (link.layer, link.end) == (number - 1, index)]
-            pulled = sum(link.overlap * before[link.start] for link in mine)
-            heights.append(pulled / sum(link.overlap for link in mine) if mine else (index + 0.5) / count)
+            pulled = sum(link.influence * before[link.start] for link in mine)
+            heights.append(pulled / sum(link.influence for link in mine) if mine else (index + 0.5) / count)
         orders.append(sorted(range(count), key=heights.__getitem__))
     return orders
 
 
-def _ribbons(
-    photo: Box, joined: Sequence[Link], cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]
-) -> Iterator[Ribbon]:
-    """From the photo to the first cards, between cards that overlap, and from the last ones to the explained class."""
-    for card, strength in _strengths(cards[0] if cards else ()):
-        yield Ribbon((_right(photo), _left(card.box)), strength / 2, "photo", card.key)
+def _ribbons(joined: Sequence[Link], cards: Sequence[Sequence[Card]], classes: Sequence[ClassRow]) -> Iterator[Ribbon]:
+    """Between cards of which the later hangs on the earlier, and from the last ones to the class that hangs on them."""
     for link in joined:
-        one, other = cards[link.layer][link.start], cards[link.layer + 1][link.end]
+        one, other = cards[link.layer][link.start], cards[link.to][link.end]
         start, end = _right(one.box), _left(other.box)
         # Of a pair that a new row parts, two stubs.
         stubs = [(start, (start[0] + MARGIN, start[1])), ((end[0] - MARGIN, end[1]), end)]
         for pair in [(start, end)] if other.box.left > one.box.left else stubs:
-            yield Ribbon(pair, link.overlap, one.key, other.key)
+            yield Ribbon(pair, min(link.influence, 1.0), one.key, other.key)
     for row in (row for row in classes if row.explained):
         x, y = _left(row.box)
-        for card, strength in _strengths(cards[-1] if cards else ()):
-            yield Ribbon((_right(card.box), (x - 8, y)), strength, card.key, "class")
-
-
-def _strengths(cards: Sequence[Card]) -> Iterator[tuple[Card, float]]:
-    """Each card with its weight beside the heaviest."""
-    for card in cards:
-        yield card, abs(card.cluster.weight) / max(abs(each.cluster.weight) for each in cards)
+        for card in cards[-1] if cards else ():
+            if card.confirmed and card.fall is not None and card.fall > 0:
+                yield Ribbon((_right(card.box), (x - 8, y)), min(card.fall, 1.0), card.key, "class")
 
 
 def _left(box: Box) -> tuple[float, float]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from seewhy.images.image import Pixels
 
-SCHEMA = 1
+SCHEMA = 2
+MEASURED = ("without it", "area grey", "area filled")
 FAINT = 0.7  # opacity of secondary text
 SHARPNESS = 2.5  # pixels of a picture to a pixel of the drawing: screens are fine, and people zoom
 SCALE = 1.5  # pixels of the PNG to one of the drawing
@@ -97,6 +98,7 @@ class NetworkPicture:
                 "predictions": [each.to_dict() for each in view.predictions],
                 "cost": view.cost._asdict(),
                 "layers": [self._layer_dict(number, layer) for number, layer in enumerate(view.layers)],
+                "links": [each._asdict() for each in view.links],
             },
         }
 
@@ -105,12 +107,13 @@ class NetworkPicture:
         rows: list[dict[str, str]] = []
         for layer in self.view.layers:
             about = {"image": self.view.image.name, "why": self.view.target_label, "layer": layer.name}
-            none = dict.fromkeys(("weight", "maps", "without it", "alone"), "")
+            none = dict.fromkeys(("weight", "maps", *MEASURED), "")
             rows += [] if layer.clusters else [{**about, "group": layer.outcome or "", **none}]
             for each in layer.clusters:
-                without, alone = map(percent, each.effect) if each.effect else ("", "")
+                effect = map(self.view.told, each.effect) if each.effect else ("", "", "")
                 measured = {"weight": f"{each.weight:.1f} %", "maps": str(len(each.maps))}
-                rows.append({**about, "group": str(each.index + 1), **measured, "without it": without, "alone": alone})
+                told = dict(zip(MEASURED, effect, strict=True))
+                rows.append({**about, "group": str(each.index + 1), **measured, **told})
         return rows
 
     def save(self, folder: str | Path) -> Path:
@@ -176,8 +179,8 @@ def spoken_card(card: Card, told: Callable[[float], str] = percent) -> str:
         parts.append("people say " + " ".join(card.words))
     if cluster.effect:
         parts.append(
-            f"with its area hidden the class has {told(cluster.effect.hidden)}, "
-            f"with nothing else shown {told(cluster.effect.shown)}"
+            f"without them the class has {told(cluster.effect.without)}, with their area grey "
+            f"{told(cluster.effect.hidden)}, with it filled from around {told(cluster.effect.imputed)}"
         )
     return "; ".join(parts)
 
@@ -203,7 +206,7 @@ def _place(box: Box) -> tuple[float, float, float, float]:
 
 
 def _ribbon(ribbon: Ribbon) -> Line:
-    stroke = Stroke(width=0.5 + 7 * ribbon.strength, opacity=0.1 + 0.15 * ribbon.strength)
+    stroke = Stroke(width=0.5 + 7 * ribbon.strength, opacity=0.1 + 0.2 * ribbon.strength)
     joined = {"class": "link", "data_start": ribbon.start, "data_end": ribbon.end}
     return Line(ribbon.points, stroke, eased=True, attributes=joined)
 
@@ -220,7 +223,7 @@ def _card(card: Card, pixels: Pixels, told: Callable[[float], str]) -> Group:
     words = [_text(x, y + (LINE - 1) * number, line, bold=True) for number, line in enumerate(card.words, start=1)]
     y += (LINE - 1) * len(words)
     shapes = [
-        Picture(*_place(box), pixels, card.key),
+        Picture(*_place(box), pixels, card.key, card.opacity),
         Rect(*_place(box), stroke=_frame(card), radius=0.06 * min(box.width, box.height)),
         *words,
         _text(x, y + 17, card.weight, bold=not words),
@@ -230,10 +233,9 @@ def _card(card: Card, pixels: Pixels, told: Callable[[float], str]) -> Group:
 
 
 def _frame(card: Card) -> Stroke:
-    """Orange where the class suffers when the area is hidden, blue where that part spoke against it; else dotted."""
-    if card.confirmed:
-        colour = AGAINST if card.cluster.weight < 0 else EXPLAINED
-        return Stroke(colour, width=2 + 3 * min(card.fall or 0, 1))  # as bold as the class suffers
+    """Orange where the class loses without it, blue where it gains, the bolder the more; dotted where neither."""
+    if card.fall is not None and card.confirmed:
+        return Stroke(EXPLAINED if card.fall > 0 else AGAINST, width=2 + 3 * min(abs(card.fall), 1))
     return Stroke(opacity=0.3) if card.confirmed is None else Stroke(opacity=0.35, dash=(1.5, 2.5))
 
 

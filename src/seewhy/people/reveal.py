@@ -1,8 +1,9 @@
 """How much of a picture a player sees at each stage of Deep Reveal.
 
 Source: Bianchi et al. 2024 (Interpretable Network Visualizations), its game: six stages show the strongest 2 to 30 % of
-the pixels through a mask that a Gaussian smooths. We order pixels that tie there, as those of one cell do, by the map
-between the cells, then by what is strong around them, so that each share is exact and each stage holds the one before.
+the pixels through a mask that a Gaussian smooths. We stretch that mask, so that something is seen in full, and order
+pixels that tie there, as those of one cell do, by the map between the cells, then by what is strong around, so that
+each share is exact and each stage holds the one before.
 """
 
 from __future__ import annotations
@@ -56,9 +57,20 @@ def smoothed(mask: Mask, grid: tuple[int, int]) -> NDArray[np.float32]:
 
 def reveal(pixels: NDArray[np.uint8], values: NDArray[np.float32], stage: int) -> NDArray[np.uint8]:
     """The picture `(H, W, 3)` as it is seen at `stage`, 0 to 5; the rest is black."""
-    height, width = pixels.shape[:2]
-    seen = smoothed(shown(values, height, width, stage), (values.shape[0], values.shape[1]))
+    seen = visible(values, pixels.shape[0], pixels.shape[1], stage)
     return np.rint(pixels * seen[..., None]).astype(np.uint8)
+
+
+def visible(values: NDArray[np.float32], height: int, width: int, stage: int) -> NDArray[np.float32]:
+    """How much of each pixel is seen at `stage`, in [0, 1]: somewhere all of it, nowhere less than the stage before.
+
+    The source does not stretch the smoothed mask: of few pixels it leaves a shadow, at which nobody can guess.
+    """
+    seen = np.zeros((height, width), np.float32)
+    for each in range(stage + 1):
+        soft = smoothed(shown(values, height, width, each), (values.shape[0], values.shape[1]))
+        seen = np.maximum(seen, soft / max(float(soft.max()), np.finfo(np.float32).tiny))
+    return seen
 
 
 def _cells(cells: int, side: int) -> NDArray[np.intp]:

@@ -6,15 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from seewhy.cases.counterfactuals import Counterfactuals
+from seewhy.cases.influence import Doubt, Influence, Influences, Pair
 from seewhy.cases.manifest import About
-from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
+from seewhy.cases.parts import Part, Parts
+from seewhy.cases.pictures import (
+    LONGEST,
+    part_pictures,
+    removal_picture,
+    seen_picture,
+    similarity_pictures,
+    swap_pictures,
+)
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome
 from seewhy.draw import fit
+from seewhy.draw.units import odds_words, told_amount
 from seewhy.images import Image
 from seewhy.report.page import Picture, bars_of, counted, embed, render
 
 SMALL, LARGE, BARS_WIDTH = 360, 480, 380
+DOUBTS = 24  # labels shown with their picture
 
 
 def twins_page(found: Sequence[Twins], about: About, failures: Sequence[Outcome[Any]] = ()) -> str:
@@ -40,6 +51,81 @@ def counterfactuals_page(found: Sequence[Counterfactuals], about: About, failure
         sections=[_turns(each) for each in found],
         failures=failures,
     )
+
+
+def influence_page(
+    found: Sequence[Influences],
+    about: About,
+    *,
+    classes: Sequence[str],
+    accuracy: float,
+    labelled: bool,
+    doubts: Sequence[tuple[Doubt, Image]],
+    pairs: Sequence[Pair],
+    failures: Sequence[Outcome[Any]] = (),
+) -> str:
+    """For each picture those it hangs on, and which labels of the base to look at."""
+    return render(
+        "influence.html",
+        title="Which pictures does this hang on?",
+        lead=f"What pictures do to a decision, asked of a linear head that learned from what {about.classifier} saw.",
+        sections=[_influenced(each) for each in found],
+        classes=classes,
+        accuracy=accuracy,
+        labelled=labelled,
+        doubts=[(each, _small(image, f"{each.path}, labelled {each.label}")) for each, image in doubts[:DOUBTS]],
+        doubted=len(doubts),
+        pairs=pairs,
+        failures=failures,
+    )
+
+
+def compositional_page(found: Sequence[Parts], about: About, failures: Sequence[Outcome[Any]] = ()) -> str:
+    """For each picture the parts of the decision, each among the cases most like it alone."""
+    return render(
+        "compositional.html",
+        title="What is it made of?",
+        lead=f"What {about.classifier} decided, as a sum of parts, and the pictures that each part is found in.",
+        sections=[_composed(each) for each in found],
+        failures=failures,
+    )
+
+
+def _composed(found: Parts) -> dict[str, Any]:
+    def shown(number: int, part: Part) -> dict[str, Any]:
+        own, *others = part_pictures(part, found.image, found.view, SMALL)
+        twins = zip(part.twins, others, strict=True)
+        return {
+            "part": part,
+            "points": told_amount(part.points, "score"),
+            "own": embed(own, f"{found.image.name}, where part {number} is"),
+            "twins": [(each, embed(pixels, f"{each.case.path}, where part {number} is")) for each, pixels in twins],
+        }
+
+    return {
+        "found": found,
+        "photo": embed(seen_picture(found.image, found.view, SMALL), f"The photo {found.image.name}"),
+        "parts": [shown(number, part) for number, part in enumerate(found.parts, start=1)],
+        "margin": told_amount(found.margin, "score"),
+        "bias": told_amount(found.bias, "score"),
+    }
+
+
+def _influenced(found: Influences) -> dict[str, Any]:
+    def shown(each: Influence) -> dict[str, Any]:
+        words = {"real": odds_words(-each.real), "foretold": odds_words(-each.foretold)}
+        return {"each": each, "photo": _small(each.image, f"The case {each.case.path}"), **words}
+
+    return {
+        "found": found,
+        "photo": _small(found.image, f"The photo {found.image.name}"),
+        "helpful": [shown(each) for each in found.helpful],
+        "harmful": [shown(each) for each in found.harmful],
+    }
+
+
+def _small(image: Image, alt: str) -> Picture:
+    return embed(fit(image.pixels, SMALL), alt)
 
 
 def _section(twins: Twins) -> dict[str, Any]:

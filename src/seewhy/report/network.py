@@ -16,6 +16,7 @@ from markupsafe import Markup
 from seewhy.core.outcome import Outcome
 from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
+from seewhy.network.layout import NO_EFFECT, fall
 from seewhy.network.picture import face
 from seewhy.report.page import Picture, Sections, counted, embed, number, render_macro, write_page
 
@@ -108,15 +109,21 @@ def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path
 
 
 def _faithful(view: NetworkView) -> str:
-    """Whether heavy groups are those whose loss is felt."""
-    checked = [each for layer in view.layers for each in layer.clusters if each.effect]
-    if len(checked) < ENOUGH:
+    """Whether heavy groups are those without which the class loses."""
+    checked = [(each.weight, fall(view, each)) for layer in view.layers for each in layer.clusters]
+    falls = [(weight, lost) for weight, lost in checked if lost is not None]
+    if len(falls) < ENOUGH:
         return ""
-    falls = [view.probability - each.effect.hidden for each in checked if each.effect]
-    felt = sum(fall >= 0.05 * abs(view.probability) for fall in falls)
-    words = f"Of {len(checked)} groups shown, {felt} are felt: without them the class loses a twentieth or more."
-    correlation = spearman(np.array([each.weight for each in checked]), np.array(falls))
-    return words + f" Weight and loss agree with a rank correlation of {number(correlation, 2)}; 1 is the same order."
+    felt = sum(lost >= NO_EFFECT for _, lost in falls)
+    words = (
+        f"Of {len(falls)} groups shown, {felt} are felt: the class loses a twentieth or more when their maps are taken "
+        "out of their layer."
+    )
+    correlation = spearman(*(np.array(each) for each in zip(*falls, strict=True)))
+    return (
+        f"{words} The gradient's weight and this loss agree with a rank correlation of {number(correlation, 2)}; "
+        "1 is the same order."
+    )
 
 
 def _stable(view: NetworkView) -> str:

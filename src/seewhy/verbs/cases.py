@@ -13,15 +13,18 @@ from PIL import Image as Pillow
 from seewhy.cases.building import Built, build
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.embedders import find_embedder
+from seewhy.cases.influence import CaseHead, Doubt, Influence, Influences, Pair, copies_across, doubted_labels
 from seewhy.cases.manifest import About, model_of
+from seewhy.cases.parts import Part, Parts
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
-from seewhy.cases.queries import Case, Copy
+from seewhy.cases.queries import Case, Cases, Copy
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
+from seewhy.draw.units import odds_words
 from seewhy.images import Folder, Image, open_image
 from seewhy.models import Classifier, Prediction
-from seewhy.report.cases import counterfactuals_page, twins_page
+from seewhy.report.cases import compositional_page, counterfactuals_page, influence_page, twins_page
 from seewhy.verbs.result import PhotoResults
 
 T = TypeVar("T")
@@ -200,7 +203,159 @@ class CounterfactualsResult(PhotoResults[Counterfactuals]):
             np.save(folder / "removal-regions.npy", each.removal.labels.astype(np.int32), allow_pickle=False)
 
 
-def _head(found: Twins | Counterfactuals, about: About) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class InfluenceResult(PhotoResults[Influences]):
+    """Which pictures of the base `about` decisions about photos hang on, and which of its labels to look at.
+
+    `doubts` are pictures whose label the others contradict, `pairs` near-copies in different classes; the rest is of
+    the head that was asked: its classes, the share of unseen pictures on which it is right, and whether its classes are
+    folders.
+    """
+
+    found: Sequence[Influences]
+    about: About
+    names: tuple[str, ...]
+    accuracy: float
+    labelled: bool
+    doubts: Sequence[tuple[Doubt, Image]]
+    pairs: Sequence[Pair]
+    failures: Sequence[Outcome[Any]] = ()
+
+    @classmethod
+    def of(
+        cls, cases: Cases, trained: CaseHead, found: Sequence[Influences], failures: Sequence[Outcome[Any]]
+    ) -> InfluenceResult:
+        """With what is to be said of the base itself."""
+        base = cases.base
+        doubts = [(each, base.image(each.row)) for each in doubted_labels(base, trained)]
+        pairs = [*copies_across(base, trained.head.classes, trained.names)]
+        told = (trained.names, trained.accuracy, trained.labelled)
+        return cls(found, base.about, *told, doubts, pairs, failures)
+
+    def values(self, each: Influences) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        return {
+            **_head(each, self.about),
+            "said": each.said,
+            "probability": each.probability,
+            "helpful": [_influence(one) for one in each.helpful],
+            "harmful": [_influence(one) for one in each.harmful],
+            "checked": each.checked,
+            "correlation": each.correlation,
+            "gap": each.gap,
+            "cases": each.cases,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Result`."""
+        return {
+            **super().to_dict(),
+            "classes": list(self.names),
+            "accuracy": self.accuracy,
+            "labelled": self.labelled,
+            "doubted_labels": [each._asdict() for each, _ in self.doubts],
+            "copies_across": [each._asdict() for each in self.pairs],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each picture that a decision hangs on."""
+        return [
+            {
+                "image": each.image.name,
+                "said": each.said,
+                "case": one.case.path,
+                "label": one.case.label,
+                "without it": odds_words(-one.real),
+            }
+            for each in self.found
+            for one in (*each.helpful, *each.harmful)
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return influence_page(
+            self.found,
+            self.about,
+            classes=self.names,
+            accuracy=self.accuracy,
+            labelled=self.labelled,
+            doubts=self.doubts,
+            pairs=self.pairs,
+            failures=self.failures,
+        )
+
+    def write_photo(self, each: Influences, folder: Path) -> None:
+        """Write nothing more: the pictures are those of the base."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartsResult(PhotoResults[Parts]):
+    """What decisions are made of, by the base `about`."""
+
+    found: Sequence[Parts]
+    about: About
+    failures: Sequence[Outcome[Any]] = ()
+
+    def values(self, each: Parts) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        return {
+            **_head(each, self.about),
+            "rival": each.rival and each.rival.to_dict(),
+            "layer": each.layer,
+            "parts": [_part(part) for part in each.parts],
+            "bias": each.bias,
+            "margin": each.margin,
+            "cases": each.cases,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each part."""
+        return [
+            {
+                "image": each.image.name,
+                "class": each.predictions[0].name,
+                "rather than": each.rival.name if each.rival else "others",
+                "part": number,
+                "points": f"{part.points:+.2f}",
+                "found in": ", ".join(twin.case.path for twin in part.twins),
+                "doubt": "most of these are of another class" if part.doubtful else "",
+            }
+            for each in self.found
+            for number, part in enumerate(each.parts, start=1)
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return compositional_page(self.found, self.about, self.failures)
+
+    def write_photo(self, each: Parts, folder: Path) -> None:
+        """Write the map of each part, and where it is in each of its cases."""
+        for number, part in enumerate(each.parts, start=1):
+            np.save(folder / f"part-{number}.npy", part.map.astype(np.float32), allow_pickle=False)
+            for place, twin in enumerate(part.twins, start=1):
+                np.save(folder / f"part-{number}-case-{place}.npy", twin.map.astype(np.float32), allow_pickle=False)
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "points": part.points,
+        "same": part.same,
+        "doubtful": part.doubtful,
+        "cases": [{**_case(each.case), "part_similarity": each.alike} for each in part.twins],
+    }
+
+
+def _influence(each: Influence) -> dict[str, Any]:
+    return {
+        **_case(each.case),
+        "pull": each.pull,
+        "foretold": each.foretold,
+        "real": each.real,
+        "copy": each.copy,
+    }
+
+
+def _head(found: Twins | Counterfactuals | Influences | Parts, about: About) -> dict[str, Any]:
     return {
         "base": asdict(about.public()),
         "image": {"name": found.image.name, "sha256": found.image.sha256},

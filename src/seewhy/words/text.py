@@ -42,6 +42,9 @@ FILLERS = frozenset((
     "previous", "next", "left", "right",
 ))
 
+# On the list of stop words of the language, but also parts of what photos show.
+PARTS = frozenset(("back", "bottom", "front", "side", "top"))
+
 # On the list of the library, but in a game about pictures mostly what the picture shows.
 HARMLESS = frozenset((
     "breasts", "cowgirl", "cowgirls", "dummy", "enlargement", "erect", "facial", "fat", "flange", "foobar", "god",
@@ -156,7 +159,7 @@ def analyse(phrases: Sequence[str]) -> list[tuple[Word, ...]]:
 def _word(token: Any) -> Word:
     text = str(token.text)
     # A letter alone is a slip, or what is left of a formula.
-    filler = bool(token.is_stop) or text in FILLERS or sum(map(str.isalpha, text)) < 2
+    filler = (bool(token.is_stop) and text not in PARTS) or text in FILLERS or sum(map(str.isalpha, text)) < 2
     return Word(text, str(token.lemma_), filler, token.pos_ in {"NOUN", "PROPN"})
 
 

@@ -15,7 +15,6 @@ from seewhy.words.text import (
     Word,
     analyse,
     class_words,
-    group_by_distance,
     normalise,
     offence,
     sentence_encoder,
@@ -85,19 +84,20 @@ def find_labels(
     names: Mapping[str, Sequence[str]] | None = None,
     *,
     encode: Encoder | None = None,
-    group: Grouping = group_by_distance,
+    group: Grouping | None = None,
 ) -> Vocabulary:
-    """Clean, correct, group and name what people typed, class by class.
+    """Clean, correct and name what people typed, class by class.
 
     Args:
         phrases: what was typed, each time it was.
         names: other names of each class, which are dropped from its phrases as the class itself is.
-        encode: phrases to unit vectors; without it `sentence_encoder()`.
-        group: vectors to groups.
+        encode: phrases to unit vectors, for `group`; without it `sentence_encoder()`.
+        group: vectors to groups of one meaning. Without it only forms of the same words are one label, so that no
+            label says what nobody typed for it: by meaning, parts of one animal are near.
 
     Languages other than English are kept apart: nothing in them is corrected, judged or grouped by meaning.
-    Source: Bianchi et al. 2024, label analysis. Differs: spelling is corrected, offensive words are dropped, a
-    threshold decides on the groups, and nothing is translated.
+    Source: Bianchi et al. 2024, label analysis. Differs: spelling is corrected, offensive words are dropped, phrases
+    are kept whole, and nothing is translated.
 
     Raises:
         UsageError: the extra `words` is not installed.
@@ -107,11 +107,11 @@ def find_labels(
         heard[phrase.about, phrase.language][phrase.text] += 1
     own = {about: (about, *(names or {}).get(about, ())) for about, _ in heard}
     english = {
-        (about, language): _understand(_short(texts), own[about], encode or sentence_encoder(), group)
+        (about, language): _understand(_short(texts), own[about], encode, group)
         for (about, language), texts in heard.items()
         if is_english(language)
     }
-    # A word has one form in all classes, the one typed most.
+    # A phrase has one form in all classes, the one typed most.
     central = [word for each in english.values() for word in each.words.values()]
     forms = one_form(central, sum((each.typed for each in english.values()), Counter()))
     labels: list[Label] = []
@@ -157,7 +157,7 @@ def _labels(about: str, language: str, found: Mapping[str, str], texts: Mapping[
 
 @dataclass(frozen=True)
 class _Understood:
-    """The word that each text as typed comes down to; how often each form of a word was typed; what is offensive.
+    """The phrase that each text as typed comes down to; how often each form of it was typed; what is offensive.
 
     A text without meaning is in neither `words` nor `offensive`.
     """
@@ -167,7 +167,9 @@ class _Understood:
     offensive: frozenset[str]
 
 
-def _understand(texts: Counter[str], names: Sequence[str], encode: Encoder, group: Grouping) -> _Understood:
+def _understand(
+    texts: Counter[str], names: Sequence[str], encode: Encoder | None, group: Grouping | None
+) -> _Understood:
     """What was meant by texts about one class; `names` are the class's own."""
     own = class_words(names)
     judge = offence(own)
@@ -177,12 +179,19 @@ def _understand(texts: Counter[str], names: Sequence[str], encode: Encoder, grou
     split = {text: normalise(text).split() for text in decent}
     correct = spell((word for text in decent.elements() for word in split[text]), own)
     mended = {text: without_names(" ".join(map(correct, words)), names) for text, words in split.items()}
-    words = _words(mended, own)
+    phrases = {text: _phrase(words) for text, words in _words(mended, own).items()}
     typed: Counter[str] = Counter()
-    for text, found in words.items():
-        for word in found:
-            typed[word.text] += texts[text]
-    return _Understood(_central(words, decent, encode, group), typed, offensive)
+    for text, phrase in phrases.items():
+        typed[phrase.text] += texts[text]
+    if group is not None:
+        phrases = _central(phrases, decent, encode or sentence_encoder(), group)
+    return _Understood(phrases, typed, offensive)
+
+
+def _phrase(words: Sequence[Word]) -> Word:
+    """Words as one, known by their base forms."""
+    text, lemma = (" ".join(each) for each in zip(*((word.text, word.lemma) for word in words), strict=True))
+    return Word(text, lemma, filler=False, noun=any(word.noun for word in words))
 
 
 def _words(phrases: Mapping[str, str], own: frozenset[str]) -> dict[str, list[Word]]:
@@ -194,31 +203,28 @@ def _words(phrases: Mapping[str, str], own: frozenset[str]) -> dict[str, list[Wo
 
 
 def _central(
-    words: Mapping[str, Sequence[Word]], texts: Mapping[str, int], encode: Encoder, group: Grouping
+    phrases: Mapping[str, Word], texts: Mapping[str, int], encode: Encoder, group: Grouping
 ) -> dict[str, Word]:
-    """The word that the group of each text goes by; texts are grouped by the base forms of their words."""
-    keys = {text: " ".join(word.lemma for word in found) for text, found in words.items()}
+    """The phrase that the group of each text goes by; texts are grouped by the base forms of their words."""
     counts: Counter[str] = Counter()
-    candidates: defaultdict[str, set[Word]] = defaultdict(set)
-    for text, key in keys.items():
-        counts[key] += texts[text]
-        candidates[key].update(words[text])
+    for text, phrase in phrases.items():
+        counts[phrase.lemma] += texts[text]
     groups: defaultdict[int, list[str]] = defaultdict(list)
     for key, number in zip(counts, group(encode(list(counts))), strict=True):
         groups[int(number)].append(key)
     central: dict[str, Word] = {}
     for members in groups.values():
-        shared = {word for key in members for word in candidates[key]}
-        word = central_word({key: counts[key] for key in members}, shared, encode)
-        central.update(dict.fromkeys(members, word))
-    return {text: central[key] for text, key in keys.items()}
+        candidates = {phrase for phrase in phrases.values() if phrase.lemma in members}
+        name = central_word({key: counts[key] for key in members}, candidates, encode)
+        central.update(dict.fromkeys(members, name))
+    return {text: central[phrase.lemma] for text, phrase in phrases.items()}
 
 
 def central_word(group: Mapping[str, int], candidates: Collection[Word], encode: Encoder) -> Word:
     """The candidate nearest to all phrases of a group, the alphabet's first of equals; a noun where there is one.
 
     `group` counts each phrase. Nearest is the largest sum of cosines, a phrase that was said twice counting twice.
-    Source: Bianchi et al. 2024, the naming of their label analysis. Differs: there "thin legs" alone may be "thin".
+    Source: Bianchi et al. 2024, the naming of their label analysis. Differs: there it is one word of a phrase.
     """
     nouns = [word for word in candidates if word.noun]
     ordered = sorted(nouns or candidates, key=lambda word: (word.text, word.lemma))
