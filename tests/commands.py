@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from seewhy.cli import main
-from seewhy.study import Result, Unit, Work
-from seewhy.study.executors import Bench
+from seewhy.study import Task, Work
+from seewhy.study.executors import Bench, Done
 from seewhy.verbs import study
 
 
@@ -50,9 +50,11 @@ class Study(Command):
 
 
 class Alone:
-    """Does units in this process."""
+    """Does tasks in this process."""
 
-    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
+    workers = 1
+
+    def run(self, tasks: Sequence[Task], work: Work, threads: int) -> Generator[Done]:
         bench = Bench(work, threads)
-        for unit in units:
-            yield bench.do(unit)
+        for task in tasks:
+            yield bench.do(task)

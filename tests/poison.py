@@ -25,7 +25,7 @@ from models import attacks
 from report.samples import explanation
 from seewhy import Explanation
 from seewhy.core.folders import MANIFEST, marks
-from seewhy.images import from_values
+from seewhy.images import Folder, from_values
 from seewhy.methods import RegionWeights
 from seewhy.models import Box, Classifier, Preprocessing, load
 from seewhy.models.building import build
@@ -36,7 +36,8 @@ from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.study import Failure, Plan, Result
 from seewhy.study.ledger import LEDGER, open_ledger
-from seewhy.study.results import FAILURES, RESULTS, write
+from seewhy.study.maps import packed
+from seewhy.study.results import FAILURES, MAPS, RESULTS, write
 from seewhy.train.labels import read_labels
 from seewhy.train.parts import trained_rows
 from seewhy.verbs.study import SOURCE, note_source, open_study
@@ -129,10 +130,10 @@ def write_study(folder: Path) -> None:
            "notes": '["a note"]'}  # fmt: skip
     with open_ledger(folder, plan) as ledger:
         for place, unit in enumerate(plan.units[:-1]):
-            ledger.record(Result(unit, ({**row, "value": place / 10},)))
-        ledger.record(Result(plan.units[-1], failure=Failure("ExplainError", "no luck")))
-        write(list(ledger.results()), folder)
-    note_source(folder, folder / "pictures")
+            ledger.record([Result(unit, ({**row, "value": place / 10},), map=packed(np.eye(4)))])
+        ledger.record([Result(plan.units[-1], failure=Failure("ExplainError", "no luck"))])
+        write(ledger.results(), ledger.maps(), folder)
+    note_source(folder, Folder(folder / "pictures", ()))
 
 
 def write_groups(folder: Path) -> None:
@@ -159,13 +160,14 @@ def write_learned(folder: Path) -> None:
 
 
 def write_explanation(folder: Path) -> None:
-    """An explanation by regions, with errors, of a photo that has a band more."""
+    """An explanation by regions, with errors and other classes, of a photo that has a band more."""
     regions = RegionWeights(
         np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0])
     )
     image = from_values(np.random.default_rng(0).integers(0, 256, (20, 30, 5), np.uint8), "bands.npy", alpha=False)
     view = Box(5.0, 0.0, 25.0, 20.0)
-    values = {"values": regions.painted, "regions": regions, "errors": np.ones((6, 6), np.float32)}
+    others = np.arange(36, dtype=np.float32).reshape(6, 6)
+    values = {"values": regions.painted, "regions": regions, "errors": np.ones((6, 6), np.float32), "others": others}
     explanation(method="lime", signed=True, image=image, view=view, **values).save(folder)
 
 
@@ -180,13 +182,13 @@ def seal_explanation(folder: Path) -> None:
 def look_at_explanation(folder: Path) -> object:
     """The map, as it is drawn, and what is said of it."""
     found = Explanation.load(folder)
-    return found.picture(), found.manifest(), found.told
+    return found.picture(), found.manifest(), found.told, found.specific
 
 
 def look_at_study(folder: Path) -> object:
     """The rows, the table, and the page."""
     found = open_study(folder)
-    return found.to_dict(), found.rows(), found.noted, found.problems, found.page()
+    return found.to_dict(), found.rows(), found.noted, found.problems, found.maps([*found.plan.images]), found.page()
 
 
 def look_at_classifier(folder: Path) -> object:
@@ -222,9 +224,10 @@ SUBJECTS = {
         ),
         Subject(
             "explanation", write_explanation, look_at_explanation, (),
-            (MANIFEST, "values.npy", "regions.npy", "errors.npy", "image.png", "image.npy"), seal=seal_explanation,
+            (MANIFEST, "values.npy", "regions.npy", "errors.npy", "others.npy", "image.png", "image.npy"),
+            seal=seal_explanation,
         ),
-        Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, SOURCE)),
+        Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, MAPS, SOURCE)),
         Subject("groups", write_groups, lambda folder: read_groups(folder / "groups.json"), (), ("groups.json",)),
         Subject(
             "labels", write_labels, lambda folder: read_labels(folder / "labels.csv"),
@@ -313,6 +316,12 @@ def column(**values: Any) -> Callable[[Path, Path], None]:
         table.with_columns(**{name: pl.lit(value) for name, value in values.items()}).write_parquet(folder / RESULTS)
 
     return spoil
+
+
+def cut_maps(folder: Path) -> None:
+    """Maps whose bytes are fewer than their sizes say."""
+    maps = pl.read_parquet(folder / MAPS)
+    maps.with_columns(map=pl.lit(packed(np.eye(4))[:-1])).write_parquet(folder / MAPS)
 
 
 def pickled(folder: Path, canary: Path) -> None:
@@ -426,6 +435,15 @@ POISONS = [
     Poison("explanation", "a map of no numbers", array_of("values.npy", lambda: np.full((6, 6), np.nan, np.float32))),
     Poison("explanation", "a map of three dimensions", array_of("values.npy", lambda: np.zeros((2, 6, 6), np.float32))),
     Poison("explanation", "regions that have no weight", array_of("regions.npy", lambda: np.full((6, 6), 9, np.int32))),
+    Poison("explanation", "other classes of no numbers",
+           array_of("others.npy", lambda: np.full((6, 6), np.inf, np.float32))),
+    Poison("explanation", "other classes of another shape",
+           array_of("others.npy", lambda: np.zeros((2, 3), np.float32))),
+    Poison("explanation", "other classes in words", array_of("others.npy", lambda: np.full((6, 6), "cat"))),
+    Poison("explanation", "other classes of terabytes", sealed("others.npy", HUGE)),
+    Poison("explanation", "other classes changed", content("others.npy", b"x" * 100)),
+    Poison("explanation", "a pipe for other classes", pipe("others.npy")),
+    Poison("explanation", "no other classes that are told", lambda folder, _canary: (folder / "others.npy").unlink()),
     Poison("explanation", "another photo", array_of("image.npy", lambda: np.zeros((20, 30, 5), np.uint8))),
     Poison("explanation", "a pipe for the photo", pipe("image.png")),
     Poison("explanation", "no end", content(MANIFEST, DEEP)),
@@ -449,12 +467,14 @@ POISONS = [
     Poison("study", "draws of another shape", column(draws='{"a": 1}')),
     Poison("study", "draws without end", column(draws=DEEP)),
     Poison("study", "two million rows", many_rows),
+    Poison("study", "maps of junk", content(MAPS, b"PAR1" + b"x" * 500 + b"PAR1")),
+    Poison("study", "maps cut off", lambda folder, _canary: cut_maps(folder)),
     Poison("study", "failures of junk", content(FAILURES, "{\n")),
     Poison("study", "failures of another shape", content(FAILURES, '{"model": 1}\n')),
     Poison("study", "a pipe", pipe(FAILURES)),
     Poison("groups", "no end", content("groups.json", DEEP)),
     Poison("groups", "another shape", content("groups.json", '{"synsets": [1]}')),
-    Poison("groups", "a chain", content("groups.json", _chain(50_000))),
+    Poison("groups", "a chain", content("groups.json", _chain(5_000))),
     Poison("groups", "a pipe", pipe("groups.json")),
     Poison("labels", "a cell of megabytes", content("labels.csv", "file,cat,dog\n" + "a" * 1_000_000 + ",1,0\n")),
     Poison("labels", "no text", content("labels.csv", b"file,cat,dog\n\xff\x00,1,0\n")),

@@ -30,6 +30,7 @@ ROOMS = (
     {"people", "train", "words"},
     {"cases", "prototypes", "network"},
     {"study"},
+    {"audit"},
     {"report"},
     {"verbs"},
     {"web"},

@@ -42,9 +42,20 @@ def test_a_row_for_each_model_and_method_and_the_files(seewhy, photos, tmp_path)
     assert all(len(row) == 4 and float(row[2]) >= 0 for row in run.rows)
     assert "report: out" in run.err
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    results = {"ledger.sqlite", "results.parquet", "failures.jsonl", "source.json"}
+    results = {"ledger.sqlite", "ledger.lock", "results.parquet", "maps.parquet", "failures.jsonl", "source.json"}
     assert names == {*results, "report.html", "tables.md", "tables.tex"}
     assert "A study of 2 photos" in (tmp_path / "out/report.html").read_text("utf-8")
+
+
+def test_how_a_study_stands_and_what_it_says_so_far(seewhy, photos, tmp_path):
+    assert seewhy("study", photos, *ALONE, "--out", "out").code == 0
+    run = seewhy("study", "out", "--status")
+    assert dict(run.rows) == {"units": "4", "done": "4 (100.0%)", "failed": "0", "running": "no",
+                              "time left": "about 1 minute"}  # fmt: skip
+    found = seewhy("study", "out", "--status", "--so-far", "--json").json
+    assert (found["units"], found["done"], found["running"]) == (4, 4, False)
+    assert "A study of 2 photos" in (tmp_path / "out/so-far/report.html").read_text("utf-8")
+    assert "give that" in seewhy("study", photos, "--so-far").err
 
 
 def test_json_has_every_mean_and_a_second_run_says_the_same(seewhy, photos):

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from report.test_explain import Page
 from seewhy.images import Folder
 from seewhy.metrics import metric_info
-from seewhy.report.study import THUMBNAIL
+from seewhy.report.study_photos import THUMBNAIL
 from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.study import Failure, Plan, Result, Unit
 from seewhy.study.results import table
@@ -181,9 +181,12 @@ def test_every_photo_has_its_scores_and_a_small_picture(page):
 
 
 def test_of_many_photos_the_first_are_shown(rewritten, monkeypatch):
-    monkeypatch.setattr("seewhy.report.study.SHOWN", 3)
+    monkeypatch.setattr("seewhy.report.study_photos.SHOWN", 3)
     page = rewritten()
-    assert "The scores of the first 3 photos; those of 5 more are in results.parquet." in page.text
+    assert (
+        "3 photos, the most telling and the first of the folder; the scores of 5 more are in results.parquet."
+        in page.text
+    )
     assert len(page.named("img")) == 3
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.errors import SeewhyError
-from seewhy.study import Result, Unit
-from seewhy.study.executors import ATTEMPTS, LOST, Lost, deal
+from seewhy.study import Result, Task
+from seewhy.study.executors import ATTEMPTS, LOST, Done, Lost, deal
 
-UNITS = [Unit("model", "method", f"{number}.png") for number in range(12)]
+TASKS = [Task("model", f"{number}.png", ("method",)) for number in range(12)]
 
 
 class Actor:
@@ -21,26 +21,26 @@ class Actor:
 
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
-        self.unit: Unit | None = None
+        self.task: Task | None = None
         self.dismissed = False
 
-    def give(self, unit: Unit) -> None:
+    def give(self, task: Task) -> None:
         assert not self.dismissed
-        self.unit = unit
+        self.task = task
 
-    def take(self) -> Result | Lost | None:
-        if self.unit is None:
+    def take(self) -> Done | Lost | None:
+        if self.task is None:
             self.crew.stillborn -= 1
             return Lost("exit code 1") if self.crew.stillborn >= 0 else None
-        self.crew.deaths[self.unit] -= 1
-        return Lost("exit code -9") if self.crew.deaths[self.unit] >= 0 else Result(self.unit)
+        self.crew.deaths[self.task] -= 1
+        return Lost("exit code -9") if self.crew.deaths[self.task] >= 0 else tuple(map(Result, self.task.units))
 
     def dismiss(self) -> None:
         self.dismissed = True
 
 
 class Crew:
-    def __init__(self, deaths: dict[Unit, int] | None = None, stillborn: int = 0, turns: Sequence[int] = ()) -> None:
+    def __init__(self, deaths: dict[Task, int] | None = None, stillborn: int = 0, turns: Sequence[int] = ()) -> None:
         self.deaths = Counter(deaths or {})
         self.stillborn = stillborn
         self.turns = [*turns]
@@ -57,21 +57,21 @@ class Crew:
 
 
 @given(
-    deaths=st.dictionaries(st.sampled_from(UNITS), st.integers(0, 5)),
+    deaths=st.dictionaries(st.sampled_from(TASKS), st.integers(0, 5)),
     stillborn=st.integers(0, ATTEMPTS - 1),
     workers=st.integers(1, 20),
     turns=st.lists(st.integers(0, 20), max_size=40),
 )
 def test_every_unit_comes_back_once_whoever_dies(deaths, stillborn, workers, turns):
     crew = Crew(deaths, stillborn, turns)
-    results = {result.unit: result for result in deal(UNITS, crew, workers)}
-    assert sorted(results) == sorted(UNITS)
-    for unit, result in results.items():
-        fatal = deaths.get(unit, 0) >= ATTEMPTS
-        assert result.attempts == min(deaths.get(unit, 0) + 1, ATTEMPTS)
+    results = {result.unit.image: result for (result,) in deal(TASKS, crew, workers)}
+    assert sorted(results) == sorted(task.image for task in TASKS)
+    for task in TASKS:
+        result, fatal = results[task.image], deaths.get(task, 0) >= ATTEMPTS
+        assert result.attempts == min(deaths.get(task, 0) + 1, ATTEMPTS)
         assert (result.failure is not None) == fatal
         assert not result.failure or result.failure.error == LOST
-    assert crew.most <= min(workers, len(UNITS))
+    assert crew.most <= min(workers, len(TASKS))
     assert all(actor.dismissed for actor in crew.hired)
 
 
@@ -83,22 +83,22 @@ def test_nothing_to_do_needs_nobody():
 
 def test_a_worker_gets_nothing_new_before_its_last_result_is_seen_to():
     crew = Crew()
-    results = deal(UNITS, crew, 1)
-    assert next(results).unit == UNITS[0]
-    assert crew.hired[0].unit == UNITS[0]
+    results = deal(TASKS, crew, 1)
+    assert next(results)[0].unit.image == TASKS[0].image
+    assert crew.hired[0].task == TASKS[0]
     next(results)
-    assert crew.hired[0].unit == UNITS[1]
+    assert crew.hired[0].task == TASKS[1]
 
 
 def test_a_unit_to_be_done_again_goes_to_whoever_is_idle():
-    crew = Crew({UNITS[1]: 1}, turns=[0, 0, 0, 0])
-    assert [result.attempts for result in deal(UNITS[:2], crew, 2)] == [1, 2]
+    crew = Crew({TASKS[1]: 1}, turns=[0, 0, 0, 0])
+    assert [result.attempts for (result,) in deal(TASKS[:2], crew, 2)] == [1, 2]
     assert len(crew.hired) == 2
 
 
 def test_closing_dismisses_everybody():
     crew = Crew()
-    results = deal(UNITS, crew, 3)
+    results = deal(TASKS, crew, 3)
     next(results)
     results.close()
     assert [actor.dismissed for actor in crew.hired] == [True] * 3
@@ -107,5 +107,15 @@ def test_closing_dismisses_everybody():
 def test_workers_that_never_get_ready_stop_the_run():
     crew = Crew(stillborn=100)
     with pytest.raises(SeewhyError, match="exit code 1"):
-        list(deal(UNITS, crew, 2))
+        list(deal(TASKS, crew, 2))
     assert all(actor.dismissed for actor in crew.hired)
+
+
+def test_a_task_that_costs_too_many_workers_is_done_method_by_method():
+    task = Task("model", "a.png", ("good", "bad"))
+    crew = Crew({task: ATTEMPTS, task._replace(methods=("bad",)): ATTEMPTS})
+    found = {result.unit.method: result for results in deal([task], crew, 2) for result in results}
+    assert found["good"].failure is None
+    assert found["bad"].failure is not None
+    assert found["bad"].failure.error == LOST
+    assert len(crew.hired) == 2 * ATTEMPTS

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seewhy.errors import UsageError
@@ -26,10 +27,15 @@ RESULTS = [
 ]
 
 
+def noise(length: int) -> str:
+    """What does not pack."""
+    return "".join(map(chr, np.random.default_rng(0).integers(0x100, 0x2000, length)))
+
+
 def record(folder: Path, results: Sequence[Result] = RESULTS, plan: Plan = PLAN) -> None:
     with open_ledger(folder, plan) as ledger:
         for result in results:
-            ledger.record(result)
+            ledger.record([result])
 
 
 def recorded(folder: Path) -> list[Result]:
@@ -45,10 +51,11 @@ def test_what_is_recorded_comes_back_sorted_and_exactly(tmp_path):
 def test_what_failed_is_not_finished(tmp_path):
     record(tmp_path, [*RESULTS, Result(PLAN.units[3], (), Failure(LOST, "died"), 0.0, 3)])
     with open_ledger(tmp_path, PLAN) as ledger:
-        sound = {result.unit for result in RESULTS if not result.failure}
-        assert ledger.finished() == sound < {result.unit for result in RESULTS}
-        ledger.record(Result(PLAN.units[3], ({"value": 1},)))
-        assert ledger.finished() == {*sound, PLAN.units[3]}
+        tasks = [*PLAN.tasks]
+        assert [task.methods for task in tasks[:2]] == [("method0", "method1")] * 2
+        assert ledger.unfinished(PLAN) == [*tasks[2:], *tasks[:2]], "what failed comes last"
+        ledger.record([Result(PLAN.units[3], ({"value": 1},))])
+        assert ledger.unfinished(PLAN) == [*tasks[2:], tasks[0]]
         assert len(list(ledger.results())) == 4
 
 
@@ -66,7 +73,7 @@ def test_nobody_else_may_open_it_until_it_is_closed(tmp_path):
             record(tmp_path)
         elsewhere = fresh_python(f"record(Path({str(tmp_path)!r}))")
         assert "another run is writing" in elsewhere.stderr
-        ledger.record(RESULTS[0])
+        ledger.record([RESULTS[0]])
     assert fresh_python(f"record(Path({str(tmp_path)!r}), RESULTS[1:])").returncode == 0
     assert len(recorded(tmp_path)) == 3
 
@@ -76,7 +83,7 @@ def test_what_was_committed_outlives_a_killed_process_and_its_lock_does_not(tmp_
 import os, signal
 with open_ledger(Path({str(tmp_path)!r}), PLAN) as ledger:
     for result in RESULTS:
-        ledger.record(result)
+        ledger.record([result])
     os.kill(os.getpid(), signal.SIGKILL)"""
     assert fresh_python(code).returncode == -9
     assert len(recorded(tmp_path)) == 3
@@ -91,7 +98,7 @@ def fresh_python(code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("where", ["head", "all", "middle"])
 def test_a_damaged_ledger_says_so_and_what_to_do(tmp_path, where):
-    record(tmp_path, [replace(RESULTS[0], unit=unit, rows=({"note": "x" * 3000},)) for unit in PLAN.units])
+    record(tmp_path, [replace(RESULTS[0], unit=unit, rows=({"note": noise(3000)},)) for unit in PLAN.units])
     content = bytearray((tmp_path / LEDGER).read_bytes())
     start, end = {"head": (0, 16), "all": (0, len(content)), "middle": (4096, len(content))}[where]
     content[start:end] = b"\xa5" * (end - start)
@@ -105,7 +112,7 @@ def test_a_log_cut_anywhere_loses_its_end_only(tmp_path):
     live, cut = tmp_path / "live", tmp_path / "cut"
     with open_ledger(live, PLAN) as ledger:
         for result in RESULTS:
-            ledger.record(result)
+            ledger.record([result])
         content = {path.name: path.read_bytes() for path in live.iterdir()}
     log = content[f"{LEDGER}-wal"]
     counts = []
@@ -134,8 +141,8 @@ def test_a_full_disk_says_so(tmp_path):
         pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
         ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(UsageError, match="full"):
-            ledger.record(replace(RESULTS[0], rows=({"note": "x" * 10**5},)))
-        ledger.record(RESULTS[1])
+            ledger.record([replace(RESULTS[0], rows=({"note": noise(10**5)},))])
+        ledger.record([RESULTS[1]])
     assert recorded(tmp_path) == [RESULTS[1]]
 
 

@@ -10,14 +10,14 @@ import psutil
 import pytest
 
 from seewhy.errors import SeewhyError
-from seewhy.study import Local, Result, Unit, Work
+from seewhy.study import Local, Plan, Result, Unit, Work
 from seewhy.study.executors import ATTEMPTS, LOST
 from study import toys
 
 
-def results(units: list[Unit], work: Work, workers: int = 2, threads: int = 1) -> dict[Unit, Result]:
-    found = list(Local(workers).run(units, work, threads))
-    assert Counter(result.unit for result in found) == Counter(units)
+def results(plan: Plan, work: Work, workers: int = 2, threads: int = 1) -> dict[Unit, Result]:
+    found = [result for results in Local(workers).run([*plan.tasks], work, threads) for result in results]
+    assert Counter(result.unit for result in found) == Counter(plan.units)
     return {result.unit: result for result in found}
 
 
@@ -26,8 +26,8 @@ def rows(found: dict[Unit, Result]) -> dict[Unit, tuple]:
 
 
 def test_the_number_of_workers_changes_no_result(tmp_path: Path):
-    units, log = toys.plan(6).units, tmp_path / "log"
-    alone, together = results(units, toys.work(), workers=1), results(units, toys.work(log, 0.01), workers=2)
+    plan, log = toys.plan(6), tmp_path / "log"
+    alone, together = results(plan, toys.work(), workers=1), results(plan, toys.work(log, 0.01), workers=2)
     assert rows(alone) == rows(together)
     assert all(result.rows and result.failure is None and result.attempts == 1 for result in alone.values())
     prepared = Counter(line for line in log.read_text().splitlines() if line.startswith("prepare"))
@@ -37,8 +37,8 @@ def test_the_number_of_workers_changes_no_result(tmp_path: Path):
 
 def test_whatever_a_unit_does_only_it_fails(tmp_path: Path):
     images = ["a.png", "raises.png", "exits.png", "once.png", "nan.png", "killed.png", "z.png"]
-    units = toys.plan(images, models=1, methods=1).units
-    found = {unit.image: result for unit, result in results(units, toys.work(tmp_path / "log")).items()}
+    plan = toys.plan(images, models=1, methods=1)
+    found = {unit.image: result for unit, result in results(plan, toys.work(tmp_path / "log")).items()}
     failures = {image: result.failure and result.failure.error for image, result in found.items()}
     assert failures == {
         "a.png": None,
@@ -54,9 +54,24 @@ def test_whatever_a_unit_does_only_it_fails(tmp_path: Path):
     assert found["raises.png"].failure == ("ValueError", "raises.png cannot be explained")
 
 
+def test_a_method_that_kills_takes_nothing_from_the_others(tmp_path: Path):
+    plan = replace(toys.plan(["a.png"], 1, 1), methods={"fatal": {}, "method0": {}})
+    found = {unit.method: result for unit, result in results(plan, toys.work()).items()}
+    assert found["method0"].rows
+    assert found["fatal"].failure is not None
+    assert found["fatal"].failure.error == LOST
+
+
+def test_each_worker_sees_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    plan, work = toys.plan(6, 1, 1), Work(str, toys.report_gpu)
+    done = [result for results in Local(2, gpus=2).run([*plan.tasks], work, 1) for result in results]
+    assert {row["gpu"] for result in done for row in result.rows} == {"4", "7"}
+
+
 def test_a_model_that_cannot_be_prepared_fails_its_units_only():
     plan = replace(toys.plan(2, methods=1), models={"broken": "0", "model0": "1"})
-    found = results(plan.units, toys.work(), workers=1)
+    found = results(plan, toys.work(), workers=1)
     assert {unit.model: result.failure and result.failure.message for unit, result in found.items()} == {
         "broken": "there is no such model",
         "model0": None,
@@ -65,19 +80,19 @@ def test_a_model_that_cannot_be_prepared_fails_its_units_only():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_library_of_a_worker_keeps_to_its_threads(threads):
-    found = results(toys.plan(1, 1, 1).units, Work(toys.load_torch, toys.report_threads), threads=threads)
+    found = results(toys.plan(1, 1, 1), Work(toys.load_torch, toys.report_threads), threads=threads)
     assert [result.rows for result in found.values()] == [({"threads": threads},)]
 
 
 def test_a_worker_that_cannot_start_says_so(capfd):
     with pytest.raises(SeewhyError, match="exit code 1"):
-        results(toys.plan(1).units, Work(str, toys.Stillborn()))
+        results(toys.plan(1), Work(str, toys.Stillborn()))
     assert "not in this process" in capfd.readouterr().err
 
 
 def test_closing_ends_the_processes():
     before = set(psutil.Process().children())
-    running = Local(2).run(toys.plan(50).units, toys.work(delay=0.01), 1)
+    running = Local(2).run([*toys.plan(50).tasks], toys.work(delay=0.01), 1)
     next(running)
     assert len(workers_of(before)) == 2
     running.close()

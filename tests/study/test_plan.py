@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seewhy.study import Unit
-from seewhy.study.ledger import canonical, difference
+from seewhy.study.plan import canonical, difference
 from study import toys
 
 JSON = st.recursive(

@@ -17,10 +17,10 @@ import pytest
 from seewhy.errors import Cancelled, UsageError
 from seewhy.study import Local, run
 from seewhy.study.ledger import LEDGER
-from seewhy.study.results import FAILURES, RESULTS
+from seewhy.study.results import FAILURES, MAPS, RESULTS
 from study import toys
 
-FILES = (RESULTS, FAILURES)
+FILES = (RESULTS, FAILURES, MAPS)
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -21,8 +21,8 @@ from seewhy.methods import find_method
 from seewhy.metrics import Context, find_metric
 from seewhy.metrics.context import in_cells
 from seewhy.models import Target
-from seewhy.study.ledger import Unit, canonical
-from seewhy.study.score import Scoring, picture_seed, pinned, score_picture, unit_work
+from seewhy.study.plan import Task, canonical
+from seewhy.study.score import Scoring, picture_seed, pinned, score_picture, study_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")
 LIME = find_method("lime", regions="grid", samples=120)
@@ -56,13 +56,16 @@ def scoring(folder):
 def rows(scoring, folder):
     def ask(scoring, method="grad-cam", image="a.png", model=TOY):
         work = work_of(scoring, folder)
-        return work.score(work.prepare(model), Unit(model, method, image))
+        (found,) = work.score(work.prepare(model), Task(model, image, (method,))).values()
+        if found.error:
+            raise found.error
+        return tuple(found.rows)
 
     return ask
 
 
 def work_of(scoring, folder):
-    return unit_work(scoring, folder, weights={}, device="cpu")
+    return study_work(scoring, folder, weights={}, device="cpu", maps="none")
 
 
 def test_a_row_for_each_metric_says_what_was_explained(scoring, folder, rows):
@@ -129,12 +132,13 @@ def test_workers_get_the_same_by_pickle(scoring, rows):
 
 def test_what_happened_before_does_not_matter(scoring, folder):
     work = work_of(scoring, folder)
-    classifier, unit = work.prepare(TOY), Unit(TOY, "lime", "a.png")
-    fresh = work.score(classifier, unit)
+    classifier, task = work.prepare(TOY), Task(TOY, "a.png", tuple(scoring.methods))
+    fresh = work.score(classifier, task)
     size = inference_copy(classifier, "float32").size
     size.halve(MemoryError())
-    work.score(classifier, unit._replace(image="b.png"))
-    assert work.score(classifier, unit) == fresh
+    work.score(classifier, task._replace(image="b.png"))
+    again = work.score(classifier, task)
+    assert [found.rows for found in again.values()] == [found.rows for found in fresh.values()]
 
 
 def test_batches_are_as_large_as_asked_and_stay_so(scoring, monkeypatch, rows):

@@ -19,7 +19,7 @@ RAN = [
 
 
 def test_one_line_for_each_row(tmp_path):
-    write(RAN, tmp_path)
+    write(RAN, (), tmp_path)
     found = pl.read_parquet(tmp_path / RESULTS)
     assert found.columns == ["model", "method", "image", "metric", "value", "note"]
     assert found.rows() == [
@@ -37,9 +37,9 @@ def test_failures_are_lines_of_json():
 
 
 def test_times_and_attempts_are_in_neither(tmp_path):
-    write(RAN, tmp_path)
+    write(RAN, (), tmp_path)
     before = {name: (tmp_path / name).read_bytes() for name in (RESULTS, FAILURES)}
-    write([Result(each.unit, each.rows, each.failure, 9.9, 7) for each in RAN], tmp_path)
+    write([Result(each.unit, each.rows, each.failure, 9.9, 7) for each in RAN], (), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -51,9 +51,9 @@ def test_without_a_single_row_the_columns_are_there():
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    write(RAN, tmp_path)
+    write(RAN, (), tmp_path)
     before = (tmp_path / RESULTS).read_bytes()
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        write(RAN[:1], tmp_path)
+        write(RAN[:1], (), tmp_path)
     assert (tmp_path / RESULTS).read_bytes() == before

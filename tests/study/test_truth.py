@@ -86,7 +86,7 @@ def test_the_answer_turns(classifier, overlay):
 
 def rows_of(classifier, question, method, seed=0):
     turn = turn_of(classifier, photo(seed), question.overlay)
-    return {row["metric"]: row for row in truth_rows(classifier, turn, method, question)}
+    return {row["metric"]: row for row in truth_rows(classifier, turn, method, question).rows}
 
 
 @pytest.mark.parametrize("method", ["occlusion", "integrated-gradients"])
@@ -109,7 +109,7 @@ def test_a_map_that_knows_no_class_has_no_difference(classifier, question):
 def test_deletion_puts_the_photo_back(classifier, question):
     turn = turn_of(classifier, photo(1), question.overlay)
     faithful, blind = (
-        truth_rows(classifier, turn, method, question)[ASKED.index(DELETION)]["value"]
+        truth_rows(classifier, turn, method, question).rows[ASKED.index(DELETION)]["value"]
         for method in ("occlusion", "control:sobel")
     )
     assert 0 <= blind < faithful <= 1

@@ -14,7 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from seewhy.study import Local, Plan, Ray, Row, Unit, Work, run
+import numpy as np
+
+from seewhy.study import Found, Local, Plan, Ray, Task, Unit, Work, run
 
 
 def plan(images: int | Sequence[str] = 10, models: int = 2, methods: int = 2) -> Plan:
@@ -39,13 +41,21 @@ def prepare(log: Path | None, model: str) -> str:
     return model
 
 
-def score(log: Path | None, delay: float, model: str, unit: Unit) -> list[Row]:
+def score(log: Path | None, delay: float, model: str, task: Task) -> dict[str, Found]:
+    return {unit.method: score_one(log, delay, model, unit) for unit in task.units}
+
+
+def score_one(log: Path | None, delay: float, model: str, unit: Unit) -> Found:
     note(log, f"score {os.getpid()} {unit.model} {unit.method} {unit.image}")
     time.sleep(delay)
-    misbehave(unit, log)
+    try:
+        misbehave(unit, log)
+    except ValueError as error:
+        return Found(error=error)
     number = int.from_bytes(sha256(f"{model} {unit}".encode()).digest()[:6]) / 2**48
     number = float("nan") if "nan" in unit.image else number
-    return [{"metric": "score", "value": number}, {"metric": "root", "value": number**0.5, "note": unit.method[-1]}]
+    rows = [{"metric": "score", "value": number}, {"metric": "root", "value": number**0.5, "note": unit.method[-1]}]
+    return Found(rows, np.full((20, 20), number) * np.arange(20))
 
 
 def misbehave(unit: Unit, log: Path | None) -> None:
@@ -53,7 +63,7 @@ def misbehave(unit: Unit, log: Path | None) -> None:
         raise ValueError(f"{unit.image} cannot be explained")
     if "garbled" in unit.image:
         raise ValueError("half a letter: \udcff")
-    if "exits" in unit.image:
+    if "exits" in unit.image or unit.method == "fatal":
         os._exit(3)
     if "killed" in unit.image:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -67,12 +77,17 @@ def note(log: Path | None, line: str) -> None:
             file.write(line + "\n")
 
 
-def report_threads(model: str, unit: Unit) -> list[Row]:
+def report_threads(model: str, task: Task) -> dict[str, Found]:
     import torch
     from threadpoolctl import threadpool_info
 
     counts = {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
-    return [{"threads": count} for count in sorted(counts)]
+    return {method: Found([{"threads": count} for count in sorted(counts)]) for method in task.methods}
+
+
+def report_gpu(model: str, task: Task) -> dict[str, Found]:
+    time.sleep(0.3)  # so that both workers get some
+    return {method: Found([{"gpu": os.environ["CUDA_VISIBLE_DEVICES"]}]) for method in task.methods}
 
 
 def load_torch(model: str) -> None:
@@ -94,8 +109,8 @@ def refuse() -> None:
     raise RuntimeError("not in this process")
 
 
-def work(log: Path | None = None, delay: float = 0.0) -> Work[str]:
-    return Work(partial(prepare, log), partial(score, log, delay))
+def work(log: Path | None = None, delay: float = 0.0) -> Work:
+    return Work(partial(prepare, log), partial(score, log, delay), maps="small")
 
 
 def begin(out: Path, log: Path, images: int, delay: float, executor: str = "local") -> subprocess.Popen[bytes]:

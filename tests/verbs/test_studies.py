@@ -12,9 +12,9 @@ import zoo
 from seewhy.errors import UsageError
 from seewhy.images import Folder
 from seewhy.study import Failure, Plan, Result, Unit
-from seewhy.study.ledger import open_ledger
+from seewhy.study.ledger import open_ledger, standing
 from seewhy.study.results import write
-from seewhy.verbs.study import SOURCE, find_studies, note_source, open_study
+from seewhy.verbs.study import SOURCE, find_studies, note_source, open_study, study_so_far
 
 PLAN = Plan(
     models={"toy": "f" * 64},
@@ -39,10 +39,10 @@ def done(tmp_path) -> Path:
         image.to_pil().save(pictures / f"{name}.png")
     with open_ledger(out, PLAN) as ledger:
         for place, unit in enumerate(PLAN.units[:-1]):
-            ledger.record(Result(unit, rows(place / 10)))
-        ledger.record(Result(PLAN.units[-1], failure=Failure("ExplainError", "no luck")))
-        write(list(ledger.results()), out)
-    note_source(out, pictures)
+            ledger.record([Result(unit, rows(place / 10))])
+        ledger.record([Result(PLAN.units[-1], failure=Failure("ExplainError", "no luck"))])
+        write(ledger.results(), ledger.maps(), out)
+    note_source(out, Folder.open(pictures))
     return out
 
 
@@ -71,9 +71,17 @@ def test_without_a_note_pictures_are_looked_for_beside_the_results(done, content
     assert open_study(done).folder.root == done / "pictures"
 
 
-def test_a_study_that_is_running_is_left_alone(done):
-    with open_ledger(done, PLAN), pytest.raises(UsageError, match="another run"):
-        open_study(done)
+def test_a_study_can_be_read_while_a_run_writes_to_it(done, tmp_path):
+    with open_ledger(done, PLAN) as ledger:
+        assert open_study(done).plan == PLAN
+        ledger.record([Result(PLAN.units[-1], rows(0.3))])
+        far = standing(done)
+        assert (far.units, far.done, far.failed, far.running) == (4, 4, 0, True)
+        found = study_so_far(done, tmp_path / "so far")
+        assert found.table.height == 4
+        assert not found.failures
+    assert not standing(done).running
+    assert open_study(done).table.height == 3, "its own tables are written at its end"
 
 
 def test_a_folder_without_a_study_says_so(tmp_path):
@@ -97,5 +105,5 @@ def test_studies_are_found_by_name(done, tmp_path):
 
 def test_the_note_is_about_the_pictures(tmp_path):
     folder = Folder(tmp_path / "photos", ())
-    note_source(tmp_path / "out", folder.root)
-    assert json.loads((tmp_path / "out" / SOURCE).read_text()) == {"pictures": str(tmp_path / "photos")}
+    note_source(tmp_path / "out", folder)
+    assert json.loads((tmp_path / "out" / SOURCE).read_text()) == {"pictures": str(tmp_path / "photos"), "classes": []}

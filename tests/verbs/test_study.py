@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -18,8 +19,9 @@ from seewhy.errors import Cancelled, ExplainError, UnknownName, UsageError
 from seewhy.methods import find_method
 from seewhy.metrics import find_metric
 from seewhy.models import load
-from seewhy.study.results import FAILURES, RESULTS
-from seewhy.verbs.study import study
+from seewhy.study import Local, Ray
+from seewhy.study.results import FAILURES, MAPS, RESULTS
+from seewhy.verbs.study import chosen_executor, study
 
 METHODS = ("grad-cam", "lime", "control:random")
 METRICS = ("average-drop-hard", "sparseness")
@@ -57,14 +59,14 @@ def asked(photos, out, **changes):
 def undone(monkeypatch):
     """Studies are planned, but not run; holds how many workers each would have had."""
     home, hired = sys.modules["seewhy.verbs.study"], []
-    monkeypatch.setattr(home, "Local", hired.append)
+    monkeypatch.setattr(home, "Local", lambda workers, gpus: hired.append(workers))
     monkeypatch.setattr(home, "run", lambda *_: [])
     monkeypatch.setattr(home, "read", lambda _: pl.DataFrame())
     return hired
 
 
 def contents(out):
-    return [(out / name).read_bytes() for name in (RESULTS, FAILURES)]
+    return [(out / name).read_bytes() for name in (RESULTS, FAILURES, MAPS)]
 
 
 def test_every_model_method_picture_and_metric_has_its_row(photos, tmp_path):
@@ -85,7 +87,7 @@ def test_every_model_method_picture_and_metric_has_its_row(photos, tmp_path):
 
 def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos, tmp_path, request):
     def stop(done, total, message):
-        if message == "units" and done == 4:
+        if message == "units" and done == 3:
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -95,7 +97,7 @@ def test_a_study_interrupted_and_taken_up_again_ends_like_one_left_alone(photos,
     asked(photos, tmp_path / "stopped", workers=2, progress=lambda *now: told.append(now))
     request.getfixturevalue("alone")
     asked(photos, tmp_path / "calm")
-    assert [now for now in told if now[2] == "units"] == [(done, 9, "units") for done in range(4, 10)]
+    assert [now for now in told if now[2] == "units"] == [(done, 9, "units") for done in (3, 6, 9)]
     assert contents(tmp_path / "stopped") == contents(tmp_path / "calm")
 
 
@@ -151,6 +153,29 @@ def test_one_worker_for_each_processor_unless_told(photos, tmp_path, undone, mon
     assert undone == [8, 2, 1, 3]
 
 
+def test_a_gpu_has_a_worker_of_its_own(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert chosen_executor("local", None, 1, None, "cuda") == Local(3, gpus=3)
+    assert chosen_executor("ray", None, 1, None, "cuda") == Ray(3, gpus=1)
+    assert chosen_executor("ray", None, 1, "head:6379", "cuda") == Ray(0, "head:6379", gpus=1)
+    assert chosen_executor("ray", 5, 1, None, "cpu") == Ray(5)
+
+
+def test_the_plan_says_what_computes(photos, tmp_path, undone):
+    plan = asked(photos, tmp_path / "out").plan
+    assert plan.device == "cpu"
+    assert {*plan.versions} == {"seewhy", "torch", "numpy"}
+    assert plan.maps == "small"
+
+
+def test_more_maps_than_the_disk_holds_are_refused_before(photos, tmp_path, undone, monkeypatch):
+    monkeypatch.setattr("seewhy.verbs.study.disk_usage", lambda _: SimpleNamespace(free=10_000))
+    with pytest.raises(UsageError, match=r"maps kept small take .* ask for maps=none \(--maps\)"):
+        asked(photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    asked(photos, tmp_path / "out", maps="none")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -161,6 +186,7 @@ def test_one_worker_for_each_processor_unless_told(photos, tmp_path, undone, mon
         ({"methods": []}, "at least"),
         ({"models": []}, "at least"),
         ({"limit": 0}, "at least 1"),
+        ({"maps": "huge"}, "none, small or full"),
         ({"executor": "slurm"}, "local and ray"),
         ({"ray_address": "127.0.0.1:6379"}, "--executor ray"),
         ({"weights": {"timm:resnet18": "w.pth"}}, "none of the models"),

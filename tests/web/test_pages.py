@@ -186,8 +186,8 @@ class TestStudies:
         out = at.settings.studies_folder / "first"
         with open_ledger(out, PLAN) as ledger:
             for place, unit in enumerate(PLAN.units):
-                ledger.record(Result(unit, rows(place / 10)))
-            write(list(ledger.results()), out)
+                ledger.record([Result(unit, rows(place / 10))])
+            write(ledger.results(), ledger.maps(), out)
         page = opened(AppTest.from_file(SCRIPT), "Studies")
         assert page.selectbox(key="studies-photo").options == ["a.png", "b.png"]
         found = html(page)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from seewhy.cases.counterfactuals import Cell, Removal, Swap
+    from seewhy.cases.parts import Part
     from seewhy.cases.twins import SimilarityMaps, Twins
     from seewhy.draw import View
     from seewhy.images import Image
@@ -37,6 +38,16 @@ def similarity_pictures(maps: SimilarityMaps, image: Image, other: Image, longes
             (maps.other, crop(other.pixels, maps.other_view)),
         )
     ]
+
+
+def part_pictures(part: Part, image: Image, view: View, longest: int = LONGEST) -> list[np.ndarray]:
+    """The picture and each twin of a part, bright where the part is; RGB uint8."""
+    shown = [(image, view, part.where), *((each.image, each.view, each.map.clip(min=0)) for each in part.twins)]
+    found: list[np.ndarray] = []
+    for each, seen, values in shown:
+        pixels, within = crop(each.pixels, seen)
+        found.append(overlay(pixels, values, within, longest=longest))
+    return found
 
 
 def swap_pictures(swap: Swap, image: Image, other: Image) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import cases, explain, listing, network, people, study, train
+from seewhy.cli import audit, cases, explain, listing, network, people, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
@@ -30,6 +30,7 @@ app.command("predict")(explain.predict)
 app.command("explain")(explain.explain)
 app.command("compare")(study.compare)
 app.command("study")(study.study)
+app.command("audit")(audit.audit)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 

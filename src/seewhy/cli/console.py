@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ from rich.table import Table as TextTable
 from seewhy.core.files import json_text
 from seewhy.core.outcome import Outcome
 from seewhy.core.progress import Progress
-from seewhy.core.text import shown, visible
+from seewhy.core.text import duration, shown, visible
 from seewhy.errors import SeewhyError, StoreError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -265,8 +266,37 @@ def waiting(message: str) -> Status:
 @contextmanager
 def progress_bar() -> Generator[Progress]:
     """A bar with time left on stderr, gone when done."""
-    with progress_table(()) as (progress, _):
-        yield progress
+    if _stderr().is_terminal:
+        with progress_table(()) as (progress, _):
+            yield progress
+    else:
+        yield progress_lines(note)
+
+
+def progress_lines(say: Callable[[str], None], every: float = 30, clock: Callable[[], float] = monotonic) -> Progress:
+    """Progress as a line from time to time, for logs: after `every` seconds, and at the end of what took so long.
+
+    Args:
+        say: takes a line.
+        every: so many seconds.
+        clock: tells the time in seconds.
+    """
+    began = last = clock()
+    start: int | None = None  # what was done before: a study goes on where it stood
+
+    def report(done: int, total: int | None, message: str) -> None:
+        nonlocal last, start
+        start = done if start is None or done < start else start
+        now = clock()
+        if now - last < every and not (done == total and last > began):
+            return
+        last = now
+        gained = done - start
+        of = f" of {total:,}" if total else ""
+        left = f", about {duration((now - began) / gained * (total - done))} left" if total and gained else ""
+        say(f"{message} {done:,}{of}{left if done != total else ''}")
+
+    return report
 
 
 @contextmanager

@@ -21,13 +21,19 @@ from seewhy.cli.console import (
     split_commas,
 )
 from seewhy.cli.run import command
+from seewhy.core.text import duration, percent
 from seewhy.errors import UsageError
 
 
 @command("bands seed device")
 def study(
     run: Run,
-    folder: Annotated[Path, typer.Argument(help="Pictures, plain or in a sub-folder for each class.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Pictures, plain or in a sub-folder for each class; with --status the folder of a study's results."
+        ),
+    ],
     models: Annotated[
         str, typer.Option("--models", "--model", help="Models, joined by commas; see `seewhy list models`.")
     ] = DEFAULT_MODEL,
@@ -80,6 +86,18 @@ def study(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first failure instead of listing it and going on.")
     ] = False,
+    maps: Annotated[
+        str, typer.Option(help="How large every map is kept: small (means of 28 × 28 cells), full, or none.")
+    ] = "small",
+    status: Annotated[
+        bool,
+        typer.Option(
+            "--status", help="Instead of running: say how far the study in FOLDER is, also while it runs elsewhere."
+        ),
+    ] = False,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="With --status: write the report on what is finished into FOLDER/so-far.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for results, tables and report; the same one goes on.")] = Path(
         "seewhy-study"
     ),
@@ -91,6 +109,10 @@ def study(
     from seewhy.report.page import notes_of_all, number, title_of
     from seewhy.verbs.study import STUDY_METHODS, study
 
+    if status:
+        return _standing(folder, so_far=so_far)
+    if so_far:
+        raise UsageError("--so-far is what to do with --status; give that, and the folder of a study")
     named = split_commas(models)
     shared: dict[str, Any] = {
         "weights": _weights(named, weights or []),
@@ -104,6 +126,7 @@ def study(
         "limit": limit,
         "seed": run.seed,
         "fail_fast": fail_fast,
+        "maps": maps,
     }
     if overlay:
         if metrics or masks:
@@ -136,6 +159,25 @@ def study(
         failures=problems,
         asked=len(problems) + len(found.plan.units) - len(found.failures),
     )
+
+
+def _standing(folder: Path, *, so_far: bool) -> Answer:
+    """How far a study is, and the report on what is finished."""
+    from seewhy.study.ledger import standing
+    from seewhy.verbs.study import SO_FAR, study_so_far
+
+    found = standing(folder)
+    left = found.seconds_left
+    rows = [
+        ["units", f"{found.units:,}"],
+        ["done", f"{found.done:,} ({percent(found.done / max(found.units, 1))})"],
+        ["failed", f"{found.failed:,}"],
+        ["running", "yes" if found.running else "no"],
+        ["time left", "not known yet" if left is None else "about " + duration(left)],
+    ]
+    values = {**found._asdict(), "seconds_left": left}
+    report = study_so_far(folder, folder / SO_FAR).save(folder / SO_FAR) if so_far else None
+    return Answer(values, [Table(["study", str(folder)], rows)], report=report)
 
 
 def _overlaid(

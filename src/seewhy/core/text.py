@@ -105,6 +105,19 @@ def plain_number(value: float) -> str:
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
+def duration(seconds: float) -> str:
+    """How long something takes, in words that do not pretend to know it closely.
+
+    >>> duration(5), duration(100), duration(9000), duration(300_000)
+    ('1 minute', '2 minutes', '2.5 hours', '3.5 days')
+    """
+    for unit, length in (("day", 86_400), ("hour", 3_600)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}s"
+    minutes = max(round(seconds / 60), 1)
+    return f"{minutes} minute{'s' * (minutes > 1)}"
+
+
 def percent(probability: float) -> str:
     """A probability in per cent; only 0 and 1 themselves are called 0.0% and 100.0%.
 

@@ -8,11 +8,19 @@ from typing import Any
 from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.influence import Doubt, Influence, Influences, Pair
 from seewhy.cases.manifest import About
-from seewhy.cases.pictures import LONGEST, removal_picture, seen_picture, similarity_pictures, swap_pictures
+from seewhy.cases.parts import Part, Parts
+from seewhy.cases.pictures import (
+    LONGEST,
+    part_pictures,
+    removal_picture,
+    seen_picture,
+    similarity_pictures,
+    swap_pictures,
+)
 from seewhy.cases.twins import Twin, Twins
 from seewhy.core.outcome import Outcome
 from seewhy.draw import fit
-from seewhy.draw.units import odds_words
+from seewhy.draw.units import odds_words, told_amount
 from seewhy.images import Image
 from seewhy.report.page import Picture, bars_of, counted, embed, render
 
@@ -70,6 +78,37 @@ def influence_page(
         pairs=pairs,
         failures=failures,
     )
+
+
+def compositional_page(found: Sequence[Parts], about: About, failures: Sequence[Outcome[Any]] = ()) -> str:
+    """For each picture the parts of the decision, each among the cases most like it alone."""
+    return render(
+        "compositional.html",
+        title="What is it made of?",
+        lead=f"What {about.classifier} decided, as a sum of parts, and the pictures that each part is found in.",
+        sections=[_composed(each) for each in found],
+        failures=failures,
+    )
+
+
+def _composed(found: Parts) -> dict[str, Any]:
+    def shown(number: int, part: Part) -> dict[str, Any]:
+        own, *others = part_pictures(part, found.image, found.view, SMALL)
+        twins = zip(part.twins, others, strict=True)
+        return {
+            "part": part,
+            "points": told_amount(part.points, "score"),
+            "own": embed(own, f"{found.image.name}, where part {number} is"),
+            "twins": [(each, embed(pixels, f"{each.case.path}, where part {number} is")) for each, pixels in twins],
+        }
+
+    return {
+        "found": found,
+        "photo": embed(seen_picture(found.image, found.view, SMALL), f"The photo {found.image.name}"),
+        "parts": [shown(number, part) for number, part in enumerate(found.parts, start=1)],
+        "margin": told_amount(found.margin, "score"),
+        "bias": told_amount(found.bias, "score"),
+    }
 
 
 def _influenced(found: Influences) -> dict[str, Any]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from seewhy.core.statistics import LEVEL
-from seewhy.core.text import percent
 from seewhy.draw import Dot, curves_svg, fit, intervals_svg
-from seewhy.errors import SeewhyError
 from seewhy.methods import Method
 from seewhy.methods.explanation import explanation_tiles
 from seewhy.metrics import Metric
 from seewhy.report.page import (
-    Picture,
     alternative,
     counted,
     embed,
@@ -31,6 +28,7 @@ from seewhy.report.page import (
     render,
     title_of,
 )
+from seewhy.report.study_photos import FOLDER, ORDERS, orders_of, photos_of
 from seewhy.report.study_tables import count_words
 from seewhy.report.verdict import photo_words, study_verdict
 from seewhy.study.score import CHANCE, Scored
@@ -44,15 +42,9 @@ from seewhy.study.summary import (
     pairwise,
     photo_concordance,
 )
-from seewhy.study.verdict import Verdict
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MAP = 360  # pixels of a picture
 DRAWN = 12  # photos with maps; tables count all
-SHOWN = 300  # photos with scores; a page of more would be slow to open
-THUMBNAIL = 120
 CHARTED = 3  # photos, from which on a mean is worth a chart
 CURVES = {"insertion-minus-deletion": ("Insertion", "Deletion")}
 ABOUT_CURVES = {
@@ -105,29 +97,11 @@ class Family:
         return any("mask" in metric.needs for metric in self.metrics)
 
 
-class Scores(NamedTuple):
-    """One explanation: why what, and its score by each metric, in words."""
-
-    model: str
-    method: str
-    why: str
-    values: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One photo, with a verdict on it alone; without its picture where it cannot be opened any more."""
-
-    name: str
-    picture: Picture | None
-    rows: Sequence[Scores]
-    verdicts: Sequence[str] = ()
-
-
 def study_page(result: StudyResult) -> str:
     """The page."""
     plan = result.plan
     photos, count = photos_of(result), result.table["image"].n_unique()
+    orders = orders_of(result)
     lead, best_first = study_verdict(result), result.scores[0].best_first
     mapped = [(name, scored) for name, scored in result.explained.items() if scored.explanations]
     by_maps = [len(maps) for each in result.scores for row in each.chance.values() for maps in row.values()]
@@ -154,6 +128,8 @@ def study_page(result: StudyResult) -> str:
         differences=list(_differences(result)),
         titles=[metric.title for metric in result.metrics],
         photos=photos if count > 1 or not mapped else [],
+        orders={name: ORDERS[name] for name in orders},
+        first=next(iter(orders)) if plan.maps != "none" else FOLDER,
         unshown=count - len(photos),
         noted=[] if mapped else notes_of_all(result.noted),
         failures=_failures(result),
@@ -165,42 +141,6 @@ def study_page(result: StudyResult) -> str:
 def families(result: StudyResult) -> list[Family]:
     """Tables and charts by kind of metric."""
     return [_family(result, name) for name in dict.fromkeys(metric.family for metric in result.metrics)]
-
-
-def photos_of(result: StudyResult, only: str | None = None) -> list[Photo]:
-    """The first `SHOWN` photos that have scores, in the order of the folder; of one photo alone, that one."""
-    units = result.table.partition_by("model", "method", "image", as_dict=True) if result.table.height else {}
-    shown = [name for name in ([only] if only else shown_photos(result)) if any(image == name for *_, image in units)]
-    alone = result.photo_verdicts(shown)
-    return [
-        Photo(
-            name,
-            _thumbnail(result, name),
-            [
-                _scores(units[scores.model, method, name], result.metrics)
-                for scores in result.scores
-                for method in _order(scores, alone.get((name, scores.model)))
-                if (scores.model, method, name) in units
-            ],
-            [
-                (f"{scores.model}: " if len(result.scores) > 1 else "") + photo_words(alone[name, scores.model])
-                for scores in result.scores
-                if (name, scores.model) in alone
-            ],
-        )
-        for name in shown
-    ]
-
-
-def shown_photos(result: StudyResult) -> list[str]:
-    """The first `SHOWN` photos that have scores, in the order of the folder."""
-    scored = {*result.table["image"].unique()}
-    return [name for name in result.plan.images if name in scored][:SHOWN]
-
-
-def _order(scores: ModelScores, alone: Verdict | None) -> list[str]:
-    """The methods as they stand on one photo, then controls."""
-    return [*dict.fromkeys((*(alone.order if alone else ()), *scores.rivals)), *scores.controls]
 
 
 def mean_curves(result: StudyResult) -> list[tuple[str, str, Markup]]:
@@ -364,23 +304,6 @@ def _p_values(methods: Sequence[str], values: np.ndarray) -> dict[str, Any]:
         for i, row in enumerate(values)
     ]
     return {"titles": [title_of(method) for method in methods], "rows": rows}
-
-
-def _scores(unit: pl.DataFrame, metrics: Sequence[type[Metric]]) -> Scores:
-    first = unit.row(0, named=True)
-    values = dict(unit.select("metric", "value").iter_rows())
-    share = first["probability"]
-    why = f"{first['label']} ({first.get('told', '') if share is None else percent(share)})"
-    known = (values.get(each.name) for each in metrics)
-    words = ["–" if value is None else number(value) for value in known]
-    return Scores(first["model"], title_of(first["method"]), why, words)
-
-
-def _thumbnail(result: StudyResult, name: str) -> Picture | None:
-    try:
-        return embed(fit(result.picture(name).pixels, THUMBNAIL), f"The photo {name}")
-    except (SeewhyError, KeyError):
-        return None
 
 
 def _failures(result: StudyResult) -> list[dict[str, str]]:

@@ -6,12 +6,13 @@ Local workers are processes of this machine; `ray` has those of a cluster.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,18 +21,27 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import SeewhyError
-from seewhy.study.ledger import Failure, Ledger, Plan, Result, Row, Unit, Work, canonical, open_ledger
+from seewhy.study.ledger import Ledger, open_ledger
+from seewhy.study.maps import kept, packed
+from seewhy.study.plan import Failure, Found, Plan, Result, Task, Unit, Work, canonical
 from seewhy.study.results import write
 
-ATTEMPTS = 3  # workers that a unit may cost, and that may die one after another before they are ready
+ATTEMPTS = 3  # workers that a task may cost, and that may die one after another before they are ready
 LOST = "WorkerLost"
+
+Done: TypeAlias = tuple[Result, ...]  # of one task, a result for each method
 
 
 class Executor(Protocol):
-    """Does units on several workers at once."""
+    """Does tasks on several workers at once."""
 
-    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
-        """The result of every unit, as they get done, by workers of `threads` each; closing it ends the workers.
+    @property
+    def workers(self) -> int:
+        """How many there are at most."""
+        ...
+
+    def run(self, tasks: Sequence[Task], work: Work, threads: int) -> Generator[Done]:
+        """The results of every task, as they get done, by workers of `threads` each; closing it ends the workers.
 
         Raises:
             SeewhyError: workers cannot even start.
@@ -40,9 +50,9 @@ class Executor(Protocol):
 
 
 def run(plan: Plan, work: Work, executor: Executor, out: Path, progress: Progress = silent) -> list[Result]:
-    """Do every unit of `plan` that `out` does not hold yet, then write `results.parquet` and `failures.jsonl` there.
+    """Do every task of `plan` that `out` does not hold yet, then write tables and maps there, see `results`.
 
-    However an earlier run ended, this one takes up where it stood; only units that were being done, and those that
+    However an earlier run ended, this one takes up where it stood; only tasks that were being done, and those that
     failed, are done again.
     The files depend on plan and work alone: not on workers, interruptions or time.
 
@@ -55,21 +65,21 @@ def run(plan: Plan, work: Work, executor: Executor, out: Path, progress: Progres
     """
     with open_ledger(out, plan) as ledger:
         _do_missing(plan, work, executor, ledger, progress)
-        results = list(ledger.results())
-        write(results, out)
-    return [result for result in results if result.failure]
+        return write(ledger.results(), ledger.maps(), out)
 
 
 def _do_missing(plan: Plan, work: Work, executor: Executor, ledger: Ledger, progress: Progress) -> None:
-    units, finished = plan.units, ledger.finished()
-    missing = [unit for unit in units if unit not in finished]
-    progress(len(finished), len(units), "units")
+    missing, total = ledger.unfinished(plan), plan.count
+    done = total - sum(len(task.methods) for task in missing)
+    progress(done, total, "units")
     if not missing:
         return
-    with closing(executor.run(missing, work, plan.threads)) as results:
-        for done, result in enumerate(results, start=len(finished) + 1):
-            ledger.record(result)
-            progress(done, len(units), "units")
+    ledger.begin(executor.workers)
+    with closing(executor.run(missing, work, plan.threads)) as each:
+        for results in each:
+            ledger.record(results)
+            done += len(results)
+            progress(done, total, "units")
 
 
 class Lost(NamedTuple):
@@ -79,13 +89,13 @@ class Lost(NamedTuple):
 
 
 class Worker(Protocol):
-    """One who does one unit at a time, and may die of it."""
+    """One who does one task at a time, and may die of it."""
 
-    def give(self, unit: Unit) -> None:
-        """Start on `unit`; returns at once, also where the worker is dead."""
+    def give(self, task: Task) -> None:
+        """Start on `task`; returns at once, also where the worker is dead."""
         ...
 
-    def take(self) -> Result | Lost | None:
+    def take(self) -> Done | Lost | None:
         """What it did last; None the first time, when it has got ready."""
         ...
 
@@ -106,35 +116,36 @@ class Crew(Protocol):
         ...
 
 
-def deal(units: Sequence[Unit], crew: Crew, workers: int) -> Generator[Result]:
-    """Give units to at most so many workers; whoever dies is replaced, and its unit done again.
+def deal(tasks: Sequence[Task], crew: Crew, workers: int) -> Generator[Done]:
+    """Give tasks to at most so many workers; whoever dies is replaced, and the task done again.
 
-    A unit that costs `ATTEMPTS` workers is a failure called `LOST`. A worker waits until its result is taken.
+    A task that costs `ATTEMPTS` workers is done method by method, so that the one that kills takes nothing from the
+    others; if it costs as many again it is a failure called `LOST`. A worker waits until its results are taken.
 
     Raises:
         SeewhyError: `ATTEMPTS` workers in a row died before they were ready.
     """
-    table = _Table(units, crew)
+    table = _Table(tasks, crew)
     try:
-        for _ in range(min(workers, len(units))):
+        for _ in range(min(workers, len(tasks))):
             table.hire()
         while table.unfinished:
             table.hand_out()
-            if result := table.next_result():
-                yield result
+            if results := table.next_results():
+                yield results
     finally:
         table.clear()
 
 
 class _Held(NamedTuple):
-    unit: Unit
+    task: Task
     attempt: int
 
 
 class _Table:
-    def __init__(self, units: Sequence[Unit], crew: Crew) -> None:
+    def __init__(self, tasks: Sequence[Task], crew: Crew) -> None:
         self._crew = crew
-        self._waiting = deque(_Held(unit, 1) for unit in units)
+        self._waiting = deque(_Held(task, 1) for task in tasks)
         self._busy: dict[Worker, _Held | None] = {}  # with None it is getting ready
         self._idle: list[Worker] = []
         self._stillborn = 0
@@ -147,14 +158,14 @@ class _Table:
         self._busy[self._crew.hire()] = None
 
     def hand_out(self) -> None:
-        # Only after whoever asks for results has seen the last one: so a run that is killed loses one unit a worker.
+        # Only after whoever asks for results has seen the last one: so a run that is killed loses one task a worker.
         while self._waiting and self._idle:
-            worker, task = self._idle.pop(), self._waiting.popleft()
-            self._busy[worker] = task
-            worker.give(task.unit)
+            worker, held = self._idle.pop(), self._waiting.popleft()
+            self._busy[worker] = held
+            worker.give(held.task)
 
-    def next_result(self) -> Result | None:
-        """Wait for one worker; None where it has only got ready, or its unit is to be done again."""
+    def next_results(self) -> Done | None:
+        """Wait for one worker; None where it has only got ready, or its task is to be done again."""
         worker = self._crew.first(list(self._busy))
         taken, held = worker.take(), self._busy.pop(worker)
         if isinstance(taken, Lost):
@@ -164,24 +175,27 @@ class _Table:
         if held is None or taken is None:
             self._stillborn = 0
             return None
-        return replace(taken, attempts=held.attempt)
+        return tuple(replace(each, attempts=held.attempt) for each in taken)
 
     def clear(self) -> None:
         for worker in (*self._busy, *self._idle):
             worker.dismiss()
 
-    def _replace(self, held: _Held | None, lost: Lost) -> Result | None:
+    def _replace(self, held: _Held | None, lost: Lost) -> Done | None:
         failed = None
         if held is None:
             self._count_stillborn(lost)
         elif held.attempt < ATTEMPTS:
-            self._waiting.appendleft(_Held(held.unit, held.attempt + 1))
+            self._waiting.appendleft(_Held(held.task, held.attempt + 1))
+        elif len(held.task.methods) > 1:
+            alone = [_Held(held.task._replace(methods=(method,)), 1) for method in held.task.methods]
+            self._waiting.extendleft(reversed(alone))
         else:
             message = (
                 f"{ATTEMPTS} workers died of it, as they do where memory runs out; "
                 "give fewer workers or a smaller batch size, and run again"
             )
-            failed = Result(held.unit, failure=Failure(LOST, message), attempts=held.attempt)
+            failed = tuple(Result(unit, failure=Failure(LOST, message), attempts=ATTEMPTS) for unit in held.task.units)
         if self._waiting and not self._idle:
             self.hire()
         return failed
@@ -190,7 +204,7 @@ class _Table:
         self._stillborn += 1
         if self._stillborn == ATTEMPTS:
             raise SeewhyError(
-                f"no worker gets as far as its first unit ({lost.how}); what it said stands above. A script of one's "
+                f"no worker gets as far as its first task ({lost.how}); what it said stands above. A script of one's "
                 "own that starts a study needs `if __name__ == '__main__':`, and its functions a module of their own"
             )
 
@@ -200,25 +214,34 @@ Line: TypeAlias = "connection.Connection[Any, Any] | connection.PipeConnection[A
 
 @dataclass(frozen=True)
 class Local:
-    """Runs units in `workers` processes; a single one is a process too, since units may crash it."""
+    """Does tasks in `workers` processes; a single one is a process too, since tasks may crash it.
+
+    Of several `gpus` each process sees one.
+    """
 
     workers: int = 1
+    gpus: int = 0
 
-    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
+    def run(self, tasks: Sequence[Task], work: Work, threads: int) -> Generator[Done]:
         """See `Executor.run`."""
-        return deal(units, _Processes(work, threads), self.workers)
+        return deal(tasks, _Processes(work, threads, self.gpus), self.workers)
 
 
 class _Process:
-    def __init__(self, process: BaseProcess, line: Line) -> None:
+    def __init__(self, process: BaseProcess, line: Line, gpu: int | None) -> None:
         self._process = process
         self.line = line
+        self.gpu = gpu
 
-    def give(self, unit: Unit) -> None:
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def give(self, task: Task) -> None:
         with suppress(OSError):  # it is dead; whoever takes from it will notice
-            self.line.send(unit)
+            self.line.send(task)
 
-    def take(self) -> Result | Lost | None:
+    def take(self) -> Done | Lost | None:
         try:
             return self.line.recv()
         except (EOFError, OSError):
@@ -235,24 +258,33 @@ class _Process:
 class _Processes:
     work: Work
     threads: int
+    gpus: int
+    hired: list[_Process] = field(default_factory=list["_Process"])
 
     def hire(self) -> _Process:
         # Spawned, not forked: a forked copy of a process with threads, as torch has them, may hang.
         context = get_context("spawn")
+        alive = [each for each in self.hired if each.alive]
+        taken = [each.gpu for each in alive]
+        gpu = min(range(self.gpus), key=taken.count) if self.gpus else None
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self.work, self.threads), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, self.work, self.threads, gpu), daemon=True)
         process.start()
         theirs.close()  # so that the line breaks when the worker dies
-        return _Process(process, ours)
+        self.hired[:] = [*alive, _Process(process, ours, gpu)]
+        return self.hired[-1]
 
     def first(self, busy: Sequence[_Process]) -> _Process:
         ready = connection.wait([worker.line for worker in busy])
         return next(worker for worker in busy if worker.line in ready)
 
 
-def _serve(line: Line, work: Work, threads: int) -> None:
-    """Do units until the line breaks, which it does when the parent ends, however it ends."""
+def _serve(line: Line, work: Work, threads: int, gpu: int | None = None) -> None:
+    """Do tasks until the line breaks, which it does when the parent ends, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, and it decides
+    if gpu is not None:  # before anything asks for the GPUs there are; of those that the parent sees
+        seen = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[gpu] if seen else str(gpu)
     bench = Bench(work, threads)
     with suppress(EOFError, OSError):
         line.send(None)
@@ -261,31 +293,46 @@ def _serve(line: Line, work: Work, threads: int) -> None:
 
 
 class Bench:
-    """Where a worker does its units, one after another, with the model at hand."""
+    """Where a worker does its tasks, one after another, with the model at hand."""
 
     def __init__(self, work: Work, threads: int) -> None:
         self._work = work
         self._threads = threads
         self._prepared: tuple[str, Any] | None = None
 
-    def do(self, unit: Unit) -> Result:
-        """The rows of a unit, or why there are none; no exception gets out."""
+    def do(self, task: Task) -> Done:
+        """What each method of a task found, or why nothing; no exception gets out."""
         started = perf_counter()
         try:
-            rows, failure = self._rows(unit), None
+            found = self._found(task)
         except Exception as error:  # noqa: BLE001 - whatever fails, the study goes on
-            # File names may hold halves of letters, which no file can.
-            rows, failure = (), Failure(type(error).__name__, str(error).encode(errors="backslashreplace").decode())
-        return Result(unit, rows, failure, perf_counter() - started)
+            found = dict.fromkeys(task.methods, Found(error=error))
+        made = [self._result(unit, found[unit.method]) for unit in task.units]
+        seconds = (perf_counter() - started) / len(made)
+        return tuple(replace(each, seconds=seconds) for each in made)
 
-    def _rows(self, unit: Unit) -> tuple[Row, ...]:
-        if self._prepared is None or self._prepared[0] != unit.model:
+    def _found(self, task: Task) -> Mapping[str, Found]:
+        if self._prepared is None or self._prepared[0] != task.model:
             self._prepared = None  # two models at once may be more than the memory holds
-            self._prepared = (unit.model, self._work.prepare(unit.model))
+            self._prepared = (task.model, self._work.prepare(task.model))
             _limit_threads(self._threads)
-        rows = self._work.score(self._prepared[1], unit)
-        # There and back through JSON: what cannot be written down fails here, by itself.
-        return tuple(json.loads(canonical([dict(row) for row in rows]).encode()))
+        return self._work.score(self._prepared[1], task)
+
+    def _result(self, unit: Unit, found: Found) -> Result:
+        if found.error:
+            return Result(unit, failure=_failure(found.error))
+        try:
+            # There and back through JSON: what cannot be written down fails here, by itself.
+            rows = tuple(json.loads(canonical([dict(row) for row in found.rows]).encode()))
+        except (TypeError, ValueError) as error:
+            return Result(unit, failure=_failure(error))
+        shown = None if found.map is None else kept(found.map, self._work.maps)
+        return Result(unit, rows, map=None if shown is None else packed(shown))
+
+
+def _failure(error: Exception) -> Failure:
+    # File names may hold halves of letters, which no file can.
+    return Failure(type(error).__name__, str(error).encode(errors="backslashreplace").decode())
 
 
 def _limit_threads(threads: int) -> None:

@@ -1,32 +1,29 @@
-"""What a study is going to do, in full and before it begins, and what is finished of it, whatever ends the process."""
+"""What is finished of a study, whatever ends the process: readable for others while one run writes to it."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
-from itertools import product
 from pathlib import Path
+from time import time
 from typing import Any, NamedTuple, TypeAlias
+
+from filelock import FileLock, Timeout
 
 from seewhy.core.databases import connect, guard_sqlite
 from seewhy.core.reading import damaged, parse_json
 from seewhy.core.text import shown
 from seewhy.errors import UsageError
-
-_LISTED = 3  # names shown of many
-_DIGEST = 64  # letters of a SHA-256, which tell people nothing
-
-Row: TypeAlias = Mapping[str, str | float | int | bool | None]
+from seewhy.study.file_systems import check_local
+from seewhy.study.plan import Failure, Plan, Result, Task, Unit, canonical, difference
 
 _Scores: TypeAlias = dict[str, str | float | int | bool | None]  # a `Row`, as it is read
 
-LEDGER = "ledger.sqlite"
+LEDGER, LOCK = "ledger.sqlite", "ledger.lock"
 
-_SCHEMA = """
+_OLD_SCHEMA = """
 CREATE TABLE IF NOT EXISTS plan (configuration TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS units (
     model TEXT, method TEXT, image TEXT,
@@ -34,144 +31,55 @@ CREATE TABLE IF NOT EXISTS units (
     PRIMARY KEY (model, method, image)
 ) WITHOUT ROWID;
 """
+_SCHEMA = f"""{_OLD_SCHEMA}
+CREATE TABLE IF NOT EXISTS runs (began REAL NOT NULL, workers INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS maps (
+    model TEXT, method TEXT, image TEXT, map BLOB NOT NULL, PRIMARY KEY (model, method, image)
+);
+"""
 # A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
-# The exclusive lock is the operating system's: it ends with the process, however that ends.
+# Others read meanwhile; that but one run writes sees a lock of the operating system's to, which ends with the process.
 _SETTINGS = f"""
 PRAGMA trusted_schema = OFF;
-PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-BEGIN EXCLUSIVE;
+BEGIN IMMEDIATE;
 {_SCHEMA}
 COMMIT;
 """
 _RECORD = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP = "INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?)"
 _UNWRITABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY,
                sqlite3.SQLITE_PERM}  # fmt: skip
 _CURE = "delete it to begin the study anew, or restore a copy"
+_ROW_BYTES = 16 << 20  # of one unit's rows
+_DESPITE_READERS = 30_000  # ms that a commit waits for whoever reads just now
 
 
-class Unit(NamedTuple):
-    """The smallest piece of work: one method explains one image to one model, and all metrics score it."""
-
-    model: str
-    method: str
-    image: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything that decides the results of a study; two equal plans give the same bytes.
+class Standing(NamedTuple):
+    """How far a study is.
 
     Attributes:
-        models: the fingerprint of each model by its name.
-        methods: the hyper-parameters of each method by its name.
-        metrics: the same of each metric.
-        images: the content hash of each image by its path.
-        masks: the content hash of the mask of each image that has one, by the path of the image.
-        batch_size: images or variations in one forward; it decides the last bits of a sum.
-        precision: of the network's numbers, such as `float32`.
-        threads: of one worker; it decides the last bits as well.
-        seed: of all randomness.
+        units: how many there are.
+        done: how many have their rows.
+        failed: how many failed, and are tried again by the next run.
+        seconds: that all those took together.
+        workers: of the last run.
+        running: whether a run writes to it now.
     """
 
-    models: Mapping[str, str]
-    methods: Mapping[str, Mapping[str, Any]]
-    metrics: Mapping[str, Mapping[str, Any]]
-    images: Mapping[str, str]
-    masks: Mapping[str, str] = field(default_factory=dict[str, str])
-    batch_size: int
-    precision: str = "float32"
-    threads: int = 1
-    seed: int = 0
+    units: int
+    done: int
+    failed: int
+    seconds: float
+    workers: int
+    running: bool
 
     @property
-    def units(self) -> list[Unit]:
-        """Every unit, model by model so that each is loaded once, and image by image."""
-        triples = product(self.models, self.images, self.methods)
-        return [Unit(model, method, image) for model, image, method in triples]
-
-    @property
-    def configuration(self) -> str:
-        """The plan as canonical JSON."""
-        return canonical(asdict(self))
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the configuration."""
-        return sha256(self.configuration.encode()).hexdigest()
-
-
-class Failure(NamedTuple):
-    """Why there are no rows: the name of the exception and what it says."""
-
-    error: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished unit: its rows, or the failure in their place; `seconds` of the last of `attempts`."""
-
-    unit: Unit
-    rows: tuple[Row, ...] = ()
-    failure: Failure | None = None
-    seconds: float = 0.0
-    attempts: int = 1
-
-
-@dataclass(frozen=True)
-class Work:
-    """Two functions that travel to the workers by pickle: functions of a module, or partials of them.
-
-    Attributes:
-        prepare: makes of a model's name whatever `score` needs of it; called once for each model in a row.
-        score: makes the rows of one unit, all with the same names: plain values, no NaN. Its randomness is seeded
-            anew for each unit, so that neither order nor worker matters.
-    """
-
-    prepare: Callable[[str], Any]
-    score: Callable[[Any, Unit], Sequence[Row]]
-
-
-def canonical(value: Any) -> str:
-    """The one JSON text of `value`: keys sorted, no spaces, no NaN.
-
-    Raises:
-        TypeError, ValueError: JSON cannot say it.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def difference(old: Mapping[str, Any], new: str) -> list[str]:
-    """In words, part by part, how a configuration differs from another in JSON; nothing where they are equal."""
-    return list(_changes(old, json.loads(new), ""))
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[str]:
-    label = f"{place.rstrip('.')}: " if place else ""
-    if gone := sorted(old.keys() - new.keys()):
-        yield f"{label}no longer {_listed(gone)}"
-    if come := sorted(new.keys() - old.keys()):
-        yield f"{label}newly {_listed(come)}"
-    common = sorted(old.keys() & new.keys())
-    digests = [name for name in common if isinstance(old[name], str) and len(old[name]) == _DIGEST]
-    if edited := [name for name in digests if old[name] != new[name]]:
-        yield f"{label}other content in {_listed(edited)}"
-    for name in common:
-        if isinstance(old[name], dict) and isinstance(new[name], dict):
-            yield from _changes(old[name], new[name], f"{place}{name}.")
-        elif old[name] != new[name] and name not in edited:
-            yield f"{place}{name}: was {_shown(old[name])}, now {_shown(new[name])}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else canonical(value)
+    def seconds_left(self) -> float | None:
+        """About how long so many workers take for the rest; None before the first unit is done."""
+        known = self.done + self.failed
+        return self.seconds / known * (self.units - known) / self.workers if known else None
 
 
 class Ledger:
@@ -181,18 +89,56 @@ class Ledger:
         self._connection = connection
         self._path = path
 
-    def finished(self) -> set[Unit]:
-        """Units that have their rows; one that failed is tried again, for its reason may be gone, as a full disk is."""
+    def begin(self, workers: int) -> None:
+        """Note that a run begins."""
         with _failures_named(self._path):
-            found = self._connection.execute("SELECT model, method, image FROM units WHERE error IS NULL")
-            return {self._unit(*row) for row in found}
+            self._connection.execute("INSERT INTO runs VALUES (?, ?)", [time(), workers])
 
-    def record(self, result: Result) -> None:
-        """Commit one result."""
-        error, message = result.failure or (None, None)
-        values = (*result.unit, canonical(result.rows), error, message, result.seconds, result.attempts)
+    def unfinished(self, plan: Plan) -> list[Task]:
+        """Tasks of which a unit lacks its rows, those that were never tried first.
+
+        One that failed is tried again, for its reason may be gone, as a full disk is; and with it the whole task, since
+        the last digits of what methods ask together hang on all of them.
+        """
+        query = "SELECT model, image, count(*), sum(error IS NOT NULL) FROM units GROUP BY model, image"
         with _failures_named(self._path):
-            self._connection.execute(_RECORD, values)
+            known = {(model, image): (count, failed) for model, image, count, failed in self._connection.execute(query)}
+        fresh: list[Task] = []
+        again: list[Task] = []
+        for task in plan.tasks:
+            count, failed = known.get((task.model, task.image), (0, 0))
+            if failed:
+                again.append(task)
+            elif count < len(task.methods):
+                fresh.append(task)
+        return [*fresh, *again]
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Commit the results of one task, all or none."""
+        with _failures_named(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for result in results:
+                    self._put(result)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _put(self, result: Result) -> None:
+        error, message = result.failure or (None, None)
+        rows = zlib.compress(canonical(result.rows).encode())
+        self._connection.execute(_RECORD, (*result.unit, rows, error, message, result.seconds, result.attempts))
+        if result.map is not None:
+            self._connection.execute(_KEEP, (*result.unit, result.map))
+
+    def maps(self) -> Iterator[tuple[Unit, bytes]]:
+        """Every packed map, sorted by model, method and image."""
+        with _failures_named(self._path):
+            for *names, data in self._connection.execute("SELECT * FROM maps ORDER BY model, method, image"):
+                if not isinstance(data, bytes):
+                    raise damaged(self._path, "a map is of another type", _CURE)
+                yield self._unit(*names), data
 
     def results(self) -> Iterator[Result]:
         """Everything recorded, sorted by model, method and image."""
@@ -200,10 +146,29 @@ class Ledger:
             for row in self._connection.execute("SELECT * FROM units ORDER BY model, method, image"):
                 yield self._result(*row)
 
+    def plan(self) -> Plan:
+        """What was planned."""
+        with _failures_named(self._path):
+            known = self._connection.execute("SELECT configuration FROM plan").fetchone()
+        if known is None:
+            raise damaged(self._path, "it holds no plan", _CURE)
+        return parse_json(_text(known[0]), Plan, self._path, _CURE)
+
+    def counts(self) -> tuple[int, int, float, int]:
+        """How many units are done and failed, the seconds that both took, and the workers of the last run."""
+        asked = "SELECT sum(error IS NULL), sum(error IS NOT NULL), sum(seconds) FROM units"
+        with _failures_named(self._path):
+            done, failed, seconds = self._connection.execute(asked).fetchone()
+            noted = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+            last = "SELECT workers FROM runs ORDER BY rowid DESC LIMIT 1"
+            (workers,) = (noted and self._connection.execute(last).fetchone()) or (1,)
+        return done or 0, failed or 0, seconds or 0.0, max(int(workers), 1)
+
     def _result(self, model: Any, method: Any, image: Any, rows: Any, error: Any, message: Any, *rest: Any) -> Result:
         """A row of the table, in which SQLite keeps whatever was put there."""
         unit, (seconds, attempts) = self._unit(model, method, image), rest
-        scores = parse_json(rows, list[_Scores], self._path, _CURE) if isinstance(rows, str) else None
+        text = _unzipped(rows) if isinstance(rows, bytes) else rows  # the latter in older ledgers
+        scores = parse_json(text, list[_Scores], self._path, _CURE) if isinstance(text, str) else None
         failure = None if error is None else Failure(error, message)
         texts = failure is None or (isinstance(error, str) and isinstance(message, str))
         if scores is None or not texts or not isinstance(seconds, float) or not isinstance(attempts, int):
@@ -216,17 +181,28 @@ class Ledger:
         return Unit(*names)
 
 
+def _unzipped(data: bytes) -> str | None:
+    """The text; None where it is damaged or longer than any of ours."""
+    reader = zlib.decompressobj()
+    try:
+        text = reader.decompress(data, _ROW_BYTES)
+        return text.decode() if reader.eof else None
+    except (zlib.error, UnicodeDecodeError):
+        return None
+
+
 @contextmanager
 def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
-    """The ledger in `folder`, made if need be, and nobody else's until it is closed.
+    """The ledger in `folder`, made if need be; nobody else writes to it until it is closed.
 
     Raises:
-        UsageError: another run is using it, it was begun with another configuration, it is damaged, or it cannot be
-            written.
+        UsageError: another run is using it, it was begun with another configuration, it is damaged, it cannot be
+            written, or it lies on a disk of a network.
     """
     path = folder / LEDGER
-    with closing(_connect(path)) as connection:
+    with _alone(folder), closing(_connect(path)) as connection:
         with _failures_named(path):
+            connection.execute(f"PRAGMA busy_timeout = {_DESPITE_READERS}")
             connection.executescript(_SETTINGS)
             guard_sqlite(connection, _SCHEMA, path, _CURE)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -236,26 +212,73 @@ def open_ledger(folder: Path, plan: Plan) -> Generator[Ledger]:
         yield Ledger(connection, path)
 
 
-def read_plan(folder: Path) -> Plan:
-    """The plan of the study in `folder`, without becoming its owner.
+@contextmanager
+def reading_ledger(folder: Path) -> Generator[Ledger]:
+    """The ledger in `folder` as it stands, also while a run writes to it.
 
     Raises:
-        UsageError: there is no study, a run is writing to it just now, or it is damaged.
+        UsageError: there is no study, or it is damaged.
     """
     path = folder / LEDGER
     if not path.is_file():
         raise UsageError(f"{folder} holds no study (no {LEDGER})")
     with _failures_named(path), closing(connect(path, _CURE, write=False)) as connection:
-        guard_sqlite(connection, _SCHEMA, path, _CURE)
-        known = connection.execute("SELECT configuration FROM plan").fetchone()
-    if known is None:
-        raise damaged(path, "it holds no plan", _CURE)
-    return parse_json(_text(known[0]), Plan, path, _CURE)
+        old = not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+        guard_sqlite(connection, _OLD_SCHEMA if old else _SCHEMA, path, _CURE)
+        connection.execute("BEGIN")  # all that is read is of one moment
+        yield Ledger(connection, path)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of the study in `folder`.
+
+    Raises:
+        UsageError: there is no study, or it is damaged.
+    """
+    with reading_ledger(folder) as ledger:
+        return ledger.plan()
+
+
+def standing(folder: Path) -> Standing:
+    """How far the study in `folder` is, also while a run writes to it.
+
+    Raises:
+        UsageError: there is no study, or it is damaged.
+    """
+    with reading_ledger(folder) as ledger:
+        done, failed, seconds, workers = ledger.counts()
+        return Standing(ledger.plan().count, done, failed, seconds, workers, running=_is_running(folder))
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except (Timeout, OSError):  # the latter where this one may not write
+        return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    with _failures_named(folder / LEDGER):
+        folder.mkdir(parents=True, exist_ok=True)
+    check_local(folder)
+    with _failures_named(folder / LEDGER):
+        lock = FileLock(folder / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UsageError(
+                f"another run is writing to {folder}; wait for its end, or choose another folder"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     with _failures_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         return connect(path, _CURE, write=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,31 +12,52 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seewhy.errors import UsageError
-from seewhy.study.executors import Bench, Lost, deal
-from seewhy.study.ledger import Result, Unit, Work
+from seewhy.study.executors import Bench, Done, Lost, deal
+from seewhy.study.plan import Task, Work
 
-OBJECT_STORE = 100 << 20  # bytes; units and rows are small
+OBJECT_STORE = 100 << 20  # bytes; tasks and rows are small
 CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Ray:
-    """Runs units on `workers` actors, which take a processor for each of their threads.
+    """Does tasks on `workers` actors, which take a processor for each of their threads, and `gpus` each.
 
     They live on the cluster at `address`, whose machines must have seewhy installed and see the pictures at the same
-    paths; without one, on a cluster of this machine's own that nobody else can reach and that ends with the run.
+    paths; without one, on a cluster of this machine's own that nobody else can reach and that ends with the run. What
+    workers do lies in the object store once, for all of them.
+
+    Attributes:
+        workers: how many; without, as many as the cluster has room for.
+        address: of the cluster.
+        gpus: of each actor: 1, or a share of one where several fit into its memory; 0 for none.
 
     Raises:
-        UsageError: Ray is not installed, or no cluster answers.
+        UsageError: Ray is not installed, no cluster answers, or it has no room for a single actor.
     """
 
-    workers: int = 1
+    workers: int = 0
     address: str | None = None
+    gpus: float = 0
 
-    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Result]:
+    def run(self, tasks: Sequence[Task], work: Work, threads: int) -> Generator[Done]:
         """See `Executor.run`."""
-        with _cluster(self.address, self.workers * threads) as ray:
-            yield from deal(units, _Crew(ray, work, threads), self.workers)
+        with _cluster(self.address, max(self.workers, 1) * threads) as ray:
+            room = _room(ray.cluster_resources(), threads, self.gpus)
+            if not room:
+                asked = f"{threads} processors" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+                raise UsageError(
+                    f"no machine of the Ray cluster has the {asked} that a worker takes; give fewer threads"
+                    + (", or --device cpu" if self.gpus else "")
+                )
+            crew = _Crew(ray, ray.put(work), threads, self.gpus)
+            yield from deal(tasks, crew, self.workers or room)
+
+
+def _room(resources: Mapping[str, float], threads: int, gpus: float) -> int:
+    """For how many actors a cluster has room, by its resources."""
+    processors = int(resources.get("CPU", 0) // threads)
+    return min(processors, int(resources.get("GPU", 0) / gpus + 1e-9)) if gpus else processors
 
 
 class _Actor:
@@ -45,10 +66,10 @@ class _Actor:
         self._actor = actor
         self.answer = actor.ready.remote()
 
-    def give(self, unit: Unit) -> None:
-        self.answer = self._actor.do.remote(unit)
+    def give(self, task: Task) -> None:
+        self.answer = self._actor.do.remote(task)
 
-    def take(self) -> Result | Lost | None:
+    def take(self) -> Done | Lost | None:
         try:
             return self._ray.get(self.answer)
         except self._ray.exceptions.RayError as error:
@@ -66,12 +87,14 @@ class _Remote(Bench):
 @dataclass(frozen=True)
 class _Crew:
     ray: Any
-    work: Work
+    work: Any  # a reference to it in the object store, which Ray turns into the work itself
     threads: int
+    gpus: float
 
     def hire(self) -> _Actor:
         # Whoever dies is replaced by `deal`, which counts; Ray itself is to restart and repeat nothing.
-        make = self.ray.remote(num_cpus=self.threads, max_restarts=0, max_task_retries=0)(_Remote)
+        share = {"num_cpus": self.threads, "num_gpus": self.gpus}
+        make = self.ray.remote(**share, max_restarts=0, max_task_retries=0)(_Remote)
         return _Actor(self.ray, make.remote(self.work, self.threads))
 
     def first(self, busy: Sequence[_Actor]) -> _Actor:

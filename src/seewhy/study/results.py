@@ -1,26 +1,35 @@
-"""What a study leaves beside its ledger: a table with a row for each score, and a line for each failure."""
+"""What a study leaves beside its ledger: a row for each score, a line for each failure, and maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from io import BytesIO
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import copyfileobj, rmtree
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import TypedDict
 
-from seewhy.core.files import write_whole
-from seewhy.core.reading import damaged, parse_json, read_lines, read_table
-from seewhy.study.ledger import Failure, Result, Unit, canonical
+from seewhy.core.files import whole_file, write_whole, writing
+from seewhy.core.reading import damaged, open_regular, parse_json, read_lines, read_table, sound
+from seewhy.study.maps import unpacked
+from seewhy.study.plan import Failure, Result, Unit, canonical
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
-RESULTS, FAILURES = "results.parquet", "failures.jsonl"
+RESULTS, FAILURES, MAPS = "results.parquet", "failures.jsonl", "maps.parquet"
+PART = 400  # units at a time in memory
+GROUP = 1 << 16  # rows
+
+Item = TypeVar("Item")
 CELLS: dict[str, Any] = {  # columns of JSON
     "draws": list[float],
     "chance": list[float],
     "notes": list[str],
+    "view": list[float],
 }
 NEEDED = ("metric", "label", "value", "probability")  # columns that every table has, beside those of its units
 TEXTS = (
@@ -65,12 +74,72 @@ def failure_lines(results: Iterable[Result]) -> str:
     return "".join(canonical(each) + "\n" for each in failed)
 
 
-def write(results: Sequence[Result], out: Path) -> None:
-    """Write `RESULTS` and `FAILURES`, each whole or not at all."""
-    buffer, failures = BytesIO(), failure_lines(results)
-    table(results).write_parquet(buffer)
-    write_whole(out / RESULTS, buffer.getvalue())
-    write_whole(out / FAILURES, failures.encode())
+def write(results: Iterable[Result], maps: Iterable[tuple[Unit, bytes]], out: Path) -> list[Result]:
+    """Write `RESULTS`, `FAILURES` and, where there are any, `MAPS`, each whole or not at all.
+
+    Memory holds a part of each at a time.
+
+    Returns:
+        The results that are failures.
+    """
+    failures: list[Result] = []
+
+    def sound() -> Iterator[Result]:
+        for result in results:
+            if result.failure:
+                failures.append(result)
+            else:
+                yield result
+
+    _write_parts((table(part) for part in _batches(sound(), PART)), out / RESULTS, table([]))
+    _write_parts((_map_table(part) for part in _batches(maps, PART)), out / MAPS, None)
+    write_whole(out / FAILURES, failure_lines(failures).encode())
+    return failures
+
+
+def _map_table(maps: Iterable[tuple[Unit, bytes]]) -> pl.DataFrame:
+    import polars as pl
+
+    kinds = {**dict.fromkeys(Unit._fields, pl.String), "map": pl.Binary}
+    return pl.DataFrame([(*unit, data) for unit, data in maps], kinds, orient="row")
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """All of them in order, so many at a time."""
+    left = iter(items)
+    while part := [*islice(left, size)]:
+        yield part
+
+
+@contextmanager
+def _emptied(folder: Path) -> Generator[Path]:
+    """A new folder, gone afterwards; of a run that was killed one may be there still."""
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+def _write_parts(parts: Iterable[pl.DataFrame], path: Path, empty: pl.DataFrame | None) -> None:
+    """Tables, each with some of the columns, below each other in one file; of none the empty one, or no file."""
+    import polars as pl
+
+    with _emptied(path.with_name(f"{path.stem}.parts")) as folder, writing(path):
+        files: list[Path] = []
+        for number, part in enumerate(parts):
+            files.append(folder / f"{number:06d}.parquet")
+            part.write_parquet(files[-1])
+        if not files and empty is None:
+            path.unlink(missing_ok=True)
+            return
+        tables = [pl.scan_parquet(file) for file in files] or [pl.LazyFrame(empty)]
+        joined = folder / "joined"
+        # In order, and in groups of so many rows: neither hangs on how many threads there are.
+        pl.concat(tables, how="diagonal_relaxed").sink_parquet(joined, row_group_size=GROUP, maintain_order=True)
+        with whole_file(path) as file, joined.open("rb") as whole:
+            copyfileobj(whole, file)
 
 
 def read(out: Path) -> pl.DataFrame:
@@ -101,7 +170,7 @@ def _columns() -> tuple[dict[str, Any], dict[str, Any]]:
         "value": number,
         "probability": number,
     }
-    numbers = dict.fromkeys(("beside_chance", "other_classes", "without_overlay", "with_overlay"), number)
+    numbers = dict.fromkeys(("beside_chance", "other_classes", "without_overlay", "with_overlay", "apart"), number)
     return needed, {**dict.fromkeys(TEXTS, text), **numbers, "target": (pl.Int64, pl.Null)}
 
 
@@ -115,3 +184,27 @@ def read_failures(out: Path) -> list[Result]:
     rows = read_lines(path, _Failed, _WRITE_AGAIN) if path.exists() else []
     return [Result(Unit(row["model"], row["method"], row["image"]), failure=Failure(row["error"], row["message"]))
             for row in rows]  # fmt: skip
+
+
+def read_maps(out: Path, images: Sequence[str]) -> dict[tuple[str, str, str], np.ndarray]:
+    """The maps `(h, w)` of these images that `write` left in `out`, by model, method and image.
+
+    Raises:
+        BadFile: the file is damaged.
+    """
+    import polars as pl
+
+    path = out / MAPS
+    if not path.exists():
+        return {}
+    with sound(path, _WRITE_AGAIN):
+        with open_regular(path, _WRITE_AGAIN):
+            pass
+        kinds = {**dict.fromkeys(Unit._fields, pl.String), "map": pl.Binary}
+        if dict(pl.read_parquet_schema(path)) != kinds:
+            raise damaged(path, "it holds other columns", _WRITE_AGAIN)
+        found = pl.scan_parquet(path).filter(pl.col("image").is_in([*images])).collect(engine="streaming")
+        try:
+            return {(model, method, image): unpacked(data) for model, method, image, data in found.iter_rows()}
+        except (TypeError, ValueError) as error:
+            raise damaged(path, str(error), _WRITE_AGAIN) from error

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from seewhy import __version__
 from seewhy.core.outcome import blamed
 from seewhy.core.progress import Progress, silent
-from seewhy.engines import Answers
 from seewhy.engines.batches import BatchSize
 from seewhy.engines.inference import FIXED
 from seewhy.errors import Cancelled, SeewhyError
@@ -24,9 +25,9 @@ from seewhy.methods import Explanation, Method
 from seewhy.methods.controls import RandomMap
 from seewhy.methods.method import Seen, describe
 from seewhy.metrics import Context, Map, Metric, Score
-from seewhy.metrics.context import Attribution, in_cells
+from seewhy.metrics.context import Attribution, cell_means, in_cells, spearman
 from seewhy.models import Classifier, Target, load
-from seewhy.study.ledger import Plan, Row, Unit, Work, canonical
+from seewhy.study.plan import Found, Plan, Row, Task, Work, canonical
 
 CHANCE = RandomMap.name  # the control that says what chance gets
 PRECISION = "float32"  # half precision is not the same on every machine
@@ -68,9 +69,15 @@ class Scoring:
         return replace(self, methods=methods, **closely)
 
     def plan(
-        self, models: Mapping[str, str], images: Mapping[str, str], masks: Mapping[str, str], threads: int
+        self,
+        models: Mapping[str, str],
+        images: Mapping[str, str],
+        masks: Mapping[str, str],
+        threads: int,
+        maps: str = "none",
+        device: str = "cpu",
     ) -> Plan:
-        """The plan for models, pictures and masks with these fingerprints, by their names."""
+        """The plan for models, pictures and masks with these fingerprints, by their names, on this kind of device."""
         methods = {name: describe(method) for name, method in self.methods.items()}
         metrics = {metric.name: describe(metric) for metric in self.metrics}
         for metric in self.metrics:
@@ -90,6 +97,9 @@ class Scoring:
             precision=PRECISION,
             threads=threads,
             seed=self.seed,
+            maps=maps,
+            device=device,
+            versions=versions(),
         )
 
 
@@ -98,6 +108,11 @@ def pinned(method: Any, batch_size: int) -> Method:
     wanted = {"precision": PRECISION, "batch_size": batch_size}
     timed = {name: wanted[name] for name in wanted.keys() & set(method.parameters)}
     return replace(method, **timed) if timed else method
+
+
+def versions() -> dict[str, str]:
+    """What computes, by its name: another version may give other digits."""
+    return {"seewhy": __version__, "torch": torch.__version__, "numpy": np.__version__}
 
 
 def picture_seed(seed: int, image: Image) -> int:
@@ -173,12 +188,14 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
             errors |= {name: error for name, error in failed if error and name not in errors}
     if progress:
         progress(total, total, "done")
+    apart = distances({name: each.values for name, each in found.items()})
     rows = {
         name: tuple(
             {
                 **_row(metric, scores[metric.name][name], answers[metric.name].beside[number]),
                 "chance": canonical(chance) if (chance := answers[metric.name].chance) and name == CHANCE else None,
                 **about(explanation),
+                "apart": apart.get(name),
             }
             for metric in scoring.metrics
         )
@@ -187,40 +204,45 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
     return Scored(image, found, rows, scores, errors)
 
 
-def unit_work(scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str) -> Work:
-    """What workers do with a unit of a study; it travels to them once, so paths have to be theirs, too."""
-    units = _Units(scoring, folder, weights, device)
-    return Work(units.prepare, units.score)
+def study_work(scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str, maps: str) -> Work:
+    """What workers do with a task of a study; it travels to them once, so paths have to be theirs, too."""
+    tasks = _Tasks(scoring, folder, weights, device)
+    return Work(tasks.prepare, tasks.score, maps)
 
 
-class _Units:
-    """Scores unit after unit; what the network sees of a picture stays at hand for the next method."""
+class _Tasks:
+    """Scores task after task: one picture by all methods, which share what they ask of the network."""
 
     def __init__(self, scoring: Scoring, folder: Folder, weights: Mapping[str, Path], device: str) -> None:
         self._scoring, self._folder, self._weights, self._device = scoring, folder, weights, device
-        self._at_hand: tuple[Seen, Mask | None] | None = None
 
     def prepare(self, model: str) -> Classifier:
-        self._at_hand = None  # two models at once may be more than the memory holds
         return load(model, self._weights.get(model), self._device)
 
-    def score(self, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
-        """A row for each metric."""
-        seen, mask = self._at_hand = self._seen(classifier, unit.image)
-        seen.answers = Answers()  # a batch's arithmetic hangs on what is asked with it: no unit is to hang on others
-        alone = replace(self._scoring, methods={unit.method: self._scoring.methods[unit.method]})
-        scored = _score(seen, mask, alone)
-        if scored.errors:
-            raise scored.errors[unit.method]
-        return scored.rows[unit.method]
+    def score(self, classifier: Classifier, task: Task) -> dict[str, Found]:
+        """A row for each metric, and the map, of each method."""
+        image, mask = self._folder.masked(self._folder.named[task.image])
+        area = None if mask is None else classifier.preprocessing.mask(mask)
+        asked = replace(self._scoring, methods={name: self._scoring.methods[name] for name in task.methods})
+        # Nothing of other pictures is at hand: the last digits of a batch hang on what is asked with it.
+        scored = _score(Seen(classifier, image, asked.target), area, asked)
+        return {
+            name: Found(error=scored.errors[name])
+            if name in scored.errors
+            else Found(scored.rows[name], scored.explanations[name].values)
+            for name in task.methods
+        }
 
-    def _seen(self, classifier: Classifier, path: str) -> tuple[Seen, Mask | None]:
-        if self._at_hand and self._at_hand[0].classifier is classifier and self._at_hand[0].image.name == path:
-            return self._at_hand
-        entry = next(each for each in self._folder.entries if each.path == path)
-        image, mask = self._folder.masked(entry)
-        seen = None if mask is None else classifier.preprocessing.mask(mask)
-        return Seen(classifier, image, self._scoring.target), seen
+
+def distances(maps: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How far each method's map is from the others': the mean of 1 − the rank correlation of their cells.
+
+    Controls do not count; of a single map there is none.
+    """
+    cells = {name: cell_means(maps[name], CELLS) for name in maps if Method.registry[name].kind != "control"}
+    gaps = {pair: 1 - spearman(cells[pair[0]], cells[pair[1]]) for pair in combinations(cells, 2)}
+    found = {name: [gap for pair, gap in gaps.items() if name in pair] for name in cells}
+    return {name: float(np.mean(each)) for name, each in found.items() if each}
 
 
 class _Answer(NamedTuple):
@@ -334,6 +356,7 @@ def about(explanation: Explanation) -> Row:
         "probability": explanation.probability,
         "told": explanation.told,
         "layer": explanation.layer,
+        "view": canonical([round(float(each), 3) for each in explanation.view]),
         "checks": canonical({name: float(value) for name, value in explanation.checks.items()}),
         "notes": canonical([*explanation.notes]) if explanation.notes else None,
     }

@@ -15,7 +15,7 @@ import numpy as np
 from seewhy.methods import Method
 from seewhy.metrics import Metric
 from seewhy.metrics.context import ranks
-from seewhy.study.ledger import Plan, Row
+from seewhy.study.plan import Plan, Row
 from seewhy.study.statistics import Array, mean_interval
 
 Cell: TypeAlias = tuple[str, str]  # metric and method

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,7 +21,8 @@ from seewhy.errors import SeewhyError
 from seewhy.images import Entry, Folder, Image
 from seewhy.metrics import Metric
 from seewhy.metrics.context import cell_means, spearman
-from seewhy.study.ledger import Plan, Result
+from seewhy.study.plan import Plan, Result
+from seewhy.study.results import read_maps
 from seewhy.study.score import CELLS, Scored
 from seewhy.study.scores import UNDEFINED, Mean, ModelScores, means_of, scores_of
 from seewhy.study.statistics import Array, better_than, complete_block, kendall_w, pairwise_wilcoxon, rank_agreement
@@ -36,7 +38,8 @@ Found = TypeVar("Found")
 class StudyResult:
     """A finished study: what was asked, a row for each unit and metric, what failed, and the pictures.
 
-    `explained` holds maps by picture, where they are at hand; `folder` opens the pictures otherwise.
+    `explained` holds maps by picture, where they are at hand; else `folder` opens the pictures, and the maps that were
+    kept lie in the folder `stored`.
     """
 
     plan: Plan
@@ -44,6 +47,7 @@ class StudyResult:
     failures: tuple[Result, ...]
     folder: Folder | None = None
     explained: Mapping[str, Scored] = field(default_factory=dict)
+    stored: Path | None = None
 
     @cached_property
     def scores(self) -> list[ModelScores]:
@@ -127,6 +131,14 @@ class StudyResult:
         """What failed, each reason once for a picture."""
         told = {(each.unit.image, each.failure.message): each for each in self.failures if each.failure}
         return [Outcome(image, error=SeewhyError(message)) for image, message in told]
+
+    def maps(self, images: Sequence[str]) -> dict[tuple[str, str, str], np.ndarray]:
+        """The maps that were kept of these pictures, by model, method and picture.
+
+        Raises:
+            BadFile: they are damaged.
+        """
+        return read_maps(self.stored, images) if self.stored else {}
 
     def picture(self, name: str) -> Image:
         """The picture of this name.

@@ -15,17 +15,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from seewhy.core.outcome import blamed
 from seewhy.engines import Answers
-from seewhy.errors import ExplainError
+from seewhy.errors import ExplainError, SeewhyError
 from seewhy.images import Folder, Mask, from_values
 from seewhy.methods import Explanation, Method
 from seewhy.methods.method import describe
 from seewhy.metrics.context import TopK, draw_ties, in_cells, keep_of, pixel_ranks
 from seewhy.metrics.localisation import energy_in_mask, pointing_game
 from seewhy.models import Classifier, Target, load
-from seewhy.study.ledger import Plan, Row, Unit, Work
 from seewhy.study.overlay import Overlay, Turn, levels, turn_of
-from seewhy.study.score import BATCH, CELLS, PRECISION, about, fixed_batches, picture_seed, pinned
+from seewhy.study.plan import Found, Plan, Task, Work
+from seewhy.study.score import BATCH, CELLS, PRECISION, about, fixed_batches, picture_seed, pinned, versions
 
 EVIDENCE, SPOT, DELETION = "evidence-in-overlay", "spot-in-overlay", "overlay-deleted"
 ASKED = (EVIDENCE, SPOT, DELETION)
@@ -44,6 +45,7 @@ class Question:
         cells: for the deletion, maps are means of so many cells a side; 0 leaves them as they are.
         batch_size: variations in one forward.
         seed: of all randomness.
+        maps: how large maps of the class that a photo turned to are kept.
     """
 
     methods: Mapping[str, Method]
@@ -52,8 +54,9 @@ class Question:
     cells: int = CELLS
     batch_size: int = BATCH
     seed: int = 0
+    maps: str = "none"
 
-    def plan(self, models: Mapping[str, str], images: Mapping[str, str], threads: int) -> Plan:
+    def plan(self, models: Mapping[str, str], images: Mapping[str, str], threads: int, device: str = "cpu") -> Plan:
         """The plan for models and pictures with these fingerprints, by their names."""
         about_it = {"overlay": self.overlay.sha256, "control": self.control}
         return Plan(
@@ -65,42 +68,41 @@ class Question:
             precision=PRECISION,
             threads=threads,
             seed=self.seed,
+            maps=self.maps,
+            device=device,
+            versions=versions(),
         )
 
 
 def truth_work(question: Question, folder: Folder, weights: Mapping[str, Path], device: str) -> Work:
-    """What workers do with a unit; it travels to them once."""
-    units = _Units(question, folder, weights, device)
-    return Work(units.prepare, units.score)
+    """What workers do with a task; it travels to them once."""
+    tasks = _Tasks(question, folder, weights, device)
+    return Work(tasks.prepare, tasks.score, question.maps)
 
 
-class _Units:
-    """Asks unit after unit; what the overlay did to a photo stays at hand for the next method."""
+class _Tasks:
+    """Asks task after task: what the overlay did to a photo is found out once for all methods."""
 
     def __init__(self, question: Question, folder: Folder, weights: Mapping[str, Path], device: str) -> None:
         self._question, self._weights, self._device, self._folder = question, weights, device, folder
-        self._entries = {entry.path: entry for entry in folder.entries}
-        self._at_hand: tuple[Classifier, str, Turn] | None = None
 
     def prepare(self, model: str) -> Classifier:
-        self._at_hand = None
         return load(model, self._weights.get(model), self._device)
 
-    def score(self, classifier: Classifier, unit: Unit) -> tuple[Row, ...]:
-        """A row for each of `ASKED`."""
-        turn = self._turn(classifier, unit.image)
+    def score(self, classifier: Classifier, task: Task) -> dict[str, Found]:
+        """A row for each of `ASKED`, and the map of the class that the photo turned to, of each method."""
+        turn = turn_of(classifier, self._folder.image(self._folder.named[task.image]), self._question.overlay)
         with fixed_batches(classifier, self._question.batch_size):
-            return truth_rows(classifier, turn, unit.method, self._question)
+            return {method: self._asked(classifier, turn, method) for method in task.methods}
 
-    def _turn(self, classifier: Classifier, path: str) -> Turn:
-        if self._at_hand and self._at_hand[0] is classifier and self._at_hand[1] == path:
-            return self._at_hand[2]
-        turn = turn_of(classifier, self._folder.image(self._entries[path]), self._question.overlay)
-        self._at_hand = (classifier, path, turn)
-        return turn
+    def _asked(self, classifier: Classifier, turn: Turn, method: str) -> Found:
+        try:
+            return truth_rows(classifier, turn, method, self._question)
+        except (SeewhyError, RuntimeError) as error:
+            return Found(error=blamed(error, turn.laid.name))
 
 
-def truth_rows(classifier: Classifier, turn: Turn, method: str, question: Question) -> tuple[Row, ...]:
+def truth_rows(classifier: Classifier, turn: Turn, method: str, question: Question) -> Found:
     """What one method's maps of one photo say, a row for each of `ASKED`."""
     told = {
         "before": classifier.categories[turn.before],
@@ -110,7 +112,7 @@ def truth_rows(classifier: Classifier, turn: Turn, method: str, question: Questi
     }
     if not turn.turned:
         nothing = {"value": None, "other_classes": None, "reason": NOT_TURNED, "label": told["turned_to"]}
-        return tuple({"metric": name, **nothing, "probability": turn.now, **told} for name in ASKED)
+        return Found([{"metric": name, **nothing, "probability": turn.now, **told} for name in ASKED])
     control = control_class(classifier, turn, question)
     asked = [[Target(turn.after, chosen="predicted"), Target(control)]]
     seed = picture_seed(question.seed, turn.laid)
@@ -126,10 +128,11 @@ def truth_rows(classifier: Classifier, turn: Turn, method: str, question: Questi
         DELETION: (deleted(classifier, turn, mine, area, question.cells, seed), None),
     }
     told["control"] = classifier.categories[control]
-    return tuple(
+    rows = [
         {"metric": name, "value": value, "other_classes": beside, "reason": None, **about(mine), **told}
         for name, (value, beside) in values.items()
-    )
+    ]
+    return Found(rows, mine.values)
 
 
 def control_class(classifier: Classifier, turn: Turn, question: Question) -> int:

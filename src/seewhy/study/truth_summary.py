@@ -12,7 +12,7 @@ import numpy as np
 
 from seewhy.core.statistics import Share, wilson
 from seewhy.metrics.context import spearman
-from seewhy.study.ledger import Plan, Result, Row
+from seewhy.study.plan import Plan, Result, Row
 from seewhy.study.scores import Mean
 from seewhy.study.statistics import Array, better_than, mean_interval
 from seewhy.study.truth import DELETION, EVIDENCE, SPOT

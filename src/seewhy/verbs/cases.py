@@ -15,6 +15,7 @@ from seewhy.cases.counterfactuals import Counterfactuals
 from seewhy.cases.embedders import find_embedder
 from seewhy.cases.influence import CaseHead, Doubt, Influence, Influences, Pair, copies_across, doubted_labels
 from seewhy.cases.manifest import About, model_of
+from seewhy.cases.parts import Part, Parts
 from seewhy.cases.pictures import removal_picture, similarity_pictures, swap_pictures, twins_panel
 from seewhy.cases.queries import Case, Cases, Copy
 from seewhy.cases.twins import Twin, Twins
@@ -23,7 +24,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.draw.units import odds_words
 from seewhy.images import Folder, Image, open_image
 from seewhy.models import Classifier, Prediction
-from seewhy.report.cases import counterfactuals_page, influence_page, twins_page
+from seewhy.report.cases import compositional_page, counterfactuals_page, influence_page, twins_page
 from seewhy.verbs.result import PhotoResults
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ def build_cases(
     out: str | Path,
     *,
     embedding: str = "penultimate",
+    classes: Sequence[str] = (),
     model: str | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -47,6 +49,7 @@ def build_cases(
         classifier: whose decisions the cases are to explain.
         out: where the base goes; an older one of the same classifier is brought up to date.
         embedding: `penultimate`, `cole`, or a model as second encoder, such as `timm:…` or `hf-hub:…`.
+        classes: leave the sub-folders of all others out.
         model: the name by which the classifier can be loaded again, where that is not its own name.
         weights: the file that was given with that name.
         device: of the second encoder.
@@ -57,9 +60,9 @@ def build_cases(
         ExplainError: not one picture can be embedded.
         ModelError: the second encoder cannot be had.
     """
-    pictures = Folder.open(folder)
+    pictures = Folder.open(folder).of_classes(classes)
     embedder = find_embedder(embedding, classifier, device)
-    about = About.of(pictures.root, embedder, model, Path(weights) if weights else None)
+    about = About.of(pictures.root, embedder, model, Path(weights) if weights else None, Path(out))
     return build(pictures, embedder, Path(out), about, progress)
 
 
@@ -287,6 +290,63 @@ class InfluenceResult(PhotoResults[Influences]):
         """Write nothing more: the pictures are those of the base."""
 
 
+@dataclass(frozen=True, eq=False)
+class PartsResult(PhotoResults[Parts]):
+    """What decisions are made of, by the base `about`."""
+
+    found: Sequence[Parts]
+    about: About
+    failures: Sequence[Outcome[Any]] = ()
+
+    def values(self, each: Parts) -> dict[str, Any]:
+        """See `PhotoResults`."""
+        return {
+            **_head(each, self.about),
+            "rival": each.rival and each.rival.to_dict(),
+            "layer": each.layer,
+            "parts": [_part(part) for part in each.parts],
+            "bias": each.bias,
+            "margin": each.margin,
+            "cases": each.cases,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each part."""
+        return [
+            {
+                "image": each.image.name,
+                "class": each.predictions[0].name,
+                "rather than": each.rival.name if each.rival else "others",
+                "part": number,
+                "points": f"{part.points:+.2f}",
+                "found in": ", ".join(twin.case.path for twin in part.twins),
+                "doubt": "most of these are of another class" if part.doubtful else "",
+            }
+            for each in self.found
+            for number, part in enumerate(each.parts, start=1)
+        ]
+
+    def page(self) -> str:
+        """See `Result`."""
+        return compositional_page(self.found, self.about, self.failures)
+
+    def write_photo(self, each: Parts, folder: Path) -> None:
+        """Write the map of each part, and where it is in each of its cases."""
+        for number, part in enumerate(each.parts, start=1):
+            np.save(folder / f"part-{number}.npy", part.map.astype(np.float32), allow_pickle=False)
+            for place, twin in enumerate(part.twins, start=1):
+                np.save(folder / f"part-{number}-case-{place}.npy", twin.map.astype(np.float32), allow_pickle=False)
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "points": part.points,
+        "same": part.same,
+        "doubtful": part.doubtful,
+        "cases": [{**_case(each.case), "part_similarity": each.alike} for each in part.twins],
+    }
+
+
 def _influence(each: Influence) -> dict[str, Any]:
     return {
         **_case(each.case),
@@ -297,7 +357,7 @@ def _influence(each: Influence) -> dict[str, Any]:
     }
 
 
-def _head(found: Twins | Counterfactuals | Influences, about: About) -> dict[str, Any]:
+def _head(found: Twins | Counterfactuals | Influences | Parts, about: About) -> dict[str, Any]:
     return {
         "base": asdict(about.public()),
         "image": {"name": found.image.name, "sha256": found.image.sha256},

@@ -25,7 +25,7 @@ from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
 from seewhy.report.study import study_page
 from seewhy.report.verdict import study_verdict
-from seewhy.study.ledger import Failure, Result, Row, Unit
+from seewhy.study.plan import Failure, Result, Row, Unit
 from seewhy.study.results import table
 from seewhy.study.score import BATCH, CELLS, CHANCE, Scored, Scoring, score_picture
 from seewhy.study.summary import StudyResult, plain_verdicts

@@ -29,7 +29,7 @@ from seewhy.prototypes.storage import KIND, load_prototypes, save_prototypes
 from seewhy.prototypes.training import PrototypeRun, Trained, train_prototypes
 from seewhy.report.page import save_page
 from seewhy.report.prototypes import prototype_explanations_page, prototypes_page
-from seewhy.study.ledger import canonical, difference
+from seewhy.study.plan import canonical, difference
 from seewhy.train.data import open_pictures
 from seewhy.train.loop import Record
 from seewhy.train.parts import PICTURES, Parts, PictureRow, open_parts, picture_rows, trained_rows

@@ -7,8 +7,10 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from shutil import disk_usage
+from typing import Any, NamedTuple, NotRequired
 
+import torch
 from typing_extensions import TypedDict, override
 
 from seewhy.core.files import write_json, write_whole
@@ -21,14 +23,16 @@ from seewhy.methods import Method, lacking
 from seewhy.metrics import Metric
 from seewhy.models import DEFAULT_MODEL, load
 from seewhy.report.page import PAGE, notes_of_all
-from seewhy.report.study import shown_photos, study_page
+from seewhy.report.study import study_page
+from seewhy.report.study_photos import shown_photos
 from seewhy.report.study_tables import grids, latex, markdown
 from seewhy.report.verdict import study_verdict
-from seewhy.study import Executor, Local, Ray, Unit, Work, run
+from seewhy.study import Executor, Local, Plan, Ray, Task, Work, run
 from seewhy.study import Result as Done
-from seewhy.study.ledger import read_plan
-from seewhy.study.results import RESULTS, read, read_failures
-from seewhy.study.score import BATCH, CELLS, Scoring, unit_work
+from seewhy.study.ledger import read_plan, reading_ledger
+from seewhy.study.maps import bytes_kept, check_maps
+from seewhy.study.results import RESULTS, read, read_failures, write
+from seewhy.study.score import BATCH, CELLS, Scoring, study_work
 from seewhy.study.summary import StudyResult, plain_verdicts
 from seewhy.verbs.compare import MASK_METRICS, checked_metrics
 from seewhy.verbs.result import Result
@@ -45,6 +49,7 @@ STUDY_METRICS = (
 )
 MARKDOWN, LATEX = "tables.md", "tables.tex"
 SOURCE = "source.json"  # where the pictures lay; not part of the results, which are the same wherever that was
+SO_FAR = "so-far"  # of the results: the report on what is finished
 NOTE_BYTES = 1 << 20
 
 
@@ -52,6 +57,7 @@ class _Source(TypedDict):
     """What stands in `SOURCE`."""
 
     pictures: str
+    classes: NotRequired[list[str]]
 
 
 class Study(StudyResult, Result):
@@ -100,6 +106,7 @@ def study(
     limit: int | None = None,
     seed: int = 0,
     fail_fast: bool = False,
+    maps: str = "small",
     progress: Progress = silent,
 ) -> Study:
     """Explain every picture by every method for every model, and score it by every metric.
@@ -119,14 +126,16 @@ def study(
         device: as `seewhy.load` takes it.
         executor: `local` for processes of this machine, `ray` for a cluster.
         ray_address: of a running cluster; without, Ray starts one on this machine.
-        workers: how many units are done at once; by default one for each processor, or one on a GPU.
+        workers: how many pictures are worked on at once; by default one for each processor, or one for each GPU, of
+            this machine or of the cluster.
         threads: of one worker; it decides the last bits of sums, and thus is part of the study.
         batch_size: variations in one forward; the same is true of it.
         cells: metrics of faithfulness see maps as means of so many cells a side, so that areas and single pixels are
             compared like with like; 0 leaves maps as they are.
         limit: take so many pictures, spread over the folder.
         seed: of all randomness.
-        fail_fast: stop at the first unit that fails, instead of listing it and going on.
+        fail_fast: stop at the first task that fails, instead of listing it and going on.
+        maps: how large every map is kept: `small` as means of 28 × 28 cells, `full`, or `none`.
         progress: told of units; raise `Cancelled` in it to stop, and run again to go on.
 
     Raises:
@@ -137,6 +146,7 @@ def study(
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
     check_executor(executor, ray_address)
+    check_maps(maps)
     pictures = study_pictures(Path(folder), masks, limit)
     asked = Scoring(
         Method.registry.chosen(methods),
@@ -149,13 +159,15 @@ def study(
     ).for_pictures(len(pictures.entries))
     files = weight_files(models, weights)
     known = {model: known_model(model, asked.methods, files.get(model), device, progress) for model in models}
-    fingerprints = {model: fingerprint for model, (fingerprint, _) in known.items()}
-    plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads)
-    crew = chosen_executor(executor, workers or usual_workers(known, threads), ray_address)
-    note_source(Path(out), pictures.root)
-    work = unit_work(asked, pictures, files, device)
+    fingerprints = {model: each.fingerprint for model, each in known.items()}
+    kind = device_kind(known)
+    plan = asked.plan(fingerprints, pictures.hashes, pictures.mask_hashes, threads, maps, kind)
+    check_room(Path(out), len(pictures.entries) * len(asked.methods), known, maps)
+    crew = chosen_executor(executor, workers, threads, ray_address, kind)
+    note_source(Path(out), pictures)
+    work = study_work(asked, pictures, files, device, maps)
     failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
-    return Study(plan, read(Path(out)), tuple(failures), pictures)
+    return Study(plan, read(Path(out)), tuple(failures), pictures, stored=Path(out))
 
 
 def weight_files(models: Sequence[str], weights: Mapping[str, str | Path] | None) -> dict[str, Path]:
@@ -172,15 +184,36 @@ def weight_files(models: Sequence[str], weights: Mapping[str, str | Path] | None
 
 def find_studies(folder: Path) -> dict[str, Path]:
     """The studies below `folder` that have results, by their paths within it; none where there is no such folder."""
-    return {path.parent.relative_to(folder).as_posix(): path.parent for path in sorted(folder.rglob(RESULTS))}
+    found = [path.parent for path in sorted(folder.rglob(RESULTS)) if path.parent.name != SO_FAR]
+    return {each.relative_to(folder).as_posix(): each for each in found}
 
 
 def open_study(out: Path) -> Study:
     """What `study` returned when it wrote to `out`; its pictures may have gone since.
 
     Raises:
-        UsageError: there is no study, a run is writing to it just now, it is damaged, or tells of what is not known.
+        UsageError: there is no study, it is damaged, or tells of what is not known.
     """
+    plan = _known_plan(out)
+    return Study(plan, read(out), tuple(read_failures(out)), _pictures(out, plan), stored=out)
+
+
+def study_so_far(out: Path, into: Path) -> Study:
+    """What `study` would return if it were done with what is finished in `out`; a run may go on there meanwhile.
+
+    The tables and maps of it are written to the folder `into`.
+
+    Raises:
+        UsageError: there is no study, it is damaged, or tells of what is not known.
+    """
+    plan = _known_plan(out)
+    into.mkdir(parents=True, exist_ok=True)
+    with reading_ledger(out) as ledger:
+        failures = write(ledger.results(), ledger.maps(), into)
+    return Study(plan, read(into), tuple(failures), _pictures(out, plan), stored=into)
+
+
+def _known_plan(out: Path) -> Plan:
     plan = read_plan(out)
     for kind, names, registry in (("method", plan.methods, Method.registry), ("metric", plan.metrics, Metric.registry)):
         if missing := sorted(set(names) - {each.name for each in registry.all()}):
@@ -188,37 +221,64 @@ def open_study(out: Path) -> Study:
                 f"the study in {out} tells of the {kind} {shown(missing[0])}, which is not known here; "
                 "see its report, or install the package that brings it"
             )
-    return Study(plan, read(out), tuple(read_failures(out)), Folder(_source(out), tuple(map(Entry, plan.images))))
+    return plan
 
 
-def note_source(out: Path, pictures: Path) -> None:
-    """Keep in mind where the pictures of a study lie."""
+def note_source(out: Path, pictures: Folder) -> None:
+    """Keep in mind where the pictures of a study lie, and in which classes."""
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / SOURCE, {"pictures": str(pictures)})
+    write_json(out / SOURCE, {"pictures": str(pictures.root), "classes": [*pictures.classes]})
 
 
-def _source(out: Path) -> Path:
-    """Where the pictures lay; they are not needed, so that a note that is damaged is as good as none."""
+def _pictures(out: Path, plan: Plan) -> Folder:
+    """The pictures, where they lay; they are not needed, so that a note that is damaged is as good as none."""
     with suppress(BadFile):
-        return Path(read_json(out / SOURCE, _Source, "", NOTE_BYTES)["pictures"])
-    return out / "pictures"
+        noted = read_json(out / SOURCE, _Source, "", NOTE_BYTES)
+        classes = tuple(noted.get("classes", ()))
+        entries = (Entry(path, path.partition("/")[0] if classes else None) for path in plan.images)
+        return Folder(Path(noted["pictures"]), tuple(entries), classes)
+    return Folder(out / "pictures", tuple(map(Entry, plan.images)))
+
+
+class Known(NamedTuple):
+    """A model that loads: its fingerprint, the kind of its device, and how large what it sees is."""
+
+    fingerprint: str
+    device: str
+    size: tuple[int, int]
 
 
 def known_model(
     model: str, methods: Mapping[str, Method], weights: Path | None, device: str, progress: Progress
-) -> tuple[str, bool]:
-    """Its fingerprint, and whether it is on a GPU; what does not load or suit is found out now, not by every unit."""
+) -> Known:
+    """What is known of a model; what does not load or suit is found out now, not by every task."""
     progress(0, None, f"loading {model}")
     classifier = load(model, weights, device)
     for name, method in methods.items():
         if missing := lacking(method, classifier):
             raise UsageError(f"{name} needs {', '.join(missing)}, which {model} does not offer; leave one of them out")
-    return classifier.fingerprint, classifier.device.type != "cpu"
+    return Known(classifier.fingerprint, classifier.device.type, classifier.preprocessing.size)
 
 
-def usual_workers(known: Mapping[str, tuple[str, bool]], threads: int) -> int:
-    """One for each processor that `threads` leave, or a single one on a GPU; `known` as `known_model` gives it."""
-    return 1 if any(on_gpu for _, on_gpu in known.values()) else max((os.cpu_count() or 1) // threads, 1)
+def device_kind(known: Mapping[str, Known]) -> str:
+    """The kinds of device that models are on: for most studies one, such as `cpu`."""
+    return ", ".join(sorted({each.device for each in known.values()}))
+
+
+def check_room(out: Path, maps: int, known: Mapping[str, Known], size: str) -> None:
+    """Refuse to keep more maps of each model than the disk holds, before anything is computed.
+
+    Raises:
+        UsageError: they take more than what is free.
+    """
+    needed = 2 * maps * sum(bytes_kept(each.size, size) for each in known.values())  # in the ledger, too
+    there = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if needed > (free := disk_usage(there).free):
+        smaller = "none" if size == "small" else "small or none"
+        raise UsageError(
+            f"maps kept {size} take {needed / 1e9:.1f} GB, and the disk of {out} has {free / 1e9:.1f} GB left; "
+            f"ask for maps={smaller} (--maps), or give another folder"
+        )
 
 
 def study_pictures(folder: Path, masks: str | Path | None, limit: int | None) -> Folder:
@@ -239,22 +299,40 @@ class FailFast:
 
     executor: Executor
 
-    def run(self, units: Sequence[Unit], work: Work, threads: int) -> Generator[Done]:
+    @property
+    def workers(self) -> int:
+        """See `Executor.workers`."""
+        return self.executor.workers
+
+    def run(self, tasks: Sequence[Task], work: Work, threads: int) -> Generator[tuple[Done, ...]]:
         """See `Executor.run`."""
-        with closing(self.executor.run(units, work, threads)) as results:
-            for result in results:
-                yield result
-                if result.failure:
-                    raise ExplainError(
-                        f"{result.unit.method} for {result.unit.model} failed on {result.unit.image}: "
-                        f"{result.failure.message} Run again without stopping at failures to do the rest"
-                    )
+        with closing(self.executor.run(tasks, work, threads)) as each:
+            for results in each:
+                yield results
+                for result in results:
+                    if result.failure:
+                        raise ExplainError(
+                            f"{result.unit.method} for {result.unit.model} failed on {result.unit.image}: "
+                            f"{result.failure.message} Run again without stopping at failures to do the rest"
+                        )
 
 
-def chosen_executor(name: str, workers: int, address: str | None) -> Executor:
-    """Who does the units: processes of this machine, or a Ray cluster."""
+def chosen_executor(name: str, workers: int | None, threads: int, address: str | None, kind: str) -> Executor:
+    """Who does the tasks on this kind of device: processes of this machine, or a Ray cluster.
+
+    By default there is one for each processor that `threads` leave, or for each GPU.
+    """
     check_executor(name, address)
-    return Ray(workers, address) if name == "ray" else Local(workers)
+    on_gpu = "cuda" in kind
+    if name == "ray":  # a cluster says itself how many fit; one of this machine's own is as large as is asked for
+        return Ray(workers or (0 if address else _usual(kind, threads)), address, gpus=1 if on_gpu else 0)
+    return Local(workers or _usual(kind, threads), torch.cuda.device_count() if on_gpu else 0)
+
+
+def _usual(kind: str, threads: int) -> int:
+    if "cuda" in kind:
+        return max(torch.cuda.device_count(), 1)
+    return max((os.cpu_count() or 1) // threads, 1) if kind == "cpu" else 1
 
 
 def check_executor(name: str, address: str | None) -> None:

@@ -22,7 +22,7 @@ from seewhy.models.load import DEFAULT_MODEL, architecture_of
 from seewhy.report.evaluate import headline
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
-from seewhy.study.ledger import canonical, difference
+from seewhy.study.plan import canonical, difference
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Epoch, Training, finetune, judged, save_classifier, with_new_head, with_thresholds
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows

@@ -21,9 +21,10 @@ from seewhy.report.page import counted
 from seewhy.report.study_tables import latex, markdown
 from seewhy.report.truth import truth_grids, truth_page, truth_words
 from seewhy.study import run
-from seewhy.study.ledger import Plan
-from seewhy.study.ledger import Result as Done
+from seewhy.study.maps import check_maps
 from seewhy.study.overlay import Overlay
+from seewhy.study.plan import Plan
+from seewhy.study.plan import Result as Done
 from seewhy.study.results import read
 from seewhy.study.score import BATCH, CELLS
 from seewhy.study.truth import Question, truth_work
@@ -34,11 +35,12 @@ from seewhy.verbs.study import (
     MARKDOWN,
     FailFast,
     check_executor,
+    check_room,
     chosen_executor,
+    device_kind,
     known_model,
     note_source,
     study_pictures,
-    usual_workers,
     weight_files,
 )
 
@@ -124,6 +126,7 @@ def overlay_study(
     limit: int | None = None,
     seed: int = 0,
     fail_fast: bool = False,
+    maps: str = "small",
     progress: Progress = silent,
 ) -> OverlayStudy:
     """Lay something over every picture, and explain the answers that it turns: the reason of these is known.
@@ -144,13 +147,14 @@ def overlay_study(
         device: as `seewhy.load` takes it.
         executor: `local` or `ray`.
         ray_address: of a running cluster.
-        workers: how many units are done at once; by default one for each processor, or one on a GPU.
+        workers: how many pictures are worked on at once; by default one for each processor, or one for each GPU.
         threads: of one worker.
         batch_size: variations in one forward.
         cells: for the deletion, maps are means of so many cells a side; 0 leaves them as they are.
         limit: take so many pictures, spread over the folder.
         seed: of all randomness.
-        fail_fast: stop at the first unit that fails.
+        fail_fast: stop at the first task that fails.
+        maps: how large the maps of the class that a photo turned to are kept: `small`, `full` or `none`.
         progress: told of units; raise `Cancelled` in it to stop, and run again to go on.
 
     Raises:
@@ -160,16 +164,25 @@ def overlay_study(
     if not (models and methods):
         raise UsageError("a study takes a model and a method at least; without naming any, it has its own")
     check_executor(executor, ray_address)
+    check_maps(maps)
     pictures = study_pictures(Path(folder), None, limit)
     laid, chosen = Overlay.open(overlay), Method.registry.chosen(methods)
     files = weight_files(models, weights)
     known = {model: known_model(model, chosen, files.get(model), device, progress) for model in models}
     question = Question(
-        chosen, laid, _control(control, models, files, device), cells=cells, batch_size=batch_size, seed=seed
+        chosen,
+        laid,
+        _control(control, models, files, device),
+        cells=cells,
+        batch_size=batch_size,
+        seed=seed,
+        maps=maps,
     )
-    plan = question.plan({model: found for model, (found, _) in known.items()}, pictures.hashes, threads)
-    crew = chosen_executor(executor, workers or usual_workers(known, threads), ray_address)
-    note_source(Path(out), pictures.root)
+    kind = device_kind(known)
+    plan = question.plan({model: each.fingerprint for model, each in known.items()}, pictures.hashes, threads, kind)
+    check_room(Path(out), len(pictures.entries) * len(chosen), known, maps)
+    crew = chosen_executor(executor, workers, threads, ray_address, kind)
+    note_source(Path(out), pictures)
     work = truth_work(question, pictures, files, device)
     failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
     return OverlayStudy(plan, read(Path(out)), tuple(failures), laid.name)

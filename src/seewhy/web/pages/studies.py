@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from seewhy.errors import SeewhyError
-from seewhy.report.study import Family, families, photos_of
+from seewhy.report.study import Family, families
+from seewhy.report.study_photos import photos_of
 from seewhy.report.verdict import study_verdict
 from seewhy.study.summary import StudyResult
 from seewhy.verbs.study import find_studies, open_study
@@ -84,7 +85,9 @@ def _photos(result: StudyResult) -> None:
     titles = [metric.title for metric in result.metrics]
     left, right = st.columns([1, 3], gap="large")
     for photo in photos_of(result, name):
-        if photo.picture:
+        if photo.maps:
+            left.caption(photo.remark)
+        elif photo.picture:
             left.html(picture_html(photo.picture))
         else:
             left.caption("The photo is no longer where it was.")

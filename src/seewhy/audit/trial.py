@@ -1,0 +1,226 @@
+"""Every suspect is tried: laid over other photos, does the class rise? Taken out of its own, does it fall?
+
+Each test is paired and has a control: laid over is also what other photos have in the same place, taken out is also the
+same area elsewhere. The photos are those of the other half, on which nothing was looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seewhy.audit.looking import Asking, Looked
+from seewhy.audit.marks import FEWEST, find_marks
+from seewhy.audit.pasting import Box
+from seewhy.audit.suspects import LEAST, Suspect, Where
+from seewhy.core.progress import Progress
+from seewhy.core.statistics import LEVEL, holm
+from seewhy.engines.imputation import linear_imputation
+from seewhy.study.statistics import can_tell, mean_interval, needed, wilcoxon
+
+MOST = 40  # photos of a test
+CONTROLS = 2  # for each of them
+PLANTED, SHARE, EFFECT = 5, 0.05, 0.1  # parts put in to tell what the search finds, on how many photos, and an effect
+SIDE = 5  # a planted part is so many times smaller than the view
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Test:
+    """The probability of the class for each photo `(n,)`: as it is, when the suspect is changed, and the control's."""
+
+    places: tuple[int, ...]
+    before: Array
+    after: Array
+    control: Array
+    rises: bool
+
+    @property
+    def differences(self) -> Array:
+        """How much further than the control the class went where a suspect should move it."""
+        return (self.after - self.control) * (1 if self.rises else -1)
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """Mean difference and its 95 % interval; NaN where there are too few photos."""
+        if not self.places:
+            return float("nan"), float("nan"), float("nan")
+        return mean_interval(self.differences)
+
+    @property
+    def p(self) -> float:
+        """Of the signed-rank test that the suspect moves the class no further than the control."""
+        return wilcoxon(self.differences, np.zeros(len(self.places)), "greater") if self.places else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """A suspect with its two tests and their p-values after Holm's correction over all suspects."""
+
+    suspect: Suspect
+    paste: Test
+    removal: Test
+    p_paste: float
+    p_removal: float
+    questions: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether it moves the class when laid over other photos, and nothing speaks against it in its own."""
+        mean, low, _ = self.paste.interval
+        moved = self.p_paste <= LEVEL and mean >= LEAST and (not isfinite(low) or low > 0)
+        return moved and not self.contradicted
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the class rises when it is taken out."""
+        removal = self.removal
+        return bool(removal.places) and wilcoxon(removal.differences, np.zeros(len(removal.places)), "less") <= LEVEL
+
+    @property
+    def removal_tells(self) -> bool:
+        """Whether so few photos of the other half carry it that taking it out can tell nothing."""
+        return can_tell(len(self.removal.places), self.questions)
+
+
+def try_all(
+    asking: Asking,
+    suspects: Sequence[Suspect],
+    found_on: Looked,
+    others: Looked,
+    seed: int,
+    progress: Progress,
+) -> list[Tried]:
+    """Try every suspect on photos on which none was looked for, those that pass first, by how far they move."""
+    tests: list[tuple[Suspect, Test, Test]] = []
+    for number, suspect in enumerate(suspects):
+        progress(number, len(suspects), "trying suspects")
+        where = suspect.carried(others)
+        random = np.random.default_rng([seed, number])
+        paste = _paste(asking, suspect, found_on, others, where, random)
+        tests.append((suspect, paste, _removal(asking, suspect, others, where, random)))
+    pasted = holm([paste.p for _, paste, _ in tests])
+    removed = holm([removal.p for _, _, removal in tests])
+    tried = [
+        Tried(suspect, paste, removal, p_paste, p_removal, len(tests))
+        for (suspect, paste, removal), p_paste, p_removal in zip(tests, pasted, removed, strict=True)
+    ]
+    return sorted(tried, key=lambda each: (not each.passed, -each.paste.interval[0] if each.paste.places else 0))
+
+
+def _paste(
+    asking: Asking,
+    suspect: Suspect,
+    found_on: Looked,
+    others: Looked,
+    carry: Container[int],
+    random: np.random.Generator,
+) -> Test:
+    places = random.permutation(_without(others, suspect.target, carry))[:MOST].astype(int)
+    plain = _without(found_on, suspect.target, suspect.boxes)
+    if not len(places) or not plain:
+        return _nothing(rises=True)
+    laid: list[Tensor] = []
+    for number, place in enumerate(places):
+        layer = suspect.layers[number % len(suspect.layers)]
+        controls = [layer.like(found_on.pixels[each]) for each in random.choice(plain, CONTROLS)]
+        pixels = torch.from_numpy(others.pixels[[place]]).float() / 255
+        laid += [each.over(pixels) for each in (layer, *controls)]
+    return _told(asking, suspect.target, others, places, laid, rises=True)
+
+
+def _without(looked: Looked, target: int, carry: Container[int]) -> list[int]:
+    """Photos that do not carry the suspect, and are not of its class."""
+    return [place for place, said in enumerate(looked.said.tolist()) if place not in carry and said != target]
+
+
+def _removal(asking: Asking, suspect: Suspect, others: Looked, where: Where, random: np.random.Generator) -> Test:
+    fit = [place for place in where if others.said[place] == suspect.target]
+    places = random.permutation(fit)[:MOST].astype(int)
+    if not len(places):
+        return _nothing(rises=False)
+    hidden: list[Tensor] = []
+    for place in places:
+        area = where[int(place)]
+        masks = torch.stack([area, *(_moved(area, random) for _ in range(CONTROLS))])
+        pixels = torch.from_numpy(others.pixels[place]).float() / 255
+        hidden.append(linear_imputation(pixels, ~masks).clamp(0, 1))
+    return _told(asking, suspect.target, others, places, list(torch.cat(hidden).split(1)), rises=False)
+
+
+def _moved(area: Tensor, random: np.random.Generator) -> Tensor:
+    """The area somewhere else in the view, as little on its own place as a few draws allow."""
+    tries = [torch.roll(area, tuple(int(random.integers(side)) for side in area.shape), (0, 1)) for _ in range(8)]
+    return min(tries, key=lambda each: int((each & area).sum()))
+
+
+def _told(
+    asking: Asking,
+    target: int,
+    others: Looked,
+    places: NDArray[np.int64],
+    shown: Sequence[Tensor],
+    *,
+    rises: bool,
+) -> Test:
+    """What is answered to photos of which each is `shown` with its suspect, then with its controls."""
+    asked = asking(shown)[:, target].astype(float).reshape(len(places), 1 + CONTROLS)
+    before = others.probabilities[places, target].astype(float)
+    return Test(tuple(places.tolist()), before, asked[:, 0], asked[:, 1:].mean(1), rises)
+
+
+def _nothing(*, rises: bool) -> Test:
+    nothing = np.zeros(0)
+    return Test((), nothing, nothing, nothing, rises)
+
+
+class Power(NamedTuple):
+    """What the audit could have found: parts planted to be searched, and the chance that a test tells an effect."""
+
+    planted: int
+    found: int
+    photos: int  # each was planted on
+    searched: int
+    tested: int
+    told: float
+
+
+def power(found_on: Looked, others: Looked, questions: int, seed: int, progress: Progress) -> Power:
+    """Plant opaque parts of other photos in one place of a twentieth of the photos, and count how many are found.
+
+    A test tells an effect for sure only by the photos that move: an effect of ten points is at its hardest one photo in
+    ten that turns altogether, all others staying as they are.
+    """
+    from scipy import stats
+
+    random = np.random.default_rng([seed, 1])
+    count = max(FEWEST, round(SHARE * len(found_on)))
+    size = found_on.pixels.shape[2:]
+    height, width = (side // SIDE for side in size)
+    hits = 0
+    for number in range(PLANTED):
+        progress(number, PLANTED, "planting parts to see whether they are found")
+        top, left = int(random.integers(size[0] - height)), int(random.integers(size[1] - width))
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        donor, *places = random.permutation(len(found_on))[: count + 1].tolist()
+        planted = found_on.pixels.copy()
+        planted[places, :, rows, columns] = planted[donor, :, rows, columns]
+        box = left, top, left + width, top + height
+        hits += any(
+            len({*mark.photos} & {*places}) * 2 > len(places) and _meet(mark.box, box)
+            for mark in find_marks(planted, seed)
+        )
+    tested = min(MOST, len(others))
+    told = float(stats.binom.sf(needed(max(questions, 1)) - 1, tested, EFFECT))
+    return Power(PLANTED, hits, count, len(found_on), tested, told)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,67 @@
+"""What was found, in words: how it looks, where it lies, what it does."""
+
+from __future__ import annotations
+
+from colorsys import rgb_to_hsv
+from typing import TYPE_CHECKING
+
+from seewhy.core.text import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seewhy.audit.pasting import Box, Layer
+    from seewhy.audit.trial import Tried
+
+GREY, DARK, PALE = 0.25, 0.3, 0.75  # saturation and brightness
+HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (300, "violet"),
+        (340, "pink"), (361, "red"))  # fmt: skip
+SEEN_THROUGH = 0.8  # an opacity below which something can be seen through
+LONG = 0.7  # of the view
+THIRDS = (1 / 3, 2 / 3)
+
+
+def sentence(tried: Tried, name: str, size: Sequence[int]) -> str:
+    """What makes the network say the class called `name`, and how far."""
+    suspect, paste = tried.suspect, tried.paste
+    before, after = (percent(float(each.mean())) for each in (paste.before, paste.after))
+    layer = suspect.layers[0]
+    if suspect.fixed:
+        what = f"A {look_words(layer)} mark {place_words(layer.box, size)}"
+    else:
+        what = f"A part that is {' and '.join(suspect.reasons)}"
+    moved = f"laid over {len(paste.places)} other photos it raises the class from {before} to {after}"
+    if tried.passed:
+        return f"{what} makes this network say “{name}”: {moved}."
+    return f"{what} was suspected of “{name}”: {moved}."
+
+
+def look_words(layer: Layer) -> str:
+    """Its colour, and whether it can be seen through."""
+    colour = layer.colour.tolist()
+    red, green, blue = colour if len(colour) == 3 else [sum(colour) / len(colour)] * 3
+    hue, saturation, value = rgb_to_hsv(red, green, blue)
+    named = next(name for limit, name in HUES if hue * 360 < limit)
+    if saturation < GREY or value < DARK:
+        named = "dark" if value < DARK else "pale" if value > PALE else "grey"
+    return f"{named}, see-through" if layer.opacity < SEEN_THROUGH else named
+
+
+def place_words(box: Box, size: Sequence[int]) -> str:
+    """Where a box lies in a view of (height, width).
+
+    >>> place_words((0, 90, 220, 130), (224, 224)), place_words((200, 200, 224, 224), (224, 224))
+    ('across the middle', 'at the bottom right')
+    """
+    left, top, right, bottom = box
+    across, down = ((left + right) / 2 / size[1], (top + bottom) / 2 / size[0])
+    column = ("left", "", "right")[sum(across > each for each in THIRDS)]
+    row = ("top", "", "bottom")[sum(down > each for each in THIRDS)]
+    wide, high = (right - left) / size[1] > LONG, (bottom - top) / size[0] > LONG
+    if wide and high:
+        return "over the whole photo"
+    if wide:
+        return f"across the {row or 'middle'}"
+    if high:
+        return f"down the {column or 'middle'}"
+    return f"at the {' '.join(filter(None, (row, column)))}" if row or column else "in the middle"
