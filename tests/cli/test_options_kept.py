@@ -17,6 +17,14 @@ KEPT = {
         "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --target "
         "--weights"
     ),
+    "cases influence": (
+        "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --top "
+        "--weights"
+    ),
+    "cases parts": (
+        "images --against --bands --cases --classes --device --head --json --model --out --output --parts --top "
+        "--weights"
+    ),
     "cases twins": (
         "images --bands --beside --cases --classes --device --embedding --head --json --model --out --output --top "
         "--weights"
