@@ -12,8 +12,8 @@ from scipy import stats
 import zoo
 from metrics.samples import perfect_map, planted_subject, random_map, scores, values, white
 from seewhy.errors import UsageError
-from seewhy.metrics import Context
-from seewhy.metrics.patches import grid, infidelity, squares
+from seewhy.metrics import Context, find_metric
+from seewhy.metrics.patches import grid, infidelity, random_cells, sensitivity_n, squares
 from seewhy.models import Classifier, Preprocessing
 
 
@@ -126,15 +126,58 @@ def test_a_map_that_ranks_no_patch_has_no_idsds():
     assert "equally relevant" in found.reason
 
 
+def test_sensitivity_n_is_the_correlation_of_a_loop():
+    classifier, image = zoo.classifier("residual"), zoo.photos(1)[0]
+    attribution = np.random.default_rng(0).normal(size=zoo.SIZE)
+    (found,) = scores("sensitivity-n", Context(classifier, image), [attribution], seed=4, cells=8, shares=(0.1, 0.5),
+                      draws=5)  # fmt: skip
+    hidden = random_cells(zoo.SIZE, 8, [6, 32], 5, torch.Generator().manual_seed(4))
+    x, correlations = classifier.preprocess([image]), []
+    for some in (hidden[:5], hidden[5:]):
+        sums, falls = [], []
+        for mask in some:
+            without = x.clone()
+            without[..., torch.from_numpy(mask)] = 0  # the mean, normalised
+            with torch.no_grad():
+                falls.append(float((classifier.logits(x) - classifier.logits(without))[0, 0]))
+            sums.append(attribution[mask].sum())
+        correlations.append(stats.pearsonr(sums, falls).statistic)
+    assert found.value == pytest.approx(np.mean(correlations), abs=1e-5)
+
+
+def test_so_many_cells_are_hidden():
+    masks = random_cells((32, 48), 8, [1, 20], 3, torch.Generator().manual_seed(0))
+    assert [mask.sum() for mask in masks] == [24] * 3 + [480] * 3
+    assert len({mask.tobytes() for mask in masks}) == 6
+
+
+def test_sensitivity_n_of_proportional_falls_is_one():
+    falls = np.random.default_rng(0).normal(size=(3, 8))
+    assert sensitivity_n(falls * [[1], [5], [0.1]], falls) == pytest.approx(1)
+    assert sensitivity_n(-falls, falls) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("settings", [{"shares": ()}, {"shares": (0.5, 1.0)}, {"draws": 1}, {"cells": 1}])
+def test_sensitivity_n_refuses_what_it_cannot_draw(settings):
+    with pytest.raises(UsageError, match="sensitivity-n wants"):
+        find_metric("sensitivity-n", **settings)
+
+
 @pytest.mark.parametrize(
-    ("name", "settings", "sign"), [("idsds", {}, 1), ("infidelity", {"scaled": False}, -1), ("infidelity", {}, -1)]
+    ("name", "settings", "sign"),
+    [
+        ("idsds", {}, 1),
+        ("sensitivity-n", {}, 1),
+        ("infidelity", {"scaled": False}, -1),
+        ("infidelity", {}, -1),
+    ],
 )
 def test_perfect_beats_random_beats_inverted(name, settings, sign):
     perfect = perfect_map()
     maps = [perfect, random_map(), perfect.max() - perfect]
     best, chance, worst = values(name, planted_subject(), maps, **settings)
     assert sign * best > sign * chance
-    if name == "idsds" or settings:  # the best scale of an inverted map is negative
+    if name != "infidelity" or settings:  # the best scale of an inverted map is negative
         assert sign * chance > sign * worst
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from metrics.samples import RED, seeded
 from seewhy.errors import UsageError
 from seewhy.methods import Method, find_method
 from seewhy.metrics import Context, Score, find_metric
-from seewhy.metrics.robustness import in_stages, layers_of_weights, shuffle
+from seewhy.metrics.robustness import histogram_entropy, in_stages, layers_of_weights, shuffle
 from seewhy.models import Classifier, Target
 from seewhy.models.classifier import black_box
 
@@ -145,3 +146,42 @@ def test_two_classes_in_one_question_leave_no_other():
 def test_settings_without_a_meaning_are_refused():
     with pytest.raises(UsageError, match="at least once"):
         find_metric("parameter-randomisation", stages=0)
+
+
+# --- Efficient: by the map's entropy ------------------------------------------------------------------------------
+
+
+def test_the_entropy_of_a_histogram_is_that_of_scipy():
+    values = np.random.default_rng(0).normal(size=(20, 30))
+    counts, _ = np.histogram(values, 50)
+    assert histogram_entropy(values, 50) == pytest.approx(stats.entropy(counts))
+    assert histogram_entropy(np.eye(10), 10) == pytest.approx(stats.entropy([90, 10]))
+
+
+def test_the_efficient_score_is_the_rise_of_the_entropy():
+    classifier, image, method = zoo.classifier("residual"), zoo.photos(1)[0], find_method("input-x-gradient")
+    (found,) = method(classifier, [image], [[RED]], generator=seeded())
+    subject = Context(classifier, image, methods={found: method})
+    score = find_metric("efficient-randomisation")(subject, [found], generator=seeded())[0]
+    other = replace(classifier, module=copy.deepcopy(classifier.module))
+    shuffle([each for layer in layers_of_weights(other) for each in layer], seeded())
+    (after,) = method(other, [image], [[RED]], generator=seeded())
+    before, risen = histogram_entropy(found.values), histogram_entropy(after.values)
+    assert score.value == pytest.approx((risen - before) / before)
+    np.testing.assert_allclose(score.curve, [before, risen])
+
+
+def test_a_map_that_knows_no_network_is_as_orderly_afterwards():
+    assert judge("efficient-randomisation", find_method("control:sobel"), planted.classifier()).value == 0
+
+
+def test_of_scores_alone_nothing_can_be_shuffled():
+    grey = black_box(lambda pictures: pictures.mean((1, 2)) / 255 / 3, size=zoo.SIZE, gives="sigmoid")
+    found = judge("efficient-randomisation", find_method("occlusion", stride=0.2), grey)
+    assert found.value is None
+    assert "no weights" in found.reason
+
+
+def test_bins_are_two_or_more():
+    with pytest.raises(UsageError, match="two or more"):
+        find_metric("efficient-randomisation", bins=1)

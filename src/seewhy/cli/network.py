@@ -14,6 +14,12 @@ from seewhy.errors import UsageError
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)
 
 
+concepts_app = typer.Typer(
+    name="concepts", help="Concepts that a network sees in many photos: find them, name them.", no_args_is_help=True
+)
+app.add_typer(concepts_app)
+
+
 @app.callback()
 def network() -> None:
     """Look into the network, layer by layer."""
@@ -32,6 +38,9 @@ def explain(
         str, typer.Option(help="How maps are grouped: ward, or classic for the paper's t-SNE.")
     ] = "ward",
     signed: Annotated[bool, typer.Option("--signed", help="Keep what speaks against the class, too.")] = False,
+    concepts: Annotated[
+        Path | None, typer.Option(help="Folder of `network concepts build`: explain in these concepts.")
+    ] = None,
 ) -> Answer:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
@@ -42,6 +51,10 @@ def explain(
 
     sources = find_images(images)
     find_clustering(clustering)  # before the model is loaded
+    if concepts is not None:
+        if layers or signed:
+            raise UsageError("the layers of --concepts are those it was built for; leave out --layers and --signed")
+        return _in_concepts(run, sources, target, concepts)
     classifier = run.load()
     names = split_commas(layers)
     request = NetworkRequest.of(classifier, target, layers=names, clustering=clustering, signed=signed, seed=run.seed)
@@ -54,6 +67,57 @@ def explain(
             values += [outcome.value.to_dict()] if outcome.value and run.json else []
     table = Table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
     return Answer(values, [table], report=run.out / PAGE, failures=writer.failures, asked=len(sources))
+
+
+def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer:
+    from seewhy.verbs.concepts import explain_concepts, open_concepts
+
+    classifier = run.load()
+    book = open_concepts(folder, classifier)
+    with run.progress() as progress:
+        found = explain_concepts(classifier, sources, book, target, progress)
+    return Answer.of_photos(found, [book.verdict] if book.verdict else [])
+
+
+@concepts_app.command()
+@command("model bands weights out seed device")
+def build(
+    run: Run,
+    images: Images,
+    layers: Annotated[
+        str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: two on the way and the last.")
+    ] = "",
+    count: Annotated[int, typer.Option(min=2, help="How many concepts to look for in each layer.")] = 10,
+) -> Answer:
+    """Find what each layer sees in many photos: a folder of concepts, for `network explain --concepts`."""
+    from seewhy.images import find_images
+    from seewhy.verbs.concepts import build_concepts
+
+    sources = find_images(images)
+    classifier = run.load()
+    names = split_commas(layers)
+    with run.progress() as progress:
+        found = build_concepts(classifier, sources, layers=names, concepts=count, seed=run.seed, progress=progress)
+    notes = [found.book.verdict] if found.book.verdict else []
+    return Answer.of(found, notes=notes, failures=found.failures, asked=len(sources))
+
+
+@concepts_app.command()
+@command()
+def name(
+    folder: Annotated[Path, typer.Argument(help="Folder of `network concepts build`.")],
+    concept: Annotated[str, typer.Argument(help="Which, as its report says, such as 2-0.")],
+    word: Annotated[str, typer.Argument(help="What you see in its crops.")],
+    player: Annotated[str, typer.Option(help="Who says so. A word stands on photos once two people agree.")],
+) -> Answer:
+    """Give a concept a name, which stands on every photo where it is found."""
+    from seewhy.verbs.concepts import name_concept, open_concepts
+
+    name_concept(folder, concept, word, player)
+    words = open_concepts(folder).words
+    rows = [[key, each.text, f"{each.people} of {each.asked}"] for key, each in words.items()]
+    values = {key: {"word": each.text, "people": each.people, "asked": each.asked} for key, each in words.items()}
+    return Answer(values, [Table(["concept", "word", "people"], rows)])
 
 
 @app.command("global")

@@ -20,6 +20,7 @@ from seewhy.errors import UsageError
 from seewhy.metrics.complexity import MeanArea
 from seewhy.metrics.context import NOTHING, Question, Score, TopK, soft_mask
 from seewhy.metrics.metric import Metric, score_maps
+from seewhy.metrics.removal import ROAD
 from seewhy.metrics.robustness import Coherency
 from seewhy.models import Classifier, Target
 
@@ -237,8 +238,44 @@ class ADCC(Metric):
         return [_joined(*parts) for parts in zip(*columns, strict=True)]
 
 
-def _joined(coherency: Score, area: Score, drop: Score) -> Score:
-    if coherency.value is None or area.value is None or drop.value is None:
-        return Score.undefined(coherency.reason or area.reason or drop.reason)
-    parts = [coherency.value, 1 - area.value, 1 - drop.value]
+class ARCC(Metric):
+    """Harmonic mean of coherency, 1 − mean area and twice ROAD, cut off at 0 and 1; the curve holds them.
+
+    Source: Domeniconi 2026, by pytorch-grad-cam's code.
+    """
+
+    name = "arcc"
+    title = "ARCC"
+    family = "faithfulness"
+    paper = "Domeniconi et al. 2026"
+    arxiv = "2605.14641"
+    needs = ("scores", "method")
+    bounds = (0, 1)
+    ranked = True
+    counts_as = "ROAD"
+    stochastic = True
+    question = "Does a small map mark what the network depends on, and stay the same when the rest fades?"
+    reading = "1 is perfect in all three; one bad part spoils it, and a map that knows nothing gets about 0."
+
+    fill: str | Fill = "mean"
+
+    @override
+    def scores(self, asked: Question) -> list[Score]:
+        columns = [each.scores(asked) for each in (Coherency(fill=self.fill), MeanArea(), ROAD())]
+        return [_joined(*parts, _doubled) for parts in zip(*columns, strict=True)]
+
+
+def _spared(drop: float) -> float:
+    return 1 - drop
+
+
+def _doubled(road: float) -> float:
+    return min(max(2 * road, 0.0), 1.0)
+
+
+def _joined(coherency: Score, area: Score, third: Score, read: Callable[[float], float] = _spared) -> Score:
+    """The harmonic mean of coherency, 1 − area, and what is read off the third."""
+    if coherency.value is None or area.value is None or third.value is None:
+        return Score.undefined(coherency.reason or area.reason or third.reason)
+    parts = [coherency.value, 1 - area.value, read(third.value)]
     return Score(harmonic_mean(parts), np.array(parts))

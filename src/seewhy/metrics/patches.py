@@ -1,4 +1,4 @@
-"""Infidelity and IDSDS: does a map say how much the score falls when a patch is hidden?
+"""Infidelity, IDSDS and sensitivity-n: does a map say how much the score falls when a part is hidden?
 
 The patches are the same for every map, so that many maps cost no more than one.
 """
@@ -6,6 +6,7 @@ The patches are the same for every map, so that many maps cost no more than one.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from typing_extensions import override
 
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import Question, Score, cell_labels, is_flat, spearman
+from seewhy.metrics.context import Question, Score, cell_labels, is_flat, pearson, spearman
 from seewhy.metrics.metric import Metric
 
 
@@ -41,6 +42,26 @@ def squares(size: tuple[int, int], side: int, count: int, generator: torch.Gener
 def grid(size: tuple[int, int], cells: int) -> np.ndarray:
     """Bool `(cells², h, w)`: the cells of a regular grid, row by row."""
     return cell_labels(size, cells) == np.arange(cells**2)[:, None, None]
+
+
+def random_cells(
+    size: tuple[int, int], cells: int, counts: Sequence[int], draws: int, generator: torch.Generator
+) -> np.ndarray:
+    """Bool `(len(counts) · draws, h, w)`: random cells of a regular grid, `draws` times for each of `counts`."""
+    labels = cell_labels(size, cells)
+    chosen = [torch.randperm(cells**2, generator=generator)[:count] for count in counts for _ in range(draws)]
+    return np.stack([np.isin(labels, each.numpy()) for each in chosen])
+
+
+def sensitivity_n(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Mean over sizes of the linear correlation of predicted with actual falls, both `(sizes, draws)`.
+
+    Source: Ancona 2018.
+
+    >>> sensitivity_n(np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([[3.0, 5.0], [5.0, 3.0]]))
+    0.0
+    """
+    return float(np.mean([pearson(*each) for each in zip(predicted, actual, strict=True)]))
 
 
 class _Patches(Metric):
@@ -142,3 +163,46 @@ class IDSDS(_Patches):
         if is_flat(predicted):
             return Score.undefined("the map calls every patch equally relevant, so it ranks none")
         return Score(spearman(predicted, actual), np.stack([predicted, actual]))
+
+
+class SensitivityN(_Patches):
+    """Linear correlation of the map's sum over n random cells with the fall of the score without them, mean over n.
+
+    n is each of `shares` of the `cells` × `cells` cells, and each n is drawn `draws` times. Source: Ancona 2018, there
+    with single pixels; hidden pixels strewn over a picture hardly change what a network sees of it.
+    """
+
+    name = "sensitivity-n"
+    title = "Sensitivity-n"
+    paper = "Ancona et al. 2018"
+    arxiv = "1711.06104"
+    bounds = (-1, 1)
+    stochastic = True
+    question = "When several parts are hidden at once, does the map's sum over them say how far the score falls?"
+    reading = (
+        "1 means that sums over the map and falls of the score are in proportion, whatever is hidden; 0 is chance. "
+        "The parts are drawn, and where maps are close, other parts may turn their order."
+    )
+
+    cells: int = 14
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5)
+    draws: int = 16
+
+    def __post_init__(self) -> None:
+        if self.cells < 2 or self.draws < 2 or not self.shares or not all(0 < each < 1 for each in self.shares):
+            raise UsageError(
+                "sensitivity-n wants two cells in a row and two draws or more, and shares between 0 and 1, not "
+                f"cells={self.cells}, draws={self.draws}, shares={self.shares}"
+            )
+
+    @override
+    def patches(self, size: tuple[int, int], generator: torch.Generator) -> np.ndarray:
+        counts = [min(max(round(share * self.cells**2), 1), self.cells**2 - 1) for share in self.shares]
+        return random_cells(size, self.cells, counts, self.draws, generator)
+
+    @override
+    def score(self, predicted: np.ndarray, actual: np.ndarray) -> Score:
+        if is_flat(predicted):
+            return Score.undefined("the map gives all parts the same, so it tells none apart")
+        by_size = (each.reshape(len(self.shares), self.draws) for each in (predicted, actual))
+        return Score(sensitivity_n(*by_size), np.stack([predicted, actual]))

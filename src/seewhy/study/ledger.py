@@ -35,7 +35,7 @@ _SCHEMA = f"""{_OLD_SCHEMA}
 CREATE TABLE IF NOT EXISTS runs (began REAL NOT NULL, workers INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS maps (
     model TEXT, method TEXT, image TEXT, map BLOB NOT NULL, PRIMARY KEY (model, method, image)
-) WITHOUT ROWID;
+);
 """
 # A write-ahead log loses no commit with the process; with the power it may lose the last few, which are done again.
 # Others read meanwhile; that but one run writes sees a lock of the operating system's to, which ends with the process.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 RESULTS, FAILURES, MAPS = "results.parquet", "failures.jsonl", "maps.parquet"
-PART = 2_000  # units at a time in memory
+PART = 400  # units at a time in memory
 GROUP = 1 << 16  # rows
 
 Item = TypeVar("Item")

@@ -1,0 +1,174 @@
+"""The folder of a book of concepts: its vectors, crops and manifest, and beside them what people call its concepts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from typing_extensions import TypedDict
+
+from seewhy.core.files import write_json
+from seewhy.core.folders import MANIFEST, Mark, check_mark, settle
+from seewhy.core.reading import damaged, is_relative, read_arrays, read_json
+from seewhy.errors import UnknownName, UsageError
+from seewhy.images import Image, open_image, save_image
+from seewhy.models import Classifier, Grid
+from seewhy.network.book import Concept, ConceptBook, Example, LayerConcepts, Word
+
+VECTORS, NAMES = "concepts.npz", "names.json"
+CURE = "build it again: `seewhy network concepts build PHOTOS --out FOLDER`"
+AGREED = 2  # people
+LAYOUTS = ("channels first", "channels last", "tokens")
+
+
+def write_book(folder: Path, book: ConceptBook) -> None:
+    """Write vectors and crops into an empty folder; the manifest, which knows their hashes, comes last."""
+    vectors = {str(number): layer.vectors.numpy() for number, layer in enumerate(book.layers)}
+    np.savez_compressed(folder / VECTORS, **vectors)  # pyright: ignore[reportArgumentType]
+    (folder / "examples").mkdir()
+    for each in (concept for layer in book.layers for concept in layer.concepts):
+        for place, shown in enumerate(each.examples):
+            save_image(Image(shown.pixels, shown.photo), folder / _example(each.key, place))
+
+
+class _Concept(TypedDict):
+    key: str
+    stability: float
+    share: float
+    importance: float
+    examples: list[str]
+
+
+class _Layer(TypedDict):
+    layer: str
+    grid: tuple[str, int, int, int, int]
+    unexplained: float
+    unstable: int
+    merged: int
+    signed: bool
+    concepts: list[_Concept]
+
+
+class _Book(TypedDict):
+    classifier: str
+    fingerprint: str
+    photos: int
+    telling: float | None
+    seed: int
+    layers: list[_Layer]
+    files: dict[str, Mark]
+
+
+def open_concepts(folder: str | Path, classifier: Classifier | None = None) -> ConceptBook:
+    """The book in a folder that `build_concepts` saved, with the words that people have for its concepts.
+
+    Raises:
+        BadFile: a file is missing, damaged or changed.
+        UsageError: the book is of another network than `classifier`.
+    """
+    root = Path(folder)
+    settle(root)
+    told = read_json(root / MANIFEST, _Book, CURE)
+    if classifier is not None and told["fingerprint"] != classifier.fingerprint:
+        raise UsageError(
+            f"the concepts in {root} are those of {told['classifier']} with other weights than {classifier.name}; "
+            f"{CURE}"
+        )
+    marks = told["files"]
+    if VECTORS not in marks or not all(is_relative(name) for name in marks):
+        raise damaged(root / MANIFEST, "it names no files of concepts", CURE)
+    check_mark(root / VECTORS, marks[VECTORS], CURE)
+    vectors = read_arrays(root / VECTORS, CURE, [str(number) for number in range(len(told["layers"]))], "f")
+    layers = tuple(
+        _opened_layer(root, number, each, vectors[str(number)], marks) for number, each in enumerate(told["layers"])
+    )
+    telling = float("inf") if told["telling"] is None else told["telling"]
+    book = ConceptBook(told["classifier"], told["fingerprint"], told["photos"], layers, telling, told["seed"])
+    return replace(book, words=_words(root, marks[VECTORS].sha256))
+
+
+def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, marks: dict[str, Mark]) -> LayerConcepts:
+    layout, channels, height, width, prefix = told["grid"]
+    keys = [f"{number}-{index}" for index in range(len(told["concepts"]))]
+    fits = vectors.shape == (len(keys), channels) and bool(np.isfinite(vectors).all())
+    if layout not in LAYOUTS or not fits or [each["key"] for each in told["concepts"]] != keys:
+        raise damaged(root / VECTORS, "it does not hold the concepts that the manifest tells of", CURE)
+    found: list[Concept] = []
+    for each, vector in zip(told["concepts"], torch.from_numpy(vectors.astype(np.float32)), strict=True):
+        shown: list[Example] = []
+        for place, photo in enumerate(each["examples"]):
+            name = _example(each["key"], place)
+            if name not in marks:
+                raise damaged(root / MANIFEST, f"it does not name {name}", CURE)
+            shown.append(Example(photo, open_image(check_mark(root / name, marks[name], CURE)).pixels))
+        found.append(Concept(each["key"], vector, each["stability"], each["share"], each["importance"], tuple(shown)))
+    grid = Grid(layout, channels, height, width, prefix)
+    return LayerConcepts(
+        told["layer"], grid, tuple(found), told["unexplained"], told["unstable"], told["merged"], told["signed"]
+    )
+
+
+def _example(key: str, place: int) -> str:
+    return f"examples/{key}-{place}.png"
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a player calls a concept; `book` is the SHA-256 of the vectors that it was said of."""
+
+    concept: str
+    player: str
+    text: str
+    book: str
+
+
+def name_concept(folder: str | Path, concept: str, text: str, player: str) -> None:
+    """Call a concept by a word. It stands on photos once two people agree; what one said before is replaced.
+
+    Raises:
+        UnknownName: the book has no such concept.
+        UsageError: there is no word, or no player.
+    """
+    root = Path(folder)
+    keys = [each.key for layer in open_concepts(root).layers for each in layer.concepts]
+    if concept not in keys:
+        raise UnknownName(f"the book has no concept '{concept}'; it has {', '.join(keys) or 'none'}")
+    if not text.strip() or not player.strip():
+        raise UsageError("a name is a word, and somebody who says it: --name WORD --player NAME")
+    book = read_json(root / MANIFEST, _Book, CURE)["files"][VECTORS].sha256
+    said = [each for each in _names(root) if (each.concept, each.player, each.book) != (concept, player, book)]
+    said.append(Name(concept, player, " ".join(text.split()), book))
+    write_json(root / NAMES, {"names": [asdict(each) for each in said]})
+
+
+class _Said(TypedDict):
+    names: list[Name]
+
+
+def _names(root: Path) -> list[Name]:
+    if not (root / NAMES).exists():
+        return []
+    return read_json(root / NAMES, _Said, "remove it, and name the concepts again")["names"]
+
+
+def _words(root: Path, book: str) -> dict[str, Word]:
+    """The words on which two people or more agree, forms of one word as one; of several the one that most say."""
+    said = [each for each in _names(root) if each.book == book]
+    if not said:
+        return {}
+    from seewhy.words import Phrase, find_labels
+
+    vocabulary = find_labels(Phrase(each.text, "") for each in said)
+    found: dict[str, Word] = {}
+    for key in dict.fromkeys(each.concept for each in said):
+        mine = [each for each in said if each.concept == key]
+        labels: dict[str, set[str]] = {}
+        for each in mine:
+            if label := vocabulary.name_of(Phrase(each.text, "")):
+                labels.setdefault(label, set()).add(each.player)
+        best = max(labels, key=lambda label: (len(labels[label]), label), default=None)
+        if best is not None and len(labels[best]) >= AGREED:
+            found[key] = Word(best, len(labels[best]), len({each.player for each in mine}))
+    return found

@@ -1,0 +1,125 @@
+"""One photo in the concepts of a layer: where each is, and what it adds to the score. Parts and rest are the score.
+
+A ≈ U V over the photo's places. A concept's part u_k v_k is taken away from the layer's activations and the rest of the
+network runs again; what the score loses is what the concept adds. Where the rest of the network is affine, as after
+the last convolution of most networks, that is exact: the parts add up. Else some is lost only when several go together,
+and stands apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.engines.tail import tail
+from seewhy.images import Image
+from seewhy.models import Box, Classifier, Prediction, Target, folded
+from seewhy.network.dictionary import coded
+
+TOGETHER = 8  # concepts taken out in one run
+
+
+class TakenOut(NamedTuple):
+    """Of one photo: logits `(K,)`; without each concept `(n, K)`; without all `(K,)`; where each is, `(k, h, w)`.
+
+    `missed` is the share of the squares of the activations that no concept explains.
+    """
+
+    logits: Tensor
+    without: Tensor
+    bare: Tensor
+    maps: Tensor
+    missed: float
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A concept in a photo: where, `(h, w)`; what it adds to the score; the target's probability without it."""
+
+    key: str
+    map: np.ndarray
+    added: float
+    without: float
+
+
+@dataclass(frozen=True, eq=False)
+class LayerParts:
+    """A layer's concepts in a photo, those that add most first: `score` = Σ added + `together` + `rest`.
+
+    `rest` is the score without any of the concepts: what none of them explains, and where the network starts.
+    `together` is what is lost only when several go.
+    """
+
+    layer: str
+    parts: tuple[Part, ...]
+    score: float
+    rest: float
+    together: float
+    missed: float
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoConcepts:
+    """A photo in a book's concepts, layer by layer, for one target."""
+
+    image: Image
+    view: Box
+    target: Target
+    label: str
+    probability: float
+    predictions: tuple[Prediction, ...]
+    layers: tuple[LayerParts, ...]
+
+
+def taken_out_of(
+    classifier: Classifier, image: Image, layer: str, vectors: Tensor, which: Sequence[int] | None = None
+) -> TakenOut:
+    """Take concepts `(k, C)` out of a photo's activations, each alone (or those of these numbers) and all at once."""
+    grid = classifier.require_grid(layer)
+    x = classifier.preprocess([image])
+    rest = tail(classifier.module, layer, classifier.logits, x, alone=classifier.head.alone)
+    maps = folded(grid, rest.activation)[0]
+    rows = maps.flatten(1).T.float().cpu()
+    amounts = coded(rows, vectors)
+    pieces = [amounts[:, each, None] * vectors[each] for each in (range(len(vectors)) if which is None else which)]
+    pieces.append(amounts @ vectors)
+    found: list[Tensor] = []
+    for start in range(0, len(pieces), TOGETHER):
+        some = torch.stack(pieces[start : start + TOGETHER]).transpose(1, 2).reshape(-1, *maps.shape)
+        copies = rest.activation.repeat(len(some), *(1 for _ in rest.activation.shape[1:]))
+        grid.fold(copies).sub_(some.to(copies))
+        found.append(rest(copies).float().cpu())
+    logits = torch.cat(found)
+    total = float(rows.square().sum())
+    return TakenOut(
+        rest.logits[0].float().cpu(),
+        logits[:-1],
+        logits[-1],
+        amounts.T.reshape(-1, *maps.shape[1:]),
+        float((rows - amounts @ vectors).square().sum()) / total if total else 0.0,
+    )
+
+
+def parts_of(
+    classifier: Classifier, image: Image, target: Target, layer: str, keys: Sequence[str], vectors: Tensor
+) -> LayerParts:
+    """What each concept `(k, C)` of a layer adds to the score of a target; those that are nowhere are left out."""
+    out = taken_out_of(classifier, image, layer, vectors)
+    score, bare = (float(target.score(each.double())) for each in (out.logits, out.bare))
+    parts = [
+        Part(
+            key,
+            out.maps[each].numpy(),
+            score - float(target.score(out.without[each].double())),
+            float(classifier.head.probability(out.without[each], target)),
+        )
+        for each, key in enumerate(keys)
+        if bool((out.maps[each] > 0).any())
+    ]
+    parts.sort(key=lambda part: -abs(part.added))
+    return LayerParts(layer, tuple(parts), score, bare, score - bare - sum(part.added for part in parts), out.missed)
