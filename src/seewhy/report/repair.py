@@ -10,6 +10,13 @@ from seewhy.draw import Dot, intervals_svg
 from seewhy.report.page import drawing, render
 
 
+WHAT = {
+    "accuracy": "all photos",
+    "worst": "worst group",
+    "effect": "the finding moves its class by",
+}
+
+
 def repair_page(verdict: str, finding: str, rows: Sequence[Mapping[str, Any]], counts: tuple[int, int, int]) -> str:
     """The page; `rows` name a figure, before and after."""
     dots = {row["figure"]: [_dot(row["before"]), _dot(row["after"])] for row in rows}
@@ -25,4 +32,5 @@ def repair_page(verdict: str, finding: str, rows: Sequence[Mapping[str, Any]], c
 
 
 def _dot(value: float) -> Dot:
+    """A figure without an interval."""
     return Dot(value, value, value)

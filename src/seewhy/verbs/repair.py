@@ -24,7 +24,7 @@ from seewhy.errors import BadImage, ExplainError, UnknownName, UsageError
 from seewhy.images.folder import Folder
 from seewhy.models import Classifier, load
 from seewhy.models.load import architecture_of
-from seewhy.report.repair import repair_page
+from seewhy.report.repair import WHAT, repair_page
 from seewhy.train.finetune import save_classifier
 from seewhy.verbs.audit import FINDINGS, LAYERS
 from seewhy.verbs.result import Result
@@ -92,10 +92,10 @@ class RepairResult(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each figure."""
-        named = {"all photos": (self.before.accuracy, self.after.accuracy)}
+        named = {WHAT["accuracy"]: (self.before.accuracy, self.after.accuracy)}
         named |= {name: (value, self.after.groups[name]) for name, value in self.before.groups.items()}
-        named["worst group"] = self.before.worst, self.after.worst
-        named["the finding moves its class by"] = self.before.effect, self.after.effect
+        named[WHAT["worst"]] = self.before.worst, self.after.worst
+        named[WHAT["effect"]] = self.before.effect, self.after.effect
         return [{"figure": name, "before": before, "after": after} for name, (before, after) in named.items()]
 
     def page(self) -> str:
