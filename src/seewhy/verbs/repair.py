@@ -24,7 +24,7 @@ from seewhy.errors import BadImage, ExplainError, UnknownName, UsageError
 from seewhy.images.folder import Folder
 from seewhy.models import Classifier, load
 from seewhy.models.load import architecture_of
-from seewhy.report.repair import WHAT, repair_page
+from seewhy.report.repair import WHAT, repair_page, verdict_words
 from seewhy.train.finetune import save_classifier
 from seewhy.verbs.audit import FINDINGS, LAYERS
 from seewhy.verbs.result import Result
@@ -67,14 +67,7 @@ class RepairResult(Result):
     @property
     def verdict(self) -> str:
         """In one sentence."""
-        figures = (
-            f"worst group {self.before.worst:.1%} before, {self.after.worst:.1%} after; all photos "
-            f"{self.before.accuracy:.1%} before, {self.after.accuracy:.1%} after"
-        )
-        if self.way is None:
-            return "Not repaired: on the photos kept aside no way brings the worst group more than it costs."
-        said = "Repaired" if self.usable else "Refused, since it costs more than it brings"
-        return f"{said}, {self.way}: {figures}, on {self.counts[2]} photos that no step has seen."
+        return verdict_words(self.way, self.usable, self.before, self.after, self.counts[2])
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as plain JSON values."""
