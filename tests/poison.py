@@ -160,13 +160,14 @@ def write_learned(folder: Path) -> None:
 
 
 def write_explanation(folder: Path) -> None:
-    """An explanation by regions, with errors, of a photo that has a band more."""
+    """An explanation by regions, with errors and other classes, of a photo that has a band more."""
     regions = RegionWeights(
         np.kron([[0, 1], [2, 3]], np.ones((3, 3))).astype(np.int32), np.array([2.0, -1.0, 0.5, 0.0])
     )
     image = from_values(np.random.default_rng(0).integers(0, 256, (20, 30, 5), np.uint8), "bands.npy", alpha=False)
     view = Box(5.0, 0.0, 25.0, 20.0)
-    values = {"values": regions.painted, "regions": regions, "errors": np.ones((6, 6), np.float32)}
+    others = np.arange(36, dtype=np.float32).reshape(6, 6)
+    values = {"values": regions.painted, "regions": regions, "errors": np.ones((6, 6), np.float32), "others": others}
     explanation(method="lime", signed=True, image=image, view=view, **values).save(folder)
 
 
@@ -181,7 +182,7 @@ def seal_explanation(folder: Path) -> None:
 def look_at_explanation(folder: Path) -> object:
     """The map, as it is drawn, and what is said of it."""
     found = Explanation.load(folder)
-    return found.picture(), found.manifest(), found.told
+    return found.picture(), found.manifest(), found.told, found.specific
 
 
 def look_at_study(folder: Path) -> object:
@@ -223,7 +224,8 @@ SUBJECTS = {
         ),
         Subject(
             "explanation", write_explanation, look_at_explanation, (),
-            (MANIFEST, "values.npy", "regions.npy", "errors.npy", "image.png", "image.npy"), seal=seal_explanation,
+            (MANIFEST, "values.npy", "regions.npy", "errors.npy", "others.npy", "image.png", "image.npy"),
+            seal=seal_explanation,
         ),
         Subject("study", write_study, look_at_study, (), (LEDGER, RESULTS, FAILURES, MAPS, SOURCE)),
         Subject("groups", write_groups, lambda folder: read_groups(folder / "groups.json"), (), ("groups.json",)),
@@ -433,6 +435,15 @@ POISONS = [
     Poison("explanation", "a map of no numbers", array_of("values.npy", lambda: np.full((6, 6), np.nan, np.float32))),
     Poison("explanation", "a map of three dimensions", array_of("values.npy", lambda: np.zeros((2, 6, 6), np.float32))),
     Poison("explanation", "regions that have no weight", array_of("regions.npy", lambda: np.full((6, 6), 9, np.int32))),
+    Poison("explanation", "other classes of no numbers",
+           array_of("others.npy", lambda: np.full((6, 6), np.inf, np.float32))),
+    Poison("explanation", "other classes of another shape",
+           array_of("others.npy", lambda: np.zeros((2, 3), np.float32))),
+    Poison("explanation", "other classes in words", array_of("others.npy", lambda: np.full((6, 6), "cat"))),
+    Poison("explanation", "other classes of terabytes", sealed("others.npy", HUGE)),
+    Poison("explanation", "other classes changed", content("others.npy", b"x" * 100)),
+    Poison("explanation", "a pipe for other classes", pipe("others.npy")),
+    Poison("explanation", "no other classes that are told", lambda folder, _canary: (folder / "others.npy").unlink()),
     Poison("explanation", "another photo", array_of("image.npy", lambda: np.zeros((20, 30, 5), np.uint8))),
     Poison("explanation", "a pipe for the photo", pipe("image.png")),
     Poison("explanation", "no end", content(MANIFEST, DEEP)),
@@ -463,7 +474,7 @@ POISONS = [
     Poison("study", "a pipe", pipe(FAILURES)),
     Poison("groups", "no end", content("groups.json", DEEP)),
     Poison("groups", "another shape", content("groups.json", '{"synsets": [1]}')),
-    Poison("groups", "a chain", content("groups.json", _chain(50_000))),
+    Poison("groups", "a chain", content("groups.json", _chain(5_000))),
     Poison("groups", "a pipe", pipe("groups.json")),
     Poison("labels", "a cell of megabytes", content("labels.csv", "file,cat,dog\n" + "a" * 1_000_000 + ",1,0\n")),
     Poison("labels", "no text", content("labels.csv", b"file,cat,dog\n\xff\x00,1,0\n")),

@@ -93,13 +93,15 @@ def check_left_alone(before, after):
 
 @pytest.mark.parametrize("method", [*METHODS, "ablation-cam", "deep-shap", "attn-lrp"])
 def test_each_thread_gets_its_own_map(method, one_thread):
+    settings = {"samples": 60, "regions": "grid:3"} if method == "lime" else {}
     net = Meet().train()
     net.a[1].running_mean.normal_()
     net.a[0].weight.requires_grad_(False)
     classifiers = [wrap(net), wrap(net)]
 
     def job(number):
-        return lambda: seewhy.explain(classifiers[number % 2], photo(number), method, target=number % 4).values
+        asked = {"target": number % 4, **settings}
+        return lambda: seewhy.explain(classifiers[number % 2], photo(number), method, **asked).values
 
     jobs = [job(number) for number in range(4)]
     alone = [each() for each in jobs]

@@ -174,7 +174,7 @@ def accuracy(classifier, photos):
 
 
 def test_a_real_resnet50_opens_from_a_folder_and_knows_photos(real_resnet50, shared_data):
-    photos = sorted(shared_data("imagenet-photos").glob("*.jpg"))[::8]
+    photos = sorted(shared_data("imagenet-photos").glob("*.jpg"))[::20]
     assert real_resnet50.dtype == torch.float32
     assert real_resnet50.default_layer == "layer4"
     assert accuracy(real_resnet50, photos) >= 0.85

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -29,6 +31,7 @@ from web.conftest import TOY
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800)]
 
 ANNOTATORS, TASKS, OVERLAP, KILLS = 50, 200, 3, 20
+LONGEST = 600  # seconds that a server may take to start on a busy machine, which has to start twenty
 FREELY = {"requests_a_minute": 1_000_000, "reads_a_minute": 1_000_000, "connections": 2000}
 TRIALS = 4
 FLOODERS = 3  # threads of one visitor
@@ -40,28 +43,32 @@ def test_a_server_that_is_killed_again_and_again_loses_no_answer_and_doubles_non
         add_rounds(store, rounds(TASKS, overlap=OVERLAP))
         told: Counter[tuple[str, int]] = Counter()
         port, ended = free_port(), threading.Event()
-        killer = threading.Thread(target=keep_killing, args=[tmp_path, port, told, ended])
-        killer.start()
-        with ThreadPoolExecutor(ANNOTATORS) as pool:
-            work = [pool.submit(annotate, f"http://127.0.0.1:{port}/api", number, told) for number in range(ANNOTATORS)]
-            for each in work:
-                each.result()
-        ended.set()
-        killer.join()
+        with ThreadPoolExecutor(ANNOTATORS + 1) as pool:
+            killer = pool.submit(keep_killing, tmp_path, port, told, ended)
+            ask = Persistent(f"http://127.0.0.1:{port}/api", killer)
+            try:
+                for _ in pool.map(lambda number: annotate(ask, number, told), range(ANNOTATORS)):
+                    pass
+            finally:
+                ended.set()
+        assert killer.result() == KILLS
         kept = Counter((each.player, each.round) for each in answers(store))
     assert set(kept.values()) == {1}, "none is doubled"
     assert not set(told) - set(kept), "none that was acknowledged is lost"
     assert Counter(Counter(number for _, number in kept).values()) == {OVERLAP: TASKS}
 
 
-def keep_killing(home: Path, port: int, told: Counter, ended: threading.Event) -> None:
-    """Run a server, and kill it whenever some more answers were given; the last one lives on."""
+def keep_killing(home: Path, port: int, told: Counter, ended: threading.Event) -> int:
+    """Run a server, and kill it whenever some more answers were given; the last one lives on. Gives how many died."""
     each = TASKS * OVERLAP // (KILLS + 1)
+    died = 0
     for number in range(KILLS + 1):
         with process(home, port) as running:
             while not ended.is_set() and (number == KILLS or told.total() < (number + 1) * each):
                 time.sleep(0.005)
+            died += not ended.is_set()
             os.kill(running.pid, signal.SIGKILL)
+    return died
 
 
 @contextmanager
@@ -77,36 +84,40 @@ def process(home: Path, port: int) -> Generator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "seewhy", "app", "--port", str(port)]
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            wait_for(f"http://127.0.0.1:{port}", running, home / "server.log")
+            wait_for(f"http://127.0.0.1:{port}", running, home / "server.log", LONGEST)
             yield running
         finally:
             running.kill()
             running.wait()
 
 
-def annotate(address: str, number: int, told: Counter) -> None:
-    """Answer what there is to answer; whatever gets no answer is sent again, with the same key."""
-    with httpx.Client(base_url=address, timeout=60) as ask:
-        me = {"X-Player": persist(lambda: ask.post("/players", json={"name": f"annotator {number}"}))["token"]}
-        while task := persist(lambda: ask.post("/rounds/next", headers=me)):
-            given = {"key": str(task["round"]), "guess": "cat", "labels": ["ears"]}
-            persist(lambda path=f"/rounds/{task['round']}/answer", given=given: ask.post(path, headers=me, json=given))
-            told[f"annotator {number}", task["round"]] += 1
+@dataclass(frozen=True)
+class Persistent:
+    """Asks a server until it answers, however often it is away, as long as somebody starts it again."""
 
+    address: str
+    killer: Future[int]
 
-def persist(send: Callable[[], httpx.Response]) -> dict:
-    """What a request is answered, however often the server is away."""
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        try:
-            answer = send()
-        except httpx.HTTPError:
+    def __call__(self, client: httpx.Client, path: str, **request: Any) -> dict:
+        """What a request is answered; whatever gets no answer is sent again, the same."""
+        while not self.killer.done():
+            with suppress(httpx.TransportError):
+                answer = client.post(path, **request)
+                if answer.status_code < 500:
+                    return answer.raise_for_status().json()
             time.sleep(0.2)
-            continue
-        if answer.status_code < 500:
-            return answer.raise_for_status().json()
-        time.sleep(0.2)
-    pytest.fail("no answer")
+        self.killer.result()  # raises why it ended
+        pytest.fail("the server is gone for good")
+
+
+def annotate(ask: Persistent, number: int, told: Counter) -> None:
+    """Answer what there is to answer, each time with the same key."""
+    with httpx.Client(base_url=ask.address, timeout=60) as client:
+        me = {"X-Player": ask(client, "/players", json={"name": f"annotator {number}"})["token"]}
+        while task := ask(client, "/rounds/next", headers=me):
+            given = {"key": str(task["round"]), "guess": "cat", "labels": ["ears"]}
+            ask(client, f"/rounds/{task['round']}/answer", headers=me, json=given)
+            told[f"annotator {number}", task["round"]] += 1
 
 
 def test_one_who_sends_all_that_can_be_sent_delays_anothers_first_explanation_by_as_much_again_at_most(tmp_path):
