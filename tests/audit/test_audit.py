@@ -24,6 +24,7 @@ def found(fooled: Classifier, photos: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_the_tag_is_the_only_finding(found: AuditResult):
     (finding,) = found.findings
+    assert not finding.contradicted
     told = found.told(finding)
     assert told["class"] == "cross"
     assert told["effect"] > 0.5

@@ -57,7 +57,7 @@ def test_twins_are_told_drawn_and_saved(built, seewhy, tmp_path):
     assert (folder / "twins.png").exists()
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("asked.png", run.rows[0][2], "Why they match", "Trust score", "They agree"))
-    assert page.count("data:image/jpeg") == 1 + 3 + 2 * 3
+    assert page.count("data:image/jpeg") == 1 + 3 + 4 * 3
 
 
 def test_where_its_class_has_one_case_the_neighbours_are_still_counted(built, seewhy, tmp_path):
@@ -193,3 +193,28 @@ def test_parts_add_up_and_are_saved(built, seewhy, tmp_path):
     refused = seewhy("cases", "parts", "asked.png", *MINE, "--against", "mauve")
     assert refused.code == 2
     assert "mauve" in refused.err
+
+
+def test_a_base_and_its_pictures_travel_together(built, seewhy, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("cases", "squares", "asked.png"):
+        (tmp_path / name).rename(tmp_path / "elsewhere" / name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = seewhy("cases", "twins", "asked.png", *MINE, "--top", "2")
+    assert run.code == 0, run.err
+    (tmp_path / "elsewhere/squares").rename(tmp_path / "squares")  # away from the base: back where they were
+    assert seewhy("cases", "twins", "asked.png", *MINE, "--top", "2").code == 0
+    (tmp_path / "squares").rename(tmp_path / "gone")
+    lost = seewhy("cases", "twins", "asked.png", *MINE, "--top", "2")
+    assert lost.code == 1
+    assert "is no longer in the folder squares" in lost.err
+
+
+def test_only_some_classes_are_built(built, seewhy, tmp_path):
+    run = seewhy("cases", "build", "squares", "--model", MODEL, "--classes", "red,blue", "--out", "two", "--json")
+    assert run.code == 0, run.err
+    assert run.json["cases"] == 8
+    wrong = seewhy("cases", "build", "squares", "--model", MODEL, "--classes", "mauve", "--out", "none")
+    assert wrong.code == 2
+    assert "has no class mauve; it has blue, green, red" in wrong.err
+    assert not (tmp_path / "none").exists()

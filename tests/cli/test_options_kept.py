@@ -17,6 +17,14 @@ KEPT = {
         "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --target "
         "--weights"
     ),
+    "cases influence": (
+        "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --top "
+        "--weights"
+    ),
+    "cases parts": (
+        "images --against --bands --cases --classes --device --head --json --model --out --output --parts --top "
+        "--weights"
+    ),
     "cases twins": (
         "images --bands --beside --cases --classes --device --embedding --head --json --model --out --output --top "
         "--weights"
@@ -39,9 +47,14 @@ KEPT = {
     "list metrics": "pattern --json",
     "list models": "pattern --json",
     "network explain": (
-        "images --bands --classes --clustering --device --head --json --layer --layers --model --models "
+        "images --bands --classes --clustering --concepts --device --head --json --layer --layers --model --models "
         "--out --output --seed --signed --target --weights"
     ),
+    "network concepts build": (
+        "images --bands --classes --count --device --head --json --layer --layers --model --models --out --output "
+        "--seed --weights"
+    ),
+    "network concepts name": "folder concept word --json --player",
     "network global": (
         "--bands --class --classes --concept --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"

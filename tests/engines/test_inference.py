@@ -110,6 +110,11 @@ def test_a_batch_norm_after_a_convolution_is_folded(options):
     assert_copies(net(**options), folded=1)
 
 
+@pytest.mark.parametrize("options", [{"kernel_size": 25}, {"kernel_size": 5, "dilation": 5}, {"kernel_size": (1, 21)}])
+def test_so_is_one_after_a_convolution_of_any_reach(options):
+    assert_copies(net(convolution=lambda: nn.Conv2d(3, 8, **options)), folded=1)
+
+
 def test_groups_are_folded_each_with_its_own():
     grouped = nn.Sequential(nn.Conv2d(3, 6, 1), nn.Conv2d(6, 8, 3, groups=2))
     assert_copies(net(convolution=lambda: grouped), folded=1)

@@ -94,6 +94,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 METRICS: dict[str, dict[str, Any]] = {
     "adcc": {"fill": "mean"},
+    "arcc": {"fill": "mean"},
     "area": {},
     "average-drop": {"fill": "mean"},
     "average-drop-hard": {"fill": "mean", "area": 0.25},
@@ -104,6 +105,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "deletion": {"steps": 28, "fill": "mean"},
     "drop-in-confidence": {"fill": "mean"},
     "effective-complexity": {"threshold": 0.01},
+    "efficient-randomisation": {"bins": 100},
     "energy-in-mask": {},
     "entropy": {},
     "idsds": {"fill": "mean", "cells": 4},
@@ -124,6 +126,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "road": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
     "road-lerf": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
     "road-morf": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
+    "sensitivity-n": {"fill": "mean", "cells": 14, "shares": (0.05, 0.1, 0.25, 0.5), "draws": 16},
     "sparseness": {},
     "stability": {"runs": 3},
 }

@@ -8,7 +8,8 @@ import pytest
 from network import pictures
 from network.pictures import WORDS, blob, cluster, layer
 from seewhy.models import Box as View
-from seewhy.network.layout import FAINTEST, LARGEST, SMALLEST, lay_out
+from seewhy.network import Link
+from seewhy.network.layout import AT_ONCE, FAINTEST, LARGEST, SMALLEST, brief, lay_out
 
 
 def apart(one, other) -> bool:
@@ -107,3 +108,26 @@ def test_a_view_in_which_nothing_was_found_can_be_drawn():
     found = lay_out(pictures.view((layer("dead", outcome="nothing"),)))
     assert found.cards == found.ribbons == ()
     assert lay_out(pictures.view((layer("one", cluster(0, 100, blob(1, 1))),))).cards[0].box.width == LARGEST
+
+
+def test_the_picture_for_people_has_three_layers_and_the_four_groups_that_matter_most():
+    hidden = (0.7, 0.1, 0.75, 0.4, 0.79, 0.5)
+    wide = [cluster(place, 20 - place, blob(place, 1), lost) for place, lost in enumerate(hidden)]
+    layers = (*pictures.view().layers, layer("more", *wide), layer("last", cluster(0, 50, blob(1, 1))))
+    view = replace(pictures.view(layers), links=(Link(0, 1, 4, 3, 0.9), Link(0, 1, 4, 4, 0.9), Link(1, 0, 4, 1, 0.9)))
+    short, numbers = brief(view)
+    assert numbers == (0, 3, 5)
+    assert [len(each.clusters) for each in short.layers] == [2, 1, 1]
+    short, numbers = brief(replace(view, layers=(layers[0], layers[4])))
+    assert numbers == (0, 1)
+    assert [each.index for each in short.layers[1].clusters] == [0, 1, 3, 5]
+    assert len(short.layers[1].clusters) == AT_ONCE
+    keys = {card.key for card in lay_out(view).cards}
+    assert {card.key for card in lay_out(*brief(view)[:1], places=brief(view)[1]).cards} <= keys
+
+
+def test_links_of_the_short_picture_join_the_same_groups():
+    wide = layer("b", *(cluster(place, 20, blob(1, 1), 0.1 * place) for place in range(6)))
+    links = (Link(0, 1, 1, 3, 0.9), Link(0, 1, 1, 4, 0.8))
+    view = replace(pictures.view((pictures.view().layers[0], wide)), links=links)
+    assert brief(view)[0].links == (Link(0, 1, 1, 3, 0.9),)  # the fifth is not among the four

@@ -64,6 +64,11 @@ def test_each_layer_tells_what_was_found(page):
     assert 'href="a%20b/"' in page
 
 
+def test_three_layers_come_first_and_the_whole_network_is_a_click_away(page):
+    assert "Three layers of the network; it can be scrolled" in page
+    assert page.index("Three layers of the network") < page.index("All 4 layers and all groups")
+
+
 def test_what_failed_is_told(page):
     assert "1 photo could not be explained" in page
     assert "it is &lt;empty&gt;" in page

@@ -166,6 +166,6 @@ def test_what_a_killed_ray_run_began_a_local_one_ends(tmp_path: Path):
     begun = toys.scored(tmp_path / "log")
     assert 9 <= begun.total() < 40
     run(toys.plan(10), toys.work(tmp_path / "log"), Local(2), tmp_path / "killed")
-    assert toys.scored(tmp_path / "log").total() <= 40 + 2
+    assert toys.scored(tmp_path / "log").total() <= 40 + 2 * 2  # two workers lose a task each, of two methods
     run(toys.plan(10), toys.work(), Local(2), tmp_path / "calm")
     assert (tmp_path / "killed" / RESULTS).read_bytes() == (tmp_path / "calm" / RESULTS).read_bytes()

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, unfold
+
+from seewhy.core.files import whole_file
+from seewhy.core.reading import damaged, read_arrays, sound
 
 SIDE = 112  # pixels a side at which photos are held against each other
 WINDOW, STEP = 16, 8
@@ -57,6 +61,29 @@ class Mark:
     def carried(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which photos, uint8 `(n, C, h, w)`, carry it."""
         return (self._scores(pixels) >= self.threshold).numpy()
+
+    def save(self, path: Path) -> None:
+        """Write what is needed to tell which photos carry it."""
+        with whole_file(path) as file:
+            np.savez(file, allow_pickle=False, box=np.array(self.box), windows=np.array(self.windows),
+                     template=self.template.numpy(), threshold=np.array([self.threshold]))  # fmt: skip
+
+    @classmethod
+    def read(cls, path: Path) -> Mark:
+        """The mark in a file.
+
+        Raises:
+            BadFile: it holds none.
+        """
+        cure = "run `seewhy audit` again"
+        with sound(path, cure):
+            found = read_arrays(path, cure, ("box", "windows", "template", "threshold"))
+            left, top, right, bottom = found["box"].tolist()
+            windows = tuple(found["windows"].tolist())
+            template = torch.from_numpy(found["template"]).float()
+            if template.shape[:1] != (len(windows),) or not all(0 <= each < ACROSS**2 for each in windows):
+                raise damaged(path, "its parts do not fit together", cure)
+            return cls((left, top, right, bottom), (), windows, template, float(found["threshold"][0]), 0.0)
 
     def _scores(self, pixels: NDArray[np.uint8]) -> Tensor:
         windows = _windows(structure(pixels))[list(self.windows)]

@@ -48,7 +48,7 @@ class Suspect:
         reasons: why it is suspected, in words that follow "it is".
         evidence: the mean share of the evidence for the class in its place.
         carried: where it is on other photos.
-        fixed: whether it lies in one place.
+        mark: it, where it is one.
     """
 
     target: int
@@ -57,7 +57,12 @@ class Suspect:
     reasons: tuple[str, ...]
     evidence: float
     carried: Carried = field(repr=False)
-    fixed: bool
+    mark: Mark | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it lies in one place."""
+        return self.mark is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +118,7 @@ def _of_mark(
     targets = dict.fromkeys([*_enriched(looked, places), *_raised(asking, looked, layer, unlike, seed)])
     for target in targets:
         boxes, areas = dict.fromkeys(places, layer.box), dict.fromkeys(places, area)
-        yield Suspect(target, boxes, (layer,), reasons, _share(looked, areas, target), carried, True)
+        yield Suspect(target, boxes, (layer,), reasons, _share(looked, areas, target), carried, mark)
 
 
 def _enriched(looked: Looked, places: Sequence[int]) -> list[int]:
@@ -164,7 +169,7 @@ def _parts(looked: Looked, known: Known, target: int, marked: Sequence[Suspect])
         boxes = {place: _bounds(area) for place, area in at.items()}
         layers = tuple(crop_layer(looked.pixels[place], box) for place, box in list(boxes.items())[:CROPS])
         count += 1
-        yield Suspect(target, boxes, layers, reasons, _share(looked, at, target), carried, False)
+        yield Suspect(target, boxes, layers, reasons, _share(looked, at, target), carried)
 
 
 def _unit(looked: Looked) -> Tensor:

@@ -52,7 +52,8 @@ class Test:
         """Mean difference and its 95 % interval; NaN where there are too few photos."""
         if not self.places:
             return float("nan"), float("nan"), float("nan")
-        return mean_interval(self.differences)
+        mean, low, high = mean_interval(self.differences)
+        return mean, max(low, -1.0) if isfinite(low) else low, min(high, 1.0) if isfinite(high) else high
 
     @property
     def p(self) -> float:

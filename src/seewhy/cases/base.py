@@ -76,7 +76,7 @@ class CaseBase:
             BadImage: it is gone.
             UsageError: it was changed since the base was built, or lies outside the folder of the pictures.
         """
-        name, root = self.table["path"][row], Path(self.about.root)
+        name, root = self.table["path"][row], self.about.pictures(self.folder)
         path = path_below(root, name, self.folder / TABLE, AGAIN)
         try:
             image = open_image(path, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ REMOVE = f"remove the folder and build it again: {BUILD}"
 class About:
     """What a case base was made from: `root` is the folder of the pictures, `model` and `weights` open the classifier.
 
-    `fingerprint` is the classifier's, `encoder` that of a second network where the vectors come from one.
+    `fingerprint` is the classifier's, `encoder` that of a second network where the vectors come from one. `beside` is
+    `root` as it lies from the base's own folder, so that both can be moved together.
     """
 
     root: str
@@ -34,10 +36,18 @@ class About:
     encoder: str | None
     model: str
     weights: str | None = None
+    beside: str | None = None
 
     @classmethod
-    def of(cls, root: Path, embedder: Embedder, model: str | None = None, weights: Path | None = None) -> About:
-        """What a base of the pictures below `root` by `embedder` says of itself."""
+    def of(
+        cls,
+        root: Path,
+        embedder: Embedder,
+        model: str | None = None,
+        weights: Path | None = None,
+        out: Path | None = None,
+    ) -> About:
+        """What a base in `out` of the pictures below `root` by `embedder` says of itself."""
         other = embedder.network is not embedder.classifier
         return cls(
             root=str(root.resolve()),
@@ -47,7 +57,13 @@ class About:
             encoder=embedder.network.fingerprint if other else None,
             model=model or embedder.classifier.name,
             weights=str(weights.resolve()) if weights else None,
+            beside=_from(out.resolve(), root.resolve()) if out else None,
         )
+
+    def pictures(self, folder: Path) -> Path:
+        """Where the pictures are of the base that lies in `folder` now: where they were, or moved along with it."""
+        moved = folder.resolve() / self.beside if self.beside else None
+        return moved if moved and not Path(self.root).is_dir() and moved.is_dir() else Path(self.root)
 
     def check(self, folder: Path, embedder: Embedder) -> None:
         """Refuse another classifier or embedding than the base in `folder` was built with.
@@ -76,7 +92,16 @@ class About:
             embedding=without_folders(self.embedding),
             model=without_folders(self.model),
             weights=last_part(self.weights) if self.weights else None,
+            beside=None,
         )
+
+
+def _from(folder: Path, root: Path) -> str | None:
+    """The way from one folder to the other; None where there is none, as between two drives."""
+    try:
+        return Path(os.path.relpath(root, folder)).as_posix()
+    except ValueError:
+        return None
 
 
 def without_folders(model: str) -> str:

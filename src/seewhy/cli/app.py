@@ -31,6 +31,7 @@ app.command("explain")(explain.explain)
 app.command("compare")(study.compare)
 app.command("study")(study.study)
 app.command("audit")(audit.audit)
+app.command("repair")(audit.repair)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 

@@ -49,3 +49,37 @@ def audit(
         failures=found.failures,
         asked=len(found.found_on) + len(found.others) + len(found.failures),
     )
+
+
+@command("weights seed device")
+def repair(
+    run: Run,
+    model: Annotated[str, typer.Argument(help="bundled:…, torchvision:…, timm:… or file:FOLDER.")],
+    findings: Annotated[Path, typer.Option(help="The folder that `seewhy audit` of this model wrote.")],
+    data: Annotated[Path, typer.Option(help="A sub-folder of photos for each class, named as the model calls it.")],
+    number: Annotated[int, typer.Option(min=1, help="Which finding, counted from 1.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the repaired model and its report.")] = Path("seewhy-repaired"),
+) -> Answer:
+    """Change a model's last layer so that a finding no longer carries its class, and judge that on unseen photos."""
+    from seewhy.models.load import architecture_of
+    from seewhy.verbs.repair import repair
+
+    with run.progress() as progress:
+        found = repair(
+            model,
+            findings,
+            data,
+            number=number,
+            weights=run.weights,
+            device=run.device,
+            seed=run.seed,
+            progress=progress,
+        )
+    architecture_of(model, found.classifier)  # refused before anything is written
+    opened = [f"every other command opens it: --model file:{out}"] if found.usable else []
+    return Answer.of(
+        found,
+        notes=[found.verdict, *opened],
+        failures=found.failures,
+        asked=sum(found.counts) + len(found.failures),
+    )

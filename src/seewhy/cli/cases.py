@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.cli.console import Answer, Images, Run, Table
+from seewhy.cli.console import Answer, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
@@ -38,14 +38,18 @@ def build(
     embedding: Annotated[
         str, typer.Option(help="penultimate, cole, or a model as second encoder: timm:…, hf-hub:…, file:…")
     ] = "penultimate",
+    classes: Annotated[str, typer.Option(help="Only these sub-folders, joined by commas. Default: all.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for the case base; an older one is brought up to date.")] = Path(
         "seewhy-cases"
     ),
 ) -> Answer:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
+    from seewhy.images import Folder
     from seewhy.models.load import absolute_name
     from seewhy.verbs.cases import build_cases
 
+    chosen = split_commas(classes)
+    Folder.open(folder).of_classes(chosen)  # before the model is loaded
     classifier = run.load()
     with run.progress() as progress:
         built = build_cases(
@@ -53,6 +57,7 @@ def build(
             classifier,
             out,
             embedding=absolute_name(embedding),
+            classes=chosen,
             model=absolute_name(run.named),
             weights=run.weights,
             device=run.device,
@@ -141,7 +146,7 @@ def parts(
 
     sources = find_images(images)
     base = _open(run, cases, None)
-    if against not in {None, NEXT}:
+    if against is not None and against != NEXT:
         base.embedder.classifier.target(against)  # no such class is no matter of one picture
     with run.progress() as progress:
         found, failures = ask_each(

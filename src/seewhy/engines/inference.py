@@ -30,6 +30,7 @@ Precision = Literal["float64", "float32", "bfloat16", "float16"]
 Numbers: TypeAlias = Callable[[Tensor], Tensor]  # of network inputs, as the network gives them
 
 FOLDING_ERROR = 1e-3  # of the largest logit: folding reorders sums, a wrong fold changes everything
+CORNER = 8  # places a side, at which a layer and a norm are tried
 TRIED = 3  # pictures of the check: another number than were traced shows what a trace fixed
 HALF = 16  # bits
 ITSELF = "The network itself"  # whatever it computes with
@@ -225,7 +226,7 @@ def _folded(network: nn.Module, head: Head, probe: Tensor) -> nn.Module:
         parts = network.get_submodule(layer), network.get_submodule(norm)
         with suppress(Exception):  # a norm that keeps its numbers in another way stays
             fused, rest = _fused(*parts)
-            if _agree(nn.Sequential(*parts), nn.Sequential(fused, rest), probe.new_empty(shape)):
+            if _agree(nn.Sequential(*parts), nn.Sequential(fused, rest), probe.new_empty(_corner(parts[0], shape))):
                 folds.append({layer: fused, norm: rest})
 
     def fold(some: Sequence[dict[str, nn.Module]]) -> None:
@@ -285,6 +286,14 @@ def _fused(layer: nn.Module, norm: Any) -> tuple[nn.Module, nn.Module]:
     fused.bias = nn.Parameter(shift, requires_grad=False)
     rest = [part for part in norm.children() if not isinstance(part, nn.Identity)]
     return fused, nn.Sequential(*rest) if rest else nn.Identity()
+
+
+def _corner(layer: nn.Module, shape: Sequence[int]) -> tuple[int, ...]:
+    """So much of an input as a convolution needs to give a few numbers; all of a linear layer's."""
+    if not isinstance(layer, nn.Conv2d):
+        return tuple(shape)
+    reach = [CORNER + step * (size - 1) for step, size in zip(layer.dilation, layer.kernel_size, strict=True)]
+    return (*shape[:-2], *map(min, shape[-2:], reach))
 
 
 def _agree(one: nn.Module, other: nn.Module, like: Tensor) -> bool:

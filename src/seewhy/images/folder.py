@@ -56,6 +56,18 @@ class Folder:
         entries = tuple(Entry(name, label, fitting.get(name)) for name, label in zip(found, labels, strict=True))
         return cls(root, entries, tuple(sorted({label for label in labels if label is not None})))
 
+    def of_classes(self, names: Sequence[str]) -> Folder:
+        """Its pictures of these classes; of all where none are named.
+
+        Raises:
+            UsageError: it has no such class.
+        """
+        if unknown := sorted({*names} - {*self.classes}):
+            has = f"it has {', '.join(self.classes)}" if self.classes else "its pictures lie in no sub-folders"
+            raise UsageError(f"{self.root} has no class {', '.join(unknown)}; {has}")
+        kept = tuple(each for each in self.entries if each.label in names)
+        return replace(self, entries=kept, classes=tuple(sorted({*names}))) if names else self
+
     def image(self, entry: Entry) -> Image:
         """The picture itself, called by its path below the folder."""
         return open_image(self.root / entry.path, name=entry.path)

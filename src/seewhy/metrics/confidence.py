@@ -262,7 +262,7 @@ class ARCC(Metric):
     @override
     def scores(self, asked: Question) -> list[Score]:
         columns = [each.scores(asked) for each in (Coherency(fill=self.fill), MeanArea(), ROAD())]
-        return [_joined(*parts, _doubled) for parts in zip(*columns, strict=True)]
+        return [_joined(coherency, area, road, _doubled) for coherency, area, road in zip(*columns, strict=True)]
 
 
 def _spared(drop: float) -> float:

@@ -155,7 +155,8 @@ def build_book(
     """
     if count < FEWEST:
         raise UsageError(f"concepts are what many photos share; give {FEWEST} photos at least, not {count}")
-    names = tuple(layers) or concept_layers(classifier)
+    place = {layer.name: number for number, layer in enumerate(classifier.layers)}
+    names = sorted(dict.fromkeys(layers or concept_layers(classifier)), key=lambda name: place.get(name, -1))
     grids = {name: classifier.require_grid(name) for name in names}
     generator = torch.Generator().manual_seed(seed)
     rows: dict[str, list[Tensor]] = {name: [] for name in names}

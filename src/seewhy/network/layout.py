@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import sqrt
 from typing import NamedTuple
@@ -24,6 +24,7 @@ HEADER = 84
 END, PHOTO, ROW = 196, 150, 50
 SHOWN_WORDS = 3
 TITLE, SMALL = 14, 12
+AT_ONCE = 4  # groups of a layer in the picture for people
 NO_EFFECT = 0.05  # a smaller fall is taken for none
 FAINTEST = 0.35  # opacity of the picture of a group that other samples of maps do not find again
 
@@ -92,13 +93,50 @@ class Layout:
     classes: tuple[ClassRow, ...]
 
 
-def lay_out(view: NetworkView, words: Words | None = None, per_band: int | None = None) -> Layout:
-    """Place a view and the `words` on its cards; with `per_band` so many layers in a row, for paper."""
+def brief(view: NetworkView) -> tuple[NetworkView, tuple[int, ...]]:
+    """Three layers of a view and four groups of each, those without which most is lost; and the layers' numbers.
+
+    Layers without a group are passed over; the last one is in.
+    """
+    full = [number for number, layer in enumerate(view.layers) if layer.clusters]
+    numbers = tuple(sorted({full[round(step * (len(full) - 1))] for step in (0, 0.5, 1)})) if full else ()
+    kept = [_heaviest(view, view.layers[number]) for number in numbers]
+    layers = tuple(
+        replace(view.layers[number], clusters=tuple(view.layers[number].clusters[place] for place in places))
+        for number, places in zip(numbers, kept, strict=True)
+    )
+    at = {
+        (number, place): (layer, position)
+        for layer, (number, places) in enumerate(zip(numbers, kept, strict=True))
+        for position, place in enumerate(places)
+    }
+    ends = [(link, at.get((link.layer, link.start)), at.get((link.to, link.end))) for link in view.links]
+    links = tuple(Link(*one, *other, link.influence) for link, one, other in ends if one and other)
+    return replace(view, layers=layers, links=links), numbers
+
+
+def _heaviest(view: NetworkView, layer: LayerView) -> list[int]:
+    """The places of the groups that are shown at once, in their order."""
+
+    def size(place: int) -> tuple[float, float]:
+        cluster = layer.clusters[place]
+        return abs(fall(view, cluster) or 0.0), abs(cluster.weight)
+
+    return sorted(sorted(range(len(layer.clusters)), key=size, reverse=True)[:AT_ONCE])
+
+
+def lay_out(
+    view: NetworkView, words: Words | None = None, per_band: int | None = None, places: Sequence[int] | None = None
+) -> Layout:
+    """Place a view and the `words` on its cards; with `per_band` so many layers in a row, for paper.
+
+    `places` are the numbers of the layers in the view that this one is a part of; cards are known by them.
+    """
     size = per_band or max(len(view.layers), 1)
     numbers = range(len(view.layers))
     bands = [list(numbers[start : start + size]) for start in numbers[::size]] or [[]]
     joined = shown_links(view)
-    placing = _Placing(view, words or {}, _orders(view, joined))
+    placing = _Placing(view, words or {}, _orders(view, joined), places or numbers)
     heights = [placing.height(band) for band in bands]
     tops = [MARGIN + sum(heights[:place]) for place in range(len(bands))]
     columns: list[Column] = []
@@ -132,8 +170,8 @@ def fall(view: NetworkView, cluster: Cluster) -> float | None:
 class _Placing:
     """Sizes and words of one view; `order` is that of each layer's clusters, from top to bottom."""
 
-    def __init__(self, view: NetworkView, words: Words, order: Sequence[Sequence[int]]) -> None:
-        self._view, self._words, self._order = view, words, order
+    def __init__(self, view: NetworkView, words: Words, order: Sequence[Sequence[int]], numbers: Sequence[int]) -> None:
+        self._view, self._words, self._order, self._numbers = view, words, order, numbers
         self._checked = any(cluster.effect for layer in view.layers for cluster in layer.clusters)
         self._most = max((self._size(cluster) for layer in view.layers for cluster in layer.clusters), default=1.0)
         longest = max(view.view.width, view.view.height)
@@ -201,7 +239,7 @@ class _Placing:
     def _card(self, number: int, layer: LayerView, cluster: Cluster, x: float, y: float) -> Card:
         side, effect = self._side(cluster), cluster.effect
         return Card(
-            f"{number}-{cluster.index}",
+            f"{self._numbers[number]}-{cluster.index}",
             layer,
             cluster,
             _box(x - side * self._across / 2, y, side * self._across, side * self._down),

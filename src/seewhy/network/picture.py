@@ -18,7 +18,7 @@ from seewhy.draw import cut, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
 from seewhy.images import Box, save_image
-from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, lay_out
+from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, brief, lay_out
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
 if TYPE_CHECKING:
@@ -59,10 +59,15 @@ class NetworkPicture:
     @property
     def spoken(self) -> str:
         """What it shows, in a sentence."""
-        groups = sum(len(layer.clusters) for layer in self.view.layers)
+        return self.spoken_of(self.view)
+
+    @staticmethod
+    def spoken_of(view: NetworkView) -> str:
+        """What a drawing of a view shows, in a sentence."""
+        groups = sum(len(layer.clusters) for layer in view.layers)
         return (
-            f"What {self.view.classifier} found in {self.view.image.name} that speaks for {self.view.target_label} "
-            f"({self.view.told(self.view.probability)}): {groups} groups of maps in {len(self.view.layers)} layers, "
+            f"What {view.classifier} found in {view.image.name} that speaks for {view.target_label} "
+            f"({view.told(view.probability)}): {groups} groups of maps in {len(view.layers)} layers, "
             "the first at the left; each group is the photo, lit where it responds"
         )
 
@@ -77,6 +82,11 @@ class NetworkPicture:
     def inside(self, name: str) -> str:
         """The `<svg>` for a page."""
         return svg(self.drawing, page=name)
+
+    def brief(self, name: str) -> str:
+        """Three layers and four groups of each, for a page: what is seen at once."""
+        view, numbers = brief(self.view)
+        return svg(_drawing(view, lay_out(view, self.words, places=numbers), self.spoken_of(view)), page=name)
 
     def folded(self, name: str) -> str:
         """The same in two rows, for paper."""
@@ -226,8 +236,8 @@ def _card(card: Card, pixels: Pixels, told: Callable[[float], str]) -> Group:
         Picture(*_place(box), pixels, card.key, card.opacity),
         Rect(*_place(box), stroke=_frame(card), radius=0.06 * min(box.width, box.height)),
         *words,
-        _text(x, y + 17, card.weight, bold=not words),
-        _text(x, y + 33, card.effect, faint=True),
+        _text(x, y + 17, card.effect or card.weight, bold=not words),
+        _text(x, y + 33, f"weight {card.weight}" if card.effect else "", faint=True),
     ]
     return Group(shapes, spoken_card(card, told), {"class": "card", "data_key": card.key}, card.key)
 

@@ -24,7 +24,7 @@ def book_page(book: ConceptBook, failures: Sequence[Outcome[Any]] = ()) -> str:
     out = sum(layer.unstable for layer in book.layers)
     lead = (
         f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}; {out} more were left out, because "
-        "dictionaries of other photos do not find them again."
+        "dictionaries of half of the photos do not find them again."
     )
     return render(
         "concepts.html",
@@ -72,6 +72,7 @@ def _photo(each: PhotoConcepts, book: ConceptBook) -> dict[str, Any]:
                 "parts": [_part(part, concepts[part.key], book, small) for part in layer.parts],
                 "sum": _sum(layer),
                 "missed": layer.missed,
+                "exact": abs(layer.together) <= SAME * max(abs(layer.score), 1),
             }
             for layer in each.layers
         ],

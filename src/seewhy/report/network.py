@@ -98,6 +98,7 @@ def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path
         "view": view,
         # What makes the SVGs escapes every text in them.
         "definitions": Markup(picture.definitions(key)),  # noqa: S704
+        "brief": Markup(picture.brief(key)),  # noqa: S704
         "wide": Markup(picture.inside(key)),  # noqa: S704
         "folded": Markup(picture.folded(key)),  # noqa: S704
         "faithful": " ".join(filter(None, (_faithful(view), _stable(view)))),

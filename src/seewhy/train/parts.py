@@ -69,7 +69,7 @@ def open_parts(
         return _labelled_parts(path, labels, fractions, seed, classes)
     folders = {part: _class_folder(each) for part, each in (_own_parts(path) or {"train": path}).items()}
     known = folders["train"].classes
-    train = _chosen(folders.pop("train"), classes)
+    train = folders.pop("train").of_classes(classes)
     if len(train.classes) < 2:
         raise UsageError(f"there is one class, {', '.join(train.classes)}, and nothing to tell it from; {LAYOUT}")
     for part, folder in folders.items():
@@ -117,7 +117,7 @@ def judged_part(path: Path, classes: Sequence[str] = (), labels: Path | None = N
         part = own.get("test") or own.get("validation")
         kept = _below(folder, part.name) if part else folder
         return kept if kept.entries else folder
-    return _chosen(_class_folder(own.get("test") or own.get("validation") or path), classes)
+    return _class_folder(own.get("test") or own.get("validation") or path).of_classes(classes)
 
 
 def picture_rows(parts: Parts) -> list[PictureRow]:
@@ -176,13 +176,6 @@ def _class_folder(path: Path) -> Folder:
     if empty := [child.name for child in children if child.name not in folder.classes]:
         raise UsageError(f"no pictures are in the class folders {', '.join(empty)}; add some, or remove the folders")
     return folder
-
-
-def _chosen(folder: Folder, classes: Sequence[str]) -> Folder:
-    """Its pictures of these classes; of all where none are named."""
-    if unknown := sorted(set(classes) - set(folder.classes)):
-        raise UsageError(f"{folder.root} has no class {', '.join(unknown)}; it has {', '.join(folder.classes)}")
-    return _limited(folder, sorted(set(classes))) if classes else folder
 
 
 def _remarks(parts: Parts) -> Iterator[str]:

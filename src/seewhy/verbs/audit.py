@@ -101,9 +101,12 @@ class AuditResult(AuditReport, Result):
         write_csv(folder / TABLE, COLUMNS, [list(each.values()) for each in self.rows()])
         (folder / LAYERS).mkdir()
         for number, each in enumerate(self.findings, 1):
+            if each.suspect.mark:
+                each.suspect.mark.save(folder / LAYERS / f"{number}-mark.npz")
             for place, layer in enumerate(each.suspect.layers):
                 write_array(folder / LAYERS / f"{number}-{place}-kept.npy", layer.kept.numpy())
                 write_array(folder / LAYERS / f"{number}-{place}-added.npy", layer.added.numpy())
+                write_array(folder / LAYERS / f"{number}-{place}-place.npy", np.array([layer.box[1], layer.box[0]]))
                 write_whole(folder / LAYERS / f"{number}-{place}.png", png_bytes(self.shown(layer)))
         write_manifest(folder, self.to_dict(), "audit.json")
 

@@ -36,6 +36,7 @@ def build_cases(
     out: str | Path,
     *,
     embedding: str = "penultimate",
+    classes: Sequence[str] = (),
     model: str | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -48,6 +49,7 @@ def build_cases(
         classifier: whose decisions the cases are to explain.
         out: where the base goes; an older one of the same classifier is brought up to date.
         embedding: `penultimate`, `cole`, or a model as second encoder, such as `timm:…` or `hf-hub:…`.
+        classes: leave the sub-folders of all others out.
         model: the name by which the classifier can be loaded again, where that is not its own name.
         weights: the file that was given with that name.
         device: of the second encoder.
@@ -58,9 +60,9 @@ def build_cases(
         ExplainError: not one picture can be embedded.
         ModelError: the second encoder cannot be had.
     """
-    pictures = Folder.open(folder)
+    pictures = Folder.open(folder).of_classes(classes)
     embedder = find_embedder(embedding, classifier, device)
-    about = About.of(pictures.root, embedder, model, Path(weights) if weights else None)
+    about = About.of(pictures.root, embedder, model, Path(weights) if weights else None, Path(out))
     return build(pictures, embedder, Path(out), about, progress)
 
 
@@ -373,7 +375,16 @@ def _twin_list(twins: Twins) -> dict[str, Any]:
 
 
 def _twin(twin: Twin) -> dict[str, Any]:
-    return {**_case(twin.case), "layer": twin.maps.layer, "layer_similarity": twin.maps.similarity}
+    return {
+        **_case(twin.case),
+        "layer": twin.maps.layer,
+        "layer_similarity": twin.maps.similarity,
+        "joined": _joined(twin),
+    }
+
+
+def _joined(twin: Twin) -> list[dict[str, Any]]:
+    return [{"own": [*each.own], "other": [*each.other], "share": each.share} for each in twin.maps.joined]
 
 
 def _case(case: Case) -> dict[str, Any]:
