@@ -22,6 +22,7 @@ COLUMNS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("prototypes", "parts that decide"),
             ("network", "layers, clusters, concepts"),
             ("study", "scores, chance, runs over folders"),
+            ("audit", "wrong reasons, tried and repaired"),
         ),
     ),
     ("results", (("report", "results to one page"), ("verbs", "one function, one result"))),

@@ -65,7 +65,7 @@ def seal(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**manifest, **changes}))
 
 
-def about(**changes: str) -> Spoil:
+def about(**changes: str | None) -> Spoil:
     """Other words in what the base says of itself; `{code}` is a function that writes the canary."""
 
     def spoil(folder: Path, canary: Path) -> None:
@@ -73,7 +73,7 @@ def about(**changes: str) -> Spoil:
         code = f"from pathlib import Path\n{touch}\ndef net():\n    {touch}\n"
         (folder / "poisonous.py").write_text(code)
         known = json.loads((folder / "base/manifest.json").read_text())["about"]
-        told = {key: value.format(code="py:poisonous:net", folder=folder) for key, value in changes.items()}
+        told = {key: value and value.format(code="py:poisonous:net", folder=folder) for key, value in changes.items()}
         seal(folder, about={**known, **told})
 
     return spoil

@@ -57,7 +57,7 @@ def test_twins_are_told_drawn_and_saved(built, seewhy, tmp_path):
     assert (folder / "twins.png").exists()
     page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
     assert all(words in page for words in ("asked.png", run.rows[0][2], "Why they match", "Trust score", "They agree"))
-    assert page.count("data:image/jpeg") == 1 + 3 + 2 * 3
+    assert page.count("data:image/jpeg") == 1 + 3 + 4 * 3
 
 
 def test_where_its_class_has_one_case_the_neighbours_are_still_counted(built, seewhy, tmp_path):

@@ -66,6 +66,14 @@ class Layer:
         seen = self.area if bool(self.area.any()) else torch.ones_like(self.area)
         return (self.added[:, seen].sum(1) / (1 - self.kept[seen]).sum().clamp(min=SHOWN)).clamp(0, 1)
 
+    @property
+    def variety(self) -> float:
+        """How far its colours lie apart where it is seen: their standard deviation, on the mean over channels."""
+        if not bool(self.area.any()):
+            return 0.0
+        shown = self.added[:, self.area] / (1 - self.kept[self.area])
+        return float(shown.std(1, correction=0).mean())
+
     def mask(self, size: Sequence[int]) -> Tensor:
         """Where it is seen and a pixel or two round it, bool `(H, W)`."""
         left, top, right, bottom = self.box

@@ -18,6 +18,7 @@ HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "turq
         (340, "pink"), (361, "red"))  # fmt: skip
 SEEN_THROUGH = 0.8  # an opacity below which something can be seen through
 LONG = 0.7  # of the view
+VARIED = 0.12  # a spread of colours from which on no single one tells what it looks like
 THIRDS = (1 / 3, 2 / 3)
 
 
@@ -37,13 +38,15 @@ def sentence(tried: Tried, name: str, size: Sequence[int]) -> str:
 
 
 def look_words(layer: Layer) -> str:
-    """Its colour, and whether it can be seen through."""
+    """Its colour, where it has one, and whether it can be seen through."""
     colour = layer.colour.tolist()
     red, green, blue = colour if len(colour) == 3 else [sum(colour) / len(colour)] * 3
     hue, saturation, value = rgb_to_hsv(red, green, blue)
     named = next(name for limit, name in HUES if hue * 360 < limit)
     if saturation < GREY or value < DARK:
         named = "dark" if value < DARK else "pale" if value > PALE else "grey"
+    if layer.variety > VARIED:
+        named = "patterned"
     return f"{named}, see-through" if layer.opacity < SEEN_THROUGH else named
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seewhy.cases.queries import Cases, Copy, Query
-from seewhy.cases.twins import Twin, similarity_maps
+from seewhy.cases.twins import Cell, Twin, similarity_maps
 from seewhy.core.progress import Progress, silent
 from seewhy.engines import MaskedForward, find_fill
 from seewhy.engines.network_regions import seen_regions
@@ -137,13 +137,6 @@ def _borderline(query: Query, rows: list[int], goal: int | None) -> Twin | None:
 
 
 # --- Parts of another picture ---------------------------------------------------------------------------------------
-
-
-class Cell(NamedTuple):
-    """A place in a layer's grid, from 0 on."""
-
-    row: int
-    column: int
 
 
 class Pair(NamedTuple):

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seewhy.cases.twins import ACROSS
 from seewhy.draw import Tile, crop, fit, kept_overlay, overlay, panel, peak, region_overlay
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-    from seewhy.cases.counterfactuals import Cell, Removal, Swap
+    from seewhy.cases.counterfactuals import Removal, Swap
     from seewhy.cases.parts import Part
-    from seewhy.cases.twins import SimilarityMaps, Twins
+    from seewhy.cases.twins import Cell, SimilarityMaps, Twins
     from seewhy.draw import View
     from seewhy.images import Image
 
@@ -56,6 +57,24 @@ def swap_pictures(swap: Swap, image: Image, other: Image) -> list[np.ndarray]:
         _cells(swap, image, [pair.own for pair in swap.pairs], swap.own_view),
         _cells(swap, other, [pair.other for pair in swap.pairs], swap.other_view),
     ]
+
+
+def joined_pictures(maps: SimilarityMaps, image: Image, other: Image, longest: int = LONGEST) -> list[np.ndarray]:
+    """Both pictures with the areas that are most alike, each pair with a number of its own; RGB uint8."""
+    return [
+        _areas(maps.own.shape, image, [pair.own for pair in maps.joined], maps.own_view, longest),
+        _areas(maps.other.shape, other, [pair.other for pair in maps.joined], maps.other_view, longest),
+    ]
+
+
+def _areas(grid: tuple[int, ...], image: Image, firsts: list[Cell], view: View, longest: int) -> np.ndarray:
+    """The picture in grey but for some areas, which are numbered."""
+    labels = np.zeros(grid, np.int32)
+    for number, (row, column) in enumerate(firsts, start=1):
+        labels[row : row + ACROSS, column : column + ACROSS] = number
+    pixels, within = crop(image.pixels, view)
+    names = {number: str(number) for number in range(1, len(firsts) + 1)}
+    return kept_overlay(pixels, labels, np.arange(len(firsts) + 1) > 0, within, names=names, longest=longest)
 
 
 def removal_picture(removal: Removal, image: Image) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,13 +15,16 @@ from seewhy.cases.embedders import Embedder
 from seewhy.cases.queries import Case, Cases, Copy, Query
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.methods.similarity import fam
+from seewhy.methods.similarity import fam, pair_shares
 from seewhy.metrics.context import spearman
 from seewhy.models import Box, Categories, capture, folded
 
 if TYPE_CHECKING:
     from seewhy.cases.base import CaseBase
     from seewhy.models import Prediction
+
+
+JOINED, ACROSS = 3, 2  # pairs of areas that are shown, and how many cells each has across
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,11 +148,31 @@ def _trust(query: Query, same: np.ndarray) -> float | None:
 # --- Where two pictures are similar ---------------------------------------------------------------------------------
 
 
+class Cell(NamedTuple):
+    """A place in a layer's grid, from 0 on."""
+
+    row: int
+    column: int
+
+
+class Joined(NamedTuple):
+    """An area of a picture, the area of the other that it is most alike to, and the pair's share in the similarity.
+
+    Areas are squares of `ACROSS` cells, or all cells where there are fewer; `own` and `other` are their first cells.
+    """
+
+    own: Cell
+    other: Cell
+    share: float
+
+
 @dataclass(frozen=True, eq=False)
 class SimilarityMaps:
     """Maps `(h, w)` in the cells of `layer` over what the network saw of two pictures; both average to `similarity`.
 
     That is the cosine of the vectors where these are means over the layer's cells, as after global average pooling.
+    It is also the sum over all pairs of cells; `joined` are the areas with the largest shares of it, apart from one
+    another in both pictures.
     """
 
     own: np.ndarray
@@ -158,6 +181,7 @@ class SimilarityMaps:
     other_view: Box
     layer: str
     similarity: float
+    joined: tuple[Joined, ...] = ()
 
     @property
     def signed(self) -> bool:
@@ -191,8 +215,25 @@ def similarity_maps(embedder: Embedder, image: Image, others: Sequence[Image]) -
     found: list[SimilarityMaps] = []
     for other, view in zip(maps[1:], views[1:], strict=True):
         own, theirs = (fam(one[None], two)[0].cpu().numpy() for one, two in ((maps[0], other), (other, maps[0])))
-        found.append(SimilarityMaps(own, views[0], theirs, view, layer, float(own.mean())))
+        joined = tuple(strongest_pairs(pair_shares(maps[0], other), own.shape, theirs.shape))
+        found.append(SimilarityMaps(own, views[0], theirs, view, layer, float(own.mean()), joined))
     return found
+
+
+def strongest_pairs(shares: torch.Tensor, own: tuple[int, ...], other: tuple[int, ...]) -> Iterator[Joined]:
+    """The pairs of areas with the largest sums of shares `(h w, h' w')`, none across another in either picture."""
+    (high, wide), (tall, broad) = ([min(ACROSS, side) for side in shape] for shape in (own, other))
+    sums = shares.view(*own, *other)
+    for axis, length in enumerate((high, wide, tall, broad)):
+        sums = sums.unfold(axis, length, 1).sum(-1)
+    for _ in range(JOINED):
+        row, column, top, left = (int(each) for each in np.unravel_index(int(sums.argmax()), sums.shape))
+        share = float(sums[row, column, top, left])
+        if share <= 0:
+            return
+        yield Joined(Cell(row, column), Cell(top, left), share)
+        sums[max(row - high + 1, 0) : row + high, max(column - wide + 1, 0) : column + wide] = 0
+        sums[:, :, max(top - tall + 1, 0) : top + tall, max(left - broad + 1, 0) : left + broad] = 0
 
 
 # --- A second encoder -----------------------------------------------------------------------------------------------

@@ -159,9 +159,18 @@ def region_overlay(
 
 
 def kept_overlay(
-    pixels: Pixels, labels: Labels, keep: NDArray[np.bool_], view: View, *, longest: int = LONGEST
+    pixels: Pixels,
+    labels: Labels,
+    keep: NDArray[np.bool_],
+    view: View,
+    *,
+    names: Mapping[int, str] | None = None,
+    longest: int = LONGEST,
 ) -> Pixels:
-    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and all the rest, white too, in grey."""
+    """The regions of `keep` `(d,)` as they are in the photo, sharply outlined, and all the rest, white too, in grey.
+
+    Names are written into those of `names`.
+    """
     shown, box = displayed(pixels, view, longest)
     regions = spread(labels, box, shown.shape[:2])
     kept = np.append(keep, False)[regions]
@@ -169,7 +178,7 @@ def kept_overlay(
     picture = rounded(share * shown + (1 - share) * dim(shown))
     picture = _lined(picture, np.where(kept, regions, NO_REGION), THIN, WHITE, 0.6)
     picture = _lined(picture, kept, THICK, BLACK, 0.85)
-    return frame(picture, shown, box)
+    return frame(_named(picture, regions, names or {}), shown, box)
 
 
 def spread(labels: Labels, box: View, shape: tuple[int, int]) -> Labels:

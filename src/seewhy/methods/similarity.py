@@ -24,6 +24,21 @@ def fam(activations: Tensor, reference: Tensor) -> Tensor:
     return torch.einsum("nk,nkhw->nhw", weights, activations)
 
 
+def pair_shares(own: Tensor, other: Tensor) -> Tensor:
+    """The share of each pair of cells in the cosine of two pictures' means, `(h w, h' w')`, which adds up to it.
+
+    Summed over the other picture's cells it is `fam` of this one, a cell's part of the mean. Source: Liao 2023, before
+    the sum over either picture.
+
+    Args:
+        own: maps `(C, h, w)`.
+        other: maps `(C, h', w')`.
+    """
+    one, two = own.flatten(1), other.flatten(1)
+    size = one.mean(1).norm() * two.mean(1).norm() * one.shape[1] * two.shape[1]
+    return one.T @ two / size.clamp(min=torch.finfo(one.dtype).tiny)
+
+
 class FAM(Method):
     """The share of each area in the similarity to `reference`, another picture."""
 

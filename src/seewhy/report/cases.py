@@ -11,6 +11,7 @@ from seewhy.cases.manifest import About
 from seewhy.cases.parts import Part, Parts
 from seewhy.cases.pictures import (
     LONGEST,
+    joined_pictures,
     part_pictures,
     removal_picture,
     seen_picture,
@@ -137,6 +138,7 @@ def _section(twins: Twins) -> dict[str, Any]:
         "photo": embed(seen_picture(twins.image, view, SMALL), f"The photo {twins.image.name}"),
         "photos": [_photo(twin) for twin in twins.twins],
         "pairs": [_pair(twins.image, twin, "the areas that make it like", LARGE) for twin in twins.twins],
+        "joined": [_joined(twins.image, twin) for twin in twins.twins],
         "beside": [(twin.case, _photo(twin)) for twin in others],
         "shared": [twin.case.path for twin in twins.twins if twin.case.path in paths],
     }
@@ -155,6 +157,13 @@ def _pair(image: Image, twin: Twin, words: str, longest: int) -> list[Picture]:
             similarity_pictures(twin.maps, image, twin.image, longest), names, names[::-1], strict=True
         )
     ]
+
+
+def _joined(image: Image, twin: Twin) -> list[Picture]:
+    """The picture and its twin with the areas that are most alike, numbered in pairs."""
+    names = (image.name, twin.case.path)
+    drawn = joined_pictures(twin.maps, image, twin.image, LARGE) if twin.maps.joined else []
+    return [embed(pixels, f"{name}, the areas most alike numbered") for pixels, name in zip(drawn, names, strict=False)]
 
 
 def _turns(found: Counterfactuals) -> dict[str, Any]:

@@ -375,7 +375,16 @@ def _twin_list(twins: Twins) -> dict[str, Any]:
 
 
 def _twin(twin: Twin) -> dict[str, Any]:
-    return {**_case(twin.case), "layer": twin.maps.layer, "layer_similarity": twin.maps.similarity}
+    return {
+        **_case(twin.case),
+        "layer": twin.maps.layer,
+        "layer_similarity": twin.maps.similarity,
+        "joined": _joined(twin),
+    }
+
+
+def _joined(twin: Twin) -> list[dict[str, Any]]:
+    return [{"own": [*each.own], "other": [*each.other], "share": each.share} for each in twin.maps.joined]
 
 
 def _case(case: Case) -> dict[str, Any]:
