@@ -4,6 +4,8 @@ PIP := $(BIN)/pip --disable-pip-version-check -qq
 EXTRAS := dev,diffusers
 # Each process begins with its half of the files, in order, so that what a file sets up is mostly set up once.
 SPREAD := -n 2 --dist worksteal
+# What one of the many processes of the tests has compiled, the next one need not, wherever that is switched off.
+QUICKLY := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
@@ -20,10 +22,10 @@ app: .venv/.app ## Install what the app needs, too, and start it on port 8501
 	@$(BIN)/seewhy app
 
 test: lint types ## Check style and types, then run the tests, all but the heavy ones
-	@OMP_NUM_THREADS=1 $(BIN)/pytest $(SPREAD) -m "not heavy"
+	@$(QUICKLY) $(BIN)/pytest $(SPREAD) -m "not heavy"
 
 test-all: lint types ## The same, with the heavy tests
-	@OMP_NUM_THREADS=1 $(BIN)/pytest $(SPREAD)
+	@$(QUICKLY) $(BIN)/pytest $(SPREAD)
 
 lint: .venv/.dev ## Check style
 	@$(BIN)/ruff check

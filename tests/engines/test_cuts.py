@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seewhy.engines import Cuts, RegionMean, fill_of_cuts, in_groups, segment
+from seewhy.engines import Cuts, MeansOfCuts, RegionMean, fill_of_cuts, in_groups, segment
 
 SHOWN = segment(np.zeros((24, 24, 3)), "grid:3")
 PIXELS = np.random.default_rng(0).random((24, 24, 3))
@@ -68,3 +68,17 @@ def test_hidden_regions_have_the_mean_colour_of_their_own_cut():
             there = regions == region
             wanted = pixels[:, there].mean(1, keepdim=True).expand(-1, int(there.sum()))
             torch.testing.assert_close(picture[:, there], wanted)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_fill_changed_beforehand_is_the_changed_fill_and_lies_in_memory_as_the_change_wants(layout):
+    def change(pictures: torch.Tensor) -> torch.Tensor:
+        return (pictures.half() * 3 - 1).to(memory_format=layout)
+
+    pixels = torch.from_numpy(PIXELS).permute(2, 0, 1)
+    drawn, labels = CUTS.draw(2, generator()), torch.from_numpy(CUTS.pieces).long()
+    fill = MeansOfCuts(drawn).prepare(pixels, labels, generator())
+    masks, which = torch.zeros(2, *labels.shape, dtype=torch.bool), torch.arange(2)
+    found = fill.then(change)(masks, which)
+    assert torch.equal(found, change(fill(masks, which)))
+    assert found.is_contiguous(memory_format=layout)

@@ -20,7 +20,7 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, RegionWeights, find_method
 from seewhy.methods.evidence import decides
 from seewhy.methods.lime import SMALL, Variations, in_how_many, settle, settled
-from seewhy.methods.surrogate import Posterior
+from seewhy.methods.surrogate import Posterior, infer
 from seewhy.models import Target
 
 WEIGHTS = torch.tensor([3, 2, -1.6, 1.2, 0.9, 0.6, 0.4, -0.2, 0.1, *[0.0] * 7])
@@ -300,6 +300,16 @@ def test_too_few_samples_are_refused(samples):
 
 
 # --- Seeds and targets --------------------------------------------------------------------------------------------
+
+
+def test_other_classes_are_fitted_once_each(monkeypatch):
+    known: list[int] = []
+    monkeypatch.setattr("seewhy.methods.lime.infer", lambda x, *given: known.append(len(x)) or infer(x, *given))
+    method = find_method("lime", regions=SIXTEEN, precision="float32", samples=400, keep=0.5, steady=1.0)
+    generator = torch.Generator().manual_seed(0)
+    method(seeing(SIXTEEN, rough), [checkers(16)], [[Target(0)]], generator=generator, compared=True)
+    assert len(known) > 3
+    assert known == [*sorted(set(known)), known[-1], known[-1]]
 
 
 def test_a_target_does_not_hang_on_the_others_and_costs_nothing_more():

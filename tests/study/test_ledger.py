@@ -16,7 +16,7 @@ import pytest
 from seewhy.errors import UsageError
 from seewhy.study import Failure, Plan, Result
 from seewhy.study.executors import LOST
-from seewhy.study.ledger import LEDGER, open_ledger
+from seewhy.study.ledger import LEDGER, Standing, open_ledger, read_plan, reading_ledger, standing
 from study import toys
 
 PLAN = toys.plan(3)
@@ -150,3 +150,36 @@ def test_it_is_a_plain_database(tmp_path):
     record(tmp_path)
     with sqlite3.connect(tmp_path / LEDGER) as connection:
         assert connection.execute("SELECT sum(seconds), max(attempts) FROM units").fetchone() == (1.75, 2)
+
+
+def test_a_ledger_of_an_older_version_is_read(tmp_path):
+    record(tmp_path)
+    with sqlite3.connect(tmp_path / LEDGER) as connection:
+        connection.executescript("DROP TABLE runs; DROP TABLE maps; UPDATE units SET rows = '[]' WHERE error IS NULL;")
+    assert read_plan(tmp_path) == PLAN
+    assert standing(tmp_path)[:3] == (12, 2, 1)
+    with reading_ledger(tmp_path) as ledger:
+        assert [result.rows for result in ledger.results()] == [(), (), ()]
+    assert len(recorded(tmp_path)) == 3
+
+
+def test_how_far_a_study_is_comes_with_the_time_left(tmp_path):
+    assert Standing(10, 3, 1, 20.0, 2, running=True).seconds_left == 20 / 4 * 6 / 2
+    assert Standing(10, 0, 0, 0.0, 2, running=True).seconds_left is None
+    with open_ledger(tmp_path, PLAN) as ledger:
+        ledger.begin(3)
+        ledger.record(RESULTS)
+        assert standing(tmp_path) == (12, 2, 1, 1.75, 3, True)
+    with sqlite3.connect(tmp_path / LEDGER) as connection:
+        connection.execute("UPDATE runs SET workers = 'many'")
+    with pytest.raises(UsageError, match="of another type"):
+        standing(tmp_path)
+
+
+def test_the_results_of_a_task_are_recorded_together_or_not_at_all(tmp_path):
+    with open_ledger(tmp_path, PLAN) as ledger:
+        with pytest.raises(TypeError):
+            ledger.record([RESULTS[0], replace(RESULTS[1], rows=({"value": object()},), failure=None)])  # type: ignore[dict-item]
+        assert list(ledger.results()) == []
+        ledger.record(RESULTS)
+        assert len(list(ledger.results())) == 3

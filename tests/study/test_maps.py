@@ -64,6 +64,14 @@ def test_those_of_some_pictures_are_read(tmp_path):
         read_maps(tmp_path, ["1.png"])
 
 
+def test_more_than_a_table_holds_is_refused(tmp_path, monkeypatch):
+    write([], [(Unit("m", "a", "1.png"), packed(np.eye(20)))], tmp_path)
+    monkeypatch.setattr("seewhy.study.results.TABLE_BYTES", 500)
+    with pytest.raises(BadFile, match="the maps of 1 pictures unpack to more"):
+        read_maps(tmp_path, ["1.png"])
+    assert read_maps(tmp_path, ["2.png"]) == {}
+
+
 def test_where_none_are_kept_none_are_there(tmp_path):
     write([], [(Unit("m", "a", "1.png"), packed(np.eye(2)))], tmp_path)
     write([], [], tmp_path)

@@ -82,6 +82,19 @@ def test_every_glyph_is_found_and_the_two_of_a_class_lead(built, explained, aske
     assert built.book.verdict is None
 
 
+def test_a_concept_is_found_where_its_glyph_is(built, explained, asked):
+    """So a word that people give to it stands on the right photos."""
+    keys = [each.key for each in built.book.layers[0].concepts]
+    _, own = owners(explained, keys, asked[1])
+    said = [
+        (own[keys.index(part.key)] in glyphs.CLASSES[label], part.here)
+        for photo, label in zip(explained.found, asked[1], strict=True)
+        for part in photo.layers[0].parts
+    ]
+    assert np.mean([there for there, here in said if here]) >= 0.9
+    assert np.mean([here for there, here in said if there]) >= 0.9
+
+
 def test_parts_and_rest_are_the_score_and_the_head_makes_them_exact(classifier, explained, asked):
     with torch.no_grad():
         scores = classifier.logits(_inputs(classifier, asked[0]))
@@ -155,7 +168,7 @@ def test_words_stand_once_two_agree_and_go_with_the_concepts(classifier, built, 
     assert book.words["0-0"].text in {"cross", "crosses"}
     result = explain_concepts(classifier, asked[0][:12], book)
     bearing = [row["concept"] for row in result.rows() if row["concept"] == book.words["0-0"].text]
-    there = sum(any(part.key == "0-0" for part in photo.layers[0].parts) for photo in result.found)
+    there = sum(any(part.key == "0-0" for part in photo.layers[0].found) for photo in result.found)
     assert len(bearing) == there > 0
     assert "2 of 3 people" in result.page()
     with pytest.raises(UnknownName, match="no concept '9-9'"):

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 import zoo
 from cli.nets import TOY
 from seewhy.methods import find_method
+from seewhy.metrics import find_metric
 from seewhy.models import load
 from seewhy.report.verdict import study_verdict
 from seewhy.study.score import FEW
@@ -22,7 +23,12 @@ METHODS = ("grad-cam", "eigen-cam", "lime")
 
 
 def asked():
-    return ["grad-cam", "eigen-cam", find_method("lime", samples=120, regions="grid")]
+    return ["grad-cam", "eigen-cam", find_method("lime", samples=120, regions="grid:4")]
+
+
+def measured():
+    quick = {"road": {"percentiles": (20, 60)}, "infidelity": {"draws": 16}, "insertion-minus-deletion": {"steps": 8}}
+    return [find_metric(name, **quick.get(name, {})) for name in METRICS]
 
 
 @pytest.fixture
@@ -48,12 +54,12 @@ def values(found):
 
 def test_compare_and_study_give_one_answer(photos, tmp_path, alone):
     classifier = load(TOY, device="cpu")
-    compared = compare(classifier, photos, asked(), METRICS, masks=tmp_path / "masks", seed=4)
+    compared = compare(classifier, photos, asked(), measured(), masks=tmp_path / "masks", seed=4)
     studied = study(
         tmp_path / "photos",
         [TOY],
         [*asked(), *compared.scores[0].controls],
-        METRICS,
+        measured(),
         tmp_path / "out",
         masks=tmp_path / "masks",
         device="cpu",

@@ -17,7 +17,7 @@ from uvicorn import Config, Server
 from seewhy.web.connections import Limits, TimedProtocol
 
 QUICK = Limits(each=8, all=12, head=0.4, body=0.4, answer=0.4, pace=1000, tick=0.1)
-SOON = 3.0  # seconds in which what has to be ended is
+SOON = 4.0  # seconds in which what has to be ended is, also on a busy machine; a server of itself takes five
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -86,21 +86,21 @@ def answered(connection):
 def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(port, first):
     with connect(port) as connection:
         connection.sendall(first)
-        assert 0.2 < ended_after(connection, b"" if first == b"" else b"a") < 1.5
+        assert 0.2 < ended_after(connection, b"" if first == b"" else b"a") < SOON
 
 
 def test_nor_is_the_next_head_on_a_connection_that_was_answered(port):
     with connect(port) as connection:
         connection.sendall(GET + b"\r\n")
         assert answered(connection)
-        assert ended_after(connection, GET) < 1.5
+        assert ended_after(connection, GET) < SOON
 
 
 def test_a_body_that_comes_too_slowly_is_not_waited_for(port):
     for head in (b"Content-Length: 100000", b"Transfer-Encoding: chunked"):
         with connect(port) as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
-            assert 0.2 < ended_after(connection, b"1\r\nx\r\n") < 1.5
+            assert 0.2 < ended_after(connection, b"1\r\nx\r\n") < SOON
 
 
 def test_a_body_that_comes_slowly_but_at_the_least_pace_is_taken(port):
@@ -124,7 +124,7 @@ def test_a_body_that_was_refused_is_not_waited_for_long(port):
     with connect(port) as connection:
         connection.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n")
         assert b"413" in connection.recv(1000)
-        assert ended_after(connection, b"xxxx", every=0.01) < 1.5
+        assert ended_after(connection, b"xxxx", every=0.01) < SOON
 
 
 def test_an_answer_that_nobody_takes_is_not_kept(port):

@@ -17,6 +17,7 @@ from seewhy.web.services.jobs import State
 from .conftest import TOY
 
 SOON = 30
+AT_ONCE = 10  # seconds; a busy machine takes its time
 REQUEST = Request(TOY, ("grad-cam", "occlusion"))
 
 
@@ -127,7 +128,7 @@ def test_cancelled_in_the_middle_of_a_network_the_worker_is_free_soon(at, photo)
     start = time.monotonic()
     job.cancel()
     assert done(at.predict(photo, TOY, visitor="anna"))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < AT_ONCE
     with pytest.raises(Cancelled):
         _ = job.result
 

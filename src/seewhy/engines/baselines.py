@@ -51,7 +51,7 @@ class Filler:
         return self.pictures if len(self.pictures) == 1 else self.pictures[which]
 
     def then(self, change: Callable[[Tensor], Tensor]) -> Filler:
-        """The same with its pictures changed, each by itself: at once, where they hang on nothing."""
+        """The same with its pictures changed, each pixel by itself: at once, where they hang on nothing."""
         return Filler(change(self.pictures))
 
 

@@ -140,9 +140,12 @@ class _Means(Filler):
 
     @override
     def __call__(self, masks: Tensor, which: Tensor) -> Tensor:
-        means = [self._colours(cut) for cut in self.cuts[which.to(self.cuts.device)]]
-        shown = torch.stack(means).index_select(2, self.labels.flatten()).unflatten(2, self.labels.shape)
-        return reduce(lambda pictures, change: change(pictures), self.changes, shown)
+        means = torch.stack([self._colours(cut) for cut in self.cuts[which.to(self.cuts.device)]])
+        # A change is one of pixels: it is made of a colour for each piece before that is spread over the piece.
+        colours = reduce(lambda pictures, change: change(pictures), self.changes, means.unsqueeze(2))
+        last = torch.channels_last if colours.stride(1) == 1 else torch.contiguous_format
+        shown = colours.squeeze(2).index_select(2, self.labels.flatten()).unflatten(2, self.labels.shape)
+        return shown.contiguous(memory_format=last)
 
     def _colours(self, cut: Tensor) -> Tensor:
         """The colour of each piece under one cut, `(C, pieces)`."""

@@ -111,25 +111,14 @@ class Lime(OverRegions):
         own = [self._about(engine, cuts, asked, target, kept) for target in task.own[0]]
         # Other classes are told from what was asked anyway.
         known = asked.first(max(rounds for _, rounds in own))
-        others = [self._weights(engine, cuts, known, target)[0] for target in task.asked[len(own) :]]
+        others = [infer(*evidence(log_odds(engine, target), known), cuts.prior()) for target in task.asked[len(own) :]]
         return [*(found for found, _ in own), *(Found(painted(each, cuts)) for each in others)]
-
-    def _weights(
-        self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target
-    ) -> tuple[Posterior, int, Score]:
-        """Of each piece, of how many rounds they are known, and what was explained."""
-        head = engine.classifier.head
-
-        def score(coalitions: Tensor, which: Tensor) -> Tensor:
-            return head.log_odds(answers(engine, coalitions, which), target)
-
-        return (*settle(score, asked, cuts, self.steady), score)
 
     def _about(
         self, engine: MaskedForward, cuts: Cuts, asked: Variations, target: Target, kept: float
     ) -> tuple[Found, int]:
-        head = engine.classifier.head
-        found, rounds, score = self._weights(engine, cuts, asked, target)
+        head, score = engine.classifier.head, log_odds(engine, target)
+        found, rounds = settle(score, asked, cuts, self.steady)
         nothing = torch.zeros(TRIALS, len(cuts.areas), dtype=torch.bool)
         change = float((head.log_odds(engine.logits, target) - score(nothing, alternatives(engine, TRIALS))).mean())
         regions = found.sums(cuts.members)
@@ -147,6 +136,11 @@ class Lime(OverRegions):
         if not cuts.alone:
             checks["cuts"] = float(rounds)
         return Found(painted(found, cuts), regions=told, checks=checks), rounds
+
+
+def log_odds(engine: MaskedForward, target: Target) -> Score:
+    """What is explained: those of the target under coalitions."""
+    return lambda coalitions, which: engine.classifier.head.log_odds(answers(engine, coalitions, which), target)
 
 
 def painted(found: Posterior, cuts: Cuts) -> Tensor:
@@ -170,12 +164,12 @@ class Variations:
 
     def first(self, rounds: int) -> Variations:
         """So many rounds, from the first on."""
-        return Variations(*self.rounds(0, rounds), self.groups)
+        return self.rounds(0, rounds)
 
-    def rounds(self, start: int, end: int) -> tuple[Tensor, Tensor]:
-        """The coalitions and alternatives of some of the rounds."""
+    def rounds(self, start: int, end: int) -> Variations:
+        """Some of the rounds."""
         part = slice(start * self.groups, end * self.groups)
-        return self.coalitions[part], self.which[part]
+        return Variations(self.coalitions[part], self.which[part], self.groups)
 
 
 def in_how_many(keep: float, regions: int) -> tuple[int, bool]:
@@ -233,24 +227,30 @@ def alone(engine: MaskedForward, cuts: Cuts, target: Target, weights: Tensor) ->
 
 
 def settle(score: Score, asked: Variations, cuts: Cuts, steady: float) -> tuple[Posterior, int]:
-    """How much hiding each piece takes from the score, and of how many rounds of variations that is known.
-
-    What the variations of a round have in common says nothing of any region: their contrasts count.
-    """
-    within, prior = contrasts(asked.groups), cuts.prior()
+    """How much hiding each piece takes from the score, and of how many rounds of variations that is known."""
+    prior = cuts.prior()
     step = -(-max(STEP, cuts.count) // asked.groups)
     x, y = torch.zeros(0, len(prior), dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
     done = 0
     while True:
-        coalitions, which = asked.rounds(done, done + step)
-        hidden = (~coalitions).double().unflatten(0, (-1, asked.groups))
-        falls = -score(coalitions, which).unflatten(0, (-1, asked.groups))
-        falls = falls - falls[:, :1]  # so that contrasts of equal numbers are exactly zero
-        x, y = torch.cat([x, (within @ hidden).flatten(0, 1)]), torch.cat([y, (falls @ within.T).flatten()])
+        hidden, taken = evidence(score, asked.rounds(done, done + step))
+        x, y = torch.cat([x, hidden]), torch.cat([y, taken])
         done, step = min(done + step, len(asked)), max(step, done // 4)
         found = infer(x, y, prior)
         if done == len(asked) or settled(found.sums(cuts.members), steady):
             return found, done
+
+
+def evidence(score: Score, asked: Variations) -> tuple[Tensor, Tensor]:
+    """What was hidden, float64 `(n, pieces)`, and what that took from the score `(n,)`.
+
+    What the variations of a round have in common says nothing of any region: their contrasts count.
+    """
+    within = contrasts(asked.groups)
+    hidden = (~asked.coalitions).double().unflatten(0, (-1, asked.groups))
+    falls = -score(asked.coalitions, asked.which).unflatten(0, (-1, asked.groups))
+    falls = falls - falls[:, :1]  # so that contrasts of equal numbers are exactly zero
+    return (within @ hidden).flatten(0, 1), (falls @ within.T).flatten()
 
 
 def settled(found: Posterior, steady: float) -> bool:

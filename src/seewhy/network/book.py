@@ -44,7 +44,8 @@ class Example:
 class Concept:
     """A direction of a layer; `key` names it within the book.
 
-    `share` is its part of the squares of the layer's activations. `importance` is what the probability of the predicted
+    `share` is its part of the squares of the layer's activations, `peak` how strong it is in the weakest of its
+    `examples`, at the strongest place. `importance` is what the probability of the predicted
     class loses without it, as a share, the mean over its `examples`.
     """
 
@@ -53,6 +54,7 @@ class Concept:
     stability: float
     share: float
     importance: float
+    peak: float
     examples: tuple[Example, ...]
 
 
@@ -212,8 +214,8 @@ def _strongest(
     grids: Mapping[str, Grid],
     found: Mapping[str, Dictionary],
     progress: Progress,
-) -> dict[str, list[list[tuple[int, int]]]]:
-    """By layer, of each concept the photos and places where it is strongest, the strongest first."""
+) -> dict[str, list[list[tuple[int, int, float]]]]:
+    """By layer, of each concept the photos and places where it is strongest, the strongest first, and how strong."""
     peaks: dict[str, list[Tensor]] = {name: [] for name in grids}
     cells: dict[str, list[Tensor]] = {name: [] for name in grids}
 
@@ -225,12 +227,16 @@ def _strongest(
             cells[name].append(peak.indices)
 
     _watch(classifier, opened, count, grids, look, progress)
-    strongest: dict[str, list[list[tuple[int, int]]]] = {}
+    strongest: dict[str, list[list[tuple[int, int, float]]]] = {}
     for name in grids:
         height, where = torch.cat(peaks[name]), torch.cat(cells[name])
         order = height.argsort(0, descending=True)[:EXAMPLES]
         strongest[name] = [
-            [(photo, int(where[photo, each])) for photo in order[:, each].tolist() if height[photo, each] > 0]
+            [
+                (photo, int(where[photo, each]), peak)
+                for photo in order[:, each].tolist()
+                if (peak := float(height[photo, each])) > 0
+            ]
             for each in range(height.shape[1])
         ]
     return strongest
@@ -243,7 +249,7 @@ def _layer(
     number: int,
     grid: Grid,
     found: Dictionary,
-    places: Sequence[Sequence[tuple[int, int]]],
+    places: Sequence[Sequence[tuple[int, int, float]]],
     progress: Progress,
 ) -> LayerConcepts:
     concepts: list[Concept] = []
@@ -251,13 +257,14 @@ def _layer(
         progress(index, len(found.vectors), f"examples at {name}")
         shown: list[Example] = []
         losses: list[float] = []
-        for photo, cell in places[index]:
+        for photo, cell, _ in places[index]:
             image = opened(photo)
             shown.append(Example(image.name, _crop(image, classifier.preprocessing.view(image), grid, cell)))
             losses.append(_loss(classifier, image, name, found.vectors, index))
         importance = float(np.mean(losses)) if losses else 0.0
         share, stability = found.shares[index], found.stability[index]
-        concepts.append(Concept(f"{number}-{index}", vector, stability, share, importance, tuple(shown)))
+        peak = min((strong for _, _, strong in places[index]), default=0.0)
+        concepts.append(Concept(f"{number}-{index}", vector, stability, share, importance, peak, tuple(shown)))
     return LayerConcepts(name, grid, tuple(concepts), found.unexplained, found.unstable, found.merged, found.signed)
 
 
@@ -311,6 +318,7 @@ def described(book: ConceptBook) -> dict[str, Any]:
                         "stability": one.stability,
                         "share": one.share,
                         "importance": one.importance,
+                        "peak": one.peak,
                         "examples": [shown.photo for shown in one.examples],
                     }
                     for one in each.concepts

@@ -38,6 +38,7 @@ class _Concept(TypedDict):
     stability: float
     share: float
     importance: float
+    peak: float
     examples: list[str]
 
 
@@ -103,7 +104,11 @@ def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, ma
             if name not in marks:
                 raise damaged(root / MANIFEST, f"it does not name {name}", CURE)
             shown.append(Example(photo, open_image(check_mark(root / name, marks[name], CURE)).pixels))
-        found.append(Concept(each["key"], vector, each["stability"], each["share"], each["importance"], tuple(shown)))
+        found.append(
+            Concept(
+                each["key"], vector, each["stability"], each["share"], each["importance"], each["peak"], tuple(shown)
+            )
+        )
     grid = Grid(layout, channels, height, width, prefix)
     return LayerConcepts(
         told["layer"], grid, tuple(found), told["unexplained"], told["unstable"], told["merged"], told["signed"]

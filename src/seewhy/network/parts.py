@@ -22,6 +22,7 @@ from seewhy.models import Box, Classifier, Prediction, Target, folded
 from seewhy.network.dictionary import coded
 
 TOGETHER = 8  # concepts taken out in one run
+HERE = 0.3  # of how strong a concept is where it is shown best: less of it is a trace
 
 
 class TakenOut(NamedTuple):
@@ -39,12 +40,16 @@ class TakenOut(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A concept in a photo: where, `(h, w)`; what it adds to the score; the target's probability without it."""
+    """A concept in a photo: where, `(h, w)`; what it adds to the score; the target's probability without it.
+
+    Of a concept that is not `here` there is but a trace.
+    """
 
     key: str
     map: np.ndarray
     added: float
     without: float
+    here: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,11 @@ class LayerParts:
     rest: float
     together: float
     missed: float
+
+    @property
+    def found(self) -> tuple[Part, ...]:
+        """The concepts that are here."""
+        return tuple(part for part in self.parts if part.here)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +116,17 @@ def taken_out_of(
 
 
 def parts_of(
-    classifier: Classifier, image: Image, target: Target, layer: str, keys: Sequence[str], vectors: Tensor
+    classifier: Classifier,
+    image: Image,
+    target: Target,
+    layer: str,
+    vectors: Tensor,
+    known: Sequence[tuple[str, float]],
 ) -> LayerParts:
-    """What each concept `(k, C)` of a layer adds to the score of a target; those that are nowhere are left out."""
+    """What each concept `(k, C)` of a layer adds to the score of a target; those that are nowhere are left out.
+
+    `known` are the key and the peak of each, from which on it is here by `HERE`.
+    """
     out = taken_out_of(classifier, image, layer, vectors)
     score, bare = (float(target.score(each.double())) for each in (out.logits, out.bare))
     parts = [
@@ -117,8 +135,9 @@ def parts_of(
             out.maps[each].numpy(),
             score - float(target.score(out.without[each].double())),
             float(classifier.head.probability(out.without[each], target)),
+            float(out.maps[each].max()) >= HERE * peak,
         )
-        for each, key in enumerate(keys)
+        for each, (key, peak) in enumerate(known)
         if bool((out.maps[each] > 0).any())
     ]
     parts.sort(key=lambda part: -abs(part.added))

@@ -69,7 +69,7 @@ def _photo(each: PhotoConcepts, book: ConceptBook) -> dict[str, Any]:
         "layers": [
             {
                 "name": layer.layer,
-                "parts": [_part(part, concepts[part.key], book, small) for part in layer.parts],
+                "parts": [_part(part, concepts[part.key], book, small) for part in layer.found],
                 "sum": _sum(layer),
                 "missed": layer.missed,
                 "exact": abs(layer.together) <= SAME * max(abs(layer.score), 1),
@@ -94,10 +94,13 @@ def _part(part: Part, concept: Concept, book: ConceptBook, seen: np.ndarray) -> 
 
 def _sum(layer: LayerParts) -> list[tuple[str, float]]:
     """The score in numbers that add up to it."""
-    shown, others = layer.parts[:SHOWN], layer.parts[SHOWN:]
+    shown, others = layer.found[:SHOWN], layer.found[SHOWN:]
+    traces = [part for part in layer.parts if not part.here]
     terms = [("shown above", sum(part.added for part in shown))]
     if others:
         terms.append((f"{counted(len(others), 'further concept')}", sum(part.added for part in others)))
+    if traces:
+        terms.append((f"traces of {counted(len(traces), 'concept')}", sum(part.added for part in traces)))
     if abs(layer.together) > SAME * max(abs(layer.score), 1):
         terms.append(("lost only when several go together", layer.together))
     return [*terms, ("what no concept explains", layer.rest)]

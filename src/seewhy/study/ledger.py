@@ -162,7 +162,9 @@ class Ledger:
             noted = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
             last = "SELECT workers FROM runs ORDER BY rowid DESC LIMIT 1"
             (workers,) = (noted and self._connection.execute(last).fetchone()) or (1,)
-        return done or 0, failed or 0, seconds or 0.0, max(int(workers), 1)
+        if not isinstance(seconds, float | None) or not isinstance(workers, int):
+            raise damaged(self._path, "times or workers are of another type", _CURE)
+        return done or 0, failed or 0, seconds or 0.0, max(workers, 1)
 
     def _result(self, model: Any, method: Any, image: Any, rows: Any, error: Any, message: Any, *rest: Any) -> Result:
         """A row of the table, in which SQLite keeps whatever was put there."""

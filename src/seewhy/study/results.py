@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import TypedDict
 
 from seewhy.core.files import whole_file, write_whole, writing
-from seewhy.core.reading import damaged, open_regular, parse_json, read_lines, read_table, sound
+from seewhy.core.reading import TABLE_BYTES, damaged, open_regular, parse_json, read_lines, read_table, sound
 from seewhy.study.maps import unpacked
 from seewhy.study.plan import Failure, Result, Unit, canonical
 
@@ -203,7 +203,13 @@ def read_maps(out: Path, images: Sequence[str]) -> dict[tuple[str, str, str], np
         kinds = {**dict.fromkeys(Unit._fields, pl.String), "map": pl.Binary}
         if dict(pl.read_parquet_schema(path)) != kinds:
             raise damaged(path, "it holds other columns", _WRITE_AGAIN)
-        found = pl.scan_parquet(path).filter(pl.col("image").is_in([*images])).collect(engine="streaming")
+        chosen = pl.scan_parquet(path).filter(pl.col("image").is_in([*images]))
+        size = chosen.select(pl.col("map").bin.size().sum()).collect(engine="streaming").item()
+        if size > TABLE_BYTES:
+            raise damaged(
+                path, f"the maps of {len(images)} pictures unpack to more than {TABLE_BYTES >> 20} MiB", _WRITE_AGAIN
+            )
+        found = chosen.collect(engine="streaming")
         try:
             return {(model, method, image): unpacked(data) for model, method, image, data in found.iter_rows()}
         except (TypeError, ValueError) as error:

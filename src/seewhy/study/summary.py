@@ -47,7 +47,7 @@ class StudyResult:
     failures: tuple[Result, ...]
     folder: Folder | None = None
     explained: Mapping[str, Scored] = field(default_factory=dict)
-    stored: Path | None = None
+    stored: Path | None = field(default=None, kw_only=True)
 
     @cached_property
     def scores(self) -> list[ModelScores]:

@@ -257,7 +257,7 @@ def score_each(
         threads=1,
     )
     failures = tuple(each for each in results if each.failure)
-    return Comparison(plan, table(each for each in results if each.rows), failures, None, explained, errors)
+    return Comparison(plan, table(each for each in results if each.rows), failures, explained=explained, errors=errors)
 
 
 def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:

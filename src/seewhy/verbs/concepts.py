@@ -138,6 +138,7 @@ class ConceptsResult(PhotoResults[PhotoConcepts]):
                         {
                             "concept": part.key,
                             "word": self.book.words[part.key].text if part.key in self.book.words else None,
+                            "here": part.here,
                             "added": part.added,
                             "without": part.without,
                         }
@@ -161,7 +162,7 @@ class ConceptsResult(PhotoResults[PhotoConcepts]):
             }
             for each in self.found
             for layer in each.layers
-            for part in layer.parts
+            for part in layer.found
         ]
 
     @override
@@ -212,7 +213,7 @@ def _in_concepts(classifier: Classifier, image: Image, book: ConceptBook, asked:
         logits = classifier.logits(classifier.preprocess([image]))[0].float().cpu()
     target = asked or Target(int(head.likeliest(logits)), chosen="predicted")
     layers = tuple(
-        parts_of(classifier, image, target, each.layer, [one.key for one in each.concepts], each.vectors)
+        parts_of(classifier, image, target, each.layer, each.vectors, [(one.key, one.peak) for one in each.concepts])
         for each in book.layers
     )
     return PhotoConcepts(

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import glyphs
+import zoo
+from seewhy.models import Classifier, Target
+from seewhy.network.parts import LayerParts, parts_of, taken_out_of
+
+
+def some_concepts(classifier: Classifier, layer: str, count: int = 3) -> torch.Tensor:
+    drawn = torch.rand((count, classifier.require_grid(layer).channels), generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.normalize(drawn, dim=1)
+
+
+def total(layer: LayerParts) -> float:
+    return sum(part.added for part in layer.parts) + layer.together + layer.rest
+
+
+@pytest.mark.parametrize("name", ["gap-linear", "residual", "tiny-vit", "channels-last", "branches"])
+def test_parts_and_rest_are_the_score_of_every_network(name):
+    classifier, image = zoo.classifier(name), zoo.photos(1)[0]
+    layer = classifier.default_layer
+    vectors = some_concepts(classifier, layer)
+    found = parts_of(classifier, image, Target(1), layer, vectors, [(f"0-{each}", 0.0) for each in range(3)])
+    with torch.no_grad():
+        score = float(classifier.logits(classifier.preprocess([image]))[0, 1])
+    assert total(found) == pytest.approx(score, rel=1e-4, abs=1e-5)
+    assert 0 <= found.missed <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("meaning", ["labels", "classes", "binary", "values"])
+def test_parts_and_rest_are_the_score_whatever_it_means(meaning):
+    classifier, image = glyphs.network(meaning), glyphs.picture()
+    found = parts_of(classifier, image, Target(0), "relu", torch.eye(3), [(f"0-{each}", 0.1) for each in range(3)])
+    with torch.no_grad():
+        score = float(classifier.logits(classifier.preprocess([image]))[0, 0])
+    assert total(found) == pytest.approx(score, rel=1e-4)
+    assert found.missed == pytest.approx(0, abs=1e-6)
+    assert abs(found.together) < 1e-3 * max(abs(score), 1)  # linear from there on
+
+
+def test_what_is_taken_out_is_gone():
+    """With all directions of the layer as concepts, nothing is left but what the network says of nothing."""
+    classifier, image = glyphs.network("classes"), glyphs.picture()
+    out = taken_out_of(classifier, image, "relu", torch.eye(3))
+    assert out.bare == pytest.approx(classifier.module.dense.bias.detach(), abs=1e-4)
+    one = taken_out_of(classifier, image, "relu", torch.eye(3), [1])
+    assert torch.allclose(one.without[0], out.without[1], atol=1e-5)
+    assert len(one.without) == 1
