@@ -33,6 +33,10 @@ KEPT = {
         "images --bands --cells --classes --device --head --json --masks --method --methods --metric "
         "--metrics --model --models --out --output --regions --seed --target --weights"
     ),
+    "audit": (
+        "--bands --classes --device --head --json --labels --masks --model --models --out --output --seed --weights photos"
+    ),
+    "repair": "--classes --data --device --findings --head --json --number --out --output --seed --weights model",
     "evaluate": (
         "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
         "--regions --seed --shown --weights"

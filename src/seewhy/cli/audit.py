@@ -66,7 +66,7 @@ def repair(
 
     with run.progress() as progress:
         found = repair(
-            model,
+            run.named,
             findings,
             data,
             number=number,
@@ -75,7 +75,7 @@ def repair(
             seed=run.seed,
             progress=progress,
         )
-    architecture_of(model, found.classifier)  # refused before anything is written
+    architecture_of(run.named, found.classifier)  # refused before anything is written
     opened = [f"every other command opens it: --model file:{out}"] if found.usable else []
     return Answer.of(
         found,
