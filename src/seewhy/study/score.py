@@ -188,7 +188,7 @@ def _score(seen: Seen, mask: Mask | None, scoring: Scoring, progress: Progress |
             errors |= {name: error for name, error in failed if error and name not in errors}
     if progress:
         progress(total, total, "done")
-    apart = distances({name: each.values for name, each in found.items()})
+    apart = distances({name: found[name].values for name in found if scoring.methods[name].kind != "control"})
     rows = {
         name: tuple(
             {
@@ -237,9 +237,9 @@ class _Tasks:
 def distances(maps: Mapping[str, np.ndarray]) -> dict[str, float]:
     """How far each method's map is from the others': the mean of 1 − the rank correlation of their cells.
 
-    Controls do not count; of a single map there is none.
+    Of a single map there is none.
     """
-    cells = {name: cell_means(maps[name], CELLS) for name in maps if Method.registry[name].kind != "control"}
+    cells = {name: cell_means(values, CELLS) for name, values in maps.items()}
     gaps = {pair: 1 - spearman(cells[pair[0]], cells[pair[1]]) for pair in combinations(cells, 2)}
     found = {name: [gap for pair, gap in gaps.items() if name in pair] for name in cells}
     return {name: float(np.mean(each)) for name, each in found.items() if each}
