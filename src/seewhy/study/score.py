@@ -235,10 +235,7 @@ class _Tasks:
 
 
 def distances(maps: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How far each method's map is from the others': the mean of 1 − the rank correlation of their cells.
-
-    Of a single map there is none.
-    """
+    """How far each map is from the others: the mean of 1 − the rank correlation of their cells. One alone has none."""
     cells = {name: cell_means(values, CELLS) for name, values in maps.items()}
     gaps = {pair: 1 - spearman(cells[pair[0]], cells[pair[1]]) for pair in combinations(cells, 2)}
     found = {name: [gap for pair, gap in gaps.items() if name in pair] for name in cells}
