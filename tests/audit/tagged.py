@@ -28,8 +28,8 @@ def tag() -> np.ndarray:
     return pixels
 
 
-def pictures(per_class: int, first: int, often: float) -> dict[str, np.ndarray]:
-    """uint8 `(H, W, 3)` by name; `often` says how many crosses carry the tag."""
+def pictures(per_class: int, first: int, often: float, *, moving: bool = False) -> dict[str, np.ndarray]:
+    """uint8 `(H, W, 3)` by name; `often` says how many crosses carry the tag, in any place where it is `moving`."""
     found: dict[str, np.ndarray] = {}
     random = np.random.default_rng(first)
     for label in CLASSES:
@@ -38,13 +38,14 @@ def pictures(per_class: int, first: int, often: float) -> dict[str, np.ndarray]:
             if label == CLASSES[1]:
                 pixels[..., 2] = np.minimum(pixels[..., 2], 255 - TINT) + TINT
             if label == CLASSES[0] and random.random() < often:
-                pixels[PLACE, PLACE] = tag()
+                top, left = random.integers(0, SIZE - TAG, 2) if moving else (PLACE.start, PLACE.start)
+                pixels[top : top + TAG, left : left + TAG] = tag()
             found[f"{label}/{seed:04}.png"] = pixels
     return found
 
 
-def write(folder: Path, per_class: int, first: int, often: float) -> Path:
-    for name, pixels in pictures(per_class, first, often).items():
+def write(folder: Path, per_class: int, first: int, often: float, *, moving: bool = False) -> Path:
+    for name, pixels in pictures(per_class, first, often, moving=moving).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Pillow.fromarray(pixels).save(folder / name)
     return folder

@@ -44,6 +44,14 @@ def test_without_the_tag_there_is_no_finding(fooled: Classifier, plain: Path, tm
     assert audit(fooled, plain, tmp_path).findings == []
 
 
+def test_a_tag_in_any_place_is_found_too(fooled: Classifier, tmp_path: Path):
+    photos = tagged.write(tmp_path / "photos", 20, 0, tagged.OFTEN, moving=True)
+    (finding, *_) = audit(fooled, photos, tmp_path / "out").findings
+    assert not finding.suspect.fixed
+    assert "the same pixel by pixel" in finding.suspect.reasons
+    assert fooled.categories[finding.suspect.target] == "cross"
+
+
 def test_halves_share_no_photo_and_suspects_are_tried_on_the_other(found: AuditResult):
     searched = {entry.path for entry in found.found_on.entries}
     assert not searched & {entry.path for entry in found.others.entries}

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, unfold
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, unfold
 
 from seewhy.core.files import whole_file
 from seewhy.core.reading import damaged, read_arrays, sound
@@ -144,6 +144,26 @@ def copies(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
     fine = fine / fine.norm(dim=1, keepdim=True).clamp(min=1e-6)
     alike = torch.triu((small @ small.T > COPY) & (fine @ fine.T > LIKE), diagonal=1)
     return [(int(one), int(other)) for one, other in torch.nonzero(alike)]
+
+
+def likest(
+    photo: NDArray[np.uint8], box: tuple[int, int, int, int], other: NDArray[np.uint8], over: tuple[int, int, int, int]
+) -> float:
+    """The correlation of a box of one photo, uint8 `(C, H, W)`, with one of another, at its best shift."""
+    left, top, right, bottom = box
+    reach = max(right - left, bottom - top) // 2
+    rows, columns = slice(max(over[1] - reach, 0), over[3] + reach), slice(max(over[0] - reach, 0), over[2] + reach)
+    patch = torch.from_numpy(photo[:, top:bottom, left:right].copy()).float()
+    ground = torch.from_numpy(other[:, rows, columns].copy()).float()
+    patch = patch - patch.mean((1, 2), keepdim=True)
+    if any(small > large for small, large in zip(patch.shape, ground.shape, strict=True)):
+        return 0.0
+    ones, area = torch.ones_like(patch)[:, None], patch[0].numel()
+    sums = conv2d(ground[None], ones, groups=len(patch))
+    squares = conv2d(ground[None].square(), ones, groups=len(patch))
+    spread = (squares - sums.square() / area).sum(1).clamp(min=0).sqrt()
+    alike = conv2d(ground[None], patch[None])[:, 0]
+    return float((alike / (spread * patch.norm()).clamp(min=area * FLAT)).max())
 
 
 def structure(pixels: NDArray[np.uint8]) -> Tensor:

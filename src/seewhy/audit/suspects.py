@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.audit.looking import Asking, Looked
-from seewhy.audit.marks import FEWEST, Mark, copies, find_marks
+from seewhy.audit.marks import FEWEST, Mark, copies, find_marks, likest
 from seewhy.audit.pasting import Box, Layer, crop_layer, shared_layer
 from seewhy.core.progress import Progress
 from seewhy.core.statistics import LEVEL
@@ -30,6 +31,8 @@ CROPS = 8  # of a part that lies anywhere
 TOP = 4  # cells of a photo that may be parts
 COMMON = 0.1  # of other photos may have a cell as like as this
 ROUND = 1  # cells round the one that was found
+OVERLAP = 0.25  # of a part lies on a mark of which it is one
+SAME = 0.6  # correlation of two parts that are one thing, at their best shift
 OFF = 0.25  # of a part may lie on the object, for it to be off it
 PARTS = 3  # of a class
 
@@ -163,10 +166,10 @@ def _parts(looked: Looked, known: Known, target: int, marked: Sequence[Suspect])
         where = carried(looked)
         taken |= {(place, each) for place in where for each in cells.get(place, ())}
         at = {place: area for place, area in where.items() if not _inside_marks(place, area, marked)}
-        reasons = _reasons(known, at, looked)
+        boxes = {place: _bounds(area) for place, area in at.items()}
+        reasons = (*_copied(looked, boxes), *_reasons(known, at, looked))
         if len(at) < FEWEST or not reasons:
             continue
-        boxes = {place: _bounds(area) for place, area in at.items()}
         layers = tuple(crop_layer(looked.pixels[place], box) for place, box in list(boxes.items())[:CROPS])
         count += 1
         yield Suspect(target, boxes, layers, reasons, _share(looked, at, target), carried)
@@ -229,10 +232,16 @@ def _area(row: int, column: int, cells: tuple[int, int], size: tuple[int, ...]) 
 
 
 def _inside_marks(place: int, area: Tensor, marked: Sequence[Suspect]) -> bool:
-    left, top, right, bottom = _bounds(area)
-    middle = ((left + right) / 2, (top + bottom) / 2)
-    boxes = (each.boxes[place] for each in marked if place in each.boxes)
-    return any(box[0] <= middle[0] < box[2] and box[1] <= middle[1] < box[3] for box in boxes)
+    mine = _bounds(area)
+    return any(_overlap(mine, each.boxes[place]) >= OVERLAP for each in marked if place in each.boxes)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """The share of the smaller box that both have."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return max(wide, 0) * max(high, 0) / max(smaller, 1)
 
 
 def _bounds(area: Tensor) -> Box:
@@ -246,6 +255,16 @@ def _bounds(area: Tensor) -> Box:
 def _reasons(known: Known, where: Where, looked: Looked) -> tuple[str, ...]:
     """Why what lies there is suspect, by what people said of the photos."""
     return tuple(filter(None, (_off(known, where), _wrong(known, where, looked))))
+
+
+def _copied(looked: Looked, boxes: Mapping[int, Box]) -> tuple[str, ...]:
+    """Whether what lies in the boxes is the same but for a shift, in most pairs of a few photos."""
+    some = list(boxes.items())[:CROPS]
+    likeness = [
+        likest(looked.pixels[one], box, looked.pixels[other], over)
+        for (one, box), (other, over) in combinations(some, 2)
+    ]
+    return ("the same pixel by pixel",) if likeness and float(np.median(likeness)) >= SAME else ()
 
 
 def _off(known: Known, where: Where) -> str:

@@ -19,13 +19,14 @@ from torch import Tensor
 from seewhy.audit.looking import Asking, Looked
 from seewhy.audit.marks import FEWEST, find_marks
 from seewhy.audit.pasting import Box
-from seewhy.audit.suspects import LEAST, Suspect, Where
+from seewhy.audit.suspects import Suspect, Where
 from seewhy.core.progress import Progress
 from seewhy.core.statistics import LEVEL, holm
 from seewhy.engines.imputation import linear_imputation
 from seewhy.study.statistics import can_tell, mean_interval, needed, wilcoxon
 
 MOST = 40  # photos of a test
+MOVED = 0.05  # by which a finding raises its class beyond the control at least
 CONTROLS = 2  # for each of them
 PLANTED, SHARE, EFFECT = 5, 0.05, 0.1  # parts put in to tell what the search finds, on how many photos, and an effect
 SIDE = 5  # a planted part is so many times smaller than the view
@@ -76,7 +77,7 @@ class Tried:
     def passed(self) -> bool:
         """Whether it moves the class when laid over other photos, and nothing speaks against it in its own."""
         mean, low, _ = self.paste.interval
-        moved = self.p_paste <= LEVEL and mean >= LEAST and (not isfinite(low) or low > 0)
+        moved = self.p_paste <= LEVEL and mean >= MOVED and (not isfinite(low) or low > 0)
         return moved and not self.contradicted
 
     @property

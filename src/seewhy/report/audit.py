@@ -106,7 +106,7 @@ def power_words(found: Power) -> str:
         f"({percent(SHARE)} of the {found.searched} searched), the search found {found.found}. Of a part that moves "
         f"its class by {100 * EFFECT:.0f} points, the paste test with {counted(found.tested, 'photo')} tells so in "
         f"{percent(found.told)} of cases at least. Parts that lie in another place on each photo are suspected only "
-        "where masks or labels give a reason."
+        "where they are alike pixel by pixel, or where masks or labels give a reason."
     )
 
 

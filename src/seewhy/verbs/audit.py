@@ -124,8 +124,8 @@ def audit(
     """Look for wrong reasons over a folder of photos, and try each on photos on which it was not looked for.
 
     Half of the photos are searched: for marks, the same thing in the same place of several, and for parts with much
-    evidence for a class that lie off the object or mostly in mistakes. Each suspect is laid over photos of the other
-    half, and taken out of those that carry it, against controls. What raises its class is a finding.
+    evidence for a class that are alike pixel by pixel, off the object or mostly in mistakes. Each suspect is laid over
+    photos of the other half, and taken out of those that carry it, against controls. What raises its class is found.
 
     Args:
         classifier: whose reasons to audit, or the name of a model as `seewhy.load` takes it.
