@@ -29,8 +29,8 @@ from seewhy.models.classifier import black_box
 
 # What a method cannot do without, or what makes it quick enough for a test.
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "anchors": {"budget": 300, "regions": "grid:4"},
-    "anchors-lime": {"budget": 300, "regions": "grid:4"},
+    "anchors": {"budget": 300, "regions": "grid"},
+    "anchors-lime": {"budget": 300, "regions": "grid"},
     "bilrp": {"reference": zoo.photos(1, seed=9)[0], "units": 3},
     "blur-ig": {"steps": 4},
     "expected-gradients": {"samples": 20},
@@ -41,8 +41,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "integrated-gradients": {"most_steps": 32},
     "is-cam": {"samples": 2},
     "kernel-shap": {"samples": 200},
-    "lime": {"samples": 120, "regions": "grid:4"},
-    "lime-classic": {"samples": 120, "regions": "grid:4"},
+    "lime": {"samples": 120, "regions": "grid"},
+    "lime-classic": {"samples": 120, "regions": "grid"},
     "occlusion": {"stride": 0.2},
     "partition-shap": {"samples": 40},
     "permutation-shap": {"samples": 200},

@@ -22,7 +22,7 @@ from seewhy.metrics import Context, find_metric
 from seewhy.metrics.context import in_cells
 from seewhy.models import Target
 from seewhy.study.plan import Task, canonical
-from seewhy.study.score import Scoring, picture_seed, pinned, score_picture, study_work
+from seewhy.study.score import Scoring, distances, picture_seed, pinned, score_picture, study_work
 
 METRICS = ("average-drop-hard-removed", "sparseness")
 LIME = find_method("lime", regions="grid", samples=120)
@@ -205,3 +205,21 @@ def test_the_network_is_asked_once_for_all_controls_of_a_picture(scoring, monkey
     found = score_picture(classifier, zoo.photos(1)[0], alone)
     assert asked == [1]
     assert {each.cost.forwards for each in found.explanations.values()} == {1}
+
+
+def test_how_far_maps_are_apart():
+    rising = np.arange(28 * 28.0).reshape(28, 28)
+    assert distances({"a": rising, "b": 2 * rising}) == pytest.approx({"a": 0, "b": 0})
+    assert distances({"a": rising, "b": rising, "c": -rising}) == pytest.approx({"a": 1, "b": 1, "c": 2})
+    assert distances({"a": rising}) == {}
+
+
+def test_methods_that_nobody_registered_are_scored_and_controls_are_apart_from_none(scoring, rows):
+    class Own(type(find_method("control:sobel"))):
+        name, kind = "nobodys", "method"
+
+    both = {"nobodys": Own(), "grad-cam": find_method("grad-cam"), "control:random": find_method("control:random")}
+    found = score_picture(nets.named(), zoo.photos(1)[0], replace(scoring, methods=both))
+    assert not found.errors
+    assert found.rows["nobodys"][0]["apart"] == found.rows["grad-cam"][0]["apart"] > 0
+    assert found.rows["control:random"][0]["apart"] is None

@@ -231,7 +231,7 @@ class _Drawn:
 
 
 def _drawn(pixels: np.ndarray, method: str, values: np.ndarray, view: tuple[float, float, float, float]) -> Picture:
-    signed = Method.registry[method].signed
+    signed = any(each.signed for each in Method.registry.all() if each.name == method)  # of strangers nothing is known
     shown = overlay(pixels, values, view, signed=signed, longest=MAP)
     return embed(shown, f"The map by {title_of(method)}")
 
