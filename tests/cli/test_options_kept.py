@@ -34,7 +34,8 @@ KEPT = {
         "--metrics --model --models --out --output --regions --seed --target --weights"
     ),
     "audit": (
-        "--bands --classes --device --head --json --labels --masks --model --models --out --output --seed --weights photos"
+        "--bands --classes --device --head --json --labels --masks --model --models --out --output --seed --weights "
+        "photos"
     ),
     "repair": "--classes --data --device --findings --head --json --number --out --output --seed --weights model",
     "evaluate": (

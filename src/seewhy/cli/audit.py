@@ -54,7 +54,7 @@ def audit(
 @command("weights seed device")
 def repair(
     run: Run,
-    model: Annotated[str, typer.Argument(help="bundled:…, torchvision:…, timm:… or file:FOLDER.")],
+    model: Annotated[str, typer.Argument(help="bundled:…, torchvision:…, timm:… or file:FOLDER.")],  # noqa: ARG001 - in run
     findings: Annotated[Path, typer.Option(help="The folder that `seewhy audit` of this model wrote.")],
     data: Annotated[Path, typer.Option(help="A sub-folder of photos for each class, named as the model calls it.")],
     number: Annotated[int, typer.Option(min=1, help="Which finding, counted from 1.")] = 1,
