@@ -83,8 +83,8 @@ KEPT = {
         "--seed --trunk --warm-steps"
     ),
     "study": (
-        "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --masks "
-        "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --threads "
+        "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --maps --masks "
+        "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status --threads "
         "--weights --workers"
     ),
     "train": (
