@@ -84,8 +84,8 @@ KEPT = {
     ),
     "study": (
         "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --maps --masks "
-        "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status --threads "
-        "--weights --workers"
+        "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status "
+        "--threads --weights --workers"
     ),
     "train": (
         "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
