@@ -42,6 +42,7 @@ KEPT = {
         "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
         "--regions --seed --shown --weights"
     ),
+    "diff": "images --bands --check --device --findings --json --method --model --out --seed",
     "explain": (
         "images --background --bands --calibrate --classes --cmap --device --head --json --layer --method "
         "--methods --model --models --opacity --out --output --reference --regions --seed --set --target --top "

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 
 SLOW = "py:sleepy:classifier"
 PAGES = ("", "compare", "cases", "network", "studies", "train")
+QUICK_PAGES = ("", "train")  # whose accessibility the quick tests look at; the heavy ones look at all
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,7 @@ def test_compare(page):
     assert not misshapen(page)
 
 
+@pytest.mark.heavy
 def test_a_slow_job_is_stopped_and_begun_again(page):
     opened(page, "")
     page.get_by_role("combobox", name="Model").click()
@@ -117,6 +119,7 @@ def test_a_slow_job_is_stopped_and_begun_again(page):
     page.get_by_text("Stopped.").wait_for()
 
 
+@pytest.mark.heavy
 def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone(page, browser, address, tmp_path):
     from playwright.sync_api import expect
 
@@ -169,7 +172,13 @@ def test_what_is_no_photo_is_refused_with_its_reason(page):
         assert not page.get_by_role("img", name="Grad-CAM on").is_visible()
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path or "explain")
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(each, marks=() if each in QUICK_PAGES else pytest.mark.heavy, id=each or "explain")
+        for each in PAGES
+    ],
+)
 def test_nothing_stands_in_anybodys_way(page, path):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

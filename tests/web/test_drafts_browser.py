@@ -87,6 +87,7 @@ def test_a_drawing_survives_a_reload_is_saved_without_loss_and_held_against_expl
     assert np.array_equal(drawn(store, "painter")[0].mask, mask_of(page))
 
 
+@pytest.mark.heavy
 def test_no_window_loses_what_another_one_draws(visit):
     page = visit("windows")
     other = another(page)
@@ -112,6 +113,7 @@ def test_no_window_loses_what_another_one_draws(visit):
     assert np.array_equal(mask_of(third), theirs)
 
 
+@pytest.mark.heavy
 def test_each_photo_and_label_keeps_its_own_drawing(visit):
     page = visit("collector")
     draw(page, (100, 100), (140, 100))
@@ -155,6 +157,7 @@ def test_a_stroke_right_after_a_new_name_is_not_drawn_on_the_old_ones_drawing(vi
     assert np.array_equal(mask_of(page), cat)
 
 
+@pytest.mark.heavy
 def test_a_drawing_on_an_upload_is_back_when_the_photo_is(store, visit):
     turned = Image.Exif()
     turned[0x0112] = 6  # the camera was held upright
@@ -188,6 +191,7 @@ def test_a_drawing_on_an_upload_is_back_when_the_photo_is(store, visit):
     assert (kept.label, kept.revision, kept.mask.any()) == (ODD, 2, False)
 
 
+@pytest.mark.heavy
 def test_photos_of_any_size_are_drawn_on(visit):
     page = visit("sizes")
     for width, height, left, right in ((4000, 3000, 1000, 3000), (1, 1000, -5, 6), (40, 30, 10, 30)):
@@ -213,6 +217,7 @@ def check_a_rectangle(page, width, height, left, right):
     assert found[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > 0.98
 
 
+@pytest.mark.heavy
 def test_whoever_cannot_save_is_told_why(store, visit):
     page = visit("renamed")
     draw(page, (100, 100), (140, 100))
@@ -242,6 +247,7 @@ def saved_in_the_end(page):
     pytest.fail(f"it was never saved: {canvas_of(page).locator('.state').inner_text()}")
 
 
+@pytest.mark.heavy
 def test_a_server_that_goes_away_takes_no_drawing_with_it(browser, tmp_path):
     port = free_port()
     with visitors(browser, f"http://127.0.0.1:{port}") as come:

@@ -82,6 +82,7 @@ def test_a_photo_is_uploaded_and_explained(page, allowed, address):
     assert shown.evaluate("image => image.naturalWidth") > 0
 
 
+@pytest.mark.heavy
 def test_somebody_plays_though_the_browser_keeps_nothing_for_frames(page, allowed, address):
     frame = framed(page, allowed, f"{address}/play")
     with pytest.raises(Error, match="localStorage"):

@@ -55,6 +55,7 @@ def test_a_game_is_won_and_the_next_given_up_and_nothing_tells_before(store, vis
     ]
 
 
+@pytest.mark.heavy
 def test_two_play_at_once_and_neither_sees_the_others_round(store, visit):
     bob, eve = visit("play", "bob"), visit("play", "eve")
     guess(bob, true_class(store, bob), "wheels")

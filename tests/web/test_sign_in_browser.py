@@ -112,6 +112,7 @@ def names(provider):
     return [known_as("Ann Lee", f"{provider} {each}") for each in NAMESAKES]
 
 
+@pytest.mark.heavy
 def test_namesakes_play_and_draw_apart(store, visit, names):
     pages = [visit("play", who) for who in NAMESAKES]
     for page, name in zip(pages, names, strict=True):

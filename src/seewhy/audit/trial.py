@@ -88,7 +88,7 @@ class Tried:
 
     @property
     def removal_tells(self) -> bool:
-        """Whether so few photos of the other half carry it that taking it out can tell nothing."""
+        """Whether enough photos of the other half carry it for the removal test to tell it from chance."""
         return can_tell(len(self.removal.places), self.questions)
 
 

@@ -32,6 +32,7 @@ app.command("compare")(study.compare)
 app.command("study")(study.study)
 app.command("audit")(audit.audit)
 app.command("repair")(audit.repair)
+app.command("diff")(audit.diff)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 

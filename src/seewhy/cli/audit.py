@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.console import Answer, Masks, Run, Table
-from seewhy.cli.run import command
+from seewhy.cli.console import Answer, Images, Masks, Run, Table
+from seewhy.cli.run import CHANGED, command
+from seewhy.errors import UsageError
 
 
 @command("model bands weights out seed device", out=Path("seewhy-audit"))
@@ -82,4 +83,54 @@ def repair(
         notes=[found.verdict, *opened],
         failures=found.failures,
         asked=sum(found.counts) + len(found.failures),
+    )
+
+
+@command("bands seed device")
+def diff(
+    run: Run,
+    images: Images,
+    models: Annotated[list[str], typer.Option("--model", help="The model as it was; and again: as it is now.")],
+    method: Annotated[str, typer.Option(help="Which method explains both; see `seewhy list methods`.")] = "grad-cam",
+    findings: Annotated[
+        list[Path] | None,
+        typer.Option(help="The folders of audits of both models, given twice: new and lost findings are told."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="End with exit code 4 where a reason changed or a finding is new.")
+    ] = False,
+    out: Annotated[  # noqa: ARG001 - counts in the run
+        Path, typer.Option(help="Folder for the report, summary.md for a pull request, and junit.xml.")
+    ] = Path("seewhy-diff"),
+) -> Answer:
+    """Find photos to which two models give one answer for different reasons."""
+    from seewhy.methods import find_method
+    from seewhy.models import load
+    from seewhy.report.diff import lead, test_words
+    from seewhy.verbs.diff import diff
+
+    if len(models) != 2:
+        raise UsageError("give --model twice: the model as it was, and as it is now")
+    if findings and len(findings) != 2:
+        raise UsageError("give --findings twice: the folder of the first model's audit, and of the second's")
+    chosen = find_method(method)
+    first, second = (load(each, device=run.device) for each in models)
+    with run.progress() as progress:
+        found = diff(
+            images,
+            first,
+            second,
+            names=(models[0], models[1]),
+            method=chosen,
+            findings=(findings[0], findings[1]) if findings else None,
+            seed=run.seed,
+            progress=progress,
+        )
+    worse = bool(found.changed or (found.findings or {}).get("new"))
+    return Answer.of(
+        found,
+        notes=[] if run.json else [lead(found), *test_words(found)],
+        failures=found.failures,
+        asked=len(found.same) + len(found.answers) + len(found.failures),
+        code=CHANGED if check and worse else 0,
     )

@@ -175,7 +175,8 @@ class Answer:
     """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
 
     A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
-    `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them.
+    `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them, and where
+    none did it is `code`.
     """
 
     values: Any
@@ -185,6 +186,7 @@ class Answer:
     report: Path | None = None
     failures: Sequence[Outcome[Any]] = ()
     asked: int = 0
+    code: int = 0
 
     @classmethod
     def of(cls, result: Result, **changes: Any) -> Answer:

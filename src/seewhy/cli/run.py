@@ -20,7 +20,7 @@ import typer
 
 from seewhy.cli.console import SHARED, Answer, Run, complain, note, print_json, print_table
 
-FAILED, WRONG_USAGE, SOME_FAILED = 1, 2, 3
+FAILED, WRONG_USAGE, SOME_FAILED, CHANGED = 1, 2, 3, 4
 
 
 def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
@@ -79,6 +79,8 @@ def tell(run: Run, answer: Answer) -> None:
         complain(words if failure.source in words else f"{failure.source}: {words}")
     if answer.failures:
         raise typer.Exit(FAILED if len(answer.failures) >= answer.asked else SOME_FAILED)
+    if answer.code:
+        raise typer.Exit(answer.code)
 
 
 def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:

@@ -58,8 +58,8 @@ def sensitivity_n(predicted: np.ndarray, actual: np.ndarray) -> float:
 
     Source: Ancona 2018.
 
-    >>> sensitivity_n(np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([[3.0, 5.0], [5.0, 3.0]]))
-    0.0
+    >>> round(sensitivity_n(np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([[3.0, 5.0], [4.0, 9.0]])), 6)
+    1.0
     """
     return float(np.mean([pearson(*each) for each in zip(predicted, actual, strict=True)]))
 

@@ -150,7 +150,7 @@ def _test_words(each: Tried, name: str) -> str:
     return (
         f"Paste test: laid over {counted(len(test.places), 'photo')} that neither carry it nor are “{name}”, it moves "
         f"the class from {before} to {after}; what other photos have in the same place moves it to {control}. The "
-        f"difference is {_points(mean, low, high)}, p = {_p(each.p_paste)}."
+        f"difference is {_points(mean, low, high)}, p {_p(each.p_paste)}."
     )
 
 
@@ -167,7 +167,7 @@ def _removal_words(each: Tried, name: str) -> str:
     )
     if not each.removal_tells:
         return f"{told}; so few photos cannot tell it from chance."
-    return f"{told}, p = {_p(each.p_removal)}."
+    return f"{told}, p {_p(each.p_removal)}."
 
 
 def _means(test: Test) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def _points(mean: float, low: float, high: float) -> str:
 
 
 def _p(value: float) -> str:
-    return number(value) if value >= 0.001 else "< 0.001"
+    return f"= {number(value)}" if value >= 0.001 else "< 0.001"
 
 
 def _chart(each: Tried) -> Markup | None:

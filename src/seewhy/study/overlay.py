@@ -69,10 +69,11 @@ class Overlay:
             raise UsageError(f"an overlay has colours, and the network takes {preprocessing.channels} channels")
         seen = levels(preprocessing.pixels([image])[0])
         photo = PIL.Image.fromarray(np.broadcast_to(seen, (*seen.shape[:2], 3)).copy()).convert("RGBA")
-        laid = PIL.Image.alpha_composite(photo, self._resized(preprocessing.size)).convert("RGB")
+        laid = PIL.Image.alpha_composite(photo, self.resized(preprocessing.size)).convert("RGB")
         return from_values(preprocessing.framed(np.asarray(laid)), image.name, alpha=False)
 
-    def _resized(self, size: tuple[int, int]) -> PIL.Image.Image:
+    def resized(self, size: tuple[int, int]) -> PIL.Image.Image:
+        """The overlay, RGBA, for what a network of this size (h, w) sees."""
         return PIL.Image.fromarray(self.pixels, "RGBA").resize((size[1], size[0]), PIL.Image.Resampling.LANCZOS)
 
 
