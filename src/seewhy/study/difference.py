@@ -57,7 +57,9 @@ def chance(tables: Sequence[Floats], seed: int) -> float:
     random = np.random.default_rng(seed)
     size = len(tables[0])
     own = sum(apart(each, range(size // 2)).gap for each in tables)
-    deals = [sum(apart(each, random.permutation(size)[: size // 2]).gap for each in tables) for _ in range(REDRAWS)]
+    deals = [
+        sum(apart(each, random.permutation(size)[: size // 2].tolist()).gap for each in tables) for _ in range(REDRAWS)
+    ]
     return (1 + sum(each >= own - 1e-12 for each in deals)) / (1 + REDRAWS)
 
 
