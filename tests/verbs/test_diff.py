@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seewhy import Classifier, Image
 from seewhy.errors import UsageError
+from seewhy.methods import find_method
 from seewhy.models import Preprocessing
 from seewhy.verbs.diff import diff
 
@@ -132,3 +133,14 @@ def test_findings_are_new_lost_or_kept(photos, tmp_path):
     assert found.junit().get("failures") == "1"
     with pytest.raises(UsageError, match=r"findings\.json"):
         diff(photos, network(LEFT), network(LEFT), findings=(old, tmp_path))
+
+
+@pytest.mark.heavy
+def test_a_network_and_itself_with_other_seeds_differ_in_nothing_in_fifty_runs(photos):
+    """Few masks, so that maps of one network lie far apart: the p-value is one, and no photo is named."""
+    method = find_method("rise", masks=30)
+    runs = [diff(photos, network(LEFT), network(LEFT), method=method, seed=seed) for seed in range(50)]
+    found = [each.p for each in runs if each.p is not None]
+    assert np.mean([each.same[0].apart.within for each in runs]) > 0.2
+    assert sum(each.changed > 0 for each in runs) == 0
+    assert sum(each <= 0.05 for each in found) <= 7

@@ -131,11 +131,15 @@ def diff(
         raise UsageError(f"{first.name} and {second.name} have no class in common, so no answer of both is the same")
     told = _findings(*findings) if findings else None
     sources = find_images([photos] if isinstance(photos, str | Path) else photos)
-    seeds = [seed + number for number in range(2 * SEEDS if chosen.stochastic else 2)]
+    maps = 2 * SEEDS if chosen.stochastic else 2
     looked: list[tuple[str, _Looked]] = []
     failures: list[Outcome[Any]] = []
     for done, source in enumerate(sources, start=1):
-        outcome = attempt(source, lambda source=source: _look(open_image(source), first, second, chosen, seeds))
+        # Of each photo its own: seeds that all photos share would move all maps alike, and look like a difference.
+        seeds = np.random.SeedSequence([abs(seed), done]).generate_state(maps).tolist()
+        outcome = attempt(
+            source, lambda source=source, seeds=seeds: _look(open_image(source), first, second, chosen, seeds)
+        )
         if outcome.value is None:
             failures.append(outcome)
         else:
