@@ -10,7 +10,6 @@ import streamlit as st
 
 from seewhy.cases.embedders import EMBEDDINGS
 from seewhy.cases.manifest import read_manifest, without_folders
-from seewhy.core.files import home
 from seewhy.core.progress import Progress
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
@@ -83,7 +82,7 @@ def show() -> None:
 def _choose_folder(*, with_prototypes: bool) -> Path | None:
     """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
     if with_prototypes:
-        where, mark, command = home() / "prototypes", "card.json", LEARN
+        where, mark, command = services().settings.prototypes_folder, "card.json", LEARN
     else:
         where, mark, command = services().settings.cases_folder, "manifest.json", BUILD
     trained = [each.prototypes if with_prototypes else each.cases for each in reversed(session().trained)]
