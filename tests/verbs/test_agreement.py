@@ -33,7 +33,7 @@ def test_explanations_are_held_against_the_mask_best_first():
 
 
 def test_beside_each_score_stands_what_the_map_of_other_classes_gets():
-    """Eigen-CAM asks about no class, and so gets the same for every other; what Grad-CAM finds for others lies apart."""
+    """Eigen-CAM asks about no class, and gets the same for every other; what Grad-CAM finds for others lies apart."""
     photo, classifier = planted.picture(), planted.classifier()
     found = [explain(classifier, photo, method, "red") for method in ("grad-cam", "eigen-cam")]
     mask = np.zeros((photo.height, photo.width), bool)
