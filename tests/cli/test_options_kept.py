@@ -87,6 +87,7 @@ KEPT = {
         "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
+    "schema": "words --json",
     "study": (
         "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --maps --masks "
         "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status "

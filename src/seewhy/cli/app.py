@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import audit, cases, explain, explainer, listing, network, people, study, train
+from seewhy.cli import audit, cases, explain, explainer, listing, network, people, schema, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
@@ -61,6 +61,7 @@ def app_server(
     serve(host, port, tell)
 
 
+app.command("schema")(schema.schema)
 app.add_typer(people.app, name="people")
 app.add_typer(cases.app, name="cases")
 app.add_typer(cases.prototypes_app, name="prototypes")
