@@ -6,26 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
 
 from seewhy.core.outcome import Outcome
 from seewhy.core.text import percent
-from seewhy.draw import crop, kept_overlay
+from seewhy.draw import crop, fit, kept_overlay
+from seewhy.draw.canvas import font
 from seewhy.report.page import Picture, counted, embed, listed, render, title_of
 from seewhy.train.data import Pictures
 
 SHOWN = 48  # photos
-WIDE = 220
-GRID = 40  # cells a side in which points are drawn
+WIDE = 300
+RING, NUMBERS = 6, 14
 REST = "the rest"
-
-
-class _Match(Protocol):
-    @property
-    def x(self) -> float: ...
-    @property
-    def y(self) -> float: ...
-    @property
-    def found(self) -> bool: ...
 
 
 class _Photo(Protocol):
@@ -61,6 +55,8 @@ def correspond_page(found: _Found) -> str:
         title="Where is the same part?",
         lead=f"{listed(found.parts)}, carried from {counted(len(drawn), 'photo')} to {counted(len(carried), 'other')} "
         f"by what {found.model} sees; {counted(len(lacking), 'photo')} without a match.",
+        key=", ".join(f"{number} {name}" for number, name in enumerate(found.parts, start=1)),
+        masked=any(each.masks is not None for each in found.photos),
         drawn=[_shown(found, each) for each in drawn[:SHOWN]],
         carried=[_shown(found, each) for each in carried[:SHOWN]],
         more=max(0, len(carried) - SHOWN),
@@ -80,11 +76,29 @@ def _sentence(found: _Found, name: str, shares: Sequence[float]) -> tuple[str, s
 def _shown(found: _Found, each: _Photo) -> tuple[str, Picture]:
     image = found.pictures.image(each.index)
     pixels, within = crop(image.pixels, found.pictures.preprocessing.view(image))
-    labels = _point_labels(each.points, found.parts) if each.masks is None else _mask_labels(each.masks)
+    if each.masks is None:
+        places = {number: each.points[name] for number, name in enumerate(found.parts, start=1) if name in each.points}
+        seen = {number: (at.x, at.y) for number, at in places.items() if at.found and 0 <= at.x <= 1 and 0 <= at.y <= 1}
+        return each.path, embed(ringed(fit(pixels, WIDE), seen), f"{each.path}, with rings round the points found")
+    labels = _mask_labels(each.masks)
     names = {number: part for number, part in enumerate(found.parts, start=1) if (labels == number).any()}
-    keep = np.arange(len(found.parts) + 1) > 0
     told = f"{each.path}, in colour where {listed([*names.values()])} {'is' if len(names) == 1 else 'are'}"
-    return each.path, embed(kept_overlay(pixels, labels, keep, within, names=names, longest=WIDE), told)
+    keep = np.arange(len(found.parts) + 1) > 0
+    shown = names if len(found.parts) > 1 else {}
+    return each.path, embed(kept_overlay(pixels, labels, keep, within, names=shown, longest=WIDE), told)
+
+
+def ringed(pixels: np.ndarray, places: Mapping[int, tuple[float, float]]) -> np.ndarray:
+    """RGB uint8 with a numbered ring round each place `(x, y)` in [0, 1]."""
+    drawn = Pillow.fromarray(pixels)
+    pen, face = ImageDraw.Draw(drawn), font(NUMBERS, bold=True)
+    for number, (x, y) in places.items():
+        left, top = x * drawn.width, y * drawn.height
+        for size, colour in ((RING + 1.5, "black"), (RING, "white")):
+            pen.ellipse((left - size, top - size, left + size, top + size), outline=colour, width=2)
+        place = (left + RING + 2, top - NUMBERS / 2)
+        pen.text(place, str(number), "white", font=face, stroke_width=2, stroke_fill="black")
+    return np.asarray(drawn)
 
 
 def _mask_labels(masks: np.ndarray) -> np.ndarray:
@@ -92,14 +106,4 @@ def _mask_labels(masks: np.ndarray) -> np.ndarray:
     labels = np.zeros(masks.shape[1:], np.int32)
     for number in range(len(masks), 0, -1):
         labels[masks[number - 1]] = number
-    return labels
-
-
-def _point_labels(points: Mapping[str, _Match], names: Sequence[str]) -> np.ndarray:
-    """A square of cells round each point that was found, numbered from 1 on."""
-    labels = np.zeros((GRID, GRID), np.int32)
-    for number, name in enumerate(names, start=1):
-        if name in points and points[name].found:
-            row, column = (min(max(int(at * GRID), 1), GRID - 2) for at in (points[name].y, points[name].x))
-            labels[row - 1 : row + 2, column - 1 : column + 2] = number
     return labels

@@ -125,8 +125,12 @@ class Correspondence(Result):
     def _cells(self, each: Carried) -> list[str]:
         if each.masks is not None:
             return [f"{mask.mean():.1%}" if mask.any() else "no match" for mask in each.masks]
-        at = {name: f"{match.x:.2f}, {match.y:.2f}" for name, match in each.points.items() if match.found}
-        return [at.get(name, "no match") for name in self.parts]
+        at = {
+            name: f"{match.x:.2f}, {match.y:.2f}" if _inside((match.x, match.y)) else "beyond what the model sees"
+            for name, match in each.points.items()
+            if match.found
+        }
+        return [at.get(name, "" if each.drawn else "no match") for name in self.parts]
 
     def _photo(self, each: Carried) -> dict[str, Any]:
         image = self.pictures.image(each.index)
