@@ -15,7 +15,7 @@ class BookConcept(TypedDict):
     share: float
     importance: float
     peak: float
-    examples: list[int]
+    examples: list[str]
 
 
 class BookLayer(TypedDict):
@@ -40,16 +40,16 @@ class Book(TypedDict):
     photos: int
     telling: float | None
     seed: int
-    verdict: str
+    verdict: str | None
     layers: list[BookLayer]
 
 
 class ConceptPart(TypedDict):
-    """A concept in a photo: how much it is there, what it adds to the score, and the score without it."""
+    """A concept in a photo: whether it is there, what it adds to the score, and the score without it."""
 
     concept: str
     word: str | None
-    here: float
+    here: bool
     added: float
     without: float | None
 
