@@ -48,6 +48,10 @@ KEPT = {
         "--methods --model --models --opacity --out --output --reference --regions --seed --set --target --top "
         "--weights"
     ),
+    "explainer train": (
+        "photos --asked --cells --classes --device --head --json --judged --long --model --models --objective --out "
+        "--output --seed --steps --weights"
+    ),
     "list layers": "pattern --classes --head --json --model --models --output --weights",
     "list methods": "pattern --json",
     "list metrics": "pattern --json",
