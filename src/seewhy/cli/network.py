@@ -7,6 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.explaining import NetworkManifest
+from seewhy.answers.network import (
+    Book,
+    ClassAxes,
+    ClassCounts,
+    ClassPictures,
+    ClassView,
+    ConceptWord,
+    PhotoConcepts,
+    Probed,
+)
 from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
@@ -41,7 +52,7 @@ def explain(
     concepts: Annotated[
         Path | None, typer.Option(help="Folder of `network concepts build`: explain in these concepts.")
     ] = None,
-) -> Answer:
+) -> Answer[list[NetworkManifest] | list[PhotoConcepts]]:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
     from seewhy.network import find_clustering
@@ -69,7 +80,7 @@ def explain(
     return Answer(values, [table], report=run.out / PAGE, failures=writer.failures, asked=len(sources))
 
 
-def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer:
+def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer[list[PhotoConcepts]]:
     from seewhy.verbs.concepts import explain_concepts, open_concepts
 
     classifier = run.load()
@@ -88,7 +99,7 @@ def build(
         str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: two on the way and the last.")
     ] = "",
     count: Annotated[int, typer.Option(min=2, help="How many concepts to look for in each layer.")] = 10,
-) -> Answer:
+) -> Answer[Book]:
     """Find what each layer sees in many photos: a folder of concepts, for `network explain --concepts`."""
     from seewhy.images import find_images
     from seewhy.verbs.concepts import build_concepts
@@ -109,7 +120,7 @@ def name(
     concept: Annotated[str, typer.Argument(help="Which, as its report says, such as 2-0.")],
     word: Annotated[str, typer.Argument(help="What you see in its crops.")],
     player: Annotated[str, typer.Option(help="Who says so. A word stands on photos once two people agree.")],
-) -> Answer:
+) -> Answer[dict[str, ConceptWord]]:
     """Give a concept a name, which stands on every photo where it is found."""
     from seewhy.verbs.concepts import name_concept, open_concepts
 
@@ -131,7 +142,7 @@ def class_(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Of a phase picture, four crops each.")] = 160,
     rounds: Annotated[int, typer.Option(min=1, help="Of an accumulated picture, twelve noise pictures each.")] = 100,
-) -> Answer:
+) -> Answer[ClassPictures]:
     """Draw what a class looks like to the network, and say how far the picture succeeds."""
     from seewhy.images import find_images
     from seewhy.verbs.classes import class_pictures
@@ -152,7 +163,7 @@ def probe(
         str, typer.Option("--class", help="Classes, joined by commas, four at least. Default: all.")
     ] = "",
     steps: Annotated[int, typer.Option(min=1, help="Of descent for each class, sixteen photos each.")] = 200,
-) -> Answer:
+) -> Answer[Probed]:
     """Look for a backdoor: a class that photos become by a far smaller change than other classes need."""
     from seewhy.images import find_images
     from seewhy.verbs.classes import probe as look_for
@@ -171,7 +182,7 @@ def axes(
     run: Run,
     images: Images,
     count: Annotated[int, typer.Option(min=1, help="How many axes.")] = 4,
-) -> Answer:
+) -> Answer[ClassAxes]:
     """Find the directions that separate the classes most, with photos at both ends, and what no class sees."""
     from seewhy.images import find_images
     from seewhy.verbs.classes import class_axes
@@ -209,7 +220,7 @@ def global_(
     concepts: Annotated[
         Path | None, typer.Option(help="Folder of `network concepts build`: count its concepts in the pictures.")
     ] = None,
-) -> Answer:
+) -> Answer[ClassView | ClassCounts]:
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
     from seewhy.network.concepts import find_classes, read_groups
@@ -239,7 +250,7 @@ def global_(
     return Answer.of(result, notes=notes, failures=failures, asked=len(sources))
 
 
-def _counted(run: Run, sources: list[Path], name: str, folder: Path) -> Answer:
+def _counted(run: Run, sources: list[Path], name: str, folder: Path) -> Answer[ClassCounts]:
     from seewhy.verbs.concepts import count_concepts, open_concepts
 
     classifier = run.load()
