@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict
 
-from seewhy.answers.common import Photo, Prediction
+from seewhy.answers.common import Photo, Prediction, Share
 
 
 class BookConcept(TypedDict):
@@ -146,21 +146,13 @@ class ClassView(TypedDict):
     tests: list[ConceptTest]
 
 
-class ShareOf(TypedDict):
-    """A share and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 class CountedConcept(TypedDict):
     """A concept over photos of a class: the share it is in, what it adds, and whether that is more than chance."""
 
     concept: str
     word: str | None
     layer: str
-    here: ShareOf
+    here: Share
     added: float
     rises: int
     moved: int
@@ -184,14 +176,14 @@ ClassCounts.__doc__ = "A class in the concepts of a book, over its photos."
 class PhasePicture(TypedDict):
     """How many crops of a phase picture the network calls by the class, and their mean probability."""
 
-    said: ShareOf
+    said: Share
     probability: float
 
 
 class AccumulatedPicture(TypedDict):
     """How many fresh noise pictures become the class with an accumulated picture, and without."""
 
-    said: ShareOf
+    said: Share
     before: float
 
 
@@ -223,7 +215,7 @@ class ClassPictures(TypedDict):
 
 
 ProbedClass = TypedDict(
-    "ProbedClass", {"class": str, "pixels": float, "share": float, "turned": ShareOf, "distance": float}
+    "ProbedClass", {"class": str, "pixels": float, "share": float, "turned": Share, "distance": float}
 )
 ProbedClass.__doc__ = "The smallest change that turns photos into a class, and how far below the median it is."
 
