@@ -28,7 +28,7 @@ ROOMS = (
     {"methods"},
     {"metrics"},
     {"people", "train", "words"},
-    {"cases", "prototypes", "network"},
+    {"cases", "explainers", "prototypes", "network"},
     {"study"},
     {"audit"},
     {"report"},
