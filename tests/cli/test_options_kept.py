@@ -97,7 +97,7 @@ KEPT = {
     "predict": "images --classes --device --head --json --model --models --output --top --weights",
     "prototypes explain": "images --classes --device --head --json --model --out --output --refused",
     "prototypes train": (
-        "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
+        "folder --backbone --classes --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
     "schema": "words --json",
