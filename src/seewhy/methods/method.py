@@ -60,6 +60,8 @@ class Method(Declared, ABC):
     library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
     `first` marks those worth starting with. Neither is inherited.
 
+    `claimed` names the technique, such as `lrp`, where its authors claim patent protection for it; see NOTICE.
+
     >>> class Middle(Method):
     ...     name = "middle"
     ...     def find(self, task):
@@ -81,6 +83,7 @@ class Method(Declared, ABC):
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    claimed: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -190,6 +193,18 @@ def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type
     """The methods that need no more than the classifier offers and can be called without further input."""
     found = list_methods(kind)
     return [each for each in found if not lacking(each, classifier) and not each.required]
+
+
+def left_without(without: Sequence[str]) -> frozenset[str]:
+    """The names of all methods that go with these names of methods or of claimed techniques, such as `lrp`.
+
+    Raises:
+        UnknownName: there is no such method or technique.
+    """
+    known = METHODS.all()
+    if unknown := [name for name in without if not any(name in {each.name, each.claimed} for each in known)]:
+        method_info(unknown[0])  # which says what is near
+    return frozenset(each.name for each in known if {each.name, each.claimed} & {*without} - {""})
 
 
 def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:

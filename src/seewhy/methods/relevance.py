@@ -163,6 +163,7 @@ class RelevanceMethod(PixelMethod):
     """LRP by one of several sets of rules, on the network with its BatchNorm folded."""
 
     family = "relevance"
+    claimed = "lrp"
     signed = True
     question = "Which pixels carried the score of this class through the network?"
     reading = (
