@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 from seewhy.audit.looking import middle_layer
 from seewhy.core.progress import Progress, silent
 from seewhy.models import Classifier
-from seewhy.models.capture import capture
+from seewhy.models.capture import find_layer
 from seewhy.train.loop import Batch, Group, Stage, fit, seed_of
 
-STEPS, BATCH, RATE = 80, 12, 3e-4
+STEPS, BATCH = 80, 12
+RATES = (3e-4, 3e-3)  # of learning: what a large network that knows much can bear, and what a small one needs
 WEIGHT = 10.0  # of what lies in the wrong place, a share between 0 and 1, beside the cross-entropy
 
 Objective: TypeAlias = Callable[[Classifier, Tensor, Tensor, Tensor], Tensor]
@@ -75,13 +76,21 @@ def right_energy(classifier: Classifier, x: Tensor, y: Tensor, wrong: Tensor) ->
     Source: Rao 2023, the energy loss.
     """
     layer = middle_layer(classifier)
-    with capture(classifier.module, [layer]) as seen:
+    seen: list[Tensor] = []  # by a hook of its own: a capture records what is captured, and no weights
+
+    def keep(_part: Any, _given: Any, output: Tensor) -> None:
+        seen.append(output)
+
+    hook = find_layer(classifier.module, layer).register_forward_hook(keep)
+    try:
         logits = classifier.logits(x)
-        score = logits.gather(1, y[:, None]).sum()
-        slopes = seen.gradients(score, [layer], differentiable=True)[layer]
-        maps = (slopes * seen[layer]).sum(1).clamp(min=0)
-        cells = adaptive_avg_pool2d(wrong.float()[:, None], (maps.shape[1], maps.shape[2]))[:, 0]
-        return cross_entropy(logits, y) + WEIGHT * _share(maps, cells)
+    finally:
+        hook.remove()
+    activations = seen[-1]
+    (slopes,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), activations, create_graph=True)
+    maps = classifier.require_grid(layer).fold(slopes * activations).sum(1).clamp(min=0)
+    cells = adaptive_avg_pool2d(wrong.float()[:, None], (maps.shape[1], maps.shape[2]))[:, 0]
+    return cross_entropy(logits, y) + WEIGHT * _share(maps, cells)
 
 
 WAYS: Mapping[str, tuple[str, Objective]] = {
@@ -91,8 +100,10 @@ WAYS: Mapping[str, tuple[str, Objective]] = {
 }
 
 
-def tuned(classifier: Classifier, shown: Shown, way: str, seed: int, progress: Progress = silent) -> Classifier:
-    """A copy of the network, fine-tuned in one of `WAYS`; the network itself stays as it is."""
+def tuned(
+    classifier: Classifier, shown: Shown, way: str, rate: float, seed: int, progress: Progress = silent
+) -> Classifier:
+    """A copy of the network, fine-tuned in one of `WAYS` at a rate; the network itself stays as it is."""
     _, objective = WAYS[way]
     changed = Classifier(
         deepcopy(classifier.module),
@@ -118,7 +129,7 @@ def tuned(classifier: Classifier, shown: Shown, way: str, seed: int, progress: P
         return {"loss": objective(changed, batch.x, batch.y, wrong)}
 
     weights = [each for each in changed.module.parameters() if each.is_floating_point()]
-    stage = Stage(STEPS, STEPS, batches, loss, [Group(weights, RATE)], seed=seed)
+    stage = Stage(STEPS, STEPS, batches, loss, [Group(weights, rate)], seed=seed)
     with torch.enable_grad():
         fit(changed.module, stage, progress=_named(progress, way))
     return changed

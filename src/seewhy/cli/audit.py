@@ -84,10 +84,10 @@ def repair(
     ways: Annotated[
         str,
         typer.Option(
-            help="What to try, joined by commas: last-layer (seconds), and augmentation, right-reasons, energy, which "
-            "fine-tune the whole network (minutes)."
+            help="What to try, joined by commas: last-layer (seconds), augmentation, right-reasons, energy (minutes, "
+            "the whole network). Default: the last layer, and the others where that is not enough."
         ),
-    ] = "last-layer,augmentation,right-reasons,energy",
+    ] = "",
     masks: Masks = None,
     out: Annotated[Path, typer.Option(help="Folder for the repaired model and its report.")] = Path("seewhy-repaired"),
 ) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,6 @@ def judge(
     why: Annotated[str, typer.Option(help="In a sentence.")] = "",
 ) -> Answer:
     """Say of a finding whether it is a wrong reason; a dossier gathers it."""
-    from dataclasses import asdict
-
     from seewhy.verbs.judging import judge_finding
 
     said = judge_finding(findings, number, verdict, who, why)
@@ -62,7 +61,7 @@ def dossier(
         )
     report = found.save(folder) / PAGE
     notes = [f"seal: {found.seal}", f"to have it checked: seewhy verify {folder / DOSSIER}"]
-    return Answer.of(found, result=None, notes=notes, report=report)
+    return replace(Answer.of(found, notes=notes, report=report), result=None)
 
 
 @command("out device", out=Path("seewhy-verified"))

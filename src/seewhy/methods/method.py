@@ -53,14 +53,11 @@ class Method(Declared, ABC):
     Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`, `attention`; `signed` says that
     values may speak against the class, `cost` what it takes; `batched` that `find` takes several pictures at once,
     `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `others` how
-    other classes can be asked about with hardly more work; `kind` is `control` for maps that know nothing of the
-    network.
+    other classes can be asked about with hardly more work; `kind` is `control` for maps that ignore the network.
 
     `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
     library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
-    `first` marks those worth starting with. Neither is inherited.
-
-    `claimed` names the technique, such as `lrp`, where its authors claim patent protection for it; see NOTICE.
+    `first` marks those worth starting with. Neither is inherited; `claimed`, a technique claimed as a patent, is.
 
     >>> class Middle(Method):
     ...     name = "middle"
@@ -193,18 +190,6 @@ def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type
     """The methods that need no more than the classifier offers and can be called without further input."""
     found = list_methods(kind)
     return [each for each in found if not lacking(each, classifier) and not each.required]
-
-
-def left_without(without: Sequence[str]) -> frozenset[str]:
-    """The names of all methods that go with these names of methods or of claimed techniques, such as `lrp`.
-
-    Raises:
-        UnknownName: there is no such method or technique.
-    """
-    known = METHODS.all()
-    if unknown := [name for name in without if not any(name in {each.name, each.claimed} for each in known)]:
-        method_info(unknown[0])  # which says what is near
-    return frozenset(each.name for each in known if {each.name, each.claimed} & {*without} - {""})
 
 
 def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:

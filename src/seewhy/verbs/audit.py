@@ -26,7 +26,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.draw import png_bytes
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images.folder import Folder
-from seewhy.methods.method import left_without
+from seewhy.methods.relevance import left_without
 from seewhy.models import Classifier, load
 from seewhy.report.audit import AuditReport, audit_page
 from seewhy.report.page import save_page

@@ -19,7 +19,8 @@ from seewhy.core.progress import Progress, silent, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, noted, open_image, read_mask
 from seewhy.methods import Method, lacking, list_methods, method_info, suitable_methods
-from seewhy.methods.method import left_without, made_methods, require_suitable
+from seewhy.methods.method import made_methods, require_suitable
+from seewhy.methods.relevance import left_without
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from seewhy.audit.repair import (
     worthwhile,
 )
 from seewhy.audit.repair_rows import COLUMNS, repair_figures, rows_of_answers
-from seewhy.audit.tuning import WAYS, Shown, chosen_ways, tuned
+from seewhy.audit.tuning import RATES, WAYS, Shown, chosen_ways, tuned
 from seewhy.core.files import write_csv
 from seewhy.core.folders import write_manifest
 from seewhy.core.outcome import Outcome
@@ -48,6 +49,7 @@ from seewhy.verbs.result import Result
 
 REPAIR, PHOTOS = "repair.json", "photos.csv"
 LAST_LAYER = "last-layer"
+BEHIND = 0.1  # accuracy that the worst group may lack
 ALL_WAYS = (LAST_LAYER, *WAYS)
 PARTS = (0.5, 0.2, 0.3)  # to learn from, to pick a way, and to judge it
 BATCH = 16
@@ -188,7 +190,7 @@ def repair(
     data: str | Path,
     *,
     number: int = 1,
-    ways: Sequence[str] = ALL_WAYS,
+    ways: Sequence[str] = (),
     masks: str | Path | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -206,7 +208,8 @@ def repair(
         number: which finding, counted from 1; those that lie in one place can be repaired.
         ways: what to try: `last-layer` (seconds: retrained with the finding laid over all classes, retrained on groups
             of one size, or the finding's direction projected out), `augmentation`, `right-reasons`, `energy` (minutes:
-            the whole network fine-tuned).
+            the whole network fine-tuned). Without any the last layer is, and the others where that leaves the worst
+            group more than 10 points behind on the photos kept aside.
         masks: a folder of masks of the objects, named like the pictures: for `right-reasons` and `energy` all else is
             the wrong place; without, the finding's own place is.
         weights: a local file of weights.
@@ -218,29 +221,29 @@ def repair(
         UsageError: there is no such finding or way, or the photos are in no classes of the model, or too few.
         ExplainError: the scores do not come from a linear layer.
     """
-    if not ways or not {*ways} <= {*ALL_WAYS}:
-        raise UsageError(f"ways are {', '.join(ALL_WAYS)}, one at least; not {', '.join(ways) or 'none'}")
+    if unknown := [way for way in ways if way not in ALL_WAYS]:
+        raise UsageError(f"ways are {', '.join(ALL_WAYS)}; not {unknown[0]}")
     classifier = load(model, None if weights is None else Path(weights), device)
     listed = read_json(Path(findings) / FINDINGS, list[Told], CURE)
     if not 1 <= number <= len(listed):
         raise UsageError(f"{findings} has {len(listed)} findings, so there is none of the number {number}")
     finding = Finding(Path(findings), number, listed[number - 1], classifier)
-    whole = any(way in WAYS for way in ways)
+    whole = not ways or any(way in WAYS for way in ways)
     seen = _looked(classifier, _labelled(classifier, Folder.open(data, masks)), finding, progress, pixels=whole)
     rows = _parts(seen.photos, finding.target, seed)
     learned, kept, unseen = (seen.photos.part(each) for each in rows)
     head = _head(classifier, seen.photos)
     before = answered(head, kept, finding.target), answered(head, unseen, finding.target)
     candidates: list[_Candidate] = []
-    if LAST_LAYER in ways:
+    if LAST_LAYER in (ways or ALL_WAYS):
         for way, changed in heads(head, learned, seed):
             answers = answered(changed, kept, finding.target), answered(changed, unseen, finding.target)
             candidates.append(_Candidate(way, *answers, partial(_with_head, classifier, changed)))
     shown = [seen.shown.part(each) for each in rows] if seen.shown else []
-    for way in chosen_ways(ways):
-        new = tuned(classifier, shown[0], way, seed, progress)
+    for way, rate in product(chosen_ways(ways or _needed(candidates)), RATES):
+        new = tuned(classifier, shown[0], way, rate, seed, progress)
         answers = _answers(new, shown[1], finding.target), _answers(new, shown[2], finding.target)
-        candidates.append(_Candidate(WAYS[way][0], *answers, partial(_itself, new)))
+        candidates.append(_Candidate(f"{WAYS[way][0]} ({rate:g})", *answers, partial(_itself, new)))
     gained = [worthwhile(judged(before[0]), judged(each.kept)) for each in candidates]
     best = max((place for place, gain in enumerate(gained) if gain is not None), key=lambda each: gained[each] or 0,
                default=None)  # fmt: skip
@@ -257,6 +260,12 @@ def repair(
         seen.failures,
         classifier.fingerprint,
     )
+
+
+def _needed(candidates: Sequence[_Candidate]) -> Sequence[str]:
+    """The ways that fine-tune, where none of the last layer brings the worst group near all others."""
+    found = [judged(each.kept) for each in candidates]
+    return () if any(each.accuracy - each.worst <= BEHIND for each in found) else ALL_WAYS
 
 
 def _itself(classifier: Classifier) -> Classifier:
