@@ -54,10 +54,23 @@ KEPT = {
         "--methods --model --models --opacity --out --output --reference --regions --seed --set --target --top "
         "--weights"
     ),
+    "explainer train": (
+        "photos --asked --cells --classes --device --head --json --judged --long --model --models --objective --out "
+        "--output --seed --steps --weights"
+    ),
     "list layers": "pattern --classes --head --json --model --models --output --weights",
     "list methods": "pattern --json",
     "list metrics": "pattern --json",
     "list models": "pattern --json",
+    "network axes": "images --bands --classes --count --device --head --json --model --models --out --output --weights",
+    "network class": (
+        "names --classes --device --head --images --json --model --models --out --output --rounds --seed --steps "
+        "--weights"
+    ),
+    "network probe": (
+        "images --bands --class --classes --device --head --json --model --models --out --output --seed --steps "
+        "--weights"
+    ),
     "network explain": (
         "images --bands --classes --clustering --concepts --device --head --json --layer --layers --model --models "
         "--out --output --seed --signed --target --weights"
@@ -68,7 +81,7 @@ KEPT = {
     ),
     "network concepts name": "folder concept word --json --player",
     "network global": (
-        "--bands --class --classes --concept --device --groups --head --images --json --model --models "
+        "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"
     ),
     "people agreement": "--json --simulated",
@@ -89,6 +102,7 @@ KEPT = {
         "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
+    "schema": "words --json",
     "study": (
         "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --maps --masks "
         "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status "

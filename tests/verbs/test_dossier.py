@@ -14,9 +14,9 @@ import torch
 from PIL import Image as Pillow
 
 from audit import tagged
+from seewhy.answers.dossier import Dossier
 from seewhy.errors import BadFile, UsageError
 from seewhy.models import Classifier
-from seewhy.report.dossier import DossierFile
 from seewhy.verbs.audit import AUDIT, TESTS, audit
 from seewhy.verbs.diff import diff
 from seewhy.verbs.dossier import DOSSIER, PAGE, dossier
@@ -57,10 +57,10 @@ def copied(made: Made, tmp_path: Path) -> Path:
 
 
 def test_it_holds_every_result_and_what_people_said(made: Made):
-    told: DossierFile = json.loads((made.root / DOSSIER).read_text("utf-8"))
-    assert {each["kind"] for each in told["results"]} == {"audit", "evaluation", "repair", "diff"}  # type: ignore[index]
-    assert [each["text"] for each in told["conclusions"]] == ["wrong reason: the tag is no part of a cross"]  # type: ignore[index]
-    assert len(told["data"][0]["files"]) == 32  # type: ignore[index]
+    told: Dossier = json.loads((made.root / DOSSIER).read_text("utf-8"))
+    assert {each["kind"] for each in told["results"]} == {"audit", "evaluation", "repair", "diff"}
+    assert [each["text"] for each in told["conclusions"]] == ["wrong reason: the tag is no part of a cross"]
+    assert len(told["data"][0]["files"]) == 32
     page = (made.root / PAGE).read_text("utf-8")
     assert "to tell crosses from rings" in page
     assert "wrong reason: the tag" in page
@@ -149,7 +149,7 @@ def test_another_weight_is_found(made: Made):
         next(module.parameters()).view(-1)[0] += 1e-6
     other = Classifier(module, network.preprocessing, network.categories, network.name, declared=network.declared)
     (difference,) = verify(made.root, models=[other]).differences
-    assert difference.kind == "model"
+    assert difference["kind"] == "model"
     with pytest.raises(UsageError, match="is not the model of any result"):
         dossier(made.root, models=[other])
 
@@ -161,7 +161,7 @@ def test_another_version_is_found(made: Made, monkeypatch: pytest.MonkeyPatch):
         module, "versions", lambda: {**json.loads((made.root / DOSSIER).read_text())["versions"], "torch": "0"}
     )
     (difference,) = verify(made.root).differences
-    assert (difference.kind, difference.where, difference.found) == ("version", "torch", "0")
+    assert (difference["kind"], difference["where"], difference["found"]) == ("version", "torch", "0")
 
 
 def test_another_photo_is_found(made: Made, tmp_path: Path):
@@ -171,14 +171,14 @@ def test_another_photo_is_found(made: Made, tmp_path: Path):
     pixels[0, 0, 0] ^= 1
     Pillow.fromarray(pixels).save(one)
     (difference,) = verify(made.root, data=[photos]).differences
-    assert difference.kind == "data"
-    assert difference.where.endswith(one.name)
+    assert difference["kind"] == "data"
+    assert difference["where"].endswith(one.name)
 
 
 def test_a_new_file_a_missing_one_and_another_seal_are_found(copied: Path):
     (copied / "audit/extra.txt").write_text("more")
     (copied / "audit/findings.csv").unlink()
-    kinds = {(each.kind, each.where) for each in verify(copied, seal="0" * 64).differences}
+    kinds = {(each["kind"], each["where"]) for each in verify(copied, seal="0" * 64).differences}
     assert {("file", "audit/extra.txt"), ("file", "audit/findings.csv"), ("dossier", DOSSIER)} <= kinds
 
 
@@ -188,7 +188,7 @@ def test_what_is_no_dossier_is_refused_or_said(copied: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="holds no result"):
         dossier(tmp_path / "copy/audit/layers")
     (copied / DOSSIER).write_text("[]")
-    assert [each.kind for each in verify(copied).differences] == ["dossier"]
+    assert [each["kind"] for each in verify(copied).differences] == ["dossier"]
 
 
 def test_a_changed_row_is_named_by_the_figure_that_it_moves(copied: Path):
@@ -197,5 +197,5 @@ def test_a_changed_row_is_named_by_the_figure_that_it_moves(copied: Path):
     cells = first.split(",")
     cells[4] = str(1 - float(cells[4]))
     path.write_text("\n".join([head, ",".join(cells), *rest]) + "\n", "utf-8")
-    where = [each.where for each in verify(copied).differences if each.kind == "figure"]
+    where = [each["where"] for each in verify(copied).differences if each["kind"] == "figure"]
     assert f"audit/{AUDIT}: findings[0].effect" in where

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seewhy.answers.folders import Audited, Different, Repaired
 from seewhy.cli.console import Answer, Images, Masks, Run, Table, Without, split_commas
 from seewhy.cli.run import CHANGED, command
 from seewhy.errors import UsageError
@@ -31,7 +32,7 @@ def audit(
         typer.Option(metavar="NUMBER=NAME", help="What to call a finding, counted from 1; can be repeated."),
     ] = None,
     without: Without = "",
-) -> Answer:
+) -> Answer[Audited]:
     """Look for what makes a model answer for wrong reasons, and try each suspect on photos that were not searched.
 
     Run it again to go on where it was interrupted.
@@ -90,7 +91,7 @@ def repair(
     ] = "",
     masks: Masks = None,
     out: Annotated[Path, typer.Option(help="Folder for the repaired model and its report.")] = Path("seewhy-repaired"),
-) -> Answer:
+) -> Answer[Repaired]:
     """Change a model so that a finding no longer carries its class, and judge that on unseen photos."""
     from seewhy.models.load import architecture_of
     from seewhy.verbs.repair import repair
@@ -134,7 +135,7 @@ def diff(
     out: Annotated[  # noqa: ARG001 - counts in the run
         Path, typer.Option(help="Folder for the report, summary.md for a pull request, and junit.xml.")
     ] = Path("seewhy-diff"),
-) -> Answer:
+) -> Answer[Different]:
     """Find photos to which two models give one answer for different reasons."""
     from seewhy.methods import find_method
     from seewhy.models import load

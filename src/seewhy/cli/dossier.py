@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from seewhy.answers.dossier import Dossier, Judgement, Verified
 from seewhy.cli.console import Answer, Run, Table
 from seewhy.cli.run import CHANGED, command
 from seewhy.errors import UsageError
@@ -25,7 +26,7 @@ def judge(
     verdict: Annotated[str, typer.Argument(help="wrong reason, fine or unclear.")],
     who: Annotated[str, typer.Option(help="The name of whoever looked.")],
     why: Annotated[str, typer.Option(help="In a sentence.")] = "",
-) -> Answer:
+) -> Answer[list[Judgement]]:
     """Say of a finding whether it is a wrong reason; a dossier gathers it."""
     from seewhy.verbs.judging import judge_finding
 
@@ -45,7 +46,7 @@ def dossier(
         list[str] | None,
         typer.Option(metavar="NAME=TEXT", help="What somebody concluded of all of it; can be repeated."),
     ] = None,
-) -> Answer:
+) -> Answer[Dossier]:
     """Gather all results below a folder, computed again, into dossier.json and dossier.html there."""
     from seewhy.verbs.dossier import DOSSIER, PAGE, dossier
 
@@ -71,9 +72,9 @@ def verify(
     models: Models = None,
     data: Data = None,
     seal: Annotated[str | None, typer.Option(help="The seal that was noted when the dossier was made.")] = None,
-) -> Answer:
+) -> Answer[Verified]:
     """Compute every figure of a dossier again, and say what differs: figures, files, weights, photos, versions."""
-    from seewhy.report.verify import verify_words
+    from seewhy.report.dossier import verify_words
     from seewhy.verbs.verify import verify
 
     with run.progress() as progress:

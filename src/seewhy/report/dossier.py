@@ -1,13 +1,11 @@
-"""The page of a dossier: what was concluded, each result with its figures and limits, and what it rests on."""
+"""The page of a dossier: what was concluded, each result with its limits; and the page on one that was verified."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from typing_extensions import TypedDict
-
+from seewhy.answers.dossier import Difference, DossierContent, DossierResult
 from seewhy.report.limits import LIMITS
 from seewhy.report.page import counted, number, render
 
@@ -16,69 +14,7 @@ WORDS = {True: "yes", False: "no", None: "none"}
 MISSING = "nobody said"
 
 
-@dataclass
-class MarkFacts:
-    """A file: its length in bytes and the SHA-256 of its content."""
-
-    size: int
-    sha256: str
-
-
-@dataclass
-class ModelFacts:
-    """A model that results are about; `loaded` says whether it was opened for the dossier and found to be this one."""
-
-    name: str
-    fingerprint: str
-    loaded: bool
-
-
-@dataclass
-class DataFacts:
-    """A folder of data: its name, and the SHA-256 of each file by its path within it."""
-
-    name: str
-    files: dict[str, str]
-
-
-@dataclass
-class ResultFacts:
-    """A result: its file of figures, its kind, what it says, and its figures as they follow from its rows."""
-
-    file: str
-    kind: str
-    said: list[str]
-    figures: dict[str, Any]
-    models: dict[str, str]
-    seed: int | None
-    limits: list[str]
-
-
-@dataclass
-class Conclusion:
-    """What somebody concluded; `about` is the result, and the finding in it, where it is about one."""
-
-    who: str
-    text: str
-    about: str | None = None
-
-
-# `schema` is a word of pydantic's own, so that this one is a TypedDict.
-class DossierFile(TypedDict):
-    """What stands in dossier.json."""
-
-    schema: int
-    purpose: str | None
-    made: str
-    versions: dict[str, str]
-    models: list[ModelFacts]
-    data: list[DataFacts]
-    results: list[ResultFacts]
-    conclusions: list[Conclusion]
-    files: dict[str, MarkFacts]
-
-
-def dossier_page(found: DossierFile) -> str:
+def dossier_page(found: DossierContent) -> str:
     """The page."""
     return render(
         "dossier.html",
@@ -88,7 +24,7 @@ def dossier_page(found: DossierFile) -> str:
         conclusions=found["conclusions"],
         results=[_result(each) for each in found["results"]],
         models=found["models"],
-        data=[(each.name, counted(len(each.files), "file")) for each in found["data"]],
+        data=[(each["name"], counted(len(each["files"]), "photo")) for each in found["data"]],
         made=found["made"],
         made_with=found["versions"],
         files=found["files"],
@@ -96,7 +32,7 @@ def dossier_page(found: DossierFile) -> str:
     )
 
 
-def lead(found: DossierFile) -> str:
+def lead(found: DossierContent) -> str:
     """What the dossier holds, in a sentence or two."""
     kinds = counted(len(found["results"]), "result")
     said = counted(len(found["conclusions"]), "conclusion")
@@ -106,13 +42,38 @@ def lead(found: DossierFile) -> str:
     )
 
 
-def _result(each: ResultFacts) -> dict[str, Any]:
-    rows = list(_flat(each.figures))
+def verify_page(
+    differences: Sequence[Difference], checked: Mapping[str, int], unchecked: Sequence[str], seal: str
+) -> str:
+    """The page."""
+    return render(
+        "verify.html",
+        title="Does the dossier hold?",
+        lead=verify_words(differences, checked),
+        differences=differences,
+        checked=checked,
+        unchecked=unchecked,
+        seal=seal,
+        limits=LIMITS["dossier"],
+    )
+
+
+def verify_words(differences: Sequence[Difference], checked: Mapping[str, int]) -> str:
+    """What came of it, in a sentence."""
+    held = ", ".join(f"{count} {name}" for name, count in checked.items() if count)
+    if not differences:
+        return f"Nothing differs. Held against it were {held}."
+    places = ", ".join(dict.fromkeys(each["where"] for each in differences[:3]))
+    return f"{counted(len(differences), 'difference')}, such as {places}."
+
+
+def _result(each: DossierResult) -> dict[str, Any]:
+    rows = list(_flat(each["figures"]))
     return {
         "each": each,
         "rows": rows[:SHOWN],
         "more": max(0, len(rows) - SHOWN),
-        "limits": [*each.limits, *LIMITS[each.kind]],
+        "limits": [*each["limits"], *LIMITS[each["kind"]]],
     }
 
 

@@ -24,6 +24,7 @@ LIMITS: Mapping[str, Sequence[str]] = {
         "The layers before a repaired last layer still see the finding: another one on top may lean on it again.",
         "Groups of few photos have wide intervals.",
     ),
+    # Of two models that were held against each other.
     "diff": (
         "Maps are of one method. Where it is wrong about one of the models, so is this; another may see other changes.",
         "A changed reason is no worse one. Whether it is, an audit of both tells, or somebody who looks.",

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from seewhy import __version__
+from seewhy.answers.dossier import Conclusion, Difference, DossierContent, DossierData, FileMark
+from seewhy.answers.dossier import DossierResult as Facts
 from seewhy.core.files import json_text, write_whole
 from seewhy.core.folders import Mark, mark_of
 from seewhy.core.progress import Progress, silent
@@ -19,9 +21,9 @@ from seewhy.core.text import shown
 from seewhy.errors import BadFile, UsageError
 from seewhy.images.folder import Folder
 from seewhy.models import Classifier, load
-from seewhy.report.dossier import Conclusion, DataFacts, DossierFile, MarkFacts, ModelFacts, ResultFacts, dossier_page
+from seewhy.report.dossier import dossier_page
 from seewhy.verbs.judging import conclusions_of
-from seewhy.verbs.recomputed import Difference, differing, find_results, recompute
+from seewhy.verbs.recomputed import Recomputed, differing, find_results, recompute
 from seewhy.verbs.result import Result
 
 DOSSIER, PAGE = "dossier.json", "dossier.html"
@@ -31,34 +33,35 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-image", "P
 
 @dataclass(frozen=True, eq=False)
 class DossierResult(Result):
-    """A dossier: what stands in its JSON file, and the seal of all of it."""
+    """A dossier: its content; with its page and its seal it is what stands in dossier.json."""
 
-    found: DossierFile
+    content: DossierContent
 
     @property
     def seal(self) -> str:
         """The SHA-256 of the file without its seal."""
-        return seal_of(self._sealed())
+        return self.to_dict()["seal"]
 
     def to_dict(self) -> dict[str, Any]:
         """What stands in dossier.json."""
-        return {**self._sealed(), "seal": self.seal}
+        values = {**self.content, "page": asdict(Mark.of(_bytes(self.page())))}
+        return {**values, "seal": seal_of(values)}
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each result."""
-        return [{"kind": each.kind, "file": each.file, "says": " ".join(each.said)} for each in self.found["results"]]
+        return [
+            {"kind": each["kind"], "file": each["file"], "says": " ".join(each["said"])}
+            for each in self.content["results"]
+        ]
 
     def page(self) -> str:
         """The page."""
-        return dossier_page(self.found)
+        return dossier_page(self.content)
 
     def write(self, folder: Path) -> None:
         """Write `dossier.json` and `dossier.html`."""
         write_whole(folder / PAGE, _bytes(self.page()))
         write_whole(folder / DOSSIER, _bytes(json_text(self.to_dict()) + "\n"))
-
-    def _sealed(self) -> dict[str, Any]:
-        return {**plain(self.found), "page": asdict(Mark.of(_bytes(self.page())))}
 
 
 def dossier(
@@ -88,20 +91,22 @@ def dossier(
     """
     root = Path(folder)
     results = gathered(root, progress)
-    known = {name: fingerprint for each in results for name, fingerprint in each.models.items()}
-    opened = {each.fingerprint: each.name for each in (_opened(model, device, progress) for model in models)}
+    known = {name: fingerprint for each in results for name, fingerprint in each["models"].items()}
+    opened = dict(_opened(model, device, progress) for model in models)
     if stray := sorted(name for fingerprint, name in opened.items() if fingerprint not in known.values()):
         raise UsageError(
             f"{stray[0]} is not the model of any result in {root}: its fingerprint is another; give the one that was "
             "audited, or make the results anew"
         )
-    said = [Conclusion(who, text) for who, text in (conclusions or {}).items()]
+    said: list[Conclusion] = [{"who": who, "text": text, "about": None} for who, text in (conclusions or {}).items()]
     return DossierResult({
         "schema": SCHEMA,
         "purpose": purpose,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
-        "models": [ModelFacts(name, each, each in opened) for name, each in sorted(known.items())],
+        "models": [
+            {"name": name, "fingerprint": each, "loaded": each in opened} for name, each in sorted(known.items())
+        ],
         "data": [data_facts(Path(each)) for each in data],
         "results": results,
         "conclusions": [*said, *conclusions_of(root)],
@@ -109,7 +114,7 @@ def dossier(
     })  # fmt: skip
 
 
-def gathered(root: Path, progress: Progress = silent) -> list[ResultFacts]:
+def gathered(root: Path, progress: Progress = silent) -> list[Facts]:
     """Every result below a folder, its figures computed again.
 
     Raises:
@@ -121,20 +126,32 @@ def gathered(root: Path, progress: Progress = silent) -> list[ResultFacts]:
         raise UsageError(
             f"{root} holds no result of seewhy audit, evaluate, study, repair or diff; make some below it first"
         )
-    found: list[ResultFacts] = []
-    for done, (file, kind) in enumerate(listed.items()):
+    found: list[Facts] = []
+    for done, file in enumerate(listed):
         progress(done, len(listed), f"computing figures again, {file}")
         each = recompute(root / file)
         if wrong := next(differing(each.told, each.figures), None):
             raise BadFile(f"{root / file} tells what its rows do not give: {told_words(wrong)}; make the result again")
-        facts = ResultFacts(file, kind, [*each.said], {**each.figures}, {**each.models}, each.seed, [*each.limits])
-        found.append(facts)
+        found.append(facts_of(file, each))
     return found
+
+
+def facts_of(file: str, found: Recomputed) -> Facts:
+    """What a dossier holds of a result."""
+    return {
+        "file": file,
+        "kind": found.kind,
+        "said": [*found.said],
+        "figures": {**found.figures},
+        "models": {**found.models},
+        "seed": found.seed,
+        "limits": [*found.limits],
+    }
 
 
 def told_words(each: Difference) -> str:
     """A difference in words."""
-    return f"{each.where} is told as {each.told}, and is {each.found}"
+    return f"{each['where']} is told as {each['told']}, and is {each['found']}"
 
 
 def versions() -> dict[str, str]:
@@ -148,19 +165,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_facts(folder: Path) -> DataFacts:
+def data_facts(folder: Path) -> DossierData:
     """The photos of a folder, by their contents.
 
     Raises:
         UsageError: there is no such folder, or it holds none.
     """
     opened = Folder.open(folder)
-    return DataFacts(folder.resolve().name, {**opened.hashes})
+    return {"name": folder.resolve().name, "files": {**opened.hashes}}
 
 
-def files_of(root: Path) -> dict[str, MarkFacts]:
+def files_of(root: Path) -> dict[str, FileMark]:
     """Every file below a folder but the dossier itself and what seewhy keeps to go on, by its path."""
-    found: dict[str, MarkFacts] = {}
+    found: dict[str, FileMark] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
         hidden = any(part.startswith(".") for part in name.parts)
@@ -170,16 +187,8 @@ def files_of(root: Path) -> dict[str, MarkFacts]:
                     f"the name {shown(str(name))} is not UTF-8, so no dossier can hold it; rename the file"
                 )
             mark = mark_of(path)
-            found[name.as_posix()] = MarkFacts(mark.size, mark.sha256)
+            found[name.as_posix()] = {"size": mark.size, "sha256": mark.sha256}
     return found
-
-
-def plain(found: DossierFile) -> dict[str, Any]:
-    """A dossier as plain JSON values."""
-    told: dict[str, Any] = {**found}
-    for name in ("models", "data", "results", "conclusions"):
-        told[name] = [asdict(each) for each in told[name]]
-    return {**told, "files": {path: asdict(mark) for path, mark in found["files"].items()}}
 
 
 def seal_of(values: Mapping[str, Any]) -> str:
@@ -187,11 +196,12 @@ def seal_of(values: Mapping[str, Any]) -> str:
     return sha256(_bytes(json_text({name: value for name, value in values.items() if name != "seal"}))).hexdigest()
 
 
-def _opened(model: str | Classifier, device: str, progress: Progress) -> ModelFacts:
+def _opened(model: str | Classifier, device: str, progress: Progress) -> tuple[str, str]:
+    """The fingerprint of a model, and its name."""
     if isinstance(model, Classifier):
-        return ModelFacts(model.name, model.fingerprint, loaded=True)
+        return model.fingerprint, model.name
     progress(0, None, f"loading {model}")
-    return ModelFacts(model, load(model, device=device).fingerprint, loaded=True)
+    return load(model, device=device).fingerprint, model
 
 
 def _is_text(name: str) -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from typing_extensions import TypedDict
 
+from seewhy.answers.dossier import Conclusion
 from seewhy.core.files import write_whole
 from seewhy.core.reading import read_json, read_lines
 from seewhy.errors import UsageError
-from seewhy.report.dossier import Conclusion
 from seewhy.verbs.audit import FINDINGS
 
 JUDGEMENTS = "judgements.jsonl"
@@ -81,7 +81,8 @@ def conclusions_of(root: Path) -> list[Conclusion]:
             note = f": {each.note}" if each.note else ""
             where = path.parent.relative_to(root).as_posix()
             about = sentences[each.finding - 1]["sentence"] if each.finding <= len(sentences) else "a finding of before"
-            found.append(Conclusion(each.who, f"{each.verdict}{note}", f"{where}, finding {each.finding}: {about}"))
+            told = f"{where}, finding {each.finding}: {about}"
+            found.append({"who": each.who, "text": f"{each.verdict}{note}", "about": told})
     return found
 
 

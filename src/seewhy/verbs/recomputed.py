@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
+from seewhy.answers.dossier import Difference
 from seewhy.audit.diff_rows import diff_figures, read_rows
 from seewhy.audit.photos import SEARCHED, TESTED, read_photos
 from seewhy.audit.repair import worth
@@ -36,15 +37,7 @@ CURE = "make the result again"
 EVALUATION, PREDICTIONS = "evaluation.json", "predictions.csv"
 NEAR = 1e-9  # of a figure: sums may end in other last bits on another machine
 Plain = Mapping[str, Any]
-
-
-class Difference(NamedTuple):
-    """Something that is not as it was told: its kind, where it is, what was told and what was found."""
-
-    kind: str
-    where: str
-    told: str
-    found: str
+Kind = Literal["audit", "evaluation", "study", "repair", "diff"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class Recomputed:
         limits: what was measured of what it cannot tell.
     """
 
-    kind: str
+    kind: Kind
     told: Plain
     figures: Plain
     said: Sequence[str]
@@ -70,14 +63,10 @@ class Recomputed:
     limits: Sequence[str] = ()
 
 
-def find_results(root: Path) -> dict[str, str]:
-    """The files of figures below a folder, by their paths within it, with their kinds."""
-    found = {path.relative_to(root): KINDS[path.name][0] for path in root.rglob("*") if path.name in KINDS}
-    return {
-        path.as_posix(): kind
-        for path, kind in sorted(found.items())
-        if not any(part.startswith(".") or part == SO_FAR for part in path.parts)
-    }
+def find_results(root: Path) -> list[str]:
+    """The files of figures below a folder, by their paths within it."""
+    found = sorted(path.relative_to(root) for path in root.rglob("*") if path.name in KINDS)
+    return [path.as_posix() for path in found if not any(part.startswith(".") or part == SO_FAR for part in path.parts)]
 
 
 def recompute(path: Path) -> Recomputed:
@@ -97,11 +86,15 @@ def differing(told: Any, found: Any, where: str = "") -> Iterator[Difference]:
             yield from differing(told.get(name), value, f"{where}.{name}" if where else str(name))
     elif isinstance(found, list | tuple) and isinstance(told, list | tuple):
         if len(told) != len(found):
-            yield Difference("figure", where, f"{len(told)} entries", f"{len(found)} entries")
+            yield _differs(where, f"{len(told)} entries", f"{len(found)} entries")
         for place, pair in enumerate(zip(told, found, strict=False)):
             yield from differing(*pair, f"{where}[{place}]")
     elif not _same(told, found):
-        yield Difference("figure", where, _short(told), _short(found))
+        yield _differs(where, _short(told), _short(found))
+
+
+def _differs(where: str, told: str, found: str) -> Difference:
+    return {"kind": "figure", "where": where, "told": told, "found": found}
 
 
 def _same(told: Any, found: Any) -> bool:
@@ -235,7 +228,7 @@ def _study(path: Path) -> Recomputed:
 
 
 # By the name of the file of figures: the kind, and what computes it again.
-KINDS: Mapping[str, tuple[str, Callable[[Path], Recomputed]]] = {
+KINDS: Mapping[str, tuple[Kind, Callable[[Path], Recomputed]]] = {
     audit.AUDIT: ("audit", _audit),
     EVALUATION: ("evaluation", _evaluation),
     RESULTS: ("study", _study),
