@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
+from pydantic import JsonValue
 from typing_extensions import TypedDict
 
 from seewhy.answers.common import Share
@@ -79,7 +80,7 @@ class DossierResult(TypedDict):
     file: str
     kind: Literal["audit", "evaluation", "study", "repair", "diff"]
     said: list[str]
-    figures: dict[str, Any]
+    figures: dict[str, JsonValue]
     models: dict[str, str]
     seed: int | None
     limits: list[str]
