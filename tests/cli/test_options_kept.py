@@ -13,6 +13,10 @@ KEPT = {
     "": "--version",
     "app": "--host --port",
     "cases build": "folder --classes --device --embedding --head --json --model --models --out --output --weights",
+    "cases correspond": (
+        "photos --classes --device --head --json --masks --method --model --models --out --output --points --seed "
+        "--weights"
+    ),
     "cases counterfactual": (
         "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --target "
         "--weights"

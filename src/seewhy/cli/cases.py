@@ -12,7 +12,7 @@ from seewhy.answers.cases import BuiltCases, Counterfactuals, Influences, Parts,
 from seewhy.cli.console import Answer, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -184,6 +184,42 @@ def influence(
     copied = [f"{' and '.join(each.paths)} are nearly the same, in different classes" for each in result.pairs]
     notes = [*doubted[:REMARKS], *copied[:REMARKS]]
     return Answer.of(result, notes=notes, failures=failures, asked=len(found) + len(failures))
+
+
+@app.command("correspond")
+@command("model weights out seed device")
+def cases_correspond(
+    run: Run,
+    photos: Annotated[Path, typer.Argument(help="A folder of photos, some of which were drawn on.")],
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: masks of a part, named like the photos they were drawn on. Can be repeated."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help='JSON: {"cat.jpg": {"nose": [0.5, 0.4]}}, x and y as shares of the photo.')
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Divide this method's maps by part. Default: none.")] = None,
+) -> Answer:
+    """Carry points or drawn parts from some photos to all others, and divide what speaks for a class by part."""
+    from seewhy.report.correspond import REST
+    from seewhy.verbs.correspond import correspond
+
+    named: dict[str, Path] = {}
+    for each in masks or ():
+        name, equals, folder = each.partition("=")
+        if not (equals and name and folder) or "/" in name or name.startswith("."):
+            raise UsageError(f"--masks is NAME=FOLDER, such as eyes=masks/eyes, not '{each}'")
+        named[name] = Path(folder)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = correspond(
+            photos, classifier, masks=named, points=points, method=method, seed=run.seed, progress=progress
+        )
+    told = [
+        f"{name}: " + ", ".join(f"{part} {share:.0%}" for part, share in zip((*found.parts, REST), shares, strict=True))
+        for name, shares in found.attribution.items()
+    ]
+    return Answer.of(found, notes=told, failures=found.failures, asked=len(found.photos) + len(found.failures))
 
 
 def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
