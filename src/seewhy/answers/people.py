@@ -119,7 +119,7 @@ class _Entry(TypedDict):
 
 
 class ListedMethod(_Entry):
-    """A method: the question it answers, what it costs, whether to start with it, and a technique claimed as a patent."""
+    """A method: the question it answers, its cost, whether to start with it, and a technique claimed as a patent."""
 
     status: str
     first: bool
