@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.cli.console import Answer, Images, Run, Table, split_commas
+from seewhy.answers.cases import (
+    BuiltCases,
+    Correspondence,
+    Counterfactuals,
+    Influences,
+    Parts,
+    PrototypeModel,
+    PrototypePhoto,
+    Twins,
+)
+from seewhy.cli.console import Answer, Classes, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seewhy.cases import Cases, Twins
+    from seewhy.cases import Cases
+    from seewhy.cases import Twins as TwinsFound
 
 
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
@@ -42,7 +53,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder for the case base; an older one is brought up to date.")] = Path(
         "seewhy-cases"
     ),
-) -> Answer:
+) -> Answer[BuiltCases]:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
     from seewhy.images import Folder
     from seewhy.models.load import absolute_name
@@ -86,7 +97,7 @@ def twins(
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[list[Twins]]:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.cases import find_twins, open_cases
     from seewhy.images import find_images
@@ -109,7 +120,7 @@ def counterfactual(
     target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[list[Counterfactuals]]:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.cases import find_counterfactuals
     from seewhy.images import find_images
@@ -138,7 +149,7 @@ def parts(
     count: Annotated[int, typer.Option("--parts", min=2, max=12, help="How many parts to divide a decision into.")] = 5,
     top: Annotated[int, typer.Option(min=1, max=12, help="How many cases to show of each part.")] = 4,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
-) -> Answer:
+) -> Answer[list[Parts]]:
     """Show each decision as a sum of parts, and the cases that each part alone is found in."""
     from seewhy.cases.parts import NEXT, find_parts
     from seewhy.images import find_images
@@ -164,7 +175,7 @@ def influence(
     top: Annotated[int, typer.Option(min=1, help="How many helpful and how many harmful pictures to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[Influences]:
     """Show which training pictures a decision hangs on, and which of their labels to look at."""
     from seewhy.cases.influence import find_influences, train_head
     from seewhy.images import find_images
@@ -184,6 +195,42 @@ def influence(
     return Answer.of(result, notes=notes, failures=failures, asked=len(found) + len(failures))
 
 
+@app.command("correspond")
+@command("model weights out seed device")
+def cases_correspond(
+    run: Run,
+    photos: Annotated[Path, typer.Argument(help="A folder of photos, some of which were drawn on.")],
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: masks of a part, named like the photos they were drawn on. Can be repeated."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help='JSON: {"cat.jpg": {"nose": [0.5, 0.4]}}, x and y as shares of the photo.')
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Divide this method's maps by part. Default: none.")] = None,
+) -> Answer[Correspondence]:
+    """Carry points or drawn parts from some photos to all others, and divide what speaks for a class by part."""
+    from seewhy.report.correspond import REST
+    from seewhy.verbs.correspond import correspond
+
+    named: dict[str, Path] = {}
+    for each in masks or ():
+        name, equals, folder = each.partition("=")
+        if not (equals and name and folder) or "/" in name or name.startswith("."):
+            raise UsageError(f"--masks is NAME=FOLDER, such as eyes=masks/eyes, not '{each}'")
+        named[name] = Path(folder)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = correspond(
+            photos, classifier, masks=named, points=points, method=method, seed=run.seed, progress=progress
+        )
+    told = [
+        f"{name}: " + ", ".join(f"{part} {share:.0%}" for part, share in zip((*found.parts, REST), shares, strict=True))
+        for name, shares in found.attribution.items()
+    ]
+    return Answer.of(found, notes=told, failures=found.failures, asked=len(found.photos) + len(found.failures))
+
+
 def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
     from seewhy.cases import open_cases
     from seewhy.verbs.cases import classifier_of_cases
@@ -194,7 +241,7 @@ def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
     return open_cases(folder, run.load(), run.device, embedding=embedding)
 
 
-def _remarks(found: Sequence[Twins]) -> Iterator[str]:
+def _remarks(found: Sequence[TwinsFound]) -> Iterator[str]:
     """What the table of twins leaves out."""
     for twins in found:
         name = twins.image.name
@@ -238,7 +285,8 @@ def prototypes_train(
     layer: Annotated[
         str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
     ] = None,
-) -> Answer:
+    classes: Classes = "",
+) -> Answer[PrototypeModel]:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
     from seewhy.verbs.prototypes import train_prototypes_on
@@ -248,7 +296,15 @@ def prototypes_train(
     )
     with run.progress() as progress:
         found = train_prototypes_on(
-            folder, backbone, out, recipe=chosen, layer=layer, seed=run.seed, device=run.device, progress=progress
+            folder,
+            backbone,
+            out,
+            recipe=chosen,
+            layer=layer,
+            classes=split_commas(classes),
+            seed=run.seed,
+            device=run.device,
+            progress=progress,
         )
     refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
     asked = len(refused) or sum(found.pictures.values()) + len(found.failures)
@@ -263,7 +319,7 @@ def prototypes_explain(
     images: Images,
     model: Annotated[str, typer.Option(help="The folder that `seewhy prototypes train` wrote.")],
     refused: Annotated[bool, typer.Option("--refused", help="Look at prototypes that are not usable, too.")] = False,
-) -> Answer:
+) -> Answer[list[PrototypePhoto]]:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
     from seewhy.verbs.cases import ask_each

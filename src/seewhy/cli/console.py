@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 from rich.console import Console
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from seewhy.models import Classifier
     from seewhy.verbs.result import PhotoResults, Result
 
+T_co = TypeVar("T_co", covariant=True)
+
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 NARROWEST = 7  # of a column
 LONGEST_SENTENCE = 4_000  # letters on stderr; errors list what there is to choose from
@@ -47,6 +49,9 @@ Model = Annotated[
 ]
 Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
 Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
+Without = Annotated[
+    str, typer.Option(help="Methods to leave out, joined by commas; lrp: all that propagate relevance (see NOTICE).")
+]
 Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
 Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
 Regions = Annotated[
@@ -171,15 +176,17 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[T_co]):
     """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
+
+    A command says that it returns `Answer[…]`: with the type of its values, of which `seewhy schema` tells.
 
     A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
     `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them, and where
     none did it is `code`.
     """
 
-    values: Any
+    values: T_co | Any
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     result: Result | None = None
@@ -189,14 +196,14 @@ class Answer:
     code: int = 0
 
     @classmethod
-    def of(cls, result: Result, **changes: Any) -> Answer:
+    def of(cls, result: Result, **changes: Any) -> Answer[T_co]:
         """A result, told by its own rows and saved."""
         rows = result.rows()
         table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
         return replace(cls(result.to_dict(), [table], result=result), **changes)
 
     @classmethod
-    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
+    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer[T_co]:
         """What was found about several photos, in JSON a list; saved unless all of them failed."""
         answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
         values = [result.values(each) for each in result.found]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.people import ListedLayer, ListedMethod, ListedMetric
 from seewhy.cli.console import Answer, Run, Table, waiting
 from seewhy.cli.run import command
 
@@ -18,7 +19,7 @@ Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such
 
 @app.command()
 @command()
-def models(pattern: Pattern = "") -> Answer:
+def models(pattern: Pattern = "") -> Answer[list[str]]:
     """Every model name that `--model` understands."""
     from seewhy.models import list_models
 
@@ -29,7 +30,7 @@ def models(pattern: Pattern = "") -> Answer:
 
 @app.command()
 @command("model weights")
-def layers(run: Run, pattern: Pattern = "") -> Answer:
+def layers(run: Run, pattern: Pattern = "") -> Answer[list[ListedLayer]]:
     """A model's layers in the order they run; the star marks the one that CAM methods take by default."""
     classifier = replace(run, device="cpu").load()
     with waiting("reading layers"):
@@ -53,7 +54,7 @@ def layers(run: Run, pattern: Pattern = "") -> Answer:
 
 @app.command()
 @command()
-def methods(pattern: Pattern = "") -> Answer:
+def methods(pattern: Pattern = "") -> Answer[list[ListedMethod]]:
     """Every method, with the question it answers and what it costs; a star marks those worth starting with."""
     from seewhy.methods import list_methods
 
@@ -63,14 +64,14 @@ def methods(pattern: Pattern = "") -> Answer:
         for each in found
     ]
     return Answer(
-        _plain(found, "name title family status first class_blind question paper arxiv needs cost"),
+        _plain(found, "name title family status first class_blind question reading paper arxiv needs cost claimed"),
         [Table(["", "method", "family", "status", "question", "cost", "paper"], rows)],
     )
 
 
 @app.command()
 @command()
-def metrics(pattern: Pattern = "") -> Answer:
+def metrics(pattern: Pattern = "") -> Answer[list[ListedMetric]]:
     """Every metric, with the question it answers."""
     from seewhy.metrics import list_metrics
 
@@ -78,7 +79,7 @@ def metrics(pattern: Pattern = "") -> Answer:
     better = {True: "higher", False: "lower"}
     rows = [[each.name, each.family, better[each.higher_is_better], each.question, each.paper] for each in found]
     return Answer(
-        _plain(found, "name title family higher_is_better question paper arxiv needs"),
+        _plain(found, "name title family higher_is_better question reading paper arxiv needs"),
         [Table(["metric", "family", "better", "question", "paper"], rows)],
     )
 
