@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 
 import forge
 from planted import picture
-from seewhy.models import DEFAULT_MODEL
-from web.browsing import PATIENCE, at_rest, misshapen, obstacles, server, upload
-from web.conftest import TOY
+from web.browsing import PATIENCE, at_rest, misshapen, obstacles, upload
 from web.zips import two_classes
 
 pytestmark = pytest.mark.browser
 
-SLOW = "py:sleepy:classifier"
 PAGES = ("", "compare", "cases", "network", "studies", "train")
 QUICK_PAGES = ("", "train")  # whose accessibility the quick tests look at; the heavy ones look at all
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("home"), models=f"{TOY},{SLOW},{DEFAULT_MODEL}") as found:
-        yield found
 
 
 @pytest.fixture
