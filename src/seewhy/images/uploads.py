@@ -26,6 +26,7 @@ HIDDEN = ("__MACOSX", ".")
 ENTRY = b"PK\x01\x02"  # what each entry of a zip's directory begins with
 MOST_ENTRIES = 4 * MOST_FILES  # folders and hidden files among them
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack kilobytes to gigabytes in one step
+LOOSE = "pictures"  # folder of pictures that lie in none
 REASON = 200  # letters of what a library says
 
 
@@ -76,11 +77,14 @@ def _check_left(left: int) -> None:
         raise UsageError(f"the zip unpacks to more than {MOST_BYTES >> 20} MB; take fewer pictures")
 
 
-def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max_pixels: int) -> Unpacked:
+def unpack(
+    files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max_pixels: int, *, classes: int = 2
+) -> Unpacked:
     """Check every picture, and keep it as `folder/CLASS/NAME HASH.png`; its class is the folder that it lay in.
 
     Classes and pictures are named as people named them, without what no name holds; the hash is of the pixels, cut
-    short, and the same picture counts once in a class. What is no picture is listed.
+    short, and the same picture counts once in a class. What is no picture is listed. Without a folder of its own a
+    picture is none of a class, and is taken only where fewer than two `classes` are needed.
     """
     kept: set[tuple[str, str]] = set()
     failures: list[tuple[str, SeewhyError]] = []
@@ -89,9 +93,9 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
         if number >= MOST_FILES:
             raise UsageError(f"there are more than {MOST_FILES} files; take fewer pictures")
         path = _path(name)
-        if len(path.parts) < 2:
+        if len(path.parts) < 2 and classes > 1:
             continue
-        label = safe_name(path.parts[-2])
+        label = safe_name(path.parts[-2]) if len(path.parts) > 1 else LOOSE
         try:
             image = open_upload(content, path.name, max_bytes, max_pixels)
         except BadImage as error:
@@ -106,7 +110,9 @@ def unpack(files: Iterable[tuple[str, bytes]], folder: Path, max_bytes: int, max
                 save_image(image, target)
             kept.add((label, image.sha256))
     counts = Counter(label for label, _ in kept)
-    if len(counts) < 2:
+    if not counts:
+        raise UsageError("there is no picture that can be read; give a zip or a folder of JPEG or PNG files")
+    if len(counts) < classes:
         raise UsageError(
             "there are pictures of fewer than two classes; put those of each class into a folder of its own"
         )
