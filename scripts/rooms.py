@@ -8,7 +8,14 @@ from pathlib import Path
 TARGET = Path(__file__).resolve().parents[1] / "docs/img/rooms.svg"
 # As tests/test_architecture.py holds it: a room imports rooms to its left, and above it in its own column.
 COLUMNS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("ground", (("errors", "one tree of exceptions"), ("core", "registry, files, progress, names"))),
+    (
+        "ground",
+        (
+            ("errors", "one tree of exceptions"),
+            ("core", "registry, files, progress, names"),
+            ("answers", "what is told, typed"),
+        ),
+    ),
     ("pictures", (("images", "the only door for pictures; masks"), ("draw", "arrays to pictures"))),
     ("networks", (("models", "classifier, sources, layers, capture"), ("engines", "masked forward, backward rules"))),
     ("answers", (("methods", "task in, found out; both doors"), ("metrics", "how good is an explanation"))),

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "src/seewhy"
 # From left to right: a room imports rooms to its left, never one beside it.
 ROOMS = (
     {"errors"},
-    {"core"},
+    {"core", "answers"},
     {"images"},
     {"draw"},
     {"models"},
@@ -28,7 +28,7 @@ ROOMS = (
     {"methods"},
     {"metrics"},
     {"people", "train", "words"},
-    {"cases", "prototypes", "network"},
+    {"cases", "explainers", "prototypes", "network"},
     {"study"},
     {"audit"},
     {"report"},

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from answering import against
 from audit import tagged
+from seewhy.answers.folders import Audited
 from seewhy.audit.marks import find_marks
 from seewhy.audit.pasting import shared_layer
 from seewhy.errors import Cancelled, UsageError
@@ -34,6 +36,10 @@ def test_the_tag_is_the_only_finding(found: AuditResult):
     assert max(abs(left - start), abs(top - start), abs(right - stop), abs(bottom - stop)) < 0.1
     tags = [name for name, pixels in tagged.pictures(20, 0, tagged.OFTEN).items() if is_tagged(pixels)]
     assert told["names"] == sorted(tags)
+
+
+def test_what_is_told_fits_its_schema(found: AuditResult):
+    assert not against(Audited, found.to_dict())
 
 
 def is_tagged(pixels: np.ndarray) -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from answering import against
 from audit import tagged
+from seewhy.answers.folders import Repaired
 from seewhy.audit.repair import Embedded, Head, Judged, fitted, judge, projected, worth
 from seewhy.models import load
 from seewhy.verbs.audit import audit
@@ -30,6 +32,10 @@ def test_the_worst_group_gains_at_little_cost(result: RepairResult):
     assert result.before.accuracy - result.after.accuracy <= 0.02
     assert result.after.effect < result.before.effect / 2
     assert sum(result.counts) == 80
+
+
+def test_what_is_told_fits_its_schema(result: RepairResult):
+    assert not against(Repaired, result.to_dict())
 
 
 def test_the_page_tells_every_figure(result: RepairResult):

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import zoo
-from seewhy.cli import main
+from answering import KNOWN, against, command_of
+from seewhy.cli import main, run
 
 TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS")
 
@@ -45,20 +46,26 @@ def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def seewhy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Run]:
-    """Run `seewhy` with these arguments, in a folder of its own."""
+    """Run `seewhy` with these arguments, in a folder of its own; what it answers has to fit its schema."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])  # `py:` models add the folder
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own
 
-    def run(*arguments: str | Path) -> Run:
+    tell, told = run.tell, list[Any]()
+    monkeypatch.setattr(run, "tell", lambda given, answer: (told.append(answer.values), tell(given, answer)))
+
+    def call(*arguments: str | Path) -> Run:
         monkeypatch.setattr(sys, "argv", ["seewhy", *map(str, arguments)])
+        told.clear()
         capsys.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main()
-        told = capsys.readouterr()
-        return Run(int(stopped.value.code or 0), told.out, told.err)
+        said = capsys.readouterr()
+        for values in told:
+            assert not against(KNOWN[command_of(sys.argv[1:])], values)
+        return Run(int(stopped.value.code or 0), said.out, said.err)
 
-    return run
+    return call
 
 
 @pytest.fixture

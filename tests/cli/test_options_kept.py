@@ -48,6 +48,10 @@ KEPT = {
         "--methods --model --models --opacity --out --output --reference --regions --seed --set --target --top "
         "--weights"
     ),
+    "explainer train": (
+        "photos --asked --cells --classes --device --head --json --judged --long --model --models --objective --out "
+        "--output --seed --steps --weights"
+    ),
     "list layers": "pattern --classes --head --json --model --models --output --weights",
     "list methods": "pattern --json",
     "list metrics": "pattern --json",
@@ -83,6 +87,7 @@ KEPT = {
         "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
+    "schema": "words --json",
     "study": (
         "folder --bands --batch-size --cells --control --device --executor --fail-fast --json --limit --maps --masks "
         "--method --methods --metric --metrics --model --models --out --overlay --ray-address --seed --so-far --status "

@@ -26,8 +26,9 @@ from seewhy.models.classifier import black_box
 from seewhy.models.shim import ready_torchvision
 
 METHODS = [*list_methods(), *list_methods("control")]
-# Some compare with a picture, others want a transformer.
-METHODS = [method for method in METHODS if method.family != "similarity" and "attention" not in method.needs]
+# Some compare with a picture, or were trained for one network; others want a transformer.
+OTHERS = {"similarity", "learned"}
+METHODS = [method for method in METHODS if method.family not in OTHERS and "attention" not in method.needs]
 
 
 def network(channels: int = 3) -> nn.Sequential:

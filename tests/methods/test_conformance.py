@@ -60,7 +60,8 @@ FEW = ["residual", "tiny-vit", "training"]
 LAYERS = {"residual": ("stem", "relu"), "tiny-vit": ("blocks.0", "blocks.1.norm1"), "training": ("conv", "relu")}
 
 # What follows attention has networks of its own, in `test_attention`.
-NAMES = [info.name for info in list_methods() if "attention" not in info.needs]
+# So has what is trained for one network (`tests/explainers`).
+NAMES = [info.name for info in list_methods() if "attention" not in info.needs and not info.argument]
 LAYERED = [info.name for info in list_methods() if "layers" in info.parameters]
 
 every_method = pytest.mark.parametrize("name", NAMES)

@@ -70,6 +70,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "kpca-cam": CAM,
     "layer-cam": CAM,
     "layer-cam-fusion": {"stages": ()},
+    "learned": {"explainer": ..., "refused": False},
     "legrad": {},
     "lime": REGIONS | {"regions": "slic:24", "keep": "auto", "samples": 1000, "steady": 0.95},
     "lime-classic": REGIONS | {"samples": 1000, "kernel_width": 0.25},

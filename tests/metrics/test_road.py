@@ -10,7 +10,7 @@ from metrics.samples import noisy, perfect_map, planted_subject, random_map, sco
 from seewhy.engines import Linear
 from seewhy.errors import UsageError
 from seewhy.images import Image
-from seewhy.metrics import Context
+from seewhy.metrics import Context, Metric, find_metric
 from seewhy.metrics.removal import combined
 from seewhy.models.shim import ready_torchvision
 
@@ -86,6 +86,20 @@ def test_perfect_beats_random_beats_inverted(name, sign):
     perfect = perfect_map()
     best, chance, worst = values(name, planted_subject(), [perfect, random_map(), -perfect])
     assert sign * best > sign * chance > sign * worst
+
+
+def test_a_map_upside_down_scores_the_opposite():
+    """Thus chance costs half: `mirrored` says so of ROAD alone."""
+    assert [name for name, each in Metric.registry.items() if each.mirrored] == ["road"]
+    for seed in range(4):
+        drawn = random_map(seed)
+        (one, other) = values("road", planted_subject(), [drawn, drawn.max() - drawn])
+        assert one == pytest.approx(-other, abs=1e-6)
+
+
+def test_chance_is_asked_at_every_second_percentile():
+    assert find_metric("road").for_chance().percentiles == (40, 80)
+    assert find_metric("road", percentiles=(20, 50, 80)).for_chance().percentiles == (20, 50, 80)
 
 
 def test_changes_are_told_percentile_by_percentile():

@@ -9,6 +9,7 @@ import pytest
 
 import planted
 from seewhy.images import Image
+from seewhy.metrics.localisation import energy_in_mask
 from seewhy.models import Preprocessing
 from seewhy.verbs.agreement import agreement, nothing_to_compare
 from seewhy.verbs.explain import explain
@@ -29,6 +30,21 @@ def test_explanations_are_held_against_the_mask_best_first():
     assert best.pointing.value == 1
     assert agreed.share == mask.mean() == 1 / 16
     assert agreed.chance == pytest.approx(1 / 31)
+
+
+def test_beside_each_score_stands_what_the_map_of_other_classes_gets():
+    """Eigen-CAM asks about no class, and gets the same for every other; what Grad-CAM finds for others lies apart."""
+    photo, classifier = planted.picture(), planted.classifier()
+    found = [explain(classifier, photo, method, "red") for method in ("grad-cam", "eigen-cam")]
+    mask = np.zeros((photo.height, photo.width), bool)
+    mask[planted.ROWS, planted.COLUMNS] = True
+    rows = {each.explanation.method: each for each in agreement(classifier, photo, found, mask).rows}
+    blind, asked = rows["eigen-cam"], rows["grad-cam"]
+    assert blind.energy.other_classes == pytest.approx(blind.energy.value)
+    others = asked.explanation.others
+    assert others is not None
+    assert asked.energy.other_classes == pytest.approx(energy_in_mask(others, mask) if others.any() else 0.0)
+    assert asked.energy.other_classes < asked.energy.value - 0.5
 
 
 def test_what_lies_where_the_network_does_not_look_does_not_count():

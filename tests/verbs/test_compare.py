@@ -247,7 +247,28 @@ def test_a_stochastic_metric_is_asked_again_with_other_seeds(toy):
     assert [score.value for score in scores["fixed"]["control:sobel"]] == [5.0]
 
 
+def test_a_settled_metric_is_asked_once(toy):
+    settled = Spy("settled", stochastic=True, settled=True)
+    found = run(toy, settled, redraws=4)
+    assert [len(shown) for _, shown, _ in settled.calls] == [11]
+    assert "redraws" not in found.plan.metrics["settled"]
+    assert find_metric("road").settled, "as benchmarks/road.py measures"
+
+
 # --- Chance -------------------------------------------------------------------------------------------------------
+
+
+def test_half_of_the_random_maps_are_the_others_upside_down(toy):
+    plain, mirrored = Spy("plain"), Spy("mirrored", mirrored=True)
+    found = run(toy, plain, mirrored, cells=0)
+    shown = [each.values for each in plain.shown[0][6:]]
+    assert all(np.allclose(shown[place], 1 - shown[place + 3], atol=1e-6) for place in range(2))
+    asked = [each.values for each in mirrored.shown[0][6:]]
+    assert len(asked) == 3, "what the others score is known"
+    assert all(np.array_equal(*pair) for pair in zip(asked, shown, strict=False))
+    chance = found.scores[0].chance
+    assert [*chance["plain"].values()] == [[6, 7, 8, 9, 10]]
+    assert [*chance["mirrored"].values()] == [[6, 7, 8, -6, -7]]
 
 
 def test_random_maps_are_like_the_control(toy):

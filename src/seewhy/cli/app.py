@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import audit, cases, explain, listing, network, people, study, train
+from seewhy.cli import audit, cases, explain, explainer, listing, network, people, schema, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
@@ -61,9 +61,11 @@ def app_server(
     serve(host, port, tell)
 
 
+app.command("schema")(schema.schema)
 app.add_typer(people.app, name="people")
 app.add_typer(cases.app, name="cases")
 app.add_typer(cases.prototypes_app, name="prototypes")
+app.add_typer(explainer.app, name="explainer")
 app.add_typer(network.app, name="network")
 app.add_typer(listing.app, name="list")
 for added in entry_points(group="seewhy.commands"):  # of other packages, by the name of the entry point

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seewhy.answers.folders import Audited, Different, Repaired
 from seewhy.cli.console import Answer, Images, Masks, Run, Table
 from seewhy.cli.run import CHANGED, command
 from seewhy.errors import UsageError
@@ -20,7 +21,7 @@ def audit(
     labels: Annotated[
         bool, typer.Option("--labels", help="The sub-folders are the true classes, named as the model calls them.")
     ] = False,
-) -> Answer:
+) -> Answer[Audited]:
     """Look for what makes a model answer for wrong reasons, and try each suspect on photos that were not searched.
 
     Run it again to go on where it was interrupted.
@@ -60,7 +61,7 @@ def repair(
     data: Annotated[Path, typer.Option(help="A sub-folder of photos for each class, named as the model calls it.")],
     number: Annotated[int, typer.Option(min=1, help="Which finding, counted from 1.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the repaired model and its report.")] = Path("seewhy-repaired"),
-) -> Answer:
+) -> Answer[Repaired]:
     """Change a model's last layer so that a finding no longer carries its class, and judge that on unseen photos."""
     from seewhy.models.load import architecture_of
     from seewhy.verbs.repair import repair
@@ -102,7 +103,7 @@ def diff(
     out: Annotated[  # noqa: ARG001 - counts in the run
         Path, typer.Option(help="Folder for the report, summary.md for a pull request, and junit.xml.")
     ] = Path("seewhy-diff"),
-) -> Answer:
+) -> Answer[Different]:
     """Find photos to which two models give one answer for different reasons."""
     from seewhy.methods import find_method
     from seewhy.models import load

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seewhy.answers.cases import BuiltCases, Counterfactuals, Influences, Parts, PrototypeModel, PrototypePhoto, Twins
 from seewhy.cli.console import Answer, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
@@ -16,7 +17,8 @@ from seewhy.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seewhy.cases import Cases, Twins
+    from seewhy.cases import Cases
+    from seewhy.cases import Twins as TwinsFound
 
 
 app = typer.Typer(help="Explain by example: build a base of pictures, ask it for twins and counterfactuals.")
@@ -42,7 +44,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder for the case base; an older one is brought up to date.")] = Path(
         "seewhy-cases"
     ),
-) -> Answer:
+) -> Answer[BuiltCases]:
     """Embed the pictures of a folder, those alone that are new or changed, and store what the model says of them."""
     from seewhy.images import Folder
     from seewhy.models.load import absolute_name
@@ -86,7 +88,7 @@ def twins(
     top: Annotated[int, typer.Option(min=1, help="How many twins to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[list[Twins]]:
     """Show the cases that are most like each picture to the model, and why."""
     from seewhy.cases import find_twins, open_cases
     from seewhy.images import find_images
@@ -109,7 +111,7 @@ def counterfactual(
     target: Annotated[str | None, typer.Option(help="Class index or name. Default: any other class.")] = None,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[list[Counterfactuals]]:
     """Show what would have turned the model's decision about each picture."""
     from seewhy.cases import find_counterfactuals
     from seewhy.images import find_images
@@ -138,7 +140,7 @@ def parts(
     count: Annotated[int, typer.Option("--parts", min=2, max=12, help="How many parts to divide a decision into.")] = 5,
     top: Annotated[int, typer.Option(min=1, max=12, help="How many cases to show of each part.")] = 4,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
-) -> Answer:
+) -> Answer[list[Parts]]:
     """Show each decision as a sum of parts, and the cases that each part alone is found in."""
     from seewhy.cases.parts import NEXT, find_parts
     from seewhy.images import find_images
@@ -164,7 +166,7 @@ def influence(
     top: Annotated[int, typer.Option(min=1, help="How many helpful and how many harmful pictures to show.")] = 5,
     model: OwnModel = None,  # noqa: ARG001 - counts in the run
     embedding: OwnEncoder = None,
-) -> Answer:
+) -> Answer[Influences]:
     """Show which training pictures a decision hangs on, and which of their labels to look at."""
     from seewhy.cases.influence import find_influences, train_head
     from seewhy.images import find_images
@@ -194,7 +196,7 @@ def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
     return open_cases(folder, run.load(), run.device, embedding=embedding)
 
 
-def _remarks(found: Sequence[Twins]) -> Iterator[str]:
+def _remarks(found: Sequence[TwinsFound]) -> Iterator[str]:
     """What the table of twins leaves out."""
     for twins in found:
         name = twins.image.name
@@ -238,7 +240,7 @@ def prototypes_train(
     layer: Annotated[
         str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
     ] = None,
-) -> Answer:
+) -> Answer[PrototypeModel]:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
     from seewhy.verbs.prototypes import train_prototypes_on
@@ -263,7 +265,7 @@ def prototypes_explain(
     images: Images,
     model: Annotated[str, typer.Option(help="The folder that `seewhy prototypes train` wrote.")],
     refused: Annotated[bool, typer.Option("--refused", help="Look at prototypes that are not usable, too.")] = False,
-) -> Answer:
+) -> Answer[list[PrototypePhoto]]:
     """Show what in each picture looks like which patch of a training picture, and the points that it gives."""
     from seewhy.images import find_images
     from seewhy.verbs.cases import ask_each

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 from rich.console import Console
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from seewhy.images import Image
     from seewhy.models import Classifier
     from seewhy.verbs.result import PhotoResults, Result
+
+T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 NARROWEST = 7  # of a column
@@ -171,15 +173,17 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[T_co]):
     """What a command found: `values` for `--json`, tables for people, and what is to be said beside them.
+
+    A command says that it returns `Answer[…]`: with the type of its values, of which `seewhy schema` tells.
 
     A `result` is saved to `--out` with its report; a command that writes as it goes gives the `report` it wrote. Of
     `asked` things the `failures` went wrong; the exit code says whether that is some, all or none of them, and where
     none did it is `code`.
     """
 
-    values: Any
+    values: T_co | Any
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     result: Result | None = None
@@ -189,14 +193,14 @@ class Answer:
     code: int = 0
 
     @classmethod
-    def of(cls, result: Result, **changes: Any) -> Answer:
+    def of(cls, result: Result, **changes: Any) -> Answer[T_co]:
         """A result, told by its own rows and saved."""
         rows = result.rows()
         table = Table(list(rows[0]) if rows else [], [[cell_text(each) for each in row.values()] for row in rows])
         return replace(cls(result.to_dict(), [table], result=result), **changes)
 
     @classmethod
-    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer:
+    def of_photos(cls, result: PhotoResults[Any], notes: Sequence[str] = ()) -> Answer[T_co]:
         """What was found about several photos, in JSON a list; saved unless all of them failed."""
         answer = cls.of(result, notes=notes, failures=result.failures, asked=len(result.found) + len(result.failures))
         values = [result.values(each) for each in result.found]

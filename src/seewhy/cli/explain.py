@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.explaining import ExplanationManifest, PhotoPredictions
 from seewhy.cli.console import (
     Answer,
     Images,
@@ -28,7 +29,7 @@ from seewhy.errors import UsageError
 @command("model weights device")
 def predict(
     run: Run, images: Images, top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5
-) -> Answer:
+) -> Answer[list[PhotoPredictions]]:
     """Say what is in each picture: the likeliest classes with their probabilities."""
     from seewhy.images import find_images
     from seewhy.models.head import MEANS, NOUN
@@ -97,7 +98,7 @@ def explain(
     ] = None,
     cmap: Annotated[str | None, typer.Option(help="Matplotlib's colour map to draw with, such as viridis.")] = None,
     opacity: Annotated[float, typer.Option(help="Of the strongest evidence, above 0 and at most 1.")] = 0.8,
-) -> Answer:
+) -> Answer[list[ExplanationManifest]]:
     """Show where the model looked, and write a report with the pictures and the raw maps."""
     from seewhy.draw import Colors
     from seewhy.images import find_images, open_image

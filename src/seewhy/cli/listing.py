@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.people import ListedLayer, ListedMethod, ListedMetric
 from seewhy.cli.console import Answer, Run, Table, waiting
 from seewhy.cli.run import command
 
@@ -18,7 +19,7 @@ Pattern = Annotated[str, typer.Argument(help="Only names that contain this, such
 
 @app.command()
 @command()
-def models(pattern: Pattern = "") -> Answer:
+def models(pattern: Pattern = "") -> Answer[list[str]]:
     """Every model name that `--model` understands."""
     from seewhy.models import list_models
 
@@ -29,7 +30,7 @@ def models(pattern: Pattern = "") -> Answer:
 
 @app.command()
 @command("model weights")
-def layers(run: Run, pattern: Pattern = "") -> Answer:
+def layers(run: Run, pattern: Pattern = "") -> Answer[list[ListedLayer]]:
     """A model's layers in the order they run; the star marks the one that CAM methods take by default."""
     classifier = replace(run, device="cpu").load()
     with waiting("reading layers"):
@@ -53,7 +54,7 @@ def layers(run: Run, pattern: Pattern = "") -> Answer:
 
 @app.command()
 @command()
-def methods(pattern: Pattern = "") -> Answer:
+def methods(pattern: Pattern = "") -> Answer[list[ListedMethod]]:
     """Every method, with the question it answers and what it costs; a star marks those worth starting with."""
     from seewhy.methods import list_methods
 
@@ -70,7 +71,7 @@ def methods(pattern: Pattern = "") -> Answer:
 
 @app.command()
 @command()
-def metrics(pattern: Pattern = "") -> Answer:
+def metrics(pattern: Pattern = "") -> Answer[list[ListedMetric]]:
     """Every metric, with the question it answers."""
     from seewhy.metrics import list_metrics
 

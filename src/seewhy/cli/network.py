@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.explaining import NetworkManifest
+from seewhy.answers.network import Book, ClassView, ConceptWord, PhotoConcepts
 from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
@@ -41,7 +43,7 @@ def explain(
     concepts: Annotated[
         Path | None, typer.Option(help="Folder of `network concepts build`: explain in these concepts.")
     ] = None,
-) -> Answer:
+) -> Answer[list[NetworkManifest] | list[PhotoConcepts]]:
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
     from seewhy.network import find_clustering
@@ -69,7 +71,7 @@ def explain(
     return Answer(values, [table], report=run.out / PAGE, failures=writer.failures, asked=len(sources))
 
 
-def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer:
+def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer[list[PhotoConcepts]]:
     from seewhy.verbs.concepts import explain_concepts, open_concepts
 
     classifier = run.load()
@@ -88,7 +90,7 @@ def build(
         str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: two on the way and the last.")
     ] = "",
     count: Annotated[int, typer.Option(min=2, help="How many concepts to look for in each layer.")] = 10,
-) -> Answer:
+) -> Answer[Book]:
     """Find what each layer sees in many photos: a folder of concepts, for `network explain --concepts`."""
     from seewhy.images import find_images
     from seewhy.verbs.concepts import build_concepts
@@ -109,7 +111,7 @@ def name(
     concept: Annotated[str, typer.Argument(help="Which, as its report says, such as 2-0.")],
     word: Annotated[str, typer.Argument(help="What you see in its crops.")],
     player: Annotated[str, typer.Option(help="Who says so. A word stands on photos once two people agree.")],
-) -> Answer:
+) -> Answer[dict[str, ConceptWord]]:
     """Give a concept a name, which stands on every photo where it is found."""
     from seewhy.verbs.concepts import name_concept, open_concepts
 
@@ -143,7 +145,7 @@ def global_(
         Path | None, typer.Option(help="Folder of pictures of anything, for TCAV to compare with.")
     ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="Words of simulated players, not of people.")] = False,
-) -> Answer:
+) -> Answer[ClassView]:
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
     from seewhy.network.concepts import find_classes, read_groups

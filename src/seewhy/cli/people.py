@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.people import Agreement, Banned, Forgotten, Ranked, RoundsOf, SimulatedAnswers, Vocabulary
 from seewhy.cli.console import Answer, Images, Run, Table, agreed, split_commas, waiting
 from seewhy.cli.run import command
 
@@ -36,7 +37,7 @@ def rounds(
         bool, typer.Option("--gold", help="A check of players: one round a picture, for all; give plain pictures.")
     ] = False,
     simulated: Annotated[bool, typer.Option("--simulated", help="For simulated players alone.")] = False,
-) -> Answer:
+) -> Answer[list[RoundsOf]]:
     """Make a round for each cluster that the network finds in each picture."""
     from seewhy.images import find_images
     from seewhy.people.store import open_store
@@ -70,7 +71,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for people.jsonl, masks.json (COCO) and answers.csv.")] = Path(
         "seewhy-people"
     ),
-) -> Answer:
+) -> Answer[dict[str, int]]:
     """Write everything that people did into files that other programs read."""
     from seewhy.people.store import open_store
     from seewhy.verbs.people import export_people
@@ -87,7 +88,7 @@ def import_(
     source: Annotated[Path, typer.Argument(help="people.jsonl of `seewhy people export`, or a COCO file of any tool.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures of a COCO file of another tool.")] = None,
     player: Annotated[str, typer.Option(help="Who drew the masks of a COCO file that names nobody.")] = "imported",
-) -> Answer:
+) -> Answer[dict[str, int]]:
     """Add what a file holds and the store does not; what the two know differently is refused."""
     from seewhy.people.store import open_store
     from seewhy.verbs.people import import_people
@@ -99,7 +100,7 @@ def import_(
 
 @app.command()
 @command()
-def agreement(simulated: Simulated = False) -> Answer:
+def agreement(simulated: Simulated = False) -> Answer[Agreement]:
     """Say how far people agree on classes and areas, and how far to rely on each."""
     from seewhy.people.agreement import agreement
     from seewhy.people.store import open_store
@@ -124,7 +125,7 @@ def agreement(simulated: Simulated = False) -> Answer:
 
 @app.command()
 @command()
-def leaderboard(simulated: Simulated = False) -> Answer:
+def leaderboard(simulated: Simulated = False) -> Answer[list[Ranked]]:
     """Say who has how many points, and whom you have banned."""
     from seewhy.people.hosts import banned_players
     from seewhy.people.players import leaderboard
@@ -147,7 +148,7 @@ def leaderboard(simulated: Simulated = False) -> Answer:
 def ban(
     player: Player,
     lift: Annotated[bool, typer.Option("--lift", help="Take the ban back; what they did counts again.")] = False,
-) -> Answer:
+) -> Answer[Banned]:
     """End a player's sessions and let them in no more; what they did no longer counts, and others get their rounds."""
     from seewhy.people import hosts
     from seewhy.people.store import open_store
@@ -165,7 +166,7 @@ def ban(
 def forget(
     player: Player,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
-) -> Answer:
+) -> Answer[Forgotten]:
     """Delete a player for good: name, sessions, answers with their words, and masks with all their states."""
     from seewhy.people import hosts
     from seewhy.people.store import open_store
@@ -185,7 +186,7 @@ def simulate(
     players: Annotated[int, typer.Option(min=1, help="How many play.")] = 10,
     careless: Annotated[float, typer.Option(min=0, max=1, help="Share of players who answer at random.")] = 0.2,
     hostile: Annotated[float, typer.Option(min=0, max=1, help="Share of players who mean harm.")] = 0.1,
-) -> Answer:
+) -> Answer[SimulatedAnswers]:
     """Let simulated players answer the rounds that `rounds --simulated` made; people's rounds stay untouched."""
     from seewhy.people.simulate import simulate
     from seewhy.people.store import open_store
@@ -209,7 +210,7 @@ def words(
         bool, typer.Option("--classic", help="As many groups as have the best silhouette, as in the paper.")
     ] = False,
     simulated: Simulated = False,
-) -> Answer:
+) -> Answer[Vocabulary]:
     """Clean and group the words that people typed, and say what each group is called."""
     from seewhy.network.labels import lexicon
     from seewhy.people.store import open_store

@@ -3,7 +3,7 @@
 A command is a function that asks a verb and returns an `Answer`; `command` gives it the shared options:
 
     @command("model weights device")
-    def predict(run: Run, images: Images) -> Answer:
+    def predict(run: Run, images: Images) -> Answer[list[PhotoPredictions]]:
         from seewhy.verbs.predict import predict
 
         with run.progress() as progress:
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -23,7 +23,7 @@ from seewhy.cli.console import SHARED, Answer, Run, complain, note, print_json, 
 FAILED, WRONG_USAGE, SOME_FAILED, CHANGED = 1, 2, 3, 4
 
 
-def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer[Any]]], Callable[..., None]]:
     """Make a function a command for Typer, with `--json` and the options of `SHARED` that `shared` names.
 
     A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
@@ -31,8 +31,9 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
     `--output` and `--classes`, where the command has none of its own.
     """
 
-    def decorate(body: Callable[..., Answer]) -> Callable[..., None]:
-        parameters = inspect.signature(body, eval_str=True).parameters
+    def decorate(body: Callable[..., Answer[Any]]) -> Callable[..., None]:
+        signature = inspect.signature(body, eval_str=True)
+        parameters = signature.parameters
         own = [each for each in parameters.values() if each.name != "run"]
         named = {each.name for each in own}
         wanted = {*shared.split(), "json"}
@@ -55,12 +56,13 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
         run_command.__name__, run_command.__doc__ = body.__name__, body.__doc__
         run_command.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
         run_command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        (run_command.answer,) = get_args(signature.return_annotation) or (Any,)  # type: ignore[attr-defined]
         return run_command
 
     return decorate
 
 
-def tell(run: Run, answer: Answer) -> None:
+def tell(run: Run, answer: Answer[Any]) -> None:
     """Print an answer, save what it found, and leave with the exit code that says how much failed."""
     if run.json:
         print_json(answer.values)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from seewhy.answers.explaining import Compared
+from seewhy.answers.folders import OverlayStudied, StudyAnswer, StudyStanding
 from seewhy.cli.console import (
     DEFAULT_MODEL,
     Answer,
@@ -101,7 +103,7 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder for results, tables and report; the same one goes on.")] = Path(
         "seewhy-study"
     ),
-) -> Answer:
+) -> Answer[StudyAnswer]:
     """Score methods for models over a folder of pictures.
 
     Run it again to go on where it was interrupted, and to try again what failed.
@@ -161,7 +163,7 @@ def study(
     )
 
 
-def _standing(folder: Path, *, so_far: bool) -> Answer:
+def _standing(folder: Path, *, so_far: bool) -> Answer[StudyStanding]:
     """How far a study is, and the report on what is finished."""
     from seewhy.study.ledger import standing
     from seewhy.verbs.study import SO_FAR, study_so_far
@@ -189,7 +191,7 @@ def _overlaid(
     out: Path,
     control: str | None,
     shared: dict[str, Any],
-) -> Answer:
+) -> Answer[OverlayStudied]:
     """The study of photos whose answer the overlay turns."""
     from seewhy.report.page import number, title_of
     from seewhy.verbs.truth import TRUTH_METHODS, overlay_study
@@ -234,7 +236,7 @@ def compare(
     regions: Regions = None,
     target: Target = None,
     cells: Cells = 14,
-) -> Answer:
+) -> Answer[Compared]:
     """Score several methods on the same pictures, and say which to believe."""
     from seewhy.images import check_masks, find_images
     from seewhy.report.page import notes_of_all, title_of

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seewhy.answers.folders import Evaluated, Trained
 from seewhy.cli.console import (
     DEFAULT_MODEL,
     Answer,
@@ -60,7 +61,7 @@ def train(
     ] = None,
     classes: Classes = "",
     labels: Labels = None,
-) -> Answer:
+) -> Answer[Trained]:
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
     from seewhy.report.evaluate import headline, share_words
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
@@ -123,7 +124,7 @@ def evaluate(
     shown: Annotated[int, typer.Option(min=0, help="Explain so many mistakes, the surest first.")] = 12,
     classes: Classes = "",
     labels: Labels = None,
-) -> Answer:
+) -> Answer[Evaluated]:
     """Count what a classifier gets right, and show what it gets wrong: why, and which pictures it is like."""
     from seewhy.report.evaluate import accuracy_words, evaluation_table
     from seewhy.verbs.evaluate import evaluate, pictures_to_judge

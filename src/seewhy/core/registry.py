@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -29,7 +30,7 @@ from typing import (
 )
 
 from seewhy.core.names import canonical
-from seewhy.errors import UsageError
+from seewhy.errors import UnknownName, UsageError
 
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
 
@@ -40,7 +41,8 @@ class Declared:
 
     `question` is what it answers and `reading` how to read its answer, both for people who never heard of it; `paper`
     and `arxiv` say where it comes from, `needs` what it asks of the classifier or its user. Annotated attributes are
-    parameters, keyword-only. A subclass without a `name` of its own is a base, and is not listed.
+    parameters, keyword-only; one of them may be the `argument`, which the name can carry after a colon: `learned:DIR`.
+    A subclass without a `name` of its own is a base, and is not listed.
     """
 
     registry: ClassVar[Registry[Any]]
@@ -52,6 +54,7 @@ class Declared:
     needs: ClassVar[frozenset[str] | tuple[str, ...]] = frozenset()
     question: ClassVar[str] = ""
     reading: ClassVar[str] = ""
+    argument: ClassVar[str] = ""
     # Both follow from the annotations.
     parameters: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
@@ -72,6 +75,18 @@ class Declared:
 
 
 D = TypeVar("D", bound=Declared)
+ARGUMENT = ":"  # between a name and its argument
+
+
+@cache
+def with_argument(entry: type[D], argument: str) -> type[D]:
+    """The same class, called `NAME:ARGUMENT`, whose parameter `argument` has this value unless another is given."""
+    plain = {"__module__": entry.__module__, "__doc__": entry.__doc__, "__annotations__": {entry.argument: "str"}}
+    made = type(entry.__name__, (entry,), {**plain, entry.argument: argument})
+    for name in ("status", "first"):  # which subclasses do not inherit
+        setattr(made, name, getattr(entry, name, None))
+    made.name, made.title = f"{entry.name}{ARGUMENT}{argument}", f"{entry.title} ({PurePath(argument).name})"
+    return made
 
 
 class Registry(dict[str, type[D]], Generic[D]):
@@ -84,7 +99,26 @@ class Registry(dict[str, type[D]], Generic[D]):
     def __missing__(self, name: str) -> type[D]:
         """The class called `name`, however it is written; raises `UnknownName` with the nearest names."""
         self._load()
+        plain, colon, argument = name.partition(ARGUMENT)
+        if colon and argument and (entry := self.get(plain)) and entry.argument:
+            return with_argument(entry, argument)
         return self[canonical(name, self, self.kind, f"see `seewhy list {self.kind}s`")]
+
+    def listed(self, name: str) -> type[D]:
+        """The class called `name`, unless it has an argument and nobody declared it.
+
+        Such a name says which files to read: that is for the owner of a machine to say, and not for its visitors.
+
+        Raises:
+            UnknownName: there is none, or it is not listed.
+        """
+        if (found := self[name]) not in self.values():
+            raise UnknownName(f"the {self.kind} '{name}' is not offered here; `seewhy list {self.kind}s` shows what is")
+        return found
+
+    def declare(self, name: str) -> None:
+        """List what a name with an argument stands for, as `learned:DIR`, beside what is known without one."""
+        dict.__setitem__(self, name, self[name])
 
     def all(self) -> list[type[D]]:
         """Every class, built in or added by an installed package, by family and name."""
@@ -98,7 +132,8 @@ class Registry(dict[str, type[D]], Generic[D]):
             known = ", ".join(entry.parameters) or "none"
             raise UsageError(f"{name} has no parameter {', '.join(unknown)}; it has {known}")
         if missing := [each for each in entry.required if each not in parameters]:
-            ways = " and ".join(f"{each}=… (--{each})" for each in missing)
+            named = f"{entry.name}{ARGUMENT}{entry.argument.upper()}"
+            ways = " and ".join(f"{each}=… ({named if each == entry.argument else f'--{each}'})" for each in missing)
             raise UsageError(f"{name} cannot do without {ways}")
         hints = get_type_hints(entry) if parameters else {}
         for parameter, value in parameters.items():

@@ -19,7 +19,7 @@ from seewhy.engines.clustering import WardClustering
 from seewhy.engines.regions import FINE, numbered, of_network, seen_pixels, segment
 from seewhy.errors import ExplainError, UsageError
 from seewhy.models import Classifier, Grid, capture
-from seewhy.models.stages import stages
+from seewhy.models.stages import coarsest_stages
 
 STAGES = 4  # the coarsest grids: what finer ones tell is colour once more
 AT_ONCE = 16  # pieces whose shares are reckoned together
@@ -84,9 +84,6 @@ def _grids(classifier: Classifier) -> dict[str, Grid]:
 
 def _found_grids(classifier: Classifier) -> dict[str, Grid]:
     try:
-        names = stages(classifier)
+        return coarsest_stages(classifier, STAGES)
     except ExplainError as error:
         raise UsageError(f"regions of the network need layers that cover the picture: {error}; {OTHERS}") from error
-    by_size = {grid.size: (name, grid) for name in names if (grid := classifier.grid(name))}
-    coarsest = sorted(by_size, key=lambda size: size[0] * size[1])[:STAGES]
-    return dict(by_size[size] for size in coarsest)

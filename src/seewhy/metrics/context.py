@@ -17,6 +17,7 @@ from seewhy.engines import Answers, Fill, MaskedForward, find_fill
 from seewhy.errors import ExplainError, NonFinite, UsageError
 from seewhy.images import Image, from_values
 from seewhy.methods import Explanation, Method
+from seewhy.methods.other_classes import CHECK
 from seewhy.methods.task import in_chunks
 from seewhy.models import Classifier, Target
 
@@ -226,8 +227,9 @@ class Context:
     def of_other_classes(self, each: Attribution, seed: int, progress: Progress) -> Sequence[np.ndarray] | None:
         """What the map's method finds for `OTHERS` classes that the seed draws, each `(h, w)`; made once.
 
-        None where nobody said what made the map, there is no other class, or the method has no map of one. The map of a
-        method that no class plays a part in is that of every class.
+        Where what made the map is not at hand, the mean map of other likely classes stands for them, which many
+        explanations hold. None where there is neither, or the method has no map of another class. The map of a method
+        that no class plays a part in is that of every class.
         """
         known = self._other_classes.get((each, seed))
         if known is None:
@@ -236,10 +238,12 @@ class Context:
 
     def _explained_otherwise(self, each: Attribution, seed: int, progress: Progress) -> Sequence[np.ndarray]:
         method: Any = self.methods.get(each)
+        if method is None:
+            return self._held(each)
         target = each.target
         named = {target.index, *target.also, target.against}
         others = [index for index in range(len(self.classifier.categories)) if index not in named]
-        if method is None or not others:
+        if not others:
             return ()
         if method.class_blind or method.kind == "control":
             return (each.values,)
@@ -255,6 +259,13 @@ class Context:
         except (ExplainError, UsageError):
             return ()
         return [explanation.values for explanation in found]
+
+    def _held(self, each: Attribution) -> Sequence[np.ndarray]:
+        if isinstance(each, Map):
+            return ()
+        if each.checks.get(CHECK) == 0:  # the same map for every class
+            return (each.values,)
+        return () if each.others is None else (each.others,)
 
     @cached_property
     def _other_classes(self) -> dict[tuple[Attribution, int], Sequence[np.ndarray]]:

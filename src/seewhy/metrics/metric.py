@@ -39,6 +39,8 @@ class Metric(Declared):
         asks_network: the network is asked about parts that the map names, so maps are first made alike, as means over
             cells.
         stochastic: another seed gives another score.
+        settled: it does so by so little that nobody needs to ask again.
+        mirrored: a map turned upside down scores the opposite, but for the order of equal pixels.
     """
 
     registry: ClassVar[Registry[Any]] = Registry("metric", "seewhy.metrics")
@@ -48,6 +50,8 @@ class Metric(Declared):
     counts_as: ClassVar[str] = ""
     asks_network: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    settled: ClassVar[bool] = False
+    mirrored: ClassVar[bool] = False
 
     def __call__(
         self,

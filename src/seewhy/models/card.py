@@ -61,6 +61,11 @@ KINDS = {
         {},
         "`seewhy prototypes train` makes some from a classifier",
     ),
+    "explainer": Kind(
+        {"usable": bool, "reasons": list, "explainer": dict, "judged": dict},
+        {},
+        "`seewhy explainer train` makes one for a classifier",
+    ),
 }
 
 

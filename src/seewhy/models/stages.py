@@ -12,6 +12,7 @@ from torch import nn
 from seewhy.errors import ExplainError
 from seewhy.models.capture import Visit, capture, watch
 from seewhy.models.classifier import Classifier
+from seewhy.models.grids import Grid
 
 FEWEST = 3  # stages that tell of a network's way
 FAR = 0.5  # of the way to the layer that CAM methods explain
@@ -51,6 +52,12 @@ def stages(classifier: Classifier) -> list[str]:
     far = place[classifier.default_layer] * FAR
     told = [names for names in ways[:-1] if len(names) >= FEWEST]
     return next((names for names in told if place[names[-1]] >= far), (told or ways)[0])
+
+
+def coarsest_stages(classifier: Classifier, most: int) -> dict[str, Grid]:
+    """The last stage of each size, of up to `most` sizes from the coarsest on, and how it covers the picture."""
+    by_size = {grid.size: (name, grid) for name in stages(classifier) if (grid := classifier.grid(name))}
+    return dict(by_size[size] for size in sorted(by_size, key=lambda size: size[0] * size[1])[:most])
 
 
 def _container(visit: Visit) -> bool:

@@ -85,7 +85,7 @@ class Scoring:
                 metrics[metric.name]["cells"] = self.cells
             if self.random_maps and (asked := describe(metric.for_chance())) != describe(metric):
                 metrics[metric.name]["chance"] = asked
-            if metric.stochastic and self.redraws > 1:
+            if metric.stochastic and not metric.settled and self.redraws > 1:
                 metrics[metric.name]["redraws"] = self.redraws
         return Plan(
             models=dict(models),
@@ -269,8 +269,10 @@ class _Maps:
         self._random: list[Attribution] = []
         if CHANCE in found and scoring.random_maps:
             size, generator = seen.classifier.preprocessing.size, torch.Generator().manual_seed(seed + 1)
-            drawn = RandomMap().draws(scoring.random_maps, size, generator).numpy()
-            self._random = [Map(values, seen.target) for values in drawn]
+            drawn = RandomMap().draws((scoring.random_maps + 1) // 2, size, generator).numpy()
+            # Each stands there upside down, too: what scores the opposite then is asked about half of them.
+            both = np.concatenate([drawn, 1 - drawn])[: scoring.random_maps]
+            self._random = [Map(values, seen.target) for values in both]
 
     @cached_property
     def _reduced(self) -> list[Attribution]:
@@ -281,18 +283,20 @@ class _Maps:
         """What a metric says of all maps."""
         every = self._reduced if metric.asks_network and self._scoring.cells else [*self._whole, *self._random]
         shown = every[: len(self._whole)]
-        faced = every if metric.name in self._told_chance else shown
+        mirrored = len(self._random) // 2 if metric.mirrored else 0
+        faced = every[: len(every) - mirrored] if metric.name in self._told_chance else shown
         cheaper = metric.for_chance() if len(faced) > len(shown) else metric
         first, errors = self._asked(metric, faced if cheaper is metric else shown, self._seed)
         # By what random maps are asked methods are scored, too: like is compared with like, however coarse it is.
         alike = first if cheaper is metric else self._asked(cheaper, faced, self._seed)[0]
-        again = range(1, self._scoring.redraws if metric.stochastic else 1)
+        again = range(1, self._scoring.redraws if metric.stochastic and not metric.settled else 1)
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
+        chance = [each.value for each in alike[len(shown) :] if each.value is not None]
         return _Answer(
             [[*each] for each in zip(*rows, strict=True)],
             errors[: len(shown)],
             [None if cheaper is metric else each.value for each in alike[: len(shown)]],
-            [each.value for each in alike[len(shown) :] if each.value is not None],
+            [*chance, *(-each for each in chance[:mirrored])],
         )
 
     def _asked(

@@ -18,6 +18,9 @@ from seewhy.models import Classifier
 class MaskAgreement:
     """How far one explanation agrees with a mask.
 
+    Each score holds what the same method's map of other classes gets, where it is known: a method that marks the object
+    whatever is asked does not say why the network chose its class.
+
     Attributes:
         iou: Of the mask, and as large an area of the map's brightest pixels.
         energy: The share of the map's brightness that lies in the mask.

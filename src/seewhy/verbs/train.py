@@ -134,7 +134,7 @@ def train(
     if "gradients" not in given.offers:
         raise UsageError(f"{backbone} gives no gradients to learn by; take a bundled:, torchvision: or timm: model")
     architecture = architecture_of(backbone, given)
-    _claim(out, _configuration(backbone, given, recipe, parts, seed))
+    claim_folder(out, _configuration(backbone, given, recipe, parts, seed))
     several = parts.train.labelled
     classifier = with_new_head(given, architecture, parts.classes, recipe, seed, several=several)
     opened, failures = _opened(parts, classifier, progress)
@@ -185,7 +185,7 @@ def _configuration(backbone: str, given: Classifier, recipe: Recipe, parts: Part
     })  # fmt: skip
 
 
-def _claim(out: Path, configuration: str) -> None:
+def claim_folder(out: Path, configuration: str) -> None:
     """Take the folder for this run, or go on with the same one."""
     path = out / RUN
     began = (out / CARD).exists() or (out / CHECKPOINTS).exists()

@@ -144,6 +144,7 @@ def _row(each: MaskAgreement) -> dict[str, str]:
     if each.iou.value is not None and each.energy.value is not None and each.pointing.value is not None:
         row |= {"iou": f"{each.iou.value:.2f}", "energy": _percent(each.energy.value)}
         row |= {"pointing": "yes" if each.pointing.value > 0.5 else "no"}
+        row |= {"others": "–" if each.energy.other_classes is None else _percent(each.energy.other_classes)}
     return row
 
 

@@ -17,6 +17,7 @@ from seewhy.core.progress import Progress, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
+from seewhy.methods.task import METHODS
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
 from seewhy.verbs.compare import Comparison, compare
@@ -259,7 +260,7 @@ class Services:
     def _check(self, request: Request) -> Classifier | None:
         """Refuse at once what could never be done; the classifier, if it is loaded already: only then it is asked."""
         for name in request.methods:
-            method_info(name)
+            METHODS.listed(name)
         for name in request.metrics:
             metric_info(name)
         ready = self.models.loaded(request.model)

@@ -1,0 +1,55 @@
+"""What `--json` looks like is documented, for every command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.main import get_command
+
+from answering import KNOWN, against
+from cli.test_options_kept import commands
+from seewhy.answers import schema_of
+from seewhy.cli.app import app
+
+SERVERS = {"", "app", "mcp"}  # they answer by other ways
+
+
+def test_every_command_has_json_and_a_schema():
+    with_options = {name for name, options in commands(get_command(app)) if options}
+    assert with_options - SERVERS == set(KNOWN)
+    assert all("--json" in options for name, options in commands(get_command(app)) if name in KNOWN)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_schema_says_something_of_every_field(name):
+    found = schema_of(KNOWN[name])
+    Draft202012Validator.check_schema(found)
+    assert not list(_open(found, name)), "anything at all is no answer"
+
+
+def _open(schema: Any, path: str):
+    """Places where a schema allows whatever there is, but for JSON that is passed through."""
+    for key, each in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if each in ({}, True) and key not in {"default", "JsonValue"}:
+            yield f"{path}.{key}"
+        elif isinstance(each, dict | list):
+            yield from _open(each, f"{path}.{key}")
+
+
+def test_schemas_are_told(seewhy):
+    listed = seewhy("schema", "--json").json
+    assert set(listed) == set(KNOWN)
+    assert all(text.endswith((".", ";", ":")) or len(text) > 20 for text in listed.values())
+    assert seewhy("schema", "cases", "twins", "--json").json == schema_of(KNOWN["cases twins"])
+    assert "$schema" in seewhy("schema", "predict").out
+    wrong = seewhy("schema", "cases")
+    assert (wrong.code, "cases twins" in wrong.err) == (2, True)
+
+
+def test_what_is_not_in_the_schema_is_seen():
+    good = [{"image": "a.png", "predictions": [{"index": 0, "name": "cat", "probability": 0.5}]}]
+    assert not against(KNOWN["predict"], good)
+    for bad in ([{**good[0], "new": 1}], [{"image": "a.png"}], [{**good[0], "predictions": [{"index": "0"}]}], {}):
+        assert against(KNOWN["predict"], bad)
