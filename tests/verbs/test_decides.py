@@ -64,7 +64,8 @@ def test_a_part_that_decides_is_named_with_what_the_model_says_without_it():
     network = classifier(Corner())
     found = what_decides(network, explained(network, image(corner=True), in_corner()))
     assert found is not None
-    assert found.turns and found.stands_out
+    assert found.turns
+    assert found.stands_out
     assert (found.worse, found.controls) == (0, CONTROLS)
     assert (found.before.name, found.rival.name) == ("cat", "dog")
     assert found.box[:2] == (0, 0)
