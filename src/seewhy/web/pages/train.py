@@ -14,7 +14,7 @@ from seewhy.web.parts.folders import bring_folder
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading, plain
 from seewhy.web.parts.questions import choose_model
-from seewhy.web.parts.reports import show_report
+from seewhy.web.parts.reports import parts_of, show_report
 from seewhy.web.parts.session import ask_for, keep, visit, visitor
 from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.reports import mistakes_files, report_of, report_page, result_files
@@ -98,10 +98,14 @@ def _trained(config: TeachConfig) -> TeachResult | None:
 
 
 def _done(found: TeachResult, config: TeachConfig) -> None:
-    """How far to believe it, first; what it gets wrong, and why; then how to use it."""
-    files = partial(result_files, found)
-    show_report("train-result", found.name, report_page(found), files, everything="The classifier, to keep")
-    st.header("What it gets wrong, and why", anchor=False)
+    """How far to believe it, first; what it gets wrong, and why; then how it came to be, and how to use it."""
+    page = report_page(found)
+    st.header("How far to believe it", anchor=False)
+    st.html(f'<div class="sw-lead">{parts_of(page.decode())["lead"]}</div>')
+    if found.objections:
+        reasons = "; ".join(found.objections)
+        st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
+    st.info(DONE.format(name=plain(found.name), model=quote(f"file:{found.name}")), icon=":material/school:")
     services().models.admit(found.model)
     mistakes = follow(
         "train-mistakes",
@@ -113,13 +117,14 @@ def _done(found: TeachResult, config: TeachConfig) -> None:
             visitor=visitor(),
             lane=LONG,
         ),
+        "What it gets wrong, and why",
     )
     if mistakes:
+        st.header("What it gets wrong, and why", anchor=False)
         show_report("train-mistakes-report", f"{found.name}-mistakes", report_of(mistakes), lambda: mistakes)
-    st.info(DONE.format(name=plain(found.name), model=quote(f"file:{found.name}")), icon=":material/school:")
-    if found.objections:
-        reasons = "; ".join(found.objections)
-        st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
+    with st.expander("How it learned, and from what", expanded=mistakes is None):
+        files = partial(result_files, found)
+        show_report("train-result", found.name, page, files, everything="The classifier, to keep")
 
 
 PAGE = Page("Train", ":material/school:", "train", 80, show, lambda settings: not settings.public)

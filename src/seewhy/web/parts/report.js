@@ -3,7 +3,7 @@
 export default function ({ data, parentElement: root }) {
   if (root.shown === data.key) return;
   root.shown = data.key;
-  root.innerHTML = `<style>${data.style}</style><div class="report">${data.main}</div>`;
+  root.innerHTML = `<style>${data.style}</style><div class="report">${data.lead}${data.main}</div>`;
   enliven(root);
   root.onclick = (event) => {
     const link = event.target.closest('a[href^="#"]');

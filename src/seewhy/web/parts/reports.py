@@ -9,7 +9,6 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 from seewhy.web.parts.jobs import downloads
@@ -19,6 +18,7 @@ STYLE = re.compile("<style>(.*?)</style>", re.DOTALL)
 MAIN = re.compile("<main>(.*)</main>", re.DOTALL)
 LEAD = re.compile('<p class="lead">.*?</p>', re.DOTALL)
 SCRIPT = re.compile("<script>.*?</script>", re.DOTALL)
+NEXT = re.compile(r"<section>\s*<h2>What next</h2>.*?</section>", re.DOTALL)  # commands, which pages have buttons for
 # The report is not the page: its roots are those of its part, and it has the page's letters and ground.
 ROOTS = re.compile(r"(?m)^(\s*)(:root|html|body)\b")
 OURS = ":host { background: none } .report { font: inherit; font-size: 0.9375rem; padding: 0; max-width: none }"
@@ -30,7 +30,6 @@ _part: Any = component("seewhy_report", js=(Path(__file__).parent / "report.js")
 
 def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
     """A report in the page, what it says in all first, and its files to take away."""
-    st.session_state.pop(key, None)
     _part(key=key, data={"key": sha256(page).hexdigest(), **parts_of(page.decode())})
     downloads(f"{key}-files", name, files, lambda: page, **labels)
 
@@ -39,6 +38,6 @@ def parts_of(page: str) -> dict[str, str]:
     """The styles of a report, and what stands in it without title and script."""
     lead, main, style = LEAD.search(page), MAIN.search(page), STYLE.search(page)
     if not (main and style):
-        return {"style": "", "main": page}
+        return {"style": "", "lead": "", "main": page}
     own = ROOTS.sub(lambda found: found[1] + (":host" if found[2] == ":root" else ".report"), style[1])
-    return {"style": own + OURS, "main": (lead[0] if lead else "") + SCRIPT.sub("", main[1])}
+    return {"style": own + OURS, "lead": lead[0] if lead else "", "main": NEXT.sub("", SCRIPT.sub("", main[1]))}
