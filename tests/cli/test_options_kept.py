@@ -56,6 +56,15 @@ KEPT = {
     "list methods": "pattern --json",
     "list metrics": "pattern --json",
     "list models": "pattern --json",
+    "network axes": "images --bands --classes --count --device --head --json --model --models --out --output --weights",
+    "network class": (
+        "names --classes --device --head --images --json --model --models --out --output --rounds --seed --steps "
+        "--weights"
+    ),
+    "network probe": (
+        "images --bands --class --classes --device --head --json --model --models --out --output --seed --steps "
+        "--weights"
+    ),
     "network explain": (
         "images --bands --classes --clustering --concepts --device --head --json --layer --layers --model --models "
         "--out --output --seed --signed --target --weights"
@@ -66,7 +75,7 @@ KEPT = {
     ),
     "network concepts name": "folder concept word --json --player",
     "network global": (
-        "--bands --class --classes --concept --device --groups --head --images --json --model --models "
+        "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"
     ),
     "people agreement": "--json --simulated",

@@ -125,6 +125,7 @@ METRICS: dict[str, dict[str, Any]] = {
     "pointing-game": {},
     "random-logit": {},
     "road": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
+    "road-accuracy": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
     "road-lerf": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
     "road-morf": {"percentiles": (20, 40, 60, 80), "fill": "linear"},
     "sensitivity-n": {"fill": "mean", "cells": 14, "shares": (0.05, 0.1, 0.25, 0.5), "draws": 16},

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import planted
-from metrics.samples import noisy, perfect_map, planted_subject, random_map, scores, summing, values, white
+from metrics.samples import noisy, perfect_map, planted_subject, random_map, scores, seeded, summing, values, white
+from seewhy.core.progress import silent
 from seewhy.engines import Linear
 from seewhy.errors import UsageError
 from seewhy.images import Image
@@ -90,11 +91,25 @@ def test_perfect_beats_random_beats_inverted(name, sign):
 
 def test_a_map_upside_down_scores_the_opposite():
     """Thus chance costs half: `mirrored` says so of ROAD alone."""
-    assert [name for name, each in Metric.registry.items() if each.mirrored] == ["road"]
+    assert {name for name, each in Metric.registry.items() if each.mirrored} == {"road", "road-accuracy"}
     for seed in range(4):
         drawn = random_map(seed)
         (one, other) = values("road", planted_subject(), [drawn, drawn.max() - drawn])
         assert one == pytest.approx(-other, abs=1e-6)
+
+
+def test_by_accuracy_it_counts_how_often_the_answer_stays():
+    """Of two classes it is the likelier one. What ROAD asked is all that it asks."""
+    weights = np.random.default_rng(0).random((SIDE, SIDE))
+    subject = Context(summing(0.9 * weights / weights.sum()), white((SIDE, SIDE)))
+    (both,) = scores("road", subject, [weights], fill="black")
+    perturber = subject.perturber("black", seeded(), silent)
+    asked = perturber.engine.asked
+    (found,) = scores("road-accuracy", subject, [weights], fill="black")
+    assert perturber.engine.asked == asked
+    np.testing.assert_array_equal(found.curve, both.curve > 0.5)
+    assert found.curve.tolist() == [[0, 1, 1, 1], [0, 0, 0, 1]]
+    assert found.value == pytest.approx((3 / 4 - 1 / 4) / 2)
 
 
 def test_chance_is_asked_at_every_second_percentile():

@@ -13,11 +13,20 @@ from sklearn.metrics import average_precision_score, f1_score
 from torch.nn import functional as F
 
 import seewhy
+from seewhy.core.statistics import Share
 from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models.card import read_card
 from seewhy.train.finetune import losses
-from seewhy.train.label_evaluation import LabelEvaluation, average_precision, best_thresholds, f1
+from seewhy.train.label_evaluation import (
+    LabelEvaluation,
+    average_precision,
+    best_thresholds,
+    f1,
+    f1_share,
+    mean_share,
+    ranked_share,
+)
 from seewhy.train.labels import labelled_folder, read_labels
 from seewhy.train.parts import open_parts
 from seewhy.train.recipe import Recipe
@@ -145,6 +154,30 @@ def test_intervals_hold_the_value_and_narrow_with_pictures():
     few, many = (LabelEvaluation.of(NAMES, *answers(0, count), 0.5).labels[1].average_precision for count in (30, 600))
     assert few.low <= few.value <= few.high
     assert many.high - many.low < 0.5 * (few.high - few.low)
+
+
+@pytest.mark.parametrize("pictures", [8, 20, 50])
+@pytest.mark.parametrize(("common", "apart"), [(0.1, 1.5), (0.3, 0.5), (0.5, 3.0)])
+def test_intervals_of_a_label_hold_what_many_pictures_would_give(pictures, common, apart):
+    """Scores are normal, moved where the label is true; the bootstrap held the precision in 15 to 93 of 100 cases."""
+    rng = np.random.default_rng(pictures)
+
+    def drawn(count):
+        truth = rng.random(count) < common
+        return truth, rng.normal(size=count) + apart * truth
+
+    truth, scores = drawn(100_000)
+    wanted = average_precision(truth, scores), f1(truth, scores >= apart / 2)
+    cases = [each for each in (drawn(pictures) for _ in range(400)) if each[0].any()]
+    found = [(ranked_share(truth, scores), f1_share(truth, scores >= apart / 2)) for truth, scores in cases]
+    for shares, value in zip(zip(*found, strict=True), wanted, strict=True):
+        assert np.mean([each.low <= value <= each.high for each in shares]) > 0.9
+
+
+def test_a_mean_over_labels_is_as_unsure_as_if_they_came_and_went_together():
+    shares = [Share(0.5, 0.2, 0.8), None, Share(0.7, 0.6, 0.8)]
+    assert mean_share(shares) == pytest.approx((0.6, 0.4, 0.8))
+    assert mean_share([None]) == (0, 0, 1)
 
 
 def test_a_label_that_no_picture_has_has_no_figures():

@@ -112,6 +112,7 @@ class _Entry(TypedDict):
     title: str
     family: str
     question: str
+    reading: str
     paper: str
     arxiv: str | None
     needs: list[str]

@@ -328,24 +328,34 @@ class Perturber:
     def softly(self, maps: Sequence[Attribution], mask: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The probability of each map's target, `(n,)`, under `mask` of its values, float `(h, w)`, 1 where kept."""
         logits = self.logits(len(maps), lambda part: _stacked([mask(each.values) for each in maps[part]]))
-        return self._probabilities(maps, logits[:, None])[:, 0]
+        return self._read(maps, logits[:, None], self.engine.classifier.head.probability)[:, 0]
 
     def ranked(self, maps: Sequence[Attribution], hidden: Sequence[TopK]) -> np.ndarray:
         """The probability of each map's target under each top-k mask of it, `(n, hidden)`."""
+        return self._read(maps, self._under(maps, hidden), self.engine.classifier.head.probability)
+
+    def said(self, maps: Sequence[Attribution], hidden: Sequence[TopK]) -> np.ndarray:
+        """Whether the network still says each map's target under each top-k mask of it, 0 or 1 `(n, hidden)`."""
+        head = self.engine.classifier.head
+        return self._read(maps, self._under(maps, hidden), lambda logits, target: head.margin(logits, target)[0] > 0)
+
+    def _under(self, maps: Sequence[Attribution], hidden: Sequence[TopK]) -> Tensor:
+        """Logits `(n, hidden, K)`, of which those that are not known are asked for."""
         questions = [[self._question(each, way) for way in hidden] for each in maps]
         self._ask([each for each in dict.fromkeys(chain.from_iterable(questions)) if each not in self._known])
         if not questions or not hidden:
-            return np.empty((len(maps), len(hidden)))
-        rows = [torch.stack([self._known[each] for each in row]) for row in questions]
-        return self._probabilities(maps, torch.stack(rows))
+            return torch.empty((len(maps), len(hidden), self._classes))
+        return torch.stack([torch.stack([self._known[each] for each in row]) for row in questions])
 
-    def _probabilities(self, maps: Sequence[Attribution], logits: Tensor) -> np.ndarray:
-        """Of each map's target, `(n, k)`, of logits `(n, k, K)`; targets are mostly one and the same."""
+    def _read(
+        self, maps: Sequence[Attribution], logits: Tensor, what: Callable[[Tensor, Target], Tensor]
+    ) -> np.ndarray:
+        """What of each map's target, `(n, k)`, of logits `(n, k, K)`; targets are mostly one and the same."""
         found = np.empty(logits.shape[:2])
         targets = [each.target for each in maps]
         for target in dict.fromkeys(targets):
             rows = [row for row, each in enumerate(targets) if each == target]
-            found[rows] = self.engine.classifier.head.probability(logits[rows], target).numpy()
+            found[rows] = what(logits[rows], target).numpy()
         return found
 
     def _question(self, each: Attribution, way: TopK) -> Asked:

@@ -6,6 +6,7 @@ ROAD (remove and debias) lets pixels give way to what their surroundings suggest
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,11 +17,12 @@ from typing_extensions import override
 
 from seewhy.engines import Fill
 from seewhy.errors import UsageError
-from seewhy.metrics.context import NOTHING, End, Question, Score, TopK
+from seewhy.metrics.context import NOTHING, Attribution, End, Perturber, Question, Score, TopK
 from seewhy.metrics.metric import Metric, score_maps
 from seewhy.models import Classifier, Target
 
 PETSIUK = "Petsiuk et al. 2018"
+NO_ANSWER = Score.undefined("the network gives values, so there is no answer to lose")
 PERCENTILES = (20, 40, 60, 80)
 COARSER, COARSEST = 4, 7  # times fewer steps for random maps, and as many at least: few points tell an area
 HALVED = 4  # percentiles, from which on random maps are asked at every second of them
@@ -329,8 +331,39 @@ class ROAD(_Percentiles):
     def probabilities(self, asked: Question) -> np.ndarray:
         perturber = asked.perturber(self.fill)
         ways = [way for end in ("lowest", "highest") for way in self.removals(end, perturber.ties.size)]
-        return perturber.ranked(asked.maps, ways).reshape(len(asked.maps), 2, len(self.percentiles))
+        return self.under(perturber, asked.maps, ways).reshape(len(asked.maps), 2, len(self.percentiles))
+
+    def under(self, perturber: Perturber, maps: Sequence[Attribution], ways: Sequence[TopK]) -> np.ndarray:
+        """What is left of each map's target under each mask of it, `(n, ways)`."""
+        return perturber.ranked(maps, ways)
 
     @override
     def read(self, curve: np.ndarray) -> Score:
         return Score(combined(*curve), curve)
+
+
+class ROADAccuracy(ROAD):
+    """ROAD by accuracy: half the difference of how often the answer stays, LeRF − MoRF.
+
+    The curve `(2, percentiles)` is 1 where it stays; means over many pictures are the accuracies that the paper plots.
+    It asks nothing that `ROAD` does not ask. Source: Rong 2022, section 4; there the labels are the true ones, here
+    what was explained. A picture of which the network says something else counts as wrong throughout, as there.
+    """
+
+    name = "road-accuracy"
+    title = "ROAD, by accuracy"
+    question = "Does the answer stay while what the map leaves dark is removed, and go with what it marks?"
+    reading = (
+        "0 is what a map that knows nothing gets, 0.5 what it gets if the answer stays to the last one way and is gone "
+        "at once the other. Of one picture it is coarse: it is meant to be averaged over many."
+    )
+
+    @override
+    def scores(self, asked: Question) -> list[Score]:
+        if asked.context.classifier.head.meaning == "values":
+            return [NO_ANSWER] * len(asked.maps)
+        return super().scores(asked)
+
+    @override
+    def under(self, perturber: Perturber, maps: Sequence[Attribution], ways: Sequence[TopK]) -> np.ndarray:
+        return perturber.said(maps, ways)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seewhy.core.statistics import Share, wilson
+from seewhy.core.statistics import Z95, Share, wilson
 from seewhy.errors import UsageError
 from seewhy.train.evaluate import Floats
 
-REDRAWS = 500  # samples of the pictures for an interval
 LEAST = 1e-6  # threshold, so that its log-odds are finite
 UNKNOWN = Share(0.0, 0.0, 1.0)  # where no picture has any label
 Bools: TypeAlias = NDArray[np.bool_]
-Rows: TypeAlias = NDArray[np.int64]
 
 
 class LabelScore(NamedTuple):
@@ -86,23 +85,23 @@ class LabelEvaluation:
                 predicted := int(self.said[:, index].sum()),
                 right := int(both[:, index].sum()),
                 float(self.thresholds[index]),
-                self._interval(partial(self._precision, index)),
+                ranked_share(self.truth[:, index], self.probabilities[:, index]),
                 wilson(right, predicted) if predicted else None,
                 wilson(right, pictures) if pictures else None,
-                self._interval(partial(self._f1, index)),
+                f1_share(self.truth[:, index], self.said[:, index]),
             )
             for index, name in enumerate(self.names)
         ]  # fmt: skip
 
     @cached_property
     def mean_average_precision(self) -> Share:
-        """The mean over the labels that a picture has."""
-        return self._interval(partial(self._mean, self._precision)) or UNKNOWN
+        """The mean over the labels that a picture has; see `mean_share`."""
+        return mean_share(each.average_precision for each in self.labels)
 
     @cached_property
     def macro_f1(self) -> Share:
-        """The mean of F1 over the labels that a picture has."""
-        return self._interval(partial(self._mean, self._f1)) or UNKNOWN
+        """The mean of F1 over the labels that a picture has; see `mean_share`."""
+        return mean_share(each.f1 for each in self.labels)
 
     @cached_property
     def exact(self) -> Share:
@@ -127,26 +126,6 @@ class LabelEvaluation:
             ],
         }
 
-    def _precision(self, index: int, rows: Rows) -> float | None:
-        return average_precision(self.truth[rows, index], self.probabilities[rows, index])
-
-    def _f1(self, index: int, rows: Rows) -> float | None:
-        return f1(self.truth[rows, index], self.said[rows, index])
-
-    def _mean(self, figure: Callable[[int, Rows], float | None], rows: Rows) -> float | None:
-        known = [found for index in range(len(self.names)) if (found := figure(index, rows)) is not None]
-        return float(np.mean(known)) if known else None
-
-    def _interval(self, figure: Callable[[Rows], float | None]) -> Share | None:
-        """A figure of the pictures, and the middle 95 % of what it is on samples of them drawn with replacement."""
-        count = len(self.truth)
-        value = figure(np.arange(count))
-        if value is None:
-            return None
-        drawn = [figure(rows) for rows in np.random.default_rng(0).integers(count, size=(REDRAWS, count))]
-        low, high = np.quantile([each for each in drawn if each is not None], [0.025, 0.975])
-        return Share(value, min(float(low), value), max(float(high), value))
-
 
 def average_precision(truth: Bools, scores: Floats) -> float | None:
     """The precision at each score, weighted by the recall that it adds; equal scores come together.
@@ -168,6 +147,38 @@ def average_precision(truth: Bools, scores: Floats) -> float | None:
 def f1(truth: Bools, said: Bools) -> float | None:
     """The harmonic mean of precision and recall; None where nothing is true."""
     return 2 * float((truth & said).sum()) / float(truth.sum() + said.sum()) if truth.any() else None
+
+
+def ranked_share(truth: Bools, scores: Floats) -> Share | None:
+    """The average precision with its 95 % interval, which is symmetric in its log-odds; None where nothing is true.
+
+    It holds what many pictures would give in 91 to 100 of 100 cases, from eight pictures on; the bootstrap did in 9 to
+    94. Source: Boyd, Eng & Page 2013, the logit interval; there without a bound for an estimate of 0 or 1.
+    """
+    value = average_precision(truth, scores)
+    if value is None:
+        return None
+    count = int(truth.sum())
+    edge = 1 / (2 * count + 2)
+    inside = min(max(value, edge), 1 - edge)
+    half = Z95 / (count * inside * (1 - inside)) ** 0.5
+    low, high = (1 / (1 + math.exp(way * half) * (1 - inside) / inside) for way in (1, -1))
+    return Share(value, min(low, value), max(high, value))
+
+
+def f1_share(truth: Bools, said: Bools) -> Share | None:
+    """F1 with its 95 % interval: that of both among either, which is a share and rises with F1; None as in `f1`."""
+    value, either = f1(truth, said), int((truth | said).sum())
+    if value is None:
+        return None
+    found = wilson(int((truth & said).sum()), either)
+    return Share(value, *(2 * each / (1 + each) for each in (found.low, found.high)))
+
+
+def mean_share(shares: Iterable[Share | None]) -> Share:
+    """The mean of those there are, of bounds, too: as far apart as if all labels came and went together."""
+    known = [each for each in shares if each is not None]
+    return Share(*np.mean(known, axis=0).tolist()) if known else UNKNOWN
 
 
 def best_thresholds(truth: ArrayLike, probabilities: ArrayLike) -> tuple[float, ...]:

@@ -79,7 +79,8 @@ THEME: dict[str, Any] = {
 def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middleware]:
     """What every request passes, outermost first; `key` signs the ids of files, `host` is where the server listens."""
     room = Room(max(chosen.open_mb << 20, 5 * chosen.file_bytes))
-    limits = {"/api/images": chosen.upload_bytes + SPARE, DOOR: chosen.file_bytes + SPARE}
+    most = chosen.file_bytes + SPARE
+    limits = {"/api/images": chosen.upload_bytes + SPARE, "/api/sets": most, DOOR: most}
     pace = (chosen.requests_a_minute, chosen.reads_a_minute, chosen.windows, chosen.messages_a_minute)
     return [
         Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),

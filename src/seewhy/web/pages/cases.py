@@ -8,11 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.cases.embedders import EMBEDDINGS
-from seewhy.cases.manifest import read_manifest, without_folders
 from seewhy.core.files import home
 from seewhy.core.progress import Progress
-from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.web.parts.figures import photo_html
@@ -21,6 +18,7 @@ from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
 from seewhy.web.parts.reports import show_report
 from seewhy.web.parts.session import trained, visitor
+from seewhy.web.services.bases import BASE, PROTOTYPES, offered_model
 from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.jobs import Job
 from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
@@ -84,9 +82,9 @@ def show() -> None:
 def _choose_folder(*, with_prototypes: bool) -> Path | None:
     """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
     if with_prototypes:
-        where, mark, command = home() / "prototypes", "card.json", LEARN
+        where, mark, command = home() / "prototypes", PROTOTYPES, LEARN
     else:
-        where, mark, command = services().settings.cases_folder, "manifest.json", BUILD
+        where, mark, command = services().settings.cases_folder, BASE, BUILD
     own = [each.prototypes if with_prototypes else each.cases for each in trained()]
     mine = [path for path in own if (path / mark).is_file()]
     found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{mark}")))]
@@ -115,26 +113,13 @@ def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
             lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
         )
     return at.ask(
-        _offered_model(folder),
+        offered_model(at, folder),
         about,
         image,
         lambda classifier, photo, tell: find(classifier, folder, photo, tell),
         visitor=who,
         lane=LONG,
     )
-
-
-def _offered_model(folder: Path) -> str:
-    """The model that the cases were built with; it and a second encoder have to be among those offered here."""
-    stored = read_manifest(folder).about
-    for name in (stored.model, stored.embedding):
-        if name not in EMBEDDINGS:
-            try:
-                services().models.check(name)
-            except UnknownName as error:
-                there = without_folders(name)
-                raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
-    return stored.model
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)
