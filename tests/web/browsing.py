@@ -184,8 +184,9 @@ def obstacles(page: Any) -> list[str]:
 
 
 def misshapen(page: Any) -> list[str]:
-    """Pictures, also those of frames, that are drawn wider or higher than they are; bars of colours are meant to be."""
-    ask = """() => [...document.images]
+    """Pictures, also those of frames and reports, that are drawn wider or higher than they are; bars of colours are meant to be."""
+    ask = """() => [document, ...[...document.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)]
+        .flatMap((root) => [...root.querySelectorAll("img")])
         .filter((each) => getComputedStyle(each).objectFit === "fill" && each.clientHeight > 10)
         .filter((each) => {
             const [shown, own] = [each.clientWidth / each.clientHeight, each.naturalWidth / each.naturalHeight];
