@@ -184,7 +184,7 @@ def obstacles(page: Any) -> list[str]:
 
 
 def misshapen(page: Any) -> list[str]:
-    """Pictures, also those of frames and reports, that are drawn wider or higher than they are; bars of colours are meant to be."""
+    """Pictures, also of reports, that are drawn wider or higher than they are; bars of colours are meant to be."""
     ask = """() => [document, ...[...document.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)]
         .flatMap((root) => [...root.querySelectorAll("img")])
         .filter((each) => getComputedStyle(each).objectFit === "fill" && each.clientHeight > 10)

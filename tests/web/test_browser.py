@@ -128,9 +128,7 @@ def test_a_slow_job_is_stopped_and_begun_again(page):
 
 
 @pytest.mark.heavy
-def test_a_zip_becomes_a_classifier_whose_twins_are_shown_in_this_visit_alone_and_after_a_reload(
-    page, browser, address, tmp_path
-):
+def test_a_zip_becomes_a_classifier_of_this_visit_alone_which_is_there_after_a_reload(page, browser, address, tmp_path):
     from playwright.sync_api import expect
 
     opened(page, "train")

@@ -88,10 +88,10 @@ def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middl
         Middleware(OwnHosts, hosts=(*chosen.known_hosts, host)),
         Middleware(SameOrigin),
         Middleware(ClosedPaths, paths=CLOSED),
-        Middleware(KeepsVisit, framed=bool(chosen.embedded_in)),
         Middleware(PaceLimit, **dict(zip(("changes", "reads", "windows", "messages"), pace, strict=True))),
         Middleware(BodyLimit, most=MESSAGE, limits=limits, room=room),
         Middleware(UploadDoor, key=key, room=room),
+        Middleware(KeepsVisit, framed=bool(chosen.embedded_in)),
     ]
 
 
