@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import audit, cases, explain, explainer, listing, network, people, schema, study, train
+from seewhy.cli import audit, cases, dossier, explain, explainer, listing, network, people, schema, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
@@ -33,6 +33,9 @@ app.command("study")(study.study)
 app.command("audit")(audit.audit)
 app.command("repair")(audit.repair)
 app.command("diff")(audit.diff)
+app.command("judge")(dossier.judge)
+app.command("dossier")(dossier.dossier)
+app.command("verify")(dossier.verify)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 

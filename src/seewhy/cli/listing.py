@@ -64,7 +64,7 @@ def methods(pattern: Pattern = "") -> Answer[list[ListedMethod]]:
         for each in found
     ]
     return Answer(
-        _plain(found, "name title family status first class_blind question reading paper arxiv needs cost"),
+        _plain(found, "name title family status first class_blind question reading paper arxiv needs cost claimed"),
         [Table(["", "method", "family", "status", "question", "cost", "paper"], rows)],
     )
 
