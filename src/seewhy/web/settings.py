@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     disk_mb: int = Field(4000, ge=4, description="Megabytes of photos and trainings; one visitor has a quarter.")
     upload_mb: int = Field(20, ge=1, description="Megabytes of one upload.")
     training_mb: int = Field(200, ge=1, description="Megabytes of the pictures that somebody teaches it by.")
-    upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
+    upload_megapixels: int = Field(
+        25, ge=1, description="Megapixels of one photo; larger ones, up to 50, are made smaller."
+    )
     requests_a_minute: int = Field(
         240, ge=1, description="Requests that change something, or that are costly to answer, by one address."
     )
