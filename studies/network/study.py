@@ -1,6 +1,6 @@
 """Interpretable Network Visualizations again: ten groups of classes, layer by layer, in (simulated) players' words.
 
-    python studies/network/study.py PHOTOS --tree TREE.json --out FOLDER [--model MODEL] [--photos 5]
+    python studies/network/study.py PHOTOS --tree TREE.json --out FOLDER [--model MODEL] [--photos 10]
 
 PHOTOS are named `<WordNet id>_<name>.jpg`; TREE.json has WordNet's `synsets` with `words` and `hypernyms`. Writes a
 report for each group, one of network views, one of Grad-CAM, LIME and SHAP beside them, and `results.md`.
@@ -25,7 +25,7 @@ from seewhy.models import Target
 from seewhy.network import NetworkPicture, default_layers
 from seewhy.network.concepts import Groups, find_classes, read_groups
 from seewhy.network.labels import Lexicon, lexicon, words_of
-from seewhy.network.tcav import ConceptTest, tcav
+from seewhy.network.tcav import FEWEST_OF_CLASS, ConceptTest, tcav
 from seewhy.people.simulate import CONCEPTS, concepts_of_rounds, simulate
 from seewhy.people.store import Store, open_store
 from seewhy.report import write_network_report
@@ -91,7 +91,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path)
     parser.add_argument("--tree", type=Path, required=True)
-    parser.add_argument("--photos", type=int, default=5, help="of each group; the paper has five of each class")
+    parser.add_argument(
+        "--photos", type=int, default=10, help="of each group; TCAV takes ten, the paper has five of each class"
+    )
     parser.add_argument("--group", action="append", help="of the tree; default: ten; can be repeated")
     parser.add_argument("--beside", type=int, default=len(GROUPS), help="so many groups by other methods, too")
     parser.add_argument("--model", default="bundled:efficientnet-lite0")
@@ -157,6 +159,9 @@ def _concepts(classifier: Classifier, groups: Sequence[Group], photos: Sequence[
     yield "| group | TCAV | slope (by chance) | p | told apart | another | TCAV | slope | p |"
     yield "|---|--:|--:|--:|--:|---|--:|--:|--:|"
     for group, other in zip(groups, [*groups[1:], groups[0]], strict=True):
+        if len(group.photos) < FEWEST_OF_CLASS:
+            yield f"| {group.name} | {len(group.photos)} photos are too few | | | | | | | |"
+            continue
         own, strange = (_test(classifier, each.kin, group.photos, pool, layer) for each in (group, other))
         low, high = own.interval
         yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+import planted_textures
 import zoo
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.classifier import black_box
@@ -26,6 +27,10 @@ def service() -> Classifier:
             return zoo.network("gap-linear")(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255).softmax(1).numpy()
 
     return black_box(score, size=zoo.SIZE, categories=NAMES, name="a service")
+
+
+def stripes() -> Classifier:
+    return planted_textures.classifier(planted_textures.trained(0))
 
 
 def residual() -> Classifier:

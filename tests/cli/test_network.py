@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+import planted_textures
 from cli import nets
 from cli.nets import TOY
 
@@ -76,3 +77,50 @@ def test_concepts_are_built_named_and_found_again(seewhy, tmp_path):
     assert "give 8 photos at least, not 1" in one.err
     both = seewhy("network", "explain", "many/0.png", "--model", TOY, "--concepts", "book", "--layers", "relu")
     assert both.code == 2
+
+
+def test_classes_are_drawn_probed_set_on_axes_and_counted(seewhy, tmp_path):
+    (tmp_path / "many").mkdir()
+    for number in range(20):
+        noise = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "many" / f"{number}.png")
+    drawn = seewhy(
+        *("network", "class", "tabby", "espresso", "--images", "many", "--model", TOY),
+        *("--steps", 2, "--rounds", 2, "--json", "--out", "class"),
+    )
+    assert drawn.code == 0
+    assert [each["class"] for each in drawn.json["classes"]] == ["tabby", "espresso"]
+    assert [len(each["near"]) for each in drawn.json["classes"]] == [4, 4]
+    page = (tmp_path / "class/report.html").read_text("utf-8")
+    for each in drawn.json["classes"]:
+        said = each["phase picture"]["said"]["value"]
+        assert f"{said:.0%} of crops of it {each['class']}" in page
+        told = f"does not succeed: the network calls {said:.0%} of crops of it {each['class']}"
+        assert (said < 0.5) == (told in page)
+    axes = seewhy("network", "axes", "many", "--model", TOY, "--count", 2, "--out", "axes")
+    assert axes.code == 0
+    assert [row[0] for row in axes.rows] == ["1", "2"]
+    built = "network concepts build many --layers relu --count 2 --out book --model"
+    assert seewhy(*built.split(), TOY).code == 0
+    counting = "network global --class tabby --images many --concepts book --model"
+    counted = seewhy(*counting.split(), TOY, "--json")
+    assert counted.code == 0
+    assert counted.json["photos"] == 20
+    page = (tmp_path / "seewhy-out/report.html").read_text("utf-8")
+    assert all(each["verdict"] in page for each in counted.json["concepts"])
+    assert seewhy(*counting.split(), TOY, "--simulated").code == 2
+
+
+def test_a_probe_names_what_is_suspicious_or_says_that_nothing_is(seewhy, tmp_path):
+    (tmp_path / "many").mkdir()
+    for number, each in enumerate(planted_textures.pictures(32, 5)[0]):
+        pixels = (255 * each.permute(1, 2, 0).numpy()).round().astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "many" / f"{number:02}.png")
+    run = seewhy("network", "probe", "many", "--model", "py:cli.nets:stripes", "--steps", 3, "--out", "probe")
+    assert run.code == 0
+    assert "no class is suspicious" in run.err
+    assert len(run.rows) == 8
+    assert "No class of 8 stands out" in (tmp_path / "probe/report.html").read_text("utf-8")
+    few = seewhy("network", "probe", "many", "--model", "py:cli.nets:stripes", "--class", "0° 4 px,0° 8 px")
+    assert few.code == 2
+    assert "4 classes at least, not 2" in few.err

@@ -34,7 +34,7 @@ def noise(count: int, seed: int) -> list[Image]:
 
 
 def asked(target: int) -> list[tuple[Image, Target]]:
-    return [(image, Target(target)) for image in squares((250, 20, 20), 6, seed=9)]
+    return [(image, Target(target)) for image in squares((250, 20, 20), 10, seed=9)]
 
 
 def test_a_planted_concept_is_found_and_what_speaks_against_a_class_is_seen():
@@ -44,7 +44,7 @@ def test_a_planted_concept_is_found_and_what_speaks_against_a_class_is_seen():
     assert red.score == 1
     assert red.slope > red.interval[1] > 0
     assert red.accuracy > 0.8
-    assert red.pictures == 6
+    assert red.pictures == 10
 
 
 def test_what_speaks_against_a_class_is_seen():
@@ -140,7 +140,9 @@ def test_batches_change_nothing():
     assert np.allclose(together, alone, atol=1e-6)
 
 
-@pytest.mark.parametrize(("concept", "others", "pictures"), [(4, 50, 1), (6, 11, 1), (6, 50, 0)])
+@pytest.mark.parametrize(("concept", "others", "pictures"), [(4, 50, 10), (6, 11, 10), (6, 50, 9)])
 def test_too_few_pictures_are_refused(concept, others, pictures):
-    with pytest.raises(UsageError, match="a concept needs 5 pictures"):
+    with pytest.raises(
+        UsageError, match="5 pictures of the concept at least, twice as many others, and 10 of the class"
+    ):
         tcav(planted.classifier(), noise(concept, 0), noise(others, 1), asked(RED)[:pictures], ["third"])

@@ -1,10 +1,10 @@
-"""Answers of concepts: those of a book, those in a photo, a whole class in people's words."""
+"""Answers about concepts and classes: a book's, a photo's, a class in words, in pictures and along axes."""
 
 from __future__ import annotations
 
 from typing_extensions import TypedDict
 
-from seewhy.answers.common import Photo, Prediction
+from seewhy.answers.common import Photo, Prediction, Share
 
 
 class BookConcept(TypedDict):
@@ -15,7 +15,7 @@ class BookConcept(TypedDict):
     share: float
     importance: float
     peak: float
-    examples: list[int]
+    examples: list[str]
 
 
 class BookLayer(TypedDict):
@@ -40,18 +40,18 @@ class Book(TypedDict):
     photos: int
     telling: float | None
     seed: int
-    verdict: str
+    verdict: str | None
     layers: list[BookLayer]
 
 
 class ConceptPart(TypedDict):
-    """A concept in a photo: how much it is there, what it adds to the score, and the score without it."""
+    """A concept in a photo: whether it is there, what it adds to the score, and the target's probability without it."""
 
     concept: str
     word: str | None
-    here: float
+    here: bool
     added: float
-    without: float | None
+    without: float
 
 
 class ConceptLayer(TypedDict):
@@ -144,3 +144,114 @@ class ClassView(TypedDict):
     layers: list[ClassLayer]
     trends: list[Trend]
     tests: list[ConceptTest]
+
+
+class CountedConcept(TypedDict):
+    """A concept over photos of a class: the share it is in, what it adds, and whether that is more than chance."""
+
+    concept: str
+    word: str | None
+    layer: str
+    here: Share
+    added: float
+    rises: int
+    moved: int
+    p: float | None
+    verdict: str
+
+
+class CountedWord(TypedDict):
+    """A word of people: the share of photos with a concept of that name, layer by layer."""
+
+    word: str
+    shares: list[float]
+
+
+ClassCounts = TypedDict(
+    "ClassCounts", {"class": str, "photos": int, "concepts": list[CountedConcept], "words": list[CountedWord]}
+)
+ClassCounts.__doc__ = "A class in the concepts of a book, over its photos."
+
+
+class PhasePicture(TypedDict):
+    """How many crops of a phase picture the network calls by the class, and their mean probability."""
+
+    said: Share
+    probability: float
+
+
+class AccumulatedPicture(TypedDict):
+    """How many fresh noise pictures become the class with an accumulated picture, and without."""
+
+    said: Share
+    before: float
+
+
+class NearPhoto(TypedDict):
+    """A photo near to a phase picture."""
+
+    image: str
+    cosine: float
+
+
+DrawnClass = TypedDict(
+    "DrawnClass",
+    {
+        "class": str,
+        "phase picture": PhasePicture,
+        "accumulated picture": AccumulatedPicture,
+        "near": list[NearPhoto],
+    },
+)
+DrawnClass.__doc__ = "How far the pictures of a class succeed."
+
+
+class ClassPictures(TypedDict):
+    """What classes look like to a network."""
+
+    classifier: str
+    seed: int
+    classes: list[DrawnClass]
+
+
+ProbedClass = TypedDict(
+    "ProbedClass", {"class": str, "pixels": float, "share": float, "turned": Share, "distance": float}
+)
+ProbedClass.__doc__ = "The smallest change that turns photos into a class, and how far below the median it is."
+
+
+class Probed(TypedDict):
+    """Whether a trigger is hidden in a network."""
+
+    classifier: str
+    photos: int
+    seed: int
+    suspicious: list[str]
+    classes: list[ProbedClass]
+
+
+class ClassAxis(TypedDict):
+    """A direction by which classes differ, with the classes at both ends."""
+
+    axis: int
+    share: float
+    low: list[str]
+    high: list[str]
+
+
+class PhotoOnAxes(TypedDict):
+    """Where a photo lies on the axes."""
+
+    image: str
+    coordinates: list[float]
+
+
+class ClassAxes(TypedDict):
+    """What separates the classes, and how many directions no class sees."""
+
+    classifier: str
+    directions: int
+    blind: int
+    unseen: float
+    axes: list[ClassAxis]
+    photos: list[PhotoOnAxes]

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.answers.explaining import NetworkManifest
-from seewhy.answers.network import Book, ClassView, ConceptWord, PhotoConcepts
+from seewhy.answers.network import (
+    Book,
+    ClassAxes,
+    ClassCounts,
+    ClassPictures,
+    ClassView,
+    ConceptWord,
+    PhotoConcepts,
+    Probed,
+)
 from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
 from seewhy.cli.run import command
 from seewhy.errors import UsageError
@@ -122,6 +131,69 @@ def name(
     return Answer(values, [Table(["concept", "word", "people"], rows)])
 
 
+@app.command("class")
+@command("model weights out seed device")
+def class_(
+    run: Run,
+    names: Annotated[list[str], typer.Argument(metavar="CLASS...", help="Names or numbers of classes, or “A vs B”.")],
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", help="Photos: pictures have their spectrum, the nearest are shown."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of a phase picture, four crops each.")] = 160,
+    rounds: Annotated[int, typer.Option(min=1, help="Of an accumulated picture, twelve noise pictures each.")] = 100,
+) -> Answer[ClassPictures]:
+    """Draw what a class looks like to the network, and say how far the picture succeeds."""
+    from seewhy.images import find_images
+    from seewhy.verbs.classes import class_pictures
+
+    sources = find_images(images) if images else []
+    classifier = run.load()
+    with run.progress() as progress:
+        found = class_pictures(classifier, names, sources, steps=steps, rounds=rounds, seed=run.seed, progress=progress)
+    return Answer.of(found, failures=found.failures, asked=len(sources) + len(names))
+
+
+@app.command()
+@command("model bands weights out seed device")
+def probe(
+    run: Run,
+    images: Images,
+    class_: Annotated[
+        str, typer.Option("--class", help="Classes, joined by commas, four at least. Default: all.")
+    ] = "",
+    steps: Annotated[int, typer.Option(min=1, help="Of descent for each class, sixteen photos each.")] = 200,
+) -> Answer[Probed]:
+    """Look for a backdoor: a class that photos become by a far smaller change than other classes need."""
+    from seewhy.images import find_images
+    from seewhy.verbs.classes import probe as look_for
+
+    sources = find_images(images)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = look_for(classifier, sources, split_commas(class_), steps=steps, seed=run.seed, progress=progress)
+    notes = [f"suspicious: {', '.join(found.suspicious)}"] if found.suspicious else ["no class is suspicious"]
+    return Answer.of(found, notes=notes, failures=found.failures, asked=len(sources))
+
+
+@app.command()
+@command("model bands weights out device")
+def axes(
+    run: Run,
+    images: Images,
+    count: Annotated[int, typer.Option(min=1, help="How many axes.")] = 4,
+) -> Answer[ClassAxes]:
+    """Find the directions that separate the classes most, with photos at both ends, and what no class sees."""
+    from seewhy.images import find_images
+    from seewhy.verbs.classes import class_axes
+
+    sources = find_images(images)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = class_axes(classifier, sources, count=count, progress=progress)
+    return Answer.of(found, failures=found.failures, asked=len(sources))
+
+
 @app.command("global")
 @command("model bands weights out seed device")
 def global_(
@@ -145,7 +217,10 @@ def global_(
         Path | None, typer.Option(help="Folder of pictures of anything, for TCAV to compare with.")
     ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="Words of simulated players, not of people.")] = False,
-) -> Answer[ClassView]:
+    concepts: Annotated[
+        Path | None, typer.Option(help="Folder of `network concepts build`: count its concepts in the pictures.")
+    ] = None,
+) -> Answer[ClassView | ClassCounts]:
     """Sum up a class in people's words: what each layer goes by, what comes early and what late."""
     from seewhy.images import find_images
     from seewhy.network.concepts import find_classes, read_groups
@@ -156,6 +231,10 @@ def global_(
     if bool(concept) != bool(random):
         raise UsageError("TCAV takes both --concept FOLDER and --random FOLDER")
     sources = find_images(images)
+    if concepts is not None:
+        if groups or concept or random or simulated:
+            raise UsageError("--concepts counts the concepts of one class; leave out --groups, TCAV and --simulated")
+        return _counted(run, sources, class_, concepts)
     known_groups = read_groups(groups) if groups else None
     for folder in [*(concept or []), *([random] if random else [])]:
         find_images([folder])
@@ -169,3 +248,14 @@ def global_(
     notes = ["simulated: no person said these words"] if simulated else []
     result = GlobalResult(class_, found, classifier.name, failures, tests)
     return Answer.of(result, notes=notes, failures=failures, asked=len(sources))
+
+
+def _counted(run: Run, sources: list[Path], name: str, folder: Path) -> Answer[ClassCounts]:
+    from seewhy.verbs.concepts import count_concepts, open_concepts
+
+    classifier = run.load()
+    book = open_concepts(folder, classifier)
+    with run.progress() as progress:
+        found = count_concepts(classifier, sources, book, name, progress)
+    notes = [book.verdict] if book.verdict else []
+    return Answer.of(found, notes=notes, failures=found.failures, asked=len(sources))

@@ -35,6 +35,7 @@ Rows = NDArray[np.float64]
 SETS = 200
 BATCH = 16
 FEWEST = 5  # pictures of a concept
+FEWEST_OF_CLASS = 10  # of fewer the score is coarse: of one picture it is 0 or 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def tcav(
         classifier: it must offer layers and gradients.
         concept: pictures of the concept, five at least.
         others: pictures without it, of which random sets are drawn; ten times as many are well.
-        pictures: of the class, each with the class as its target; several classes make a group.
+        pictures: of the class, ten at least, each with the class as its target; several classes make a group.
         layers: where to look.
         seed: of the random sets.
         sets: how many random concepts; p cannot fall below 1 / (sets + 1).
@@ -87,10 +88,10 @@ def tcav(
         UsageError: too few pictures.
         ExplainError: a layer has no grid.
     """
-    if len(concept) < FEWEST or len(others) < 2 * len(concept) or not pictures:
+    if len(concept) < FEWEST or len(others) < 2 * len(concept) or len(pictures) < FEWEST_OF_CLASS:
         raise UsageError(
-            f"a concept needs {FEWEST} pictures at least and twice as many others, and the class one; "
-            f"there are {len(concept)}, {len(others)} and {len(pictures)}"
+            f"TCAV needs {FEWEST} pictures of the concept at least, twice as many others, and {FEWEST_OF_CLASS} of the "
+            f"class; there are {len(concept)}, {len(others)} and {len(pictures)}"
         )
     shown = features(classifier, concept, layers, progress)
     rest = features(classifier, others, layers, progress)

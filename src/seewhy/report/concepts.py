@@ -10,6 +10,7 @@ import numpy as np
 from seewhy.core.outcome import Outcome
 from seewhy.draw import cut, spotlight
 from seewhy.network.book import Concept, ConceptBook
+from seewhy.network.counting import ConceptCounts
 from seewhy.network.parts import LayerParts, Part, PhotoConcepts
 from seewhy.report.page import Picture, counted, embed, render
 
@@ -54,6 +55,22 @@ def photos_page(found: Sequence[PhotoConcepts], book: ConceptBook, failures: Seq
         examples=_examples,
         failures=failures,
         shown=SHOWN,
+    )
+
+
+def counts_page(name: str, counts: ConceptCounts, book: ConceptBook, failures: Sequence[Outcome[Any]] = ()) -> str:
+    """A class in the concepts of a book."""
+    concepts = {one.key: one for layer in book.layers for one in layer.concepts}
+    told = f"In how many of {counted(counts.photos, 'photo')} each concept is, and whether it adds to the class there."
+    return render(
+        "concept-counts.html",
+        title=f"What the network goes by: {name}",
+        lead=f"{book.verdict.capitalize()}. Do not rely on what is below." if book.verdict else told,
+        name=name,
+        counts=counts,
+        book=book,
+        crops={key: _examples(one) for key, one in concepts.items()},
+        failures=failures,
     )
 
 

@@ -1,4 +1,4 @@
-"""Concepts: many photos in, a book of concepts out; a photo and a book in, what each concept adds out."""
+"""Concepts: many photos in, a book of concepts out; photos and a book in, what each concept adds out."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target
 from seewhy.network.book import ConceptBook, build_book, described
 from seewhy.network.book_files import name_concept, open_concepts, write_book
-from seewhy.network.parts import PhotoConcepts, parts_of
-from seewhy.report.concepts import book_page, photos_page
+from seewhy.network.counting import ConceptCounts, counted
+from seewhy.network.parts import LayerParts, PhotoConcepts, parts_of
+from seewhy.report.concepts import book_page, counts_page, photos_page
 from seewhy.report.page import save_page
 from seewhy.verbs.result import PhotoResults, Result
 
 __all__ = [
     "BuiltConcepts",
     "ConceptsResult",
+    "CountsResult",
     "build_concepts",
+    "count_concepts",
     "explain_concepts",
     "name_concept",
     "open_concepts",
@@ -194,8 +197,7 @@ def explain_concepts(
     Raises:
         UsageError: the book is of another network, or a name is unknown.
     """
-    if book.fingerprint != classifier.fingerprint:
-        raise UsageError(f"the concepts are those of {book.classifier} with other weights than {classifier.name}")
+    check_book(classifier, book)
     asked = None if target is None else classifier.target(target)
     outcomes: list[Outcome[PhotoConcepts]] = []
     for done, source in enumerate(sources):
@@ -205,6 +207,102 @@ def explain_concepts(
         )
     found = [each.value for each in outcomes if each.value]
     return ConceptsResult(found, book, [each for each in outcomes if each.error])
+
+
+@dataclass(frozen=True, eq=False)
+class CountsResult(Result):
+    """A class in a book's concepts, over its photos."""
+
+    name: str
+    counts: ConceptCounts
+    book: ConceptBook
+    failures: Sequence[Outcome[Any]] = ()
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "class": self.name,
+            "photos": self.counts.photos,
+            "concepts": [
+                {
+                    "concept": each.key,
+                    "word": self.book.words[each.key].text if each.key in self.book.words else None,
+                    "layer": each.layer,
+                    "here": each.here._asdict(),
+                    "added": each.added,
+                    "rises": each.rises,
+                    "moved": each.moved,
+                    "p": each.p,
+                    "verdict": each.verdict,
+                }
+                for layer in self.counts.layers
+                for each in layer
+            ],
+            "words": [{"word": each.word, "shares": list(each.shares)} for each in self.counts.words],
+        }
+
+    @override
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "layer": each.layer,
+                "concept": self.book.name(each.key),
+                "in photos": f"{each.here.value:.0%}",
+                "adds": each.added,
+                "p": each.p,
+                "so": each.verdict,
+            }
+            for layer in self.counts.layers
+            for each in layer
+        ]
+
+    @override
+    def page(self) -> str:
+        return counts_page(self.name, self.counts, self.book, self.failures)
+
+
+def count_concepts(
+    classifier: Classifier,
+    sources: Sequence[str | Path],
+    book: ConceptBook,
+    target: str | int | Target,
+    progress: Progress = silent,
+) -> CountsResult:
+    """In how many photos of a class each concept is, early layers against late ones, and which raise the class.
+
+    Args:
+        classifier: that of the book.
+        sources: photos of the class; of fewer than ten nothing is said of what raises it.
+        book: from `build_concepts` or `open_concepts`.
+        target: the class, by index or name.
+        progress: told of photos.
+
+    Raises:
+        UsageError: the book is of another network, a name is unknown, or no photo can be opened.
+    """
+    check_book(classifier, book)
+    asked, failures = classifier.target(target), list[Outcome[Any]]()
+    photos: list[tuple[LayerParts, ...]] = []
+    for done, source in enumerate(sources):
+        progress(done, len(sources), "photos")
+        found = attempt(source, lambda source=source: _in_concepts(classifier, open_image(source), book, asked).layers)
+        if found.value is not None:
+            photos.append(found.value)
+        else:
+            failures.append(found)
+    if not photos:
+        raise UsageError("no photo could be opened, so no concept can be counted")
+    return CountsResult(asked.label(classifier.categories), counted(book, photos), book, failures)
+
+
+def check_book(classifier: Classifier, book: ConceptBook) -> None:
+    """Refuse a book of another network.
+
+    Raises:
+        UsageError: it is.
+    """
+    if book.fingerprint != classifier.fingerprint:
+        raise UsageError(f"the concepts are those of {book.classifier} with other weights than {classifier.name}")
 
 
 def _in_concepts(classifier: Classifier, image: Image, book: ConceptBook, asked: Target | None) -> PhotoConcepts:

@@ -1,0 +1,203 @@
+"""The axes of the class space: the directions of the embedding by which classes differ most, and those no class sees.
+
+W `(K, D)` are the weights of the last layer, f `(D,)` what goes into it. Only differences of scores count, so W is
+centred over classes. Of its singular value decomposition U Σ Vᵀ the rows of Vᵀ are the axes: along the first the scores
+of classes part most. What lies across all of them changes no difference of scores: the classifier is blind to it.
+Source: the algebra is that of SeFa (Shen & Zhou 2021, arXiv 2007.06600), which takes a generator's first layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.core.progress import Progress, silent
+from seewhy.errors import UsageError
+from seewhy.images import Image
+from seewhy.models import Box, Classifier, capture, folded
+from seewhy.models.state import undisturbed
+
+BATCH = 16
+VISIBLE = 1e-6  # of the largest singular value
+LINEAR = 1e-3  # of the largest score: how far scores may be from W f + b
+EXACT = 1e-3  # of the largest number of the embedding: how far a layer's mean may be from it
+AXES, ENDS, SHOWN = 4, 4, 3  # axes, classes that name an end, photos at an end
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSpace:
+    """`axes` `(r, D)` of length 1, the widest first; `widths` `(r,)`; `classes` `(K, r)` where each class lies.
+
+    `classes * widths` are the centred weights along the axes. The largest number of a column of `classes` is positive.
+    `blind` is how many directions of the embedding lie across all axes.
+    """
+
+    axes: Tensor
+    widths: Tensor
+    classes: Tensor
+
+    @property
+    def blind(self) -> int:
+        """How many directions no difference of scores sees."""
+        return self.axes.shape[1] - len(self.axes)
+
+    @property
+    def shares(self) -> Tensor:
+        """Of all by which classes differ, the part along each axis."""
+        squares = self.widths.square()
+        return squares / squares.sum()
+
+    def unseen(self, features: Tensor) -> Tensor:
+        """The share of the squares of embeddings `(N, D)` that the classifier is blind to, `(N,)`."""
+        whole = features.square().sum(1).clamp(min=torch.finfo(features.dtype).tiny)
+        return (1 - (features @ self.axes.T).square().sum(1) / whole).clamp(min=0)
+
+
+@dataclass(frozen=True, eq=False)
+class AxisPhoto:
+    """A photo at the end of an axis: its `coordinate`, and where that comes from, `(h, w)` with it as its mean."""
+
+    image: Image
+    view: Box
+    coordinate: float
+    map: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One axis: its `share` of all by which classes differ; at either end the classes, farthest first, and photos."""
+
+    number: int
+    share: float
+    low: tuple[str, ...]
+    high: tuple[str, ...]
+    low_photos: tuple[AxisPhoto, ...]
+    high_photos: tuple[AxisPhoto, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """The widest axes of a classifier, with photos.
+
+    `blind` of `size` directions are seen by no class; `unseen` is the share of a photo's embedding along them, the
+    mean over photos. `coordinates` `(N, axes)` are those of the photos.
+    """
+
+    axes: tuple[Axis, ...]
+    size: int
+    blind: int
+    unseen: float
+    coordinates: np.ndarray
+    photos: tuple[str, ...]
+
+
+def class_space(weights: Tensor) -> ClassSpace:
+    """The axes of weights `(K, D)`, of two classes or more."""
+    weights = weights.double()
+    left, widths, axes = torch.linalg.svd(weights - weights.mean(0), full_matrices=False)
+    seen = int((widths > VISIBLE * widths[0]).sum())
+    left, widths, axes = left[:, :seen], widths[:seen], axes[:seen]
+    largest = left.gather(0, left.abs().argmax(0, keepdim=True))
+    signs = torch.where(largest < 0, -1.0, 1.0)
+    return ClassSpace(axes * signs.T, widths, left * signs)
+
+
+@undisturbed()
+def find_axes(
+    classifier: Classifier, images: Sequence[Image], *, count: int = AXES, progress: Progress = silent
+) -> Axes:
+    """The axes along which a classifier's classes differ most, and where photos lie on them.
+
+    Args:
+        classifier: its scores are a linear function of what goes into its last layer.
+        images: photos, of which those at both ends of each axis are shown.
+        count: how many axes.
+        progress: told of photos.
+
+    Raises:
+        UsageError: there is no photo, no second class, or the last layer is not linear.
+    """
+    if not images:
+        raise UsageError("axes are shown by photos at their ends; give some")
+    if "gradients" not in classifier.offers or classifier.head.meaning == "values":
+        raise UsageError(f"axes are those of a network of classes that gives gradients; {classifier.name} is none")
+    weights = classifier.embedding_weights(classifier.probe()).double().cpu()
+    space = class_space(weights)
+    features = _embedded(classifier, images, weights, progress)
+    coordinates = features @ space.axes[:count].T
+    axes = tuple(
+        _axis(classifier, images, space, number, coordinates[:, number], features)
+        for number in range(min(count, len(space.axes)))
+    )
+    names = tuple(image.name for image in images)
+    unseen = float(space.unseen(features).mean())
+    return Axes(axes, weights.shape[1], space.blind, unseen, coordinates.numpy(), names)
+
+
+def _embedded(classifier: Classifier, images: Sequence[Image], weights: Tensor, progress: Progress) -> Tensor:
+    """Embeddings `(N, D)`, float64, of which the scores are a linear function."""
+    found: list[Tensor] = []
+    biases: list[Tensor] = []
+    size, largest = classifier.at_once(BATCH), 1.0
+    for start in range(0, len(images), size):
+        progress(start, len(images), "photos")
+        features, logits = classifier.embed_and_score(classifier.preprocess(images[start : start + size]))
+        features, logits = features.double().cpu().detach(), logits.double().cpu().detach()
+        found.append(features)
+        biases.append(logits - features @ weights.T)
+        largest = max(largest, float(logits.abs().max()))
+    over = torch.cat(biases)
+    if float((over - over[0]).abs().max()) > LINEAR * largest:
+        raise UsageError(
+            f"the scores of {classifier.name} are no linear function of what goes into its last layer, so its classes "
+            "have no axes there"
+        )
+    return torch.cat(found)
+
+
+def _axis(
+    classifier: Classifier, images: Sequence[Image], space: ClassSpace, number: int, along: Tensor, features: Tensor
+) -> Axis:
+    order = space.classes[:, number].argsort().tolist()
+    names = [classifier.categories[index] for index in order]
+    ends = min(ENDS, len(names) // 2)
+    photos = along.argsort().tolist()
+    shown = min(SHOWN, len(photos) // 2) or 1
+
+    def show(which: Sequence[int]) -> tuple[AxisPhoto, ...]:
+        return tuple(
+            AxisPhoto(
+                images[each],
+                classifier.preprocessing.view(images[each]),
+                float(along[each]),
+                _map(classifier, images[each], space.axes[number], features[each]),
+            )
+            for each in which
+        )
+
+    return Axis(
+        number + 1,
+        float(space.shares[number]),
+        tuple(names[:ends]),
+        tuple(names[-ends:][::-1]),
+        show(photos[:shown]),
+        show(photos[-shown:][::-1]),
+    )
+
+
+def _map(classifier: Classifier, image: Image, axis: Tensor, features: Tensor) -> np.ndarray | None:
+    """⟨axis, A⟩ `(h, w)` of the last layer's maps A; None where the embedding is not their mean."""
+    if "layers" not in classifier.offers:
+        return None
+    layer = classifier.default_layer
+    grid = classifier.require_grid(layer)
+    with capture(classifier.module, [layer], gradients=False) as kept:
+        classifier.logits(classifier.preprocess([image]))
+    maps = folded(grid, kept[layer])[0].double().cpu()
+    if len(maps) != len(axis) or (maps.mean((1, 2)) - features).abs().max() > EXACT * features.abs().max():
+        return None
+    return torch.einsum("c,chw->hw", axis, maps).numpy()
