@@ -1,4 +1,4 @@
-"""What a stranger's tools read of the project: how to cite it, its forms, its changelog, what it is declared to run on."""
+"""What tools of strangers read of the project: its citation, its forms, its changelog, and what it runs on."""
 
 from __future__ import annotations
 
