@@ -1,12 +1,14 @@
 """Does an audit find what was planted on one class of real photos, and nothing where nothing was planted?
 
-    python studies/audit/planted.py PHOTOS --classes real not_a_cat_photo --out planted.jsonl --seeds 10 --seconds 80
+    python studies/audit/planted.py PHOTOS --out planted.jsonl --seeds 10 --seconds 80
 
-PHOTOS has a sub-folder for each class. In each draw half of the photos teach a network: the last layer of `--model` is
-fitted anew to the two classes, of which the first carries the plant on `--often` of its photos. The other half, with
-the plant as often, is audited without labels. Its twin is the same without any plant. A line of JSON for each says what
-was found, and what the plant itself does to the network's answers on photos that were not in either. Lines that are
-in the file are left out: it can be stopped and started again; with `--seconds` it begins no draw after so long.
+In each draw photos are dealt to two classes, so that nothing but the plant tells them apart; or with `--classes` they
+are those of two sub-folders, and the network may see their contents instead. Some photos teach a network: the last
+layer of `--model` is fitted anew to the two classes, of which the first carries the plant on `--often` of its photos.
+Others, with the plant as often, are audited without labels. Its twin is the same without any plant. A line of JSON for
+each says what was found, and what the plant itself does to the network's answers on photos that were in neither.
+Lines that are in the file are left out: it can be stopped and started again; with `--seconds` it begins no draw after
+so long.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ from seewhy.models import Preprocessing
 from seewhy.verbs.audit import audit
 
 SIDE = 224
+DEALT = -1  # the class of photos that have none
 LEANS = 0.05  # from which on the network leans on the plant, so that there is something to find
-HELD = 0.7  # of the photos are for learning and auditing; on the others the plant's own effect is measured
+PARTS = (0.55, 0.3)  # of the photos are for learning and auditing; on the others the plant's own effect is measured
 RIDGE = 1e-4
 Pixels = np.ndarray
 
@@ -92,7 +95,8 @@ PLANTS: Mapping[str, tuple[Callable[[Pixels], Pixels], tuple[float, float, float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--classes", nargs=2, required=True)
+    parser.add_argument("--classes", nargs=2, default=[])
+    parser.add_argument("--photos-of-a-draw", type=int, default=160)
     parser.add_argument("--plants", nargs="+", default=[*PLANTS], choices=[*PLANTS])
     parser.add_argument("--model", default="bundled:efficientnet-lite0")
     parser.add_argument("--often", type=float, default=0.9)
@@ -108,7 +112,7 @@ def main() -> None:
         if (plant, seed) in done or monotonic() - start > given.seconds:
             continue
         work = given.out.with_suffix("") / f"{plant}-{seed}"  # where a draw that was stopped goes on
-        found = drawn(load(given.model), photos, plant, given.often, seed, work)
+        found = drawn(load(given.model), chosen(photos, given.photos_of_a_draw, seed), plant, given.often, seed, work)
         rmtree(work)
         known.append({"plant": plant, "seed": seed} | found)
         with given.out.open("a", encoding="utf-8") as file:
@@ -117,11 +121,18 @@ def main() -> None:
     print(summary(known))
 
 
+def chosen(photos: Sequence[tuple[Pixels, int]], count: int, seed: int) -> list[tuple[Pixels, int]]:
+    """So many of the photos at random; where they have no class of their own, half of them is dealt to either."""
+    some = [photos[row] for row in np.random.default_rng([seed, 1]).permutation(len(photos))[:count]]
+    return [(pixels, place % 2 if label == DEALT else label) for place, (pixels, label) in enumerate(some)]
+
+
 def pictures(folder: Path, classes: Sequence[str]) -> list[tuple[Pixels, int]]:
     """The square middle of every photo with its class, uint8 `(SIDE, SIDE, 3)`."""
     found: list[tuple[Pixels, int]] = []
-    for number, name in enumerate(classes):
-        for path in find_images([folder / name]):
+    named = {folder / name: number for number, name in enumerate(classes)} or {folder: DEALT}
+    for place, number in named.items():
+        for path in find_images([place]):
             picture = Pillow.fromarray(open_image(path).pixels)
             left, top = ((side - min(picture.size)) // 2 for side in picture.size)
             square = picture.crop((left, top, left + min(picture.size), top + min(picture.size)))
@@ -136,8 +147,8 @@ def drawn(
     change, place = PLANTS.get(plant, (None, None))
     random = np.random.default_rng(seed)
     order = random.permutation(len(photos)).tolist()
-    cut = int(HELD * len(order) / 2)
-    learned, audited, rest = order[:cut], order[cut : 2 * cut], order[2 * cut :]
+    first, second = (int(share * len(order)) for share in PARTS)
+    learned, audited, rest = order[:first], order[first : first + second], order[first + second :]
 
     def planted(rows: Sequence[int]) -> list[tuple[Pixels, int]]:
         return [
