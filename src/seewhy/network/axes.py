@@ -130,7 +130,14 @@ def find_axes(
     features, maps = _seen(classifier, images, weights, space.axes[:count], progress)
     coordinates = features @ space.axes[:count].T
     axes = tuple(
-        _axis(classifier, images, space, number, coordinates[:, number], [None if each is None else each[number] for each in maps])
+        _axis(
+            classifier,
+            images,
+            space,
+            number,
+            coordinates[:, number],
+            [None if each is None else each[number] for each in maps],
+        )
         for number in range(coordinates.shape[1])
     )
     names = tuple(image.name for image in images)
