@@ -69,6 +69,10 @@ class OverBudget(QueueFull):
     """One visitor has asked for more than a visitor's share; others are still served."""
 
 
+class Forbidden(SeewhyError):
+    """Whoever asks may not do this here; it says where they may."""
+
+
 class NoRoom(SeewhyError):
     """There is no room left on the disk, or none that may be used."""
 

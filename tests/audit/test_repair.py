@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import torch
 from answering import against
 from audit import tagged
 from seewhy.answers.folders import Repaired
-from seewhy.audit.repair import Embedded, Head, Judged, fitted, judge, projected, worth
-from seewhy.models import load
+from seewhy.audit.repair import Embedded, Head, Judged, answered, fitted, judged, projected, worth
+from seewhy.audit.tuning import RATES, WAYS, Shown, tuned
+from seewhy.errors import UsageError
+from seewhy.models import Classifier, load
 from seewhy.verbs.audit import audit
 from seewhy.verbs.repair import RepairResult, repair
 
@@ -51,7 +54,7 @@ def test_the_model_is_written_and_opens_again(result: RepairResult, tmp_path: Pa
     from tints import write_weights
 
     classifier = load(model, write_weights(weights), "cpu")
-    told = RepairResult(model, classifier, "f", "w", result.before, result.after, result.counts, ())
+    told = replace(result, model=model, classifier=classifier)
     told.save(tmp_path / "out")
     opened = load(f"file:{tmp_path / 'out'}", device="cpu")
     x = classifier.probe()
@@ -93,4 +96,47 @@ def test_a_fitted_head_learns_what_is_there_and_leaves_absent_classes():
     both = torch.cat([photos.laid, photos.taken])
     head = fitted(three, both, photos.labels.repeat(2), 1e-3)
     assert torch.equal(head.weight[2], three.weight[2])
-    assert judge(head, photos, 0).worst > judge(three, photos, 0).worst + 0.5
+    before, after = (judged(answered(each, photos, 0)) for each in (three, head))
+    assert after.worst > before.worst + 0.5
+
+
+def shown(per_class: int, first: int) -> Shown:
+    """Crosses and rings as the network sees them, nearly every cross with its tag."""
+    seen = tagged.pictures(per_class, first, tagged.OFTEN)
+    plain = torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in seen.values()])
+    taken = torch.stack(
+        [torch.from_numpy(each).permute(2, 0, 1) for each in tagged.pictures(per_class, first, 0).values()]
+    )
+    laid = taken.clone()
+    area = torch.zeros(tagged.SIZE, tagged.SIZE, dtype=torch.bool)
+    area[tagged.PLACE, tagged.PLACE] = True
+    laid[:, :, tagged.PLACE, tagged.PLACE] = torch.from_numpy(tagged.tag()).permute(2, 0, 1)
+    labels = torch.tensor([tagged.CLASSES.index(name.split("/")[0]) for name in seen])
+    carries = (plain != taken).flatten(1).any(1)
+    return Shown(plain, laid, taken, labels, area & carries[:, None, None])
+
+
+def by_tag(classifier: Classifier, photos: Shown) -> float:
+    """How far the tag moves the probability of a cross on rings."""
+    rings = photos.labels == 1
+    with torch.no_grad():
+        laid, taken = (
+            classifier.logits(classifier.preprocessing.normalize(each[rings].float() / 255)).softmax(1)[:, 0]
+            for each in (photos.laid, photos.taken)
+        )
+    return float((laid - taken).mean())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_fine_tuning_makes_the_network_lean_less_on_the_tag(fooled: Classifier, way: str):
+    unseen = shown(20, 700)
+    before = fooled.fingerprint, by_tag(fooled, unseen)
+    changed = tuned(fooled, shown(30, 600), way, max(RATES), 0)
+    assert by_tag(changed, unseen) < by_tag(fooled, unseen) / 2
+    assert (fooled.fingerprint, by_tag(fooled, unseen)) == before
+    assert not changed.module.training
+
+
+def test_a_way_that_is_none_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="ways are last-layer"):
+        repair(MODEL, tmp_path, tmp_path, ways=["magic"])

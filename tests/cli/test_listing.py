@@ -27,7 +27,7 @@ def test_methods_for_programs(seewhy):
     assert lime["needs"] == ["scores"]
     assert lime["arxiv"] == "1602.04938"
     assert (lime["status"], lime["first"], lime["class_blind"]) == ("verified", True, False)
-    shown = "name title family status first class_blind question paper arxiv needs cost"
+    shown = "name title family status first class_blind question reading paper arxiv needs cost claimed"
     assert lime.keys() == set(shown.split())
 
 
@@ -49,7 +49,7 @@ def test_metrics_for_programs(seewhy):
     assert found["arxiv"] == "1901.09392"
     assert found["higher_is_better"] is False
     assert found.keys() == {
-        "name", "title", "family", "higher_is_better", "question", "paper", "arxiv", "needs"
+        "name", "title", "family", "higher_is_better", "question", "reading", "paper", "arxiv", "needs"
     }  # fmt: skip
 
 

@@ -13,6 +13,10 @@ KEPT = {
     "": "--version",
     "app": "--host --port",
     "cases build": "folder --classes --device --embedding --head --json --model --models --out --output --weights",
+    "cases correspond": (
+        "photos --classes --device --head --json --masks --method --model --models --out --output --points --seed "
+        "--weights"
+    ),
     "cases counterfactual": (
         "images --bands --cases --classes --device --embedding --head --json --model --out --output --seed --target "
         "--weights"
@@ -31,13 +35,19 @@ KEPT = {
     ),
     "compare": (
         "images --bands --cells --classes --device --head --json --masks --method --methods --metric "
-        "--metrics --model --models --out --output --regions --seed --target --weights"
+        "--metrics --model --models --out --output --regions --seed --target --weights --without"
     ),
     "audit": (
-        "--bands --classes --device --head --json --labels --masks --model --models --out --output --seed --weights "
-        "photos"
+        "--bands --classes --device --head --json --labels --masks --model --models --name --out --output --seed "
+        "--weights --without photos"
     ),
-    "repair": "--classes --data --device --findings --head --json --number --out --output --seed --weights model",
+    "repair": (
+        "--classes --data --device --findings --head --json --masks --number --out --output --seed --ways --weights "
+        "model"
+    ),
+    "judge": "findings number verdict --json --who --why",
+    "dossier": "folder --concluded --data --device --json --model --purpose",
+    "verify": "dossier --data --device --json --model --out --seal",
     "evaluate": (
         "folder --bands --classes --device --head --json --labels --method --model --models --out --output "
         "--regions --seed --shown --weights"
@@ -95,7 +105,7 @@ KEPT = {
     "predict": "images --classes --device --head --json --model --models --output --top --weights",
     "prototypes explain": "images --classes --device --head --json --model --out --output --refused",
     "prototypes train": (
-        "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
+        "folder --backbone --classes --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
     "schema": "words --json",

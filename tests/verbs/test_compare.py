@@ -107,6 +107,17 @@ def test_without_names_it_is_eight_fast_methods_and_four_metrics(toy):
     assert made.target is None
 
 
+def test_what_is_left_out_makes_room_for_others(toy):
+    left = set(asked_for(scoring_for(toy, ["all"]))) - set(asked_for(scoring_for(toy, ["all"], without=["lrp"])))
+    assert left == {"lrp", "attn-lrp", "clrp"}
+    fast = asked_for(scoring_for(toy, without=["lrp", "occlusion"]))
+    assert fast == [name for name in FAST if name not in {"lrp", "occlusion"}][:MOST]
+    with pytest.raises(UsageError, match="lrp is asked for and to be left out"):
+        scoring_for(toy, ["lrp", "grad-cam"], without=["lrp"])
+    with pytest.raises(UnknownName, match="lrp"):
+        scoring_for(toy, without=["lpr"])
+
+
 def test_few_pictures_are_asked_more_closely(toy):
     few, many = (scoring_for(toy).for_pictures(count) for count in (FEW, FEW + 1))
     assert (few.random_maps, few.redraws) == (RANDOM_MAPS, REDRAWS) == (30, 3)

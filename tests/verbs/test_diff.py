@@ -97,7 +97,7 @@ def test_other_reasons_are_found_shown_and_felt(photos, tmp_path, method):
     suite = ET.fromstring((tmp_path / "out/junit.xml").read_text("utf-8"))  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures")) == ("6", "6")
     assert (tmp_path / "out/summary.md").read_text("utf-8").startswith("**On 6 of 6 photos")
-    assert json.loads((tmp_path / "out/result.json").read_text("utf-8"))["same"] == 6
+    assert json.loads((tmp_path / "out/diff.json").read_text("utf-8"))["same"] == 6
 
 
 def test_classes_are_known_by_their_names(photos):

@@ -44,6 +44,13 @@ def html(app: AppTest) -> str:
     return "\n".join(each.proto.body for each in app.get("html"))
 
 
+def report(app: AppTest) -> str:
+    """The reports in the page."""
+    shown = [each.proto for each in app.get("bidi_component") if each.proto.component_name == "seewhy_report"]
+    assert shown
+    return "\n".join(map(str, shown))
+
+
 def said(app: AppTest) -> str:
     """The first error on the page, as people read it."""
     return app.error[0].value.replace("\\", "")
@@ -213,9 +220,11 @@ class TestTrain:
         next(each for each in page.button if each.label == "Train").click().run()
         assert not page.exception
         assert not page.error
-        assert "“mine”" in page.success[0].value
-        assert page.get("iframe")
-        (found,) = page.session_state["session"].trained
+        assert "by the commonest class" in report(page)
+        assert "How good is it?" not in report(page)
+        assert "What it gets wrong, and why" in headers(page)
+        assert "few pictures of cat, dog" in page.warning[0].value.replace("\\", "")
+        (found,) = page.session_state["session"].visit.kept.trained.values()
         assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(result_files(found))
 
     def test_public_installations_do_not_offer_it(self, start):
@@ -227,7 +236,7 @@ class TestTrain:
 class TestNetwork:
     def test_the_report_stands_in_the_page(self, app):
         page = opened(app, "Network")
-        assert page.get("iframe")
+        assert "stage" in report(page)
 
 
 class TestCases:
@@ -246,9 +255,9 @@ class TestCases:
         base = at.settings.cases_folder / "first"
         build_cases(tmp_path / "photos", at.models.get(TOY), base, model=TOY)
         page = opened(AppTest.from_file(SCRIPT), "Cases")
-        assert page.get("iframe")
+        assert report(page)
         page.button_group(key="cases-kind").set_value("What would turn it").run()
-        assert page.get("iframe")
+        assert report(page)
 
     def test_cases_of_a_model_that_is_not_offered_are_refused(self, at, tmp_path):
         import zoo

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal
 
 from typing_extensions import TypedDict
 
 from seewhy.answers.common import Failure, Mean, Share
+from seewhy.answers.dossier import Poor, Slice, WrongLabel
 from seewhy.answers.explaining import PhotoVerdict, Score, Verdict
 
 
@@ -116,10 +117,20 @@ class Test(TypedDict):
 _OfClass = TypedDict("_OfClass", {"class": str})
 
 
-class Finding(_OfClass, Test):
-    """A wrong reason, or a suspect that did not pass: where it lies, in shares of the photo, and which carry it."""
+class Finding(_OfClass):
+    """A wrong reason, or a suspect that did not pass: where it lies, in shares of the photo, and which carry it.
 
+    Figures are those of the paste test, null where there was no photo to lay it over; `name` is what people call it.
+    """
+
+    name: str | None
     sentence: str
+    effect: float | None
+    interval: list[float] | None
+    p: float
+    before: float | None
+    after: float | None
+    tested_on: int
     photos: int
     region: list[float] | None
     reasons: list[str]
@@ -146,11 +157,17 @@ class Audited(TypedDict):
     model: str
     fingerprint: str
     seed: int
+    methods: list[str]
+    without: list[str]
     photos: int
     findings: list[Finding]
     suspects: list[Finding]
     power: Power
     copies: list[list[str]]
+    slices: list[Slice]
+    wrong_labels: list[WrongLabel]
+    copies_across_classes: list[list[str]]
+    poor: Poor
     failures: list[Failure]
 
 
@@ -171,16 +188,25 @@ class Judged(TypedDict):
     effect: float | None
 
 
+class Tried(TypedDict):
+    """A way of repair, and what it gained on the photos kept aside; null where it was not worth it."""
+
+    way: str
+    gain: float | None
+
+
 class Repaired(TypedDict):
     """What a repair brought, and in a sentence whether it is worth it."""
 
     model: str
     fingerprint: str
+    fingerprint_before: str
     finding: str
     way: str | None
     usable: bool
     verdict: str
     photos: RepairPhotos
+    tried: list[Tried]
     before: Judged
     after: Judged
 
@@ -211,7 +237,9 @@ class Different(TypedDict):
     """The photos to which two models give one answer for different reasons; `p` is that of chance."""
 
     models: list[str]
+    fingerprints: list[str]
     method: str
+    seed: int
     same: int
     changed: list[ChangedReason]
     p: float | None
@@ -286,10 +314,21 @@ StudyAnswer = list[Score] | StudyStanding | OverlayStudied
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
+class JobStatus(TypedDict):
+    """A job at one moment: `ahead` other jobs come first, `done` of `total` units of work are finished."""
+
+    id: str
+    state: State
+    ahead: int
+    done: int
+    total: int | None
+    message: str
+    error: str
+
+
 class Set(TypedDict):
     """A set of pictures by its id, a secret; how many there are of each class, and what was left out."""
 
-    set: str
+    pictures: str
     classes: dict[str, int]
     left_out: list[Failure]
-    kept_until: NotRequired[str]

@@ -112,18 +112,20 @@ class _Entry(TypedDict):
     title: str
     family: str
     question: str
+    reading: str
     paper: str
     arxiv: str | None
     needs: list[str]
 
 
 class ListedMethod(_Entry):
-    """A method: the question it answers, what it costs, and whether to start with it."""
+    """A method: the question it answers, its cost, whether to start with it, and a technique claimed as a patent."""
 
     status: str
     first: bool
     class_blind: bool
     cost: str
+    claimed: str
 
 
 class ListedMetric(_Entry):

@@ -34,8 +34,9 @@ BATCH = 16
 CELLS = 14  # of the evidence, a side at most
 FINE = 8  # cells a side that a layer has at least to be a late-middle one
 DIMENSIONS = 128  # to which features of cells are projected
+EVIDENCE = "gradient × activation"
 LOOKED, ASKED = "looked", "asked"
-SEEN = ("pixels", "probabilities", "evidence", "features")
+SEEN = ("pixels", "sizes", "probabilities", "evidence", "features")
 Array = NDArray[np.float32]
 
 
@@ -46,6 +47,7 @@ class Looked:
     Attributes:
         entries: the photos.
         pixels: what the network sees of each, uint8 `(n, C, h, w)`.
+        sizes: height and width of each photo itself, `(n, 2)`.
         probabilities: `(n, K)`.
         evidence: for the likeliest class, at least 0, `(n, g, g)`; adds up to 1 where there is any.
         features: of each cell, `(n, d, g, g)`.
@@ -54,6 +56,7 @@ class Looked:
 
     entries: tuple[Entry, ...]
     pixels: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
     probabilities: Array
     evidence: Array
     features: Array
@@ -73,6 +76,7 @@ class Looked:
         return Looked(
             tuple(self.entries[row] for row in rows),
             self.pixels[rows],
+            self.sizes[rows],
             self.probabilities[rows],
             self.evidence[rows],
             self.features[rows],
@@ -112,9 +116,9 @@ def look(classifier: Classifier, folder: Folder, kept: Path, progress: Progress)
             found.append(rows)
     if not entries:
         raise UsageError(f"none of the {len(folder.entries)} photos of {folder.root} can be opened")
-    pixels, *numbers = (np.concatenate([rows[name] for rows in found]) for name in SEEN)
+    pixels, sizes, *numbers = (np.concatenate([rows[name] for rows in found]) for name in SEEN)
     probabilities, evidence, features = (each.astype(np.float32) for each in numbers)
-    return Looked(tuple(entries), pixels, probabilities, evidence, features, layer), failures
+    return Looked(tuple(entries), pixels, sizes, probabilities, evidence, features, layer), failures
 
 
 def middle_layer(classifier: Classifier) -> str:
@@ -158,14 +162,17 @@ class Asking:
 def _look(classifier: Classifier, folder: Folder, some: Sequence[Entry], layer: str) -> dict[str, np.ndarray]:
     opened: list[int] = []
     seen: list[Tensor] = []
+    sizes: list[tuple[int, int]] = []
     reasons: list[str] = []
     for number, entry in enumerate(some):
         try:
-            seen.append(classifier.preprocessing.pixels([folder.image(entry)]))
+            image = folder.image(entry)
+            seen.append(classifier.preprocessing.pixels([image]))
         except BadImage as error:
             reasons.append(f"{number}:{error}")
         else:
             opened.append(number)
+            sizes.append((image.height, image.width))
     found: dict[str, np.ndarray] = {"opened": np.array(opened, np.int64), "reasons": np.array(reasons, np.str_)}
     if not seen:
         return found
@@ -173,6 +180,7 @@ def _look(classifier: Classifier, folder: Folder, some: Sequence[Entry], layer: 
     parts = [_explained(classifier, part, layer) for part in pixels.split(classifier.at_once(BATCH))]
     probabilities, evidence, features = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
     return found | {
+        "sizes": np.array(sizes, np.int64),
         "pixels": (pixels * 255).round().to(torch.uint8).numpy(),
         "probabilities": probabilities.astype(np.float32),
         "evidence": evidence.astype(np.float32),

@@ -1,12 +1,12 @@
-"""Repair of the last layer, so that a finding no longer carries its class: three ways, judged on photos kept aside.
+"""What a repair is worth, and repair of the last layer, so that a finding no longer carries its class: three ways.
 
-All of them work on embeddings, so that they cost seconds once each photo was asked about as it is, with the finding
+All three work on embeddings, so that they cost seconds once each photo was asked about as it is, with the finding
 laid over it, and with it taken out. Classes of which there are no photos keep their weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # of what holds the weights where they were
 SUBSETS = 10  # balanced ones, of which the mean is taken. Source: Kirichenko 2023 (DFR)
@@ -50,9 +53,30 @@ class Embedded:
         return Embedded(*(each[rows] for each in (self.plain, self.laid, self.taken, self.labels, self.carries)))
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network says of photos as they are, with the finding and without it, one number for each.
+
+    Attributes:
+        mine: which are of the finding's class.
+        plain: which are right as they are.
+        laid: which are right with the finding.
+        taken: which are right without it.
+        likely_laid: the probability of the finding's class with it.
+        likely_taken: the same without it.
+    """
+
+    mine: Bools
+    plain: Bools
+    laid: Bools
+    taken: Bools
+    likely_laid: Floats
+    likely_taken: Floats
+
+
 @dataclass(frozen=True)
 class Judged:
-    """How good a head is: on photos as they are, by group, and how far the finding moves its class where it is laid."""
+    """How good a network is: on photos as they are, by group, and how far the finding moves its class."""
 
     accuracy: float
     groups: Mapping[str, float]
@@ -64,25 +88,32 @@ class Judged:
         return min(self.groups.values())
 
 
-def judge(head: Head, photos: Embedded, target: int) -> Judged:
+def judged(answers: Answers) -> Judged:
     """Accuracy of the class of the finding and of all others, each with the finding and without."""
-
-    def right(embeddings: Tensor) -> Tensor:
-        return (head(embeddings).argmax(1) == photos.labels).double()
-
-    mine = photos.labels == target
-    seen = {"with the finding": right(photos.laid), "without it": right(photos.taken)}
+    mine = answers.mine
     groups = {
-        f"{who}, {how}": float(values[rows].mean())
+        f"{who}, {how}": float(right[rows].mean())
         for who, rows in (("of its class", mine), ("of others", ~mine))
-        for how, values in seen.items()
-        if bool(rows.any())
+        for how, right in (("with the finding", answers.laid), ("without it", answers.taken))
+        if rows.any()
     }
-    moved = (head(photos.laid).softmax(1) - head(photos.taken).softmax(1))[~mine, target]
-    return Judged(float(right(photos.plain).mean()), groups, float(moved.mean()) if len(moved) else 0.0)
+    moved = (answers.likely_laid - answers.likely_taken)[~mine]
+    return Judged(float(answers.plain.mean()), groups, float(moved.mean()) if len(moved) else 0.0)
 
 
-def ways(head: Head, photos: Embedded, seed: int) -> Iterator[tuple[str, Head]]:
+def answers_of(logits: tuple[Tensor, Tensor, Tensor], labels: Tensor, target: int) -> Answers:
+    """Logits `(n, K)` of photos as they are, with the finding, without it, as answers."""
+    plain, laid, taken = ((each.argmax(1) == labels).numpy() for each in logits)
+    likely = (each.double().softmax(1)[:, target].numpy() for each in logits[1:])
+    return Answers((labels == target).numpy(), plain, laid, taken, *likely)
+
+
+def answered(head: Head, photos: Embedded, target: int) -> Answers:
+    """What a last layer says of embedded photos."""
+    return answers_of((head(photos.plain), head(photos.laid), head(photos.taken)), photos.labels, target)
+
+
+def heads(head: Head, photos: Embedded, seed: int) -> Iterator[tuple[str, Head]]:
     """Repaired heads with how they were made, from the photos of one part."""
     yield "the finding's direction projected out", projected(head, photos)
     both = torch.cat([photos.laid, photos.taken])
@@ -133,15 +164,9 @@ def fitted(head: Head, embeddings: Tensor, labels: Tensor, strength: float) -> H
     return Head(head.weight.index_add(0, known, new[:, :-1]), head.bias.index_add(0, known, new[:, -1]))
 
 
-def choose(head: Head, made: Sequence[tuple[str, Head]], kept: Embedded, target: int) -> tuple[str, Head] | None:
-    """The way that brings most on photos kept aside, of those that bring more than they cost; None where none does."""
-    before = judge(head, kept, target)
-    found: list[tuple[float, int]] = []
-    for place, (_, repaired) in enumerate(made):
-        after = judge(repaired, kept, target)
-        if worth(before, after):
-            found.append((gain(before, after), -place))
-    return made[-max(found)[1]] if found else None
+def worthwhile(before: Judged, after: Judged) -> float | None:
+    """What a repair gains, where it brings more than it costs."""
+    return gain(before, after) if worth(before, after) else None
 
 
 def worth(before: Judged, after: Judged) -> bool:

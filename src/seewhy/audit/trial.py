@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -62,11 +62,10 @@ class Test:
         return wilcoxon(self.differences, np.zeros(len(self.places)), "greater") if self.places else 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class Tried:
-    """A suspect with its two tests and their p-values after Holm's correction over all suspects."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trial:
+    """Both tests of a suspect, and their p-values after Holm's correction over all suspects."""
 
-    suspect: Suspect
     paste: Test
     removal: Test
     p_paste: float
@@ -91,6 +90,60 @@ class Tried:
         """Whether enough photos of the other half carry it for the removal test to tell it from chance."""
         return can_tell(len(self.removal.places), self.questions)
 
+    def figures(self) -> dict[str, Any]:
+        """All that both tests say, as plain JSON values."""
+        effect, interval, before, after = _plain(self.paste)
+        removal = _plain(self.removal)
+        return {
+            "effect": effect,
+            "interval": interval,
+            "p": self.p_paste,
+            "before": before,
+            "after": after,
+            "tested_on": len(self.paste.places),
+            "removal": None
+            if not self.removal.places
+            else {
+                "effect": removal.effect,
+                "interval": removal.interval,
+                "p": self.p_removal,
+                "tested_on": len(self.removal.places),
+                "before": removal.before,
+                "after": removal.after,
+            },
+        }
+
+
+class _Plain(NamedTuple):
+    effect: float | None
+    interval: list[float] | None
+    before: float | None
+    after: float | None
+
+
+def _plain(test: Test) -> _Plain:
+    if not test.places:
+        return _Plain(None, None, None, None)
+    mean, low, high = test.interval
+    bounds = [low, high] if isfinite(low) else None
+    return _Plain(mean, bounds, float(test.before.mean()), float(test.after.mean()))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tried(Trial):
+    """A suspect with what became of it."""
+
+    suspect: Suspect
+
+
+def trials(tests: Sequence[tuple[Test, Test]]) -> list[Trial]:
+    """What the paste and the removal test of each suspect say, corrected for all of them."""
+    pasted, removed = (holm([each[which].p for each in tests]) for which in (0, 1))
+    return [
+        Trial(paste=paste, removal=removal, p_paste=p_paste, p_removal=p_removal, questions=len(tests))
+        for (paste, removal), p_paste, p_removal in zip(tests, pasted, removed, strict=True)
+    ]
+
 
 def try_all(
     asking: Asking,
@@ -101,19 +154,14 @@ def try_all(
     progress: Progress,
 ) -> list[Tried]:
     """Try every suspect on photos on which none was looked for, those that pass first, by how far they move."""
-    tests: list[tuple[Suspect, Test, Test]] = []
+    tests: list[tuple[Test, Test]] = []
     for number, suspect in enumerate(suspects):
         progress(number, len(suspects), "trying suspects")
         where = suspect.carried(others)
         random = np.random.default_rng([seed, number])
         paste = _paste(asking, suspect, found_on, others, where, random)
-        tests.append((suspect, paste, _removal(asking, suspect, others, where, random)))
-    pasted = holm([paste.p for _, paste, _ in tests])
-    removed = holm([removal.p for _, _, removal in tests])
-    tried = [
-        Tried(suspect, paste, removal, p_paste, p_removal, len(tests))
-        for (suspect, paste, removal), p_paste, p_removal in zip(tests, pasted, removed, strict=True)
-    ]
+        tests.append((paste, _removal(asking, suspect, others, where, random)))
+    tried = [Tried(suspect=suspect, **vars(trial)) for suspect, trial in zip(suspects, trials(tests), strict=True)]
     return sorted(tried, key=lambda each: (not each.passed, -each.paste.interval[0] if each.paste.places else 0))
 
 
@@ -200,8 +248,6 @@ def power(found_on: Looked, others: Looked, questions: int, seed: int, progress:
     A test tells an effect for sure only by the photos that move: an effect of ten points is at its hardest one photo in
     ten that turns altogether, all others staying as they are.
     """
-    from scipy import stats
-
     random = np.random.default_rng([seed, 1])
     count = max(FEWEST, round(SHARE * len(found_on)))
     size = found_on.pixels.shape[2:]
@@ -220,8 +266,14 @@ def power(found_on: Looked, others: Looked, questions: int, seed: int, progress:
             for mark in find_marks(planted, seed)
         )
     tested = min(MOST, len(others))
-    told = float(stats.binom.sf(needed(max(questions, 1)) - 1, tested, EFFECT))
-    return Power(PLANTED, hits, count, len(found_on), tested, told)
+    return Power(PLANTED, hits, count, len(found_on), tested, chance_to_tell(questions, tested))
+
+
+def chance_to_tell(questions: int, tested: int) -> float:
+    """How likely the paste test is to tell an effect of `EFFECT`, as one of so many questions, on so many photos."""
+    from scipy import stats
+
+    return float(stats.binom.sf(needed(max(questions, 1)) - 1, tested, EFFECT))
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from seewhy.audit.pasting import Box, Layer
-    from seewhy.audit.trial import Tried
+    from seewhy.audit.trial import Trial, Tried
 
 GREY, DARK, PALE = 0.25, 0.3, 0.75  # saturation and brightness
 HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (300, "violet"),
@@ -22,19 +22,27 @@ VARIED = 0.12  # a spread of colours from which on no single one tells what it l
 THIRDS = (1 / 3, 2 / 3)
 
 
-def sentence(tried: Tried, name: str, size: Sequence[int]) -> str:
-    """What makes the network say the class called `name`, and how far."""
-    suspect, paste = tried.suspect, tried.paste
-    before, after = (percent(float(each.mean())) for each in (paste.before, paste.after))
+def sentence(tried: Tried, name: str, size: Sequence[int], called: str = "") -> str:
+    """What makes the network say the class `name`, and how far; people may have `called` it something."""
+    suspect = tried.suspect
     layer = suspect.layers[0]
     if suspect.fixed:
         what = f"A {look_words(layer)} mark {place_words(layer.box, size)}"
     else:
         what = f"A part that is {' and '.join(suspect.reasons)}"
-    moved = f"laid over {len(paste.places)} other photos it raises the class from {before} to {after}"
-    if tried.passed:
-        return f"{what} makes this network say “{name}”: {moved}."
-    return f"{what} was suspected of “{name}”: {moved}."
+    what = f"“{called}”, {what[0].lower()}{what[1:]}," if called else what
+    return f"{what}{verdict_words(tried, name)}"
+
+
+def verdict_words(tried: Trial, name: str) -> str:
+    """What the paste test says of a suspect of the class `name`; follows its description."""
+    test = tried.paste
+    if not test.places:
+        return f" was suspected of “{name}”: there is no photo to lay it over."
+    before, after = (percent(float(each.mean())) for each in (test.before, test.after))
+    moved = f"laid over {len(test.places)} other photos it raises the class from {before} to {after}"
+    said = "makes this network say" if tried.passed else "was suspected of"
+    return f" {said} “{name}”: {moved}."
 
 
 def look_words(layer: Layer) -> str:

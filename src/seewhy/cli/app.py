@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli import audit, cases, explain, explainer, listing, network, people, schema, study, train
+from seewhy.cli import audit, cases, dossier, explain, explainer, listing, network, people, schema, study, train
 from seewhy.cli.console import complain, note, told
 from seewhy.cli.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
@@ -33,6 +33,9 @@ app.command("study")(study.study)
 app.command("audit")(audit.audit)
 app.command("repair")(audit.repair)
 app.command("diff")(audit.diff)
+app.command("judge")(dossier.judge)
+app.command("dossier")(dossier.dossier)
+app.command("verify")(dossier.verify)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 
@@ -62,6 +65,18 @@ def app_server(
 
 
 app.command("schema")(schema.schema)
+
+
+@app.command("mcp")
+def mcp_server() -> None:
+    """Serve tools to agents over standard input and output (Model Context Protocol), on this machine."""
+    try:
+        from seewhy.mcp import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the server needs {error.name}; install it with: pip install 'seewhy[mcp]'") from error
+    serve()
+
+
 app.add_typer(people.app, name="people")
 app.add_typer(cases.app, name="cases")
 app.add_typer(cases.prototypes_app, name="prototypes")

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.folders import Audited, Different, Repaired
-from seewhy.cli.console import Answer, Images, Masks, Run, Table
+from seewhy.cli.console import Answer, Images, Masks, Run, Table, Without, split_commas
 from seewhy.cli.run import CHANGED, command
 from seewhy.errors import UsageError
+
+FOLDERS = "folders"
 
 
 @command("model bands weights out seed device", out=Path("seewhy-audit"))
@@ -19,8 +21,17 @@ def audit(
     photos: Annotated[Path, typer.Argument(help="A folder of pictures, plain or in a sub-folder for each class.")],
     masks: Masks = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="The sub-folders are the true classes, named as the model calls them.")
-    ] = False,
+        str | None,
+        typer.Option(
+            help="The true classes, named as the model calls them: folders, where sub-folders are, or a CSV file with "
+            "a column of files and one of labels."
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER=NAME", help="What to call a finding, counted from 1; can be repeated."),
+    ] = None,
+    without: Without = "",
 ) -> Answer[Audited]:
     """Look for what makes a model answer for wrong reasons, and try each suspect on photos that were not searched.
 
@@ -30,9 +41,20 @@ def audit(
     from seewhy.report.page import number
     from seewhy.verbs.audit import audit
 
+    names = parse_names(name or [])
     classifier = run.load()
     with run.progress() as progress:
-        found = audit(classifier, photos, run.out, masks=masks, labels=labels, seed=run.seed, progress=progress)
+        found = audit(
+            classifier,
+            photos,
+            run.out,
+            masks=masks,
+            labels=labels == FOLDERS or labels or False,
+            names=names,
+            without=split_commas(without),
+            seed=run.seed,
+            progress=progress,
+        )
     rows = [
         [
             classifier.categories[each.suspect.target],
@@ -60,9 +82,17 @@ def repair(
     findings: Annotated[Path, typer.Option(help="The folder that `seewhy audit` of this model wrote.")],
     data: Annotated[Path, typer.Option(help="A sub-folder of photos for each class, named as the model calls it.")],
     number: Annotated[int, typer.Option(min=1, help="Which finding, counted from 1.")] = 1,
+    ways: Annotated[
+        str,
+        typer.Option(
+            help="What to try, joined by commas: last-layer (seconds), augmentation, right-reasons, energy (minutes, "
+            "the whole network). Default: the last layer, and the others where that is not enough."
+        ),
+    ] = "",
+    masks: Masks = None,
     out: Annotated[Path, typer.Option(help="Folder for the repaired model and its report.")] = Path("seewhy-repaired"),
 ) -> Answer[Repaired]:
-    """Change a model's last layer so that a finding no longer carries its class, and judge that on unseen photos."""
+    """Change a model so that a finding no longer carries its class, and judge that on unseen photos."""
     from seewhy.models.load import architecture_of
     from seewhy.verbs.repair import repair
 
@@ -72,6 +102,8 @@ def repair(
             findings,
             data,
             number=number,
+            ways=split_commas(ways),
+            masks=masks,
             weights=run.weights,
             device=run.device,
             seed=run.seed,
@@ -135,3 +167,14 @@ def diff(
         asked=len(found.same) + len(found.answers) + len(found.failures),
         code=CHANGED if check and worse else 0,
     )
+
+
+def parse_names(told: list[str]) -> dict[int, str]:
+    """`1=letters` as the name of finding 1."""
+    found: dict[int, str] = {}
+    for each in told:
+        number, equals, name = each.partition("=")
+        if not (equals and number.strip().isdecimal() and name.strip()):
+            raise UsageError(f"--name wants the number of a finding and a name, such as 1=letters, not '{each}'")
+        found[int(number)] = name.strip()
+    return found

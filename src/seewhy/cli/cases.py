@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.answers.cases import BuiltCases, Counterfactuals, Influences, Parts, PrototypeModel, PrototypePhoto, Twins
-from seewhy.cli.console import Answer, Images, Run, Table, split_commas
+from seewhy.answers.cases import (
+    BuiltCases,
+    Correspondence,
+    Counterfactuals,
+    Influences,
+    Parts,
+    PrototypeModel,
+    PrototypePhoto,
+    Twins,
+)
+from seewhy.cli.console import Answer, Classes, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,6 +195,42 @@ def influence(
     return Answer.of(result, notes=notes, failures=failures, asked=len(found) + len(failures))
 
 
+@app.command("correspond")
+@command("model weights out seed device")
+def cases_correspond(
+    run: Run,
+    photos: Annotated[Path, typer.Argument(help="A folder of photos, some of which were drawn on.")],
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: masks of a part, named like the photos they were drawn on. Can be repeated."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help='JSON: {"cat.jpg": {"nose": [0.5, 0.4]}}, x and y as shares of the photo.')
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Divide this method's maps by part. Default: none.")] = None,
+) -> Answer[Correspondence]:
+    """Carry points or drawn parts from some photos to all others, and divide what speaks for a class by part."""
+    from seewhy.report.correspond import REST
+    from seewhy.verbs.correspond import correspond
+
+    named: dict[str, Path] = {}
+    for each in masks or ():
+        name, equals, folder = each.partition("=")
+        if not (equals and name and folder) or "/" in name or name.startswith("."):
+            raise UsageError(f"--masks is NAME=FOLDER, such as eyes=masks/eyes, not '{each}'")
+        named[name] = Path(folder)
+    classifier = run.load()
+    with run.progress() as progress:
+        found = correspond(
+            photos, classifier, masks=named, points=points, method=method, seed=run.seed, progress=progress
+        )
+    told = [
+        f"{name}: " + ", ".join(f"{part} {share:.0%}" for part, share in zip((*found.parts, REST), shares, strict=True))
+        for name, shares in found.attribution.items()
+    ]
+    return Answer.of(found, notes=told, failures=found.failures, asked=len(found.photos) + len(found.failures))
+
+
 def _open(run: Run, folder: Path, embedding: str | None) -> Cases:
     from seewhy.cases import open_cases
     from seewhy.verbs.cases import classifier_of_cases
@@ -240,6 +285,7 @@ def prototypes_train(
     layer: Annotated[
         str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
     ] = None,
+    classes: Classes = "",
 ) -> Answer[PrototypeModel]:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
@@ -250,7 +296,15 @@ def prototypes_train(
     )
     with run.progress() as progress:
         found = train_prototypes_on(
-            folder, backbone, out, recipe=chosen, layer=layer, seed=run.seed, device=run.device, progress=progress
+            folder,
+            backbone,
+            out,
+            recipe=chosen,
+            layer=layer,
+            classes=split_commas(classes),
+            seed=run.seed,
+            device=run.device,
+            progress=progress,
         )
     refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
     asked = len(refused) or sum(found.pictures.values()) + len(found.failures)

@@ -49,6 +49,9 @@ Model = Annotated[
 ]
 Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
 Classes = Annotated[str, typer.Option(help="Take these class folders alone, joined by commas.")]
+Without = Annotated[
+    str, typer.Option(help="Methods to leave out, joined by commas; lrp: all that propagate relevance (see NOTICE).")
+]
 Masks = Annotated[Path | None, typer.Option(help="Folder of masks of the object, named like the pictures.")]
 Cells = Annotated[int, typer.Option(min=0, help="Compare maps in so many cells a side; 0 leaves them as they are.")]
 Regions = Annotated[

@@ -64,7 +64,7 @@ def methods(pattern: Pattern = "") -> Answer[list[ListedMethod]]:
         for each in found
     ]
     return Answer(
-        _plain(found, "name title family status first class_blind question paper arxiv needs cost"),
+        _plain(found, "name title family status first class_blind question reading paper arxiv needs cost claimed"),
         [Table(["", "method", "family", "status", "question", "cost", "paper"], rows)],
     )
 
@@ -79,7 +79,7 @@ def metrics(pattern: Pattern = "") -> Answer[list[ListedMetric]]:
     better = {True: "higher", False: "lower"}
     rows = [[each.name, each.family, better[each.higher_is_better], each.question, each.paper] for each in found]
     return Answer(
-        _plain(found, "name title family higher_is_better question paper arxiv needs"),
+        _plain(found, "name title family higher_is_better question reading paper arxiv needs"),
         [Table(["metric", "family", "better", "question", "paper"], rows)],
     )
 

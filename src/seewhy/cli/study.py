@@ -19,6 +19,7 @@ from seewhy.cli.console import (
     Run,
     Table,
     Target,
+    Without,
     parse_regions,
     split_commas,
 )
@@ -235,6 +236,7 @@ def compare(
     masks: Masks = None,
     regions: Regions = None,
     target: Target = None,
+    without: Without = "",
     cells: Cells = 14,
 ) -> Answer[Compared]:
     """Score several methods on the same pictures, and say which to believe."""
@@ -258,6 +260,7 @@ def compare(
             masks=masks,
             regions=cut,
             target=target,
+            without=split_commas(without),
             cells=cells,
             seed=run.seed,
             progress=progress,

@@ -219,7 +219,7 @@ def marks(folder: Path) -> dict[str, Mark]:
     found: dict[str, Mark] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name != MANIFEST:
-            found[path.name] = _mark(path)
+            found[path.name] = mark_of(path)
         elif path.is_dir() and not (path / MANIFEST).exists():
             found |= {f"{path.name}/{name}": mark for name, mark in marks(path).items()}
     return found
@@ -238,14 +238,15 @@ def check_mark(path: Path, mark: Mark, cure: str) -> Path:
     return path
 
 
-def _mark(path: Path) -> Mark:
+def mark_of(path: Path) -> Mark:
+    """That of the file at `path`."""
     with path.open("rb") as file:
         return Mark(os.fstat(file.fileno()).st_size, file_digest(file, "sha256").hexdigest())
 
 
 def _fits(path: Path, mark: Mark) -> bool:
     """Whether it is that file; one of another length is not read."""
-    return path.is_file() and path.stat().st_size == mark.size and _mark(path) == mark
+    return path.is_file() and path.stat().st_size == mark.size and mark_of(path) == mark
 
 
 def _listed(manifest: Path) -> dict[str, Mark]:

@@ -6,6 +6,7 @@ no library allocates what a header claims before the claim is compared with the 
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
@@ -14,7 +15,7 @@ import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
-from io import BufferedReader, BytesIO
+from io import BufferedReader, BytesIO, StringIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -223,6 +224,19 @@ def read_table(
         if table.height != rows or max(table.estimated_size(), text) > most:
             raise damaged(path, f"it unpacks to more than {most >> 20} MiB", cure)
         return table
+
+
+def read_csv(path: Path, cure: str, columns: Sequence[str], most: int = JSON_BYTES) -> list[dict[str, str]]:
+    """The lines of a CSV file as `write_csv` writes it, by the names of its columns; it has these columns at least.
+
+    Cells are text, whatever they hold.
+    """
+    with sound(path, cure):
+        lines = csv.reader(StringIO(read_whole(path, cure, most).decode(), newline=""), strict=True)
+        header = next(lines, [])
+        if missing := [name for name in columns if name not in header]:
+            raise damaged(path, f"it has no column {', '.join(missing)}", cure)
+        return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 class Archive:

@@ -39,6 +39,7 @@ class BiLRP(Method):
     status = "verified"
     class_blind = True
     family = "similarity"
+    claimed = "lrp"
     paper = "Eberle et al. 2020"
     arxiv = "2003.05386"
     needs = ("gradients",)

@@ -53,12 +53,11 @@ class Method(Declared, ABC):
     Beside what `Declared` has: `needs` is some of `scores`, `layers`, `gradients`, `attention`; `signed` says that
     values may speak against the class, `cost` what it takes; `batched` that `find` takes several pictures at once,
     `stochastic` that another seed gives another answer; `class_blind` that no class plays a part in it; `others` how
-    other classes can be asked about with hardly more work; `kind` is `control` for maps that know nothing of the
-    network.
+    other classes can be asked about with hardly more work; `kind` is `control` for maps that ignore the network.
 
     `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
     library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
-    `first` marks those worth starting with. Neither is inherited.
+    `first` marks those worth starting with. Neither is inherited; `claimed`, a technique claimed as a patent, is.
 
     >>> class Middle(Method):
     ...     name = "middle"
@@ -81,6 +80,7 @@ class Method(Declared, ABC):
     signed: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    claimed: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -15,6 +15,7 @@ from seewhy.engines.deep_lift import other_way
 from seewhy.engines.rule_sets import STABLE, box, composite, constant_attention, epsilon, flat, gamma, z_plus
 from seewhy.errors import UsageError
 from seewhy.methods.gradients import TOLERANCE, PixelMethod, Query, completeness_gap, gap_notes
+from seewhy.methods.method import Method, method_info
 from seewhy.methods.sums import SummedOverRegions, summed
 from seewhy.methods.task import Found
 from seewhy.models import Target
@@ -163,6 +164,7 @@ class RelevanceMethod(PixelMethod):
     """LRP by one of several sets of rules, on the network with its BatchNorm folded."""
 
     family = "relevance"
+    claimed = "lrp"
     signed = True
     question = "Which pixels carried the score of this class through the network?"
     reading = (
@@ -220,3 +222,15 @@ class AttnLRP(RelevanceMethod, SummedOverRegions):
     choices = ATTENTION
 
     rules: Attention = "attn-lrp"
+
+
+def left_without(without: Sequence[str]) -> frozenset[str]:
+    """The names of all methods that go with these names of methods or of claimed techniques, such as `lrp`.
+
+    Raises:
+        UnknownName: there is no such method or technique.
+    """
+    known = Method.registry.all()
+    if unknown := [name for name in without if not any(name in {each.name, each.claimed} for each in known)]:
+        method_info(unknown[0])  # which says what is near
+    return frozenset(each.name for each in known if {each.name, each.claimed} & {*without} - {""})

@@ -146,7 +146,7 @@ class Foreign(Preprocessing):
             return seen
         height, width = self.size
         size = round(height * height / view.height), round(width * width / view.width)
-        return pasted(seen, self._view(*size), size)
+        return pasted(seen, self.view_of(*size), size)
 
     @override
     def mask(self, mask: Mask) -> Mask:
@@ -155,7 +155,7 @@ class Foreign(Preprocessing):
         return (lit > dark).numpy()
 
     @override
-    def _view(self, tall: int, wide: int) -> Box:
+    def view_of(self, tall: int, wide: int) -> Box:
         return self.place(tall, wide) or Box(0.0, 0.0, float(wide), float(tall))
 
     def place(self, tall: int, wide: int) -> Box | None:

@@ -70,9 +70,10 @@ class Preprocessing:
 
     def view(self, image: Image) -> Box:
         """The part of the upright picture that the network sees."""
-        return self._view(*image.pixels.shape[:2])
+        return self.view_of(*image.pixels.shape[:2])
 
-    def _view(self, tall: int, wide: int) -> Box:
+    def view_of(self, tall: int, wide: int) -> Box:
+        """The part that the network sees of an upright picture of this height and width."""
         if self.resize is None:
             return Box(0.0, 0.0, float(wide), float(tall))
         width, height = self._resized(tall, wide)
@@ -96,7 +97,7 @@ class Preprocessing:
             return picture.resize((self.size[1], self.size[0]), how)
         width, height = self._resized(picture.height, picture.width)
         if max(width, height) > LONGEST:
-            return picture.resize((self.size[1], self.size[0]), how, box=self._view(picture.height, picture.width))
+            return picture.resize((self.size[1], self.size[0]), how, box=self.view_of(picture.height, picture.width))
         return picture.resize((width, height), how)
 
     def pixels(self, images: list[Image]) -> Tensor:
@@ -123,7 +124,7 @@ class Preprocessing:
         """A picture, uint8 `(H, W, C)`, of which the network sees exactly `seen`, uint8 `(h, w, C)`."""
         if self.resize is None:
             return seen
-        return pasted(seen, self._view(self.resize, self.resize), (self.resize, self.resize))
+        return pasted(seen, self.view_of(self.resize, self.resize), (self.resize, self.resize))
 
     def mask(self, mask: Mask) -> Mask:
         """A mask of the whole picture, bool `(H, W)`, as bool `(h, w)` over what the network sees."""

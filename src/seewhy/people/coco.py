@@ -126,7 +126,7 @@ def export_coco(masks: Sequence[MaskRevision]) -> dict[str, Any]:
                 "image_id": image_ids[each.image_hash],
                 "category_id": category_ids[each.label],
                 "segmentation": {"size": [each.height, each.width], "counts": each.counts},
-                **_measures(each.mask),
+                **measures(each.mask),
                 "iscrowd": 0,
                 "annotator": each.player,
                 "revision": each.revision,
@@ -209,7 +209,7 @@ def _counts(segmentation: list[list[float]] | CocoRuns, pen: Pen, height: int, w
     return pen.draw(segmentation, height, width)
 
 
-def _measures(mask: Mask) -> dict[str, Any]:
+def measures(mask: Mask) -> dict[str, Any]:
     """Area and bounds."""
     return {"area": int(mask.sum()), "bbox": _bounds(mask)}
 

@@ -11,8 +11,10 @@ import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from seewhy.audit.looking import Looked
+from seewhy.audit.looking import EVIDENCE, Looked
 from seewhy.audit.pasting import Box, Layer
+from seewhy.audit.photos import POOR, Photo
+from seewhy.audit.slices import Slice, WrongLabel, slices, wrong_labels
 from seewhy.audit.trial import EFFECT, SHARE, Power, Test, Tried
 from seewhy.audit.words import sentence
 from seewhy.core.outcome import Outcome
@@ -20,9 +22,10 @@ from seewhy.core.text import percent
 from seewhy.draw import Dot, boxed, fit, intervals_svg
 from seewhy.images.image import Pixels
 from seewhy.models import Classifier
+from seewhy.report.limits import LIMITS
 from seewhy.report.page import counted, drawing, embed, listed, number, render, shortened
 
-CROPS, THUMB = 8, 160
+CROPS, THUMB, LISTED = 8, 160, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,9 @@ class AuditReport:
         copies: names of photos that are the same.
         failures: photos that could not be opened.
         seed: of all randomness.
+        photos: a row for each photo.
+        names: what people call the findings, by their numbers, counted from 1.
+        without: methods that were not to be used.
     """
 
     classifier: Classifier
@@ -48,10 +54,18 @@ class AuditReport:
     copies: tuple[tuple[str, str], ...]
     failures: tuple[Outcome[None], ...]
     seed: int
+    photos: tuple[Photo, ...]
+    names: Mapping[int, str]
+    without: tuple[str, ...]
 
     def sentence(self, each: Tried) -> str:
         """A suspect in one sentence."""
-        return sentence(each, self.classifier.categories[each.suspect.target], self.found_on.pixels.shape[2:])
+        name = self.classifier.categories[each.suspect.target]
+        return sentence(each, name, self.found_on.pixels.shape[2:], self.name_of(each))
+
+    def name_of(self, each: Tried) -> str:
+        """What people call a finding; empty where nobody named it."""
+        return self.names.get(1 + next(place for place, one in enumerate(self.tried) if one is each), "")
 
     def photos_of(self, each: Tried) -> list[str]:
         """The names of all photos that carry it, in both halves."""
@@ -71,18 +85,24 @@ def audit_page(found: AuditReport) -> str:
     passed = [each for each in found.tried if each.passed]
     return render(
         "audit.html",
+        limits=LIMITS["audit"],
         title="Does it answer for wrong reasons?",
         lead=lead(found),
-        findings=[_finding(found, each) for each in passed],
+        findings=[finding(found, each) for each in passed],
         refused=[_row(found, each) for each in found.tried if not each.passed],
         power=power_words(found.power),
-        copies=[f"{one} and {other}" for one, other in found.copies],
+        copies=[f"{one} and {other}{_labels_of(found, one, other)}" for one, other in found.copies],
+        slices=[_slice_row(each) for each in slices(found.photos)],
+        labelled=any(row.truth for row in found.photos),
+        wrong=[_label_row(found, each) for each in wrong_labels(found.photos)[:LISTED]],
+        more_wrong=max(0, len(wrong_labels(found.photos)) - LISTED),
+        poor=_poor(found.photos),
         failures=[{"source": each.source, "error": str(each.error)} for each in found.failures],
         facts={
             "Model": found.classifier.name,
             "Fingerprint": found.classifier.fingerprint[:16],
             "Photos": f"{len(found.found_on)} searched, {len(found.others)} to try suspects on",
-            "Evidence": f"gradient × activation at {found.found_on.layer}",
+            "Evidence": f"{EVIDENCE} at {found.found_on.layer}",
             "Seed": str(found.seed),
         },
     )
@@ -110,7 +130,8 @@ def power_words(found: Power) -> str:
     )
 
 
-def _finding(found: AuditReport, each: Tried) -> dict[str, Any]:
+def finding(found: AuditReport, each: Tried) -> dict[str, Any]:
+    """One finding as the parts of a page."""
     suspect = each.suspect
     searched = counted(len(suspect.boxes), "photo")
     name = found.classifier.categories[suspect.target]
@@ -135,6 +156,46 @@ def _row(found: AuditReport, each: Tried) -> dict[str, str]:
         "effect": number(100 * mean, 1) if np.isfinite(mean) else "not tried",
         "p": number(each.p_paste),
     }
+
+
+def _labels_of(found: AuditReport, *names: str) -> str:
+    """What two copies of one photo are labelled, where that is not one."""
+    label = {row.photo: row.truth for row in found.photos}
+    one, other = (label.get(name, "") for name in names)
+    return f": labelled “{one}” and “{other}”" if one and other and one != other else ""
+
+
+def _slice_row(each: Slice) -> dict[str, Any]:
+    value, low, high = (percent(bound) for bound in each.rate)
+    return {
+        "name": each.name,
+        "errors": f"{each.errors} of {each.photos}",
+        "rate": f"{value} ({low} to {high})",
+        "elsewhere": percent(each.elsewhere),
+        "p": number(each.p),
+        "found": each.found,
+    }
+
+
+def _label_row(found: AuditReport, each: WrongLabel) -> dict[str, Any]:
+    looked, place = next(
+        (half, place)
+        for half in (found.found_on, found.others)
+        for place, entry in enumerate(half.entries)
+        if entry.path == each.photo
+    )
+    return {
+        "shown": embed(fit(_rgb(looked.pixels[place]), THUMB), ""),
+        "photo": each.photo,
+        "words": f"labelled “{each.label}” ({percent(each.of_label)}), answered “{each.answer}” "
+        f"({percent(each.probability)})",
+    }
+
+
+def _poor(rows: Sequence[Photo]) -> list[str]:
+    """What quality lacks, in sentences."""
+    told = {word: [row.photo for row in rows if word in row.poor] for word in POOR}
+    return [f"{counted(len(names), 'photo')} {word}: {shortened(names)}." for word, names in told.items() if names]
 
 
 def _evidence_words(share: float, name: str) -> str:

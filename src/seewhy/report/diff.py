@@ -12,6 +12,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.core.text import percent
 from seewhy.draw import View, crop, overlay
 from seewhy.images import Image
+from seewhy.report.limits import LIMITS
 from seewhy.report.page import counted, embed, number, render
 from seewhy.study.difference import LEAST, SURE, Apart
 from seewhy.study.statistics import Interval
@@ -112,6 +113,7 @@ def diff_page(found: Difference) -> str:
     """The page."""
     return render(
         "diff.html",
+        limits=LIMITS["diff"],
         title="Same answer, other reason?",
         lead=lead(found),
         names=found.names,

@@ -8,6 +8,7 @@ from typing import Any
 from seewhy.audit.repair import Judged
 from seewhy.core.text import percent
 from seewhy.draw import Dot, intervals_svg
+from seewhy.report.limits import LIMITS
 from seewhy.report.page import drawing, render
 
 WHAT = {
@@ -22,6 +23,7 @@ def repair_page(verdict: str, finding: str, rows: Sequence[Mapping[str, Any]], c
     dots = {row["figure"]: [_dot(row["before"]), _dot(row["after"])] for row in rows}
     return render(
         "repair.html",
+        limits=LIMITS["repair"],
         title="Is it repaired?",
         lead=verdict,
         finding=finding,
@@ -36,7 +38,7 @@ def _dot(value: float) -> Dot:
     return Dot(value, value, value)
 
 
-def verdict_words(way: str | None, usable: bool, before: Judged, after: Judged, photos: int) -> str:
+def judged_words(way: str | None, usable: bool, before: Judged, after: Judged, photos: int) -> str:
     """What became of a repair, in one sentence; no `way` was worth it where there is none."""
     if way is None:
         return "Not repaired: on the photos kept aside no way brings the worst group more than it costs."

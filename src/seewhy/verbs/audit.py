@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from seewhy import __version__
-from seewhy.audit.looking import Asking, Looked, look
+from seewhy.audit.coco import Place, data_set, places
+from seewhy.audit.looking import EVIDENCE, Asking, Looked, look
 from seewhy.audit.marks import FEWEST, copies
+from seewhy.audit.photos import POOR, Photo, cells, photo_rows
+from seewhy.audit.rows import COLUMNS as TEST_COLUMNS
+from seewhy.audit.rows import rows_of_tests
+from seewhy.audit.slices import like_groups, slices, wrong_labels
 from seewhy.audit.suspects import Known, raise_suspects
-from seewhy.audit.trial import Test, Tried, power, try_all
+from seewhy.audit.trial import Tried, power, try_all
 from seewhy.core.files import write_array, write_csv, write_json, write_whole
 from seewhy.core.folders import write_manifest
 from seewhy.core.progress import Progress, silent
 from seewhy.draw import png_bytes
 from seewhy.errors import UnknownName, UsageError
 from seewhy.images.folder import Folder
+from seewhy.methods.relevance import left_without
 from seewhy.models import Classifier, load
 from seewhy.report.audit import AuditReport, audit_page
 from seewhy.report.page import save_page
+from seewhy.train.labels import labelled_folder
 from seewhy.verbs.result import SCHEMA, Result
 
-FINDINGS, TABLE, LAYERS = "findings.json", "findings.csv", "layers"
+AUDIT, FINDINGS, TABLE, LAYERS = "audit.json", "findings.json", "findings.csv", "layers"
+PHOTOS, TESTS, COCO = "photos.csv", "tests.csv", "masks.json"
 KEPT = ".seewhy-audit"
 FEWEST_PHOTOS = 4 * FEWEST
 COLUMNS = ("class", "found", "effect", "low", "high", "p", "photos", "removal", "removal p", "sentence")
@@ -41,24 +51,19 @@ class AuditResult(AuditReport, Result):
 
     def told(self, each: Tried) -> dict[str, Any]:
         """One finding as plain JSON values."""
-        mean, low, high = each.paste.interval
         layer, (tall, wide) = each.suspect.layers[0], self.found_on.pixels.shape[2:]
         left, top, right, bottom = layer.box
         shares = [round(left / wide, 4), round(top / tall, 4), round(right / wide, 4), round(bottom / tall, 4)]
+        names = self.photos_of(each)
         return {
             "class": self.classifier.categories[each.suspect.target],
+            "name": self.name_of(each) or None,
             "sentence": self.sentence(each),
-            "effect": mean,
-            "interval": None if np.isnan(low) else [low, high],
-            "p": each.p_paste,
-            "photos": len(self.photos_of(each)),
+            **each.figures(),
+            "photos": len(names),
             "region": shares if each.suspect.fixed else None,
             "reasons": list(each.suspect.reasons),
-            "before": float(each.paste.before.mean()) if each.paste.places else None,
-            "after": float(each.paste.after.mean()) if each.paste.places else None,
-            "tested_on": len(each.paste.places),
-            "removal": _plain(each.removal, each.p_removal),
-            "names": self.photos_of(each),
+            "names": names,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,36 +74,42 @@ class AuditResult(AuditReport, Result):
             "model": self.classifier.name,
             "fingerprint": self.classifier.fingerprint,
             "seed": self.seed,
-            "photos": len(self.found_on) + len(self.others),
+            "methods": [EVIDENCE],
+            "without": list(self.without),
+            "photos": len(self.photos),
             "findings": [self.told(each) for each in self.findings],
             "suspects": [self.told(each) for each in self.tried if not each.passed],
             "power": self.power._asdict(),
             "copies": [list(each) for each in self.copies],
+            **labels_and_quality(self.photos, self.copies),
             "failures": [{"source": each.source, "error": str(each.error)} for each in self.failures],
         }
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each suspect."""
-        return [self._row(each) for each in self.tried]
+        return [row_of(self.told(each), found=each.passed) for each in self.tried]
 
-    def _row(self, each: Tried) -> dict[str, Any]:
-        mean, low, high = each.paste.interval
-        removal = each.removal.interval[0]
-        values = (self.classifier.categories[each.suspect.target], "yes" if each.passed else "no", mean,
-                  *(None if np.isnan(bound) else bound for bound in (low, high)), each.p_paste,
-                  len(self.photos_of(each)), None if np.isnan(removal) else removal, each.p_removal,
-                  self.sentence(each))  # fmt: skip
-        return dict(zip(COLUMNS, values, strict=True))
+    def places(self) -> list[Place]:
+        """Where each finding lies, on every photo that carries it."""
+        found: list[Place] = []
+        for number, each in enumerate(self.findings, 1):
+            name = self.name_of(each) or f"finding {number}"
+            for looked, only in ((self.found_on, each.suspect.boxes), (self.others, each.suspect.carried(self.others))):
+                found += places(name, each.suspect, looked, [*only], self.classifier.preprocessing)
+        return found
 
     def page(self) -> str:
         """The report, findings first."""
         return audit_page(self)
 
     def write(self, folder: Path) -> None:
-        """Write the report, `findings.json`, a table of all suspects, and each finding's part as it was laid over."""
+        """Write the report, the findings, all rows that figures follow from, and each part as it was laid over."""
         save_page(folder, self.page())
+        write_csv(folder / PHOTOS, Photo._fields, map(cells, self.photos))
+        write_csv(folder / TESTS, TEST_COLUMNS, rows_of_tests(self.tried, self.others))
         write_json(folder / FINDINGS, [self.told(each) for each in self.findings])
         write_csv(folder / TABLE, COLUMNS, [list(each.values()) for each in self.rows()])
+        write_json(folder / COCO, data_set(self.places(), {row.photo: row.sha256 for row in self.photos}))
         (folder / LAYERS).mkdir()
         for number, each in enumerate(self.findings, 1):
             if each.suspect.mark:
@@ -108,7 +119,29 @@ class AuditResult(AuditReport, Result):
                 write_array(folder / LAYERS / f"{number}-{place}-added.npy", layer.added.numpy())
                 write_array(folder / LAYERS / f"{number}-{place}-place.npy", np.array([layer.box[1], layer.box[0]]))
                 write_whole(folder / LAYERS / f"{number}-{place}.png", png_bytes(self.shown(layer)))
-        write_manifest(folder, self.to_dict(), "audit.json")
+        write_manifest(folder, self.to_dict(), AUDIT)
+
+
+def row_of(told: Mapping[str, Any], *, found: bool) -> dict[str, Any]:
+    """A suspect as plain JSON values, as a row of the table of all."""
+    low, high = told["interval"] or (None, None)
+    removal = told["removal"] or {"effect": None, "p": 1.0}
+    values = (told["class"], "yes" if found else "no", told["effect"], low, high, told["p"], told["photos"],
+              removal["effect"], removal["p"], told["sentence"])  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def labels_and_quality(rows: Sequence[Photo], copied: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What the photos' rows say of labels and quality, as plain JSON values."""
+    label = {row.photo: row.truth for row in rows}
+    return {
+        "slices": [{**each._asdict(), "rate": each.rate._asdict(), "found": each.found} for each in slices(rows)],
+        "wrong_labels": [each._asdict() for each in wrong_labels(rows)],
+        "copies_across_classes": [
+            [*pair] for pair in copied if all(map(label.get, pair)) and len({*map(label.get, pair)}) > 1
+        ],
+        "poor": {word: [row.photo for row in rows if word in row.poor] for word in POOR},
+    }
 
 
 def audit(
@@ -117,7 +150,9 @@ def audit(
     out: str | Path = "seewhy-audit",
     *,
     masks: str | Path | None = None,
-    labels: bool = False,
+    labels: bool | str | Path = False,
+    names: Mapping[int, str] = MappingProxyType({}),
+    without: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = silent,
 ) -> AuditResult:
@@ -132,7 +167,10 @@ def audit(
         photos: a folder of pictures, plain or in sub-folders.
         out: what was looked at is kept there, so that another run goes on; `save` writes the result there or elsewhere.
         masks: a folder of masks of the objects, named like the pictures.
-        labels: whether the sub-folders are the true classes, named as the classifier calls them.
+        labels: True where the sub-folders are the true classes, or a CSV file with a column of files and one of labels;
+            both named as the classifier calls them.
+        without: methods that may not be used, as `lrp`; an audit uses gradient × activation alone, and says so.
+        names: what to call findings, by their numbers, counted from 1; run again to name what was found.
         seed: of which half a photo is in, and of the controls.
         progress: told of photos and suspects; raise `Cancelled` in it to stop, and run again to go on.
 
@@ -140,25 +178,37 @@ def audit(
         UsageError: there are fewer than 12 photos, no folder is a class of the classifier, or it gives values.
         ExplainError: the network shows no layer that covers the picture.
     """
-    opened = Folder.open(photos, masks)
-    if labels and not opened.classes:
-        raise UsageError(
-            f"{photos} has no sub-folder for each class; leave --labels out, or sort the photos into classes"
-        )
+    left_without(without)  # which refuses what is no method
+    opened = _labelled(Folder.open(photos, masks), labels)
     if isinstance(classifier, str):
         classifier = load(classifier)
     looked, failures = look(classifier, opened, Path(out) / KEPT, progress)
     if len(looked) < FEWEST_PHOTOS:
         raise UsageError(f"an audit takes {FEWEST_PHOTOS} photos at least, and {photos} has {len(looked)}; add photos")
-    known = _known(classifier, opened, looked, labels)
+    known = _known(classifier, opened, looked, labelled=bool(labels))
     asking = Asking(classifier, Path(out) / KEPT)
     searched, tested = halves(looked, seed)
     found_on, others = looked.part(searched), looked.part(tested)
     suspects = raise_suspects(asking, found_on, known.part(searched), seed, progress)
     tried = try_all(asking, suspects, found_on, others, seed, progress)
-    can = power(found_on, others, len(suspects), seed, progress)
-    names = [(looked.entries[one].path, looked.entries[other].path) for one, other in copies(looked.pixels)]
-    return AuditResult(classifier, found_on, others, tuple(tried), can, tuple(names), tuple(failures), seed)
+    if stray := sorted({*names} - {*range(1, 1 + sum(each.passed for each in tried))}):
+        count = sum(each.passed for each in tried)
+        raise UsageError(f"there is no finding {stray[0]} to name; the audit has {count}, counted from 1")
+    hashes = [opened.hashes[entry.path] for entry in looked.entries]
+    rows = photo_rows(looked, hashes, classifier.categories.names, known.truth, searched, like_groups(looked, seed))
+    return AuditResult(
+        classifier,
+        found_on,
+        others,
+        tuple(tried),
+        power(found_on, others, len(suspects), seed, progress),
+        tuple((looked.entries[one].path, looked.entries[other].path) for one, other in copies(looked.pixels)),
+        tuple(failures),
+        seed,
+        tuple(rows),
+        names,
+        tuple(without),
+    )
 
 
 def halves(looked: Looked, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -175,13 +225,31 @@ def halves(looked: Looked, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.nonzero(inside)[0], np.nonzero(~inside)[0]
 
 
-def _known(classifier: Classifier, opened: Folder, looked: Looked, labels: bool) -> Known:
-    """What masks and sub-folders say of the photos."""
+def _labelled(opened: Folder, labels: bool | str | Path) -> Folder:
+    """The photos with their labels, where there are any: of their sub-folders, or of a table."""
+    if labels is True and not opened.classes:
+        raise UsageError(
+            f"{opened.root} has no sub-folder for each class; give a CSV file of labels, or sort the photos into some"
+        )
+    if isinstance(labels, bool):
+        return opened
+    table, _ = labelled_folder(opened.root, Path(labels))
+    if several := next((entry.path for entry in table.entries if len(entry.labels or ()) > 1), None):
+        raise UsageError(
+            f"{labels} gives {several} several labels, and an audit takes one of each photo; keep the true one"
+        )
+    named = {entry.path: next(iter(entry.labels or ()), None) for entry in table.entries}
+    entries = tuple(entry._replace(label=named.get(entry.path)) for entry in opened.entries)
+    return replace(opened, entries=entries, classes=table.classes)
+
+
+def _known(classifier: Classifier, opened: Folder, looked: Looked, *, labelled: bool) -> Known:
+    """What masks and labels say of the photos."""
     objects = []
     if any(entry.mask for entry in looked.entries):
         drawn = (opened.mask(entry) for entry in looked.entries)
         objects = [None if mask is None else classifier.preprocessing.mask(mask) for mask in drawn]
-    if not labels:
+    if not labelled:
         return Known(objects)
     numbers: dict[str | None, int] = {}
     for name in opened.classes:
@@ -191,20 +259,6 @@ def _known(classifier: Classifier, opened: Folder, looked: Looked, labels: bool)
             numbers[name] = -1
     if max(numbers.values()) < 0:
         named = ", ".join(opened.classes[:4])
-        raise UsageError(f"no sub-folder ({named} …) is a class of {classifier.name}; name them as it does, or leave "
+        raise UsageError(f"no label ({named} …) is a class of {classifier.name}; name them as it does, or leave "
                          "--labels out")  # fmt: skip
     return Known(objects, np.array([numbers.get(entry.label, -1) for entry in looked.entries]))
-
-
-def _plain(test: Test, p: float) -> dict[str, Any] | None:
-    if not test.places:
-        return None
-    mean, low, high = test.interval
-    return {
-        "effect": mean,
-        "interval": None if np.isnan(low) else [low, high],
-        "p": p,
-        "tested_on": len(test.places),
-        "before": float(test.before.mean()),
-        "after": float(test.after.mean()),
-    }

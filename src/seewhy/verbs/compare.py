@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image, Mask, match_masks, noted, open_image, read_mask
 from seewhy.methods import Method, lacking, list_methods, method_info, suitable_methods
 from seewhy.methods.method import made_methods, require_suitable
+from seewhy.methods.relevance import left_without
 from seewhy.metrics import Metric
 from seewhy.models import Classifier, Target
 from seewhy.report.page import notes_of_all, save_page
@@ -111,6 +112,7 @@ def compare(
     masks: str | Path | Sequence[ArrayLike | None] | None = None,
     regions: Regions | None = None,
     target: str | int | Target | None = None,
+    without: Sequence[str] = (),
     cells: int = CELLS,
     batch_size: int = BATCH,
     seed: int = 0,
@@ -132,6 +134,7 @@ def compare(
         regions: of methods over regions that are named: a segmenter, also with its size, as `slic:80`, `network`, or a
             mask of people.
         target: class index, name or "A vs B"; without it the class that the classifier predicts for each picture.
+        without: methods to leave out of the default ones, or of all; `lrp` stands for all that propagate relevance.
         cells: metrics that ask the network see maps as means of so many cells a side; 0 leaves maps as they are.
         batch_size: variations in one forward; another size may give other last digits.
         seed: of all randomness.
@@ -151,6 +154,7 @@ def compare(
         methods,
         metrics,
         target=target,
+        without=without,
         masked=masks is not None,
         regions=regions,
         cells=cells,
@@ -166,6 +170,7 @@ def scoring_for(
     metrics: Sequence[str | Metric] = (),
     *,
     target: str | int | Target | None = None,
+    without: Sequence[str] = (),
     masked: bool = False,
     regions: Regions | None = None,
     cells: int = CELLS,
@@ -174,7 +179,7 @@ def scoring_for(
 ) -> Scoring:
     """What `compare` asks of every picture, with its names resolved: its methods and all controls."""
     asked_metrics = check_question(methods, metrics, masked=masked, regions=regions)
-    chosen = Method.registry.chosen(_made(_chosen(classifier, methods), regions))
+    chosen = Method.registry.chosen(_made(_chosen(classifier, methods, left_without(without)), regions))
     for method in chosen.values():
         require_suitable(method, classifier)
     controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
@@ -260,13 +265,15 @@ def score_each(
     return Comparison(plan, table(each for each in results if each.rows), failures, explained=explained, errors=errors)
 
 
-def chosen_methods(classifier: Classifier, names: Sequence[str] = ()) -> list[str]:
-    """The names of the methods to compare, each suited to the classifier.
+def chosen_methods(
+    classifier: Classifier, names: Sequence[str] = (), without: Collection[str] = frozenset()
+) -> list[str]:
+    """The names of the methods to compare, each suited to the classifier; none of those that are to be left out.
 
     Raises:
         UsageError: one of them needs more than the classifier offers.
     """
-    suitable = [info.name for info in suitable_methods(classifier)]
+    suitable = [info.name for info in suitable_methods(classifier) if info.name not in without]
     if list(names) == ["all"]:
         return suitable
     if not names:
@@ -288,12 +295,14 @@ def checked_metrics(wanted: Iterable[str | Metric], *, masked: bool) -> tuple[Me
     return tuple(made.values())
 
 
-def _chosen(classifier: Classifier, methods: Sequence[str | Method]) -> list[str | Method]:
+def _chosen(classifier: Classifier, methods: Sequence[str | Method], without: Collection[str]) -> list[str | Method]:
     """The fast ones, all, or those that are asked for, in their order."""
     names = [each for each in methods if isinstance(each, str)]
+    if both := [each for each in Method.registry.chosen(names if names != ["all"] else ()) if each in without]:
+        raise UsageError(f"{both[0]} is asked for and to be left out; leave it out of one of both")
     if not methods or names == ["all"]:
-        return [*chosen_methods(classifier, names)]
-    chosen_methods(classifier, names)
+        return [*chosen_methods(classifier, names, without)]
+    chosen_methods(classifier, names, without)
     return [*methods]
 
 

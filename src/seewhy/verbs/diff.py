@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
@@ -13,7 +14,18 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from typing_extensions import TypedDict
 
-from seewhy.core.files import write_whole
+from seewhy.audit.diff_rows import (
+    DISTANCES,
+    FEWEST,
+    PHOTOS,
+    Row,
+    chance_of,
+    changed_among,
+    diff_figures,
+    leaning_of,
+)
+from seewhy.core.files import write_array, write_csv, write_whole
+from seewhy.core.folders import write_manifest
 from seewhy.core.outcome import Outcome, attempt
 from seewhy.core.progress import Progress, silent
 from seewhy.core.reading import read_json
@@ -23,58 +35,75 @@ from seewhy.images import Image, find_images, open_image
 from seewhy.methods import Method, find_method
 from seewhy.models import Classifier, Target
 from seewhy.report.diff import SHOWN, Compared, Difference, diff_page, markdown
-from seewhy.study.difference import LEAST, SURE, Floats, alone, apart, chance, distances
-from seewhy.study.statistics import Interval, mean_interval
+from seewhy.report.page import save_page
+from seewhy.study.difference import Floats, alone, apart, distances
 from seewhy.verbs.result import Result
 
+DIFF = "diff.json"
 SEEDS = 3  # maps by each classifier, of a method that draws at random
 CELLS = 28  # a map is kept as means over so many cells across
 LOOKED = 0.25  # share of a map's cells that count as looked at
-FEWEST = 2  # changed photos, on which hiding is tried
 AGAIN = "give the folders that `seewhy audit` of both wrote"
 
 
+@dataclass(frozen=True, eq=False)
 class DiffResult(Difference, Result):
-    """What `diff` found; see `Difference`."""
+    """What `diff` found; see `Difference`.
+
+    Attributes:
+        seed: of all randomness.
+        fingerprints: of the classifiers.
+        tables: of each photo of one answer the distances of its maps.
+        costs: of each changed photo what hiding costs more where one classifier looks and the other does not.
+    """
+
+    seed: int
+    fingerprints: tuple[str, str]
+    tables: tuple[Floats, ...]
+    costs: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """See `Result`."""
         return {
             "models": list(self.names),
+            "fingerprints": list(self.fingerprints),
             "method": self.method,
-            "same": len(self.same),
-            "changed": [self._values(each) for each in self.same[: self.changed]],
-            "p": self.p,
-            "answers": [{"photo": name, "first": one, "second": two} for name, one, two in self.answers],
-            "leaning": None if self.leaning is None else [None if np.isnan(each) else each for each in self.leaning],
+            "seed": self.seed,
+            **diff_figures(self.photos(), self._distances(), self.seed),
             "findings": self.findings and {word: list(each) for word, each in self.findings.items()},
             "failures": [{"source": each.source, "error": str(each.error)} for each in self.failures],
         }
 
-    @staticmethod
-    def _values(each: Compared) -> dict[str, Any]:
-        return {
-            "photo": each.name,
-            "answer": each.answer,
-            "first": each.probabilities[0],
-            "second": each.probabilities[1],
-            "apart": each.apart.between,
-            "apart by seeds": each.apart.within,
-        }
+    def photos(self) -> list[Row]:
+        """A row for each photo, those of one answer first, the most changed before others."""
+        costs = [*self.costs, *[float("nan")] * (len(self.same) - len(self.costs))]
+        return [
+            *(
+                Row(each.name, each.answer, each.answer, *each.probabilities, cost)
+                for each, cost in zip(self.same, costs, strict=True)
+            ),
+            *(Row(name, one, two, *[float("nan")] * 3) for name, one, two in self.answers),
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each photo whose reason changed."""
-        return [self._values(each) for each in self.same[: self.changed]]
+        return self.to_dict()["changed"]
+
+    def _distances(self) -> Floats:
+        return np.stack(self.tables) if self.tables else np.zeros((0, 2, 2))
 
     def page(self) -> str:
         """See `Result`."""
         return diff_page(self)
 
     def write(self, folder: Path) -> None:
-        """Write the report, `summary.md` for a pull request and `junit.xml` for continuous integration."""
+        """Write the report, `summary.md` and `junit.xml` for a pull request, and the rows that figures follow from."""
         write_whole(folder / "summary.md", markdown(self).encode("utf-8", errors="replace"))
         write_whole(folder / "junit.xml", ET.tostring(self.junit(), "utf-8", xml_declaration=True))
-        super().write(folder)
+        write_csv(folder / PHOTOS, Row._fields, [row.cells() for row in self.photos()])
+        write_array(folder / DISTANCES, self._distances())
+        save_page(folder, self.page())
+        write_manifest(folder, self.to_dict(), DIFF)
 
     def junit(self) -> ET.Element:
         """A test for each photo of one answer, failed where the reason changed, and for each new finding."""
@@ -147,8 +176,9 @@ def diff(
         progress(done, len(sources), "photos")
     same = [(source, each.compared, each.table) for source, each in looked if each.compared and each.table is not None]
     same.sort(key=lambda each: -each[1].apart.gap)
-    p = chance([table for _, _, table in same], seed) if same and chosen.stochastic else None
-    changed = sum(each.apart.gap >= LEAST for _, each, _ in same) if p is None or p <= SURE else 0
+    p = chance_of([table for _, _, table in same], seed)
+    changed = changed_among([each.apart.gap for _, each, _ in same], p)
+    costs = _costs((first, second), [(each, open_image(source)) for source, each, _ in same[:changed]], seed)
     images = {each.name: open_image(source) for source, each, _ in same[: min(changed, SHOWN)]}
     return DiffResult(
         names=names or (first.name, second.name),
@@ -159,10 +189,14 @@ def diff(
         answers=tuple(
             (Path(source).name, *each.answers) for source, each in looked if each.answers[0] != each.answers[1]
         ),
-        leaning=_leaning((first, second), [(each, open_image(source)) for source, each, _ in same[:changed]], seed),
+        leaning=leaning_of(costs),
         findings=told,
         failures=tuple(failures),
         images=images,
+        seed=seed,
+        fingerprints=(first.fingerprint, second.fingerprint),
+        tables=tuple(table for _, _, table in same),
+        costs=tuple(costs),
     )
 
 
@@ -202,20 +236,16 @@ def _coarse(classifier: Classifier, image: Image, method: Method, target: Target
     return adaptive_avg_pool2d(values[None], CELLS)[0].numpy()
 
 
-def _leaning(
-    both: tuple[Classifier, Classifier], changed: Sequence[tuple[Compared, Image]], seed: int
-) -> Interval | None:
+def _costs(both: tuple[Classifier, Classifier], changed: Sequence[tuple[Compared, Image]], seed: int) -> list[float]:
     """How much more a class loses where one looks and the other does not: in the one that looks, less the other."""
-    if len(changed) < FEWEST:
-        return None
     costs: list[float] = []
-    for each, image in changed:
+    for each, image in changed if len(changed) >= FEWEST else ():
         parts = alone(*each.maps, LOOKED)
         hidden = [
             _lost(classifier, image, each.answer, parts, torch.Generator().manual_seed(seed)) for classifier in both
         ]
         costs.append(((hidden[0][0] - hidden[1][0]) + (hidden[1][1] - hidden[0][1])) / 2)
-    return mean_interval(costs)
+    return costs
 
 
 def _lost(

@@ -64,7 +64,7 @@ class EvaluateResult(EvaluationReport, Result):
                     "labels": ";".join(name for name, holds in zip(names, true, strict=True) if holds),
                     "found": ";".join(name for name, holds in zip(names, said, strict=True) if holds),
                     "right": "yes" if (true == said).all() else "no",
-                    **{f"probability of {name}": round(float(p), 6) for name, p in zip(names, likely, strict=True)},
+                    **{f"probability of {name}": float(p) for name, p in zip(names, likely, strict=True)},
                 }
                 for entry, true, said, likely in zip(
                     self.pictures.entries, found.truth, found.said, found.probabilities, strict=True
@@ -77,8 +77,8 @@ class EvaluateResult(EvaluationReport, Result):
                 "class": names[truth[number]],
                 "predicted": names[said[number]],
                 "right": "yes" if truth[number] == said[number] else "no",
-                "confidence": round(float(found.confidence[number]), 6),
-                "probability_of_class": round(float(found.probabilities[number, truth[number]]), 6),
+                "confidence": float(found.confidence[number]),
+                "probability_of_class": float(found.probabilities[number, truth[number]]),
             }
             for number, entry in enumerate(self.pictures.entries)
         ]

@@ -25,6 +25,7 @@ from seewhy.web.middleware import (
     BodyLimit,
     ClosedPaths,
     Forwarded,
+    KeepsVisit,
     OwnHosts,
     PaceLimit,
     Room,
@@ -78,7 +79,8 @@ THEME: dict[str, Any] = {
 def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middleware]:
     """What every request passes, outermost first; `key` signs the ids of files, `host` is where the server listens."""
     room = Room(max(chosen.open_mb << 20, 5 * chosen.file_bytes))
-    limits = {"/api/images": chosen.upload_bytes + SPARE, DOOR: chosen.file_bytes + SPARE}
+    most = chosen.file_bytes + SPARE
+    limits = {"/api/images": chosen.upload_bytes + SPARE, "/api/sets": most, DOOR: most}
     pace = (chosen.requests_a_minute, chosen.reads_a_minute, chosen.windows, chosen.messages_a_minute)
     return [
         Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),
@@ -89,6 +91,7 @@ def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middl
         Middleware(PaceLimit, **dict(zip(("changes", "reads", "windows", "messages"), pace, strict=True))),
         Middleware(BodyLimit, most=MESSAGE, limits=limits, room=room),
         Middleware(UploadDoor, key=key, room=room),
+        Middleware(KeepsVisit, framed=bool(chosen.embedded_in)),
     ]
 
 

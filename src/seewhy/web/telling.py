@@ -12,7 +12,17 @@ from pathlib import Path
 
 from seewhy.core.files import NO_SPACE, home
 from seewhy.core.text import shown
-from seewhy.errors import BadImage, Conflict, NoRoom, OverBudget, QueueFull, SeewhyError, StoreError, UnknownName
+from seewhy.errors import (
+    BadImage,
+    Conflict,
+    Forbidden,
+    NoRoom,
+    OverBudget,
+    QueueFull,
+    SeewhyError,
+    StoreError,
+    UnknownName,
+)
 
 LOG = logging.getLogger("seewhy.web")
 LONGEST = 1000  # letters of what is told
@@ -20,6 +30,7 @@ STATUS: dict[type[Exception], int] = {  # the first that fits
     OverBudget: 429,
     QueueFull: 503,
     UnknownName: 404,
+    Forbidden: 403,
     Conflict: 409,
     StoreError: 503,
     NoRoom: 507,

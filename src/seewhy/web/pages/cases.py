@@ -8,18 +8,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.cases.embedders import EMBEDDINGS
-from seewhy.cases.manifest import read_manifest, without_folders
-from seewhy.core.files import home
 from seewhy.core.progress import Progress
-from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.web.parts.figures import photo_html
-from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
-from seewhy.web.parts.session import session, visitor
+from seewhy.web.parts.reports import show_report
+from seewhy.web.parts.session import trained, visitor
+from seewhy.web.services.bases import BASE, PROTOTYPES, offered_model
 from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.jobs import Job
 from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
@@ -67,7 +65,7 @@ def show() -> None:
             st.html(photo_html(image))
     with right:
         chosen = st.segmented_control(
-            "Explain by", list(KINDS), default=next(iter(KINDS)), required=True, key="cases-kind"
+            "Explain by", list(KINDS), default=next(iter(KINDS)), required=True, key="cases-kind", bind="query-params"
         )
         kind = KINDS[chosen]
         st.caption(kind.about)
@@ -76,22 +74,26 @@ def show() -> None:
             return
         wanted = (chosen, str(folder), image.sha256, image.name)
         files = follow("cases-job", wanted, lambda: _ask(kind, folder, image))
-    if files:
-        show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
+        if files:
+            show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
 
 
 def _choose_folder(*, with_prototypes: bool) -> Path | None:
     """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
     if with_prototypes:
-        where, mark, command = home() / "prototypes", "card.json", LEARN
+        where, mark, command = services().settings.prototypes_folder, PROTOTYPES, LEARN
     else:
-        where, mark, command = services().settings.cases_folder, "manifest.json", BUILD
-    trained = [each.prototypes if with_prototypes else each.cases for each in reversed(session().trained)]
-    mine = [path for path in trained if (path / mark).is_file()]
+        where, mark, command = services().settings.cases_folder, BASE, BUILD
+    own = [each.prototypes if with_prototypes else each.cases for each in trained()]
+    mine = [path for path in own if (path / mark).is_file()]
     found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{mark}")))]
     if found:
         return st.selectbox(
-            "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{mark}"
+            "From",
+            found,
+            format_func=lambda path: path.name + MINE * (path in mine),
+            key=f"cases-from-{'prototypes' if with_prototypes else 'base'}",
+            bind="query-params",
         )
     public = services().settings.public
     st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
@@ -110,26 +112,13 @@ def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
             lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
         )
     return at.ask(
-        _offered_model(folder),
+        offered_model(at, folder),
         about,
         image,
         lambda classifier, photo, tell: find(classifier, folder, photo, tell),
         visitor=who,
         lane=LONG,
     )
-
-
-def _offered_model(folder: Path) -> str:
-    """The model that the cases were built with; it and a second encoder have to be among those offered here."""
-    stored = read_manifest(folder).about
-    for name in (stored.model, stored.embedding):
-        if name not in EMBEDDINGS:
-            try:
-                services().models.check(name)
-            except UnknownName as error:
-                there = without_folders(name)
-                raise UsageError(f"{folder.name} was built with {there}, and there is no model {there} here") from error
-    return stored.model
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

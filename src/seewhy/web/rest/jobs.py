@@ -1,29 +1,35 @@
-"""Photos in, jobs handed in, followed, stopped, and their results."""
+"""A route for each question, and jobs: where they stand, how to stop them, and what came of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Header, HTTPException, UploadFile
 from fastapi import Request as Received
-from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 
+from seewhy.answers.folders import Set
 from seewhy.errors import UnknownName
-from seewhy.models import DEFAULT_MODEL
-from seewhy.verbs.compare import Comparison
-from seewhy.web.services.hub import Request, Services, services
+from seewhy.web.rest import about_photo, by_cases, over_sets  # they declare questions
+from seewhy.web.rest.found import files_of, told
+from seewhy.web.rest.question import QUESTIONS, Question, check_private
+from seewhy.web.rest.sets import keep_zip
+from seewhy.web.services.hub import Services, services
 from seewhy.web.services.jobs import Job, Status
-from seewhy.web.services.photos import Photo
-from seewhy.web.services.reports import explanation_files, report_of, result_files, zipped
-from seewhy.web.services.results import Explained
-from seewhy.web.telling import without_places
+from seewhy.web.services.reports import report_of, zipped
 from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
+__all__ = ["ANSWER", "QUESTIONS", "At", "Who", "about_photo", "by_cases", "over_sets", "router"]
+
 GLANCE = 0.02  # seconds between two looks whether a report is drawn
-MOST = 60  # methods or metrics of one request
+FILES = {"text/html": {}, "application/zip": {"schema": {"type": "string", "format": "binary"}}}
+ANSWER: Any = reduce(or_, (each.answer for each in QUESTIONS.values()))  # of any question
 
 
 class Taken(BaseModel):
@@ -33,42 +39,6 @@ class Taken(BaseModel):
     width: int
     height: int
     notes: list[str] = Field(description="What was done to it on the way in.")
-
-
-class Sent(BaseModel):
-    """What comes in. A field that is not known is refused: it is a request, misspelt, that nobody would hear."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Asked(Sent):
-    """What every request about a photo says."""
-
-    image: str = Field(description="The id of an uploaded photo, or sample:cat.")
-    model: str | None = Field(None, description=f"One of /models, such as {DEFAULT_MODEL}; by default the first.")
-
-
-class Predict(Asked):
-    """What is in the photo?"""
-
-    top: int = Field(5, ge=1, le=100, description="How many classes.")
-
-
-class Explain(Asked):
-    """Why?"""
-
-    methods: list[str] = Field(["grad-cam"], min_length=1, max_length=MOST, description="Names of /methods.")
-    target: StrictStr | StrictInt | None = Field(
-        None, description='A class, its index, or "A vs B"; by default the likeliest.'
-    )
-    seed: int = Field(0, ge=0, lt=2**63, description="Of all randomness.")
-
-
-class Compare(Explain):
-    """Which explanation is to be believed?"""
-
-    methods: list[str] = Field([], max_length=MOST, description="Two or more of /methods; by default eight fast ones.")
-    metrics: list[str] = Field([], max_length=MOST, description="Names of /metrics; by default four.")
 
 
 router = APIRouter()
@@ -94,23 +64,41 @@ def upload(
     return Taken(image=at.photos.keep(image, who), width=image.width, height=image.height, notes=list(image.notes))
 
 
-@router.post("/predict", status_code=202, tags=["jobs"], summary="Ask what is in a photo")
-def predict(at: At, who: Who, asked: Predict) -> Status:
-    """Hand in a prediction."""
-    job = at.predict(photo(at, asked.image), _model(at, asked), asked.top, visitor=who)
-    return at.queue.status(job)
+@router.post("/sets", status_code=201, tags=["photos"], summary="Upload a set of pictures")
+def upload_set(
+    at: At, who: Who, file: Annotated[UploadFile, File(description="A zip with a folder of pictures for each class.")]
+) -> Set:
+    """Take in pictures for questions about many; the set's id leads to them for a day. Not where strangers may come."""
+    check_private(at)
+    return keep_zip(at, file.file.read((at.settings.training_mb << 20) + 1), who)
 
 
-@router.post("/explain", status_code=202, tags=["jobs"], summary="Ask why")
-def explain(at: At, who: Who, asked: Explain) -> Status:
-    """Hand in an explanation."""
-    return at.queue.status(at.explain(photo(at, asked.image), _request(at, asked), visitor=who))
+def _route(asked_about: Question) -> Callable[..., Status]:
+    """What hands in a question, with the parameters that FastAPI reads."""
+
+    def hand_in(**given: Any) -> Status:
+        at: Services = given["at"]
+        return at.queue.status(asked_about.hand_in(at, given["asked"], given["who"]))
+
+    wanted = {"at": At, "who": Who, "asked": asked_about.body}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(name, keyword, annotation=kind) for name, kind in wanted.items()]
+    hand_in.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    hand_in.__name__ = asked_about.name.replace("-", "_")
+    return hand_in
 
 
-@router.post("/compare", status_code=202, tags=["jobs"], summary="Ask which explanation to believe")
-def compare(at: At, who: Who, asked: Compare) -> Status:
-    """Hand in a comparison."""
-    return at.queue.status(at.compare(photo(at, asked.image), _request(at, asked, asked.metrics), visitor=who))
+for _each in QUESTIONS.values():
+    router.add_api_route(
+        f"/{_each.name}",
+        _route(_each),
+        methods=["POST"],
+        status_code=202,
+        response_model=Status,
+        tags=["questions"],
+        summary=_each.summary,
+        description=_each.about + ("\n\nNot where strangers may come." if _each.private else ""),
+    )
 
 
 @router.get("/jobs", tags=["jobs"], summary="Finished jobs, where results are public")
@@ -135,22 +123,19 @@ def cancel(at: At, job: str) -> Status:
     return at.queue.status(found)
 
 
-@router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON")
-def result(at: At, job: str) -> Any:
-    """What came of a job."""
-    match _over(at, job).result:
-        case Explained(explanations=found, failures=failures):
-            told = {method: without_places(str(error)) for method, error in failures.items()}
-            return {"explanations": [each.manifest() for each in found], "failures": told}
-        case Comparison() as found:
-            return found.to_dict()
-        case tuple() as predictions:
-            return {"predictions": [each.to_dict() for each in predictions]}
-        case _:
-            raise UnknownName("what came of this job is on the page that asked for it, and nowhere else")
+@router.get("/jobs/{job}/result", tags=["jobs"], summary="What came of it, as JSON", responses={200: {"model": ANSWER}})
+def result(at: At, job: str) -> Response:
+    """What came of a job: the answer that its question names as `x-answer`."""
+    return JSONResponse(told(_over(at, job).result))
 
 
-@router.get("/jobs/{job}/{kind}", tags=["jobs"], summary="Its report, or all its files", response_class=Response)
+@router.get(
+    "/jobs/{job}/{kind}",
+    tags=["jobs"],
+    summary="Its report, or all its files",
+    response_class=Response,
+    responses={200: {"content": FILES}},
+)
 async def files(at: At, who: Who, job: str, kind: Literal["report.html", "files.zip"]) -> Response:
     """What the command line would have written. It is drawn anew, in turn with what else you asked for."""
     found = _over(at, job)
@@ -165,27 +150,10 @@ async def files(at: At, who: Who, job: str, kind: Literal["report.html", "files.
 
 
 def _drawn(job: Job[Any], kind: str) -> Response:
-    result = job.result
-    if not isinstance(result, Explained | Comparison):
-        raise UnknownName("this job left no files; its result says all there is")
-    found = explanation_files(result) if isinstance(result, Explained) else result_files(result)
+    found = files_of(job.result)
     if kind == "report.html":
         return Response(report_of(found), media_type="text/html")
     return Response(zipped(found), media_type="application/zip")
-
-
-def photo(at: Services, name: str) -> Photo:
-    """The photo that somebody names: an upload by its secret, or a sample."""
-    return at.photos.find(name)
-
-
-def _request(at: Services, asked: Explain, metrics: Sequence[str] = ()) -> Request:
-    target = None if asked.target is None else str(asked.target)
-    return Request(_model(at, asked), tuple(asked.methods), tuple(metrics), target, asked.seed)
-
-
-def _model(at: Services, asked: Asked) -> str:
-    return asked.model or at.models.names[0]
 
 
 def _over(at: Services, name: str) -> Job[Any]:

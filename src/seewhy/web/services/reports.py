@@ -21,6 +21,7 @@ from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report.network import write_network_report
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult
+from seewhy.verbs.evaluate import evaluate
 from seewhy.verbs.explanations import write_explanations
 from seewhy.verbs.network import GlobalResult, explain_network, global_view
 from seewhy.verbs.prototypes import explain_prototypes
@@ -53,28 +54,33 @@ def zipped(files: Files) -> bytes:
 
 def report_page(found: Result) -> bytes:
     """The report of a result whose other files nobody wants yet."""
-    return _without_places(found.page().encode())
+    return without_homes(found.page().encode())
 
 
 def result_files(found: Result) -> Files:
     """What a result saves, by its names."""
-    return _written(found.save)
+    return written(found.save)
 
 
 def explanation_files(found: Explained, colors: Colors = OURS) -> Files:
     """Report, pictures, raw maps and manifests of one photo, by their names."""
     outcome = Outcome(found.image.name, found.explanations)
     failures = [Outcome(f"{found.image.name}, {method}", error=error) for method, error in found.failures.items()]
-    return _written(lambda folder: write_explanations([outcome, *failures], folder, colors))
+    return written(lambda folder: write_explanations([outcome, *failures], folder, colors))
 
 
 def network_files(classifier: Classifier, image: Image, target: str | None, progress: Progress) -> Files:
     """The network layer by layer, in people's words where there are some."""
     picture = explain_network(classifier, image, target, naming=naming_of(classifier), progress=progress)
-    return _written(lambda folder: write_network_report(folder, [(picture, picture.save(folder / "network"))]))
+    return written(lambda folder: write_network_report(folder, [(picture, picture.save(folder / "network"))]))
 
 
 def class_files(classifier: Classifier, index: int, progress: Progress) -> Files:
+    """The report on a whole class; see `class_view`."""
+    return result_files(class_view(classifier, index, progress))
+
+
+def class_view(classifier: Classifier, index: int, progress: Progress) -> GlobalResult:
     """A whole class in the words of those who played, or where nobody did, of simulated players.
 
     They played with the pictures of a folder, or with the samples that the page Play begins with.
@@ -90,7 +96,7 @@ def class_files(classifier: Classifier, index: int, progress: Progress) -> Files
     pictures = find_images([folder]) if folder else list(samples().values())
     found, failures = global_view(classifier, pictures, [index], known, progress)
     name = classifier.categories[index] + (" (simulated players)" if simulated else "")
-    return result_files(GlobalResult(name, found, classifier.name, failures))
+    return GlobalResult(name, found, classifier.name, failures)
 
 
 def twins_files(classifier: Classifier, cases: Path, image: Image, progress: Progress) -> Files:
@@ -114,14 +120,22 @@ def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     return result_files(explain_prototypes(model, [image], progress=progress))
 
 
-def _written(write: Callable[[Path], object]) -> Files:
+def mistakes_files(classifier: Classifier, model: str, pictures: Path, progress: Progress) -> Files:
+    """What a classifier gets wrong of the pictures that it has not learned from, each with a reason and twins."""
+    return result_files(evaluate(classifier, pictures, model=model, progress=progress))
+
+
+def written(write: Callable[[Path], object]) -> Files:
     """What `write` leaves in a folder, which is gone afterwards."""
     with TemporaryDirectory(prefix="seewhy-") as name:
         write(folder := Path(name))
         found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {name: _without_places(content) if name.endswith(TEXTS) else content for name, content in found.items()}
+    return {name: without_homes(content) if name.endswith(TEXTS) else content for name, content in found.items()}
 
 
-def _without_places(text: bytes) -> bytes:
+def without_homes(text: bytes) -> bytes:
     """The text without the names of folders that tell where this machine keeps things."""
+    chosen = services().settings
+    for folder in filter(None, (chosen.cases, chosen.photos, chosen.studies)):
+        text = text.replace(f"{folder}/".encode(), b"")
     return re.sub(re.escape(f"{home()}/".encode()) + TRAININGS, b"", text)

@@ -1,0 +1,66 @@
+"""Sets of pictures that people bring as a zip, for questions about many: kept for a day, known by secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from seewhy.answers.folders import Set
+from seewhy.core.files import home
+from seewhy.errors import QueueFull, UnknownName, UsageError
+from seewhy.images.uploads import members, unpack
+from seewhy.web.rest.found import lent
+from seewhy.web.services.disk import is_fresh
+from seewhy.web.services.hub import LESSONS, Services
+from seewhy.web.telling import told
+from seewhy.web.visitors import Visitor
+
+PICTURES = "pictures"  # the folder of a set
+GONE = "there is no such set of pictures; sets are forgotten after a day, so upload it again"
+BUSY = "the pictures of others are being unpacked; send yours again"
+AGAIN = 10  # seconds
+
+_unpacking = BoundedSemaphore(2)  # at a time: each takes a thread, and memory for its zip
+
+
+def keep_zip(at: Services, content: bytes, who: Visitor) -> Set:
+    """Store the pictures of a visitor's zip, each class in a folder; returns the id that finds them.
+
+    Raises:
+        QueueFull: too many are unpacked now.
+        UsageError: it is no zip, too large, or holds pictures of fewer than two classes.
+        OverBudget, NoRoom: there is no room for it.
+    """
+    most = at.settings.training_mb
+    if len(content) > most << 20:
+        raise UsageError(f"the zip has more than {most} MB; take fewer pictures")
+    return keep_files(at, members(content, at.settings.upload_bytes), who)
+
+
+def keep_files(at: Services, files: Iterable[tuple[str, bytes]], who: Visitor) -> Set:
+    """As `keep_zip`, of files by their paths, whose folders are their classes."""
+    if not _unpacking.acquire(blocking=False):
+        raise QueueFull(BUSY, AGAIN)
+    try:
+        with at.disk.filling(at.new_training_folder(), who) as lesson:
+            unpacked = unpack(files, lesson / PICTURES, at.settings.upload_bytes, at.settings.upload_pixels)
+    finally:
+        _unpacking.release()
+    left_out = [{"source": name, "error": told(error)} for name, error in unpacked.failures]
+    return {"pictures": lesson.name, "classes": unpacked.counts, "left_out": left_out}  # pyright: ignore[reportReturnType]
+
+
+def pictures_of(name: str) -> Path:
+    """The folder of a set, by its secret, which is compared with what is there and never made into a path.
+
+    Raises:
+        UnknownName: there is none, or it was forgotten.
+    """
+    if found := lent(name):
+        return found
+    folder = home() / LESSONS
+    found = next((each for each in folder.iterdir() if each.name == name), None) if folder.is_dir() else None
+    if found is None or not is_fresh(found) or not (found / PICTURES).is_dir():
+        raise UnknownName(GONE)
+    return found / PICTURES

@@ -1,0 +1,183 @@
+"""Every question by REST: what comes of it fits its schema, and nobody is led to this machine's folders."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from answering import against
+from cases.squares import folder_of, square
+from seewhy.core.files import home
+from seewhy.verbs.study import study
+from seewhy.web.rest.api import make_api
+from seewhy.web.rest.jobs import QUESTIONS
+from web.conftest import TOY
+from web.rest.asking import answer, over, upload_set, zip_of
+
+PRIVATE = [name for name, each in QUESTIONS.items() if each.private]
+
+
+@pytest.fixture
+def ask(at) -> TestClient:
+    return TestClient(make_api(), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def squares(ask, tmp_path) -> str:
+    """The id of a set of pictures of squares."""
+    found = upload_set(ask, zip_of(folder_of(tmp_path / "squares", each=5))).json()
+    assert found["classes"] == {"red": 5, "green": 5, "blue": 5}
+    return found["pictures"]
+
+
+@pytest.fixture
+def photo(ask, tmp_path) -> str:
+    square("red", 50).to_pil().save(tmp_path / "asked.png")
+    return ask.post("/images", files={"file": ("asked.png", (tmp_path / "asked.png").read_bytes())}).json()["image"]
+
+
+def fits(ask, name: str, tmp_path, **asked) -> tuple[str, dict]:
+    """Ask, and hold the answer against its schema; it names no folder of this machine."""
+    job, found = answer(ask, name, **asked)
+    assert not against(QUESTIONS[name].answer, found)
+    assert str(home()) not in json.dumps(found)
+    assert str(tmp_path) not in json.dumps(found)
+    return job, found
+
+
+def test_one_photo_in_every_way(ask, photo, tmp_path):
+    _, found = fits(ask, "predict", tmp_path, image=photo)
+    assert found["predictions"][0]["name"] == "red"
+    fits(ask, "explain", tmp_path, image=photo, methods=["grad-cam", "lime", "fam"])
+    fits(ask, "compare", tmp_path, image=photo, methods=["grad-cam", "gradient"], metrics=["sparseness"])
+    job, found = fits(ask, "network", tmp_path, image=photo, target="red vs green")
+    assert found["network"]["target_label"] == "red rather than green"
+    assert b"<html" in ask.get(f"/jobs/{job}/report.html").content
+
+
+def test_cases_and_concepts_are_built_of_a_set_and_asked(ask, squares, photo, tmp_path):
+    cases, found = fits(ask, "build-cases", tmp_path, pictures=squares)
+    assert found["cases"] == 15
+    job, found = fits(ask, "twins", tmp_path, image=photo, cases=cases, top=2)
+    assert [each["prediction"]["name"] for each in found["twins"]] == ["red", "red"]
+    assert b"<html" in ask.get(f"/jobs/{job}/report.html").content
+    fits(ask, "counterfactual", tmp_path, image=photo, cases=cases, target="green")
+    _, found = fits(ask, "parts", tmp_path, image=photo, cases=cases, parts=2, top=1)
+    assert len(found["parts"]) == 2
+    _, found = fits(ask, "influence", tmp_path, image=photo, cases=cases, top=1)
+    assert len(found["photos"]) == 1
+    book, _ = fits(ask, "build-concepts", tmp_path, pictures=squares, count=2)
+    fits(ask, "concepts", tmp_path, image=photo, concepts=book)
+    assert ask.post("/concepts", json={"image": photo, "concepts": cases}).status_code == 404
+
+
+def test_a_set_judges_audits_and_compares_models(ask, squares, tmp_path):
+    _, found = fits(ask, "evaluate", tmp_path, pictures=squares, shown=1)
+    assert found["accuracy"]["value"] == 1
+    audited, _ = fits(ask, "audit", tmp_path, pictures=squares, labels=True)
+    _, found = fits(ask, "diff", tmp_path, pictures=squares, models=[TOY, TOY], findings=[audited, audited])
+    assert (found["changed"], found["findings"]["new"]) == ([], [])
+    job = over(ask, ask.post("/repair", json={"model": TOY, "findings": audited, "pictures": squares}))
+    assert "there is none of the number 1" in job["error"]
+    assert str(home()) not in job["error"]
+
+
+def test_a_study_is_told(start, tmp_path):
+    folder = folder_of(tmp_path / "squares", each=1)
+    study(folder, [TOY], ["grad-cam", "control:random"], ["sparseness"], tmp_path / "studies/first", workers=1).save(
+        tmp_path / "studies/first"
+    )
+    start(studies=tmp_path / "studies")
+    ask = TestClient(make_api())
+    assert ask.get("/studies").json() == ["first"]
+    job, found = fits(ask, "study", tmp_path, study="first")
+    assert {each["method"] for each in found["scores"]} == {"grad-cam", "control:random"}
+    assert b"<html" in ask.get(f"/jobs/{job}/report.html").content
+
+
+@pytest.mark.heavy
+def test_what_was_trained_is_a_model_for_every_question(start, tmp_path):
+    start(models="bundled:efficientnet-lite0")
+    ask = TestClient(make_api())
+    pictures = upload_set(ask, zip_of(folder_of(tmp_path / "squares", each=6))).json()["pictures"]
+    mine, found = fits(ask, "train", tmp_path, pictures=pictures, name="../mine", head_epochs=2)
+    assert found["model"].startswith("file:")
+    image = "sample:cat"
+    _, said = fits(ask, "predict", tmp_path, image=image, model=mine)
+    assert {each["name"] for each in said["predictions"]} == {"red", "green", "blue"}
+    fits(ask, "twins", tmp_path, image=image, cases=mine)
+    refused = ask.post("/prototypes", json={"image": image, "prototypes": mine})
+    assert refused.status_code == 404
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_strangers_bring_no_sets_and_train_nothing(start, name):
+    start(public=1)
+    ask = TestClient(make_api())
+    assert upload_set(ask, b"").status_code == 403
+    body = {"pictures": "x", "model": TOY, "findings": "x", "models": [TOY, TOY]}
+    fields = QUESTIONS[name].body.model_fields
+    given = {key: each for key, each in body.items() if key in fields and not (name == "diff" and key == "findings")}
+    refused = ask.post(f"/{name}", json=given)
+    assert (refused.status_code, "strangers" in refused.json()["detail"]) == (403, True)
+
+
+@pytest.mark.parametrize("path", ["../../etc", "/etc", "..", ".", "", "x" * 301, "file:/etc", "trainings"])
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("twins", "cases"),
+        ("counterfactual", "cases"),
+        ("parts", "cases"),
+        ("influence", "cases"),
+        ("prototypes", "prototypes"),
+        ("concepts", "concepts"),
+        ("study", "study"),
+        ("audit", "pictures"),
+        ("train", "pictures"),
+        ("build-cases", "pictures"),
+    ],
+)
+def test_no_folder_of_this_machine_is_named_by_a_visitor(ask, name, field, path):
+    asked = {"image": "sample:cat"} if "image" in QUESTIONS[name].body.model_fields else {}
+    refused = ask.post(f"/{name}", json={**asked, field: path})
+    assert refused.status_code in {404, 422}
+    assert str(home()) not in refused.text
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_no_question_knows_is_refused(ask, name):
+    assert ask.post(f"/{name}", json={"surely": "not"}).status_code == 422
+
+
+def test_a_set_has_to_be_a_zip_of_pictures(ask, tmp_path):
+    assert upload_set(ask, b"no zip").status_code == 422
+    (tmp_path / "empty").mkdir()
+    refused = upload_set(ask, zip_of(tmp_path / "empty"))
+    assert (refused.status_code, "two classes" in refused.json()["detail"]) == (422, True)
+    assert not list((home() / "trainings").glob("*")), "nothing is left of it"
+
+
+def test_every_answer_has_a_schema_in_the_document(ask):
+    document = ask.get("/openapi.json").json()
+    known = document["components"]["schemas"]
+    for path, routes in document["paths"].items():
+        for method, route in routes.items():
+            (status, told), *_ = route["responses"].items()
+            assert route["summary"], path
+            content = told.get("content", {})
+            assert content or status == "204", f"{method} {path} says nothing of its answer"
+            for kind, each in content.items():
+                assert kind != "application/json" or each["schema"] not in ({}, {"title": "any"}), f"{method} {path}"
+    for name in QUESTIONS:
+        reference = document["paths"][f"/{name}"]["post"]["x-answer"]
+        for each in reference.get("anyOf", [reference]):
+            assert each["$ref"].rpartition("/")[2] in known
+    assert not [name for name, each in known.items() if each.get("additionalProperties") is True]
+
+
+def test_the_page_tells_what_comes_of_each_question(ask):
+    page = ask.get("/docs").text
+    assert page.count("Its job&#39;s result is") + page.count("Its job's result is") == len(QUESTIONS)
