@@ -152,7 +152,7 @@ def _base(at: Services, name: str) -> Path:
 
 
 def _prototypes(at: Services, name: str) -> Path:
-    if found := prototype_models().get(name) or lent(name):
+    if found := prototype_models(at).get(name) or lent(name):
         return found
     taught = taught_of(at, name)
     if taught is None or not taught.prototypes.is_dir():

@@ -62,9 +62,9 @@ def case_bases(at: At) -> list[ListedCases]:
 
 
 @router.get("/prototypes", summary="Models with prototypes")
-def prototypes() -> list[str]:
+def prototypes(at: At) -> list[str]:
     """Those that whoever runs the app has put there."""
-    return list(prototype_models())
+    return list(prototype_models(at))
 
 
 @router.get("/studies", summary="Studies that were run before")
