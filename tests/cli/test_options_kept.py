@@ -83,7 +83,9 @@ KEPT = {
         "images --bands --classes --count --device --head --json --layer --layers --model --models --out --output "
         "--seed --weights"
     ),
-    "network concepts name": "folder concept word --json --player",
+    "network concepts name": "folder concept word --json --player --refuse",
+    "network concepts next": "folder --json --player",
+    "network concepts propose": "folder --classes --device --head --json --model --models --output --weights",
     "network global": (
         "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"

@@ -20,6 +20,14 @@ class BuiltCases(TypedDict):
     out: NotRequired[str]
 
 
+class ListedCases(TypedDict):
+    """A case base that can be asked: the model that it explains, and by what pictures are compared."""
+
+    name: str
+    model: str
+    embedding: str
+
+
 class Base(TypedDict):
     """What a case base was made from."""
 

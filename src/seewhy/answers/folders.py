@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal
 
 from typing_extensions import TypedDict
 
@@ -314,10 +314,21 @@ StudyAnswer = list[Score] | StudyStanding | OverlayStudied
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
+class JobStatus(TypedDict):
+    """A job at one moment: `ahead` other jobs come first, `done` of `total` units of work are finished."""
+
+    id: str
+    state: State
+    ahead: int
+    done: int
+    total: int | None
+    message: str
+    error: str
+
+
 class Set(TypedDict):
     """A set of pictures by its id, a secret; how many there are of each class, and what was left out."""
 
-    set: str
+    pictures: str
     classes: dict[str, int]
     left_out: list[Failure]
-    kept_until: NotRequired[str]

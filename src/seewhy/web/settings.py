@@ -120,6 +120,9 @@ class Settings(BaseSettings):
         description="Sites that may show the app in a frame, such as https://example.org.",
     )
     cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
+    prototypes: Path | None = Field(
+        None, description="A folder of models with prototypes, as `seewhy prototypes train` writes them."
+    )
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
 
@@ -172,6 +175,11 @@ class Settings(BaseSettings):
     def cases_folder(self) -> Path:
         """Where case bases lie."""
         return self.cases or home() / "cases"
+
+    @property
+    def prototypes_folder(self) -> Path:
+        """Where models with prototypes lie."""
+        return self.prototypes or home() / "prototypes"
 
 
 @cache

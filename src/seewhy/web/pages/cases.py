@@ -8,7 +8,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.core.files import home
 from seewhy.core.progress import Progress
 from seewhy.images import Image
 from seewhy.models import Classifier
@@ -82,7 +81,7 @@ def show() -> None:
 def _choose_folder(*, with_prototypes: bool) -> Path | None:
     """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
     if with_prototypes:
-        where, mark, command = home() / "prototypes", PROTOTYPES, LEARN
+        where, mark, command = services().settings.prototypes_folder, PROTOTYPES, LEARN
     else:
         where, mark, command = services().settings.cases_folder, BASE, BUILD
     own = [each.prototypes if with_prototypes else each.cases for each in trained()]
