@@ -16,9 +16,17 @@ RUN pip install -c constraints.txt ".[app,words,postgres]" \
     && python -c "from seewhy.models import load; load(device='cpu')"
 
 # A Space runs as user 1000 and lets it write to /tmp, and to /data where it has a volume.
-RUN useradd --create-home --uid 1000 seewhy && install -d -o seewhy -g seewhy /data
+RUN useradd --create-home --uid 1000 seewhy && install -d -o seewhy -g seewhy /data /srv/showcase
 USER seewhy
 ENV HOME=/tmp/home SEEWHY_HOME=/data MPLCONFIGDIR=/tmp/matplotlib XDG_CACHE_HOME=/tmp/cache SEEWHY_PUBLIC=1
+
+# What Cases, Studies and Network show: your own pictures where deploy/pictures has a folder for each class, else cut-outs
+# of photos that may be passed on. Simulated players' words go to /data, the rest stays in the image.
+COPY deploy deploy
+RUN python deploy/showcase.py --words /srv/showcase $(ls -d deploy/pictures 2>/dev/null)
+ENV SEEWHY_MODELS=bundled:efficientnet-lite0,file:/srv/showcase/classifier/showcase \
+    SEEWHY_CASES=/srv/showcase/cases SEEWHY_PROTOTYPES=/srv/showcase/prototypes SEEWHY_STUDIES=/srv/showcase/studies
+
 VOLUME /data
 EXPOSE 8501
 

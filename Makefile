@@ -9,7 +9,7 @@ QUICKLY := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-all lint types format browser bench zoo constraints docs clean
+.PHONY: help demo app test test-all lint types format browser bench zoo constraints docs package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ constraints: ## Resolve every extra afresh and pin it; torch and torchvision sta
 	@build/resolve/bin/pip freeze --exclude-editable > build/resolve/frozen.txt
 	@{ head -n 2 constraints.txt; sed 's/+[a-z0-9.]*$$//' build/resolve/frozen.txt | LC_ALL=C sort -f; } > build/pinned.txt
 	@mv build/pinned.txt constraints.txt && rm -rf build/resolve
+
+package: ## Build wheel and source archive, install the wheel in a clean environment, and try it there
+	@$(PYTHON) scripts/release.py
 
 docs: .venv/.dev ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -11,10 +11,10 @@ from benchmarks._networks import MODELS, classifier_of
 from benchmarks._photos import about, photos
 from benchmarks._timing import machine, quartiles, write_section
 
-from seewhy import Classifier, explain, find_metric, open_image
+from seewhy import Classifier, explain, open_image
 from seewhy.methods import list_methods
 from seewhy.methods.controls import RandomMap
-from seewhy.metrics import Context, Map, Metric
+from seewhy.metrics import Context, Map, Metric, find_metric
 from seewhy.metrics.context import in_cells
 from seewhy.study.score import CELLS, RANDOM_MAPS
 from seewhy.study.statistics import stands_out

@@ -33,7 +33,15 @@ COLUMNS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     ("results", (("report", "results to one page"), ("verbs", "one function, one result"))),
-    ("doors", (("web", "the app and REST"), ("cli", "the command line"))),
+    (
+        "doors",
+        (
+            ("web", "the app and REST"),
+            ("client", "REST from Python"),
+            ("mcp", "tools for agents"),
+            ("cli", "the command line"),
+        ),
+    ),
 )
 WIDTH, HEIGHT, GAP, LEFT, TOP = 168, 62, 12, 12, 44
 STYLE = (

@@ -5,10 +5,12 @@ A page has a marker `<!-- name -->` where a table belongs; mkdocs calls `on_page
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -21,7 +23,9 @@ from seewhy.methods import Method, list_methods
 from seewhy.metrics import Metric, list_metrics
 from seewhy.web.settings import Settings
 
-__all__ = ["commands", "first", "methods", "metrics", "on_page_markdown", "variables"]
+__all__ = ["commands", "first", "letters", "methods", "metrics", "on_page_markdown", "variables"]
+
+LETTERS = Path(__file__).resolve().parents[1] / "docs/img/letters.json"
 
 FAMILIES = {
     "cam": "Class activation maps",
@@ -47,6 +51,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "metrics": metrics,
         "commands": commands,
         "variables": variables,
+        "letters": letters,
     }
     return re.sub(r"<!-- (\w+) -->", lambda found: made[found[1]]() if found[1] in made else found[0], markdown)
 
@@ -81,6 +86,20 @@ def variables() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(["| variable | default | |", "|---|---|---|", *rows])
+
+
+def letters() -> str:
+    """What the network of the first picture said of each photo, as it was measured."""
+    photos: list[dict[str, Any]] = json.loads(LETTERS.read_text("utf-8"))["photos"]
+    shown = [name for name in photos[0] if name != "photo"]
+    head = ["| photo | " + " | ".join(shown) + " |", "|---" * (1 + len(shown)) + "|"]
+    return "\n".join(
+        head + ["| " + " | ".join([each["photo"], *(_said(each[name]) for name in shown)]) + " |" for each in photos]
+    )
+
+
+def _said(answer: dict[str, Any]) -> str:
+    return f"{answer['answer']} {answer['probability']:.1%}"
 
 
 def _variable(field: FieldInfo) -> str:

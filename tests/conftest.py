@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from asyncio import AbstractEventLoop, events
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -73,6 +75,29 @@ def real_resnet50(shared_data: Callable[[str], Path], tmp_path_factory: pytest.T
     page = (ROOT / "docs/models.md").read_text("utf-8")
     (folder / "card.json").write_text(page.partition("```json")[2].partition("```")[0])
     return load(f"file:{folder}", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[tuple[Any, AbstractEventLoop | None]]:
+    """The one browser of this process, and the event loop of Playwright, which is in the way of tests without it."""
+    from web.browsing import chromium
+
+    with chromium() as found:
+        loop = events._get_running_loop()
+        events._set_running_loop(None)
+        yield found, loop
+        events._set_running_loop(loop)
+
+
+@pytest.fixture
+def browser(chromium: tuple[Any, AbstractEventLoop | None]) -> Iterator[Any]:
+    """The browser, with nothing left in it of what other tests did."""
+    found, loop = chromium
+    events._set_running_loop(loop)
+    yield found
+    for context in found.contexts:
+        context.close()
+    events._set_running_loop(None)
 
 
 @pytest.fixture(autouse=True)

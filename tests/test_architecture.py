@@ -33,7 +33,8 @@ ROOMS = (
     {"audit"},
     {"report"},
     {"verbs"},
-    {"web"},
+    {"client", "web"},
+    {"mcp"},
     {"cli"},
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

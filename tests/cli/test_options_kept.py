@@ -83,7 +83,9 @@ KEPT = {
         "images --bands --classes --count --device --head --json --layer --layers --model --models --out --output "
         "--seed --weights"
     ),
-    "network concepts name": "folder concept word --json --player",
+    "network concepts name": "folder concept word --json --player --refuse",
+    "network concepts next": "folder --json --player",
+    "network concepts propose": "folder --classes --device --head --json --model --models --output --weights",
     "network global": (
         "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"
@@ -103,7 +105,7 @@ KEPT = {
     "predict": "images --classes --device --head --json --model --models --output --top --weights",
     "prototypes explain": "images --classes --device --head --json --model --out --output --refused",
     "prototypes train": (
-        "folder --backbone --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
+        "folder --backbone --classes --copies --device --joint-steps --json --layer --lr --out --per-class --recipe "
         "--seed --trunk --warm-steps"
     ),
     "schema": "words --json",
@@ -113,8 +115,8 @@ KEPT = {
         "--threads --weights --workers"
     ),
     "train": (
-        "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
-        "--json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "folder --attention --attention-weight --augment --backbone --batch-size --class-weights --classes --device "
+        "--epochs --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
     ),
 }
 

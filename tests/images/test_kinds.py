@@ -21,8 +21,6 @@ NAMES = {
     "footed.tga": "a TGA picture",
     "real.ico": "an icon",
     "arrow.cur": "a cursor",
-    "phone.heic": "a HEIC picture",
-    "still.avif": "an AVIF picture",
     "film.mp4": "a film",
     "raw.cr3": "a camera's raw picture",
     "paper.pdf": "a PDF document",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import forge
 import zoo
 from seewhy.errors import UsageError
 from seewhy.images import open_image, uploads
-from seewhy.images.uploads import members, safe_name, unpack
+from seewhy.images.uploads import members, open_upload, safe_name, unpack
 from web.zips import packed
 
 MB = 1 << 20
@@ -41,7 +42,27 @@ def test_people_find_their_pictures_by_their_names(tmp_path):
     files = {"cat/Mimi at 3.jpg": PNGS[0], "cat/Mimi at 3.png": PNGS[1], "dog/<é>?.png": PNGS[2]}
     unpacked(files, tmp_path)
     names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
-    assert [name[: -len(" 01234567.png")] for name in names] == ["cat/Mimi at 3", "cat/Mimi at 3", "dog/é"]
+    assert [re.sub(" [0-9a-f]{8}", " HASH", name) for name in names] == [
+        "cat/Mimi at 3 HASH.png",
+        "cat/Mimi at 3.png",
+        "dog/é.png",
+    ]
+
+
+def test_where_no_classes_are_needed_loose_pictures_count_too(tmp_path):
+    found = unpack({"a.png": PNGS[0], "cat/b.png": PNGS[1]}.items(), tmp_path, 1 << 20, 10_000, classes=1)
+    assert sum(found.counts.values()) == 2
+    with pytest.raises(UsageError, match="no picture that can be read"):
+        unpack({"a.txt": b"x"}.items(), tmp_path, 1 << 20, 10_000, classes=1)
+
+
+def test_a_large_photo_is_made_smaller_and_says_so():
+    large = forge.encoded(np.full((120, 200, 3), 90, np.uint8), "PNG")
+    found = open_upload(large, "phone.png", 1 << 20, 6000)
+    assert found.width * found.height <= 6000
+    assert found.width / found.height == pytest.approx(200 / 120, rel=0.03)
+    assert found.notes == ("made smaller on arrival, from 200 × 120 to 100 × 60 pixels",)
+    assert open_upload(large, "phone.png", 1 << 20, 24_000).notes == ()
 
 
 @pytest.mark.parametrize(

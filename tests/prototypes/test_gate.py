@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from seewhy.core.reading import parse_json
+from seewhy.prototypes.finishing import distinct_places
 from seewhy.prototypes.model import Diagnosis
 
 SOUND = Diagnosis(
@@ -57,6 +59,30 @@ def test_one_class_for_everything_is_refused():
     found = replace(SOUND, confusion=((50, 0), (50, 0)), backbone_accuracy=0.91)
     assert found.accuracy == 0.5
     assert len(found.reasons) == 2
+
+
+@pytest.mark.parametrize(("most", "usable"), [(28, False), (25, True)])
+def test_what_one_prototype_decides_is_not_decided_by_parts(most, usable):
+    found = replace(SOUND, usage=(most, 32 - most, 0, 0))
+    assert found.usable is usable
+    assert usable or found.reasons[0].startswith("one prototype decides 28 of 32 validation pictures")
+
+
+@pytest.mark.parametrize(
+    ("speaking", "places", "usable"), [(6, 1, False), (6, 2, True), (2, 1, True), (None, None, True)]
+)
+def test_prototypes_that_all_point_at_one_place_are_refused(speaking, places, usable):
+    found = replace(SOUND, speaking=speaking, places=places)
+    assert found.usable is usable
+    assert usable or "6 prototypes speak for the class, and all of them point at one place" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "count"),
+    [([], 0), ([[3, 3]], 1), ([[0, 0], [1, 1], [2, 2]], 1), ([[0, 0], [0, 2]], 2), ([[5, 5], [5, 5], [0, 5]], 2)],
+)
+def test_cells_side_by_side_are_one_place(cells, count):
+    assert distinct_places(torch.tensor(cells).view(-1, 2)) == count
 
 
 def test_prototypes_that_are_no_patches_are_refused():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from itertools import pairwise
 
@@ -222,24 +221,16 @@ def test_the_same_comparison_gives_the_same_bytes():
 
 
 @pytest.mark.browser
-def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs Chromium: `make browser`")
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path, browser):
     found = contest(2, methods=FAST[:MOST], failures=[("a" * 200, "it holds no bytes.")])
     path = found.save(tmp_path / "out") / "report.html"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            asked, complaints = [], []
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
-            page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
-            assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
-            assert complaints == []
-        browser.close()
+    for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        asked, complaints = [], []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert complaints == []

@@ -1,5 +1,4 @@
 import re
-import shutil
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
@@ -370,32 +369,24 @@ def test_photos_do_not_gather_in_memory(tmp_path):
 
 
 @pytest.mark.browser
-def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path):
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs Chromium: `make browser`")
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path, browser):
     long = "Donaudampfschifffahrtsgesellschaftskapitän " * 9
     odd = explanation(image=photo(f"{long}.png"), target_label=long, predictions=(Prediction(280, long, 0.9),))
     rule = Rule((0, 3), 0.97, 0.95, 0.99, 0.1, 0.2, 500, 0.95, long)
     regions = outcome(*several_classes(), of_regions(0.1, rule=rule, target_label=long))
     path = written(tmp_path, outcome(odd), regions, outcome(), failure())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        grounds = set()
-        for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            asked, complaints = [], []
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
-            page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
-            assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
-            assert complaints == []
-            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        browser.close()
+    grounds = set()
+    for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        asked, complaints = [], []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert complaints == []
+        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(grounds) == 2
 
 

@@ -13,7 +13,7 @@ from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
 from seewhy.verbs.network import GlobalResult
-from web.browsing import chromium, misshapen
+from web.browsing import misshapen
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,13 @@ def test_the_manifest_holds_what_the_page_shows(view, tmp_path):
 
 
 @pytest.mark.browser
-def test_its_pictures_keep_their_proportions(view, tmp_path):
+def test_its_pictures_keep_their_proportions(view, tmp_path, browser):
     written = GlobalResult("red", view, "toy").save(tmp_path) / "report.html"
-    with chromium() as browser:
-        for width in (1280, 390):
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            page.goto(written.as_uri())
-            assert page.locator(".examples img").count()
-            assert not misshapen(page)
+    for width in (1280, 390):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto(written.as_uri())
+        assert page.locator(".examples img").count()
+        assert not misshapen(page)
 
 
 def test_what_tcav_found_is_told_with_its_chance(view):

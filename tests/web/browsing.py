@@ -11,7 +11,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from seewhy.people.store import Store
 
 TESTS = Path(__file__).resolve().parents[1]
 SERIOUS = {"serious", "critical"}
+SANDBOX = "allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-same-origin allow-scripts"
 PATIENCE = 90  # seconds; a busy machine takes its time
 
 
@@ -46,6 +49,29 @@ def server(home: Path, port: int = 0, **settings: object) -> Generator[str]:
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+class Site(BaseHTTPRequestHandler):
+    """Shows the address that its own ends in, in a frame like a Space's."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        frame = f'<iframe src="{self.path[2:]}" sandbox="{SANDBOX}" width="1250" height="960"></iframe>'
+        self.wfile.write(frame.encode())
+
+    def log_message(self, *_said):
+        pass
+
+
+@contextmanager
+def site() -> Generator[str]:
+    """Another site than the app's: to a browser, localhost is not 127.0.0.1."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as found:
+        Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://localhost:{found.server_port}"
+        found.shutdown()
 
 
 def home_of(store: Store) -> Path:
@@ -158,8 +184,9 @@ def obstacles(page: Any) -> list[str]:
 
 
 def misshapen(page: Any) -> list[str]:
-    """Pictures, also those of frames, that are drawn wider or higher than they are; bars of colours are meant to be."""
-    ask = """() => [...document.images]
+    """Pictures, also of reports, that are drawn wider or higher than they are; bars of colours are meant to be."""
+    ask = """() => [document, ...[...document.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)]
+        .flatMap((root) => [...root.querySelectorAll("img")])
         .filter((each) => getComputedStyle(each).objectFit === "fill" && each.clientHeight > 10)
         .filter((each) => {
             const [shown, own] = [each.clientWidth / each.clientHeight, each.naturalWidth / each.naturalHeight];

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -10,18 +9,11 @@ import pytest
 from matplotlib.path import Path as Outline
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from web.browsing import canvas_of, draw, mask_of, obstacles, server, spot, visitors
-from web.conftest import TOY
+from web.browsing import canvas_of, draw, mask_of, obstacles, spot, visitors
 
 pytestmark = pytest.mark.browser
 
 ANYWHERE = np.ones((3, 3), bool)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("home"), models=TOY) as found:
-        yield found
 
 
 @pytest.fixture
@@ -278,7 +270,7 @@ def test_a_polygon_waits_while_the_photo_is_moved(visit):
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 320)])
 def test_nothing_stands_in_anybodys_way(visit, scheme, width):
-    page = visit(scheme, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = visit(f"{scheme} painter", viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert not obstacles(page)
     wide = "root => Math.max(...[...root.querySelectorAll('*')].map(each => each.getBoundingClientRect().right))"
     assert canvas_of(page).evaluate(wide) <= width

@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 from playwright.sync_api import Error
 
 import forge
-from people.samples import new_round
 from planted import picture
-from seewhy.people.rounds import add_rounds
-from seewhy.people.store import open_store
-from web.browsing import PATIENCE, server, upload
-from web.conftest import TOY
+from web.browsing import PATIENCE, site, upload
 
 pytestmark = pytest.mark.browser
-
-SANDBOX = "allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-same-origin allow-scripts"
-
-
-class Site(BaseHTTPRequestHandler):
-    """Shows the address that its own ends in, in a frame like a Space's."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        frame = f'<iframe src="{self.path[2:]}" sandbox="{SANDBOX}" width="1250" height="960"></iframe>'
-        self.wfile.write(frame.encode())
-
-    def log_message(self, *_said):
-        pass
-
-
-@contextmanager
-def site() -> Iterator[str]:
-    """Another site than the app's: to a browser, localhost is not 127.0.0.1."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as found:
-        Thread(target=found.serve_forever, daemon=True).start()
-        yield f"http://localhost:{found.server_port}"
-        found.shutdown()
-
-
-@pytest.fixture(scope="module")
-def allowed() -> Iterator[str]:
-    with site() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(allowed, tmp_path_factory) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("home")
-    with open_store(f"sqlite:///{home / 'people.sqlite'}") as store:
-        add_rounds(store, [new_round(number) for number in range(2)])
-    with server(home, models=TOY, embedded_in=allowed) as found:
-        yield found
 
 
 @pytest.fixture
@@ -74,8 +25,8 @@ def framed(page, site, address):
     return page.frame_locator("iframe")
 
 
-def test_a_photo_is_uploaded_and_explained(page, allowed, address):
-    frame = framed(page, allowed, address)
+def test_a_photo_is_uploaded_and_explained(page, friend, address):
+    frame = framed(page, friend, address)
     upload(frame, "squares.png", forge.encoded(picture().pixels, "PNG"))
     shown = frame.get_by_role("img", name="Grad-CAM on squares.png")
     shown.wait_for()
@@ -83,8 +34,8 @@ def test_a_photo_is_uploaded_and_explained(page, allowed, address):
 
 
 @pytest.mark.heavy
-def test_somebody_plays_though_the_browser_keeps_nothing_for_frames(page, allowed, address):
-    frame = framed(page, allowed, f"{address}/play")
+def test_somebody_plays_though_the_browser_keeps_nothing_for_frames(page, friend, address):
+    frame = framed(page, friend, f"{address}/play")
     with pytest.raises(Error, match="localStorage"):
         page.frames[-1].evaluate("localStorage.length")
     frame.get_by_label("Your name").fill("framed")
@@ -107,6 +58,6 @@ def test_to_other_sites_it_is_not_shown(page, address):
         assert refused(page, strange, address)
 
 
-def test_without_leave_it_is_shown_to_none(page, allowed, tmp_path):
-    with server(tmp_path, models=TOY) as address:
-        assert refused(page, allowed, address)
+def test_without_leave_it_is_shown_to_none(page, friend, guarded):
+    address, _ = guarded
+    assert refused(page, friend, address)

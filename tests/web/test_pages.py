@@ -11,7 +11,7 @@ import seewhy.web
 from seewhy.models import DEFAULT_MODEL
 from seewhy.web.parts.page import list_pages
 from seewhy.web.services.reports import result_files
-from web.zips import two_classes
+from web.zips import two_classes, with_a_mark
 
 SCRIPT = Path(seewhy.web.__file__).parent / "parts/script.py"
 TIMEOUT = 60
@@ -44,6 +44,13 @@ def html(app: AppTest) -> str:
     return "\n".join(each.proto.body for each in app.get("html"))
 
 
+def report(app: AppTest) -> str:
+    """The reports in the page."""
+    shown = [each.proto for each in app.get("bidi_component") if each.proto.component_name == "seewhy_report"]
+    assert shown
+    return "\n".join(map(str, shown))
+
+
 def said(app: AppTest) -> str:
     """The first error on the page, as people read it."""
     return app.error[0].value.replace("\\", "")
@@ -74,6 +81,31 @@ class TestExplain:
         assert found.count('alt="') >= 3
         assert "Grad-CAM on cat: evidence for" in found
         assert "How to read this" in found
+
+    def test_photo_and_prediction_stand_before_any_method_is_done(self, at, monkeypatch):
+        """The methods never come to an end; the page is drawn as far as it can be."""
+        from seewhy.errors import QueueFull
+
+        def full(*_asked, **_more):
+            raise QueueFull("no place", 5)
+
+        monkeypatch.setattr(type(at), "explain", full)
+        page = opened(AppTest.from_file(SCRIPT), "Explain")
+        assert "The photo cat" in html(page)
+        assert any(each.startswith("It says") for each in headers(page))
+        assert "Model: planted" in page.caption[0].value.replace("\\", "")
+        assert "Grad-CAM on cat" not in html(page)
+
+    def test_a_sentence_says_what_decides_with_what_it_was_held_against(self, app):
+        found = html(opened(app, "Explain"))
+        assert "of what the model sees" in found
+        assert "hidden under the photo&#39;s mean colour, as were 19 others of its size" in found
+
+    def test_a_method_that_no_class_changes_is_marked(self, app):
+        page = opened(app, "Explain")
+        page.multiselect(key="explain-methods").set_value(["eigen-cam"]).run()
+        assert "Eigen-CAM (class-blind)" in html(page)
+        assert "sw-decision" not in html(page)
 
     def test_another_class_and_a_contrast_can_be_asked_for(self, app):
         page = opened(app, "Explain")
@@ -213,9 +245,11 @@ class TestTrain:
         next(each for each in page.button if each.label == "Train").click().run()
         assert not page.exception
         assert not page.error
-        assert "“mine”" in page.success[0].value
-        assert page.get("iframe")
-        (found,) = page.session_state["session"].trained
+        assert "by the commonest class" in report(page)
+        assert "How good is it?" not in report(page)
+        assert "What it gets wrong, and why" in headers(page)
+        assert "few pictures of cat, dog" in page.warning[0].value.replace("\\", "")
+        (found,) = page.session_state["session"].visit.kept.trained.values()
         assert {"mine/card.json", "mine/model.safetensors", "mine/report.html"} <= set(result_files(found))
 
     def test_public_installations_do_not_offer_it(self, start):
@@ -224,10 +258,36 @@ class TestTrain:
         assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
 
 
+class TestAudit:
+    @pytest.mark.heavy
+    def test_a_planted_mark_is_found_marked_and_exported(self, at):
+        page = opened(AppTest.from_file(SCRIPT), "Audit")
+        page.file_uploader(key="audit-zip").set_value(("shop.zip", with_a_mark(), "application/zip")).run()
+        assert page.metric[0].value == "40"
+        next(each for each in page.button if each.label == "Audit").click().run()
+        assert not page.exception
+        assert "at the bottom left makes this network say “red”" in html(page)
+        assert "Paste test: laid over" in html(page)
+        mark = next(each for each in page.get("button_group") if each.key.startswith("audit-mark"))
+        mark.set_value("wrong reason").run()
+        assert list(page.session_state["session"].visit.kept.marks.values()) == ["wrong reason"]
+
+    def test_too_few_photos_are_refused_in_words(self, app):
+        page = opened(app, "Audit")
+        page.file_uploader(key="audit-zip").set_value(("few.zip", two_classes(2), "application/zip")).run()
+        next(each for each in page.button if each.label == "Audit").click().run()
+        assert "add photos" in said(page)
+
+    def test_public_installations_do_not_offer_it(self, start):
+        from seewhy.web.pages.audit import PAGE
+
+        assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
+
+
 class TestNetwork:
     def test_the_report_stands_in_the_page(self, app):
         page = opened(app, "Network")
-        assert page.get("iframe")
+        assert "stage" in report(page)
 
 
 class TestCases:
@@ -246,9 +306,9 @@ class TestCases:
         base = at.settings.cases_folder / "first"
         build_cases(tmp_path / "photos", at.models.get(TOY), base, model=TOY)
         page = opened(AppTest.from_file(SCRIPT), "Cases")
-        assert page.get("iframe")
+        assert report(page)
         page.button_group(key="cases-kind").set_value("What would turn it").run()
-        assert page.get("iframe")
+        assert report(page)
 
     def test_cases_of_a_model_that_is_not_offered_are_refused(self, at, tmp_path):
         import zoo

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from people.samples import CLASSES, new_round
+from people.samples import CLASSES
 from seewhy.people.rounds import answers
 from web.browsing import at_rest, obstacles, settled, visitors
 
 pytestmark = pytest.mark.browser
-
-ROUNDS = [new_round(number, overlap=9) for number in range(6)]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from seewhy.web.parts import session
 from seewhy.web.parts.session import Session
 from seewhy.web.services.jobs import State
 from seewhy.web.services.queue import Queue
+from seewhy.web.services.visits import Visit
 
 SOON = 10
 
@@ -23,7 +24,7 @@ def queue():
 
 def begun(queue) -> Session:
     """A session whose only job goes on until it is stopped."""
-    found, running = Session(), threading.Event()
+    found, running = Session(Visit()), threading.Event()
 
     def work(job):
         running.set()

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from people.samples import new_round
 from seewhy.images import open_image
 from seewhy.people.masks import drawn
 from seewhy.people.rounds import answers
 from seewhy.web.parts.page import list_pages
 from seewhy.web.parts.players import known_as
-from web.browsing import PATIENCE, at_rest, free_port, home_of, server
-from web.conftest import TOY
+from web.browsing import PATIENCE, at_rest
+from web.conftest import NAMESAKES, TOY
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # the provider's own
 
-ROUNDS = [new_round(number, overlap=9) for number in range(2)]
-
 SERIOUS = {"serious", "critical"}
-NAMESAKES = ("first", "second")  # as the provider tells them apart
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    from oidc_provider_mock import User, run_server_in_thread
-
-    people = [User(sub=each, claims={"name": "Ann Lee"}) for each in NAMESAKES]
-    with run_server_in_thread(user_claims=people, require_nonce=True) as found:
-        yield f"http://localhost:{found.server_port}"
+@pytest.fixture
+def address(guarded) -> str:
+    return guarded[0]
 
 
-@pytest.fixture(scope="module")
-def address(store, provider) -> Iterator[str]:
-    port = free_port()
-    settings = {
-        "address": f"http://127.0.0.1:{port}",
-        "oidc_provider": provider,
-        "oidc_client_id": "seewhy",
-        "oidc_client_secret": "of the client",
-        "api_keys": "key",
-    }
-    with server(home_of(store), port, models=TOY, sign_in="oidc", **settings) as found:
-        yield found
+@pytest.fixture
+def store(guarded):
+    return guarded[1]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,14 @@ class BuiltCases(TypedDict):
     out: NotRequired[str]
 
 
+class ListedCases(TypedDict):
+    """A case base that can be asked: the model that it explains, and by what pictures are compared."""
+
+    name: str
+    model: str
+    embedding: str
+
+
 class Base(TypedDict):
     """What a case base was made from."""
 
@@ -275,3 +283,48 @@ class PrototypeModel(TypedDict):
     separation: float
     pushed: bool
     trained: int
+    speaking: float | None
+    places: float | None
+
+
+class Corresponding(TypedDict):
+    """One photo: its points by name (x, y, cosine), or how much of it each part covers and holds of the evidence."""
+
+    photo: str
+    drawn: bool
+    points: dict[str, list[float]]
+    areas: list[float] | None
+    shares: list[float] | None
+
+
+class Correspondence(TypedDict):
+    """Points or parts carried through a folder; `attribution` is by class folder, the rest last."""
+
+    model: str
+    parts: list[str]
+    method: str | None
+    attribution: dict[str, list[float]]
+    photos: list[Corresponding]
+    failures: list[Failure]
+
+
+class JudgedPhoto(TypedDict):
+    """What an explainer and its rivals scored on one photo, by question; `forwards` those of the long answer."""
+
+    photo: str
+    target: str
+    scores: dict[str, dict[str, float]]
+    forwards: int
+
+
+class LearnedExplainer(TypedDict):
+    """An explainer that was trained: its name as a method, whether it is usable, why not, and what it was judged by."""
+
+    method: str
+    objective: str
+    usable: bool
+    reasons: list[str]
+    classes: list[str]
+    photos_used: dict[str, int]
+    photos: list[JudgedPhoto]
+    told: list[str]

@@ -70,12 +70,22 @@ class LabelFigures(TypedDict):
     labels: list[LabelScore]
 
 
+class Listened(TypedDict):
+    """What masks of people changed: numbers of the network that learned with them, and of its twin without."""
+
+    part: str
+    masks: int
+    accuracy: list[float | None]
+    energy: list[float | None]
+
+
 class Trained(TypedDict):
     """A trained classifier: the name that opens it, its classes, and the figures of each part."""
 
     model: str
     classes: list[str]
     metrics: dict[str, ClassFigures | LabelFigures]
+    listened: NotRequired[Listened]
 
 
 class _Evaluated(TypedDict):
@@ -314,10 +324,21 @@ StudyAnswer = list[Score] | StudyStanding | OverlayStudied
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
+class JobStatus(TypedDict):
+    """A job at one moment: `ahead` other jobs come first, `done` of `total` units of work are finished."""
+
+    id: str
+    state: State
+    ahead: int
+    done: int
+    total: int | None
+    message: str
+    error: str
+
+
 class Set(TypedDict):
     """A set of pictures by its id, a secret; how many there are of each class, and what was left out."""
 
-    set: str
+    pictures: str
     classes: dict[str, int]
     left_out: list[Failure]
-    kept_until: NotRequired[str]

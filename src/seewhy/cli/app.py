@@ -65,6 +65,18 @@ def app_server(
 
 
 app.command("schema")(schema.schema)
+
+
+@app.command("mcp")
+def mcp_server() -> None:
+    """Serve tools to agents over standard input and output (Model Context Protocol), on this machine."""
+    try:
+        from seewhy.mcp import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the server needs {error.name}; install it with: pip install 'seewhy[mcp]'") from error
+    serve()
+
+
 app.add_typer(people.app, name="people")
 app.add_typer(cases.app, name="cases")
 app.add_typer(cases.prototypes_app, name="prototypes")

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seewhy.answers.cases import BuiltCases, Counterfactuals, Influences, Parts, PrototypeModel, PrototypePhoto, Twins
-from seewhy.cli.console import Answer, Images, Run, Table, split_commas
+from seewhy.answers.cases import (
+    BuiltCases,
+    Correspondence,
+    Counterfactuals,
+    Influences,
+    Parts,
+    PrototypeModel,
+    PrototypePhoto,
+    Twins,
+)
+from seewhy.cli.console import Answer, Classes, Images, Run, Table, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError, UsageError
@@ -199,7 +208,7 @@ def cases_correspond(
         Path | None, typer.Option(help='JSON: {"cat.jpg": {"nose": [0.5, 0.4]}}, x and y as shares of the photo.')
     ] = None,
     method: Annotated[str | None, typer.Option(help="Divide this method's maps by part. Default: none.")] = None,
-) -> Answer:
+) -> Answer[Correspondence]:
     """Carry points or drawn parts from some photos to all others, and divide what speaks for a class by part."""
     from seewhy.report.correspond import REST
     from seewhy.verbs.correspond import correspond
@@ -276,6 +285,7 @@ def prototypes_train(
     layer: Annotated[
         str | None, typer.Option(help="Where the backbone ends. Default: its last layer with a grid.")
     ] = None,
+    classes: Classes = "",
 ) -> Answer[PrototypeModel]:
     """Train prototypes on a trained classifier; what lost too much is marked as not usable, and says why."""
     from seewhy.prototypes.learning import find_recipe
@@ -286,7 +296,15 @@ def prototypes_train(
     )
     with run.progress() as progress:
         found = train_prototypes_on(
-            folder, backbone, out, recipe=chosen, layer=layer, seed=run.seed, device=run.device, progress=progress
+            folder,
+            backbone,
+            out,
+            recipe=chosen,
+            layer=layer,
+            classes=split_commas(classes),
+            seed=run.seed,
+            device=run.device,
+            progress=progress,
         )
     refused = [Outcome("not usable", error=ModelError(reason)) for reason in found.model.diagnosis.reasons]
     asked = len(refused) or sum(found.pictures.values()) + len(found.failures)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from seewhy.answers.cases import LearnedExplainer
 from seewhy.cli.console import Answer, Classes, Run, split_commas
 from seewhy.cli.run import command
 from seewhy.core.outcome import Outcome
@@ -48,7 +49,7 @@ def explainer_train(
     out: Annotated[Path, typer.Option(help="Folder for the explainer and its report; the same one goes on.")] = Path(
         "seewhy-explainer"
     ),
-) -> Answer:
+) -> Answer[LearnedExplainer]:
     """Train an explainer of a model on a folder of photos; what is no better than Grad-CAM is marked as not usable."""
     from seewhy.explainers.recipe import recipe_of
     from seewhy.images import Folder

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from io import BytesIO
 from pathlib import PurePath
 from typing import Any, TypeAlias, TypeVar
@@ -35,6 +36,7 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 from PIL.Image import DecompressionBombError
 from PIL.Image import Image as Picture
@@ -44,7 +46,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from seewhy.errors import BadImage
 from seewhy.images.dicom import read_dicom
 from seewhy.images.image import Image, Pixels
-from seewhy.images.kinds import Kind, has_no_canvas, kind_of, picture_suffixes
+from seewhy.images.kinds import OPTIONAL, Kind, has_no_canvas, kind_of, picture_suffixes
 from seewhy.images.levels import (
     Colour,
     Notes,
@@ -67,6 +69,20 @@ MAX_PIXELS = 50_000_000
 
 _SPARE_BYTES = 16 << 20  # for profiles, thumbnails and the later frames of small pictures
 
+
+def _optional_readers() -> dict[str, Callable[[BytesIO], ImageFile]]:
+    """Readers of the photos of phones, where they are installed."""
+    found: dict[str, Callable[[BytesIO], ImageFile]] = {}
+    with suppress(ImportError):
+        from PIL import AvifImagePlugin
+
+        if features.check("avif"):
+            found["AVIF"] = AvifImagePlugin.AvifImageFile
+    with suppress(ImportError):
+        found["HEIC"] = import_module("pillow_heif").HeifImageFile
+    return found
+
+
 # No other decoder can be reached: each kind names its reader, and Pillow is never asked to guess.
 _READERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
@@ -75,6 +91,7 @@ _READERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
+    **_optional_readers(),
 }
 # Our readers of files of numbers; where they answer None, the file is a photo.
 _NUMBERS: dict[str, Callable[[PatientFile, str, int], Measured | None]] = {
@@ -214,6 +231,9 @@ def _decode(
 ) -> tuple[T, int | None]:
     """What is made of a picture, and how many frames its file has."""
     read = _READERS.get(kind.name)
+    if read is None and (needed := OPTIONAL.get(kind.name)):
+        cure = f"{needed} is lacking here to read it. Save it as JPEG or PNG"
+        raise BadImage("unsupported", f"{name} is a file of the kind {kind.name}; {cure}.")
     if read is None:
         raise BadImage("unsupported", f"{name} is of a variant that is not read. Save it as PNG.")
     file.allow(_HEADER_SECONDS)

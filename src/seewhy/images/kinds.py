@@ -28,7 +28,10 @@ KINDS = (
     Kind("TIFF", rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff")),
     Kind("NumPy", rb"\x93NUMPY", (".npy",)),
     Kind("DICOM", rb".{128}DICM", (".dcm", ".dicom")),
+    Kind("AVIF", rb".{4}ftypavi", (".avif",)),
+    Kind("HEIC", rb".{4}ftyp(hei|hev|mif|msf)", (".heic", ".heif")),
 )
+OPTIONAL = {"AVIF": "Pillow with AVIF", "HEIC": "pillow-heif"}  # what reads them, where it is installed
 
 _TGA = rb".[\0\x01][\x01-\x03\x09-\x0b].{13}[\x08\x0f\x10\x18 ][\0-\x3f]"
 _TGA_END = b"TRUEVISION-XFILE.\0"
@@ -38,8 +41,6 @@ _OTHER_PICTURES = (
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript drawing"),
     (rb"8BPS", "a Photoshop document"),
     (rb"gimp xcf", "a GIMP document"),
-    (rb".{4}ftyp(hei|hev|mif|msf)", "a HEIC picture"),
-    (rb".{4}ftypavi", "an AVIF picture"),
     (rb".{4}ftypcrx|FUJIFILMCCD-RAW|IIRO|IIRS|IIU\0", "a camera's raw picture"),
     (rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ", "a film"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
@@ -71,7 +72,8 @@ _NO_PICTURES = (
     (rb"\x89HDF\r\n", "an HDF5 file. Save one picture of it"),
     (rb"\x80[\x02-\x05]", "a Python pickle, which is never opened. Give a picture"),
 )
-_CURE = f"Save it as {', '.join(kind.name for kind in KINDS[:-1])} or {KINDS[-1].name}."
+_ALWAYS = [kind.name for kind in KINDS if kind.name not in OPTIONAL]
+_CURE = f"Save it as {', '.join(_ALWAYS[:-1])} or {_ALWAYS[-1]}."
 _CANVAS = {"PNG": (">II", 16), "GIF": ("<HH", 6), "BMP": ("<ii", 18)}  # where a header says how large it is
 
 

@@ -61,6 +61,30 @@ def nearest_of(head: PrototypeHead, features: Tensor) -> Tensor:
         return torch.cat([head.distances(batch.float()).amin((2, 3)) for batch in features.split(BATCH)])
 
 
+def places_of(head: PrototypeHead, features: Tensor) -> Tensor:
+    """Row and column `(N, J, 2)` of the patch of each picture that each prototype is nearest to."""
+    found: list[Tensor] = []
+    with torch.no_grad():
+        for batch in features.split(BATCH):
+            distances = head.distances(batch.float())
+            cells = distances.flatten(2).argmin(2)
+            found.append(torch.stack([cells // distances.shape[3], cells % distances.shape[3]], 2))
+    return torch.cat(found)
+
+
+def distinct_places(cells: Tensor) -> int:
+    """How many places the cells `(m, 2)` are: those that lie side by side, or are joined by others, are one."""
+    rest, count = [tuple(each) for each in cells.tolist()], 0
+    while rest:
+        count, near = count + 1, [rest.pop()]
+        while near:
+            row, column = near.pop()
+            joined = [each for each in rest if max(abs(each[0] - row), abs(each[1] - column)) <= REACH]
+            rest = [each for each in rest if each not in joined]
+            near += joined
+    return count
+
+
 def push(head: PrototypeHead, bank: FeatureBank) -> list[Patch]:
     """Make each prototype a patch of a picture of its own class; those that find none are dropped."""
     found: list[Patch | None] = [None] * len(head.owners)

@@ -14,6 +14,8 @@ from seewhy.prototypes.network import PrototypeNetwork
 
 MOST_LOST = 0.05  # of the backbone's accuracy
 WORST_RECALL = 0.5
+MOST_BY_ONE = 0.8  # of the validation pictures: what one prototype decides is not decided by parts
+FEWEST_PLACES, OF_SO_MANY = 2, 3  # places that so many prototypes of a class have to point at
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,8 @@ class Diagnosis:
         separation: and of others.
         pushed: whether the prototypes are patches of training pictures.
         trained: prototypes before pruning.
+        speaking: prototypes that give points to the class predicted, in the median picture; None where nobody counted.
+        places: at how many places of the picture these point, cells side by side being one; as the median.
     """
 
     classes: tuple[str, ...]
@@ -85,6 +89,8 @@ class Diagnosis:
     separation: float
     pushed: bool
     trained: int
+    speaking: float | None = None
+    places: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, with what follows from them."""
@@ -115,7 +121,29 @@ class Diagnosis:
             for name, recall in self.recalls.items()
             if recall < WORST_RECALL
         ]
+        if self.by_one > MOST_BY_ONE:
+            found.append(
+                f"one prototype decides {max(self.usage)} of {sum(self.usage)} validation pictures, so it does not "
+                "decide by parts"
+            )
+        if not self.apart:
+            found.append(
+                f"in the median picture {self.speaking:.0f} prototypes speak for the class, and all of them point at "
+                "one place"
+            )
         return tuple(found)
+
+    @property
+    def by_one(self) -> float:
+        """The share of validation pictures in which one and the same prototype gave most points."""
+        return max(self.usage, default=0) / max(sum(self.usage), 1)
+
+    @property
+    def apart(self) -> bool:
+        """Whether prototypes of a class point at different places, where there are enough of them to do so."""
+        if self.speaking is None or self.places is None:
+            return True
+        return self.speaking < OF_SO_MANY or self.places >= FEWEST_PLACES
 
     @property
     def accuracy(self) -> float:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,17 @@ from seewhy.errors import UsageError
 from seewhy.images import from_values
 from seewhy.models import Classifier
 from seewhy.prototypes.explaining import peak_box
-from seewhy.prototypes.finishing import Patch, costs_of, nearest_of, prune, push, shared_patches, solve
+from seewhy.prototypes.finishing import (
+    Patch,
+    costs_of,
+    distinct_places,
+    nearest_of,
+    places_of,
+    prune,
+    push,
+    shared_patches,
+    solve,
+)
 from seewhy.prototypes.learning import Learning, Recipe, features_of, filled_bank
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
 from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork, own_class
@@ -133,7 +144,8 @@ def _built(
 def _measured(network: PrototypeNetwork, validation: Pictures, progress: Progress) -> dict[str, Any]:
     """What `Diagnosis` says of validation pictures and of the use of prototypes."""
     head, labels = network.head, validation.labels
-    similarities = head.similarity(nearest_of(head, features_of(network.backbone, validation, progress)))
+    features = features_of(network.backbone, validation, progress)
+    similarities, places = head.similarity(nearest_of(head, features)), places_of(head, features)
     predicted = head.score(similarities).argmax(1)
     points = similarities * head.weights[predicted]
     used = torch.bincount(points.argmax(1), minlength=len(head.owners))
@@ -143,7 +155,14 @@ def _measured(network: PrototypeNetwork, validation: Pictures, progress: Progres
     means = (similarities @ mine.T / mine.sum(1).clamp(min=1)).cpu()  # (N, K)
     by_true = means.T @ true.float() / true.sum(0).clamp(min=1)
     confusion, similarity = (tuple(map(tuple, each.tolist())) for each in (true.T @ said, by_true))
-    return {"confusion": confusion, "mean_similarity": similarity, "usage": tuple(used.tolist())}
+    speaking = [(head.weights[said] > 0).nonzero().flatten() for said in predicted]
+    return {
+        "confusion": confusion,
+        "mean_similarity": similarity,
+        "usage": tuple(used.tolist()),
+        "speaking": median(len(each) for each in speaking),
+        "places": median(distinct_places(row[each]) for row, each in zip(places, speaking, strict=True)),
+    }
 
 
 def _described(network: PrototypeNetwork, training: Pictures, patches: list[Patch]) -> tuple[Prototype, ...]:

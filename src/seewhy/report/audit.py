@@ -88,7 +88,7 @@ def audit_page(found: AuditReport) -> str:
         limits=LIMITS["audit"],
         title="Does it answer for wrong reasons?",
         lead=lead(found),
-        findings=[_finding(found, each) for each in passed],
+        findings=[finding(found, each) for each in passed],
         refused=[_row(found, each) for each in found.tried if not each.passed],
         power=power_words(found.power),
         copies=[f"{one} and {other}{_labels_of(found, one, other)}" for one, other in found.copies],
@@ -130,7 +130,8 @@ def power_words(found: Power) -> str:
     )
 
 
-def _finding(found: AuditReport, each: Tried) -> dict[str, Any]:
+def finding(found: AuditReport, each: Tried) -> dict[str, Any]:
+    """One finding as the parts of a page."""
     suspect = each.suspect
     searched = counted(len(suspect.boxes), "photo")
     name = found.classifier.categories[suspect.target]

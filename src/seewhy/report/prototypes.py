@@ -11,7 +11,7 @@ from markupsafe import Markup
 from seewhy.core.outcome import Outcome
 from seewhy.draw import confusion_svg, epochs_svg, photo
 from seewhy.prototypes.explaining import PrototypeExplanation, place_picture, prototype_picture
-from seewhy.prototypes.model import MOST_LOST, WORST_RECALL, PrototypeModel
+from seewhy.prototypes.model import MOST_BY_ONE, MOST_LOST, WORST_RECALL, PrototypeModel
 from seewhy.prototypes.training import PrototypeRun
 from seewhy.report.evaluate import MOST_CLASSES
 from seewhy.report.page import Picture, counted, drawing, embed, listed, number, render
@@ -38,6 +38,7 @@ def prototypes_page(run: PrototypeRun) -> str:
         found=found,
         most_lost=MOST_LOST,
         worst_recall=WORST_RECALL,
+        most_by_one=MOST_BY_ONE,
         confusion=drawing(confusion_svg(np.array(found.confusion), classes)) if few else None,
         gallery=_gallery(model),
         shown_classes=SHOWN_CLASSES,

@@ -64,7 +64,7 @@ class ExplainerTraining(Trained, Result):
             "objective": self.explainer.about["objective"],
             "usable": not self.explainer.reasons,
             "reasons": list(self.explainer.reasons),
-            "photos": dict(self.photos),
+            "photos_used": dict(self.photos),
             "classes": self.classes,
             **self.verdict.to_dict(),
         }

@@ -98,6 +98,7 @@ def train_prototypes_on(
     *,
     recipe: Recipe | None = None,
     layer: str | None = None,
+    classes: Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -113,6 +114,7 @@ def train_prototypes_on(
         out: where the prototypes go.
         recipe: how to train.
         layer: where the backbone ends, by default the last layer that keeps a grid over the picture.
+        classes: leave all other sub-folders out; without it, those that the backbone does not know.
         seed: of where prototypes start, the order and the changes of pictures.
         device: as `seewhy.load` takes it.
         progress: told of the work done; may raise `Cancelled`.
@@ -130,7 +132,7 @@ def train_prototypes_on(
     learned = trained_rows(backbone)
     seen = {row["sha256"] for row in learned}
     about: _Training = _training(folder_of(backbone)) if backbone.startswith("file:") else {}
-    parts = _parts(Path(folder), about, seen, tuple(classifier.categories))
+    parts = _parts(Path(folder), about, seen, tuple(classes), tuple(classifier.categories))
     rows = picture_rows(parts)
     known = {row["sha256"] for row in rows}
     rows += [row for row in learned if row["sha256"] not in known]
@@ -190,11 +192,14 @@ def _training(folder: Path) -> _Training:
     return read_json(folder / CARD, _Card, REMOVE).get("training", {})
 
 
-def _parts(folder: Path, about: _Training, learned: set[str], classes: tuple[str, ...]) -> Parts:
-    """The parts that the backbone was trained with; pictures that it has `learned` from validate nothing."""
+def _parts(folder: Path, about: _Training, learned: set[str], classes: tuple[str, ...], own: tuple[str, ...]) -> Parts:
+    """The parts that the backbone was trained with; pictures that it has `learned` from validate nothing.
+
+    Of the sub-folders those of `classes`, or without any the backbone's `own`.
+    """
     split = about.get("recipe", {}).get("split", SPLIT)
     known = Folder.open(folder).classes
-    parts = open_parts(folder, split, about.get("seed", 0), classes if set(classes) < set(known) else ())
+    parts = open_parts(folder, split, about.get("seed", 0), classes or (own if set(own) < set(known) else ()))
     fresh = [each for each in parts.validation.entries if parts.validation.hashes[each.path] not in learned]
     lost = len(parts.validation.entries) - len(fresh)
     if not lost:

@@ -25,6 +25,7 @@ from seewhy.web.middleware import (
     BodyLimit,
     ClosedPaths,
     Forwarded,
+    KeepsVisit,
     OwnHosts,
     PaceLimit,
     Room,
@@ -90,6 +91,7 @@ def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middl
         Middleware(PaceLimit, **dict(zip(("changes", "reads", "windows", "messages"), pace, strict=True))),
         Middleware(BodyLimit, most=MESSAGE, limits=limits, room=room),
         Middleware(UploadDoor, key=key, room=room),
+        Middleware(KeepsVisit, framed=bool(chosen.embedded_in)),
     ]
 
 

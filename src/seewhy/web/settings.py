@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     disk_mb: int = Field(4000, ge=4, description="Megabytes of photos and trainings; one visitor has a quarter.")
     upload_mb: int = Field(20, ge=1, description="Megabytes of one upload.")
     training_mb: int = Field(200, ge=1, description="Megabytes of the pictures that somebody teaches it by.")
-    upload_megapixels: int = Field(25, ge=1, description="Megapixels of one photo.")
+    upload_megapixels: int = Field(
+        25, ge=1, description="Megapixels of one photo; larger ones, up to 50, are made smaller."
+    )
     requests_a_minute: int = Field(
         240, ge=1, description="Requests that change something, or that are costly to answer, by one address."
     )
@@ -118,6 +120,9 @@ class Settings(BaseSettings):
         description="Sites that may show the app in a frame, such as https://example.org.",
     )
     cases: Path | None = Field(None, description="A folder of case bases, as `seewhy cases build` writes them.")
+    prototypes: Path | None = Field(
+        None, description="A folder of models with prototypes, as `seewhy prototypes train` writes them."
+    )
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
 
@@ -170,6 +175,11 @@ class Settings(BaseSettings):
     def cases_folder(self) -> Path:
         """Where case bases lie."""
         return self.cases or home() / "cases"
+
+    @property
+    def prototypes_folder(self) -> Path:
+        """Where models with prototypes lie."""
+        return self.prototypes or home() / "prototypes"
 
 
 @cache

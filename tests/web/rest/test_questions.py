@@ -12,7 +12,7 @@ from cases.squares import folder_of, square
 from seewhy.core.files import home
 from seewhy.verbs.study import study
 from seewhy.web.rest.api import make_api
-from seewhy.web.rest.question import QUESTIONS
+from seewhy.web.rest.jobs import QUESTIONS
 from web.conftest import TOY
 from web.rest.asking import answer, over, upload_set, zip_of
 
@@ -29,7 +29,7 @@ def squares(ask, tmp_path) -> str:
     """The id of a set of pictures of squares."""
     found = upload_set(ask, zip_of(folder_of(tmp_path / "squares", each=5))).json()
     assert found["classes"] == {"red": 5, "green": 5, "blue": 5}
-    return found["set"]
+    return found["pictures"]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_one_photo_in_every_way(ask, photo, tmp_path):
 
 
 def test_cases_and_concepts_are_built_of_a_set_and_asked(ask, squares, photo, tmp_path):
-    cases, found = fits(ask, "build-cases", tmp_path, set=squares)
+    cases, found = fits(ask, "build-cases", tmp_path, pictures=squares)
     assert found["cases"] == 15
     job, found = fits(ask, "twins", tmp_path, image=photo, cases=cases, top=2)
     assert [each["prediction"]["name"] for each in found["twins"]] == ["red", "red"]
@@ -68,18 +68,18 @@ def test_cases_and_concepts_are_built_of_a_set_and_asked(ask, squares, photo, tm
     assert len(found["parts"]) == 2
     _, found = fits(ask, "influence", tmp_path, image=photo, cases=cases, top=1)
     assert len(found["photos"]) == 1
-    book, _ = fits(ask, "build-concepts", tmp_path, set=squares, count=2)
+    book, _ = fits(ask, "build-concepts", tmp_path, pictures=squares, count=2)
     fits(ask, "concepts", tmp_path, image=photo, concepts=book)
     assert ask.post("/concepts", json={"image": photo, "concepts": cases}).status_code == 404
 
 
 def test_a_set_judges_audits_and_compares_models(ask, squares, tmp_path):
-    _, found = fits(ask, "evaluate", tmp_path, set=squares, shown=1)
+    _, found = fits(ask, "evaluate", tmp_path, pictures=squares, shown=1)
     assert found["accuracy"]["value"] == 1
-    audited, _ = fits(ask, "audit", tmp_path, set=squares, labels=True)
-    _, found = fits(ask, "diff", tmp_path, set=squares, models=[TOY, TOY], findings=[audited, audited])
+    audited, _ = fits(ask, "audit", tmp_path, pictures=squares, labels=True)
+    _, found = fits(ask, "diff", tmp_path, pictures=squares, models=[TOY, TOY], findings=[audited, audited])
     assert (found["changed"], found["findings"]["new"]) == ([], [])
-    job = over(ask, ask.post("/repair", json={"model": TOY, "findings": audited, "set": squares}))
+    job = over(ask, ask.post("/repair", json={"model": TOY, "findings": audited, "pictures": squares}))
     assert "there is none of the number 1" in job["error"]
     assert str(home()) not in job["error"]
 
@@ -101,8 +101,8 @@ def test_a_study_is_told(start, tmp_path):
 def test_what_was_trained_is_a_model_for_every_question(start, tmp_path):
     start(models="bundled:efficientnet-lite0")
     ask = TestClient(make_api())
-    pictures = upload_set(ask, zip_of(folder_of(tmp_path / "squares", each=6))).json()["set"]
-    mine, found = fits(ask, "train", tmp_path, set=pictures, name="../mine", head_epochs=2)
+    pictures = upload_set(ask, zip_of(folder_of(tmp_path / "squares", each=6))).json()["pictures"]
+    mine, found = fits(ask, "train", tmp_path, pictures=pictures, name="../mine", head_epochs=2)
     assert found["model"].startswith("file:")
     image = "sample:cat"
     _, said = fits(ask, "predict", tmp_path, image=image, model=mine)
@@ -117,7 +117,7 @@ def test_strangers_bring_no_sets_and_train_nothing(start, name):
     start(public=1)
     ask = TestClient(make_api())
     assert upload_set(ask, b"").status_code == 403
-    body = {"set": "x", "model": TOY, "findings": "x", "models": [TOY, TOY]}
+    body = {"pictures": "x", "model": TOY, "findings": "x", "models": [TOY, TOY]}
     fields = QUESTIONS[name].body.model_fields
     given = {key: each for key, each in body.items() if key in fields and not (name == "diff" and key == "findings")}
     refused = ask.post(f"/{name}", json=given)
@@ -135,9 +135,9 @@ def test_strangers_bring_no_sets_and_train_nothing(start, name):
         ("prototypes", "prototypes"),
         ("concepts", "concepts"),
         ("study", "study"),
-        ("audit", "set"),
-        ("train", "set"),
-        ("build-cases", "set"),
+        ("audit", "pictures"),
+        ("train", "pictures"),
+        ("build-cases", "pictures"),
     ],
 )
 def test_no_folder_of_this_machine_is_named_by_a_visitor(ask, name, field, path):

@@ -7,11 +7,13 @@ from seewhy.web.middleware.origins import ClosedPaths, OwnHosts, SameOrigin, Sec
 from seewhy.web.middleware.pace import PaceLimit
 from seewhy.web.middleware.uploads import UploadDoor, sign_file_ids
 from seewhy.web.middleware.visitors import Forwarded
+from seewhy.web.middleware.visits import KeepsVisit
 
 __all__ = [
     "BodyLimit",
     "ClosedPaths",
     "Forwarded",
+    "KeepsVisit",
     "OwnHosts",
     "PaceLimit",
     "Room",

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from seewhy.core.files import home
 from seewhy.core.progress import Progress
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.web.parts.figures import photo_html
-from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
-from seewhy.web.parts.session import session, visitor
+from seewhy.web.parts.reports import show_report
+from seewhy.web.parts.session import trained, visitor
 from seewhy.web.services.bases import BASE, PROTOTYPES, offered_model
 from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.jobs import Job
@@ -65,7 +65,7 @@ def show() -> None:
             st.html(photo_html(image))
     with right:
         chosen = st.segmented_control(
-            "Explain by", list(KINDS), default=next(iter(KINDS)), required=True, key="cases-kind"
+            "Explain by", list(KINDS), default=next(iter(KINDS)), required=True, key="cases-kind", bind="query-params"
         )
         kind = KINDS[chosen]
         st.caption(kind.about)
@@ -74,22 +74,26 @@ def show() -> None:
             return
         wanted = (chosen, str(folder), image.sha256, image.name)
         files = follow("cases-job", wanted, lambda: _ask(kind, folder, image))
-    if files:
-        show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
+        if files:
+            show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
 
 
 def _choose_folder(*, with_prototypes: bool) -> Path | None:
     """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
     if with_prototypes:
-        where, mark, command = home() / "prototypes", PROTOTYPES, LEARN
+        where, mark, command = services().settings.prototypes_folder, PROTOTYPES, LEARN
     else:
         where, mark, command = services().settings.cases_folder, BASE, BUILD
-    trained = [each.prototypes if with_prototypes else each.cases for each in reversed(session().trained)]
-    mine = [path for path in trained if (path / mark).is_file()]
+    own = [each.prototypes if with_prototypes else each.cases for each in trained()]
+    mine = [path for path in own if (path / mark).is_file()]
     found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{mark}")))]
     if found:
         return st.selectbox(
-            "From", found, format_func=lambda path: path.name + MINE * (path in mine), key=f"cases-from-{mark}"
+            "From",
+            found,
+            format_func=lambda path: path.name + MINE * (path in mine),
+            key=f"cases-from-{'prototypes' if with_prototypes else 'base'}",
+            bind="query-params",
         )
     public = services().settings.public
     st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")

@@ -15,7 +15,7 @@ from seewhy.web.parts.figures import figure_html, photo_html, scores_html, svg_h
 from seewhy.web.parts.jobs import downloads, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
-from seewhy.web.parts.session import visitor
+from seewhy.web.parts.session import ask_for, visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import result_files
 
@@ -46,12 +46,11 @@ def show() -> None:
             return
         request = _questions(opened(model), model)
         wanted = (request, image.sha256, image.name)
-        if st.button("Compare", type="primary", icon=":material/balance:", disabled=len(request.methods) < 2):
-            st.session_state["compare-wanted"] = wanted
+        pressed = st.button("Compare", type="primary", icon=":material/balance:", disabled=len(request.methods) < 2)
         st.caption("Takes a minute or two without a graphics card; every test asks the model thousands of questions.")
     with left:
         st.html(photo_html(image))
-    if st.session_state.get("compare-wanted") != wanted:
+    if not ask_for("compare-job", wanted, pressed=pressed):
         return
     with right:
         found = follow("compare-job", wanted, lambda: services().compare(image, request, visitor=visitor()))
@@ -71,7 +70,7 @@ def _questions(classifier: Classifier, model: str) -> Request:
         key="compare-metrics",
         wrap=True,
         select_all=False,
-        persist_state="session",
+        bind="query-params",
     )
     with st.container(horizontal=True):
         target = choose_target("compare", classifier)

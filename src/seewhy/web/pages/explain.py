@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 
 from seewhy.draw import OURS, Colors
-from seewhy.methods import method_info, suitable_methods
+from seewhy.errors import SeewhyError
+from seewhy.images import Image
+from seewhy.methods import Explanation, Method, method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
-from seewhy.report.page import photo_notes, says
-from seewhy.web.parts.figures import bars_html, figure_html, seen_html
-from seewhy.web.parts.jobs import downloads, follow
-from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, refusal
+from seewhy.report.page import photo_notes, says, title_of
+from seewhy.web.parts.figures import bars_html, decision_html, figure_html, photo_html, seen_html
+from seewhy.web.parts.jobs import downloads, drop_others, follow
+from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain, refusal
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
 from seewhy.web.parts.session import visitor
+from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.reports import explanation_files
 from seewhy.web.services.results import Explained
@@ -29,31 +35,32 @@ LIMITS = (
 
 
 def show() -> None:
-    """Draw the page."""
+    """Draw the page: the photo first, then what the model says, then one method after the other."""
     heading("Why did the model decide that?", "Each picture shows what one method finds in the photo.")
     left, right = st.columns([1, 2.1], gap="large")
     with left:
         image = choose_photo("explain")
         model = choose_model("explain")
-        photo = st.container()
+        photo, said = st.empty(), st.container()
+    if image is None:
+        right.info("Choose a photo to begin.", icon=":material/image:")
+        return
+    photo.html(photo_html(image))
     with right:
-        if image is None:
-            st.info("Choose a photo to begin.", icon=":material/image:")
-            return
-        request, colors = _questions(opened(model), model)
-        if not request.methods:
-            st.info("Choose a method.", icon=":material/checklist:")
-            return
-        found = follow(
-            "explain-job",
-            (request, image.sha256, image.name),
-            lambda: services().explain(image, request, visitor=visitor()),
-        )
-        if found is None:
-            return
-        _results(found, colors)
-    with photo:
-        _photo(found)
+        classifier = opened(model)
+        request, colors = _questions(classifier, model)
+        summary, title, results = st.container(), st.empty(), st.container()
+    with said:
+        _prediction(classifier, image, request)
+    with results:
+        found = _results(image, request, colors, title)
+    if found.explanations:
+        photo.html(seen_html(*found.explanations))
+        with summary:
+            _summary(image, request)
+        with right:
+            downloads("explain", f"seewhy-{file_stem(image)}", lambda: explanation_files(found, colors))
+            limits(LIMITS)
 
 
 def _questions(classifier: Classifier, model: str) -> tuple[Request, Colors]:
@@ -64,7 +71,9 @@ def _questions(classifier: Classifier, model: str) -> tuple[Request, Colors]:
         colors = _colors()
         with st.popover("Which method?", icon=":material/help:"):
             for info in suitable_methods(classifier):
-                st.markdown(f"**{info.title}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
+                st.markdown(f"**{title_of(info.name)}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
+    if not methods:
+        st.info("Choose a method.", icon=":material/checklist:")
     return Request(model, methods, target=target), colors
 
 
@@ -77,34 +86,66 @@ def _colors() -> Colors:
             OURS.opacity,
             0.05,
             key="explain-opacity",
-            persist_state="session",
+            bind="query-params",
         )
-        name = st.selectbox("Colour map", COLOURS, key="explain-cmap", persist_state="session")
+        name = st.selectbox("Colour map", COLOURS, key="explain-cmap", bind="query-params")
     return Colors(opacity, None if name == OWN else name)
 
 
-def _results(found: Explained, colors: Colors) -> None:
-    for method, error in found.failures.items():
-        st.warning(f"{method_info(method).title}: {refusal(error)}", icon=":material/error:")
-    if not found.explanations:
-        return
-    st.header(f"Why {found.explanations[0].target_label}?", anchor=False)
-    said = photo_notes(found.explanations)
-    for column, explanation in columns_of(found.explanations):
-        column.html(figure_html(explanation, colors, told=said))
-    downloads("explain", f"seewhy-{file_stem(found.image)}", lambda: explanation_files(found, colors))
-    limits(LIMITS)
+def _prediction(classifier: Classifier, image: Image, request: Request) -> None:
+    """What the model says of the photo."""
+    found = follow(
+        "explain-prediction",
+        (request.model, image.sha256, image.name),
+        lambda: services().predict(image, request.model, visitor=visitor()),
+    )
+    if found:
+        st.header(f"It says {plain(says(found))}", anchor=False)
+        st.html(bars_html(found, found[0].index if request.target is None else None))
+        st.caption(f"Model: {plain(model_label(request.model))}. {MEANS[classifier.head.meaning]}")
 
 
-def _photo(found: Explained) -> None:
-    """The photo, and what the model says of it."""
-    if not found.explanations:
+def _results(image: Image, request: Request, colors: Colors, title: Any) -> Explained:
+    """What each method found, drawn as soon as it is there."""
+    found: list[Explanation] = []
+    failures: dict[str, SeewhyError] = {}
+    keys = {f"explain-by-{method}": method for method in request.methods}
+    drop_others("explain-by-", keys)
+    for column, (key, method) in columns_of([*keys.items()]):
+        asked = replace(request, methods=(method,))
+        with column:
+            explained = follow(
+                key,
+                (asked, image.sha256, image.name),
+                lambda asked=asked: services().explain(image, asked, visitor=visitor()),
+                method_info(method).title,
+            )
+        if explained is None:
+            continue
+        failures |= explained.failures
+        for error in explained.failures.values():
+            column.warning(f"{title_of(method)}: {refusal(error)}", icon=":material/error:")
+        for each in explained.explanations:
+            found.append(each)
+            title.header(f"Why {plain(each.target_label)}?", anchor=False)
+            column.html(figure_html(each, colors, told=photo_notes([each])))
+    return Explained(image, tuple(found), failures)
+
+
+def _summary(image: Image, request: Request) -> None:
+    """What decides in this photo, in a sentence, with what it was held against."""
+    method = next((each for each in request.methods if not Method.registry[each].class_blind), None)
+    if method is None:
         return
-    one = found.explanations[0]
-    st.html(seen_html(*found.explanations))
-    st.header(f"It says {says(one.predictions)}", anchor=False)
-    st.html(bars_html(one.predictions, one.target.index))
-    st.caption(MEANS[one.meaning])
+    asked = replace(request, methods=(method,))
+    decided = follow(
+        "explain-decision",
+        (asked, image.sha256, image.name),
+        lambda: services().decide(image, asked, visitor=visitor()),
+        "What decides",
+    )
+    if decided:
+        st.html(decision_html(image, decided))
 
 
 PAGE = Page("Explain", ":material/visibility:", "explain", 10, show)

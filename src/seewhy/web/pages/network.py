@@ -6,9 +6,10 @@ import streamlit as st
 
 from seewhy.people.rounds import played_classes
 from seewhy.web.parts.figures import photo_html
-from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, file_stem, heading, plain
 from seewhy.web.parts.questions import choose_model, choose_photo, choose_target, opened
+from seewhy.web.parts.reports import show_report
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.reports import Files, class_files, network_files, report_of
@@ -21,7 +22,9 @@ ABOUT_CLASS = "What the layers go by, in the words of people who played with pho
 def show() -> None:
     """Draw the page."""
     heading("What does each layer see?", "From edges to things: what the layers found, and what each find weighs.")
-    kind = st.segmented_control("About", [PHOTO, CLASS], default=PHOTO, required=True, key="network-kind")
+    kind = st.segmented_control(
+        "About", [PHOTO, CLASS], default=PHOTO, required=True, key="network-kind", bind="query-params"
+    )
     if kind == PHOTO:
         _photo()
     else:
@@ -32,6 +35,8 @@ def _photo() -> None:
     left, right = st.columns([1, 2.1], gap="large")
     with left:
         image = choose_photo("network")
+        if image:
+            st.html(photo_html(image))
     with right:
         model = choose_model("network")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -53,7 +58,6 @@ def _photo() -> None:
                 lane=LONG,
             ),
         )
-    left.html(photo_html(image))
     if files:
         show_report("network", f"seewhy-{file_stem(image)}-network", report_of(files), lambda: files)
 

@@ -1,33 +1,36 @@
-"""Train: a classifier of one's own classes, how good it is, and what the other pages need to explain it."""
+"""Train: a classifier of one's own classes, how far to believe it, and what the other pages need to explain it."""
 
 from __future__ import annotations
 
 from functools import partial
 from hashlib import sha256
-from pathlib import Path, PurePath
 from shlex import quote
-from typing import Any
 
 import streamlit as st
 
-from seewhy.images.uploads import Unpacked, members, safe_name, unpack
+from seewhy.images.uploads import safe_name
 from seewhy.verbs.teach import TeachConfig, TeachResult
-from seewhy.web.parts.jobs import follow, show_report
+from seewhy.web.parts.folders import bring_folder
+from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading, plain
 from seewhy.web.parts.questions import choose_model
-from seewhy.web.parts.session import Upload, forget_upload, keep_upload, last_upload, session, visitor
-from seewhy.web.services.hub import services
-from seewhy.web.services.reports import report_page, result_files
-from seewhy.web.telling import told
+from seewhy.web.parts.reports import parts_of, show_report
+from seewhy.web.parts.session import ask_for, keep, visit, visitor
+from seewhy.web.services.hub import LONG, services
+from seewhy.web.services.reports import mistakes_files, report_of, report_page, result_files
+from seewhy.web.services.visits import Brought, digest
 
-ZIP, FOLDER = "A zip", "A folder"
-PICTURES = "train-pictures"  # the upload of this session, and its pictures
+FEW = 20  # pictures of a class: of fewer, one in five for validation is hardly any
 LAYOUT = (
     "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
 )
+SPARSE = (
+    "There are few pictures of {names}: what it is tried on is a fifth of them, so that its accuracy will hardly say "
+    "anything. {fewest} of each class tell more."
+)
 DONE = (
-    "Explain, Compare, Cases and Network offer “{name}” now, during this visit. "
-    "It can be taken away: unpacked, `seewhy explain photo.jpg --model {model}` explains by it."
+    "Every page offers “{name}” first now, for a day. It can be taken away: unpacked, "
+    "`seewhy explain photo.jpg --model {model}` explains by it."
 )
 
 
@@ -36,103 +39,92 @@ def show() -> None:
     heading("Teach it your own classes", "From folders of pictures to a classifier that every other page can explain.")
     left, right = st.columns([1, 2.1], gap="large")
     with left:
-        upload = _upload()
+        pictures = bring_folder("train")
     with right:
-        if upload is None:
+        if pictures is None:
             st.info(LAYOUT, icon=":material/folder:")
             return
-        pictures = _pictures(upload)
-        if pictures is None:
+        _counts(pictures)
+        config = _config(pictures)
+        pressed = st.button("Train", type="primary", icon=":material/school:")
+        if not ask_for("train-job", config, pressed=pressed):
             return
-        with st.container(horizontal=True, gap="large"):
-            for name, count in pictures.counts.items():
-                st.metric(name, count, width="content")
-        if pictures.failures:
-            with st.expander(f"{len(pictures.failures)} left out"):
-                for name, error in pictures.failures:
-                    st.caption(plain(f"{name}: {told(error)}"))
-        config = _config(upload.key, upload.name, pictures.folder)
-        if st.button("Train", type="primary", icon=":material/school:"):
-            st.session_state["train-wanted"] = config
-        if st.session_state.get("train-wanted") != config:
-            return
-        found = follow("train-job", config, lambda: services().train(config, visitor=visitor()))
+        found = _trained(config)
         if found:
-            _done(found)
-    if found:
-        files = partial(result_files, found)
-        show_report("train-result", found.name, report_page(found), files, everything="The classifier, to keep")
+            _done(found, config)
 
 
-def _upload() -> Upload[Any] | None:
-    """A zip's bytes, or names and bytes of a folder's files; of what was uploaded before, its pictures."""
-    kind = st.segmented_control(
-        "Pictures",
-        [ZIP, FOLDER],
-        default=ZIP,
-        required=True,
-        width="stretch",
-        key="train-kind",
-        persist_state="session",
-    )
-    if kind == ZIP:
-        limit = services().settings.training_mb
-        given = st.file_uploader(
-            "Your zip", ["zip"], max_upload_size=limit, key="train-zip", on_change=forget_upload, args=[PICTURES]
-        )
-        return Upload(given.file_id, PurePath(given.name).stem, given.getvalue()) if given else last_upload(PICTURES)
-    files = st.file_uploader(
-        "Your folder", accept_multiple_files="directory", key="train-folder", on_change=forget_upload, args=[PICTURES]
-    )
-    if not files:
-        return last_upload(PICTURES)
-    key = sha256("".join(each.file_id for each in files).encode()).hexdigest()
-    return Upload(key, PurePath(files[0].name).parts[0], [(each.name, each.getvalue()) for each in files])
+def _counts(pictures: Brought) -> None:
+    with st.container(horizontal=True, gap="large"):
+        for name, count in pictures.counts.items():
+            st.metric(name, count, width="content")
+    if few := [name for name, count in pictures.counts.items() if count < FEW]:
+        names = plain(", ".join(few[:5]) + (" and others" if len(few) > 5 else ""))
+        st.warning(SPARSE.format(names=names, fewest=FEW), icon=":material/data_alert:")
 
 
-def _pictures(upload: Upload[Any]) -> Unpacked | None:
-    """The pictures, checked once for each upload; None where they cannot be used, which is told."""
-    at, chosen = services(), services().settings
-
-    def check() -> Unpacked:
-        with st.spinner("Looking at the pictures"), at.disk.filling(at.new_training_folder(), visitor()) as lesson:
-            folder = lesson / "pictures"
-            zipped = isinstance(upload.content, bytes)
-            files = members(upload.content, chosen.upload_bytes) if zipped else upload.content
-            return unpack(files, folder, chosen.upload_bytes, chosen.upload_pixels)
-
-    return keep_upload(PICTURES, upload.key, upload.name, check)
-
-
-def _config(key: str, called: str, pictures: Path) -> TeachConfig:
+def _config(pictures: Brought) -> TeachConfig:
     """How to train, with defaults that suit few pictures."""
+    key = sha256(pictures.key.encode()).hexdigest()[:12]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input(
-            "Name", safe_name(called), max_chars=40, width=240, key=f"train-name-{key}", persist_state="session"
-        )
-        backbone = choose_model("train")
+        name = st.text_input("Name", safe_name(pictures.name), max_chars=40, width=240, key=f"train-name-{key}")
+        backbone = choose_model("train", own=False)
         with st.popover("Settings", icon=":material/tune:"):
-            head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head", persist_state="session")
+            head = st.slider("Rounds of the last layer alone", 1, 60, 30, key="train-head", bind="query-params")
             about = "Minutes each on a processor."
             epochs = st.slider(
-                "Rounds of the whole network", 0, 30, 0, key="train-epochs", help=about, persist_state="session"
+                "Rounds of the whole network", 0, 30, 0, key="train-epochs", help=about, bind="query-params"
             )
     prototypes = st.toggle(
         "Learn prototypes, too",
         key="train-prototypes",
-        persist_state="session",
+        bind="query-params",
         help="Patches of pictures that a network decides by, for the page Cases. Takes minutes more.",
     )
-    return TeachConfig(safe_name(name), pictures, backbone, head, epochs, prototypes)
+    return TeachConfig(safe_name(name), pictures.folder, backbone, head, epochs, prototypes)
 
 
-def _done(found: TeachResult) -> None:
-    if found not in session().trained:
-        session().trained.append(found)
-    st.success(DONE.format(name=found.name, model=quote(f"file:{found.name}")), icon=":material/school:")
+def _trained(config: TeachConfig) -> TeachResult | None:
+    """What was trained just so in this visit, or is trained now."""
+    name = digest("train-job", config)
+    known = visit().kept.trained.get(name)
+    if known and known.classifier.is_dir():
+        return known
+    found = follow("train-job", config, lambda: services().train(config, visitor=visitor()))
+    if found:
+        keep(lambda kept: kept.trained.update({name: found}))
+        st.rerun()  # the other questions offer it, too
+    return found
+
+
+def _done(found: TeachResult, config: TeachConfig) -> None:
+    """How far to believe it, first; what it gets wrong, and why; then how it came to be, and how to use it."""
+    page = report_page(found)
+    st.header("How far to believe it", anchor=False)
+    st.html(f'<div class="sw-lead">{parts_of(page.decode())["lead"]}</div>')
     if found.objections:
         reasons = "; ".join(found.objections)
         st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
+    st.info(DONE.format(name=plain(found.name), model=quote(f"file:{found.name}")), icon=":material/school:")
+    services().models.admit(found.model)
+    mistakes = follow(
+        "train-mistakes",
+        found,
+        lambda: services().submit(
+            found.model,
+            f"looking at the mistakes of {found.name}",
+            lambda classifier, tell: mistakes_files(classifier, found.model, config.pictures, tell),
+            visitor=visitor(),
+            lane=LONG,
+        ),
+        "What it gets wrong, and why",
+    )
+    if mistakes:
+        st.header("What it gets wrong, and why", anchor=False)
+        show_report("train-mistakes-report", f"{found.name}-mistakes", report_of(mistakes), lambda: mistakes)
+    with st.expander("How it learned, and from what", expanded=mistakes is None):
+        files = partial(result_files, found)
+        show_report("train-result", found.name, page, files, everything="The classifier, to keep")
 
 
 PAGE = Page("Train", ":material/school:", "train", 80, show, lambda settings: not settings.public)

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
-from seewhy.draw import OURS, Colors, Tile, fit, weight_bars_svg
+from seewhy.draw import OURS, Colors, Tile, boxed, fit, weight_bars_svg
 from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info
 from seewhy.methods.explanation import explanation_tile, is_blurred, sentence
@@ -28,8 +28,10 @@ from seewhy.report.page import (
     method_notes,
     photo_notes,
     seen,
+    title_of,
 )
 from seewhy.report.study import Table
+from seewhy.verbs.decides import Decision
 
 SMALL = 480
 INK = "<style>svg{color:#1b1f24}@media(prefers-color-scheme:dark){svg{color:#e8eaed}}</style>"
@@ -54,6 +56,17 @@ def picture_html(shown: Picture, notes: Sequence[str] = ()) -> str:
     return render("picture.html", shown=shown, notes=notes)
 
 
+def decision_html(image: Image, decided: Decision) -> str:
+    """What decides in a photo, with the part framed, and what the sentence was held against."""
+    words = f"The photo {image.name}, with the part framed that the sentence speaks of"
+    return render(
+        "decision.html",
+        shown=embed(boxed(image.pixels, decided.box, longest=SMALL), words),
+        sentence=decided.sentence,
+        test=decided.test,
+    )
+
+
 def bars_html(classes: Sequence[Prediction], explained: int | None = None) -> str:
     """The likeliest classes as bars; `explained` is the index of the class that is asked about."""
     places = [place for place, each in enumerate(classes) if each.index == explained]
@@ -75,7 +88,7 @@ def figure_html(explanation: Explanation, colors: Colors = OURS, *, title: str =
     bars = svg_html(weight_bars_svg(tile.weights, width=BARS)) if tile.weights else ""
     return render(
         "figure.html",
-        title=title or info.title,
+        title=title or title_of(info.name),
         info=info,
         explanation=explanation,
         shown=embed(tile.picture, alternative(explanation, info)),

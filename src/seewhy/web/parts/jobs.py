@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -19,38 +18,26 @@ T = TypeVar("T")
 
 GLANCE, STEP = 0.25, 0.2  # seconds: before a bar is shown, between two looks at a job
 
-# A page within the page needs no second heading; and Streamlit adds a script that measures how high it is.
-# That script never finds a page shorter than its frame; the last word on its height is ours.
-INSIDE = """<style>
-header.page, footer.page { display: none }
-body { display: flow-root; padding: 0 }
-section:first-child { margin: 0 }
-</style>
-<script>
-addEventListener("load", () => {
-  const tell = () => {
-    const { width, height } = document.body.getBoundingClientRect();
-    parent.postMessage({ type: "streamlit:iframe:setSize", width, height: Math.ceil(height) }, "*");
-  };
-  new ResizeObserver(tell).observe(document.body);
-});
-</script>
-"""
-POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*(")')
-MEASURED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
-
-def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> T | None:
+def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]], doing: str = "") -> T | None:
     """The result of the job that `ask` hands in for what is `wanted`; shows its progress, and a way to stop it.
 
-    None while there is no result, which is told. Another request takes the place of the one before.
+    None while there is no result, which is told. Another request takes the place of the one before. `doing` says what
+    waits, where several do.
     """
     job = _current(key, wanted, ask)
     if job is None:
         return None
     if not job.wait(GLANCE):
-        _show(key, job)
+        _show(key, job, doing)
     return _outcome(key, job)
+
+
+def drop_others(start: str, wanted: Container[str]) -> None:
+    """Stop what was asked for under keys that begin so, and is wanted no more."""
+    for key in [*session().jobs]:
+        if key.startswith(start) and key not in wanted:
+            session().drop(key)
 
 
 def downloads(
@@ -80,22 +67,16 @@ def download_report(page: Callable[[], bytes], name: str, key: str) -> None:
     st.download_button("Report", page, f"{name}.html", "text/html", key=key, icon=icon, on_click="ignore")
 
 
-def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
-    """A report inside the page, without its own heading, and its files to take away."""
-    downloads(key, name, files, lambda: page, **labels)
-    shown = POLICY.sub(rf"\1{MEASURED}\2", page.decode(), count=1)
-    st.iframe(shown.replace("</head>", f"{INSIDE}</head>", 1), alt="The report")
-
-
 def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:
     """The job for what is wanted, handed in if it is not yet; None where it is refused, which is told."""
-    kept = session().jobs.get(key)
+    here = session()
+    kept = here.jobs.get(key)
     if kept and kept[0] == wanted and not kept[1].is_forgotten:
         return kept[1]
     if kept:
-        kept[1].cancel()
+        here.drop(key)
     try:
-        job = ask()
+        job = here.visit.job(key, wanted) or ask()
     except QueueFull as full:
         many = refusal(full) if isinstance(full, OverBudget) else "Many people are asking right now."
         words = f"{many} Please try again in {full.retry_after} s."
@@ -105,15 +86,16 @@ def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | 
     except SeewhyError as error:
         st.error(refusal(error), icon=":material/error:")
         return None
-    session().jobs[key] = (wanted, job)
+    here.jobs[key] = (wanted, job)
+    here.visit.begin(key, wanted, job)
     return job
 
 
-def _show(key: str, job: Job[Any]) -> None:
+def _show(key: str, job: Job[Any], doing: str) -> None:
     """A bar and a button until the job is over; a click on any other thing leaves this run and comes back."""
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Waiting")
+        bar = st.progress(0.0, doing or "Waiting")
         st.button("Stop", key=f"{key}-stop", icon=":material/stop_circle:", on_click=job.cancel)
     while not job.wait(STEP):
         bar.progress(*_words(services().queue.status(job)))
@@ -140,4 +122,5 @@ def _outcome(key: str, job: Job[T]) -> T | None:
 
 
 def _forget(key: str) -> None:
-    session().jobs.pop(key, None)
+    if key in session().jobs:
+        session().drop(key)

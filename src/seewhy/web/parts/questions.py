@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,24 +10,19 @@ import streamlit as st
 
 from seewhy.errors import SeewhyError
 from seewhy.images import Image, samples
-from seewhy.methods import method_info, suitable_methods
+from seewhy.methods import suitable_methods
 from seewhy.models import Classifier
+from seewhy.report.page import title_of
 from seewhy.verbs.compare import chosen_methods
-from seewhy.web.parts.page import refusal
-from seewhy.web.parts.session import (
-    Upload,
-    forget_upload,
-    keep_upload,
-    last_upload,
-    session,
-    visitor,
-)
+from seewhy.web.parts.page import plain, refusal
+from seewhy.web.parts.session import keep, trained, visit, visitor
 from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import services
+from seewhy.web.services.jobs import untraced
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
-PHOTO = "photo"  # the upload of this session, whichever page it came by
-KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm"]
+PHOTO, LINKED, UPLOADS = "photo", "photo-linked", "photo-uploads"  # the photo of this window, and what it came by
+KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm", "heic", "heif", "avif"]
 LIKELIEST = {
     "labels": "the likeliest label",
     "values": "the first value",
@@ -35,14 +30,16 @@ LIKELIEST = {
 
 
 def choose_photo(page: str) -> Image | None:
-    """A sample, an upload or a snapshot; None while there is none, or where it was refused, which is told.
+    """A sample, or a photo of this visit; None while there is none. What was refused is told.
 
-    What somebody uploads on one page is there on the others, too.
+    What somebody brings on one page is there on the others, after a reload and in other windows. The address names it,
+    so that a link shows it to somebody else.
     """
+    _follow_link()
     source = st.segmented_control(
         "Photo",
         [SAMPLES, UPLOAD, CAMERA],
-        default=UPLOAD if PHOTO in st.session_state else SAMPLES,
+        default=UPLOAD if _brought() else SAMPLES,
         required=True,
         width="stretch",
         key=f"{page}-source",
@@ -51,41 +48,88 @@ def choose_photo(page: str) -> Image | None:
     if source == SAMPLES:
         return _choose_sample(page)
     if source == UPLOAD:
-        limit = services().settings.upload_mb
-        given = st.file_uploader(
-            "Your photo", KINDS, max_upload_size=limit, key=f"{page}-upload", on_change=forget_upload, args=[PHOTO]
+        files = st.file_uploader(
+            "Your photos",
+            KINDS,
+            accept_multiple_files=True,
+            max_upload_size=services().settings.upload_mb,
+            key=f"{page}-upload",
+            on_change=_take_away,
+            args=[page],
+        )
+        st.session_state[f"{page}-there"] = [each.file_id for each in files]
+        for each in files:
+            _bring(each.file_id, each.name, each.getvalue)
+    elif given := st.camera_input("Take a photo", key=f"{page}-camera"):
+        _bring(given.file_id, "snapshot", given.getvalue)
+    return _choose_brought(page)
+
+
+def _brought() -> list[str]:
+    """Secrets of the photos of this visit that are still there, the last one first."""
+    return [each for each in reversed(visit().kept.photos) if services().photos.has(each)]
+
+
+def _follow_link() -> None:
+    """Take the photo that the address names for one of this visit."""
+    named = st.query_params.get(PHOTO)
+    if named and named != st.session_state.get(LINKED) and services().photos.has(named):
+        st.session_state[LINKED] = st.session_state[PHOTO] = named
+        if named not in visit().kept.photos:
+            keep(lambda kept: kept.photos.append(named))
+
+
+def _bring(file_id: str, name: str, read: Callable[[], bytes]) -> None:
+    """Store a photo once for each upload, and again where it was forgotten meanwhile; what is wrong with it is told."""
+    known: dict[str, str | SeewhyError] = st.session_state.setdefault(UPLOADS, {})
+    before = known.get(file_id)
+    if before is None or (isinstance(before, str) and not services().photos.has(before)):
+        try:
+            secret = services().photos.keep(services().photos.read(read(), name), visitor())
+        except SeewhyError as error:
+            known[file_id] = untraced(error)
+        else:
+            known[file_id] = st.session_state[PHOTO] = secret
+            keep(lambda kept: kept.photos.append(secret))
+    if isinstance(refused := known[file_id], SeewhyError):
+        st.error(refusal(refused), icon=":material/broken_image:")
+
+
+def _take_away(page: str) -> None:
+    """Forget photos that somebody has just taken out of the uploader."""
+    left = {each.file_id for each in st.session_state[f"{page}-upload"]}
+    for file_id in {*st.session_state.get(f"{page}-there", ())} - left:
+        secret = st.session_state.get(UPLOADS, {}).pop(file_id, None)
+        if secret in visit().kept.photos:
+            keep(lambda kept, secret=secret: kept.photos.remove(secret))
+
+
+def _choose_brought(page: str) -> Image | None:
+    photos, mine = services().photos, _brought()
+    if not mine:
+        return None
+    names = {each: photos.find(each).name for each in mine}
+    current = st.session_state.get(PHOTO)
+    chosen = current if current in mine else mine[0]
+    if len(mine) > 1:
+        st.session_state[f"{page}-mine"] = chosen
+        chosen = st.selectbox(
+            "Your photos", mine, format_func=names.__getitem__, key=f"{page}-mine", on_change=_turn_to, args=[page]
         )
     else:
-        given = st.camera_input("Take a photo", key=f"{page}-camera", on_change=forget_upload, args=[PHOTO])
-    if given:
-        _forget_if_gone()
-        name = given.name if source == UPLOAD else "snapshot"
-        secret = keep_upload(PHOTO, given.file_id, name, lambda: _keep(given.getvalue(), name))
-    else:
-        kept: Upload[str] | None = last_upload(PHOTO)
-        secret = kept and kept.content
-    return _reopened(secret) if secret else None
-
-
-def _keep(data: bytes, name: str) -> str:
-    """The secret of the photo in these bytes, which is stored: a session holds no pixels."""
-    return services().photos.keep(services().photos.read(data, name), visitor())
-
-
-def _forget_if_gone() -> None:
-    """Forget a photo that is no longer stored, so that what the page still holds of it is stored anew."""
-    kept: Upload[str] | None = st.session_state.get(PHOTO)
-    if kept and not services().photos.has(kept.content):
-        forget_upload(PHOTO)
-
-
-def _reopened(secret: str) -> Image | None:
+        st.caption(f"{plain(names[chosen])} is kept here for a day, and shown to whoever has the link to it.")
+    st.session_state[PHOTO] = st.session_state[LINKED] = chosen
+    if st.query_params.get(PHOTO) != chosen:
+        st.query_params[PHOTO] = chosen
     try:
-        return services().photos.open(services().photos.find(secret))
+        return photos.open(photos.find(chosen))
     except SeewhyError as error:
-        forget_upload(PHOTO)
         st.error(refusal(error), icon=":material/broken_image:")
         return None
+
+
+def _turn_to(page: str) -> None:
+    st.session_state[PHOTO] = st.session_state[f"{page}-mine"]
 
 
 def _choose_sample(page: str) -> Image:
@@ -104,13 +148,12 @@ def _choose_sample(page: str) -> Image:
     return photos.open(replace(photos.find(f"sample:{name}"), name=name))
 
 
-def choose_model(page: str) -> str:
-    """One of the models, or of those trained in this session; no question where there is but one."""
-    models = services().models
-    names = [*models.names, *(each.model for each in session().trained if each.model in models)]
+def choose_model(page: str, *, own: bool = True) -> str:
+    """One of those trained in this visit, the newest first, or of the others; no question where there is but one."""
+    names = [*(each.model for each in trained() if own), *services().models.names]
     if len(names) == 1:
         return names[0]
-    return st.selectbox("Model", names, format_func=model_label, key=f"{page}-model", persist_state="session")
+    return st.selectbox("Model", names, format_func=model_label, key=f"{page}-model", bind="query-params")
 
 
 def choose_methods(page: str, classifier: Classifier, first: Sequence[str], placeholder: str) -> tuple[str, ...]:
@@ -121,12 +164,12 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
             "Methods",
             names,
             [name for name in first if name in names] or chosen_methods(classifier)[: len(first)],
-            format_func=lambda name: method_info(name).title,
+            format_func=title_of,
             placeholder=placeholder,
             key=f"{page}-methods",
             wrap=True,
             select_all=False,
-            persist_state="session",
+            bind="query-params",
         )
     )
 
@@ -145,7 +188,7 @@ def choose_target(page: str, classifier: Classifier) -> str | None:
             placeholder=nothing,
             width=240,
             key=f"{page}-{key}",
-            persist_state="session",
+            bind="query-params",
         )
 
     index = choose(st, "Why", (), LIKELIEST.get(meaning, "the likeliest class"), "class")

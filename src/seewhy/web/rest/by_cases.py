@@ -18,7 +18,7 @@ from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.verbs.cases import CounterfactualsResult, InfluenceResult, PartsResult, TwinsResult
 from seewhy.verbs.prototypes import explain_prototypes
-from seewhy.web.rest.found import Found, folder_of, found_of, taught_of
+from seewhy.web.rest.found import Found, folder_of, found_of, lent, taught_of
 from seewhy.web.rest.question import Name, Seed, Sent, photo_of, question
 from seewhy.web.services.bases import bases, offered_model, prototype_models
 from seewhy.web.services.hub import LONG, Services
@@ -152,7 +152,7 @@ def _base(at: Services, name: str) -> Path:
 
 
 def _prototypes(at: Services, name: str) -> Path:
-    if found := prototype_models().get(name):
+    if found := prototype_models(at).get(name) or lent(name):
         return found
     taught = taught_of(at, name)
     if taught is None or not taught.prototypes.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from seewhy.verbs.compare import Comparison
 from seewhy.verbs.result import Result
 from seewhy.verbs.teach import TeachResult
 from seewhy.web.services.hub import Services
-from seewhy.web.services.jobs import Job
+from seewhy.web.services.jobs import SECRET, Job
 from seewhy.web.services.reports import Files, explanation_files, result_files, without_homes
 from seewhy.web.services.results import Explained
 from seewhy.web.telling import without_places
 
 NO_FILES = "this job left no files; its result says all there is"
 ELSEWHERE = "what came of this job is on the page that asked for it, and nowhere else"
+_lent: dict[str, Path] = {}  # by the ids that were given for them
 NOT_READY = "the job '{}' is {}; name one that is done"
 
 
@@ -102,6 +104,17 @@ def model_of(at: Services, name: str | None) -> str:
     return made or at.models.check(name)
 
 
+def lend(folder: Path) -> str:
+    """An id that leads to a folder of this machine, for whoever sits at it; visitors have no way here."""
+    _lent[secret := secrets.token_urlsafe(SECRET)] = folder
+    return secret
+
+
+def lent(name: str) -> Path | None:
+    """The folder that `lend` gave this id for."""
+    return _lent.get(name)
+
+
 def folder_of(at: Services, job: str, name: str) -> Path:
     """What a job of the question `name` has left for later ones.
 
@@ -112,7 +125,7 @@ def folder_of(at: Services, job: str, name: str) -> Path:
     def left(result: Any) -> Path | None:
         return result.folder if isinstance(result, Found) and result.folder and result.folder.name == name else None
 
-    folder = _made(at, job, left)
+    folder = lent(job) or _made(at, job, left)
     if folder is None:
         raise UnknownName(f"'{job[:80]}' is no job of /{name} that is still known; ask /{name} first")
     return folder

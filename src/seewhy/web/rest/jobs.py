@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from seewhy.answers.folders import Set
 from seewhy.errors import UnknownName
-from seewhy.web.rest import about_photo, by_cases, over_sets
+from seewhy.web.rest import about_photo, by_cases, over_sets  # they declare questions
 from seewhy.web.rest.found import files_of, told
 from seewhy.web.rest.question import QUESTIONS, Question, check_private
 from seewhy.web.rest.sets import keep_zip
@@ -25,7 +25,7 @@ from seewhy.web.services.jobs import Job, Status
 from seewhy.web.services.reports import report_of, zipped
 from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
-__all__ = ["ANSWER", "At", "Who", "about_photo", "by_cases", "over_sets", "router"]
+__all__ = ["ANSWER", "QUESTIONS", "At", "Who", "about_photo", "by_cases", "over_sets", "router"]
 
 GLANCE = 0.02  # seconds between two looks whether a report is drawn
 FILES = {"text/html": {}, "application/zip": {"schema": {"type": "string", "format": "binary"}}}
@@ -97,7 +97,7 @@ for _each in QUESTIONS.values():
         response_model=Status,
         tags=["questions"],
         summary=_each.summary,
-        description=_each.about + (" Not where strangers may come." if _each.private else ""),
+        description=_each.about + ("\n\nNot where strangers may come." if _each.private else ""),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
+from seewhy.answers.cases import ListedCases
 from seewhy.answers.people import ListedMethod, ListedMetric
 from seewhy.cases.manifest import read_manifest, without_folders
 from seewhy.core.registry import Declared
@@ -21,14 +21,6 @@ from seewhy.web.services.bases import bases, prototype_models
 SHOWN = ("name", "title", "family", "question", "reading", "paper", "arxiv")  # of a method or a metric
 
 router = APIRouter(tags=["about"])
-
-
-class CaseBase(BaseModel):
-    """A case base."""
-
-    name: str
-    model: str = Field(description="The model that it explains.")
-    embedding: str = Field(description="By what pictures are compared.")
 
 
 @router.get("/models", summary="The models to choose from; the first is the default")
@@ -57,22 +49,22 @@ def sample_photos() -> list[str]:
 
 
 @router.get("/cases", summary="Case bases to compare photos with")
-def case_bases(at: At) -> list[CaseBase]:
+def case_bases(at: At) -> list[ListedCases]:
     """Those that whoever runs the app has put there."""
-    found: list[CaseBase] = []
+    found: list[ListedCases] = []
     for name, folder in bases(at).items():
         try:
             about = read_manifest(folder).about
         except SeewhyError:  # a damaged one can be asked nothing
             continue
-        found.append(CaseBase(name=name, model=without_folders(about.model), embedding=about.embedding))
+        found.append(ListedCases(name=name, model=without_folders(about.model), embedding=about.embedding))
     return found
 
 
 @router.get("/prototypes", summary="Models with prototypes")
-def prototypes() -> list[str]:
+def prototypes(at: At) -> list[str]:
     """Those that whoever runs the app has put there."""
-    return list(prototype_models())
+    return list(prototype_models(at))
 
 
 @router.get("/studies", summary="Studies that were run before")

@@ -39,7 +39,7 @@ Pictures = Annotated[Name, Field(description="The id of a set of pictures, as /s
 class Train(Sent):
     """Learn classes."""
 
-    set: Pictures
+    pictures: Pictures
     name: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
         "classifier", description="What to call it."
     )
@@ -52,7 +52,7 @@ class Train(Sent):
 class Evaluate(Modelled):
     """How good is it?"""
 
-    set: Pictures
+    pictures: Pictures
     method: Name = Field("grad-cam", description="How mistakes are explained.")
     shown: int = Field(12, ge=0, le=100, description="Explain so many mistakes, the surest first.")
     seed: Seed = 0
@@ -61,7 +61,7 @@ class Evaluate(Modelled):
 class Audit(Modelled):
     """Is it right for wrong reasons?"""
 
-    set: Pictures
+    pictures: Pictures
     labels: bool = Field(False, description="The set's classes are the true ones, named as the model calls them.")
     seed: Seed = 0
 
@@ -71,7 +71,7 @@ class Repair(Sent):
 
     model: str = Field(description="The model that was audited.")
     findings: Name = Field(description="The id of its job of /audit.")
-    set: Pictures
+    pictures: Pictures
     number: int = Field(1, ge=1, le=1000, description="Which finding, counted from 1.")
     seed: Seed = 0
 
@@ -79,7 +79,7 @@ class Repair(Sent):
 class Diff(Sent):
     """Did its reasons change?"""
 
-    set: Pictures
+    pictures: Pictures
     models: list[str] = Field(min_length=2, max_length=2, description="The model as it was, and as it is now.")
     method: Name = Field("grad-cam", description="Which method explains both.")
     findings: list[Name] | None = Field(
@@ -91,13 +91,13 @@ class Diff(Sent):
 class BuildCases(Modelled):
     """Keep pictures to compare with."""
 
-    set: Pictures
+    pictures: Pictures
 
 
 class BuildConcepts(Modelled):
     """What does each layer see in many photos?"""
 
-    set: Pictures
+    pictures: Pictures
     layers: list[Name] = Field([], max_length=MOST, description="By default two on the way and the last.")
     count: int = Field(10, ge=2, le=100, description="How many concepts to look for in each layer.")
     seed: Seed = 0
@@ -123,7 +123,7 @@ def train(at: Services, asked: Train, who: Visitor) -> Job[Any]:
     """Train a classifier on a set of pictures. Its job's id then stands for the model, and for its cases."""
     backbone = model_of(at, asked.model)
     config = TeachConfig(
-        safe_name(asked.name), pictures_of(asked.set), backbone, asked.head_epochs, asked.epochs, asked.prototypes
+        safe_name(asked.name), pictures_of(asked.pictures), backbone, asked.head_epochs, asked.epochs, asked.prototypes
     )
     return at.train(config, visitor=who)
 
@@ -131,7 +131,7 @@ def train(at: Services, asked: Train, who: Visitor) -> Job[Any]:
 @question("Ask how good a model is", Evaluated, private=True)
 def evaluate(at: Services, asked: Evaluate, who: Visitor) -> Job[Any]:
     """Count what a model gets right on a set of pictures by classes, and explain its mistakes."""
-    pictures, model = pictures_of(asked.set), model_of(at, asked.model)
+    pictures, model = pictures_of(asked.pictures), model_of(at, asked.model)
     method_info(asked.method)
 
     def work(classifier: Classifier, tell: Progress) -> Found:
@@ -152,7 +152,7 @@ def evaluate(at: Services, asked: Evaluate, who: Visitor) -> Job[Any]:
 @question("Ask whether a model is right for wrong reasons", Audited, private=True)
 def audit(at: Services, asked: Audit, who: Visitor) -> Job[Any]:
     """Look for what makes a model answer for wrong reasons over a set, and try each suspect on other pictures."""
-    pictures = pictures_of(asked.set)
+    pictures = pictures_of(asked.pictures)
 
     def work(classifier: Classifier, folder: Path, tell: Progress) -> Found:
         result = audited(classifier, pictures, folder, labels=asked.labels, seed=asked.seed, progress=tell)
@@ -164,7 +164,7 @@ def audit(at: Services, asked: Audit, who: Visitor) -> Job[Any]:
 @question("Repair a model by a finding of an audit", Repaired, private=True)
 def repair(at: Services, asked: Repair, who: Visitor) -> Job[Any]:
     """Change a model's last layer so that a finding no longer carries its class. A usable one goes by the job's id."""
-    model, pictures = model_of(at, asked.model), pictures_of(asked.set)
+    model, pictures = model_of(at, asked.model), pictures_of(asked.pictures)
     findings = folder_of(at, asked.findings, "audit")
 
     def work(_: Classifier, folder: Path, tell: Progress) -> Found:
@@ -188,7 +188,7 @@ def repair(at: Services, asked: Repair, who: Visitor) -> Job[Any]:
 @question("Ask whether two models have the same reasons", Different, private=True)
 def diff(at: Services, asked: Diff, who: Visitor) -> Job[Any]:
     """Find pictures to which two models give one answer for different reasons."""
-    pictures, (first, second) = pictures_of(asked.set), (model_of(at, each) for each in asked.models)
+    pictures, (first, second) = pictures_of(asked.pictures), (model_of(at, each) for each in asked.models)
     findings = [folder_of(at, each, "audit") for each in asked.findings or ()]
     method_info(asked.method)
 
@@ -211,7 +211,7 @@ def diff(at: Services, asked: Diff, who: Visitor) -> Job[Any]:
 @question("Keep pictures to compare with", BuiltCases, private=True)
 def build_cases(at: Services, asked: BuildCases, who: Visitor) -> Job[Any]:
     """Build a case base of a set of pictures for a model; its job's id then stands for the cases."""
-    model, pictures = model_of(at, asked.model), pictures_of(asked.set)
+    model, pictures = model_of(at, asked.model), pictures_of(asked.pictures)
 
     def work(classifier: Classifier, folder: Path, tell: Progress) -> Found:
         built = cases_built(pictures, classifier, folder, model=model, progress=tell)
@@ -226,7 +226,7 @@ def build_cases(at: Services, asked: BuildCases, who: Visitor) -> Job[Any]:
 @question("Find what each layer sees in many photos", Book, private=True)
 def build_concepts(at: Services, asked: BuildConcepts, who: Visitor) -> Job[Any]:
     """Find concepts that a network sees in a set of pictures; its job's id then stands for them."""
-    pictures = pictures_of(asked.set)
+    pictures = pictures_of(asked.pictures)
 
     def work(classifier: Classifier, folder: Path, tell: Progress) -> Found:
         result = concepts_built(

@@ -10,6 +10,7 @@ from seewhy.answers.folders import Set
 from seewhy.core.files import home
 from seewhy.errors import QueueFull, UnknownName, UsageError
 from seewhy.images.uploads import members, unpack
+from seewhy.web.rest.found import lent
 from seewhy.web.services.disk import is_fresh
 from seewhy.web.services.hub import LESSONS, Services
 from seewhy.web.telling import told
@@ -47,7 +48,7 @@ def keep_files(at: Services, files: Iterable[tuple[str, bytes]], who: Visitor) -
     finally:
         _unpacking.release()
     left_out = [{"source": name, "error": told(error)} for name, error in unpacked.failures]
-    return {"set": lesson.name, "classes": unpacked.counts, "left_out": left_out}  # pyright: ignore[reportReturnType]
+    return {"pictures": lesson.name, "classes": unpacked.counts, "left_out": left_out}  # pyright: ignore[reportReturnType]
 
 
 def pictures_of(name: str) -> Path:
@@ -56,6 +57,8 @@ def pictures_of(name: str) -> Path:
     Raises:
         UnknownName: there is none, or it was forgotten.
     """
+    if found := lent(name):
+        return found
     folder = home() / LESSONS
     found = next((each for each in folder.iterdir() if each.name == name), None) if folder.is_dir() else None
     if found is None or not is_fresh(found) or not (found / PICTURES).is_dir():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from seewhy.cases.embedders import EMBEDDINGS
 from seewhy.cases.manifest import read_manifest, without_folders
-from seewhy.core.files import home
 from seewhy.errors import UnknownName, UsageError
 from seewhy.web.services.hub import Services
 
@@ -18,9 +17,9 @@ def bases(at: Services) -> dict[str, Path]:
     return _marked(at.settings.cases_folder, BASE)
 
 
-def prototype_models() -> dict[str, Path]:
+def prototype_models(at: Services) -> dict[str, Path]:
     """Models with prototypes by their names."""
-    return _marked(home() / "prototypes", PROTOTYPES)
+    return _marked(at.settings.prototypes_folder, PROTOTYPES)
 
 
 def offered_model(at: Services, folder: Path) -> str:

@@ -42,8 +42,10 @@ class Disk:
         for path in self._all():
             self._count(path, LEFT)
 
-    def keep(self, path: Path, visitor: Visitor, write: Callable[[Path], object]) -> None:
+    def keep(self, path: Path, visitor: Visitor, write: Callable[[Path], object], *, anew: bool = False) -> None:
         """Have a visitor's file at `path`, written by `write` where it is not there; it is as fresh as if it were new.
+
+        With `anew` it takes the place of what was there.
 
         Files beside it of the same name but for the ending belong to it, and are there before it is.
 
@@ -52,7 +54,7 @@ class Disk:
             NoRoom: the disk is full, or as full as it may be.
             StoreError: it cannot be written.
         """
-        if not path.is_file():
+        if anew or not path.is_file():
             self.check(visitor, 0)
             with _disk_errors():
                 private_folder(path.parent.parent)

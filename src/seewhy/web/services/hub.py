@@ -21,14 +21,16 @@ from seewhy.methods.task import METHODS
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
 from seewhy.verbs.compare import Comparison, compare
+from seewhy.verbs.decides import Decision, what_decides
 from seewhy.verbs.explain import explain
 from seewhy.verbs.teach import TeachConfig, TeachResult, teach
 from seewhy.web.services.caches import AnswerCache, ModelCache
 from seewhy.web.services.disk import Disk
 from seewhy.web.services.jobs import SECRET, Job
-from seewhy.web.services.photos import Photo, Photos
+from seewhy.web.services.photos import TICKETS, Photo, Photos
 from seewhy.web.services.queue import Lane, Queue
 from seewhy.web.services.results import PICTURED, Explained, about, pixelless, without_pixels
+from seewhy.web.services.visits import Visits
 from seewhy.web.settings import Settings, settings
 from seewhy.web.visitors import HERE, Visitor
 
@@ -37,7 +39,7 @@ T = TypeVar("T")
 SHORT, LONG, TRAINING = "short", "long", "training"
 TRAININGS = 6  # that wait or run; half of them of one visitor
 OFTEN = 600.0  # seconds between two looks for what is too old
-PHOTOS, LESSONS = "uploads", "trainings"  # folders below home
+PHOTOS, LESSONS, VISITS = "uploads", "trainings", "visits"  # folders below home
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,13 @@ class Services:
             kept=chosen.results_mb << 20,
         )
         self.models = ModelCache(chosen.models, chosen.device)
-        self.disk = Disk(home(), chosen.disk_mb << 20, (f"{PHOTOS}/??/*.*", f"{LESSONS}/*/"))
+        self.disk = Disk(
+            home(),
+            chosen.disk_mb << 20,
+            (f"{PHOTOS}/??/*.*", f"{LESSONS}/*/", f"{TICKETS}/??/*.json", f"{VISITS}/??/*.json"),
+        )
         self.photos = Photos(home() / PHOTOS, self.disk, chosen.upload_bytes, chosen.upload_pixels)
+        self.visits = Visits(home() / VISITS, self.disk)
         self.answers = AnswerCache()
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_often, name="sweeper", daemon=True)
@@ -84,7 +91,8 @@ class Services:
         """Ask what is in a photo: the `top` likeliest classes."""
 
         def work(classifier: Classifier, image: Image, _: Progress) -> tuple[Prediction, ...]:
-            return tuple(classifier.predict(image, top))
+            key = _key(classifier, photo, Request(model), "predict", str(top))
+            return self.answers.recall(key, visitor, lambda: tuple(classifier.predict(image, top)))
 
         return self.ask(model, f"looking at {photo.name}", photo, work, visitor=visitor)
 
@@ -103,6 +111,25 @@ class Services:
             found = Explained(pixelless(photo), tuple(filter(None, known)), {})
             return self.queue.settled(found, words, visitor=visitor, restore=self._with_pixels(photo))
         return self.ask(request.model, words, photo, partial(self._explain, request, visitor), visitor=visitor)
+
+    def decide(self, photo: Photo | Image, request: Request, *, visitor: Visitor) -> Job[Decision | None]:
+        """Ask what decides in a photo, by the first method of a request.
+
+        Raises:
+            UnknownName, QueueFull: as in `explain`.
+        """
+
+        def work(classifier: Classifier, image: Image, progress: Progress) -> Decision | None:
+            found = self._explain(request, visitor, classifier, image, progress).explanations
+            if not found:
+                return None
+            whole, key = about(found[0], image), _key(classifier, photo, request, "decide", request.methods[0])
+            return self.answers.recall(
+                key, visitor, lambda: what_decides(classifier, whole, seed=request.seed, progress=progress)
+            )
+
+        self._check(request)
+        return self.ask(request.model, f"finding what decides in {photo.name}", photo, work, visitor=visitor)
 
     def compare(self, photo: Photo | Image, request: Request, *, visitor: Visitor) -> Job[Comparison]:
         """Ask which explanation to believe.

@@ -1,25 +1,28 @@
-"""Photos that people bring: kept on disk for a day and known by secrets; decoded ones stay in memory for a while."""
+"""Photos that people bring: kept on disk for a day with what leads to them; decoded ones stay in memory for a while."""
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from threading import BoundedSemaphore
 
+from seewhy.core.reading import read_json
 from seewhy.errors import UnknownName
 from seewhy.images import Image, open_image, reopen_image, save_image
 from seewhy.images.uploads import open_upload
 from seewhy.web.services.disk import Disk, is_fresh
 from seewhy.web.services.jobs import SECRET
-from seewhy.web.services.shelf import LEAST, Shelf
+from seewhy.web.services.shelf import Shelf
 from seewhy.web.visitors import Visitor
 
-KNOWN = 10_000 * LEAST  # bytes that secrets count as
 DECODED = 256 << 20  # bytes of decoded photos
 AT_ONCE = 2  # photos that are decoded at a time, so that many who ask cannot fill the memory
 PREFIX = "sample:"
+TICKETS = "tickets"  # folder beside that of the photos: what each secret leads to
 GONE = "there is no such photo; photos are forgotten after a day, so upload it again"
 
 
@@ -52,7 +55,6 @@ class Photos:
 
     def __init__(self, folder: Path, disk: Disk, max_bytes: int, max_pixels: int) -> None:
         self.folder, self.disk, self.max_bytes, self.max_pixels = folder, disk, max_bytes, max_pixels
-        self._known: Shelf[str, Photo] = Shelf(KNOWN)  # by their secrets
         self._decoded: Shelf[Photo, Image] = Shelf(DECODED)
         self._samples: dict[str, Photo] = {}  # by their names, such as sample:cat
         self._decoding = BoundedSemaphore(AT_ONCE)
@@ -75,7 +77,8 @@ class Photos:
         photo = reference(image)
         self._store(photo, image, visitor)
         secret = secrets.token_urlsafe(SECRET)
-        self._known.put(secret, photo, visitor, LEAST)
+        told = json.dumps(asdict(photo)).encode()
+        self.disk.keep(self._ticket(secret), visitor, lambda part: part.write_bytes(told))
         return secret
 
     def refer(self, image: Image, visitor: Visitor) -> Photo:
@@ -99,10 +102,12 @@ class Photos:
             if name not in self._samples:
                 self._samples[name] = reference(open_image(name))
             return self._samples[name]
-        photo = self._known.get(name)
-        if photo is None or not self._is_there(photo):
-            raise UnknownName(GONE)
-        return photo
+        ticket = self._ticket(name)
+        if is_fresh(ticket):
+            photo = read_json(ticket, Photo, GONE)
+            if self._is_there(photo):
+                return photo
+        raise UnknownName(GONE)
 
     def has(self, name: str) -> bool:
         """Whether `find` would find it."""
@@ -133,7 +138,6 @@ class Photos:
 
     def sweep(self) -> None:
         """Forget photos that were stored a day ago or more."""
-        self._known.sweep()
         self._decoded.sweep()
 
     def _reopened(self, photo: Photo) -> Image:
@@ -146,6 +150,11 @@ class Photos:
 
     def _is_there(self, photo: Photo) -> bool:
         return is_fresh(self._path(photo))
+
+    def _ticket(self, secret: str) -> Path:
+        """What a secret leads to; of the secret itself the disk holds nothing that opens anything."""
+        digest = sha256(secret.encode(errors="replace")).hexdigest()
+        return self.folder.with_name(TICKETS) / digest[:2] / f"{digest}.json"
 
     def _path(self, photo: Photo) -> Path:
         return self.folder / photo.sha256[:2] / f"{photo.sha256}.png"

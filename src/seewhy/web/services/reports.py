@@ -21,6 +21,7 @@ from seewhy.network.labels import lexicon, naming_of
 from seewhy.people.rounds import answers
 from seewhy.report.network import write_network_report
 from seewhy.verbs.cases import CounterfactualsResult, TwinsResult
+from seewhy.verbs.evaluate import evaluate
 from seewhy.verbs.explanations import write_explanations
 from seewhy.verbs.network import GlobalResult, explain_network, global_view
 from seewhy.verbs.prototypes import explain_prototypes
@@ -117,6 +118,11 @@ def counterfactual_files(classifier: Classifier, cases: Path, image: Image, prog
 def prototype_files(model: Path, image: Image, progress: Progress) -> Files:
     """This looks like that."""
     return result_files(explain_prototypes(model, [image], progress=progress))
+
+
+def mistakes_files(classifier: Classifier, model: str, pictures: Path, progress: Progress) -> Files:
+    """What a classifier gets wrong of the pictures that it has not learned from, each with a reason and twins."""
+    return result_files(evaluate(classifier, pictures, model=model, progress=progress))
 
 
 def written(write: Callable[[Path], object]) -> Files:

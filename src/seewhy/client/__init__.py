@@ -1,0 +1,30 @@
+"""A typed client of the app's REST interface: `with seewhy.client.Client() as app: app.explain("sample:cat").result()`.
+
+`questions` is written by `scripts/client.py` from the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from seewhy.client.connection import ADDRESS, Job
+from seewhy.client.questions import Questions
+
+__all__ = ["ADDRESS", "Client", "Job"]
+
+
+class Client(Questions):
+    """Asks an app that runs somewhere; each question gives a `Job`, whose `result()` waits for the answer.
+
+    A photo is a `Path`, which is uploaded, or text: `sample:cat`, or the id that `upload` gave. A set of pictures is a
+    `Path` of a zip or a folder, or the id that `upload_set` gave.
+
+    Args:
+        address: of the app, as `seewhy app` tells it.
+        key: where the app asks for keys.
+        http: a client of httpx's to ask by, such as one with a proxy; its addresses begin where the interface does.
+
+    Example:
+        >>> with Client() as app:  # doctest: +SKIP
+        ...     job = app.explain(Path("cat.jpg"), methods=["grad-cam", "lrp"])
+        ...     print(job.result()["explanations"][0]["explanation"]["target_label"])
+        tabby
+    """

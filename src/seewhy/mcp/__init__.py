@@ -1,0 +1,7 @@
+"""The questions of REST as tools of the Model Context Protocol, over standard input and output, on this machine."""
+
+from __future__ import annotations
+
+from seewhy.mcp.server import serve
+
+__all__ = ["serve"]

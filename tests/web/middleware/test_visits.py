@@ -1,0 +1,53 @@
+"""Who gets a secret to keep, and which one."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from httpx import ASGITransport
+from starlette.responses import PlainTextResponse
+
+from seewhy.web.middleware.visits import COOKIE, KeepsVisit, visit_token
+
+PAGE = {"accept": "text/html,application/xhtml+xml"}
+KEPT = "k" * 43
+
+
+async def asked(*, headers: dict[str, str], scheme: str = "http", framed: bool = False) -> httpx.Response:
+    app = KeepsVisit(PlainTextResponse("hello"), framed=framed)
+    async with httpx.AsyncClient(transport=ASGITransport(app), base_url=f"{scheme}://here") as client:
+        return await client.get("/", headers=headers)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_browser_gets_one_secret_with_the_page_that_no_script_reads():
+    first, second = [await asked(headers=PAGE) for _ in range(2)]
+    assert visit_token(first.cookies) != visit_token(second.cookies)
+    told = first.headers["set-cookie"]
+    assert told.endswith("; Path=/; HttpOnly; SameSite=Lax")
+    assert first.headers["cache-control"] == "no-store"
+    assert "set-cookie" not in (await asked(headers={**PAGE, "cookie": f"a=b; {COOKIE}={KEPT}"})).headers
+
+
+@pytest.mark.anyio
+async def test_programs_get_none():
+    assert "set-cookie" not in (await asked(headers={"accept": "*/*"})).headers
+
+
+@pytest.mark.anyio
+async def test_what_we_never_gave_is_none_of_ours():
+    for wrong in ("", "short", "../../x", KEPT + "k"):
+        assert visit_token({COOKIE: wrong}) is None
+        assert "set-cookie" in (await asked(headers={**PAGE, "cookie": f'{COOKIE}="{wrong}"'})).headers
+
+
+@pytest.mark.anyio
+async def test_with_https_it_travels_by_https_alone_and_into_frames_where_these_are_allowed():
+    assert "; Secure; SameSite=Lax" in (await asked(headers=PAGE, scheme="https")).headers["set-cookie"]
+    framed = (await asked(headers=PAGE, scheme="https", framed=True)).headers["set-cookie"]
+    assert "; Secure; SameSite=None; Partitioned" in framed
