@@ -83,7 +83,9 @@ KEPT = {
         "images --bands --classes --count --device --head --json --layer --layers --model --models --out --output "
         "--seed --weights"
     ),
-    "network concepts name": "folder concept word --json --player",
+    "network concepts name": "folder concept word --json --player --refuse",
+    "network concepts next": "folder --json --player",
+    "network concepts propose": "folder --classes --device --head --json --model --models --output --weights",
     "network global": (
         "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"
@@ -113,8 +115,8 @@ KEPT = {
         "--threads --weights --workers"
     ),
     "train": (
-        "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
-        "--json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "folder --attention --attention-weight --augment --backbone --batch-size --class-weights --classes --device "
+        "--epochs --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
     ),
 }
 

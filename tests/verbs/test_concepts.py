@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from PIL import Image as Pillow
 from sklearn.metrics import roc_auc_score
 
+import glyphs as squares
 import planted_glyphs as glyphs
 from seewhy.errors import BadFile, UnknownName, UsageError
-from seewhy.images import open_image
-from seewhy.models import Classifier
+from seewhy.images import Image, open_image
+from seewhy.models import Categories, Classifier, Preprocessing
 from seewhy.verbs.concepts import (
     BuiltConcepts,
     ConceptsResult,
@@ -20,6 +22,8 @@ from seewhy.verbs.concepts import (
     explain_concepts,
     name_concept,
     open_concepts,
+    propose_words,
+    to_name,
 )
 
 COUNT, ASKED = 100, 60
@@ -174,7 +178,9 @@ def test_words_stand_once_two_agree_and_go_with_the_concepts(classifier, built, 
     with pytest.raises(UnknownName, match="no concept '9-9'"):
         name_concept(folder, "9-9", "cross", "ann")
     with pytest.raises(UsageError, match="a name is a word"):
-        name_concept(folder, "0-0", " ", "ann")
+        name_concept(folder, "0-0", "cross", " ")
+    name_concept(folder, "0-0", "", "dan")  # he passes
+    assert (open_concepts(folder).words["0-0"].people, open_concepts(folder).words["0-0"].asked) == (2, 4)
 
 
 def test_words_of_other_concepts_do_not_stay(built, classifier, tmp_path):
@@ -196,3 +202,68 @@ def test_what_cannot_be_asked_is_refused(classifier, built, tmp_path):
     assert (len(found.found), len(found.failures)) == (1, 1)
     with pytest.raises(UsageError, match="other weights"):
         explain_concepts(glyphs.classifier(trained=False), paths, built.book)
+
+
+def test_players_are_shown_every_concept_once_and_many_may_speak_at_a_time(built, tmp_path):
+    folder = built.save(tmp_path / "book")
+    keys = [each.key for each in built.book.layers[0].concepts]
+    seen: list[str] = []
+    while (concept := to_name(folder, "ann")) is not None:
+        assert concept.examples
+        seen.append(concept.key)
+        name_concept(folder, concept.key, "cross", "ann")
+    assert sorted(seen) == sorted(keys)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: name_concept(folder, keys[0], "cross", f"player {number}"), range(24)))
+    assert open_concepts(folder).words[keys[0]].people == 25
+    with (folder / "names.jsonl").open("a") as file:
+        file.write('{"concept": 1}\n')
+    with pytest.raises(BadFile, match="name the concepts again"):
+        open_concepts(folder)
+
+
+def test_what_a_model_proposes_is_marked_and_people_decide(classifier, built, asked, tmp_path):
+    """A stand-in for CLIP: a classifier whose classes are words, and which likes bright pictures."""
+    folder = built.save(tmp_path / "book")
+    keys = [each.key for each in built.book.layers[0].concepts]
+    book = propose_words(folder, namer())
+    assert book.words == {}
+    assert set(book.proposals) == set(keys)
+    assert set(book.proposals[keys[0]].words) == {"cross", "bars", "noise"}
+    expected = (
+        namer()
+        .probabilities([Image(each.pixels, each.photo) for each in built.book.layers[0].concepts[0].examples])
+        .mean(0)
+    )
+    assert book.proposals[keys[0]].words[0] == ("cross", "bars", "noise")[int(expected.argmax())]
+    page = explain_concepts(classifier, asked[0][:4], book).page()
+    assert "proposed by words, said by nobody" in page
+    assert f"<strong>{book.proposals[keys[0]].words[0]}" not in page
+    first = book.proposals[keys[0]].words[0]
+    name_concept(folder, keys[0], first, "ann", refused=True)
+    assert first in open_concepts(folder).proposals[keys[0]].words
+    name_concept(folder, keys[0], first, "bob", refused=True)
+    assert first not in open_concepts(folder).proposals[keys[0]].words
+    assert open_concepts(folder).words == {}
+    for player in ("ann", "bob"):
+        name_concept(folder, keys[1], "bars", player)
+    again = open_concepts(folder)
+    assert again.words[keys[1]].text in {"bar", "bars"}
+    assert BuiltConcepts(again).page().count("proposed by words") == len(keys) - 1
+    with pytest.raises(UsageError, match="gives values, not words"):
+        propose_words(folder, squares.values())
+
+
+def namer() -> Classifier:
+    class Words(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(x.mean((2, 3)))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        preparing = Preprocessing((16, 16), mean=(0.5,) * 3, std=(0.25,) * 3)
+        return Classifier(Words().eval(), preparing, Categories(("cross", "bars", "noise")), "words")

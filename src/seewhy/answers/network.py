@@ -83,6 +83,20 @@ class ConceptWord(TypedDict):
     asked: int
 
 
+class NextConcept(TypedDict):
+    """The concept that a player is to name next, and its crops in the book's folder; null when there is none left."""
+
+    concept: str | None
+    crops: list[str]
+
+
+class ProposedWords(TypedDict):
+    """What a model proposes to call a concept, the likeliest first; no person said it."""
+
+    words: list[str]
+    model: str
+
+
 class ConceptExample(TypedDict):
     """A photo in which a label is found, and in which groups."""
 

@@ -15,8 +15,10 @@ from seewhy.answers.network import (
     ClassPictures,
     ClassView,
     ConceptWord,
+    NextConcept,
     PhotoConcepts,
     Probed,
+    ProposedWords,
 )
 from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
 from seewhy.cli.run import command
@@ -118,17 +120,50 @@ def build(
 def name(
     folder: Annotated[Path, typer.Argument(help="Folder of `network concepts build`.")],
     concept: Annotated[str, typer.Argument(help="Which, as its report says, such as 2-0.")],
-    word: Annotated[str, typer.Argument(help="What you see in its crops.")],
+    word: Annotated[str, typer.Argument(help="What you see in its crops; empty to pass.")],
     player: Annotated[str, typer.Option(help="Who says so. A word stands on photos once two people agree.")],
+    refuse: Annotated[
+        bool, typer.Option("--refuse", help="The word, which a model proposes, is wrong; two who say so end it.")
+    ] = False,
 ) -> Answer[dict[str, ConceptWord]]:
-    """Give a concept a name, which stands on every photo where it is found."""
+    """Give a concept a name, which stands on every photo where it is found; or refuse a proposed one."""
     from seewhy.verbs.concepts import name_concept, open_concepts
 
-    name_concept(folder, concept, word, player)
+    name_concept(folder, concept, word, player, refused=refuse)
     words = open_concepts(folder).words
     rows = [[key, each.text, f"{each.people} of {each.asked}"] for key, each in words.items()]
     values = {key: {"word": each.text, "people": each.people, "asked": each.asked} for key, each in words.items()}
     return Answer(values, [Table(["concept", "word", "people"], rows)])
+
+
+@concepts_app.command("next")
+@command()
+def next_(
+    folder: Annotated[Path, typer.Argument(help="Folder of `network concepts build`.")],
+    player: Annotated[str, typer.Option(help="Who is to name it.")],
+) -> Answer[NextConcept]:
+    """Say which concept a player is to name next, and where its crops are; nothing when they have seen all."""
+    from seewhy.verbs.concepts import to_name
+
+    found = to_name(folder, player)
+    crops = [] if found is None else [f"examples/{found.key}-{place}.png" for place in range(len(found.examples))]
+    rows = [] if found is None else [[found.key, str(folder / each)] for each in crops]
+    return Answer({"concept": found and found.key, "crops": crops}, [Table(["concept", "crop"], rows)])
+
+
+@concepts_app.command()
+@command("model weights device")
+def propose(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="Folder of `network concepts build`.")],
+) -> Answer[dict[str, ProposedWords]]:
+    """Let a model of pictures and texts (--model hf-hub:…, --classes WORDS) propose words, for people to judge."""
+    from seewhy.verbs.concepts import propose_words
+
+    book = propose_words(folder, run.load())
+    rows = [[key, ", ".join(each.words)] for key, each in book.proposals.items()]
+    values = {key: {"words": list(each.words), "model": each.model} for key, each in book.proposals.items()}
+    return Answer(values, [Table(["concept", "proposed"], rows)], ["a machine proposes these; people decide"])
 
 
 @app.command("class")

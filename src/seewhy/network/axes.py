@@ -127,40 +127,74 @@ def find_axes(
         raise UsageError(f"axes are those of a network of classes that gives gradients; {classifier.name} is none")
     weights = classifier.embedding_weights(classifier.probe()).double().cpu()
     space = class_space(weights)
-    features = _embedded(classifier, images, weights, progress)
+    features, maps = _seen(classifier, images, weights, space.axes[:count], progress)
     coordinates = features @ space.axes[:count].T
     axes = tuple(
-        _axis(classifier, images, space, number, coordinates[:, number], features)
-        for number in range(min(count, len(space.axes)))
+        _axis(
+            classifier,
+            images,
+            space,
+            number,
+            coordinates[:, number],
+            [None if each is None else each[number] for each in maps],
+        )
+        for number in range(coordinates.shape[1])
     )
     names = tuple(image.name for image in images)
     unseen = float(space.unseen(features).mean())
     return Axes(axes, weights.shape[1], space.blind, unseen, coordinates.numpy(), names)
 
 
-def _embedded(classifier: Classifier, images: Sequence[Image], weights: Tensor, progress: Progress) -> Tensor:
-    """Embeddings `(N, D)`, float64, of which the scores are a linear function."""
-    found: list[Tensor] = []
-    biases: list[Tensor] = []
+def _seen(
+    classifier: Classifier, images: Sequence[Image], weights: Tensor, axes: Tensor, progress: Progress
+) -> tuple[Tensor, list[list[np.ndarray] | None]]:
+    """Embeddings `(N, D)`, float64, of which the scores are a linear function; and of each photo its maps along axes.
+
+    ⟨axis, A⟩ `(h, w)` of the last layer's maps A averages to the coordinate where the embedding is their mean; of
+    other networks there are none.
+    """
+    features: list[Tensor] = []
+    over: list[Tensor] = []
+    maps: list[list[np.ndarray] | None] = []
     size, largest = classifier.at_once(BATCH), 1.0
+    layers = [classifier.default_layer] if "layers" in classifier.offers else []
+    grids = {each: classifier.require_grid(each) for each in layers}
     for start in range(0, len(images), size):
         progress(start, len(images), "photos")
-        features, logits = classifier.embed_and_score(classifier.preprocess(images[start : start + size]))
-        features, logits = features.double().cpu().detach(), logits.double().cpu().detach()
-        found.append(features)
-        biases.append(logits - features @ weights.T)
+        with capture(classifier.module, layers, gradients=False) as kept:
+            found, logits = classifier.embed_and_score(classifier.preprocess(images[start : start + size]))
+        last = [folded(grid, kept[each]).detach().double().cpu() for each, grid in grids.items()]
+        found, logits = found.detach().double().cpu(), logits.detach().double().cpu()
+        features.append(found)
+        over.append(logits - found @ weights.T)
         largest = max(largest, float(logits.abs().max()))
-    over = torch.cat(biases)
-    if float((over - over[0]).abs().max()) > LINEAR * largest:
+        maps += _along(axes, last[0], found) if last else [None] * len(found)
+    biases = torch.cat(over)
+    if float((biases - biases[0]).abs().max()) > LINEAR * largest:
         raise UsageError(
             f"the scores of {classifier.name} are no linear function of what goes into its last layer, so its classes "
             "have no axes there"
         )
-    return torch.cat(found)
+    return torch.cat(features), maps
+
+
+def _along(axes: Tensor, maps: Tensor, features: Tensor) -> list[list[np.ndarray] | None]:
+    """Of maps `(n, D, h, w)` those along each axis; None where their means are not the features `(n, D)`."""
+    if maps.shape[1] != axes.shape[1]:
+        return [None] * len(maps)
+    away = (maps.mean((2, 3)) - features).abs().amax(1)
+    exact = (away <= EXACT * features.abs().amax(1)).tolist()
+    along = torch.einsum("ad,ndhw->nahw", axes, maps).numpy()
+    return [list(each) if fits else None for each, fits in zip(along, exact, strict=True)]
 
 
 def _axis(
-    classifier: Classifier, images: Sequence[Image], space: ClassSpace, number: int, along: Tensor, features: Tensor
+    classifier: Classifier,
+    images: Sequence[Image],
+    space: ClassSpace,
+    number: int,
+    along: Tensor,
+    maps: Sequence[np.ndarray | None],
 ) -> Axis:
     order = space.classes[:, number].argsort().tolist()
     names = [classifier.categories[index] for index in order]
@@ -170,12 +204,7 @@ def _axis(
 
     def show(which: Sequence[int]) -> tuple[AxisPhoto, ...]:
         return tuple(
-            AxisPhoto(
-                images[each],
-                classifier.preprocessing.view(images[each]),
-                float(along[each]),
-                _map(classifier, images[each], space.axes[number], features[each]),
-            )
+            AxisPhoto(images[each], classifier.preprocessing.view(images[each]), float(along[each]), maps[each])
             for each in which
         )
 
@@ -187,17 +216,3 @@ def _axis(
         show(photos[:shown]),
         show(photos[-shown:][::-1]),
     )
-
-
-def _map(classifier: Classifier, image: Image, axis: Tensor, features: Tensor) -> np.ndarray | None:
-    """⟨axis, A⟩ `(h, w)` of the last layer's maps A; None where the embedding is not their mean."""
-    if "layers" not in classifier.offers:
-        return None
-    layer = classifier.default_layer
-    grid = classifier.require_grid(layer)
-    with capture(classifier.module, [layer], gradients=False) as kept:
-        classifier.logits(classifier.preprocess([image]))
-    maps = folded(grid, kept[layer])[0].double().cpu()
-    if len(maps) != len(axis) or (maps.mean((1, 2)) - features).abs().max() > EXACT * features.abs().max():
-        return None
-    return torch.einsum("c,chw->hw", axis, maps).numpy()

@@ -82,7 +82,7 @@ class ConceptBook:
     """The concepts of a network's layers over `photos` photos.
 
     `telling` is how much an answer says of its photo, in nats: the mutual information of photo and class. `words` are
-    those that stand on concepts, by key.
+    those that stand on concepts, by key; `proposals` what a model proposes for them.
     """
 
     classifier: str
@@ -92,6 +92,7 @@ class ConceptBook:
     telling: float
     seed: int
     words: Mapping[str, Word] = field(default_factory=dict[str, "Word"])
+    proposals: Mapping[str, Proposal] = field(default_factory=dict[str, "Proposal"])
 
     @property
     def verdict(self) -> str | None:
@@ -119,6 +120,19 @@ class Word:
     def told(self) -> str:
         """The word, and who says so."""
         return f"{self.text} ({self.people} of {self.asked} people)"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Words that a model proposes for a concept, the likeliest first; no person said them."""
+
+    words: tuple[str, ...]
+    model: str
+
+    @property
+    def told(self) -> str:
+        """The words, and that a machine says so."""
+        return f"perhaps {', '.join(self.words)} (proposed by {self.model}, said by nobody)"
 
 
 def concept_layers(classifier: Classifier) -> tuple[str, ...]:

@@ -1,25 +1,24 @@
-"""The folder of a book of concepts: its vectors, crops and manifest, and beside them what people call its concepts."""
+"""The folder of a book of concepts: its vectors, crops and manifest; what people call its concepts lies beside them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from typing_extensions import TypedDict
 
-from seewhy.core.files import write_json
 from seewhy.core.folders import MANIFEST, Mark, check_mark, settle
 from seewhy.core.reading import damaged, is_relative, read_arrays, read_json
-from seewhy.errors import UnknownName, UsageError
+from seewhy.errors import UsageError
 from seewhy.images import Image, open_image, save_image
 from seewhy.models import Classifier, Grid
-from seewhy.network.book import Concept, ConceptBook, Example, LayerConcepts, Word
+from seewhy.network.book import Concept, ConceptBook, Example, LayerConcepts
+from seewhy.network.naming import Saying, check_concept, proposals, say, sayings, words_of
 
-VECTORS, NAMES = "concepts.npz", "names.json"
+VECTORS = "concepts.npz"
 CURE = "build it again: `seewhy network concepts build PHOTOS --out FOLDER`"
-AGREED = 2  # people
 LAYOUTS = ("channels first", "channels last", "tokens")
 
 
@@ -70,6 +69,13 @@ def open_concepts(folder: str | Path, classifier: Classifier | None = None) -> C
         UsageError: the book is of another network than `classifier`.
     """
     root = Path(folder)
+    book = _without_words(root, classifier)
+    mark = book_hash(root)
+    said = sayings(root, mark)
+    return replace(book, words=words_of(said), proposals=proposals(root, mark, said))
+
+
+def _without_words(root: Path, classifier: Classifier | None = None) -> ConceptBook:
     settle(root)
     told = read_json(root / MANIFEST, _Book, CURE)
     if classifier is not None and told["fingerprint"] != classifier.fingerprint:
@@ -86,8 +92,7 @@ def open_concepts(folder: str | Path, classifier: Classifier | None = None) -> C
         _opened_layer(root, number, each, vectors[str(number)], marks) for number, each in enumerate(told["layers"])
     )
     telling = float("inf") if told["telling"] is None else told["telling"]
-    book = ConceptBook(told["classifier"], told["fingerprint"], told["photos"], layers, telling, told["seed"])
-    return replace(book, words=_words(root, marks[VECTORS].sha256))
+    return ConceptBook(told["classifier"], told["fingerprint"], told["photos"], layers, telling, told["seed"])
 
 
 def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, marks: dict[str, Mark]) -> LayerConcepts:
@@ -119,61 +124,20 @@ def _example(key: str, place: int) -> str:
     return f"examples/{key}-{place}.png"
 
 
-@dataclass(frozen=True)
-class Name:
-    """What a player calls a concept; `book` is the SHA-256 of the vectors that it was said of."""
-
-    concept: str
-    player: str
-    text: str
-    book: str
-
-
-def name_concept(folder: str | Path, concept: str, text: str, player: str) -> None:
+def name_concept(folder: str | Path, concept: str, text: str, player: str, *, refused: bool = False) -> None:
     """Call a concept by a word. It stands on photos once two people agree; what one said before is replaced.
+
+    Without a word the player passes. With `refused` the word, which a model proposes, is wrong; two who say so end it.
 
     Raises:
         UnknownName: the book has no such concept.
-        UsageError: there is no word, or no player.
+        UsageError: there is no player, or the word is too long or holds what nobody can see.
     """
     root = Path(folder)
-    keys = [each.key for layer in open_concepts(root).layers for each in layer.concepts]
-    if concept not in keys:
-        raise UnknownName(f"the book has no concept '{concept}'; it has {', '.join(keys) or 'none'}")
-    if not text.strip() or not player.strip():
-        raise UsageError("a name is a word, and somebody who says it: --name WORD --player NAME")
-    book = read_json(root / MANIFEST, _Book, CURE)["files"][VECTORS].sha256
-    said = [each for each in _names(root) if (each.concept, each.player, each.book) != (concept, player, book)]
-    said.append(Name(concept, player, " ".join(text.split()), book))
-    write_json(root / NAMES, {"names": [asdict(each) for each in said]})
+    check_concept(_without_words(root), concept)
+    say(root, Saying(concept, player.strip(), " ".join(text.split()), book_hash(root), refused))
 
 
-class _Said(TypedDict):
-    names: list[Name]
-
-
-def _names(root: Path) -> list[Name]:
-    if not (root / NAMES).exists():
-        return []
-    return read_json(root / NAMES, _Said, "remove it, and name the concepts again")["names"]
-
-
-def _words(root: Path, book: str) -> dict[str, Word]:
-    """The words on which two people or more agree, forms of one word as one; of several the one that most say."""
-    said = [each for each in _names(root) if each.book == book]
-    if not said:
-        return {}
-    from seewhy.words import Phrase, find_labels
-
-    vocabulary = find_labels(Phrase(each.text, "") for each in said)
-    found: dict[str, Word] = {}
-    for key in dict.fromkeys(each.concept for each in said):
-        mine = [each for each in said if each.concept == key]
-        labels: dict[str, set[str]] = {}
-        for each in mine:
-            if label := vocabulary.name_of(Phrase(each.text, "")):
-                labels.setdefault(label, set()).add(each.player)
-        best = max(labels, key=lambda label: (len(labels[label]), label), default=None)
-        if best is not None and len(labels[best]) >= AGREED:
-            found[key] = Word(best, len(labels[best]), len({each.player for each in mine}))
-    return found
+def book_hash(folder: Path) -> str:
+    """What words go with: the SHA-256 of a book's vectors."""
+    return read_json(folder / MANIFEST, _Book, CURE)["files"][VECTORS].sha256

@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.core.outcome import Outcome
 from seewhy.core.statistics import Share
-from seewhy.draw import cut, fit, overlay, spotlight
+from seewhy.draw import Colors, cut, fit, overlay, spotlight
 from seewhy.images import Image
 from seewhy.models.preprocessing import COLOURS
 from seewhy.network.axes import Axes, AxisPhoto
@@ -20,6 +20,7 @@ from seewhy.report.page import Picture, counted, embed, listed, render
 FACE, LARGE, SMALLEST = 220, 420, 96
 SUCCEEDS = 0.5  # of crops or noise pictures
 SHOWN = 12  # triggers
+PALE = Colors(opacity=0.55)  # so that the photo is seen below
 
 
 def class_page(
@@ -33,7 +34,7 @@ def class_page(
     return render(
         "class.html",
         title=f"What the network looks for: {listed([each.label for each in found])}",
-        lead="Made without a photo: pictures that the network was asked for, each with how far it succeeds.",
+        lead="Pictures that the network was asked for, not photos; each with how far it succeeds.",
         classes=[_class(each, photos) for each, photos in zip(found, near, strict=True)],
         classifier=classifier,
         seed=seed,
@@ -127,9 +128,11 @@ def axes_page(axes: Axes, classifier: str, failures: Sequence[Outcome[Any]] = ()
 
 
 def _axis_photo(each: AxisPhoto) -> Picture:
+    seen = cut(each.image.pixels, each.view, FACE)
     if each.map is None:
-        return embed(cut(each.image.pixels, each.view, FACE), each.image.name)
-    lit = overlay(each.image.pixels, each.map, each.view, signed=True, longest=FACE)
+        return embed(seen, each.image.name)
+    box = (0.0, 0.0, float(seen.shape[1]), float(seen.shape[0]))
+    lit = overlay(seen, each.map, box, signed=True, colors=PALE, longest=FACE)
     return embed(lit, f"{each.image.name}: orange pulls to the right end, blue to the left")
 
 

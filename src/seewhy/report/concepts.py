@@ -101,6 +101,7 @@ def _part(part: Part, concept: Concept, book: ConceptBook, seen: np.ndarray) -> 
     return {
         "name": word.text if word else book.name(part.key),
         "people": f"{word.people} of {word.asked} people" if word else "",
+        "proposed": "" if word or part.key not in book.proposals else book.proposals[part.key].told,
         "lit": embed(spotlight(seen, part.map), f"The photo, lit where {book.name(part.key)} is"),
         "added": part.added,
         "without": part.without,

@@ -19,9 +19,10 @@ from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target
-from seewhy.network.book import ConceptBook, build_book, described
-from seewhy.network.book_files import name_concept, open_concepts, write_book
+from seewhy.network.book import Concept, ConceptBook, build_book, described
+from seewhy.network.book_files import book_hash, name_concept, open_concepts, write_book
 from seewhy.network.counting import ConceptCounts, counted
+from seewhy.network.naming import next_concept, propose, sayings, write_proposals
 from seewhy.network.parts import LayerParts, PhotoConcepts, parts_of
 from seewhy.report.concepts import book_page, counts_page, photos_page
 from seewhy.report.page import save_page
@@ -36,6 +37,8 @@ __all__ = [
     "explain_concepts",
     "name_concept",
     "open_concepts",
+    "propose_words",
+    "to_name",
 ]
 SCHEMA = 1
 
@@ -207,6 +210,35 @@ def explain_concepts(
         )
     found = [each.value for each in outcomes if each.value]
     return ConceptsResult(found, book, [each for each in outcomes if each.error])
+
+
+def to_name(folder: str | Path, player: str) -> Concept | None:
+    """The concept whose crops a player is to see next, to call it by a word; None when they have said all they can.
+
+    Concepts that few people were asked about come first.
+    """
+    root = Path(folder)
+    book = open_concepts(root)
+    key = next_concept(book, sayings(root, book_hash(root)), player)
+    return next((each for layer in book.layers for each in layer.concepts if each.key == key), None)
+
+
+def propose_words(folder: str | Path, namer: Classifier) -> ConceptBook:
+    """Let a model that compares pictures with words propose some for each concept, for people to judge.
+
+    They are marked as a machine's wherever they appear, and name nothing: a word stands once two people say it.
+
+    Args:
+        folder: of a book of concepts.
+        namer: a classifier whose classes are the words to choose from, such as `load("hf-hub:…", …)` of CLIP.
+
+    Raises:
+        UsageError: the classifier gives values.
+    """
+    root = Path(folder)
+    book = open_concepts(root)
+    write_proposals(root, book_hash(root), namer.name, propose(book, namer))
+    return open_concepts(root)
 
 
 @dataclass(frozen=True, eq=False)
