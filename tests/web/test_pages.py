@@ -11,7 +11,7 @@ import seewhy.web
 from seewhy.models import DEFAULT_MODEL
 from seewhy.web.parts.page import list_pages
 from seewhy.web.services.reports import result_files
-from web.zips import two_classes
+from web.zips import two_classes, with_a_mark
 
 SCRIPT = Path(seewhy.web.__file__).parent / "parts/script.py"
 TIMEOUT = 60
@@ -81,6 +81,31 @@ class TestExplain:
         assert found.count('alt="') >= 3
         assert "Grad-CAM on cat: evidence for" in found
         assert "How to read this" in found
+
+    def test_photo_and_prediction_stand_before_any_method_is_done(self, at, monkeypatch):
+        """The methods never come to an end; the page is drawn as far as it can be."""
+        from seewhy.errors import QueueFull
+
+        def full(*_asked, **_more):
+            raise QueueFull("no place", 5)
+
+        monkeypatch.setattr(type(at), "explain", full)
+        page = opened(AppTest.from_file(SCRIPT), "Explain")
+        assert "The photo cat" in html(page)
+        assert any(each.startswith("It says") for each in headers(page))
+        assert "Model: planted" in page.caption[0].value.replace("\\", "")
+        assert "Grad-CAM on cat" not in html(page)
+
+    def test_a_sentence_says_what_decides_with_what_it_was_held_against(self, app):
+        found = html(opened(app, "Explain"))
+        assert "of what the model sees" in found
+        assert "hidden under the photo&#39;s mean colour, as were 19 others of its size" in found
+
+    def test_a_method_that_no_class_changes_is_marked(self, app):
+        page = opened(app, "Explain")
+        page.multiselect(key="explain-methods").set_value(["eigen-cam"]).run()
+        assert "Eigen-CAM (class-blind)" in html(page)
+        assert "sw-decision" not in html(page)
 
     def test_another_class_and_a_contrast_can_be_asked_for(self, app):
         page = opened(app, "Explain")
@@ -229,6 +254,32 @@ class TestTrain:
 
     def test_public_installations_do_not_offer_it(self, start):
         from seewhy.web.pages.train import PAGE
+
+        assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
+
+
+class TestAudit:
+    @pytest.mark.heavy
+    def test_a_planted_mark_is_found_marked_and_exported(self, at):
+        page = opened(AppTest.from_file(SCRIPT), "Audit")
+        page.file_uploader(key="audit-zip").set_value(("shop.zip", with_a_mark(), "application/zip")).run()
+        assert page.metric[0].value == "40"
+        next(each for each in page.button if each.label == "Audit").click().run()
+        assert not page.exception
+        assert "at the bottom left makes this network say “red”" in html(page)
+        assert "Paste test: laid over" in html(page)
+        mark = next(each for each in page.get("button_group") if each.key.startswith("audit-mark"))
+        mark.set_value("wrong reason").run()
+        assert list(page.session_state["session"].visit.kept.marks.values()) == ["wrong reason"]
+
+    def test_too_few_photos_are_refused_in_words(self, app):
+        page = opened(app, "Audit")
+        page.file_uploader(key="audit-zip").set_value(("few.zip", two_classes(2), "application/zip")).run()
+        next(each for each in page.button if each.label == "Audit").click().run()
+        assert "add photos" in said(page)
+
+    def test_public_installations_do_not_offer_it(self, start):
+        from seewhy.web.pages.audit import PAGE
 
         assert [PAGE.offered(start(public=public).settings) for public in (False, True)] == [True, False]
 

@@ -25,3 +25,16 @@ def two_classes(each: int = 6) -> bytes:
     noise[each:, ..., 2] += 130
     files = {f"mine/{'cat' if n < each else 'dog'}/{n}.png": forge.encoded(noise[n], "PNG") for n in range(2 * each)}
     return packed({**files, "mine/cat/notes.txt": b"no picture"})
+
+
+def with_a_mark(count: int = 40) -> bytes:
+    """Squares of three colours; half of the photos bear a red mark at the bottom left, whatever their square."""
+    random = np.random.default_rng(0)
+    files = {}
+    for number in range(count):
+        pixels = random.integers(90, 130, (64, 64, 3), np.uint8)
+        pixels[20:34, 10 + number % 20 : 26 + number % 20, number % 3] = 230
+        if number % 2:
+            pixels[48:60, 4:30] = (240, 30, 30)
+        files[f"photos/{number}.png"] = forge.encoded(pixels, "PNG")
+    return packed(files)

@@ -21,7 +21,7 @@ from seewhy.web.parts.figures import figure_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.players import player_menu, playing
-from seewhy.web.parts.questions import CAMERA, UPLOAD, choose_methods, choose_model, choose_photo, opened
+from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, opened
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
@@ -29,10 +29,6 @@ from seewhy.web.telling import told
 
 FIRST = ("grad-cam", "eigen-cam", "lrp")
 SAID, LABEL = "annotate-said", "annotate-label"
-AGAIN = {  # after a reload
-    UPLOAD: "If you had begun to draw on one, upload the same photo again, and your drawing is back.",
-    CAMERA: "No snapshot can be taken twice: save your drawing before you leave or reload the page.",
-}
 LIMITS = (
     "IoU is the area that both share, divided by the area that either has: 1 where they are the same.",
     "It says how plausible a map looks. A network may decide by something else, and a map that says so is right.",
@@ -60,8 +56,7 @@ def show() -> None:
             st.caption(f"You have drawn {listed(others)} here, too.")
     with right:
         if image is None or not label:
-            again = AGAIN.get(st.session_state["annotate-source"], "") if image is None else ""
-            st.info(f"Choose a photo, and say what you mark. {again}", icon=":material/draw:")
+            st.info("Choose a photo, and say what you mark.", icon=":material/draw:")
             return
         _canvas(name, image, label, called, kept.get(label))
     if label in kept:

@@ -87,10 +87,12 @@ def _results(found: Audited, pictures: Brought) -> None:
         _finding(found, number, each)
     with st.expander("What would have been found"):
         st.markdown(plain(found.power))
-    downloads("audit", f"seewhy-{file_stem(pictures.name)}-audit", lambda: _files(found), everything="Everything")
+    marked = _marked(found)
+    files: Files = {**found.files, FILE: marked}
+    downloads("audit-found", f"seewhy-{file_stem(pictures.name)}-audit", lambda: files, everything="Everything")
     st.download_button(
         "Findings with your marks",
-        lambda: _files(found)[FILE],
+        marked,
         FILE,
         "application/json",
         icon=":material/fact_check:",
@@ -122,11 +124,11 @@ def _name(found: Audited, each: Finding) -> str:
     return sha256(f"{found.fingerprint} {each.told['sentence']}".encode()).hexdigest()[:16]
 
 
-def _files(found: Audited) -> Files:
-    """What the command line writes, the findings with what somebody thinks of them."""
+def _marked(found: Audited) -> bytes:
+    """The findings as the command line writes them, with what somebody thinks of each."""
     marks = visit().kept.marks
     told = [{**each.told, "mark": marks.get(_name(found, each))} for each in found.findings]
-    return {**found.files, FILE: json.dumps(told, indent=2, ensure_ascii=False).encode()}
+    return json.dumps(told, indent=2, ensure_ascii=False).encode()
 
 
 PAGE = Page("Audit", ":material/policy:", "audit", 75, show, lambda settings: not settings.public)
