@@ -115,8 +115,8 @@ KEPT = {
         "--threads --weights --workers"
     ),
     "train": (
-        "folder --augment --backbone --batch-size --class-weights --classes --device --epochs --head-epochs "
-        "--json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "folder --attention --attention-weight --augment --backbone --batch-size --class-weights --classes --device "
+        "--epochs --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
     ),
 }
 

@@ -6,7 +6,9 @@ import pytest
 from seewhy.models import Grid
 from seewhy.network.labels import (
     ClusterWords,
+    Lexicon,
     ScoredLabel,
+    fates,
     label_score,
     phrases_of,
     scores_of,
@@ -155,3 +157,20 @@ def test_a_cluster_that_nobody_played_is_left_out_and_one_without_labels_stays_a
     said = {("layer", 0): words(), ("layer", 2): words()}
     assert [each.clusters for each in unite(layer(5, 3, 2), said)] == [(0,), (2,)]
     assert unite(layer(5, 3), {}) == ()
+
+
+def test_what_has_become_of_ones_words():
+    """Words of two stand, words of one do not, and what is no word has no label; other groups do not count."""
+    given = (
+        answer("ann", "dog", "pointed ears", "ears", "dog"),
+        answer("bob", "dog", "ear"),
+        answer("cyd", "dog", "pointed ears", cluster=1),
+        answer("ann", None, cluster=2),
+    )
+    names = vocabulary(**{"pointed ears": "pointed ears", "ears": "ear", "ear": "ear"})
+    found = fates(Lexicon(given, names, {}, simulated=False), "ann")
+    assert [(each.text, each.label, each.people, each.stands) for each in found] == [
+        ("pointed ears", "pointed ears", 1, False),
+        ("ears", "ear", 2, True),
+        ("dog", None, 0, False),
+    ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image as Pillow
 
 from planted_shapes import write_folder
 from seewhy import explain
@@ -75,6 +76,27 @@ def test_a_trained_classifier_is_opened_and_explained_by_its_name(ground):
     assert card["training"]["metrics"]["validation"] == found.evaluations["validation"].to_dict()
     assert card["training"]["pictures"] == {"train": 12, "validation": 4}
     assert {row["sha256"] for row in trained_rows(found.out)} == set(found.parts.train.hashes.values())
+
+
+def test_what_masks_cost_and_change_is_told_beside_a_twin_without_them(ground):
+    for path in ground.glob("*/*.png"):
+        with Pillow.open(path) as picture:
+            mask = Pillow.new("L", picture.size)
+            mask.paste(255, (0, 0, picture.width // 2, picture.height))
+        drawn = ground.parent / "masks" / path.relative_to(ground)
+        drawn.parent.mkdir(parents=True, exist_ok=True)
+        mask.save(drawn)
+    recipe = replace(RECIPE, epochs=1, head_epochs=1)
+    found = run(ground, "listening", attention=ground.parent / "masks", recipe=recipe)
+    told = found.to_dict()["listened"]
+    assert told["masks"] == len(found.parts.train.entries)
+    assert told["part"] == "validation"
+    assert all(0 <= share <= 1 for share in (*told["energy"], *told["accuracy"]))
+    assert "What listening changed" in (found.out / "report.html").read_text()
+    again = run(ground, "listening", attention=ground.parent / "masks", recipe=recipe)
+    assert again.listened == found.listened
+    with pytest.raises(UsageError, match="another training"):
+        run(ground, "listening", recipe=recipe)
 
 
 def test_the_result_tells_itself_and_can_be_saved_elsewhere(calm, tmp_path):

@@ -53,6 +53,9 @@ def test_a_game_is_won_after_a_second_look(play):
     assert not page.exception
     assert "Right! 50 points" in page.success[0].value
     assert "The whole photo: cat" in html(page)
+    assert "The piece of the photo that you had seen" in html(page)
+    assert any("You said **cat**" in each.value and "whiskers" in each.value for each in page.markdown)
+    assert any("Photo 1 of 10 in this game: 1 right, 50 points." in each.value for each in page.caption)
     (kept,) = answers(people_store())
     assert (kept.guess, kept.stage, kept.labels) == ("cat", 1, ("ears", "whiskers"))
     assert [each.value for each in page.metric if each.label == "Points"] == ["50"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -70,12 +70,22 @@ class LabelFigures(TypedDict):
     labels: list[LabelScore]
 
 
+class Listened(TypedDict):
+    """What masks of people changed: numbers of the network that learned with them, and of its twin without."""
+
+    part: str
+    masks: int
+    accuracy: list[float | None]
+    energy: list[float | None]
+
+
 class Trained(TypedDict):
     """A trained classifier: the name that opens it, its classes, and the figures of each part."""
 
     model: str
     classes: list[str]
     metrics: dict[str, ClassFigures | LabelFigures]
+    listened: NotRequired[Listened]
 
 
 class _Evaluated(TypedDict):

@@ -59,6 +59,12 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many epochs without gain, and keep the best.")
     ] = None,
+    attention: Annotated[
+        Path | None, typer.Option(help="Masks of what matters, named like the pictures: it learns to look there.")
+    ] = None,
+    attention_weight: Annotated[
+        float, typer.Option(min=0, help="How much that counts beside getting the class right.")
+    ] = 1.0,
     classes: Classes = "",
     labels: Labels = None,
 ) -> Answer[Trained]:
@@ -87,6 +93,8 @@ def train(
             recipe=chosen,
             classes=split_commas(classes),
             labels=labels,
+            attention=attention,
+            attention_weight=attention_weight,
             weights=run.weights,
             seed=run.seed,
             device=run.device,

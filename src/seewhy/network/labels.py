@@ -215,6 +215,45 @@ def scores_of(words: Said) -> Words:
     }
 
 
+@dataclass(frozen=True)
+class Fate:
+    """What a player's phrase on a group has become: its label, or None; how many gave it; whether it is on the card."""
+
+    answer: Answer
+    text: str
+    label: str | None
+    people: int
+
+    @property
+    def stands(self) -> bool:
+        """Whether two people or more gave the label, so that it may stand on pictures."""
+        return self.label is not None and self.people >= AGREED
+
+
+def fates(known: Lexicon, player: str) -> list[Fate]:
+    """What has become of each phrase that a player typed, in the order in which they came.
+
+    A phrase that was dropped, as nothing but the class or as no word, has no label.
+    """
+    givers: defaultdict[tuple[str, str, str, int, str], set[str]] = defaultdict(set)
+    mine: list[tuple[Answer, str, str | None]] = []
+    for answer in known.answers:
+        for phrase in phrases_of([answer]):
+            label = known.vocabulary.name_of(phrase)
+            if label is not None:
+                givers[(*_group(answer), label)].add(answer.player)
+            if answer.player == player:
+                mine.append((answer, phrase.text, label))
+    return [
+        Fate(answer, text, label, len(givers[(*_group(answer), label)]) if label is not None else 0)
+        for answer, text, label in mine
+    ]
+
+
+def _group(answer: Answer) -> tuple[str, str, str, int]:
+    return answer.image_hash, answer.true_class, answer.layer, answer.cluster
+
+
 def unite(layer: LayerView, words: Said) -> tuple[United, ...]:
     """The layer's clusters with words, those that share a best label as one, heaviest first.
 

@@ -59,8 +59,10 @@ class RoundResult:
     points: int
 
 
-def next_round(store: Store, player: str) -> RoundView | None:
+def next_round(store: Store, player: str, among: Sequence[int] | None = None) -> RoundView | None:
     """The round this player has begun, or else a new one; None when nothing is left to play.
+
+    With `among` it is one of these rounds, in their order, such as those of a day: everybody plays them.
 
     Raises:
         UnknownName: no such player.
@@ -68,7 +70,10 @@ def next_round(store: Store, player: str) -> RoundView | None:
 
     def lease(session: Session) -> RoundView | None:
         who, now = find_player(session, player), store.clock()
-        seat = _resumed(session, who, now) or _gold_seat(session, who, now) or _free_seat(session, who, now)
+        if among is not None:
+            seat = _resumed(session, who, now, among) or _seat_among(session, who, now, among)
+        else:
+            seat = _resumed(session, who, now) or _gold_seat(session, who, now) or _free_seat(session, who, now)
         return None if seat is None else _view(session.get_one(SeatRow, seat))
 
     return store.transact(lease)
@@ -118,12 +123,20 @@ def whole(store: Store, player: str, number: int) -> NDArray[np.uint8]:
         Conflict: the player has not answered this round.
     """
     with store.reading() as session:
-        who = find_player(session, player)
-        answer = session.scalar(select(AnswerRow).filter_by(player_id=who.id, round_id=number))
-        if answer is None:
-            raise Conflict(f"round {number} is not over for this player; guess or resign, then all of it is shown")
-        content = answer.round.picture.content
+        content = _answered(session, find_player(session, player), number).round.picture.content
     return open_image(content).pixels
+
+
+def piece(store: Store, player: str, number: int) -> NDArray[np.uint8]:
+    """What the player saw of the picture when they answered, uint8 `(H, W, 3)`, black where nothing was revealed.
+
+    Raises:
+        Conflict: the player has not answered this round.
+    """
+    with store.reading() as session:
+        row = _answered(session, find_player(session, player), number)
+        asked = (row.round.picture.content, row.round.map, (row.round.rows, row.round.columns), row.stage)
+    return _revealed(*asked)
 
 
 def guess(
@@ -215,6 +228,13 @@ def _held(session: Session, player: PlayerRow, number: int) -> SeatRow:
     return seat
 
 
+def _answered(session: Session, player: PlayerRow, number: int) -> AnswerRow:
+    answer = session.scalar(select(AnswerRow).filter_by(player_id=player.id, round_id=number))
+    if answer is None:
+        raise Conflict(f"round {number} is not over for this player; guess or resign, then all of it is shown")
+    return answer
+
+
 def _over(number: int) -> Conflict:
     return Conflict(f"round {number} is over for this player, or its time ran out and another has it; take a new round")
 
@@ -225,9 +245,12 @@ def _view(seat: SeatRow) -> RoundView:
     return RoundView(seat.round_id, seat.stage, tuple(seat.round.options), points(seat.stage, won=True), seat.expires)
 
 
-def _resumed(session: Session, player: PlayerRow, now: datetime) -> int | None:
+def _resumed(session: Session, player: PlayerRow, now: datetime, among: Sequence[int] | None = None) -> int | None:
     """The seat that the player holds and has not answered, its time begun anew."""
-    held = select(SeatRow.id).where(_leased_by(player)).order_by(SeatRow.id).limit(1).scalar_subquery()
+    wanted = select(SeatRow.id).where(_leased_by(player))
+    if among is not None:
+        wanted = wanted.where(SeatRow.round_id.in_(among))
+    held = wanted.order_by(SeatRow.id).limit(1).scalar_subquery()
     renewed = update(SeatRow).where(SeatRow.id == held, _leased_by(player))
     return session.scalar(renewed.values(expires=now + LEASE).returning(SeatRow.id))
 
@@ -265,6 +288,17 @@ def _gold_seat(session: Session, player: PlayerRow, now: datetime) -> int | None
     left = select(RoundRow.id).where(wanted).order_by(RoundRow.id).limit(1).scalar_subquery()
     found = session.scalar(select(left))
     if found is None or given % GOLD_EVERY != 1:
+        return None
+    seat = insert(SeatRow).values(round_id=found, player_id=player.id, stage=0, expires=now + LEASE)
+    return session.scalar(seat.returning(SeatRow.id))
+
+
+def _seat_among(session: Session, player: PlayerRow, now: datetime, among: Sequence[int]) -> int | None:
+    """Lease a new seat in the first of these rounds that the player has not had."""
+    wanted = RoundRow.id.in_(among) & (RoundRow.simulated == player.simulated) & ~_known(player)
+    left = set(session.scalars(select(RoundRow.id).where(wanted)))
+    found = next((number for number in among if number in left), None)
+    if found is None:
         return None
     seat = insert(SeatRow).values(round_id=found, player_id=player.id, stage=0, expires=now + LEASE)
     return session.scalar(seat.returning(SeatRow.id))

@@ -11,6 +11,7 @@ from seewhy.errors import BadImage
 from seewhy.images.folder import Folder
 from seewhy.report.evaluate import accuracy_words, judgement
 from seewhy.report.page import Picture, counted, drawing, listed, render, thumbnail
+from seewhy.train.attention import Listened
 from seewhy.train.finetune import Epoch, Training
 
 STAGES = {"head": "new head alone", "all": "whole network"}
@@ -18,8 +19,8 @@ EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Val
 SAMPLES, SAMPLED_CLASSES = 5, 12
 
 
-def train_page(training: Training) -> str:
-    """The page of a training."""
+def train_page(training: Training, listened: Listened | None = None) -> str:
+    """The page of a training; `listened` is what masks of people cost and changed in it."""
     parts = training.parts
     several = parts.train.labelled
     counts = [
@@ -34,6 +35,7 @@ def train_page(training: Training) -> str:
         noun="Label" if several else "Class",
         several=several,
         training=training,
+        listened=listened,
         lead=f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}",
         told=_told(training.epochs),
         charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs, several)],

@@ -24,12 +24,15 @@ from seewhy.models import Categories, Classifier, Head
 from seewhy.models.building import build
 from seewhy.models.card import Architecture, write_model
 from seewhy.models.foreign import require_own
+from seewhy.train.attention import Attention, AttentiveBatch, attention_loss, energy, watching
 from seewhy.train.data import Augmentation, Pictures, Stream, answers
 from seewhy.train.evaluate import Evaluation
 from seewhy.train.label_evaluation import LabelEvaluation, best_thresholds
 from seewhy.train.loop import Batch, Group, Record, Stage, batch_norms, fit, seed_of
 from seewhy.train.parts import Parts
 from seewhy.train.recipe import Recipe
+
+KEPT = {"loss", "accuracy", "validation_loss", "validation_accuracy"}  # of what a stage records
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,11 @@ def finetune(
     checkpoints: Path | None = None,
     progress: Progress = silent,
     tell: Callable[[Epoch], None] | None = None,
+    attention: Attention | None = None,
 ) -> list[Epoch]:
     """Train the classifier's network in place on `train`; `validation` is looked at after each epoch.
+
+    With `attention` the map of each picture's class is drawn into its mask.
 
     With `checkpoints`, a folder, a run that was interrupted goes on where it was. What the epochs left is returned, and
     given to `tell` as it comes.
@@ -117,12 +123,12 @@ def finetune(
     Raises:
         NonFinite: the loss is no number.
     """
-    stages = _Stages(classifier, train, validation, recipe, seed, progress)
+    stages = _Stages(classifier, train, validation, recipe, seed, progress, attention)
     found: list[Epoch] = []
     steps = Stream(train, recipe.batch_size).steps_per_epoch
 
     def told(stage: str, record: Record) -> None:
-        values = {name: value for name, value in record.items() if name != "step"}
+        values = {name: value for name, value in record.items() if name in KEPT}
         epoch = Epoch(stage, round(record["step"] / steps), **values)
         found.append(epoch)
         if tell:
@@ -183,12 +189,13 @@ class _Stages:
     recipe: Recipe
     seed: int
     progress: Progress
+    attention: Attention | None = None
 
     def all(self) -> Iterator[tuple[str, nn.Module, Stage]]:
         """Each stage with the name and the module that it trains, made when its turn comes."""
         if self.recipe.head_epochs:
             head = self.classifier.module.get_submodule(_head_name(self.classifier))
-            if on_features := self._head_on_features(head):
+            if self.attention is None and (on_features := self._head_on_features(head)):
                 yield "head", head, on_features
             else:
                 yield "head", self.classifier.module, self._whole("head", list(head.parameters()))
@@ -197,8 +204,8 @@ class _Stages:
             yield "all", self.classifier.module, self._whole("all", parameters)
 
     def _whole(self, name: str, parameters: list[nn.Parameter]) -> Stage:
-        recipe, module = self.recipe, self.classifier.module
-        head = name == "head"
+        recipe, module, attention = self.recipe, self.classifier.module, self.attention
+        head, layer = name == "head", "" if attention is None else self.classifier.default_layer
         augmentation = Augmentation() if recipe.augment and not head else None
         device = self.classifier.device
         stream = Stream(self.train, recipe.batch_size, seed_of(self.seed, name), augmentation, device=device)
@@ -207,6 +214,15 @@ class _Stages:
         def objective(batch: Batch) -> Mapping[str, Tensor]:
             return losses(self.classifier.head.ask(module, batch.x), batch.y, self._weights)
 
+        def attentive(batch: AttentiveBatch) -> Mapping[str, Tensor]:
+            with watching(module, layer) as kept:
+                logits = self.classifier.head.ask(module, batch.x)
+            found, outside = losses(logits, batch.y, self._weights), logits.sum() * 0
+            if attention is not None and batch.known.any():
+                shares = energy(logits, batch.y, kept[-1], self.classifier.require_grid(layer), batch.masks)
+                outside = attention.weight * attention_loss(shares, batch.known)
+            return {**found, "loss": found["loss"] + outside}
+
         def look() -> Mapping[str, float]:
             return measured(predict(self.classifier, self.validation), self.validation.labels)
 
@@ -214,8 +230,8 @@ class _Stages:
         return Stage(
             steps=steps,
             every=stream.steps_per_epoch,
-            batches=stream,
-            objective=objective,
+            batches=stream if attention is None else partial(attention.batch, stream),
+            objective=objective if attention is None else attentive,
             groups=[Group(parameters, recipe.head_learning_rate if head else recipe.learning_rate)],
             evaluating=[part for each in still for part in each.modules()],
             # From 1 to nearly 0 by half a cosine. Source: Loshchilov & Hutter 2017, without restarts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.core.reading import read_json
 from seewhy.core.text import shown
 from seewhy.errors import UsageError
+from seewhy.images import Folder
 from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, Architecture, read_card
 from seewhy.models.checkpoints import load_checkpoint
@@ -23,13 +25,14 @@ from seewhy.report.evaluate import headline
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
 from seewhy.study.plan import canonical, difference
+from seewhy.train.attention import Attention, Listened, check_attention, compared
 from seewhy.train.data import Pictures, open_pictures
 from seewhy.train.finetune import Epoch, Training, finetune, judged, save_classifier, with_new_head, with_thresholds
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs.result import Result
 
-RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
+RUN, HISTORY, CHECKPOINTS, LISTENED = "run.json", "history.json", "checkpoints", "listened.json"
 REMOVE = "remove the folder and train again"
 
 
@@ -39,11 +42,13 @@ class TrainResult(Training, Result):
 
     architecture: Architecture
     seed: int
+    listened: Listened | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The model's name, its classes, and the figures of each part."""
         metrics = {part: each.to_dict() for part, each in self.evaluations.items()}
-        return {"model": self.model, "classes": list(self.parts.classes), "metrics": metrics}
+        found = {"model": self.model, "classes": list(self.parts.classes), "metrics": metrics}
+        return found if self.listened is None else {**found, "listened": asdict(self.listened)}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval.
@@ -59,7 +64,7 @@ class TrainResult(Training, Result):
 
     def page(self) -> str:
         """The report: how it learned, how good it is, and from what."""
-        return train_page(self)
+        return train_page(self, self.listened)
 
     def write(self, folder: Path) -> None:
         """Write the classifier, which `file:FOLDER` opens, what it was made from, the curves and the report."""
@@ -74,6 +79,8 @@ class TrainResult(Training, Result):
         }
         write_json(folder / PICTURES, rows)
         write_json(folder / HISTORY, [asdict(epoch) for epoch in self.epochs])
+        if self.listened is not None:
+            write_json(folder / LISTENED, asdict(self.listened))
         for name, chart in train_charts(self).items():
             write_whole(folder / f"{name}.svg", chart.encode())
         save_page(folder, self.page())
@@ -88,6 +95,8 @@ def train(
     recipe: Recipe | None = None,
     classes: Sequence[str] = (),
     labels: str | Path | None = None,
+    attention: str | Path | None = None,
+    attention_weight: float = 1.0,
     weights: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -108,6 +117,9 @@ def train(
         labels: A CSV file that names the labels of each picture, of which several may be true, in place of class
             folders: a column of files, then one of 0 and 1 for each label, or one of labels joined by `;` or `|`. Each
             label then has a probability and, chosen on the pictures for validation, a threshold of its own.
+        attention: A folder of masks of what matters, named like the pictures; the map of each picture's class is drawn
+            into its mask. A twin is trained without it, so that what it costs and changes is told.
+        attention_weight: How much that counts beside the cross entropy.
         weights: A local file for the backbone.
         seed: Of the split, the new head, the order and the changes of pictures.
         device: As `seewhy.load` takes it.
@@ -134,10 +146,15 @@ def train(
     if "gradients" not in given.offers:
         raise UsageError(f"{backbone} gives no gradients to learn by; take a bundled:, torchvision: or timm: model")
     architecture = architecture_of(backbone, given)
-    claim_folder(out, _configuration(backbone, given, recipe, parts, seed))
+    drawn = _hashes_of_masks(parts, attention, attention_weight) if attention else None
+    claim_folder(out, _configuration(backbone, given, recipe, parts, seed, drawn))
     several = parts.train.labelled
     classifier = with_new_head(given, architecture, parts.classes, recipe, seed, several=several)
     opened, failures = _opened(parts, classifier, progress)
+    attentive = Attention.of(opened["train"], Path(attention), attention_weight) if attention else None
+    if attentive is not None:
+        check_attention(classifier, attentive, several)
+    twin = copy.deepcopy(classifier) if attentive is not None else None
     if (out / CARD).is_file():
         load_checkpoint(classifier.module, read_card(out).weights())
         epochs = read_json(out / HISTORY, list[Epoch], REMOVE)
@@ -151,23 +168,49 @@ def train(
             checkpoints=out / CHECKPOINTS,
             progress=progress,
             tell=tell,
+            attention=attentive,
         )
+    listened = None
+    if (out / LISTENED).is_file() and (out / CARD).is_file():
+        listened = read_json(out / LISTENED, Listened, REMOVE)
+    elif attentive is not None and twin is not None:
+        aside = out / CHECKPOINTS / "plain"
+        finetune(twin, opened["train"], opened["validation"], recipe, seed=seed, checkpoints=aside, progress=progress)
+        listened = compared(classifier, twin, opened, attentive, Path(attention or ""))
     if several:
         classifier = with_thresholds(classifier, opened["validation"])
     evaluations = {
         part: judged(classifier, pictures) for part, pictures in opened.items() if part != "train" and len(pictures)
     }
     result = TrainResult(
-        out, backbone, classifier, recipe, parts, epochs, evaluations, failures, architecture=architecture, seed=seed
+        out,
+        backbone,
+        classifier,
+        recipe,
+        parts,
+        epochs,
+        evaluations,
+        failures,
+        architecture=architecture,
+        seed=seed,
+        listened=listened,
     )
     result.write(out)  # file by file: what an earlier run left here stays until its successor is whole
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return result
 
 
-def _configuration(backbone: str, given: Classifier, recipe: Recipe, parts: Parts, seed: int) -> str:
+def _hashes_of_masks(parts: Parts, masks: str | Path, weight: float) -> dict[str, Any]:
+    """What people drew, and how much it counts."""
+    return {"weight": weight, "masks": Folder.open(parts.train.root, masks).mask_hashes}
+
+
+def _configuration(
+    backbone: str, given: Classifier, recipe: Recipe, parts: Parts, seed: int, drawn: dict[str, Any] | None
+) -> str:
     """Everything that decides the weights, as canonical JSON."""
     return canonical({
+        **({} if drawn is None else {"attention": drawn}),
         "backbone": backbone,
         "weights": given.fingerprint,
         "device": given.device.type,

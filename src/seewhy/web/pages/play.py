@@ -15,6 +15,7 @@ from seewhy.people.names import LONGEST_WORDS
 from seewhy.people.players import Standing, leaderboard, standing
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
+from seewhy.people.series import ROUNDS, games
 from seewhy.people.store import Store
 from seewhy.report.page import embed
 from seewhy.verbs.people import make_rounds
@@ -155,8 +156,21 @@ def _ended(name: str, ended: RoundResult) -> None:
         }[ended.outcome]
         tell(f"{words} The network says {plain(ended.true_class)}.", icon=icon)
         st.caption("Networks err, too.")
+        _again(name, ended.round)
         again, icon = st.session_state.pop, ":material/arrow_forward:"
         st.button("Next photo", type="primary", icon=icon, on_click=again, args=[ENDED, None])
+
+
+def _again(name: str, number: int) -> None:
+    """What the player had seen and said, and where they stand in this game of ten."""
+    given = answers(people_store(), name)
+    mine = next(each for each in reversed(given) if each.round == number)
+    said = f"You said **{plain(mine.guess)}**: {plain(', '.join(mine.labels))}." if mine.guess else "You said nothing."
+    st.markdown(f"{said} This is what you had seen:")
+    st.html(picture_html(embed(game.piece(people_store(), name, number), "The piece of the photo that you had seen")))
+    last = games(given)[-1]
+    state = "This game is over" if last.over else f"Photo {len(last.answers)} of {ROUNDS} in this game"
+    st.caption(f"{state}: {last.won} right, {last.points} points.")
 
 
 def _nothing_left(name: str) -> None:
