@@ -36,7 +36,7 @@ LISTS: dict[str, Callable[[Services], Any]] = {
     "metrics": lambda _: metrics(),
     "samples": lambda _: sample_photos(),
     "cases": case_bases,
-    "prototypes": lambda _: prototypes(),
+    "prototypes": prototypes,
     "studies": studies,
 }
 PLACES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -24,25 +24,27 @@ AGAIN = 10  # seconds
 _unpacking = BoundedSemaphore(2)  # at a time: each takes a thread, and memory for its zip
 
 
-def keep_zip(at: Services, content: bytes, who: Visitor) -> Set:
+def keep_zip(at: Services, read: Callable[[int], bytes], who: Visitor) -> Set:
     """Store the pictures of a visitor's zip, each class in a folder; returns the id that finds them.
+
+    Args:
+        at: where.
+        read: gives at most so many bytes of the zip.
+        who: whose it is.
 
     Raises:
         QueueFull: too many are unpacked now.
         UsageError: it is no zip, too large, or holds pictures of fewer than two classes.
         OverBudget, NoRoom: there is no room for it.
     """
-    most = at.settings.training_mb
-    if len(content) > most << 20:
-        raise UsageError(f"the zip has more than {most} MB; take fewer pictures")
-    return keep_files(at, members(content, at.settings.upload_bytes), who)
-
-
-def keep_files(at: Services, files: Iterable[tuple[str, bytes]], who: Visitor) -> Set:
-    """As `keep_zip`, of files by their paths, whose folders are their classes."""
     if not _unpacking.acquire(blocking=False):
         raise QueueFull(BUSY, AGAIN)
     try:
+        most = at.settings.training_mb
+        content = read((most << 20) + 1)
+        if len(content) > most << 20:
+            raise UsageError(f"the zip has more than {most} MB; take fewer pictures")
+        files = members(content, at.settings.upload_bytes)
         with at.disk.filling(at.new_training_folder(), who) as lesson:
             unpacked = unpack(files, lesson / PICTURES, at.settings.upload_bytes, at.settings.upload_pixels)
     finally:
