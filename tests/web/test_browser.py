@@ -38,7 +38,8 @@ def opened(page, path):
 
 
 def test_upload_explain_and_download(page, tmp_path):
-    opened(page, "")
+    opened(page, "explain")  # its name leads to the first page, too
+    assert not page.get_by_role("dialog").count()
     upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
     shown = page.get_by_role("img", name="Grad-CAM on squares.png")
     shown.wait_for()
