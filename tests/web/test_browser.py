@@ -8,7 +8,8 @@ import pytest
 
 import forge
 from planted import picture
-from web.browsing import PATIENCE, at_rest, misshapen, obstacles, upload
+from web.browsing import PATIENCE, at_rest, free_port, misshapen, obstacles, server, upload
+from web.conftest import TOY
 from web.zips import two_classes
 
 pytestmark = pytest.mark.browser
@@ -99,6 +100,24 @@ def test_several_photos_are_brought_at_once_and_taken_away_again(page):
     page.get_by_role("img", name="Grad-CAM on second.png").wait_for()
     page.get_by_role("button", name="Remove second.png").click()
     page.get_by_text("Choose a photo to begin").wait_for()
+
+
+@pytest.mark.heavy
+def test_a_new_start_of_the_server_loses_neither_photo_nor_choices_nor_result(browser, tmp_path):
+    port = free_port()
+    page = browser.new_page(base_url=f"http://127.0.0.1:{port}")
+    page.set_default_timeout(PATIENCE * 1000)
+    for begun in (True, False):
+        with server(tmp_path, port, models=TOY):
+            if begun:
+                opened(page, "compare")
+                upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
+                page.get_by_role("img", name="The photo squares.png").wait_for()
+                page.get_by_role("button", name="Compare", exact=True).click()
+            else:
+                page.goto("/compare")
+            page.get_by_role("heading", name="The verdict").wait_for()
+            assert page.get_by_role("img", name="The photo squares.png").count() == 1
 
 
 def test_compare(page):

@@ -57,7 +57,7 @@ class FileMark(TypedDict):
 
 
 class DossierModel(TypedDict):
-    """A model that results are about; `loaded` says whether it was opened for the dossier and found to be this one."""
+    """A model that results are about, by all its names; `loaded`: it was opened for the dossier, and is this one."""
 
     name: str
     fingerprint: str

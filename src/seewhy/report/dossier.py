@@ -51,7 +51,7 @@ def verify_page(
         title="Does the dossier hold?",
         lead=verify_words(differences, checked),
         differences=differences,
-        checked=checked,
+        checked={name: count for name, count in checked.items() if count},
         unchecked=unchecked,
         seal=seal,
         limits=LIMITS["dossier"],

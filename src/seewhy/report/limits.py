@@ -35,6 +35,6 @@ LIMITS: Mapping[str, Sequence[str]] = {
         "What is not in a result below its folder is not in it.",
         "No finding means none that an audit of the power that is told would have found.",
         "A seal shows accidents and careless changes: whoever can write the files can write another one.",
-        "To know that nobody did, note the seal in another place, and give it to `seewhy verify`.",
+        "To know that nobody did, note the seal in another place, and give it to seewhy verify.",
     ),
 }

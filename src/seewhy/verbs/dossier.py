@@ -91,9 +91,12 @@ def dossier(
     """
     root = Path(folder)
     results = gathered(root, progress)
-    known = {name: fingerprint for each in results for name, fingerprint in each["models"].items()}
+    known: dict[str, list[str]] = {}  # what each fingerprint is called
+    for each in results:
+        for name, fingerprint in each["models"].items():
+            known[fingerprint] = list(dict.fromkeys([*known.get(fingerprint, ()), name]))
     opened = dict(_opened(model, device, progress) for model in models)
-    if stray := sorted(name for fingerprint, name in opened.items() if fingerprint not in known.values()):
+    if stray := sorted(name for fingerprint, name in opened.items() if fingerprint not in known):
         raise UsageError(
             f"{stray[0]} is not the model of any result in {root}: its fingerprint is another; give the one that was "
             "audited, or make the results anew"
@@ -105,7 +108,7 @@ def dossier(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "models": [
-            {"name": name, "fingerprint": each, "loaded": each in opened} for name, each in sorted(known.items())
+            {"name": ", ".join(names), "fingerprint": each, "loaded": each in opened} for each, names in known.items()
         ],
         "data": [data_facts(Path(each)) for each in data],
         "results": results,

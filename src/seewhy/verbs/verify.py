@@ -204,7 +204,8 @@ def _of_models(
         opened = load(model, device=device) if isinstance(model, str) else model
         if opened.fingerprint not in told:
             name = model if isinstance(model, str) else model.name
-            was = next((each["fingerprint"] for each in found["models"] if each["name"] == name), "another model")
+            named = (each["fingerprint"] for each in found["models"] if name in each["name"].split(", "))
+            was = next(named, "another model")
             yield _differs("model", name, was[:16], opened.fingerprint[:16])
 
 
@@ -221,10 +222,10 @@ def _of_data(found: Dossier, data: Sequence[str | Path]) -> Iterator[Difference]
 
 def _unchecked(found: Dossier, models: Sequence[str | Classifier], data: Sequence[str | Path]) -> Iterator[str]:
     if len(models) < len(found["models"]):
-        names = ", ".join(each["name"] for each in found["models"])
-        yield f"{len(models)} of {len(found['models'])} models were opened ({names}); name them with --model."
+        names = "; ".join(each["name"] for each in found["models"])
+        yield f"Models that were opened: {len(models)} of {len(found['models'])} ({names}); name them with --model."
     if len(data) < len(found["data"]):
-        yield f"{len(data)} of {len(found['data'])} folders of data were looked at; name them with --data."
+        yield f"Folders of data that were looked at: {len(data)} of {len(found['data'])}; name them with --data."
     if not found["data"]:
         yield "The dossier holds the content of no photos, so that they may be others."
 
