@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 from seewhy import explain, load
 from seewhy.errors import UsageError
@@ -20,8 +16,6 @@ from seewhy.models.bcos import BcosConv2d, BcosNetwork, fixed_scales
 from seewhy.train.recipe import BACKBONES, find_recipe
 from seewhy.verbs.train import train
 from tints import write_tints
-
-FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 
 
 def network(classes: int = 4, seed: int = 0) -> BcosNetwork:
@@ -89,44 +83,3 @@ def test_it_is_trained_and_opened_as_others_are(tmp_path):
     shown = explain(opened, str(picture), "bcos")
     score = float(opened.logits(opened.preprocess([shown.image]))[0, shown.target.index])
     assert float(shown.values.astype(np.float64).sum()) == pytest.approx(score, abs=1e-5)
-
-
-@pytest.mark.heavy
-def test_it_costs_little_on_clothes():
-    """Fashion-MNIST, 6,000 pictures, as many steps for both: within 3 points of a plain twin of the same shape."""
-    if not FASHION.is_dir():
-        pytest.skip(f"no Fashion-MNIST in {FASHION}: `make data`, or apt-get install dataset-fashion-mnist")
-    from scripts.fashion_mnist import read
-
-    def plain() -> nn.Module:
-        widths, layers = (2, 32, 64, 128), []
-        for before, after, stride in zip(widths, widths[1:], (1, 2, 2), strict=False):
-            layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
-
-    def run(module: nn.Module) -> float:
-        optimizer, generator = torch.optim.Adam(module.parameters(), 3e-3), torch.Generator().manual_seed(0)
-        module.train()
-        for _ in range(6):
-            for rows in torch.randperm(6000, generator=generator).split(64):
-                loss = functional.cross_entropy(module(x[rows]), y[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-        with torch.no_grad():
-            said = torch.cat([module.eval()(part).argmax(1) for part in unseen.split(500)])
-        return float((said == truth).float().mean())
-
-    pixels, y = read(FASHION, "train")
-    seen, truth = read(FASHION, "t10k")
-    pixels, y, seen, truth = pixels[:6000], y[:6000], seen[:2000], truth[:2000]
-    grey, unseen = pixels[:, None].float() / 255, seen[:, None].float() / 255
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        bcos = BcosNetwork(10, 1, (1, 2, 2))
-        x = grey
-        own = run(bcos)
-        x, unseen = torch.cat([grey, 1 - grey], 1), torch.cat([unseen, 1 - unseen], 1)
-        twin = run(plain())
-    print(f"B-cos {own:.3f}, plain {twin:.3f}")
-    assert own >= twin - 0.03

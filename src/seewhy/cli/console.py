@@ -45,7 +45,7 @@ Model = Annotated[
         "--model",
         "--models",
         help="bundled:…, torchvision:…, timm:…, bcos:small, hf-hub:org/name, onnx:PATH, file:FOLDER or "
-        "py:module:factory.",,
+        "py:module:factory.",
     ),
 ]
 Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]
