@@ -21,7 +21,7 @@ import seewhy
 from seewhy.draw.canvas import FAINT, beside, stack, text_block
 from seewhy.images import open_image, samples
 from seewhy.methods.explanation import explanation_tile
-from seewhy.models import Classifier
+from seewhy.models import Classifier, Prediction
 from seewhy.train.recipe import find_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,8 +151,7 @@ def drawn(classifier: Classifier, figures: dict[str, Any]) -> Image.Image:
 
 def told(said: dict[str, Any]) -> str:
     """The answer as people read it."""
-    share = said["probability"]
-    return f"{said['answer']} {'> 99.9 %' if share > 0.999 else f'{share:.1%}'.replace('%', ' %')}"
+    return f"{said['answer']} {Prediction(0, said['answer'], said['probability']).told}"
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Makes screenshots of every page of the app, light and dark, wide and phone-narrow, in `docs/img/app/`.
 
-With the default model and the sample photos; a small case base and a small study of them are made first.
+With the default model, the sample photos, and what `deploy/showcase.py` makes first.
 Needs Chromium (`make browser`).
 """
 
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -21,14 +22,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from seewhy.images import open_image, samples
+from seewhy.images import samples
 from seewhy.web.parts.page import Page, list_pages
 
-OUT = Path(__file__).resolve().parents[1] / "docs/img/app"
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "docs/img/app"
 WIDTHS = {"wide": 1280, "phone": 390}
 SCHEMES = ("light", "dark")
 TALLEST = 3000
@@ -44,7 +45,6 @@ READY = {
     "annotate": ".sw-scores",
     "train": "iframe",
 }
-TAUGHT, CROPS, SIDE = ("cat", "coffee", "rocket"), 12, 160  # photos, cut-outs of each, and pixels of a cut-out
 
 
 def main(wanted: list[str]) -> None:
@@ -52,17 +52,17 @@ def main(wanted: list[str]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     pages = [page for page in list_pages() if page.path in wanted or not wanted]
     with TemporaryDirectory() as name:
-        _furnish(Path(name))
-        with _server(Path(name)) as address, sync_playwright() as playwright:
+        variables = _furnish(Path(name))
+        with _server(variables) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             for page in pages:
                 for scheme in SCHEMES:
                     for width in WIDTHS:
-                        _take(browser, address, page, scheme, width)
+                        _take(browser, address, page, scheme, width, Path(name))
             browser.close()
 
 
-def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> None:
+def _take(browser: Any, address: str, page: Page, scheme: str, width: str, home: Path) -> None:
     view = browser.new_page(viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme)
     view.set_default_timeout(PATIENCE)
     view.goto(address if page is list_pages()[0] else f"{address}/{page.path}")
@@ -75,7 +75,7 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str) -> No
     if page.path == "annotate":
         _draw(view)
     if page.path == "train":
-        _teach(view)
+        _teach(view, home / "shown/pictures")
     if page.path in READY:
         view.locator(f"{READY[page.path]}:visible").last.wait_for()
     view.wait_for_timeout(4000)
@@ -107,43 +107,29 @@ def _draw(view: Any) -> None:
     view.keyboard.press("Control+s")
 
 
-def _teach(view: Any) -> None:
-    """Upload a zip of cut-outs, and train."""
+def _teach(view: Any, pictures: Path) -> None:
+    """Upload a zip of pictures, and train."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in _cut_outs():
-            archive.writestr(name, content)
+        for path in sorted(pictures.rglob("*.png")):
+            archive.write(path, path.relative_to(pictures))
     view.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(
         {"name": "samples.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
     )
     view.get_by_role("button", name="Train", exact=True).click()
 
 
-def _cut_outs() -> Generator[tuple[str, bytes]]:
-    """Pictures of some classes, by path, cut out of the samples."""
-    random = np.random.default_rng(0)
-    for name in TAUGHT:
-        photo = open_image(samples()[name]).to_pil()
-        for number in range(CROPS):
-            left, top = (int(random.integers(0, length - SIDE)) for length in photo.size)
-            cut = BytesIO()
-            photo.crop((left, top, left + SIDE, top + SIDE)).save(cut, "PNG")
-            yield f"{name}/{number}.png", cut.getvalue()
-
-
-def _furnish(home: Path) -> None:
-    """A case base of cut-outs, a study and rounds to play of the sample photos."""
-    photos = home / "photos"
+def _furnish(home: Path) -> dict[str, str]:
+    """What the image shows strangers, rounds to play of the samples, and the variables that tell the app of it."""
+    photos, shown = home / "photos", home / "shown"
     photos.mkdir()
     for name, path in samples().items():
         shutil.copy(path, photos / f"{name}{path.suffix}")
-    for name, content in _cut_outs():
-        (home / "cuts" / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / "cuts" / name).write_bytes(content)
-    study = ["--methods", "grad-cam,eigen-cam,control:random", "--metrics", "insertion-minus-deletion,sparseness"]
-    _seewhy(home, "cases", "build", str(home / "cuts"), "--out", str(home / "cases/samples"))
     _seewhy(home, "people", "rounds", str(photos), "--overlap", "9")
-    _seewhy(home, "study", str(photos), *study, "--out", str(home / "studies/samples"))
+    made = runpy.run_path(str(ROOT / "deploy/showcase.py"))
+    found = made["make"](shown, made["draw"](shown / "pictures"), "cats")
+    folders = {f"SEEWHY_{each.upper()}": str(shown / each) for each in ("cases", "prototypes", "studies")}
+    return {"SEEWHY_HOME": str(home), "SEEWHY_MODELS": f"{made['BACKBONE']},{found.model}", **folders}
 
 
 def _seewhy(home: Path, *arguments: str) -> None:
@@ -152,12 +138,12 @@ def _seewhy(home: Path, *arguments: str) -> None:
 
 
 @contextmanager
-def _server(home: Path) -> Generator[str]:
+def _server(variables: dict[str, str]) -> Generator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "seewhy", "app", "--port", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, "SEEWHY_HOME": str(home)})  # noqa: S603
+    process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603
     try:
         address = f"http://127.0.0.1:{port}"
         _wait(address)

@@ -21,6 +21,7 @@ from seewhy.cli.app import app
 from seewhy.core.registry import Declared
 from seewhy.methods import Method, list_methods
 from seewhy.metrics import Metric, list_metrics
+from seewhy.models import Prediction
 from seewhy.web.settings import Settings
 
 __all__ = ["commands", "first", "letters", "methods", "metrics", "on_page_markdown", "variables"]
@@ -99,7 +100,7 @@ def letters() -> str:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    return f"{answer['answer']} {answer['probability']:.1%}"
+    return f"{answer['answer']} {Prediction(0, answer['answer'], answer['probability']).told}"
 
 
 def _variable(field: FieldInfo) -> str:

@@ -62,6 +62,7 @@ def test_the_image_is_given_the_script_before_it_runs_it():
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(1800)
 def test_what_the_image_runs_gives_every_page_something_to_show(tmp_path, monkeypatch):
     """The Dockerfile's own line, with its places put elsewhere, as a process of its own."""
     line = re.search(r"^RUN (python deploy/showcase.py .*?)(?: \$\(.*)?$", IMAGE, re.MULTILINE)[1]

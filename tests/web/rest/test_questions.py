@@ -7,10 +7,12 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
-from answering import against
+from answering import against, open_places
 from cases.squares import folder_of, square
 from seewhy.core.files import home
+from seewhy.errors import OverBudget
 from seewhy.verbs.study import study
+from seewhy.web.rest import sets
 from seewhy.web.rest.api import make_api
 from seewhy.web.rest.jobs import QUESTIONS
 from web.conftest import TOY
@@ -38,7 +40,7 @@ def photo(ask, tmp_path) -> str:
     return ask.post("/images", files={"file": ("asked.png", (tmp_path / "asked.png").read_bytes())}).json()["image"]
 
 
-def fits(ask, name: str, tmp_path, **asked) -> tuple[str, dict]:
+def fits(ask, name: str, tmp_path, /, **asked) -> tuple[str, dict]:
     """Ask, and hold the answer against its schema; it names no folder of this machine."""
     job, found = answer(ask, name, **asked)
     assert not against(QUESTIONS[name].answer, found)
@@ -160,6 +162,16 @@ def test_a_set_has_to_be_a_zip_of_pictures(ask, tmp_path):
     assert not list((home() / "trainings").glob("*")), "nothing is left of it"
 
 
+def test_one_zip_of_a_visitor_is_unpacked_at_a_time(ask, monkeypatch):
+    monkeypatch.setattr(sets, "_unpacking", {"somebody"})
+    assert upload_set(ask, b"no zip").status_code == 422
+    monkeypatch.setattr(sets, "_unpacking", {"one", "two"})
+    assert upload_set(ask, b"no zip").status_code == 503
+    monkeypatch.setattr(sets, "_unpacking", set())
+    with sets._place("me"), pytest.raises(OverBudget):
+        sets._place("me").__enter__()
+
+
 def test_every_answer_has_a_schema_in_the_document(ask):
     document = ask.get("/openapi.json").json()
     known = document["components"]["schemas"]
@@ -175,7 +187,7 @@ def test_every_answer_has_a_schema_in_the_document(ask):
         reference = document["paths"][f"/{name}"]["post"]["x-answer"]
         for each in reference.get("anyOf", [reference]):
             assert each["$ref"].rpartition("/")[2] in known
-    assert not [name for name, each in known.items() if each.get("additionalProperties") is True]
+    assert not list(open_places({name: each for name, each in known.items() if name != "JsonValue"}))
 
 
 def test_the_page_tells_what_comes_of_each_question(ask):
