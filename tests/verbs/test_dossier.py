@@ -23,6 +23,7 @@ from seewhy.verbs.dossier import DOSSIER, PAGE, dossier
 from seewhy.verbs.evaluate import evaluate
 from seewhy.verbs.judging import judge_finding
 from seewhy.verbs.repair import repair
+from seewhy.verbs.study import study
 from seewhy.verbs.verify import verify
 
 MODEL = "py:audit.tagged:fooled"
@@ -199,3 +200,14 @@ def test_a_changed_row_is_named_by_the_figure_that_it_moves(copied: Path):
     path.write_text("\n".join([head, ",".join(cells), *rest]) + "\n", "utf-8")
     where = [each["where"] for each in verify(copied).differences if each["kind"] == "figure"]
     assert f"audit/{AUDIT}: findings[0].effect" in where
+
+
+def test_a_study_is_gathered_and_a_changed_table_of_it_is_found(made: Made, tmp_path: Path):
+    out = tmp_path / "root/study"
+    study(made.photos, [MODEL], ["grad-cam", "control:random"], ["sparseness"], out, workers=1, limit=2).save(out)
+    dossier(out.parent).save(out.parent)
+    assert verify(out.parent).holds
+    tables = out / "tables.md"
+    tables.write_text(tables.read_text("utf-8").replace("| 2 |", "| 3 |", 1), "utf-8")
+    with pytest.raises(BadFile, match=r"tables\.md"):
+        dossier(out.parent)

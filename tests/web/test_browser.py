@@ -20,12 +20,13 @@ QUICK_PAGES = ("", "train")  # whose accessibility the quick tests look at; the 
 
 @pytest.fixture
 def page(browser, address):
-    found = browser.new_page(viewport={"width": 1280, "height": 900}, base_url=address)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
+    found = context.new_page()
     found.set_default_timeout(PATIENCE * 1000)
     found.refusals = []  # what the content policy kept from running
     found.on("console", lambda said: "Content Security" in said.text and found.refusals.append(said.text))
     yield found
-    found.close()
+    context.close()
 
 
 def opened(page, path):
@@ -37,7 +38,8 @@ def opened(page, path):
 
 
 def test_upload_explain_and_download(page, tmp_path):
-    opened(page, "")
+    opened(page, "explain")  # its name leads to the first page, too
+    assert not page.get_by_role("dialog").count()
     upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
     shown = page.get_by_role("img", name="Grad-CAM on squares.png")
     shown.wait_for()

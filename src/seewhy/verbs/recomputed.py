@@ -163,6 +163,13 @@ def _check_text(path: Path, text: str) -> None:
         raise damaged(path, "it does not say what the figures come to", CURE)
 
 
+def _check_parts(path: Path, parts: Sequence[str], whole: str) -> None:
+    """Refuse a text that does not hold these parts, in any order, and nothing else."""
+    found = read_whole(path, CURE, JSON_BYTES).decode("utf-8", "replace")
+    if sorted(found.split()) != sorted(whole.split()) or any(part.strip() not in found for part in parts):
+        raise damaged(path, "it does not say what the figures come to", CURE)
+
+
 def _evaluation(path: Path) -> Recomputed:
     told = read_json(path, dict[str, Any], CURE)
     if "labels" in told:
@@ -220,8 +227,8 @@ def _diff(path: Path) -> Recomputed:
 def _study(path: Path) -> Recomputed:
     found = open_study(path.parent)
     tables = grids(found.scores, found.means, found.failed)
-    for name, text in ((MARKDOWN, markdown(tables)), (LATEX, latex(tables))):
-        _check_text(path.parent / name, text)
+    for name, written in ((MARKDOWN, markdown), (LATEX, latex)):
+        _check_parts(path.parent / name, [written([table]) for table in tables], written(tables))
     verdict = study_verdict(found)
     figures = {"verdict": verdict, "scores": found.rows()}
     return Recomputed("study", figures, figures, [verdict], found.plan.models, found.plan.seed)
