@@ -3,9 +3,9 @@
     python studies/network/concepts.py PHOTOS --out FOLDER [--model MODEL] [--limit 500] [--asked 40] [--layers L,M]
 
 Builds a book of `--limit` photos, unless FOLDER holds one, and asks `--asked` others. In each layer the three concepts
-that add most to the predicted class are taken out together, and three others of the photo, drawn by chance; figures are
-of photos that have six concepts or more there. A photo that is in `asked.jsonl` is not asked again. Times are of this
-machine as it is: run it on an idle one.
+that add most to the predicted class are taken out together, and three others of the photo, drawn by chance; of a photo
+with fewer than six concepts there it is half of them against the other half. A photo that is in `asked.jsonl` is not
+asked again. Times are of this machine as it is: run it on an idle one.
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ def _removed(classifier: Classifier, image: Image, book: ConceptBook) -> dict[st
         known = [(str(number), each.peak) for number, each in enumerate(layer.concepts)]
         parts = parts_of(classifier, image, target, layer.layer, layer.vectors, known)
         order = [int(part.key) for part in sorted(parts.parts, key=lambda part: -part.added)]
-        if len(order) < 2 * TOP:
+        some = min(TOP, len(order) // 2)
+        if not some:
             continue
-        drawn = np.random.default_rng(0).permutation(order[TOP:])[:TOP].tolist()
-        out = taken_out_of(classifier, image, layer.layer, layer.vectors, [order[:TOP], drawn])
+        drawn = np.random.default_rng(0).permutation(order[some:])[:some].tolist()
+        out = taken_out_of(classifier, image, layer.layer, layer.vectors, [order[:some], drawn])
         top, other = classifier.head.probability(out.without, target).tolist()
         whole = float(classifier.head.probability(out.logits, target))
-        found[layer.layer] = {"whole": whole, "top": top, "random": other}
+        found[layer.layer] = {"some": some, "whole": whole, "top": top, "random": other}
     return found
 
 
@@ -87,12 +88,13 @@ def _tell(book: ConceptBook, rows: Sequence[dict[str, Any]]) -> None:
             more = wilson(sum(each["top"] < each["random"] for each in found), len(found))
             lost = [[1 - each[what] / each["whole"] for each in found] for what in ("top", "random")]
             print(
-                f"{layer.layer}: the top three take more in {more.value:.0%} of {len(found)} photos "
+                f"{layer.layer}: the top {min(each['some'] for each in found)} to {TOP} take more in "
+                f"{more.value:.0%} of {len(found)} photos "
                 f"({more.low:.0%} to {more.high:.0%}); median loss {np.median(lost[0]):.0%}, "
                 f"of random ones {np.median(lost[1]):.0%}"
             )
         else:
-            print(f"{layer.layer}: no photo has six concepts")
+            print(f"{layer.layer}: no photo has two concepts")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

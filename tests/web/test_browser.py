@@ -162,6 +162,7 @@ def test_a_zip_becomes_a_classifier_of_this_visit_alone_which_is_there_after_a_r
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_text("offers “pets” first").wait_for()
     page.get_by_role("heading", name="What it gets wrong, and why").wait_for()
+    trained = page.url
     page.get_by_text("by the commonest class").first.wait_for()
     page.get_by_text("How it learned, and from what").click()
     with page.expect_download() as kept:
@@ -179,7 +180,7 @@ def test_a_zip_becomes_a_classifier_of_this_visit_alone_which_is_there_after_a_r
     opened(other, "cases")
     other.get_by_text("There is nothing to compare with yet").wait_for()
     other.close()
-    page.goto("/train")
+    page.goto(trained)  # whose address holds what was chosen
     page.get_by_text("Still pets").wait_for()
     page.get_by_text("offers “pets” first").wait_for()
     page.goto("/")

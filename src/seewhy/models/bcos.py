@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +117,7 @@ class Bcos(Source):
         return Classifier(module, preprocessing, Categories.numbered(UNTRAINED), f"bcos:{name}", given_notes=notes)
 
     @override
-    def build(self, name: str, classes: int) -> nn.Module:
+    def build(self, name: str, classes: int, **options: Any) -> nn.Module:
         if name not in SIZES:
             raise UnknownName(f"there is no B-cos network '{name}'; there is {', '.join(SIZES)}")
         return BcosNetwork(classes).eval()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from seewhy.models import Classifier, capture
+from seewhy.models.capture import gradients_of
 
 SPOTS, PARTS = 0.15, 0.4  # of the side: what sees less is of edges and textures, what sees less than this of parts
 HALF = 0.5  # of the slopes
@@ -34,7 +35,7 @@ def reach(classifier: Classifier, names: Sequence[str]) -> dict[str, float]:
             for name, grid in grids.items():
                 maps = grid.fold(seen[name])
                 middle = maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].square().sum()
-                (slopes,) = torch.autograd.grad(middle, [x], retain_graph=True, allow_unused=True)
+                (slopes,) = gradients_of(middle, [x])
                 if slopes is not None and bool(slopes.any()):
                     known[name] = side_of(slopes[0].abs().sum(0), maps.shape[2:])
     return {name: known[name] for name in names if name in known}

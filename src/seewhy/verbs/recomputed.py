@@ -20,7 +20,7 @@ from seewhy.audit.repair_rows import read_answers, repair_figures
 from seewhy.audit.rows import read_trials
 from seewhy.audit.trial import MOST, Power, Trial, chance_to_tell
 from seewhy.audit.words import verdict_words as trial_words
-from seewhy.core.files import csv_text, guard_cell
+from seewhy.core.files import csv_text, unguarded
 from seewhy.core.reading import JSON_BYTES, damaged, read_csv, read_json, read_whole, sound
 from seewhy.core.text import percent, visible
 from seewhy.report.audit import power_words
@@ -103,7 +103,7 @@ def _same(told: Any, found: Any) -> bool:
     if isinstance(told, int | float) and isinstance(found, int | float):
         return isclose(told, found, rel_tol=NEAR, abs_tol=1e-12)
     if isinstance(told, str) and isinstance(found, str):
-        return found in {told, visible(guard_cell(told))}  # as a table holds it
+        return found in {told, visible(told), unguarded(visible(told))}  # as a table holds it
     return told == found
 
 
@@ -175,7 +175,7 @@ def _evaluation(path: Path) -> Recomputed:
     if "labels" in told:
         return _evaluation_of_labels(path, told)
     names = [each["name"] for each in told["classes"]]
-    shown = [visible(guard_cell(name)) for name in names]
+    shown = [unguarded(visible(name)) for name in names]
     rows = read_csv(path.parent / PREDICTIONS, CURE, ("class", "predicted", "right", "confidence"))
     places = {name: place for place, name in enumerate(shown)}
     truth, said = ([places[row[column]] for row in rows] for column in ("class", "predicted"))
@@ -193,7 +193,7 @@ def _evaluation(path: Path) -> Recomputed:
 
 def _evaluation_of_labels(path: Path, told: Plain) -> Recomputed:
     names = [each["name"] for each in told["labels"]]
-    columns = [visible(guard_cell(f"probability of {name}")) for name in names]
+    columns = [visible(f"probability of {name}") for name in names]
     rows = read_csv(path.parent / PREDICTIONS, CURE, ("labels", "found", "right", *columns))
     truth = [[name in row["labels"].split(";") for name in names] for row in rows]
     likely = [[float(row[column]) for column in columns] for row in rows]
