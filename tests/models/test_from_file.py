@@ -123,7 +123,7 @@ def test_a_card_that_lacks_something_says_what(tmp_path, field):
         ({"categories": ["cat", "dog"]}, "number of classes"),
         ({"options": ["conv1"]}, "wrong kind are .'options'"),
         ({"sha256": 5}, "wrong kind are .'sha256'"),
-        ({"architecture": "keras:resnet50"}, "expected bundled:…, torchvision:… or timm:…"),
+        ({"architecture": "keras:resnet50"}, "expected bundled:…, torchvision:…, timm:… or bcos:small"),
         ({"architecture": "resnet50"}, "expected bundled:…"),
         ({"options": {"stride_in": "conv1"}}, "timm:test_resnet takes in_chans"),
         ({"architecture": "torchvision:resnet18", "options": {"stride": 1}}, "takes stride_in, bn_eps"),

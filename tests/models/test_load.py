@@ -112,7 +112,7 @@ def test_every_listed_name_has_a_source():
     listed = list_models()
     assert {"bundled:efficientnet-lite0", "torchvision:resnet50", "timm:resnet50.a1_in1k"} <= set(listed)
     assert len(set(listed)) == len(listed) > 1000
-    assert {name.partition(":")[0] for name in listed} == {"bundled", "torchvision", "timm"}
+    assert {name.partition(":")[0] for name in listed} == {"bundled", "torchvision", "timm", "bcos"}
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])

@@ -25,9 +25,9 @@ def test_a_file_names_no_code(name, tmp_path):
     "name", ["", "py", "file:", "PY:os:getcwd", " py:os:getcwd", "os:getcwd", "http://x", "holiday"]
 )
 def test_what_is_not_on_the_list_is_refused(name, tmp_path):
-    with pytest.raises(BadFile, match="may name only bundled:, torchvision:, timm:, hf-hub:, onnx:, file:"):
+    with pytest.raises(BadFile, match="may name only bundled:, torchvision:, timm:, bcos:, hf-hub:, onnx:, file:"):
         check_told(name, tmp_path / "card.json")
 
 
 def test_the_list_is_all_but_code():
-    assert set(SOURCES) == {"bundled", "torchvision", "timm", "hf-hub", "onnx", "file", "py"}
+    assert set(SOURCES) == {"bundled", "torchvision", "timm", "bcos", "hf-hub", "onnx", "file", "py"}
