@@ -9,7 +9,7 @@ QUICKLY := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-all lint types format browser bench zoo constraints docs package clean
+.PHONY: help demo app test test-all lint types format browser bench zoo data constraints docs package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,12 @@ browser: ## Install Chromium for the browser tests (Debian)
 	else \
 		echo "There is no apt-get here: install chromium and chromedriver your system's own way." >&2; exit 1; \
 	fi
+
+data: ## Fetch Fashion-MNIST (Debian), for tests and scripts; FASHION_MNIST says where it lies
+	@command -v apt-get >/dev/null || { echo "There is no apt-get here: get Fashion-MNIST your own way." >&2; exit 1; }
+	@mkdir -p out/data && cd out/data && apt-get -qq download dataset-fashion-mnist \
+		&& dpkg -x dataset-fashion-mnist_*.deb . && rm dataset-fashion-mnist_*.deb
+	@echo "export FASHION_MNIST=$(CURDIR)/out/data/usr/share/datasets/fashion-mnist"
 
 constraints: ## Resolve every extra afresh and pin it; torch and torchvision stay as pinned
 	@rm -rf build/resolve && $(PYTHON) -m venv build/resolve

@@ -140,3 +140,17 @@ def test_fine_tuning_makes_the_network_lean_less_on_the_tag(fooled: Classifier, 
 def test_a_way_that_is_none_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="ways are last-layer"):
         repair(MODEL, tmp_path, tmp_path, ways=["magic"])
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(10))
+def test_fresh_photos_and_seeds_are_repaired_as_well(seed: int, tmp_path_factory: pytest.TempPathFactory):
+    """On photos that no rule was chosen by."""
+    folder = tmp_path_factory.mktemp("fresh")
+    photos = tagged.write(folder / "photos", 30, 2000 + 50 * seed, tagged.OFTEN)
+    audit(MODEL, photos, folder / "audit", seed=seed).save(folder / "audit")
+    data = tagged.write(folder / "data", 40, 3000 + 100 * seed, tagged.OFTEN)
+    found = repair(MODEL, folder / "audit", data, seed=seed)
+    assert found.usable
+    assert found.after.worst - found.before.worst >= 0.25
+    assert found.before.accuracy - found.after.accuracy <= 0.02

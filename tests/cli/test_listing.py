@@ -105,7 +105,7 @@ def test_models_of_every_source_that_can_be_listed(seewhy):
     names = [name for (name,) in run.rows]
     assert run.code == 0
     assert DEFAULT_MODEL in names
-    assert {name.partition(":")[0] for name in names} == {"bundled", "torchvision", "timm"} < set(SOURCES)
+    assert {name.partition(":")[0] for name in names} == {"bundled", "torchvision", "timm", "bcos"} < set(SOURCES)
     some = seewhy("list", "models", "resnet50", "--json").json
     assert some == [name for name in names if "resnet50" in name]
     assert "torchvision:resnet50" in some

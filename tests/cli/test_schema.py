@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from jsonschema import Draft202012Validator
 from typer.main import get_command
 
-from answering import KNOWN, against
+from answering import KNOWN, against, open_places
 from cli.test_options_kept import commands
 from seewhy.answers import schema_of
 from seewhy.cli.app import app
@@ -26,16 +24,7 @@ def test_every_command_has_json_and_a_schema():
 def test_a_schema_says_something_of_every_field(name):
     found = schema_of(KNOWN[name])
     Draft202012Validator.check_schema(found)
-    assert not list(_open(found, name)), "anything at all is no answer"
-
-
-def _open(schema: Any, path: str):
-    """Places where a schema allows whatever there is, but for JSON that is passed through."""
-    for key, each in schema.items() if isinstance(schema, dict) else enumerate(schema):
-        if each in ({}, True) and key not in {"default", "JsonValue"}:
-            yield f"{path}.{key}"
-        elif isinstance(each, dict | list):
-            yield from _open(each, f"{path}.{key}")
+    assert not list(open_places(found, name)), "anything at all is no answer"
 
 
 def test_schemas_are_told(seewhy):

@@ -50,6 +50,7 @@ def test_a_photo_is_uploaded_explained_and_taken_away(app: Client, photo: Path, 
     assert "<html" in job.report()
     folder = job.save(tmp_path / "out")
     assert (folder / "asked/grad-cam/values.npy").is_file()
+    assert app.predict(str(photo)).result()["predictions"][0]["name"] == "red"
     assert app.predict(app.upload(photo), top=1).result()["predictions"][0]["name"] == "red"
     assert job.look()["state"] == job.cancel()["state"] == "done"
 

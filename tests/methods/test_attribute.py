@@ -27,7 +27,7 @@ from seewhy.models.shim import ready_torchvision
 
 METHODS = [*list_methods(), *list_methods("control")]
 # Some compare with a picture, or were trained for one network; others want a transformer.
-OTHERS = {"similarity", "learned"}
+OTHERS = {"similarity", "learned", "inherent"}
 METHODS = [method for method in METHODS if method.family not in OTHERS and "attention" not in method.needs]
 
 

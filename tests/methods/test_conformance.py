@@ -60,8 +60,9 @@ FEW = ["residual", "tiny-vit", "training"]
 LAYERS = {"residual": ("stem", "relu"), "tiny-vit": ("blocks.0", "blocks.1.norm1"), "training": ("conv", "relu")}
 
 # What follows attention has networks of its own, in `test_attention`.
-# So has what is trained for one network (`tests/explainers`).
-NAMES = [info.name for info in list_methods() if "attention" not in info.needs and not info.argument]
+# So has what is trained for one network, or asks a network that was made for it.
+OWN = {"learned", "inherent"}
+NAMES = [info.name for info in list_methods() if "attention" not in info.needs and info.family not in OWN]
 LAYERED = [info.name for info in list_methods() if "layers" in info.parameters]
 
 every_method = pytest.mark.parametrize("name", NAMES)

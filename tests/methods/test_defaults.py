@@ -36,6 +36,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "attention-rollout": {},
     "attn-lrp": SUMS | {"rules": "attn-lrp"},
     "bilrp": {"reference": ..., "units": 64, "rules": "epsilon-plus-flat"},
+    "bcos": {},
     "blur-ig": SUMS | {"sigma": 0.25, "steps": 64},
     "clrp": PIXELS | {"rules": "epsilon-plus"},
     "cluster-cam": MASKS | CAM | {"weighting": "increase", "clusters": 10},

@@ -46,6 +46,15 @@ def test_what_is_taken_out_is_gone():
     classifier, image = glyphs.network("classes"), glyphs.picture()
     out = taken_out_of(classifier, image, "relu", torch.eye(3))
     assert out.bare == pytest.approx(classifier.module.dense.bias.detach(), abs=1e-4)
-    one = taken_out_of(classifier, image, "relu", torch.eye(3), [1])
+    one = taken_out_of(classifier, image, "relu", torch.eye(3), [[1]])
     assert torch.allclose(one.without[0], out.without[1], atol=1e-5)
     assert len(one.without) == 1
+
+
+def test_concepts_that_go_together_are_taken_out_together():
+    """Without the first and the last channel's concept the linear layer loses what both alone lose."""
+    classifier, image = glyphs.network("classes"), glyphs.picture()
+    alone = taken_out_of(classifier, image, "relu", torch.eye(3))
+    both = taken_out_of(classifier, image, "relu", torch.eye(3), [[0, 2], [1]])
+    assert torch.allclose(both.without[0], alone.without[0] + alone.without[2] - alone.logits, atol=1e-4)
+    assert torch.allclose(both.without[1], alone.without[1], atol=1e-5)

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 import planted
+from answering import against
 from network.test_labels import words
+from seewhy.answers.network import ClassView
 from seewhy.network.concepts import Seen, Trend, sum_up
 from seewhy.network.tcav import ConceptTest
 from seewhy.network.view import look
@@ -64,7 +66,9 @@ def test_its_pictures_keep_their_proportions(view, tmp_path, browser):
 def test_what_tcav_found_is_told_with_its_chance(view):
     used = ConceptTest("second", 1.0, 0.6, (-0.1, 0.1, 0.05), 0.005, 0.9, 6)
     idle = ConceptTest("first", 0.5, -0.02, (-0.1, 0.1, 0.05), 0.6, 0.5, 6)
-    page = GlobalResult("red", view, "toy", tests=[("wheels", used), ("noise", idle)]).page()
+    result = GlobalResult("red", view, "toy", tests=[("wheels", used), ("noise", idle)])
+    page = result.page()
+    assert not against(ClassView, result.to_dict())
     rows = [row.partition("</tr>")[0] for row in page.partition("Does the network use it?")[2].split("<tr")[2:]]
     assert "raises the class" in rows[0]
     assert "0.005" in rows[0]

@@ -15,14 +15,18 @@ from PIL import Image as Pillow
 
 from audit import tagged
 from seewhy.answers.dossier import Dossier
+from seewhy.core.files import write_csv, write_json
 from seewhy.errors import BadFile, UsageError
 from seewhy.models import Classifier
+from seewhy.train.label_evaluation import LabelEvaluation
 from seewhy.verbs.audit import AUDIT, TESTS, audit
 from seewhy.verbs.diff import diff
 from seewhy.verbs.dossier import DOSSIER, PAGE, dossier
 from seewhy.verbs.evaluate import evaluate
 from seewhy.verbs.judging import judge_finding
+from seewhy.verbs.recomputed import differing, recompute
 from seewhy.verbs.repair import repair
+from seewhy.verbs.study import study
 from seewhy.verbs.verify import verify
 
 MODEL = "py:audit.tagged:fooled"
@@ -199,3 +203,34 @@ def test_a_changed_row_is_named_by_the_figure_that_it_moves(copied: Path):
     path.write_text("\n".join([head, ",".join(cells), *rest]) + "\n", "utf-8")
     where = [each["where"] for each in verify(copied).differences if each["kind"] == "figure"]
     assert f"audit/{AUDIT}: findings[0].effect" in where
+
+
+def test_a_study_is_gathered_and_a_changed_table_of_it_is_found(made: Made, tmp_path: Path):
+    out = tmp_path / "root/study"
+    study(made.photos, [MODEL], ["grad-cam", "control:random"], ["sparseness"], out, workers=1, limit=2).save(out)
+    dossier(out.parent).save(out.parent)
+    assert verify(out.parent).holds
+    tables = out / "tables.md"
+    tables.write_text(tables.read_text("utf-8").replace("| 2 |", "| 3 |", 1), "utf-8")
+    with pytest.raises(BadFile, match=r"tables\.md"):
+        dossier(out.parent)
+
+
+def test_figures_of_labels_follow_from_their_rows(tmp_path: Path):
+    random = np.random.default_rng(0)
+    names, truth = ("stripes", "=dots"), random.random((20, 2)) < 0.5
+    found = LabelEvaluation.of(names, truth, random.random((20, 2)), [0.5, 0.4])
+    columns = ["picture", "labels", "found", "right", *(f"probability of {name}" for name in names)]
+    joined = [[";".join(name for name, holds in zip(names, row, strict=True) if holds) for row in each]
+              for each in (found.truth, found.said)]  # fmt: skip
+    rows = [[f"{number}.png", true, said, "yes" if true == said else "no", *map(float, likely)]
+            for number, (true, said, likely) in enumerate(zip(*joined, found.probabilities, strict=True))]  # fmt: skip
+    write_csv(tmp_path / "predictions.csv", columns, rows)
+    write_json(tmp_path / "evaluation.json", {"model": "m", "fingerprint": "f", **found.to_dict()})
+    again = recompute(tmp_path / "evaluation.json")
+    assert not [*differing(again.told, again.figures)]
+    told = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
+    told["exact"]["value"] += 0.01
+    write_json(tmp_path / "evaluation.json", told)
+    again = recompute(tmp_path / "evaluation.json")
+    assert [each["where"] for each in differing(again.told, again.figures)] == ["exact.value"]

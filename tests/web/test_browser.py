@@ -8,7 +8,8 @@ import pytest
 
 import forge
 from planted import picture
-from web.browsing import PATIENCE, at_rest, misshapen, obstacles, upload
+from web.browsing import PATIENCE, at_rest, free_port, misshapen, obstacles, server, upload
+from web.conftest import TOY
 from web.zips import two_classes
 
 pytestmark = pytest.mark.browser
@@ -19,12 +20,13 @@ QUICK_PAGES = ("", "train")  # whose accessibility the quick tests look at; the 
 
 @pytest.fixture
 def page(browser, address):
-    found = browser.new_page(viewport={"width": 1280, "height": 900}, base_url=address)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=address)
+    found = context.new_page()
     found.set_default_timeout(PATIENCE * 1000)
     found.refusals = []  # what the content policy kept from running
     found.on("console", lambda said: "Content Security" in said.text and found.refusals.append(said.text))
     yield found
-    found.close()
+    context.close()
 
 
 def opened(page, path):
@@ -36,7 +38,8 @@ def opened(page, path):
 
 
 def test_upload_explain_and_download(page, tmp_path):
-    opened(page, "")
+    opened(page, "explain")  # its name leads to the first page, too
+    assert not page.get_by_role("dialog").count()
     upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
     shown = page.get_by_role("img", name="Grad-CAM on squares.png")
     shown.wait_for()
@@ -101,6 +104,24 @@ def test_several_photos_are_brought_at_once_and_taken_away_again(page):
     page.get_by_text("Choose a photo to begin").wait_for()
 
 
+@pytest.mark.heavy
+def test_a_new_start_of_the_server_loses_neither_photo_nor_choices_nor_result(browser, tmp_path):
+    port = free_port()
+    page = browser.new_page(base_url=f"http://127.0.0.1:{port}")
+    page.set_default_timeout(PATIENCE * 1000)
+    for begun in (True, False):
+        with server(tmp_path, port, models=TOY):
+            if begun:
+                opened(page, "compare")
+                upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
+                page.get_by_role("img", name="The photo squares.png").wait_for()
+                page.get_by_role("button", name="Compare", exact=True).click()
+            else:
+                page.goto("/compare")
+            page.get_by_role("heading", name="The verdict").wait_for()
+            assert page.get_by_role("img", name="The photo squares.png").count() == 1
+
+
 def test_compare(page):
     opened(page, "compare")
     page.get_by_role("button", name="Compare", exact=True).click()
@@ -141,6 +162,7 @@ def test_a_zip_becomes_a_classifier_of_this_visit_alone_which_is_there_after_a_r
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_text("offers “pets” first").wait_for()
     page.get_by_role("heading", name="What it gets wrong, and why").wait_for()
+    trained = page.url
     page.get_by_text("by the commonest class").first.wait_for()
     page.get_by_text("How it learned, and from what").click()
     with page.expect_download() as kept:
@@ -158,7 +180,7 @@ def test_a_zip_becomes_a_classifier_of_this_visit_alone_which_is_there_after_a_r
     opened(other, "cases")
     other.get_by_text("There is nothing to compare with yet").wait_for()
     other.close()
-    page.goto("/train")
+    page.goto(trained)  # whose address holds what was chosen
     page.get_by_text("Still pets").wait_for()
     page.get_by_text("offers “pets” first").wait_for()
     page.goto("/")

@@ -23,11 +23,7 @@ def schema_of(answer: Any) -> dict[str, Any]:
     return {"$schema": DIALECT, **TypeAdapter(answer).json_schema()}
 
 
-def closed(schema: Any) -> Any:
-    """The same schema without a place for keys that it does not name: for tests, so that what is told is documented."""
-    if isinstance(schema, list):
-        return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {name: closed(each) for name, each in schema.items()}
-    return {**inner, "additionalProperties": False} if "properties" in schema else inner
+def told_of(entry: Any, shape: Any) -> Any:
+    """What an entry of a registry says of itself, as an answer of this shape: its attributes by the shape's names."""
+    found = {name: getattr(entry, name) for name in shape.__annotations__}
+    return {name: sorted(each) if isinstance(each, frozenset | set) else each for name, each in found.items()}

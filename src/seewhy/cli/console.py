@@ -44,7 +44,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "--models",
-        help="bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH, file:FOLDER or py:module:factory.",
+        help="bundled:…, torchvision:…, timm:…, bcos:small, hf-hub:org/name, onnx:PATH, file:FOLDER or "
+        "py:module:factory.",
     ),
 ]
 Target = Annotated[str | None, typer.Option(help='Class index, name or "A vs B". Default: what the model predicts.')]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from seewhy.answers import told_of
 from seewhy.answers.people import ListedLayer, ListedMethod, ListedMetric
 from seewhy.cli.console import Answer, Run, Table, waiting
 from seewhy.cli.run import command
@@ -64,7 +64,7 @@ def methods(pattern: Pattern = "") -> Answer[list[ListedMethod]]:
         for each in found
     ]
     return Answer(
-        _plain(found, "name title family status first class_blind question reading paper arxiv needs cost claimed"),
+        [told_of(each, ListedMethod) for each in found],
         [Table(["", "method", "family", "status", "question", "cost", "paper"], rows)],
     )
 
@@ -79,12 +79,6 @@ def metrics(pattern: Pattern = "") -> Answer[list[ListedMetric]]:
     better = {True: "higher", False: "lower"}
     rows = [[each.name, each.family, better[each.higher_is_better], each.question, each.paper] for each in found]
     return Answer(
-        _plain(found, "name title family higher_is_better question reading paper arxiv needs"),
+        [told_of(each, ListedMetric) for each in found],
         [Table(["metric", "family", "better", "question", "paper"], rows)],
     )
-
-
-def _plain(found: Iterable[Any], names: str) -> list[dict[str, Any]]:
-    """These attributes of each, as plain JSON values."""
-    rows = [{name: getattr(each, name) for name in names.split()} for each in found]
-    return [{**row, "needs": sorted(row["needs"])} for row in rows]

@@ -37,12 +37,19 @@ def train(
         Path, typer.Argument(help="A sub-folder of pictures for each class, or train/ and val/ that hold these.")
     ],
     backbone: Annotated[
-        str, typer.Option(help="What to start from: bundled:…, torchvision:…, timm:…, hf-hub:… or file:FOLDER.")
-    ] = DEFAULT_MODEL,
+        str | None,
+        typer.Option(
+            help="What to start from: bundled:…, torchvision:…, timm:…, hf-hub:…, bcos:… or file:FOLDER. Default: "
+            "bundled:efficientnet-lite0, of the recipe bcos bcos:small."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the classifier and its report; the same one goes on.")] = Path(
         "seewhy-model"
     ),
-    recipe: Annotated[str, typer.Option(help="default, or source1: plain Adam on squeezed pictures.")] = "default",
+    recipe: Annotated[
+        str,
+        typer.Option(help="default; bcos: a network whose maps are exact; source1: plain Adam on squeezed pictures."),
+    ] = "default",
     epochs: Annotated[int | None, typer.Option(min=0, help="Of the whole network. Default: 10.")] = None,
     head_epochs: Annotated[int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one step. Default: 32.")] = None,
@@ -71,7 +78,7 @@ def train(
     """Fine-tune a classifier on your own classes; run it again to go on where it was interrupted."""
     from seewhy.report.evaluate import headline, share_words
     from seewhy.report.train import EPOCH_COLUMNS, epoch_row
-    from seewhy.train.recipe import find_recipe
+    from seewhy.train.recipe import BACKBONES, find_recipe
     from seewhy.verbs.train import train
 
     chosen = find_recipe(
@@ -88,7 +95,7 @@ def train(
     with progress_table(EPOCH_COLUMNS) as (progress, tell):
         found = train(
             folder,
-            backbone,
+            backbone or BACKBONES.get(recipe, DEFAULT_MODEL),
             out,
             recipe=chosen,
             classes=split_commas(classes),

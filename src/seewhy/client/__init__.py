@@ -14,8 +14,8 @@ __all__ = ["ADDRESS", "Client", "Job"]
 class Client(Questions):
     """Asks an app that runs somewhere; each question gives a `Job`, whose `result()` waits for the answer.
 
-    A photo is a `Path`, which is uploaded, or text: `sample:cat`, or the id that `upload` gave. A set of pictures is a
-    `Path` of a zip or a folder, or the id that `upload_set` gave.
+    A photo is a path, which is uploaded, `sample:cat`, or the id that `upload` gave. A set of pictures is the path of a
+    zip or a folder, or the id that `upload_set` gave.
 
     Args:
         address: of the app, as `seewhy app` tells it.
@@ -24,7 +24,7 @@ class Client(Questions):
 
     Example:
         >>> with Client() as app:  # doctest: +SKIP
-        ...     job = app.explain(Path("cat.jpg"), methods=["grad-cam", "lrp"])
+        ...     job = app.explain("cat.jpg", methods=["grad-cam", "lrp"])
         ...     print(job.result()["explanations"][0]["explanation"]["target_label"])
         tabby
     """

@@ -26,6 +26,7 @@ T = TypeVar("T")
 ADDRESS = "http://127.0.0.1:8501"
 SLOWEST = 60.0  # seconds that one request may take
 SOON, LATER, SLOWER = 0.05, 1.0, 1.5  # seconds between two looks at a job, first and at most, and how that grows
+UPLOADED = {"image", "pictures"}  # what may be paths
 OVER = {"done", "failed", "cancelled"}
 ERRORS: dict[int, Callable[[str], SeewhyError]] = {
     401: Forbidden,
@@ -99,7 +100,7 @@ class Connection:
         return Job(self, status)
 
     def _sent(self, key: str, value: Any) -> Any:
-        if not isinstance(value, Path):
+        if key not in UPLOADED or not (isinstance(value, Path) or Path(value).exists()):
             return value
         return self.upload_set(value)["pictures"] if key == "pictures" else self.upload(value)
 

@@ -152,6 +152,15 @@ def guard_cell(text: str) -> str:
     return f"'{text}" if first in FORMULA or text.lstrip(" ").startswith(BREAKS) else text
 
 
+def unguarded(text: str) -> str:
+    """The text that `guard_cell` made this cell of.
+
+    >>> unguarded("'=1+1"), unguarded("'tis")
+    ('=1+1', "'tis")
+    """
+    return text[1:] if text.startswith("'") and guard_cell(text[1:]) == text else text
+
+
 def safe_name(text: str) -> str:
     """A file name that every system takes and that stays in its folder.
 

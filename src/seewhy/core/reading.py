@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from seewhy.core.files import unguarded
 from seewhy.core.text import shown
 from seewhy.errors import BadFile, SeewhyError
 
@@ -229,14 +230,14 @@ def read_table(
 def read_csv(path: Path, cure: str, columns: Sequence[str], most: int = JSON_BYTES) -> list[dict[str, str]]:
     """The lines of a CSV file as `write_csv` writes it, by the names of its columns; it has these columns at least.
 
-    Cells are text, whatever they hold.
+    Cells are text, whatever they hold; apostrophes that guard formulas are taken off again.
     """
     with sound(path, cure):
         lines = csv.reader(StringIO(read_whole(path, cure, most).decode(), newline=""), strict=True)
         header = next(lines, [])
         if missing := [name for name in columns if name not in header]:
             raise damaged(path, f"it has no column {', '.join(missing)}", cure)
-        return [dict(zip(header, line, strict=True)) for line in lines]
+        return [dict(zip(header, map(unguarded, line), strict=True)) for line in lines]
 
 
 class Archive:

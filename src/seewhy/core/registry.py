@@ -82,7 +82,7 @@ ARGUMENT = ":"  # between a name and its argument
 def with_argument(entry: type[D], argument: str) -> type[D]:
     """The same class, called `NAME:ARGUMENT`, whose parameter `argument` has this value unless another is given."""
     plain = {"__module__": entry.__module__, "__doc__": entry.__doc__, "__annotations__": {entry.argument: "str"}}
-    made = type(entry.__name__, (entry,), {**plain, entry.argument: argument})
+    made: Any = type(entry.__name__, (entry,), {**plain, entry.argument: argument})
     for name in ("status", "first"):  # which subclasses do not inherit
         setattr(made, name, getattr(entry, name, None))
     made.name, made.title = f"{entry.name}{ARGUMENT}{argument}", f"{entry.title} ({PurePath(argument).name})"

@@ -8,7 +8,6 @@ from typing import Any
 
 from seewhy.engines import find_fill
 from seewhy.errors import UnknownName, UsageError
-from seewhy.methods.learned_head import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ class Recipe:
 
 
 # Source of the weights of masks: Ntrougkas et al. 2025, those of ResNet-50.
-RECIPES: Mapping[Objective, Recipe] = {
+RECIPES: Mapping[str, Recipe] = {
     "shapley": Recipe(),
     "mask": Recipe(cells=14, steps=400, batch_size=16, fill="black", judged=20),
 }

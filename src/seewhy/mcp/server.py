@@ -32,6 +32,7 @@ def serve() -> None:
 
 async def _serve(at: Services) -> None:
     server = make_server(at)
+    at.start()
     try:
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())

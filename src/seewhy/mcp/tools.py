@@ -36,7 +36,7 @@ LISTS: dict[str, Callable[[Services], Any]] = {
     "metrics": lambda _: metrics(),
     "samples": lambda _: sample_photos(),
     "cases": case_bases,
-    "prototypes": lambda _: prototypes(),
+    "prototypes": prototypes,
     "studies": studies,
 }
 PLACES = {
@@ -156,7 +156,9 @@ def _local(at: Services, key: str, value: Any) -> Any:
             return [_local(at, key.removesuffix("s") if key == "models" else key, each) for each in value]
         case (("pictures" | "cases" | "prototypes" | "concepts" | "findings"), str()) if _is_folder(value):
             if key == "cases" and (Path(value) / BASE).is_file():
-                _admitted(at, read_manifest(Path(value)).about.model)
+                about = read_manifest(Path(value)).about
+                _admitted(at, about.model)
+                _admitted(at, about.embedding)
             return lend(Path(value))
         case _:
             return value

@@ -8,6 +8,7 @@
 from seewhy.methods.anchors import Anchors, LimeAnchors
 from seewhy.methods.attention import AttentionRelevance, AttentionRollout, LeGrad
 from seewhy.methods.attribute import Attribution, attribute
+from seewhy.methods.bcos import BcosMap
 from seewhy.methods.bilrp import BiLRP
 from seewhy.methods.cam import (
     CAM,
@@ -41,6 +42,7 @@ from seewhy.methods.gradients import (
 )
 from seewhy.methods.integrated_gradients import IDGI, ExpectedGradients, IntegratedGradients
 from seewhy.methods.interactions import ShapleyInteractions
+from seewhy.methods.learned import Learned
 from seewhy.methods.lime import Lime, LimeClassic
 from seewhy.methods.masks import RISE, MaskMethod, Occlusion
 from seewhy.methods.method import (
@@ -84,6 +86,7 @@ __all__ = [
     "AttentionRollout",
     "AttnLRP",
     "Attribution",
+    "BcosMap",
     "BiLRP",
     "BlurIG",
     "CentredGaussian",
@@ -116,6 +119,7 @@ __all__ = [
     "LayerCAM",
     "LayerCAMFusion",
     "LeGrad",
+    "Learned",
     "Lime",
     "LimeAnchors",
     "LimeClassic",

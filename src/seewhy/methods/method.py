@@ -189,7 +189,7 @@ def list_methods(kind: Kind = "method") -> list[type[Method]]:
 def suitable_methods(classifier: Classifier, kind: Kind = "method") -> list[type[Method]]:
     """The methods that need no more than the classifier offers and can be called without further input."""
     found = [each for each in list_methods(kind) if not lacking(each, classifier) and not each.required]
-    return [each for each in found if not (each.argument and each().obstacle(classifier))]
+    return [each for each in found if not each().obstacle(classifier)]
 
 
 def lacking(method: Method | type[Method], classifier: Classifier) -> list[str]:

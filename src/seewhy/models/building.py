@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from seewhy.core.text import shown
 from seewhy.errors import ModelError, SeewhyError
+from seewhy.models.bcos import Bcos
 from seewhy.models.bundled import Bundled
 from seewhy.models.card import Architecture
 from seewhy.models.checkpoints import Checkpoint, check_weights, load_weights
@@ -20,7 +21,7 @@ from seewhy.models.from_torchvision import Torchvision
 from seewhy.models.sources import Source
 
 # Sources that know architectures by name, so that a card can name one.
-BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm())}
+BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm(), Bcos())}
 FILLED = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}  # what parameters are made by
 
 

@@ -284,7 +284,7 @@ def _layer(
 
 def _loss(classifier: Classifier, image: Image, layer: str, vectors: Tensor, index: int) -> float:
     """The share of the predicted class's probability that is gone without a concept."""
-    out = taken_out_of(classifier, image, layer, vectors, [index])
+    out = taken_out_of(classifier, image, layer, vectors, [[index]])
     target = Target(int(classifier.head.likeliest(out.logits)), chosen="predicted")
     whole, without = classifier.head.probability(torch.stack([out.logits, out.without[0]]), target).tolist()
     return (whole - without) / max(abs(whole), 1e-9)

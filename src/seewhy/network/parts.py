@@ -26,7 +26,7 @@ HERE = 0.3  # of how strong a concept is where it is shown best: less of it is a
 
 
 class TakenOut(NamedTuple):
-    """Of one photo: logits `(K,)`; without each concept `(n, K)`; without all `(K,)`; where each is, `(k, h, w)`.
+    """Of one photo: logits `(K,)`; without each concept or some `(n, K)`; without all `(K,)`; their maps `(k, h, w)`.
 
     `missed` is the share of the squares of the activations that no concept explains.
     """
@@ -87,16 +87,17 @@ class PhotoConcepts:
 
 
 def taken_out_of(
-    classifier: Classifier, image: Image, layer: str, vectors: Tensor, which: Sequence[int] | None = None
+    classifier: Classifier, image: Image, layer: str, vectors: Tensor, which: Sequence[Sequence[int]] | None = None
 ) -> TakenOut:
-    """Take concepts `(k, C)` out of a photo's activations, each alone (or those of these numbers) and all at once."""
+    """Take concepts `(k, C)` out of a photo's activations, each alone (or these together) and all at once."""
     grid = classifier.require_grid(layer)
     x = classifier.preprocess([image])
     rest = tail(classifier.module, layer, classifier.logits, x, alone=classifier.head.alone)
     maps = folded(grid, rest.activation)[0]
     rows = maps.flatten(1).T.float().cpu()
     amounts = coded(rows, vectors)
-    pieces = [amounts[:, each, None] * vectors[each] for each in (range(len(vectors)) if which is None else which)]
+    together = [[each] for each in range(len(vectors))] if which is None else which
+    pieces = [amounts[:, list(each)] @ vectors[list(each)] for each in together]
     pieces.append(amounts @ vectors)
     found: list[Tensor] = []
     for start in range(0, len(pieces), TOGETHER):

@@ -21,6 +21,7 @@ from seewhy.models.head import Meaning, told
 from seewhy.models.state import undisturbed
 from seewhy.network.checks import Effect, Link, without_areas, without_groups
 from seewhy.network.layers import default_layers
+from seewhy.network.reach import reach
 from seewhy.network.weights import guided_weights, heavy, merged_map, signed_weights, threshold
 
 # What people call a cluster: by layer and index its labels with their scores, best first.
@@ -56,7 +57,7 @@ class LayerView:
 
     `weight_kept` is the per cent of the layer's weight that the maps which passed the filter carry, before small
     clusters are left out. `stability` says how far the clusters hang on single maps, 1 not at all; None where there is
-    one cluster.
+    one cluster. `reach` is the share of the picture's side that a cell sees; None where that was not measured.
     """
 
     name: str
@@ -65,6 +66,7 @@ class LayerView:
     clusters: tuple[Cluster, ...] = ()
     outcome: str | None = None
     stability: float | None = None
+    reach: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +173,8 @@ def look(
         areas, asks = without_areas(classifier, image, asked, maps, generator=generator, progress=progress)
         rest, forwards = iter(areas), forwards + runs + asks
         found = [_checked(each, falls, rest) for each, falls in zip(found, without, strict=True)]
+        sees = reach(classifier, names)
+        found = [replace(each, reach=sees.get(each.name)) for each in found]
     return NetworkView(
         image,
         classifier.preprocessing.view(image),

@@ -23,24 +23,33 @@ REST = "the rest"
 
 
 class _Photo(Protocol):
-    path: str
-    index: int
-    drawn: bool
-    masks: np.ndarray | None
-    points: Mapping[str, Any]
-
+    @property
+    def path(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def drawn(self) -> bool: ...
+    @property
+    def masks(self) -> np.ndarray | None: ...
+    @property
+    def points(self) -> Mapping[str, Any]: ...
     @property
     def lacking(self) -> bool: ...
 
 
 class _Found(Protocol):
-    model: str
-    parts: tuple[str, ...]
-    pictures: Pictures
-    method: str
-    photos: Sequence[Any]
-    failures: Sequence[Outcome[Any]]
-
+    @property
+    def model(self) -> str: ...
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+    @property
+    def pictures(self) -> Pictures: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def photos(self) -> Sequence[_Photo]: ...
+    @property
+    def failures(self) -> Sequence[Outcome[Any]]: ...
     @property
     def attribution(self) -> dict[str, list[float]]: ...
 

@@ -18,6 +18,7 @@ from seewhy.metrics.context import spearman
 from seewhy.network import Cluster, LayerView, NetworkPicture, NetworkView
 from seewhy.network.layout import NO_EFFECT, fall
 from seewhy.network.picture import face
+from seewhy.network.reach import in_words
 from seewhy.report.page import Picture, Sections, counted, embed, number, render_macro, write_page
 
 FACE = 260
@@ -105,6 +106,7 @@ def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path
         "about_words": picture.about_words,
         "words": picture.words,
         "lit": lit,
+        "in_words": in_words,
         "link": quote(saved.relative_to(folder).as_posix()) + "/" if saved else None,
     }
 

@@ -65,6 +65,8 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
+    # For networks that are made to explain themselves, which nobody has trained before.
+    "bcos": Recipe(epochs=40, head_epochs=0, learning_rate=3e-3),
     # Jain, Explainable AI for Image Classification using Twin System and Grad-CAM, 2025: with torchvision:resnet18.
     "source1": Recipe(
         epochs=10,
@@ -77,6 +79,8 @@ RECIPES: Mapping[str, Recipe] = {
         preprocessing=Preprocessing((224, 224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     ),
 }
+
+BACKBONES = {"bcos": "bcos:small"}  # of recipes that are for one kind of network
 
 
 def find_recipe(name: str, **settings: Any) -> Recipe:

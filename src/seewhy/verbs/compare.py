@@ -280,9 +280,10 @@ def chosen_methods(
         return [name for name in FAST if name in suitable][:MOST]
     asked = [method_info(name) for name in names]
     for each in asked:
-        if each.name not in suitable:
-            missing = ", ".join(lacking(each, classifier) or each.required)
+        if missing := ", ".join(lacking(each, classifier) or each.required):
             raise UsageError(f"{each.name} needs {missing}, which is not at hand; leave it out")
+        if obstacle := each().obstacle(classifier):
+            raise UsageError(obstacle)
     return [each.name for each in asked]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ class Correspondence(Result):
     method: str = ""
     failures: Sequence[Outcome[Any]] = ()
 
-    @cached_property
+    @property
     def attribution(self) -> dict[str, list[float]]:
         """By class folder, or for all photos, the mean share of the evidence in each part, and in none."""
         rows: dict[str, list[np.ndarray]] = {}

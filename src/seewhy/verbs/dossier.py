@@ -28,6 +28,7 @@ from seewhy.verbs.result import Result
 
 DOSSIER, PAGE = "dossier.json", "dossier.html"
 SCHEMA = 1
+LEDGER = "ledger."  # a study's, which its data base changes when it is read
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-image", "Pillow", "polars")
 
 
@@ -183,7 +184,7 @@ def files_of(root: Path) -> dict[str, FileMark]:
     found: dict[str, FileMark] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in name.parts)
+        hidden = any(part.startswith((".", LEDGER)) for part in name.parts)
         if path.is_file() and not hidden and name.as_posix() not in {DOSSIER, PAGE}:
             if not _is_text(name.as_posix()):
                 raise UsageError(

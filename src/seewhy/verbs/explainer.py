@@ -29,7 +29,7 @@ from seewhy.models.foreign import require_own
 from seewhy.report.explainer import explainer_page
 from seewhy.report.page import save_page
 from seewhy.study.plan import canonical
-from seewhy.train.data import Pictures, open_pictures
+from seewhy.train.data import open_pictures
 from seewhy.verbs.result import Result
 from seewhy.verbs.train import CHECKPOINTS, claim_folder
 
@@ -134,12 +134,9 @@ def train_explainer_on(
     learned, unseen = folder.split((1 - recipe.held_out, recipe.held_out), seed)
     if not unseen.entries:
         raise UsageError(f"{photos} has too few photos to keep some for the judgement; add some")
-    opened: list[Pictures] = []
-    failures: list[Outcome[Any]] = []
-    for part in (learned, unseen):
-        good, bad = open_pictures(part, (), classifier.preprocessing, progress)
-        opened.append(good)
-        failures += bad
+    known, bad = open_pictures(learned, (), classifier.preprocessing, progress)
+    apart, worse = open_pictures(unseen, (), classifier.preprocessing, progress)
+    failures: list[Outcome[Any]] = [*bad, *worse]
     made_from = {
         "objective": kind,
         "model": classifier.fingerprint,
@@ -153,10 +150,10 @@ def train_explainer_on(
     claim_folder(out, canonical(made_from))
     (out / CHECKPOINTS).mkdir(exist_ok=True)
     trained = train_explainer(
-        classifier, *opened, kind, recipe, seed=seed, checkpoints=out / CHECKPOINTS, progress=progress
+        classifier, known, apart, kind, recipe, seed=seed, checkpoints=out / CHECKPOINTS, progress=progress
     )
-    images = [opened[1].image(row) for row in range(min(SAMPLES, len(opened[1])))]
-    counts = {"learned from": len(opened[0]), "kept apart": len(opened[1])}
+    images = [apart.image(row) for row in range(min(SAMPLES, len(apart)))]
+    counts = {"learned from": len(known), "kept apart": len(apart)}
     result = ExplainerTraining(
         trained.explainer,
         trained.verdict,

@@ -20,7 +20,7 @@ from seewhy.audit.repair_rows import read_answers, repair_figures
 from seewhy.audit.rows import read_trials
 from seewhy.audit.trial import MOST, Power, Trial, chance_to_tell
 from seewhy.audit.words import verdict_words as trial_words
-from seewhy.core.files import csv_text, guard_cell
+from seewhy.core.files import csv_text, unguarded
 from seewhy.core.reading import JSON_BYTES, damaged, read_csv, read_json, read_whole, sound
 from seewhy.core.text import percent, visible
 from seewhy.report.audit import power_words
@@ -103,7 +103,7 @@ def _same(told: Any, found: Any) -> bool:
     if isinstance(told, int | float) and isinstance(found, int | float):
         return isclose(told, found, rel_tol=NEAR, abs_tol=1e-12)
     if isinstance(told, str) and isinstance(found, str):
-        return found in {told, visible(guard_cell(told))}  # as a table holds it
+        return found in {told, visible(told), unguarded(visible(told))}  # as a table holds it
     return told == found
 
 
@@ -163,12 +163,19 @@ def _check_text(path: Path, text: str) -> None:
         raise damaged(path, "it does not say what the figures come to", CURE)
 
 
+def _check_parts(path: Path, parts: Sequence[str], whole: str) -> None:
+    """Refuse a text that does not hold these parts, in any order, and nothing else."""
+    found = read_whole(path, CURE, JSON_BYTES).decode("utf-8", "replace")
+    if sorted(found.split()) != sorted(whole.split()) or any(part.strip() not in found for part in parts):
+        raise damaged(path, "it does not say what the figures come to", CURE)
+
+
 def _evaluation(path: Path) -> Recomputed:
     told = read_json(path, dict[str, Any], CURE)
     if "labels" in told:
         return _evaluation_of_labels(path, told)
     names = [each["name"] for each in told["classes"]]
-    shown = [visible(guard_cell(name)) for name in names]
+    shown = [unguarded(visible(name)) for name in names]
     rows = read_csv(path.parent / PREDICTIONS, CURE, ("class", "predicted", "right", "confidence"))
     places = {name: place for place, name in enumerate(shown)}
     truth, said = ([places[row[column]] for row in rows] for column in ("class", "predicted"))
@@ -186,7 +193,7 @@ def _evaluation(path: Path) -> Recomputed:
 
 def _evaluation_of_labels(path: Path, told: Plain) -> Recomputed:
     names = [each["name"] for each in told["labels"]]
-    columns = [visible(guard_cell(f"probability of {name}")) for name in names]
+    columns = [visible(f"probability of {name}") for name in names]
     rows = read_csv(path.parent / PREDICTIONS, CURE, ("labels", "found", "right", *columns))
     truth = [[name in row["labels"].split(";") for name in names] for row in rows]
     likely = [[float(row[column]) for column in columns] for row in rows]
@@ -220,8 +227,8 @@ def _diff(path: Path) -> Recomputed:
 def _study(path: Path) -> Recomputed:
     found = open_study(path.parent)
     tables = grids(found.scores, found.means, found.failed)
-    for name, text in ((MARKDOWN, markdown(tables)), (LATEX, latex(tables))):
-        _check_text(path.parent / name, text)
+    for name, written in ((MARKDOWN, markdown), (LATEX, latex)):
+        _check_parts(path.parent / name, [written([table]) for table in tables], written(tables))
     verdict = study_verdict(found)
     figures = {"verdict": verdict, "scores": found.rows()}
     return Recomputed("study", figures, figures, [verdict], found.plan.models, found.plan.seed)

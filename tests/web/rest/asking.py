@@ -23,7 +23,7 @@ def over(ask: TestClient, handed: Any) -> Any:
     return found
 
 
-def answer(ask: TestClient, name: str, **asked: Any) -> tuple[str, Any]:
+def answer(ask: TestClient, name: str, /, **asked: Any) -> tuple[str, Any]:
     """The id of a question's job, and what came of it."""
     job = over(ask, ask.post(f"/{name}", json=asked))
     assert job["state"] == "done", job["error"]

@@ -12,7 +12,7 @@ from seewhy.web.buckets import Buckets
 from seewhy.web.middleware.visitors import refuse, visitor
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-COSTLY = ("/report.html", "/files.zip")  # are made anew each time they are read
+COSTLY = ("/report.html", "/files.zip", "/mask.png", "/coco.json")  # are made anew each time they are read
 WAIT = "Too many requests; wait a little."
 CLOSE = "Too many windows are open from here; close one."
 

@@ -20,12 +20,12 @@ from seewhy.web.services.hub import LONG, services
 from seewhy.web.services.reports import mistakes_files, report_of, report_page, result_files
 from seewhy.web.services.visits import Brought, digest
 
-FEW = 20  # pictures of a class: of fewer, one in five for validation is hardly any
+FEW = 20  # pictures of a class, of which some are kept for validation
 LAYOUT = (
     "One folder of pictures for each class, such as cats/ and dogs/. Ten pictures of each are few, a hundred are many."
 )
 SPARSE = (
-    "There are few pictures of {names}: what it is tried on is a fifth of them, so that its accuracy will hardly say "
+    "There are few pictures of {names}: it is tried on a part of them alone, so that its accuracy will hardly say "
     "anything. {fewest} of each class tell more."
 )
 DONE = (

@@ -21,8 +21,12 @@ SCRIPT = re.compile("<script>.*?</script>", re.DOTALL)
 NEXT = re.compile(r"<section>\s*<h2>What next</h2>.*?</section>", re.DOTALL)  # commands, which pages have buttons for
 # The report is not the page: its roots are those of its part, and it has the page's letters and ground.
 ROOTS = re.compile(r"(?m)^(\s*)(:root|html|body)\b")
-OURS = ":host { background: none } .report { font: inherit; font-size: 0.9375rem; padding: 0; max-width: none }"
-OURS += ".report { background: none } section:first-child { margin-top: 1.5rem } .lead { max-width: 50rem }"
+OURS = """
+:host { background: none }
+.report { padding: 0; max-width: none; background: none; font: inherit; font-size: 0.9375rem }
+.lead { max-width: 50rem }
+section:first-child { margin-top: 1.5rem }
+"""
 
 _network = resources("seewhy.report").joinpath("templates", "network.js").read_text("utf-8")
 _part: Any = component("seewhy_report", js=(Path(__file__).parent / "report.js").read_text("utf-8") + _network + "}\n")

@@ -11,6 +11,7 @@ from seewhy.web.parts.players import account_menu, signed_in
 from seewhy.web.services.hub import services
 
 HERE = Path(__file__).parent
+START = "start"  # a name of the first page, whose own leads to it, too
 
 
 def run() -> None:
@@ -24,9 +25,12 @@ def run() -> None:
     pages = [page for page in list_pages() if page.offered(chosen)]
     page = st.navigation(
         [
-            st.Page(page.show, title=page.title, icon=page.icon, url_path=page.path, default=not place)
+            st.Page(
+                page.show, title=page.title, icon=page.icon, url_path=page.path if place else START, default=not place
+            )
             for place, page in enumerate(pages)
-        ],
+        ]
+        + [st.Page(pages[0].show, title=pages[0].title, url_path=pages[0].path, visibility="hidden")],
         position="top",
     )
     account_menu(chosen)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
+from seewhy.answers import told_of
 from seewhy.answers.cases import ListedCases
 from seewhy.answers.people import ListedMethod, ListedMetric
 from seewhy.cases.manifest import read_manifest, without_folders
-from seewhy.core.registry import Declared
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
 from seewhy.methods import list_methods
@@ -17,8 +15,6 @@ from seewhy.metrics import list_metrics
 from seewhy.verbs.study import find_studies
 from seewhy.web.rest.jobs import At
 from seewhy.web.services.bases import bases, prototype_models
-
-SHOWN = ("name", "title", "family", "question", "reading", "paper", "arxiv")  # of a method or a metric
 
 router = APIRouter(tags=["about"])
 
@@ -32,14 +28,13 @@ def models(at: At) -> list[str]:
 @router.get("/methods", summary="The methods that explain")
 def methods() -> list[ListedMethod]:
     """Methods that need no more than a photo."""
-    own = ("cost", "status", "first", "class_blind")
-    return [_about(each, own) for each in list_methods() if not each.required]  # pyright: ignore[reportReturnType]
+    return [told_of(each, ListedMethod) for each in list_methods() if not each.required]
 
 
 @router.get("/metrics", summary="The metrics that say how far to believe an explanation")
 def metrics() -> list[ListedMetric]:
     """Metrics."""
-    return [_about(each, ("higher_is_better",)) for each in list_metrics()]  # pyright: ignore[reportReturnType]
+    return [told_of(each, ListedMetric) for each in list_metrics()]
 
 
 @router.get("/samples", summary="Photos that are always there")
@@ -71,7 +66,3 @@ def prototypes(at: At) -> list[str]:
 def studies(at: At) -> list[str]:
     """Their names."""
     return list(find_studies(at.settings.studies_folder))
-
-
-def _about(entry: type[Declared], own: tuple[str, ...]) -> dict[str, Any]:
-    return {**{name: getattr(entry, name) for name in (*SHOWN, *own)}, "needs": sorted(entry.needs)}

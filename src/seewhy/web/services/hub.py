@@ -240,7 +240,7 @@ class Services:
     def sweep(self) -> None:
         """Forget and delete what was stored or found a day ago or more."""
         self.disk.sweep()
-        for kept in (self.photos, self.queue, self.answers):
+        for kept in (self.photos, self.queue, self.answers, self.visits):
             kept.sweep()
         for name in self.models.admitted:
             if not Path(name.removeprefix("file:")).is_dir():

@@ -136,6 +136,6 @@ def written(write: Callable[[Path], object]) -> Files:
 def without_homes(text: bytes) -> bytes:
     """The text without the names of folders that tell where this machine keeps things."""
     chosen = services().settings
-    for folder in filter(None, (chosen.cases, chosen.photos, chosen.studies)):
+    for folder in filter(None, (chosen.cases, chosen.photos, chosen.prototypes, chosen.studies)):
         text = text.replace(f"{folder}/".encode(), b"")
     return re.sub(re.escape(f"{home()}/".encode()) + TRAININGS, b"", text)

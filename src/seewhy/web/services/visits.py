@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from seewhy.core.reading import read_json
 from seewhy.errors import BadFile
@@ -48,13 +48,21 @@ class Brought(BaseModel):
 
 
 class Kept(BaseModel):
-    """All that is written down of a visit."""
+    """All that is written down of a visit.
 
-    photos: list[str] = Field([], description="Their secrets, the last one brought last.")
-    pictures: dict[str, Brought] = Field({}, description="By the page that they were brought to.")
-    trained: dict[str, TeachResult] = Field({}, description="By what was asked for.")
-    asked: list[str] = Field([], description="What somebody pressed a button for.")
-    marks: dict[str, str] = Field({}, description="What somebody thinks of findings.")
+    Args:
+        photos: Their secrets, the last one brought last.
+        pictures: Those in folders, by the page that they were brought to.
+        trained: Classifiers, by what was asked for.
+        asked: What somebody pressed a button for.
+        marks: What somebody thinks of findings.
+    """
+
+    photos: list[str] = []
+    pictures: dict[str, Brought] = {}
+    trained: dict[str, TeachResult] = {}
+    asked: list[str] = []
+    marks: dict[str, str] = {}
 
 
 class Visit:
@@ -112,6 +120,10 @@ class Visits:
             found = self._open.get(name) or Visit(self._folder / name[:2] / f"{name}.json", self._disk)
             self._open.put(name, found, visitor, LEAST)
             return found
+
+    def sweep(self) -> None:
+        """Forget who was not here for a day."""
+        self._open.sweep()
 
 
 def digest(key: str, wanted: Hashable) -> str:
