@@ -192,6 +192,22 @@ def test_of_random_maps_few_are_called_better_however_many_tests_there_are():
     assert 3 <= better <= 24, "one in 31 of them; test by test it would be one in seven"
 
 
+def test_nor_where_half_of_the_random_maps_are_the_others_upside_down():
+    """Two tests share a part; by the first, as by ROAD, a map upside down scores the opposite, by the second not."""
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(400):
+        maps = rng.normal(size=(16, 3))
+        every = np.concatenate([maps, -maps[1:]])
+        scores = {"road": every[:, 0], "insertion": every[:, 0] + every[:, 1] + every[:, 2] ** 2}
+        made = trial(
+            {name: {"a": float(each[0])} for name, each in scores.items()},
+            {name: each[1:].tolist() for name, each in scores.items()},
+        )
+        better += not comparison(made).no_better_than_chance
+    assert 3 <= better <= 24
+
+
 def test_a_test_that_cannot_tell_leaves_it_to_the_others():
     values = {"adcc": {"a": 0.9, "b": 0.9}, UP: {"a": 2.0, "b": 0.5}}
     found = comparison(trial(values, {"adcc": [], UP: THIRTY}))
