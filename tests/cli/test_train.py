@@ -88,7 +88,7 @@ def test_the_first_source_is_one_option(seewhy, ground):
     [
         (("--split", "a"), "--split is one share"),
         (("--split", "1.2"), "--split is the share"),
-        (("--recipe", "mine"), "default, source1, bcos"),
+        (("--recipe", "mine"), "default, bcos, source1"),
         (("--epochs", 0, "--head-epochs", 0), "nothing to do"),
         (("--classes", "red"), "one class, red"),
     ],

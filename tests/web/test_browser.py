@@ -67,7 +67,7 @@ def test_what_was_brought_and_chosen_is_there_on_other_pages_after_a_reload_in_o
     page.get_by_role("button", name="Remove Layer-wise relevance propagation").click()
     page.get_by_role("img", name="Layer-wise relevance propagation").wait_for(state="detached")
     page.get_by_role("link", name="Compare").click()
-    page.get_by_role("img", name="The photo squares.jfif").wait_for()
+    page.get_by_role("img", name="The photo squares.jfif", exact=True).wait_for()
     page.get_by_role("link", name="Explain").click()
     page.get_by_role("img", name="Grad-CAM on squares.jfif").wait_for()
     at_rest(page)
@@ -78,7 +78,7 @@ def test_what_was_brought_and_chosen_is_there_on_other_pages_after_a_reload_in_o
     assert not page.get_by_role("img", name="Layer-wise relevance propagation").count()
     other = page.context.new_page()
     other.goto("/network")
-    other.get_by_role("img", name="The photo squares.jfif").wait_for()
+    other.get_by_role("img", name="The photo squares.jfif", exact=True).wait_for()
     stranger = browser.new_page(base_url=address)
     stranger.goto("/")
     stranger.get_by_role("img", name="Grad-CAM on cat").wait_for()
@@ -114,12 +114,12 @@ def test_a_new_start_of_the_server_loses_neither_photo_nor_choices_nor_result(br
             if begun:
                 opened(page, "compare")
                 upload(page, "squares.png", forge.encoded(picture().pixels, "PNG"))
-                page.get_by_role("img", name="The photo squares.png").wait_for()
+                page.get_by_role("img", name="The photo squares.png", exact=True).wait_for()
                 page.get_by_role("button", name="Compare", exact=True).click()
             else:
                 page.goto("/compare")
             page.get_by_role("heading", name="The verdict").wait_for()
-            assert page.get_by_role("img", name="The photo squares.png").count() == 1
+            assert page.get_by_role("img", name="The photo squares.png", exact=True).count() == 1
 
 
 def test_compare(page):
