@@ -210,14 +210,18 @@ class TestStudies:
             assert not page.code
 
     def test_a_study_is_browsed_down_to_a_photo(self, at):
+        """And nobody reads in which folder the model of whoever made it lay."""
+        from dataclasses import replace
+
         from seewhy.study import Result
         from seewhy.study.ledger import open_ledger
         from seewhy.study.results import write
         from verbs.test_studies import PLAN, rows
 
         out = at.settings.studies_folder / "first"
-        with open_ledger(out, PLAN) as ledger:
-            for place, unit in enumerate(PLAN.units):
+        plan = replace(PLAN, models={"file:/home/ann/birds": "f" * 64})
+        with open_ledger(out, plan) as ledger:
+            for place, unit in enumerate(plan.units):
                 ledger.record([Result(unit, rows(place / 10))])
             write(ledger.results(), ledger.maps(), out)
         page = opened(AppTest.from_file(SCRIPT), "Studies")
@@ -225,6 +229,8 @@ class TestStudies:
         found = html(page)
         assert "Sparseness" in found
         assert "cat (50.0%)" in found
+        assert "file:birds" in found
+        assert "/home/ann" not in f"{found} {[each.value for each in page.markdown]}"
 
 
 def test_people_sign_in_where_they_have_to(start):

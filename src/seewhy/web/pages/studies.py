@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
+from seewhy.cases.manifest import without_folders
 from seewhy.errors import SeewhyError
 from seewhy.report.study import Family, families
 from seewhy.report.study_photos import photos_of
@@ -35,7 +37,7 @@ def show() -> None:
         st.warning(refusal(error), icon=":material/error:")
         return
     st.header("The verdict", anchor=False)
-    st.markdown(study_verdict(result))
+    st.markdown(_plain(study_verdict(result), result))
     scores, photos = st.tabs(["Scores", "Photo by photo"])
     with scores:
         _scores(result)
@@ -43,7 +45,15 @@ def show() -> None:
         _photos(result)
     report = found[name] / "report.html"
     if report.is_file():
-        download_report(report.read_bytes, name, "studies-report")
+        download_report(lambda: _plain(report.read_text("utf-8"), result).encode(), name, "studies-report")
+
+
+def _plain(text: str, result: StudyResult) -> str:
+    """The text with each model's name as strangers may read it: without the folders of whoever made the study."""
+    for model in result.plan.models:
+        plain = without_folders(model)
+        text = text.replace(escape(model), escape(plain)).replace(model, plain)
+    return text
 
 
 def _nothing(folder: Path) -> None:
@@ -67,10 +77,10 @@ def _families(result: StudyResult) -> list[Family]:
 def _scores(result: StudyResult) -> None:
     for family in _families(result):
         for model, table in family.tables:
-            st.html(scores_html(table, model))
+            st.html(scores_html(table, without_folders(model)))
         for column, (metric, chart) in columns_of(family.charts):
             column.subheader(metric.title, anchor=False)
-            column.html(svg_html(chart))
+            column.html(svg_html(_plain(chart, result)))
             column.caption(metric.reading)
 
 
@@ -86,12 +96,12 @@ def _photos(result: StudyResult) -> None:
     left, right = st.columns([1, 3], gap="large")
     for photo in photos_of(result, name):
         if photo.maps:
-            left.caption(photo.remark)
+            left.caption(_plain(photo.remark, result))
         elif photo.picture:
             left.html(picture_html(photo.picture))
         else:
             left.caption("The photo is no longer where it was.")
-        right.html(render("study_photo.html", photo=photo, titles=titles))
+        right.html(_plain(render("study_photo.html", photo=photo, titles=titles), result))
 
 
 PAGE = Page("Studies", ":material/science:", "studies", 70, show)
