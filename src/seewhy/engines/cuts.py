@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from seewhy.engines.baselines import Fill, Filler, RegionMean
-from seewhy.engines.regions import FINE, numbered, segment
+from seewhy.engines.regions import FINE, numbered, segment, spread
 from seewhy.errors import UsageError
 
 LIKE = 100  # cuts, to know how often two pieces are cut together
@@ -143,9 +143,9 @@ class _Means(Filler):
         means = torch.stack([self._colours(cut) for cut in self.cuts[which.to(self.cuts.device)]])
         # A change is one of pixels: it is made of a colour for each piece before that is spread over the piece.
         colours = reduce(lambda pictures, change: change(pictures), self.changes, means.unsqueeze(2))
-        last = torch.channels_last if colours.stride(1) == 1 else torch.contiguous_format
-        shown = colours.squeeze(2).index_select(2, self.labels.flatten()).unflatten(2, self.labels.shape)
-        return shown.contiguous(memory_format=last)
+        if colours.stride(1) == 1:  # channels last, as the network takes its inputs
+            return spread(colours.squeeze(2).mT, self.labels, 1).permute(0, 3, 1, 2)
+        return spread(colours.squeeze(2), self.labels)
 
     def _colours(self, cut: Tensor) -> Tensor:
         """The colour of each piece under one cut, `(C, pieces)`."""

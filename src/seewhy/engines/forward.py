@@ -23,6 +23,7 @@ from seewhy.engines.backends import answering_copy
 from seewhy.engines.baselines import Fill, Filler, find_fill
 from seewhy.engines.batches import BatchSize, batches, keep_large_blocks
 from seewhy.engines.inference import HALF, ITSELF, Inference, Precision, fast_precisions, inference_copy
+from seewhy.engines.regions import spread
 from seewhy.errors import ModelError, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
@@ -160,9 +161,7 @@ class MaskedForward:
         rows = zip(packed, coalitions.any(1).tolist(), strict=True)
         masks = [(self._cut, row.tobytes()) if some else () for row, some in rows]
         questions = self._questions(masks, which, coalitions.all(1))
-        return self._answered(
-            questions, lambda rows: kept[rows].index_select(1, labels.flatten()).view(-1, *labels.shape), which
-        )
+        return self._answered(questions, lambda rows: spread(kept[rows], labels), which)
 
     def maps(self, masks: Tensor, which: Tensor | None = None) -> Tensor:
         """Float32 logits `(n, K)` on the CPU for masks `(n, h, w)`: bool, or float in [0, 1], 1 where shown."""
@@ -239,12 +238,10 @@ class MaskedForward:
             yield from rows
 
     def _composed(self, masks: Tensor, which: Tensor, network: Inference) -> Tensor:
-        """Network inputs `(n, C, h, w)`: the picture where it is shown, the fill elsewhere."""
+        """Network inputs `(n, C, h, w)`: the picture where it is shown, the fill elsewhere, each exactly as it is."""
         picture, filler = self._sides(network.dtype, network.layout)
-        fill, mask = filler(masks, which), masks.unsqueeze(1)
-        return (
-            torch.where(mask, picture, fill) if masks.dtype == torch.bool else fill + mask.to(fill) * (picture - fill)
-        )
+        fill = filler(masks, which)
+        return torch.lerp(fill, picture, masks.unsqueeze(1).to(fill.dtype))
 
     def _sides(self, dtype: torch.dtype, layout: torch.memory_format) -> tuple[Tensor, Filler]:
         """The picture `(1, C, h, w)` and what hides it, normalised once for a network that takes them so."""

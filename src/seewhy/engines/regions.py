@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from seewhy.core.names import unknown
@@ -151,3 +152,12 @@ SEGMENTERS: dict[str, Segmenter] = {
 def numbered(labels: np.ndarray) -> np.ndarray:
     """The same regions, int32, numbered from 0 without gaps."""
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+
+
+def spread(values: Tensor, labels: Tensor, axis: int = -1) -> Tensor:
+    """Numbers of regions spread over their pixels: `axis` `(d,)` becomes the two of `labels`, int64 `(h, w)`."""
+    if values.device.type != "cpu":
+        return values.index_select(axis, labels.flatten()).unflatten(axis, labels.shape)
+    # NumPy picks along the last axis up to ten times as fast as PyTorch, and knows no bfloat16.
+    plain = values.view(torch.int16) if values.dtype == torch.bfloat16 else values
+    return torch.from_numpy(np.take(plain.numpy(), labels.numpy(), axis)).view(values.dtype)
