@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import KernelShap
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from methods import games
@@ -32,12 +32,13 @@ def test_it_is_exact_where_all_coalitions_can_be_asked(players):
 
 
 @given(st.integers(6, 40), st.integers(0, 10**6))
+@example(39, 14650)
 @settings(max_examples=30)
 def test_it_is_exact_on_additive_games(players, seed):
     weights = torch.randn(players, generator=seeded(seed), dtype=torch.float64)
     found = kernel_shapley(lambda coalitions: coalitions.double() @ weights, players, 4 * players, seeded(seed))
     torch.testing.assert_close(found.values, weights, atol=EXACT, rtol=0)
-    assert found.errors.max() < EXACT
+    assert found.errors.max() < EXACT**0.5, "roots of variances, which are exact to so many digits"
     assert found.r2 == pytest.approx(1)
 
 
