@@ -68,6 +68,10 @@ class Scoring:
         methods = {name: pinned(method, self.batch_size) for name, method in self.methods.items()}
         return replace(self, methods=methods, **closely)
 
+    def draws_of(self, metric: Metric) -> int:
+        """How often a metric is asked about the same maps."""
+        return self.redraws if metric.stochastic and not metric.settled else 1
+
     def plan(
         self,
         models: Mapping[str, str],
@@ -85,8 +89,8 @@ class Scoring:
                 metrics[metric.name]["cells"] = self.cells
             if self.random_maps and (asked := describe(metric.for_chance())) != describe(metric):
                 metrics[metric.name]["chance"] = asked
-            if metric.stochastic and not metric.settled and self.redraws > 1:
-                metrics[metric.name]["redraws"] = self.redraws
+            if (draws := self.draws_of(metric)) > 1:
+                metrics[metric.name]["redraws"] = draws
         return Plan(
             models=dict(models),
             methods=methods,
@@ -289,7 +293,7 @@ class _Maps:
         first, errors = self._asked(metric, faced if cheaper is metric else shown, self._seed)
         # By what random maps are asked methods are scored, too: like is compared with like, however coarse it is.
         alike = first if cheaper is metric else self._asked(cheaper, faced, self._seed)[0]
-        again = range(1, self._scoring.redraws if metric.stochastic and not metric.settled else 1)
+        again = range(1, self._scoring.draws_of(metric))
         rows = [first[: len(shown)], *(self._asked(metric, shown, self._seed + number)[0] for number in again)]
         chance = [each.value for each in alike[len(shown) :] if each.value is not None]
         return _Answer(
