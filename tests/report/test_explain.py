@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from report.samples import CLASSES, PREDICTIONS, explanation, photo
+from report.viewing import shown
 from seewhy.core.outcome import Outcome
 from seewhy.draw.charts import EXPLAINED
 from seewhy.errors import BadImage
@@ -376,16 +377,7 @@ def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path, browser
     regions = outcome(*several_classes(), of_regions(0.1, rule=rule, target_label=long))
     path = written(tmp_path, outcome(odd), regions, outcome(), failure())
     grounds = set()
-    for width, scheme in ((320, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        asked, complaints = [], []
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.on("console", lambda message, complaints=complaints: complaints.append(message.text))
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth)")
-        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
-        assert complaints == []
+    for page in shown(browser, path):
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(grounds) == 2
 
