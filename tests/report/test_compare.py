@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -221,8 +222,16 @@ def test_the_same_comparison_gives_the_same_bytes():
     assert study_page(contest(2, failures=[FAILED])) == study_page(contest(2, failures=[FAILED]))
 
 
+def noted(explanations):
+    """With two notes under one of the pictures."""
+    first, *rest = explanations.items()
+    notes = ("Only 4% of the score reached the pixels; the rest stayed with the network.", "There is one more thing.")
+    return {first[0]: replace(first[1], notes=notes), **dict(rest)}
+
+
 @pytest.mark.browser
 def test_a_browser_shows_it_on_phone_and_desk_by_day_and_night(tmp_path, browser):
     found = contest(2, methods=FAST[:MOST], failures=[("a" * 200, "it holds no bytes.")])
-    path = found.save(tmp_path / "out") / "report.html"
+    told = {name: replace(each, explanations=noted(each.explanations)) for name, each in found.explained.items()}
+    path = replace(found, explained=told).save(tmp_path / "out") / "report.html"
     assert len([*shown(browser, path)]) == len(VIEWS)
