@@ -3,8 +3,8 @@
     python -m benchmarks._few_shot DATA [--seeds 5] [--shots 5]
 
 DATA is where Fashion-MNIST lies (`make data`). For each seed five classes are drawn. A small network learns to tell
-them apart, then a relation head learns from episodes of them, guided and not, and is asked about episodes of the five and
-of the five others, of pictures that it has not seen. Beside it stands the nearest mean of the same features.
+them apart, then a relation head learns from episodes of them, guided and not, and is asked about episodes of the five
+and of the five others, of pictures that it has not seen. Beside it stands the nearest mean of the same features.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 FOLDER has a sub-folder of pictures for each class; DATA is where Fashion-MNIST lies (`make data`). A head is trained on
 so many pictures, and trained again without each of them; for pictures that are not among them, the change of the
-log-odds of the class that the head gives is correlated with the one that was foretold. Then 5 % of the labels are flipped, in
-each draw others: how many of them are in the tenth that is doubted most?
+log-odds of the class that the head gives is correlated with the one that was foretold. Then 5 % of the labels are
+flipped, in each draw others: how many of them are in the tenth that is doubted most?
 """
 
 from __future__ import annotations
