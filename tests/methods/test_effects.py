@@ -41,8 +41,8 @@ def test_nothing_has_no_effect():
 def test_where_no_single_part_decides_both_sizes_are_told():
     text = told([0.1, math.log(1.2), -0.1, 0.0], unit="log-odds", least=0.46)
     assert text == (
-        "No single part decides: hiding any one region changes the odds of “bus” by a factor of 1.2 at most, on average "
-        "over variations that keep 50% of the regions. "
+        "No single part decides: hiding any one region changes the odds of “bus” by a factor of 1.2 at most, on "
+        "average over variations that keep 50% of the regions. "
         f"Hiding everything makes them {math.exp(9.2):,.0f} times smaller."
     )
 
@@ -51,7 +51,10 @@ def test_where_no_single_part_decides_both_sizes_are_told():
     ("change", "words"),
     [
         (-0.7, "Hiding everything makes them 2.0 times larger."),
-        (0.1, "Hiding everything changes them by a factor of 1.1: little of the answer hangs on what hiding takes away."),
+        (
+            0.1,
+            "Hiding everything changes them by a factor of 1.1: little of the answer hangs on what hiding takes away.",
+        ),
     ],
 )
 def test_what_everything_does_is_told_by_its_sign_and_size(change, words):

@@ -80,7 +80,7 @@ def test_a_prior_is_stretched_over_the_view():
 def test_the_mean_of_maps_counts_each_alike_and_evidence_alone():
     strong, weak = np.array([[0.0, 300.0]]), np.array([[0.2, -9.0]])
     np.testing.assert_allclose(mean_map([strong, weak]), [[0.5, 0.5]])
-    np.testing.assert_allclose(mean_map([strong, np.array([[-1.0, 0.0]])]), [[0.25, 0.75]])  # without evidence: anywhere
+    np.testing.assert_allclose(mean_map([strong, np.array([[-1.0, 0.0]])]), [[0.25, 0.75]])  # no evidence: anywhere
     for wrong in ([], [strong, strong.T]):
         with pytest.raises(UsageError, match="one map or more, all of one size"):
             mean_map(wrong)

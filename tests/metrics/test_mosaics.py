@@ -66,8 +66,9 @@ def test_a_photo_apart_is_answered_as_if_it_were_alone(colours):
     whole = torch.from_numpy(side_by_side(pictures.transpose(0, 2, 3, 1)).transpose(2, 0, 1)[None].copy())
     assert whole.shape == (1, 3, 64, 64)
     # Literally: one photo after the other, and of each the score of one class.
-    expected = [colours.logits(torch.from_numpy(each)[None])[0, place] for each, place in zip(pictures, classes, strict=True)]
-    torch.testing.assert_close(apart.logits(whole)[0], torch.stack(expected))
+    alone = [colours.logits(torch.from_numpy(each)[None])[0] for each in pictures]
+    wanted = torch.stack([scores[place] for scores, place in zip(alone, classes, strict=True)])
+    torch.testing.assert_close(apart.logits(whole)[0], wanted)
 
 
 def test_a_map_of_a_photo_apart_is_that_of_the_photo_alone(colours):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -122,13 +121,16 @@ def test_what_is_said_in_words_is_said_where_it_is_so(outcome):
 
 def _rule(**parts: Callable[[Rule], Any]) -> Callable[[Explanation], Explanation]:
     """Another rule, of which these parts differ."""
-    return lambda e: e if e.rule is None else replace(e, rule=replace(e.rule, **{k: f(e.rule) for k, f in parts.items()}))
+    return lambda e: e if e.rule is None else replace(e, rule=_changed(e.rule, parts))
 
 
 def _regions(**parts: Callable[[RegionWeights], Any]) -> Callable[[Explanation], Explanation]:
-    """Other regions, of which these parts differ; those of a rule are told by the rule."""
-    none = lambda e: e.regions is None or e.rule is not None  # noqa: E731
-    return lambda e: e if none(e) else replace(e, regions=replace(e.regions, **{k: f(e.regions) for k, f in parts.items()}))
+    """Other regions, of which these parts differ; those of a rule are told by the rule, and of nothing nothing is."""
+    return lambda e: e if e.regions is None or e.rule or e.is_zero else replace(e, regions=_changed(e.regions, parts))
+
+
+def _changed(about: Any, parts: Mapping[str, Callable[[Any], Any]]) -> Any:
+    return replace(about, **{name: change(about) for name, change in parts.items()})
 
 
 def _other_second(rule: Rule) -> Any:
@@ -152,18 +154,18 @@ CHANGES: dict[str, Callable[[Explanation], Explanation]] = {
     "bounds": _rule(low=lambda rule: rule.low / 2, high=lambda rule: rule.high / 2),
     "tried": _rule(variations=lambda rule: rule.variations and rule.variations + 1),
     "area": _rule(area=lambda rule: rule.area / 2),
-    "coverage": _rule(coverage=lambda rule: rule.coverage / 2),
+    "coverage": _rule(coverage=lambda rule: rule.coverage / 2 if rule.sought else rule.coverage),
     "second look": _rule(second=_other_second),
     "weights": _regions(weights=lambda regions: regions.weights * 1.3),
     "signs": _regions(weights=lambda regions: -regions.weights),
-    "errors": _regions(errors=lambda regions: regions.errors if regions.errors is None else regions.errors * 1.3),
+    "errors": _regions(errors=lambda regions: None if regions.errors is None else 2 * regions.errors + 0.1),
     "alone": _regions(alone=lambda regions: regions.alone and tuple(each and each / 2 for each in regions.alone)),
     "pairs": _regions(pairs=lambda regions: tuple(each._replace(value=1.3 * each.value) for each in regions.pairs)),
 }
 
 
 def _differs(one: Explanation, other: Explanation) -> bool:
-    return json.dumps(one.manifest()) != json.dumps(other.manifest())
+    return one.manifest() != other.manifest()
 
 
 @every_outcome

@@ -1,4 +1,4 @@
-"""What is said of an anchor: enough, and no word of necessary; for which way of hiding; and how it fares under another."""
+"""What is said of an anchor: enough, not whether necessary; for which way of hiding; and how it fares under another."""
 
 from __future__ import annotations
 

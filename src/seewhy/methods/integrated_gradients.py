@@ -209,8 +209,8 @@ class IDGI(IntegratedGradients):
     question = "How did each pixel change the score, where the score itself climbs?"
     reading = (
         "Every step from the reference to the photo is shared among the pixels that the score is sensitive to there: "
-        "orange where it rose, blue where it fell. All together they add up to the whole change, whatever the steps, or "
-        "a note says how far they miss it."
+        "orange where it rose, blue where it fell. All together they add up to the whole change, whatever the steps, "
+        "or a note says how far they miss it."
     )
 
     @override

@@ -23,7 +23,7 @@ from seewhy.methods import Method, find_method
 from seewhy.methods.method import require_suitable
 from seewhy.metrics.context import cell_labels
 from seewhy.metrics.localisation import energy_in_mask
-from seewhy.models import Classifier, Head, Target
+from seewhy.models import Categories, Classifier, Head, Target
 
 
 def mosaic(pictures: np.ndarray) -> np.ndarray:
@@ -83,9 +83,9 @@ def grid_pointing_game(
 def difull(classifier: Classifier, images: Sequence[Any], method: str | Method, *, seed: int = 0) -> np.ndarray:
     """The share of the evidence for each photo's class that lies on that photo, where no other can play a part.
 
-    The mosaic is as large as its photos together. The network answers for each of them alone, and of each photo only the
-    score of its likeliest class goes on: whatever else a map marks is wrong, whether the network is good or bad. Layers
-    have no grid over such a mosaic, so that methods of layers are refused. Source: Rao 2022, DiFull.
+    The mosaic is as large as its photos together. The network answers for each of them alone, and of each photo only
+    the score of its likeliest class goes on: whatever else a map marks is wrong, whether the network is good or bad.
+    Layers have no grid over such a mosaic, so that methods of layers are refused. Source: Rao 2022, DiFull.
 
     Args:
         classifier: whose decisions are explained.
@@ -119,9 +119,10 @@ def disconnected(classifier: Classifier, classes: Sequence[int]) -> Classifier:
     return Classifier(
         _Disconnected(classifier.module, classifier.head, classes),
         replace(own, size=(own.size[0] * side, own.size[1] * side), resize=None),
+        Categories(tuple(classifier.categories[each] for each in classes)),
         name=f"{classifier.name}, picture by picture",
         offers=classifier.offers - {"layers"},
-        given_head=Head("logits"),
+        given_head=Head("logits", classes=len(classes)),
     )
 
 
