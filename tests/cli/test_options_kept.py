@@ -117,7 +117,8 @@ KEPT = {
     ),
     "train": (
         "folder --attention --attention-weight --augment --backbone --batch-size --class-weights --classes --device "
-        "--epochs --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "--epochs --few-shot --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split "
+        "--weights"
     ),
 }
 
