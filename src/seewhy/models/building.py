@@ -18,6 +18,7 @@ from seewhy.models.card import Architecture
 from seewhy.models.checkpoints import Checkpoint, check_weights, load_weights
 from seewhy.models.from_timm import Timm
 from seewhy.models.from_torchvision import Torchvision
+from seewhy.models.relation import OPTION, RelationNetwork
 from seewhy.models.sources import Source
 
 # Sources that know architectures by name, so that a card can name one.
@@ -51,24 +52,31 @@ class Undrawn(TorchFunctionMode):
 
 
 def build(architecture: Architecture, classes: int) -> nn.Module:
-    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode."""
+    """The bare architecture that a card names, such as `torchvision:resnet50`, in evaluation mode.
+
+    With the option `relation` it is the backbone of a relation network.
+    """
     prefix, _, name = architecture.name.partition(":")
     if prefix not in BUILDERS:
         *forms, last = (source.form for source in BUILDERS.values())
         called = shown(architecture.name)
         raise ModelError(f"the card names architecture '{called}'; expected {', '.join(forms)} or {last}")
     source = BUILDERS[prefix]
-    if unknown := sorted(set(architecture.options) - set(source.options)):
+    options = {key: value for key, value in architecture.options.items() if key != OPTION}
+    if unknown := sorted(set(options) - set(source.options)):
         known = ", ".join(source.options) or "none"
         raise ModelError(f"the card has options {shown(unknown)}; {architecture.name} takes {known}")
     try:
-        return source.build(name, classes, **architecture.options)
+        module = source.build(name, classes, **options)
     except SeewhyError:
         raise
     except Exception as error:  # libraries check little of what they are given
-        given = "".join(f", {key} {shown(value)}" for key, value in architecture.options.items())
+        given = "".join(f", {key} {shown(value)}" for key, value in options.items())
         raise ModelError(f"{architecture.name} cannot be built for {classes} classes{given} ({shown(error, 200)}); "
                          "correct the card") from error  # fmt: skip
+    if OPTION not in architecture.options:
+        return module
+    return RelationNetwork.around(module, classes, architecture.options[OPTION]).eval()
 
 
 def build_to_fit(architecture: Architecture, classes: int, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
