@@ -2,9 +2,10 @@
 
     python studies/watermark/study.py PHOTOS LETTERS.png --out FOLDER [--model MODEL]... [--weights FILE]...
 
-PHOTOS is a folder, LETTERS a picture with alpha. Writes the study with its report for each model, and `results.md` with
-the tables. Run it again to go on where it was interrupted. With `--recommended N` it also asks `compare`, which knows
-of no letters, about N photos that turned, and says how often what it recommends is among the best three by the truth.
+PHOTOS is a folder, LETTERS a picture with alpha. Writes the study with its report and chart for each model, and
+`results.md` with the tables. Run it again to go on where it was interrupted. With `--recommended N` it also asks
+`compare`, which knows of no letters, about N photos that turned, and says how often what it recommends is among the best
+three by the truth.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from seewhy.engines.inference import Precision
 from seewhy.methods import Method
 from seewhy.models import Target
 from seewhy.report.study_tables import markdown
-from seewhy.report.truth import truth_grids, truth_words
+from seewhy.report.truth import truth_chart, truth_grids, truth_words
 from seewhy.study.overlay import Overlay, turn_of
 from seewhy.study.truth import EVIDENCE
 from seewhy.verbs.compare import score_each, scoring_for
@@ -33,9 +34,7 @@ CAMS = (
     *("grad-cam", "hires-cam", "xgrad-cam", "element-wise-cam", "layer-cam", "shapley-cam", "full-grad"),
     *("eigen-cam", "eigen-grad-cam", "kpca-cam", "fem"),
 )
-GRADIENTS = (
-    *("gradient", "input-x-gradient", "guided-backprop", "guided-grad-cam", "deep-lift", "lrp"),
-)
+GRADIENTS = ("gradient", "input-x-gradient", "guided-backprop", "guided-grad-cam", "deep-lift", "lrp")
 CONTROLS = ("control:random", "control:gaussian", "control:sobel")
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 BEST = 3
@@ -65,7 +64,9 @@ def main() -> None:
     parser.add_argument("--methods", help="joined by commas; default: 23 and three controls")
     parser.add_argument("--control", help="the control class; default: another one for each photo")
     parser.add_argument("--limit", type=int, help="take so many photos, spread over the folder")
-    parser.add_argument("--variations", type=float, default=0.2, help="share of the usual ones of methods that ask often")
+    parser.add_argument(
+        "--variations", type=float, default=0.2, help="share of the usual ones of methods that ask often"
+    )
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of those that hide")
     parser.add_argument("--recommended", type=int, default=0, help="ask compare about so many photos that turned")
     parser.add_argument("--workers", type=int, help="how much is done at once; default: one for each processor")
@@ -76,6 +77,8 @@ def main() -> None:
     lines: list[str] = []
     for model in models:
         found = _study(given, model, weights)
+        for chart in filter(None, map(truth_chart, found.truths)):
+            (given.out / f"{_plain(model)}.svg").write_text(chart, "utf-8")
         lines += [f"{' '.join(map(truth_words, found.truths))}\n", markdown(truth_grids(found.truths))]
         if given.recommended:
             lines += [*recommended(found, model, weights, given)]
@@ -90,8 +93,13 @@ def methods_of(given: argparse.Namespace) -> list[str | Method]:
     return [often.get(name, name) for name in named]
 
 
+def _plain(model: str) -> str:
+    """Its name as files have them."""
+    return re.sub(r"[^\w.-]+", "-", model)
+
+
 def _study(given: argparse.Namespace, model: str, weights: Mapping[str, Path]) -> OverlayStudy:
-    out = given.out / re.sub(r"[^\w.-]+", "-", model)
+    out = given.out / _plain(model)
     with progress_bar() as progress:
         found = overlay_study(
             given.photos,

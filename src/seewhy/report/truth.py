@@ -103,7 +103,7 @@ def _model(truth: ModelTruth) -> dict[str, Any]:
         }
         for each in truth.rows
     ]  # fmt: skip
-    return {"name": truth.model, "rows": rows, "chart": _chart(truth), "turned_to": truth.turned_to}
+    return {"name": truth.model, "rows": rows, "chart": truth_chart(truth), "turned_to": truth.turned_to}
 
 
 def _words(mean: Mean) -> str:
@@ -115,7 +115,7 @@ def _spot(share: Share) -> str:
     return f"{number(100 * share.value, 0)} ({number(100 * share.low, 0)} to {number(100 * share.high, 0)})"
 
 
-def _chart(truth: ModelTruth) -> Markup | None:
+def truth_chart(truth: ModelTruth) -> Markup | None:
     """What each method marks, for the class and for the control class."""
     if not truth.rows:
         return None
