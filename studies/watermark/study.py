@@ -4,8 +4,8 @@
 
 PHOTOS is a folder, LETTERS a picture with alpha. Writes the study with its report and chart for each model, and
 `results.md` with the tables. Run it again to go on where it was interrupted. With `--recommended N` it also asks
-`compare`, which knows of no letters, about N photos that turned, and says how often what it recommends is among the best
-three by the truth.
+`compare`, which knows of no letters, about N photos that turned, and says how often what it recommends is among the
+best three by the truth.
 """
 
 from __future__ import annotations
