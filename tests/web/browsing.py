@@ -131,7 +131,6 @@ def visitors(browser: Any, address: str) -> Generator[Callable[..., Any]]:
 def settled(page: Any) -> None:
     """Wait until a page knows who is here, and is drawn."""
     page.get_by_role("button", name="Guess").or_(page.locator("canvas[role=application]")).wait_for()
-    page.wait_for_function("localStorage.getItem('seewhy-player')")
     at_rest(page)
 
 

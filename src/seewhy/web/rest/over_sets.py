@@ -146,7 +146,7 @@ def evaluate(at: Services, asked: Evaluate, who: Visitor) -> Job[Any]:
         )
         return found_of(result)
 
-    return at.submit(model, "judging a model", work, visitor=who, lane=TRAINING)
+    return at.submit(model, "judging a model", work, visitor=who)
 
 
 @question("Ask whether a model is right for wrong reasons", Audited, private=True)
