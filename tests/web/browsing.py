@@ -36,7 +36,7 @@ def server(home: Path, port: int = 0, **settings: object) -> Generator[str]:
     environment = {
         **os.environ,
         **{f"SEEWHY_{name.upper()}": str(value) for name, value in chosen.items()},
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "seewhy", "app", "--port", str(port)]

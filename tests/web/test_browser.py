@@ -98,6 +98,7 @@ def test_several_photos_are_brought_at_once_and_taken_away_again(page):
     page.get_by_role("combobox", name="Your photos").click()
     page.get_by_role("option", name="first one.png").click()
     page.get_by_role("img", name="Grad-CAM on first one.png").wait_for()
+    at_rest(page)
     page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_role("img", name="Grad-CAM on second.png").wait_for()
     page.get_by_text("second.png is kept here for a day").wait_for()

@@ -272,8 +272,9 @@ class Services:
         for name in request.metrics:
             metric_info(name)
         ready = self.models.loaded(request.model)
-        for each in request.targets if ready else ():
-            ready.target(each)
+        if ready:
+            for each in request.targets:
+                ready.target(each)
         return ready
 
     def _refer(self, photo: Photo | Image, visitor: Visitor) -> Photo:
