@@ -22,6 +22,7 @@ Files: TypeAlias = dict[str, bytes]
 
 REPORT = "report.html"
 TEXTS = (".html", ".json", ".csv", ".svg")
+KEPT = (".", "ledger.lock")  # how names begin of what seewhy keeps to go on
 TRAININGS = rb"(?:trainings/[\w-]+/(?:(?:classifier|cases|prototypes)/)?)?"
 
 
@@ -60,7 +61,14 @@ def written(write: Callable[[Path], object]) -> Files:
     """What `write` leaves in a folder, which is gone afterwards."""
     with TemporaryDirectory(prefix="seewhy-") as name:
         write(folder := Path(name))
-        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        return files_below(folder)
+
+
+def files_below(folder: Path) -> Files:
+    """What people get of a folder of results: all but what seewhy keeps there to go on."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    kept = {name: path for name, path in paths.items() if not name.startswith(KEPT) and "/." not in name}
+    found = {name: path.read_bytes() for name, path in kept.items()}
     return {name: without_homes(content) if name.endswith(TEXTS) else content for name, content in found.items()}
 
 
