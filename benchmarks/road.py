@@ -20,7 +20,7 @@ from seewhy.study.score import CELLS, RANDOM_MAPS
 from seewhy.study.statistics import stands_out
 
 METHODS = ("grad-cam", "layer-cam", "eigen-cam", "lrp", "gradient", "input-x-gradient")
-CONTROLS = tuple(each.name for each in list_methods("control") if each.name != RandomMap.name)
+CONTROLS = tuple(each.name for each in list_methods("control") if each.name != RandomMap.name and not each.required)
 PHOTOS, DRAWS = 20, 3
 
 ABOUT = f"""\

@@ -49,7 +49,7 @@ def failed(anchor: Anchor) -> str:
 def test_some_regions_are_enough():
     often = "in 97 to 99 % of cases (1,240 tried, 90 % sure)"
     text = found(Anchor((1, 2, 7), 1210, 1240, 0.9701, 0.9899, MANY))
-    these = "These 3 regions (42 % of the picture) are enough, not necessary"
+    these = "These 3 regions (42 % of the picture) are enough, which is not to say necessary"
     says = f"while they stay, the model says “minibus” {often}."
     assert text == f"{these}: {says} {OTHERS} With all of them hidden it still does."
 
@@ -62,7 +62,7 @@ def test_what_is_left_alone_is_told_where_it_loses_the_class():
 def test_one_region_is_enough_for_one_class_rather_than_another():
     often = "in 93 to 100 % of cases (100 tried, 90 % sure)"
     text = found(Anchor((4,), 100, 100, 0.93, 1.0, 2048), replace(WORDING, target=RATHER))
-    start = "This region (42 % of the picture) is enough, not necessary: while it stays"
+    start = "This region (42 % of the picture) is enough, which is not to say necessary: while it stays"
     assert text.startswith(f"{start}, the model prefers “minibus” to “tram” {often}. {OTHERS}")
 
 

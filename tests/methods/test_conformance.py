@@ -33,6 +33,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "anchors-lime": {"budget": 300, "regions": "grid"},
     "bilrp": {"reference": zoo.photos(1, seed=9)[0], "units": 3},
     "blur-ig": {"steps": 4},
+    "control:prior": {"prior": np.arange(12.0).reshape(3, 4)},
     "expected-gradients": {"samples": 20},
     "fam": {"reference": zoo.photos(1, seed=9)[0]},
     "guided-ig": {"steps": 3},

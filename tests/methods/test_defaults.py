@@ -42,6 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cluster-cam": MASKS | CAM | {"weighting": "increase", "clusters": 10},
     "control:empty": {},
     "control:gaussian": {"sigma": 0.25},
+    "control:prior": {"prior": ...},
     "control:random": {"cells": 7},
     "control:sobel": {},
     "deep-lift": SUMS | {"background": "black"},

@@ -41,15 +41,32 @@ def test_nothing_has_no_effect():
 def test_where_no_single_part_decides_both_sizes_are_told():
     text = told([0.1, math.log(1.2), -0.1, 0.0], unit="log-odds", least=0.46)
     assert text == (
-        "No single part decides: hiding any one region changes the odds of “bus” by a factor of 1.2 at most, hiding "
-        f"everything by {math.exp(9.2):,.0f}."
+        "No single part decides: hiding any one region changes the odds of “bus” by a factor of 1.2 at most, on "
+        "average over variations that keep 50% of the regions. "
+        f"Hiding everything makes them {math.exp(9.2):,.0f} times smaller."
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (-0.7, "Hiding everything makes them 2.0 times larger."),
+        (
+            0.1,
+            "Hiding everything changes them by a factor of 1.1: little of the answer hangs on what hiding takes away.",
+        ),
+    ],
+)
+def test_what_everything_does_is_told_by_its_sign_and_size(change, words):
+    regions = RegionWeights(LABELS, np.array([0.1, 0.2, -0.1, 0.0]), None, unit="log-odds", least=0.46)
+    assert effect_sentences(regions, "bus", 0.6, "classes", {"change": change})[0].endswith(words)
 
 
 def test_values_are_told_as_values():
     text = told([0.1, 0.3, -0.1, 0.0], least=0.46, meaning="values")
-    assert (
-        text == "No single part decides: hiding any one region changes “bus” by 0.3 at most, hiding everything by 9.2."
+    assert text == (
+        "No single part decides: hiding any one region changes “bus” by 0.3 at most, on average over variations that "
+        "keep 50% of the regions. Hiding everything lowers it by 9.2."
     )
 
 
@@ -112,6 +129,9 @@ def test_shares_are_told_in_their_unit(unit, weights, words):
     company = "all that may be shown beside it"
     regions = RegionWeights(LABELS, np.array(weights), np.full(4, 0.01), unit=unit, company=company)
     assert effect_sentences(regions, "bus", 0.618, "classes", {}) == (words,)
+    for other in ({"one": False}, {"meaning": "labels"}):  # of two classes, or of a label, scores say no such thing
+        (text,) = effect_sentences(regions, "bus", 0.618, **{"meaning": "classes", "checks": {}, **other})
+        assert text == words.partition(" Against")[0]
 
 
 @pytest.mark.parametrize(

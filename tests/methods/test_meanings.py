@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from html import unescape
+from itertools import product
 
 import numpy as np
 import pytest
@@ -154,6 +156,40 @@ def test_two_classes_together_are_one_or_the_other():
     rather = Target(0, against=2, also=(1,))
     wanted = float((shares[0] + shares[1]).log() - shares[2].log())
     assert float(head.log_probability(logits, rather)) == pytest.approx(wanted)
+
+
+TARGETS = (Target(0), Target(1), Target(0, against=1), Target(0, also=(1,)), Target(0, against=2, also=(1,)))
+
+
+@pytest.mark.parametrize(
+    ("gives", "target"),
+    [*product(("logits", "sigmoid", "probabilities"), TARGETS), *product(["single-logit"], TARGETS[:3])],
+)
+def test_log_odds_are_those_of_what_people_are_told(gives, target):
+    single = gives == "single-logit"
+    head = Head("sigmoid" if gives == "single-logit" else gives, single=single)
+    several = [0.3, 0.2, 0.1, 0.4] if gives == "probabilities" else [2.0, 0.5, -1.0, 1.0]
+    numbers = torch.tensor([[0.7] if single else several])
+    scores = head.scores(numbers)
+    told = float(head.probability(scores, target)[0])
+    assert float(head.log_odds(scores, target)[0].sigmoid()) == pytest.approx(told, abs=1e-9)
+
+
+def test_log_odds_of_two_sure_labels_are_finite():
+    head, both = Head("sigmoid"), Target(0, also=(1,))
+    for size in (10.0, 40.0, 900.0):
+        scores = torch.tensor([[size, size + 1.0]])
+        # The odds that none is missing, of rare misses: one over what both misses add up to.
+        assert float(head.log_odds(scores, both)[0]) == pytest.approx(size - math.log1p(math.exp(-1)), abs=1e-4)
+
+
+def test_one_of_two_classes_rather_than_the_other_is_that_class():
+    """So what hides a region does to the odds of both is one number."""
+    asked = (Target(1), Target(1, against=0))
+    own, rather = (seewhy.explain(glyphs.binary(), PHOTO, quick("kernel-shap"), each) for each in asked)
+    assert own.regions.unit == "log-odds"
+    assert rather.regions.unit == "score"  # that is the difference of both scores
+    np.testing.assert_allclose(rather.regions.weights, 2 * own.regions.weights, rtol=1e-3, atol=1e-5)
 
 
 def test_occlusion_of_a_label_asks_that_label_alone():

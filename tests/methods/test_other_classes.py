@@ -144,5 +144,5 @@ def test_a_method_that_is_blind_to_classes_says_so():
 
 def test_in_words():
     assert "Hardly anything" in class_words({CHECK: 0.04})
-    assert class_words({CHECK: 0.8}).startswith("Its own is 0.80")
+    assert class_words({CHECK: 0.8}).startswith("From the mean map of other likely classes it differs by 0.80")
     assert class_words({}) == ""

@@ -103,4 +103,5 @@ def test_what_cannot_be_is_refused():
 def test_a_score_of_which_little_reaches_the_pixels_is_told():
     found = explained("lrp", rules="epsilon")
     kept = found.checks["relevance_kept"]
-    assert any(f"Only {kept:.0%} of the score" in note for note in found.notes) is (kept < 0.5)
+    assert any(f"Only {kept:.0%} of the score" in note for note in found.notes) is (0 <= kept < 0.5)
+    assert any(f"adds up to {kept:.0%} of the score" in note for note in found.notes) is (not 0 <= kept <= 2)

@@ -28,7 +28,7 @@ METHODS = [
     find_method("grad-cam"),
     find_method("hires-cam", layers=("stem",), signed=True),
     find_method("occlusion", stride=0.2),
-    *(control() for control in list_methods("control")),
+    *(control() for control in list_methods("control") if not control.required),
 ]
 NETWORKS = ["residual", "tiny-vit", "training"]
 

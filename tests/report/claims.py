@@ -14,7 +14,7 @@ from seewhy.core.outcome import Outcome
 from seewhy.core.text import percent
 from seewhy.methods import Explanation, method_info
 from seewhy.methods.evidence import RegionWeights, decides, ranking, together
-from seewhy.methods.explanation import in_favour
+from seewhy.methods.explanation import drawn_values, in_favour
 from seewhy.methods.other_classes import CHECK, class_specific
 from seewhy.methods.sums import SummedOverRegions
 from seewhy.models.head import MEANS
@@ -164,10 +164,12 @@ def pair(found: Explanation, m: re.Match[str]) -> bool:
 
 
 def cases(found: Explanation, m: re.Match[str]) -> bool:
-    """Bounds in per cent, rounded outwards, and how many variations were tried."""
-    looks = [each for each in (found.rule, found.rule.second) if each]
-    low, high = number(m["low"]) / 100, number(m["high"] or m["low"]) / 100
-    return any(low <= each.low and each.high <= high and number(m["tried"]) == each.variations for each in looks)
+    """Bounds in per cent, rounded outwards, how many variations were tried, and how much of the picture is kept."""
+    look = found.rule.second if m[0].startswith("With hidden regions") else found.rule
+    told = number(m["low"]), number(m["high"] or m["low"]), number(m["tried"])
+    true = math.floor(100 * look.low + 1e-9), math.ceil(100 * look.high - 1e-9), look.variations
+    areas = re.findall(r"\(([\d.]+) % of the picture\)", m[0])
+    return told == true and all(near(area, 100 * found.rule.area) for area in areas)
 
 
 def kept(found: Explanation, m: re.Match[str]) -> bool:
@@ -198,8 +200,15 @@ CLAIMS: dict[str, Check] = {
         sized(m, weight(f, m[1])) and (m[2] == "adds") == (weight(f, m[1]) > 0) and not f.regions.company
     ),
     rf"Together, regions (?P<one>\w+) and (?P<two>\w+) add {SIZE} (?P<way>\w+) to .+ would: (?P<why>.+)\.": pair,
-    rf"No single part decides: .+ by a factor of ({FACTOR}) at most, hiding everything by ({FACTOR})\.": lambda f, m: (
-        times(m[1], strongest(f.regions)) and times(m[2], f.checks["change"])
+    rf"No single part decides: .+ by a factor of ({FACTOR}) at most, on average over (.+)\.": lambda f, m: (
+        times(m[1], strongest(f.regions)) and m[2] == f.regions.company
+    ),
+    rf"Hiding everything makes them ({FACTOR}) times (smaller|larger)\.": lambda f, m: (
+        times(m[1], f.checks["change"]) and (m[2] == "smaller") == (f.checks["change"] > 0)
+        and abs(f.checks["change"]) > f.regions.least
+    ),
+    rf"Hiding everything changes them by a factor of ({FACTOR}): .*": lambda f, m: (
+        times(m[1], f.checks["change"]) and abs(f.checks["change"]) <= f.regions.least
     ),
     rf"The whole picture gives “.+” ({PCT}|{NUM})\.": lambda f, m: (
         m[1] == plain(f.told) or (f.target.against is not None and near(m[1].rstrip("%"), 100 * rather(f)))
@@ -224,17 +233,20 @@ CLAIMS: dict[str, Check] = {
     r".+ \(ind(?:ex|ices) ([\d, and]+)\), .+": lambda f, m: str(f.target.index) in m[1],
     r"(?:≥ )?100%|0%?": lambda f, _: True,
     r"strongest here (\d+)%": lambda f, m: int(m[1]) <= 100,
-    r"(?:≥ )?(?:odds [÷×] .+|score .+|value .+|.+ points)": lambda f, _: f.regions is not None,
+    r"(?:≥ )?(?:odds [÷×] .+|score .+|value .+|[+-]?[\d.]+ points)": lambda f, _: f.regions is not None,
     rf"([\w ]+) · ({PCT}) No (?:region surely speaks for it|single part decides)\.": lambda f, m: (
         said(f, m[1], m[2]) and not in_favour(f).any()
     ),
     r"The picture was cut into (\d+) regions only, which hardly say where\.": lambda f, m: (
         int(m[1]) == len(f.regions.weights) and f.layer is None
     ),
-    rf"(?:Hardly .* alone: it|Its own) is ({NUM}), where 0 is the map of other likely classes, .*": lambda f, m: (
+    rf"(?:Hardly .* alone: f|F)rom the mean map of other likely classes it differs by ({NUM}), .*": lambda f, m: (
         near(m[1], f.checks[CHECK]) and abs(class_specific(f.values, f.others) - f.checks[CHECK]) < 1e-6
     ),
-    r"Only (-?[\d,]+)% of the score reached the pixels; .*": lambda f, m: near(m[1], 100 * f.checks["relevance_kept"]),
+    r"Only ([\d,]+)% of the score reached the pixels; .*": lambda f, m: near(m[1], 100 * f.checks["relevance_kept"]),
+    r"What reached the pixels adds up to (-?[\d,]+)% of the score: .* (added|turned) .*": lambda f, m: (
+        near(m[1], 100 * f.checks["relevance_kept"]) and (m[2] == "turned") == (f.checks["relevance_kept"] < 0)
+    ),
     r"(\d+) steps did not get there; .*": lambda f, m: int(m[1]) == f.checks["steps"],
     rf"This map does not add up: its values sum to ({NUM}), while the score .*changed.* {NUM}\.": lambda f, m: (
         abs(number(m[1]) / (f.regions.weights if f.regions else f.values).astype(float).sum() - 1) < 1e-3
@@ -253,9 +265,11 @@ ELSEWHERE = [
 
 
 def rather(found: Explanation) -> float:
-    """The probability of A if there were but A and B."""
-    rival = next(each.number for each in found.predictions if each.index == found.target.against)
-    return found.number / (found.number + rival)
+    """The probability of A if there were but A and B; of labels if one of the two was there."""
+    own, rival = found.number, next(each.number for each in found.predictions if each.index == found.target.against)
+    if found.meaning == "labels":
+        own, rival = own * (1 - rival), rival * (1 - own)
+    return own / (own + rival)
 
 
 # What a page says in words, and of what: there where, and only where, one of the explanations is such.
@@ -270,13 +284,29 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
         f.checks.get(CHECK, 1.0) < 0.1 and not method_info(f.method).class_blind
     ),
     "Nothing in it is about this class": lambda f: method_info(f.method).class_blind,
-    "of the score reached the pixels": lambda f: f.checks.get("relevance_kept", 1.0) < 0.5,
+    "of the score reached the pixels": lambda f: 0 <= f.checks.get("relevance_kept", 1.0) < 0.5,
+    "What reached the pixels adds up to": lambda f: not 0 <= f.checks.get("relevance_kept", 1.0) <= 2,
     "each region holds the sum of its pixels": lambda f: (
         issubclass(method_info(f.method), SummedOverRegions)
         and np.allclose(f.regions.weights.sum(), f.values.astype(float).sum(), rtol=1e-3)
     ),
     "No evidence found": lambda f: f.is_zero and not f.rule,
     "rather than": lambda f: f.target.against is not None,
+    "evidence for “": lambda f: not method_info(f.method).class_blind and (drawn_values(f) > 0).any() and not f.rule,
+    "whatever the class": lambda f: method_info(f.method).class_blind and not f.is_zero,
+    "Against a class whose score stays the same": lambda f: (
+        f.regions is not None
+        and f.regions.unit == "score"
+        and bool(f.regions.company)
+        and f.meaning == "classes"
+        and f.target.against is None
+        and not f.target.also
+    ),
+    "little of the answer hangs on what hiding takes away": lambda f: (
+        f.regions is not None
+        and not (f.rule or f.is_zero or decides(f.regions))
+        and abs(f.checks["change"]) <= f.regions.least
+    ),
 }
 
 

@@ -33,7 +33,7 @@ def test_a_rule_says_how_often_it_holds_what_it_keeps_and_how_it_fares_elsewhere
     assert f"({100 * rule.area:.0f} % of the picture)" in text
     assert f"speaks about {100 * rule.coverage:g}% of all cases" in text
     assert "hidden ones are painted black" in text
-    assert "enough, not necessary" in text
+    assert "enough, which is not to say necessary" in text
     low, high = bounds_in(text, "replaced with parts of other photos")
     assert low / 100 <= rule.second.low <= rule.second.high <= high / 100
     assert "fragile" not in text

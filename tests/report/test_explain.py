@@ -255,7 +255,7 @@ def test_where_no_single_part_decides_nothing_is_coloured(report):
     found = replace(ODDS, least=2.5)
     page = report(outcome(of_regions(0.1, found, checks={"change": 60.0})))
     assert "No single part decides: hiding any one region changes the odds of “tiger cat” by a factor" in page.text
-    assert "hiding everything by over 1,000,000." in page.text
+    assert "Hiding everything makes them over 1,000,000 times smaller." in page.text
     assert "where hidden" not in page.text
     assert page.named("img")[1]["alt"].endswith(": the photo in grey, no single part decides")
 

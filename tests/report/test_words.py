@@ -1,4 +1,5 @@
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import seewhy
 from report.samples import explanation, photo
 from seewhy.images import Image
-from seewhy.methods import Cost, method_info
+from seewhy.methods import Cost, RegionWeights, method_info
 from seewhy.models import Box, Prediction, Target
 from seewhy.report.page import (
     CHECKS,
@@ -165,3 +166,20 @@ def test_facts_hold_what_repeating_takes_and_nothing_empty():
     }
     assert not {"Layer", "Settings", "Seed"} & facts(explanation(layer=None, parameters={}, seed=None)).keys()
     assert "as asked" in facts(explanation(target=Target(281)))["Class"]
+
+
+def test_of_regions_the_place_is_that_of_the_strongest_colour():
+    """Not that of the largest number of a pixel: a small region may have much for each of its pixels."""
+    labels = np.zeros((6, 6), np.int32)
+    labels[5, 5] = 1
+    values = np.where(labels == 1, 0.5, 0.1)
+    regions = RegionWeights(labels, np.array([3.5, 0.5]), unit="log-odds")
+    found = explanation(values=values, regions=regions, method="lime", signed=True, layer=None)
+    assert alternative(found, method_info("lime")).endswith("strongest at the centre")
+    unsure = replace(regions, errors=np.array([9.0, 0.1]))  # the large one has no colour
+    assert alternative(replace(found, regions=unsure), method_info("lime")).endswith("strongest at the bottom right")
+
+
+def test_a_class_blind_map_is_no_evidence_for_a_class():
+    told = alternative(explanation(method="eigen-cam"), method_info("eigen-cam"))
+    assert told == "Eigen-CAM on cat.png: strongest at the top left, whatever the class"

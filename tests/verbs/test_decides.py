@@ -81,7 +81,7 @@ def test_where_no_small_part_decides_it_says_so():
     assert found is not None
     assert not found.turns
     assert found.share == pytest.approx(1 / 4)
-    assert found.sentence.startswith("No small part decides alone")
+    assert found.sentence.startswith("No small part was found that decides alone")
 
 
 def test_a_part_that_is_like_all_others_is_not_called_decisive():

@@ -26,7 +26,7 @@ from seewhy.methods.cam import (
 )
 from seewhy.methods.check import check_method
 from seewhy.methods.contrastive import CLRP
-from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, RandomMap, SobelEdges
+from seewhy.methods.controls import CentredGaussian, Control, EmptyMap, PositionPrior, RandomMap, SobelEdges, mean_map
 from seewhy.methods.evidence import RegionWeights, Rule, SecondLook
 from seewhy.methods.explanation import Cost, Explanation
 from seewhy.methods.factors import DeepFeatureFactorization
@@ -129,6 +129,7 @@ __all__ = [
     "PartitionSHAP",
     "PermutationSHAP",
     "PixelMethod",
+    "PositionPrior",
     "RandomMap",
     "RefineCAM",
     "RegionMethod",
@@ -151,6 +152,7 @@ __all__ = [
     "find_method",
     "lacking",
     "list_methods",
+    "mean_map",
     "method_info",
     "suitable_methods",
 ]

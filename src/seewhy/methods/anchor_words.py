@@ -1,4 +1,4 @@
-"""What is said of an anchor: enough, not necessary; for which way of hiding; and how it fares under another."""
+"""What is said of an anchor: enough, not whether necessary; for which way of hiding; and how it fares under another."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Wording:
         if not anchor.regions:
             return f"No region has to stay: {says} {often}, and with all hidden at once as well. {self._case('each')}"
         one = len(anchor.regions) == 1
-        start = f"{self._these(anchor)} {'is' if one else 'are'} enough, not necessary"
+        start = f"{self._these(anchor)} {'is' if one else 'are'} enough, which is not to say necessary"
         stay = "it stays" if one else "they stay"
         return f"{start}: while {stay}, {says} {often}. {self._case('each other')} {self._of_the_rest()}"
 

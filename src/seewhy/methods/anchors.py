@@ -40,8 +40,8 @@ class AnchorMethod(RegionMethod):
     question = "Which parts of the picture are enough for this answer?"
     reading = (
         "While the marked regions stay, the model keeps its answer as often as the sentence says, when each other "
-        "region is hidden at random. They are enough, not necessary. This holds for this picture, these regions and "
-        "this way of hiding them; the sentence says how it fares under another."
+        "region is hidden at random. They are enough; whether others would do was not asked. This holds for this "
+        "picture, these regions and this way of hiding them; the sentence says how it fares under another."
     )
 
     regions: str | np.ndarray = "slic"

@@ -202,8 +202,11 @@ class HiResCAM(CAM):
     status = "verified"
     paper = "Draelos & Carin 2020"
     arxiv = "2011.08891"
-    question = "Which areas did the score of this class come from, exactly?"
-    reading = WHERE + "Where one linear layer follows, the areas add up to the score itself. " + COARSE
+    question = "Which areas did the score of this class come from?"
+    reading = (
+        WHERE + "Where one linear layer follows, the cells of the layer, with those that speak against the class "
+        "(signed=true), add up to the score but for its bias. " + COARSE
+    )
 
     cam = staticmethod(hires_cam)
 

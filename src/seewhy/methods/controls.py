@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -80,6 +82,53 @@ class CentredGaussian(Control):
     def _bell(self, length: int) -> Tensor:
         places = (torch.arange(length) + 0.5) / length - 0.5
         return torch.exp(-((places / self.sigma) ** 2) / 2)
+
+
+class PositionPrior(Control):
+    """A map of where something lies whatever the picture, stretched over it: `prior`, such as `mean_map` of others.
+
+    The mean over *other* photos of a method's maps, or of masks, is what can be told without looking at this one.
+
+    Raises:
+        UsageError: `prior` is no map `(h, w)` of finite numbers from 0 on.
+    """
+
+    name = "control:prior"
+    title = "Position prior"
+    status = "verified"
+    reading = "What lies where on other photos: a map that is no better says nothing about this one."
+
+    prior: np.ndarray
+
+    def __post_init__(self) -> None:
+        prior = np.asarray(self.prior)
+        if prior.ndim != 2 or not prior.size or prior.dtype.kind not in "buif":
+            raise UsageError(f"prior is a map (h, w) of numbers, not {prior.dtype} of shape {prior.shape}")
+        if not np.isfinite(prior).all() or (prior < 0).any():
+            raise UsageError("prior says how much lies where: finite numbers from 0 on")
+
+    @override
+    def draw(self, picture: Tensor, generator: torch.Generator) -> Tensor:
+        whole = torch.from_numpy(np.asarray(self.prior, np.float32))
+        return enlarge(whole[None], (picture.shape[1], picture.shape[2]))[0]
+
+
+def mean_map(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Where the evidence of maps `(h, w)` lies on average, float32 `(h, w)` of sum 1; each map counts alike.
+
+    Evidence is what is above zero; a map without any counts as one that is the same everywhere.
+
+    >>> mean_map([np.array([[1.0, 3.0]]), np.array([[-1.0, 5.0]])])
+    array([[0.125, 0.875]], dtype=float32)
+
+    Raises:
+        UsageError: there is no map, or their sizes differ.
+    """
+    if len({each.shape for each in maps}) != 1:
+        raise UsageError("a mean is of one map or more, all of one size (height, width)")
+    positive = np.stack(maps).astype(np.float64).clip(min=0)
+    positive[~positive.any((1, 2))] = 1.0
+    return (positive / positive.sum((1, 2), keepdims=True)).mean(0).astype(np.float32)
 
 
 class SobelEdges(Control):

@@ -17,17 +17,25 @@ SCORE = " Against a class whose score stays the same, that makes it {times} time
 
 
 def effect_sentences(
-    regions: RegionWeights, about: str, number: float | None, meaning: Meaning, checks: Mapping[str, float]
+    regions: RegionWeights,
+    about: str,
+    number: float | None,
+    meaning: Meaning,
+    checks: Mapping[str, float],
+    *,
+    one: bool = True,
 ) -> tuple[str, ...]:
     """What the weights of regions say of a target `about` which the network gives this `number`, where known.
 
     What was measured with one region hidden alone, or with everything hidden, is told where the method asked for it.
+    Of `one` class alone, among others, a change of its score says how much less likely it gets.
     """
-    found = _strongest(regions, about) if decides(regions) else _undecided(regions, about, checks)
+    likely = one and meaning == "classes"
+    found = _strongest(regions, about, likely=likely) if decides(regions) else _undecided(regions, about, checks)
     return tuple(filter(None, [found, _together(regions, about), _alone(regions, about, number, meaning)]))
 
 
-def _strongest(regions: RegionWeights, about: str) -> str:
+def _strongest(regions: RegionWeights, about: str, *, likely: bool) -> str:
     """Of the strongest region, where it is no chance."""
     ranked = ranking(regions, most=1)
     if not regions.unit or not any(sure(regions)[region] for region in ranked):
@@ -40,12 +48,15 @@ def _strongest(regions: RegionWeights, about: str) -> str:
         if regions.unit == "log-odds":
             return f"Region {name} makes the odds of “{about}” {times} times {more}{SHARED}."
         return f"Region {name} {f'adds {size} to' if falls else f'takes {size} from'} {what}{SHARED}."
-    company = f", on average over {regions.company}"
+    company = _on_average(regions)
     if regions.unit == "log-odds":
         return f"Hiding region {name} makes the odds of “{about}” {times} times {less}{company}."
     hiding = f"Hiding region {name} {'lowers' if falls else 'raises'} {what} by {size}{company}."
-    likely = SCORE.format(times=times, less="less" if falls else "more")
-    return hiding + likely * (regions.unit == "score")
+    return hiding + SCORE.format(times=times, less="less" if falls else "more") * (likely and regions.unit == "score")
+
+
+def _on_average(regions: RegionWeights) -> str:
+    return f", on average over {regions.company}" if regions.company else ""
 
 
 def _number_of(regions: RegionWeights, about: str) -> str:
@@ -70,15 +81,21 @@ def _together(regions: RegionWeights, about: str) -> str:
 
 
 def _undecided(regions: RegionWeights, about: str, checks: Mapping[str, float]) -> str:
-    largest = float(np.abs(regions.weights).max(initial=0.0))
-    everything = abs(checks.get("change", 0.0))
-    if regions.unit == "log-odds":
-        each = f"hiding any one region changes the odds of “{about}” by a factor of {factor(largest)} at most"
-        whole = f"by {factor(everything)}"
+    """What any one region does, and beside it what all do together."""
+    largest, everything = float(np.abs(regions.weights).max(initial=0.0)), checks.get("change", 0.0)
+    odds, average = regions.unit == "log-odds", _on_average(regions)
+    if odds:
+        each = f"changes the odds of “{about}” by a factor of {factor(largest)} at most"
+        whole = f"makes them {factor(everything)} times {'smaller' if everything > 0 else 'larger'}"
+        little = f"changes them by a factor of {factor(everything)}"
     else:
-        each = f"hiding any one region changes “{about}” by {plain_number(largest)} at most"
-        whole = f"by {plain_number(everything)}"
-    return f"{NONE_DECIDES.capitalize()}: {each}, hiding everything {whole}."
+        each = f"changes “{about}” by {plain_number(largest)} at most"
+        whole = f"{'lowers' if everything > 0 else 'raises'} it by {plain_number(abs(everything))}"
+        little = f"changes it by {plain_number(abs(everything))}"
+    start = f"{NONE_DECIDES.capitalize()}: hiding any one region {each}{average}."
+    if abs(everything) > regions.least:
+        return f"{start} Hiding everything {whole}."
+    return f"{start} Hiding everything {little}: little of the answer hangs on what hiding takes away."
 
 
 def _alone(regions: RegionWeights, about: str, number: float | None, meaning: Meaning) -> str:

@@ -36,7 +36,7 @@ from seewhy.errors import BadFile, ExplainError, NonFinite, UsageError
 from seewhy.images import Image, save_image
 from seewhy.methods.effects import NONE_DECIDES, effect_sentences
 from seewhy.methods.evidence import RegionWeights, Rule, decides, ranking, supporting, sure
-from seewhy.methods.other_classes import specific_part
+from seewhy.methods.other_classes import class_words, specific_part
 from seewhy.methods.saved import ERRORS, OTHERS, PHOTO, PICTURE, REGIONS, SCHEMA, VALUES, read_saved
 from seewhy.methods.task import METHODS
 from seewhy.models import Box, Prediction, Target
@@ -344,6 +344,12 @@ def _coloured(regions: RegionWeights) -> np.ndarray:
     return np.where(sure(regions) & decides(regions), regions.weights, 0)
 
 
+def drawn_values(explanation: Explanation) -> np.ndarray:
+    """Float `(h, w)`: what the picture's colours stand for, of regions one number for all pixels of each."""
+    regions = explanation.regions
+    return explanation.values if regions is None else _coloured(regions)[regions.labels]
+
+
 def in_favour(explanation: Explanation) -> np.ndarray:
     """Bool `(d,)`: the regions of a rule, or the strongest that surely speak for the class, where any part decides."""
     regions, rule = explanation.regions, explanation.rule
@@ -457,6 +463,8 @@ def _caption(explanation: Explanation, *, has_intervals: bool) -> str:
         METHODS[explanation.method].title + (f" at layer {explanation.layer}" if explanation.layer else ""),
         explanation.classifier,
     ]
+    if METHODS[explanation.method].class_blind:
+        facts.append(class_words({}, blind=True))
     if is_blurred(explanation):
         facts.append(SMOOTHED)
     return " · ".join([*facts, *effects_of(explanation), *[HOW_TO_READ] * has_intervals, *explanation.notes])
@@ -472,6 +480,7 @@ def effects_of(explanation: Explanation) -> tuple[str, ...]:
         _number_asked(explanation),
         explanation.meaning,
         explanation.checks,
+        one=explanation.target.against is None and not explanation.target.also,
     )
 
 

@@ -146,7 +146,8 @@ class IntegratedGradients(SummedOverRegions):
     question = "How did each pixel change the score, from a reference picture to this one?"
     reading = (
         "Orange parts raised the score on the way from the reference (black by default) to the photo, blue ones "
-        "lowered it; all together they add up to the whole change. Pixels that equal the reference get nothing."
+        "lowered it; all together they add up to the whole change, or a note says how far they miss it. Pixels that "
+        "equal the reference get nothing."
     )
     cost = "16 to 256 forwards and backwards, until the sum is right"
     others = "sum"
@@ -208,7 +209,8 @@ class IDGI(IntegratedGradients):
     question = "How did each pixel change the score, where the score itself climbs?"
     reading = (
         "Every step from the reference to the photo is shared among the pixels that the score is sensitive to there: "
-        "orange where it rose, blue where it fell. All together they add up to the whole change, whatever the steps."
+        "orange where it rose, blue where it fell. All together they add up to the whole change, whatever the steps, "
+        "or a note says how far they miss it."
     )
 
     @override

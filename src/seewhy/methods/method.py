@@ -56,7 +56,7 @@ class Method(Declared, ABC):
     other classes can be asked about with hardly more work; `kind` is `control` for maps that ignore the network.
 
     `status` is `verified` where tests hold its numbers against a closed form, its formula written out or another
-    library, `approximate` where it departs from its paper or was checked in part, as its docstring or tests say;
+    library, `approximate` where it was checked in part, or something else stands in for a part of the paper;
     `first` marks those worth starting with. Neither is inherited; `claimed`, a technique claimed as a patent, is.
 
     >>> class Middle(Method):

@@ -40,15 +40,17 @@ def class_words(checks: Mapping[str, float], *, blind: bool = False) -> str:
     """How much of a map is about its class, in a sentence; empty where nobody asked.
 
     >>> class_words({"class_specific": 0.03})[:58]
-    'Hardly anything in it is about this class alone: it is 0.0'
+    'Hardly anything in it is about this class alone: from the '
     """
     if blind:
         return "Nothing in it is about this class: the method makes the same map for every class."
     if CHECK not in checks:
         return ""
-    much = "Hardly anything in it is about this class alone: it is" if checks[CHECK] < HARDLY else "Its own is"
+    little = checks[CHECK] < HARDLY
+    lead = "Hardly anything in it is about this class alone: from" if little else "From"
     return (
-        f"{much} {checks[CHECK]:.2f}, where 0 is the map of other likely classes, and 1 has nothing in common with it."
+        f"{lead} the mean map of other likely classes it differs by {checks[CHECK]:.2f}, where 0 is the same map and 1 "
+        "has nothing in common with it."
     )
 
 

@@ -38,7 +38,8 @@ class BlurIG(SummedOverRegions):
     question = "How did each pixel change the score while the picture came into focus?"
     reading = (
         "Orange parts raised the score on the way from a blur of the photo to the photo, blue ones lowered it; all "
-        "together they add up to the whole change. What a blur leaves as it is gets nothing."
+        "together they add up to the whole change, or a note says how far they miss it. What a blur leaves as it is "
+        "gets nothing."
     )
     cost = "64 forwards and backwards"
     others = "sum"

@@ -23,10 +23,14 @@ from seewhy.models import Target
 BATCH = 4  # references at once: each takes part beside the picture
 ROUNDED = "Its rules are exact; what is missing was lost in the arithmetic of the network, such as by rounding."
 
-LOW = 0.5  # share of the score, under which a page says that most of it reached no pixel
+LOW, HIGH = 0.5, 2.0  # shares of the score, between which a page needs no word of what reached the pixels
 LITTLE = (
     "Only {:.0%} of the score reached the pixels; the rest stayed with the network's constants and the rules "
     "themselves: the picture tells of so much of the score, and no more."
+)
+MUCH = (
+    "What reached the pixels adds up to {:.0%} of the score: the network's constants and the rules themselves {}, "
+    "so that the sum says little of the score."
 )
 NUDGE = 1e-6  # an input of exactly 0 would take no relevance, whatever the rule
 Composite = Literal["epsilon", "gamma", "epsilon-gamma", "epsilon-plus", "epsilon-plus-flat", "epsilon-gamma-box"]
@@ -74,7 +78,7 @@ class DeepLift(SummedOverRegions):
     question = "How did each pixel change the score, from a reference picture to this one, in one pass?"
     reading = (
         "Orange parts raised the score compared with the reference (black by default), blue ones lowered it; all "
-        "together they add up to the whole difference, exactly."
+        "together they add up to the whole difference, or a note says how far they miss it."
     )
     cost = "one forward and one backward of two pictures"
     others = "sum"
@@ -115,7 +119,7 @@ class DeepShap(DeepLift):
     question = "How did each pixel change the score, compared with other pictures, in one pass each?"
     reading = (
         "Orange parts raised the score compared with the background pictures, blue ones lowered it; all together "
-        "they add up to the difference from the backgrounds' mean score, exactly."
+        "they add up to the difference from the backgrounds' mean score, or a note says how far they miss it."
     )
     cost = "one forward and one backward of two pictures per background picture"
 
@@ -141,7 +145,20 @@ def _carried(query: Query, values: Tensor, score: float) -> Found:
     if not score:
         return Found(values, regions=regions)
     kept = float(values.sum()) / score
-    return Found(values, regions=regions, checks={"relevance_kept": kept}, notes=(LITTLE.format(kept),) * (kept < LOW))
+    return Found(values, regions=regions, checks={"relevance_kept": kept}, notes=kept_notes(kept))
+
+
+def kept_notes(kept: float) -> tuple[str, ...]:
+    """What has to be known of a map that got this share of the score: far less, far more, or the opposite.
+
+    >>> kept_notes(0.9), kept_notes(-0.5)[0][:59]
+    ((), 'What reached the pixels adds up to -50% of the score: the n')
+    """
+    if kept < 0:
+        return (MUCH.format(kept, "turned its sign"),)
+    if kept > HIGH:
+        return (MUCH.format(kept, "added the rest"),)
+    return (LITTLE.format(kept),) * (kept < LOW)
 
 
 def _boxed(query: Query) -> RuleSet:

@@ -116,8 +116,9 @@ def unit_of(head: Head, target: Target, of: Of) -> Unit:
     unit = score_unit(head, target)
     if unit == "value" or of == "probability":
         return "value" if unit == "value" else "probability"
-    # Of two classes, and of one that stands by itself, a change of the score is one of the log-odds.
-    return unit if head.meaning == "classes" and target.against is None else "log-odds"
+    # The score is the log-odds of a label, of one of two classes, and of one class rather than another.
+    odds = {"labels": True, "binary": target.against is None, "classes": target.against is not None}
+    return "log-odds" if odds[head.meaning] and not target.also else unit
 
 
 class PermutationSHAP(ShapleyMethod):

@@ -8,7 +8,7 @@ from seewhy.metrics.confidence import average_drop
 from seewhy.metrics.context import Context, Map, Score
 from seewhy.metrics.localisation import average_precision, energy_in_mask, iou_top_area, pointing_game
 from seewhy.metrics.metric import Metric, find_metric, list_metrics, metric_info, score_maps
-from seewhy.metrics.mosaics import grid_pointing_game
+from seewhy.metrics.mosaics import difull, grid_pointing_game
 from seewhy.metrics.removal import deletion, insertion, road
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "average_drop",
     "average_precision",
     "deletion",
+    "difull",
     "effective_complexity",
     "energy_in_mask",
     "entropy",

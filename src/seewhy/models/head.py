@@ -43,6 +43,7 @@ GIVES: tuple[Gives, ...] = get_args(Gives)
 SINGLE = {"probabilities", "sigmoid", "label-probabilities", "single-logit", "values"}  # of which one will do
 SHARES = {"probabilities", "label-probabilities"}  # which lie in [0, 1]
 ROUNDING = 1e-2  # of half precision
+NEGLIGIBLE = 1e-12  # of a logarithm beside its number
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,7 @@ class Head:
         if isinstance(target, Value) or self.meaning == "values":
             return target.score(scores)
         if target.against is not None:
-            # Of two classes of one number, the one's score says it all.
-            return (scores[..., target.index] if self.meaning == "binary" else target.score(scores)).sigmoid()
+            return self.log_odds(scores, target).sigmoid()
         named = self.probabilities(scores)[..., [target.index, *target.also]]
         return named.prod(-1) if self.meaning == "labels" else named.sum(-1)
 
@@ -204,20 +204,22 @@ class Head:
     def log_odds(self, scores: Tensor, target: Target) -> Tensor:
         """Float64 `(...)` of scores `(..., K)`: the log-odds of a target, which do not saturate as probabilities do.
 
-        Of a class or a label against all else, of "A rather than B" of A against B, of "A and B" that both labels are
-        there, or of classes that exclude one another that it is one of them. Of values the value.
+        Their logistic function is `probability`. Of a class or a label against all else, of "A rather than B" if there
+        were no third, so of labels where one of the two is there; of "A and B" that both labels are there, or of
+        classes that exclude one another that it is one of them. Of values the value.
         """
-        if isinstance(target, Value) or self.meaning == "values" or target.against is not None:
-            return self.log_probability(scores, target)
-        scores, named = scores.double(), [target.index, *target.also]
-        if self.meaning != "labels" and len(set(named)) == scores.shape[-1]:
-            return torch.zeros_like(scores[..., 0])  # one of all there are is certain, whatever is seen
+        if isinstance(target, Value) or self.meaning == "values":
+            return target.score(scores.double())
+        scores, named, rival = scores.double(), [target.index, *target.also], target.against
+        if self.meaning == "binary" and not target.also:
+            return scores[..., target.index]  # of two classes of one number the one's score says it all
         if self.meaning == "labels":
-            logs = logsigmoid(scores[..., named]).sum(-1)
-            # The odds of a single label are its score; of several the probability that one is missing says the rest.
-            return scores[..., target.index] if len(named) == 1 else logs - torch.log(-torch.expm1(logs))
-        if self.meaning == "binary":
-            return scores[..., target.index]
+            own = _all_of(scores[..., named])
+            return own if rival is None else own - scores[..., rival]
+        if rival is not None:
+            return scores[..., named].logsumexp(-1) - scores[..., rival]
+        if len(set(named)) == scores.shape[-1]:
+            return torch.zeros_like(scores[..., 0])  # one of all there are is certain, whatever is seen
         rest = scores.clone()
         rest[..., named] = -torch.inf
         return scores[..., named].logsumexp(-1) - rest.logsumexp(-1)
@@ -272,6 +274,15 @@ class Head:
         if len(each) != count:
             raise ModelError(f"there are {len(each)} thresholds for {count} labels")
         return each
+
+
+def _all_of(scores: Tensor) -> Tensor:
+    """The log-odds that labels of `scores` `(..., n)` are all there, whatever they do apart from each other."""
+    if scores.shape[-1] == 1:
+        return scores[..., 0]
+    logs = logsigmoid(scores).sum(-1)
+    missing = torch.log(-torch.expm1(logs))  # the probability that one is; of sure ones it rounds to nothing
+    return torch.where(logs > -NEGLIGIBLE, -torch.logsumexp(-scores, -1), logs - missing)
 
 
 def told(number: float, meaning: Meaning) -> str:

@@ -25,7 +25,7 @@ from seewhy.draw import bars_svg, fit, photo, photo_uri
 from seewhy.images import Image
 from seewhy.methods import Cost, Explanation, Method
 from seewhy.methods.evidence import Rule, decides, sure
-from seewhy.methods.explanation import NO_EVIDENCE, in_favour, sentence
+from seewhy.methods.explanation import NO_EVIDENCE, drawn_values, in_favour, sentence
 from seewhy.models import Prediction
 from seewhy.models.head import NOUN
 
@@ -268,7 +268,7 @@ def bars_of(predictions: Sequence[Prediction], explained: int | None, width: int
 
 def alternative(explanation: Explanation, info: type[Method]) -> str:
     """What the overlay shows, for those who cannot see it."""
-    start = f"{info.title} on {explanation.image.name}: "
+    start, values = f"{info.title} on {explanation.image.name}: ", drawn_values(explanation)
     if explanation.rule and explanation.regions:
         return start + kept_words(explanation)
     if not explanation.values.any():
@@ -277,11 +277,13 @@ def alternative(explanation: Explanation, info: type[Method]) -> str:
         return f"{start}the photo in grey, no single part decides"
     if explanation.regions and not sure(explanation.regions).any():
         return f"{start}the photo in grey, no region stands out from chance"
-    strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(explanation.values)}"
-    if not (explanation.values < 0).any():
+    if info.class_blind:
+        return f"{start}strongest at the {_place(values)}, whatever the {NOUN[explanation.meaning]}"
+    strongest = f"evidence for “{explanation.target_label}” is strongest at the {_place(values)}"
+    if not (values < 0).any():
         return start + strongest
-    against = f"evidence against it at the {_place(-explanation.values)}"
-    return start + (f"{strongest}, {against}" if (explanation.values > 0).any() else against)
+    against = f"evidence against it at the {_place(-values)}"
+    return start + (f"{strongest}, {against}" if (values > 0).any() else against)
 
 
 def kept_words(explanation: Explanation) -> str:
@@ -380,8 +382,8 @@ def _class_name(explanation: Explanation) -> str:
 
 
 def _place(values: np.ndarray) -> str:
-    """Where the largest value lies, in thirds of the map."""
-    row, column = np.unravel_index(values.argmax(), values.shape)
+    """Where the largest value lies, of several the middle of them, in thirds of the map."""
+    row, column = (int(places.mean()) for places in np.nonzero(values == values.max()))
     return ROWS[row * 3 // values.shape[0]] + COLUMNS[column * 3 // values.shape[1]]
 
 

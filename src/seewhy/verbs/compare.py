@@ -182,7 +182,8 @@ def scoring_for(
     chosen = Method.registry.chosen(_made(_chosen(classifier, methods, left_without(without)), regions))
     for method in chosen.values():
         require_suitable(method, classifier)
-    controls = {each.name: each() for each in sorted(list_methods("control"), key=lambda each: each.name != CHANCE)}
+    known = sorted(list_methods("control"), key=lambda each: each.name != CHANCE)
+    controls = {each.name: each() for each in known if not each.required}
     return Scoring(
         {**chosen, **controls},
         asked_metrics,

@@ -64,7 +64,7 @@ class Decision:
         """What decides, in a sentence."""
         name, part = self.before.name, f"the framed part, {percent(self.share)} of what the model sees"
         if not self.turns:
-            start = f"No small part decides alone: without {part}, the model still says {name}"
+            start = f"No small part was found that decides alone: without {part}, the model still says {name}"
             return f"{start} ({percent(self.after)} instead of {self.before.told})."
         said = f"the model says {self.rival.name} ({self.rival.told}) instead of {name} ({self.before.told})"
         if self.stands_out:
