@@ -141,12 +141,13 @@ def test_a_trait_is_kept_in_a_file(tmp_path: Path):
 
 def leaning(weights: list[float], bias: float) -> Classifier:
     """A network that says “first” the more of a colour there is, `weights` of red, green and blue."""
-    sees = nn.Conv2d(3, 1, 4, 4)
-    head = nn.Linear(1, 2)
+    sees = nn.Conv2d(3, 2, 4, 4)  # and how light it is, which says nothing
+    head = nn.Linear(2, 2)
     with torch.no_grad():
-        sees.weight.copy_(torch.tensor(weights)[None, :, None, None].expand(1, 3, 4, 4) / 16)
+        both = torch.tensor([weights, [1 / 3] * 3])
+        sees.weight.copy_(both[:, :, None, None].expand(2, 3, 4, 4) / 16)
         sees.bias.fill_(1.0)
-        head.weight.copy_(torch.tensor([[30.0], [-30.0]]))
+        head.weight.copy_(torch.tensor([[30.0, 0], [-30.0, 0]]))
         head.bias.copy_(torch.tensor([30 * bias, -30 * bias]))
     module = nn.Sequential(sees, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
     preprocessing = Preprocessing((SIDE, SIDE), mean=(0.0,) * 3, std=(1.0,) * 3)

@@ -149,8 +149,10 @@ def copies(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
 def likest(
     photo: NDArray[np.uint8], box: tuple[int, int, int, int], other: NDArray[np.uint8], over: tuple[int, int, int, int]
 ) -> float:
-    """How far the fine structure of a box of one photo, uint8 `(C, H, W)`, is that of one of another: the correlation
-    at its best shift. Coarser structure is left out, since skies and walls are alike."""
+    """How far the fine structure of a box of one photo, uint8 `(C, H, W)`, is that of one of another.
+
+    It is the correlation at the best shift. Coarser structure is left out, since skies and walls are alike.
+    """
     left, top, right, bottom = box
     reach = max(right - left, bottom - top) // 2
     rows, columns = slice(max(over[1] - reach, 0), over[3] + reach), slice(max(over[0] - reach, 0), over[2] + reach)
