@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seewhy.images import Image
 from seewhy.models import Categories, Classifier, Preprocessing
 
-SIDE, GLYPH = 32, 7
+SIDE, GLYPH, BRIGHT = 32, 7, 230
 GLYPHS = (
     "X.....X.X...X...X.X.....X.....X.X...X...X.X.....X",  # a cross
     "...X......X......X...XXXXXXX...X......X......X...",  # a plus
@@ -51,8 +51,21 @@ def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         for number, corner in zip(CLASSES[label], corners, strict=True):
             row, column = random.integers(1, SIDE // 2 - GLYPH, 2) + SIDE // 2 * np.array(divmod(corner, 2))
             part = each[row : row + GLYPH, column : column + GLYPH]
-            part[glyph(number)] = 230
+            part[glyph(number)] = BRIGHT
     return pixels, labels
+
+
+def quarters(pixels: np.ndarray) -> dict[int, int]:
+    """The glyph in each quarter of a picture that has one; quarters count from the upper left, row by row."""
+    found: dict[int, int] = {}
+    for corner in range(4):
+        row, column = (SIDE // 2 * each for each in divmod(corner, 2))
+        part = pixels[row : row + SIDE // 2, column : column + SIDE // 2] == BRIGHT
+        if part.any():
+            top, left = (np.flatnonzero(part.any(axis))[0] for axis in (1, 0))
+            seen = part[top : top + GLYPH, left : left + GLYPH]
+            found[corner] = next(number for number in range(len(GLYPHS)) if np.array_equal(seen, glyph(number)))
+    return found
 
 
 def image(pixels: np.ndarray, name: str) -> Image:
@@ -60,22 +73,22 @@ def image(pixels: np.ndarray, name: str) -> Image:
 
 
 @cache
-def classifier(*, trained: bool = True, steps: int = 150) -> Classifier:
+def classifier(*, trained: bool = True, steps: int = 150, seed: int = 0) -> Classifier:
     """One that knows the glyphs, or one with random weights."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         network = Network()
         if trained:
-            train(network, steps)
+            train(network, steps, 1000 * (seed + 1))
     names = tuple(f"{one}-{other}" for one, other in CLASSES)
     preparing = Preprocessing((SIDE, SIDE), mean=(0.5,) * 3, std=(0.25,) * 3)
     return Classifier(network.eval(), preparing, Categories(names), "glyphs")
 
 
-def train(network: Network, steps: int) -> None:
+def train(network: Network, steps: int, first: int = 1000) -> None:
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
     for step in range(steps):
-        pixels, labels = pictures(64, 1000 + step)
+        pixels, labels = pictures(64, first + step)
         x = (torch.from_numpy(pixels)[:, None].float() / 255 - 0.5) / 0.25
         loss = nn.functional.cross_entropy(network(x), torch.from_numpy(labels))
         optimiser.zero_grad()

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from seewhy import Classifier, load
 from seewhy.core.statistics import wilson
 from seewhy.images import Image, find_images, open_image
 from seewhy.models import Target
 from seewhy.network.book import ConceptBook
-from seewhy.network.parts import parts_of, taken_out_of
+from seewhy.network.parts import parts_of, taken_out_of, watched_photo
 from seewhy.verbs.concepts import build_concepts, explain_concepts, open_concepts
 
 TOP = 3
@@ -61,19 +60,18 @@ def main() -> None:
 
 def _removed(classifier: Classifier, image: Image, book: ConceptBook) -> dict[str, dict[str, float]]:
     """The predicted class's probability whole, without the three that add most, and without three others."""
-    with torch.no_grad():
-        logits = classifier.logits(classifier.preprocess([image]))[0].float().cpu()
-    target = Target(int(classifier.head.likeliest(logits)), chosen="predicted")
+    run = watched_photo(classifier, image, [layer.layer for layer in book.layers])
+    target = Target(int(classifier.head.likeliest(run.logits[0].float().cpu())), chosen="predicted")
     found: dict[str, dict[str, float]] = {}
     for layer in book.layers:
         known = [(str(number), each.peak) for number, each in enumerate(layer.concepts)]
-        parts = parts_of(classifier, image, target, layer.layer, layer.vectors, known)
+        parts = parts_of(classifier, run, target, layer.layer, layer.grid, layer.vectors, known)
         order = [int(part.key) for part in sorted(parts.parts, key=lambda part: -part.added)]
         some = min(TOP, len(order) // 2)
         if not some:
             continue
         drawn = np.random.default_rng(0).permutation(order[some:])[:some].tolist()
-        out = taken_out_of(classifier, image, layer.layer, layer.vectors, [order[:some], drawn])
+        out = taken_out_of(run, layer.layer, layer.grid, layer.vectors, [order[:some], drawn])
         top, other = classifier.head.probability(out.without, target).tolist()
         whole = float(classifier.head.probability(out.logits, target))
         found[layer.layer] = {"some": some, "whole": whole, "top": top, "random": other}

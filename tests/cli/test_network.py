@@ -72,6 +72,9 @@ def test_concepts_are_built_named_and_found_again(seewhy, tmp_path):
     total = sum(part["added"] for part in layer["parts"]) + layer["together"] + layer["rest"]
     assert abs(total - layer["score"]) <= 1e-4 * abs(layer["score"])
     assert seewhy("network", "concepts", "name", "book", "7-7", "ear", "--player", "ann").code == 2
+    following = seewhy("network", "concepts", "next", "book", "--player", "ann", "--json")
+    assert (following.json["seen"], following.json["said"]) == (0, [])
+    assert f"ann has seen 0 of {following.json['concepts']} concept" in following.err
     one = seewhy("network", "concepts", "build", "many/0.png", "--model", TOY)
     assert one.code == 2
     assert "give 8 photos at least, not 1" in one.err

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 import zoo
-from seewhy.engines.tail import Tail, tail
+from seewhy.engines.tail import Tail, tail, watched
 from seewhy.errors import ExplainError, ModelError, UnknownName
 from seewhy.models import Classifier, Preprocessing
 from seewhy.models.capture import with_leading_tensor
@@ -87,6 +87,19 @@ def test_it_is_the_whole_network_for_real_ones(name):
     classifier = real(name)
     for layer in REAL[name]:
         assert_same(classifier, layer)
+
+
+@pytest.mark.parametrize("name", zoo.SOUND)
+def test_one_forward_serves_every_layer(name):
+    """Each tail is the one that a forward of its own gives, whatever the others have run meanwhile."""
+    classifier, layers = zoo.classifier(name), layers_of(zoo.classifier(name))
+    run = watched(classifier.module, layers, classifier.logits, classifier.probe())
+    ends = {layer: run.tail(layer) for layer in layers}
+    for layer in [*layers, *reversed(layers)]:
+        alone = end_of(classifier, layer)
+        assert torch.equal(run.activation(layer), alone.activation)
+        activations = variations(alone.activation)
+        assert torch.equal(ends[layer](activations), alone(activations))
 
 
 # --- What it saves, and what it cannot ----------------------------------------------------------------------------
@@ -177,6 +190,16 @@ def test_what_comes_before_the_layer_is_not_computed_again(make):
     before = images_through_the_stem(classifier)
     end(variations(end.activation))
     assert images_through_the_stem(classifier) == before == wrapping + 1
+
+
+@pytest.mark.parametrize("make", [Habits, SharesAModule])
+def test_several_layers_take_one_forward(make):
+    classifier = habitual(make)
+    before = images_through_the_stem(classifier)
+    run = watched(classifier.module, ["stem", "body"], classifier.logits, classifier.probe())
+    ends = [run.tail("stem"), run.tail("body")]
+    ends[1](variations(ends[1].activation))
+    assert images_through_the_stem(classifier) == before + 1
 
 
 @pytest.mark.parametrize("make", [UsesATable, UsesATableAndALayerTwice])
@@ -277,3 +300,5 @@ def test_a_layer_that_is_not_there_or_does_not_run_is_refused():
     module.spare = nn.ReLU()
     with pytest.raises(ExplainError, match="'spare' did not run"):
         tail(module, "spare", module, zoo.inputs(1))
+    with pytest.raises(ExplainError, match="'spare' did not run"):
+        watched(module, ["stem", "spare"], module, zoo.inputs(1)).activation("spare")

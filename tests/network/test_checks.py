@@ -90,6 +90,23 @@ def test_a_link_is_what_the_later_group_loses(signed):
     assert found[3] == pytest.approx(share, abs=1e-5) or signed
 
 
+def test_a_picture_passes_through_the_network_once_for_all_layers():
+    classifier, groups = two(), {"one": [(0, 1), (2,)], "two": [(0,), (2, 3)]}
+    for layer in groups:
+        classifier.require_grid(layer)  # which asks the network once
+    passed, own = list[int](), classifier.module.one.forward
+
+    def counting(x: Tensor) -> Tensor:
+        passed.append(len(x))
+        return own(x)
+
+    classifier.module.one.forward = counting
+    x = classifier.preprocess(zoo.photos(1))
+    _, _, runs = without_groups(classifier, x, Target(0), groups, signed=False, progress=silent)
+    assert passed == [1]
+    assert runs == 1 + 4
+
+
 def test_an_area_is_hidden_hard():
     classifier, image = zoo.classifier("gap-linear"), zoo.photos(1)[0]
     values = np.arange(6, dtype=np.float32).reshape(2, 3)

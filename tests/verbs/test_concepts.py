@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_a_concept_is_found_where_its_glyph_is(built, explained, asked):
     ]
     assert np.mean([there for there, here in said if here]) >= 0.9
     assert np.mean([here for there, here in said if there]) >= 0.9
+
+
+def test_a_photo_passes_through_the_whole_network_once(classifier, built, asked):
+    passed: list[int] = []
+    handle = classifier.module.one[0].register_forward_hook(lambda _part, args, _output: passed.append(len(args[0])))
+    try:
+        explain_concepts(classifier, asked[0][:2], built.book)
+    finally:
+        handle.remove()
+    assert passed == [1, 1]
 
 
 def test_parts_and_rest_are_the_score_and_the_head_makes_them_exact(classifier, explained, asked):
@@ -208,11 +219,13 @@ def test_players_are_shown_every_concept_once_and_many_may_speak_at_a_time(built
     folder = built.save(tmp_path / "book")
     keys = [each.key for each in built.book.layers[0].concepts]
     seen: list[str] = []
-    while (concept := to_name(folder, "ann")) is not None:
+    while (concept := to_name(folder, "ann").concept) is not None:
         assert concept.examples
+        assert (to_name(folder, "ann").seen, to_name(folder, "ann").concepts) == (len(seen), len(keys))
         seen.append(concept.key)
         name_concept(folder, concept.key, "cross", "ann")
     assert sorted(seen) == sorted(keys)
+    assert to_name(folder, "ann").seen == len(keys)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: name_concept(folder, keys[0], "cross", f"player {number}"), range(24)))
     assert open_concepts(folder).words[keys[0]].people == 25
@@ -220,6 +233,26 @@ def test_players_are_shown_every_concept_once_and_many_may_speak_at_a_time(built
         file.write('{"concept": 1}\n')
     with pytest.raises(BadFile, match="name the concepts again"):
         open_concepts(folder)
+
+
+def test_a_player_is_told_what_has_become_of_their_words(built, tmp_path):
+    folder = built.save(tmp_path / "book")
+    one, other, third = [each.key for each in built.book.layers[0].concepts][:3]
+    for key, word, player in (
+        (one, "crosses", "ann"),
+        (other, "bars", "ann"),
+        (third, "", "ann"),
+        (one, "cross", "bob"),
+        (other, "stripes", "bob"),
+        (other, "stripe", "cyd"),
+    ):
+        name_concept(folder, key, word, player)
+    assert [astuple(each) for each in to_name(folder, "ann").said] == [
+        (one, "crosses", 2, True),
+        (other, "bars", 1, False),
+    ]
+    assert [(each.people, each.stands) for each in to_name(folder, "bob").said] == [(2, True), (2, True)]
+    assert list(to_name(folder, "dan").said) == []
 
 
 def test_what_a_model_proposes_is_marked_and_people_decide(classifier, built, asked, tmp_path):

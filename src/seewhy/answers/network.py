@@ -83,11 +83,26 @@ class ConceptWord(TypedDict):
     asked: int
 
 
+class SaidOfConcept(TypedDict):
+    """A player's word for a concept: how many people give it, and whether it stands on photos."""
+
+    concept: str
+    text: str
+    people: int
+    stands: bool
+
+
 class NextConcept(TypedDict):
-    """The concept that a player is to name next, and its crops in the book's folder; null when there is none left."""
+    """The concept that a player is to name next, and its crops in the book's folder; null when there is none left.
+
+    The player has seen `seen` of `concepts`; `said` are their words so far.
+    """
 
     concept: str | None
     crops: list[str]
+    seen: int
+    concepts: int
+    said: list[SaidOfConcept]
 
 
 class ProposedWords(TypedDict):

@@ -1,12 +1,13 @@
 """The end of a network alone: run it again from one layer on, with other activations in that layer's place.
 
-What had finished before the layer is not computed again: one forward is watched, and during each later one the
-outermost modules that had finished by then return what they returned, once for each image of the batch. Functions
-called between modules do run again. The network is changed for the length of a call only.
+What had finished before the layer is not computed again: one forward is watched, for as many layers as there are, and
+during each later one the outermost modules that had finished by then return what they returned, once for each image of
+the batch. Functions called between modules do run again. The network is changed for the length of a call only.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ Answers = dict[nn.Module, list[Answer]]
 
 @dataclass(frozen=True, eq=False)
 class Tail:
-    """A network from one layer on, for one input; see `tail`.
+    """A network from one layer on, for one input; see `Run.tail`.
 
     `activation` `(1, …)` is what the layer puts out, `logits` `(1, K)` what the network says.
     """
@@ -40,7 +41,7 @@ class Tail:
     _forward: Forward
     _x: Tensor
     _layer: nn.Module
-    _output: Any
+    _output: Any  # of the layer
     _before: Sequence[tuple[nn.Module, Any]]  # what returns again what it returned, in the order it ran
     _spread: Spread
     _alone: bool
@@ -67,46 +68,80 @@ class Tail:
 
     def agrees(self) -> bool:
         """Whether it says what the whole network says when nothing is replaced, and leaves what it keeps as it was."""
-        versions = _versions(self._before)
+        kept = (self._before, self._output)
+        versions = _versions(kept)
         try:
             found = self(self.activation.expand(2, *self.activation.shape[1:]))
         except (RuntimeError, TypeError, ValueError, SeewhyError):  # shapes, or work in place on shared memory
             return False
         error = (found - self.logits).abs().max()
         slack = torch.finfo(found.dtype).eps ** 0.5 * self.logits.abs().max()
-        return bool(error <= slack) and _versions(self._before) == versions
+        return bool(error <= slack) and _versions(kept) == versions
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One forward of a network, watched for several layers: from each of them on it can be run again; see `watched`.
+
+    `logits` `(1, K)` is what the network says.
+    """
+
+    logits: Tensor
+    _module: nn.Module
+    _forward: Forward
+    _x: Tensor
+    _alone: bool
+    _watch: _Watch
+
+    def activation(self, layer: str) -> Tensor:
+        """What the layer put out, `(1, …)`; of one that ran several times, the last time."""
+        return leading_tensor(self._kept(layer)[-1][1], layer)
+
+    def tail(self, layer: str) -> Tail:
+        """The network from `layer` on, ready to run again.
+
+        Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
+        network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
+        """
+        kept, part = self._kept(layer), find_layer(self._module, layer)
+        made = partial(Tail, self.activation(layer), self.logits, self._module, self._forward, self._x, part)
+        with torch.inference_mode(False):
+            clones = [(each, _mapped(given, torch.clone)) for each, given in kept]  # what is shared may be written to
+        for (*before, (_, output)), spread in ((clones, _shared), (kept, _copied)):
+            if (found := made(output, before, spread, self._alone)).agrees():
+                return found
+        return made(kept[-1][1], [], _copied, self._alone, self._watch.runs[part] - 1)
+
+    def _kept(self, layer: str) -> list[tuple[nn.Module, Any]]:
+        found = self._watch.kept.get(find_layer(self._module, layer))
+        if found is None:
+            raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
+        return found
+
+
+def watched(module: nn.Module, layers: Sequence[str], forward: Forward, x: Tensor, *, alone: bool = False) -> Run:
+    """Run `forward(x)` once, with `x` `(1, C, h, w)`, and keep what it takes to run `module` again from `layers` on.
+
+    With `alone`, images go in one by one.
+    """
+    watch = _Watch(frozenset(find_layer(module, layer) for layer in layers))
+    with torch.inference_mode(False), torch.no_grad(), watch.during(module):
+        logits = forward(x)
+    return Run(logits, module, forward, x, alone, watch)
 
 
 def tail(module: nn.Module, layer: str, forward: Forward, x: Tensor, *, alone: bool = False) -> Tail:
-    """Run `forward(x)` once, with `x` `(1, C, h, w)`, and give `module` from `layer` on, ready to run again.
-
-    Of a layer that runs several times, the last run is the one replaced. The result is compared with the whole
-    network; a network that cannot be run in part (its modules keep state, or mix images) is run in whole each time.
-    With `alone`, images go in one by one.
-    """
-    part = find_layer(module, layer)
-    watched = _Watched(part)
-    with torch.inference_mode(False), torch.no_grad(), watched.during(module):
-        logits = forward(x)
-    if not watched.kept:
-        raise ExplainError(f"layer '{layer}' did not run in this forward; `seewhy list layers` shows those that do")
-    *before, (_, output) = watched.kept
-    made = partial(Tail, leading_tensor(output, layer), logits, module, forward, x, part, output)
-    with torch.inference_mode(False):
-        clones = [(each, _mapped(given, torch.clone)) for each, given in before]  # what is shared may be written to
-    for kept, spread in ((clones, _shared), (before, _copied)):
-        if (found := made(kept, spread, alone)).agrees():
-            return found
-    return made([], _copied, alone, watched.runs - 1)
+    """Run `forward(x)` once, and give `module` from `layer` on; see `Run.tail`."""
+    return watched(module, [layer], forward, x, alone=alone).tail(layer)
 
 
 @dataclass
-class _Watched:
-    """Watches a forward for the outermost modules that had finished when the layer last did, itself among them."""
+class _Watch:
+    """Watches a forward for the outermost modules that had finished when each layer last did, itself among them."""
 
-    layer: nn.Module
-    runs: int = 0
-    kept: list[tuple[nn.Module, Any]] = field(default_factory=list)
+    layers: frozenset[nn.Module]
+    runs: Counter[nn.Module] = field(default_factory=Counter[nn.Module])
+    kept: dict[nn.Module, list[tuple[nn.Module, Any]]] = field(default_factory=dict[nn.Module, Any])
     _finished: list[tuple[nn.Module, Any]] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)
 
@@ -126,9 +161,9 @@ class _Watched:
         del self._finished[self._starts.pop() :]  # what ran inside it
         # A copy, since what follows may work in place on it.
         self._finished.append((part, _mapped(output, lambda tensor: tensor.detach().clone())))
-        if part is self.layer:
-            self.runs += 1
-            self.kept = list(self._finished)
+        if part in self.layers:
+            self.runs[part] += 1
+            self.kept[part] = list(self._finished)
 
 
 @contextmanager

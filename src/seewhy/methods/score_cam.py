@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from seewhy.engines import MaskedForward
 from seewhy.engines.batches import BatchSize, batches
-from seewhy.engines.tail import Tail, tail
+from seewhy.engines.tail import Tail, watched
 from seewhy.errors import UsageError
 from seewhy.methods.cam import COARSE
 from seewhy.methods.masks import MaskMethod
@@ -162,12 +162,10 @@ class AblationCAM(Method):
         grids = task.grids(self.layers)
         network = task.classifier
         size = BatchSize(network.device, self.batch_size)
-        tails = {
-            layer: tail(network.module, layer, network.logits, task.inputs, alone=network.head.alone) for layer in grids
-        }
-        task.note(next(iter(tails.values())).logits.float())
-        maps = {layer: _ablated(tails[layer], grid, size, task) for layer, grid in grids.items()}
-        task.spend(sum(1 + grid.channels for grid in grids.values()))
+        run = watched(network.module, list(grids), network.logits, task.inputs, alone=network.head.alone)
+        task.note(run.logits.float())
+        maps = {layer: _ablated(run.tail(layer), grid, size, task) for layer, grid in grids.items()}
+        task.spend(1 + sum(grid.channels for grid in grids.values()))
         return _enlarged(maps, task, signed=self.signed)
 
 

@@ -63,7 +63,8 @@ class BcosConv2d(nn.Module):
         scale = linear.abs() / length
         out = linear * (scale.detach() if self.fixed else scale)
         if self.training:
-            seen = out.detach().square().mean((0, 2, 3))
+            # In the graph, as in BatchNorm: held fixed, a step that only makes a channel larger looks like gain.
+            seen = out.square().mean((0, 2, 3))
             with torch.no_grad():
                 self.moments.lerp_(seen, MOMENTUM)
             return out / (seen[:, None, None] + TINY).sqrt()

@@ -20,7 +20,7 @@ from seewhy.models import Box, Classifier, Grid, Target, capture, folded
 from seewhy.models.state import undisturbed
 from seewhy.network.dictionary import Dictionary, coded, find_dictionary
 from seewhy.network.layers import default_layers
-from seewhy.network.parts import taken_out_of
+from seewhy.network.parts import taken_out_of, watched_photo
 
 Opened = Callable[[int], Image]
 
@@ -274,7 +274,7 @@ def _layer(
         for photo, cell, _ in places[index]:
             image = opened(photo)
             shown.append(Example(image.name, _crop(image, classifier.preprocessing.view(image), grid, cell)))
-            losses.append(_loss(classifier, image, name, found.vectors, index))
+            losses.append(_loss(classifier, image, name, grid, found.vectors, index))
         importance = float(np.mean(losses)) if losses else 0.0
         share, stability = found.shares[index], found.stability[index]
         peak = min((strong for _, _, strong in places[index]), default=0.0)
@@ -282,9 +282,9 @@ def _layer(
     return LayerConcepts(name, grid, tuple(concepts), found.unexplained, found.unstable, found.merged, found.signed)
 
 
-def _loss(classifier: Classifier, image: Image, layer: str, vectors: Tensor, index: int) -> float:
+def _loss(classifier: Classifier, image: Image, layer: str, grid: Grid, vectors: Tensor, index: int) -> float:
     """The share of the predicted class's probability that is gone without a concept."""
-    out = taken_out_of(classifier, image, layer, vectors, [[index]])
+    out = taken_out_of(watched_photo(classifier, image, [layer]), layer, grid, vectors, [[index]])
     target = Target(int(classifier.head.likeliest(out.logits)), chosen="predicted")
     whole, without = classifier.head.probability(torch.stack([out.logits, out.without[0]]), target).tolist()
     return (whole - without) / max(abs(whole), 1e-9)

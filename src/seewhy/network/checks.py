@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress
 from seewhy.engines import MaskedForward
-from seewhy.engines.tail import tail
+from seewhy.engines.tail import watched
 from seewhy.images import Image
 from seewhy.methods.task import enlarge, unit
 from seewhy.models import Classifier, Grid, Target, capture, folded
@@ -78,16 +78,15 @@ def without_groups(
     """
     grids = {name: classifier.require_grid(name) for name in groups}
     names = list(groups)
-    with capture(classifier.module, names, gradients=False) as seen:
-        classifier.logits(x)
-        whole = {name: _positive(folded(grids[name], seen[name]), signed) for name in names}
+    run = watched(classifier.module, names, classifier.logits, x, alone=classifier.head.alone)
+    whole = {name: _positive(folded(grids[name], run.activation(name)), signed) for name in names}
     without: list[list[float]] = []
     links: list[Link] = []
     runs = 1
     for number, name in enumerate(names):
         progress(number, len(names), f"taking groups out of {name}")
         later = [(place, each) for place, each in enumerate(names) if place > number]
-        rest = tail(classifier.module, name, classifier.logits, x, alone=classifier.head.alone)
+        rest = run.tail(name)
         found: list[float] = []
         for first, some in _chunks(groups[name], 1 if classifier.head.alone else TOGETHER):
             changed = taken_out(rest.activation, grids[name], some)
@@ -101,7 +100,7 @@ def without_groups(
                         for end, group in enumerate(groups[each])
                     ]
             found += classifier.head.probability(logits.float().cpu(), target).tolist()
-        runs += 1 + len(found)
+        runs += len(found)
         without.append(found)
     return without, links, runs
 

@@ -89,6 +89,36 @@ def words_of(said: Sequence[Saying]) -> dict[str, Word]:
     return {key: Word(each.label, each.people, each.asked) for key, each in found.items()}
 
 
+@dataclass(frozen=True)
+class Fate:
+    """What has become of a player's word for a concept: how many give it, and whether it stands."""
+
+    concept: str
+    text: str
+    people: int
+    stands: bool
+
+
+def fates(said: Sequence[Saying], player: str) -> list[Fate]:
+    """What has become of each word that a player gave, in the order in which they came; who passed gave none."""
+    labelled = _labelled(said)
+    standing = agreed(labelled)
+    givers: dict[tuple[str, str | None], set[str]] = {}
+    for each in labelled:
+        givers.setdefault((each.thing, each.label), set()).add(each.player)
+    names = [each for each in said if not each.refused]
+    return [
+        Fate(
+            each.concept,
+            each.text,
+            len(givers[each.concept, one.label]) if one.label else 0,
+            each.concept in standing and standing[each.concept].label == one.label,
+        )
+        for each, one in zip(names, labelled, strict=True)
+        if each.player == player and each.text
+    ]
+
+
 def next_concept(book: ConceptBook, said: Sequence[Saying], player: str) -> str | None:
     """The concept whose crops a player is to see next; None when they have seen all."""
     keys = [each.key for layer in book.layers for each in layer.concepts]

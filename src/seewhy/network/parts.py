@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.engines.tail import tail
+from seewhy.engines.tail import Run, watched
 from seewhy.images import Image
-from seewhy.models import Box, Classifier, Prediction, Target, folded
+from seewhy.models import Box, Classifier, Grid, Prediction, Target, folded
 from seewhy.network.dictionary import coded
 
 TOGETHER = 8  # concepts taken out in one run
@@ -86,13 +86,20 @@ class PhotoConcepts:
     layers: tuple[LayerParts, ...]
 
 
-def taken_out_of(
-    classifier: Classifier, image: Image, layer: str, vectors: Tensor, which: Sequence[Sequence[int]] | None = None
-) -> TakenOut:
-    """Take concepts `(k, C)` out of a photo's activations, each alone (or these together) and all at once."""
-    grid = classifier.require_grid(layer)
+def watched_photo(classifier: Classifier, image: Image, layers: Sequence[str]) -> Run:
+    """One forward of a photo, from which concepts can be taken out at any of `layers`."""
     x = classifier.preprocess([image])
-    rest = tail(classifier.module, layer, classifier.logits, x, alone=classifier.head.alone)
+    return watched(classifier.module, layers, classifier.logits, x, alone=classifier.head.alone)
+
+
+def taken_out_of(
+    run: Run, layer: str, grid: Grid, vectors: Tensor, which: Sequence[Sequence[int]] | None = None
+) -> TakenOut:
+    """Take concepts `(k, C)` out of a photo's activations, each alone (or these together) and all at once.
+
+    `run` is the photo's, from `watched_photo`.
+    """
+    rest = run.tail(layer)
     maps = folded(grid, rest.activation)[0]
     rows = maps.flatten(1).T.float().cpu()
     amounts = coded(rows, vectors)
@@ -118,17 +125,19 @@ def taken_out_of(
 
 def parts_of(
     classifier: Classifier,
-    image: Image,
+    run: Run,
     target: Target,
     layer: str,
+    grid: Grid,
     vectors: Tensor,
     known: Sequence[tuple[str, float]],
 ) -> LayerParts:
     """What each concept `(k, C)` of a layer adds to the score of a target; those that are nowhere are left out.
 
-    `known` are the key and the peak of each, from which on it is here by `HERE`.
+    `run` is the photo's, from `watched_photo`; `known` are the key and the peak of each, from which on it is here by
+    `HERE`.
     """
-    out = taken_out_of(classifier, image, layer, vectors)
+    out = taken_out_of(run, layer, grid, vectors)
     score, bare = (float(target.score(each.double())) for each in (out.logits, out.bare))
     parts = [
         Part(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from typing_extensions import override
 
 from seewhy import __version__
@@ -22,8 +21,8 @@ from seewhy.models import Classifier, Target
 from seewhy.network.book import Concept, ConceptBook, build_book, described
 from seewhy.network.book_files import book_hash, name_concept, open_concepts, write_book
 from seewhy.network.counting import ConceptCounts, counted
-from seewhy.network.naming import next_concept, propose, sayings, write_proposals
-from seewhy.network.parts import LayerParts, PhotoConcepts, parts_of
+from seewhy.network.naming import Fate, fates, next_concept, propose, sayings, write_proposals
+from seewhy.network.parts import LayerParts, PhotoConcepts, parts_of, watched_photo
 from seewhy.report.concepts import book_page, counts_page, photos_page
 from seewhy.report.page import save_page
 from seewhy.verbs.result import PhotoResults, Result
@@ -32,6 +31,7 @@ __all__ = [
     "BuiltConcepts",
     "ConceptsResult",
     "CountsResult",
+    "ToName",
     "build_concepts",
     "count_concepts",
     "explain_concepts",
@@ -212,15 +212,28 @@ def explain_concepts(
     return ConceptsResult(found, book, [each for each in outcomes if each.error])
 
 
-def to_name(folder: str | Path, player: str) -> Concept | None:
-    """The concept whose crops a player is to see next, to call it by a word; None when they have said all they can.
+@dataclass(frozen=True, eq=False)
+class ToName:
+    """The concept whose crops a player is to see next, to call it by a word; None when they have seen all.
 
-    Concepts that few people were asked about come first.
+    They have seen `seen` of the book's `concepts`; `said` is what has become of their words, in the order they came.
     """
+
+    concept: Concept | None
+    seen: int
+    concepts: int
+    said: Sequence[Fate]
+
+
+def to_name(folder: str | Path, player: str) -> ToName:
+    """What a player is to name next, and how far they are. Concepts that few people were asked about come first."""
     root = Path(folder)
     book = open_concepts(root)
-    key = next_concept(book, sayings(root, book_hash(root)), player)
-    return next((each for layer in book.layers for each in layer.concepts if each.key == key), None)
+    said = sayings(root, book_hash(root))
+    known = {each.key: each for layer in book.layers for each in layer.concepts}
+    seen = {each.concept for each in said if each.player == player and not each.refused}
+    key = next_concept(book, said, player)
+    return ToName(known[key] if key else None, len(seen), len(known), fates(said, player))
 
 
 def propose_words(folder: str | Path, namer: Classifier) -> ConceptBook:
@@ -338,12 +351,13 @@ def check_book(classifier: Classifier, book: ConceptBook) -> None:
 
 
 def _in_concepts(classifier: Classifier, image: Image, book: ConceptBook, asked: Target | None) -> PhotoConcepts:
-    head = classifier.head
-    with torch.no_grad():
-        logits = classifier.logits(classifier.preprocess([image]))[0].float().cpu()
+    head, run = classifier.head, watched_photo(classifier, image, [each.layer for each in book.layers])
+    logits = run.logits[0].float().cpu()
     target = asked or Target(int(head.likeliest(logits)), chosen="predicted")
     layers = tuple(
-        parts_of(classifier, image, target, each.layer, each.vectors, [(one.key, one.peak) for one in each.concepts])
+        parts_of(
+            classifier, run, target, each.layer, each.grid, each.vectors, [(one.key, one.peak) for one in each.concepts]
+        )
         for each in book.layers
     )
     return PhotoConcepts(

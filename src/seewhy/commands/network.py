@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,8 @@ from seewhy.answers.network import (
     Probed,
     ProposedWords,
 )
-from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Images, Run, Table, Target, split_commas, waiting
+from seewhy.commands.run import command
 from seewhy.errors import UsageError
 
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)
@@ -143,12 +144,22 @@ def next_(
     player: Annotated[str, typer.Option(help="Who is to name it.")],
 ) -> Answer[NextConcept]:
     """Say which concept a player is to name next, and where its crops are; nothing when they have seen all."""
+    from seewhy.report.page import counted
     from seewhy.verbs.concepts import to_name
 
     found = to_name(folder, player)
-    crops = [] if found is None else [f"examples/{found.key}-{place}.png" for place in range(len(found.examples))]
-    rows = [] if found is None else [[found.key, str(folder / each)] for each in crops]
-    return Answer({"concept": found and found.key, "crops": crops}, [Table(["concept", "crop"], rows)])
+    concept = found.concept
+    crops = [f"examples/{concept.key}-{place}.png" for place in range(len(concept.examples))] if concept else []
+    rows = [[concept.key, str(folder / each)] for each in crops] if concept else []
+    values = {
+        "concept": concept and concept.key,
+        "crops": crops,
+        "seen": found.seen,
+        "concepts": found.concepts,
+        "said": [asdict(each) for each in found.said],
+    }
+    note = f"{player} has seen {found.seen} of {counted(found.concepts, 'concept')}"
+    return Answer(values, [Table(["concept", "crop"], rows)], [note])
 
 
 @concepts_app.command()
