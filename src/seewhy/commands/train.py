@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.folders import Evaluated, Trained
-from seewhy.cli.console import (
+from seewhy.commands.console import (
     DEFAULT_MODEL,
     Answer,
     Classes,
@@ -19,7 +19,7 @@ from seewhy.cli.console import (
     progress_table,
     split_commas,
 )
-from seewhy.cli.run import command
+from seewhy.commands.run import command
 from seewhy.errors import UsageError
 
 Labels = Annotated[
