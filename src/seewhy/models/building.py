@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
@@ -23,6 +23,8 @@ from seewhy.models.sources import Source
 
 # Sources that know architectures by name, so that a card can name one.
 BUILDERS: dict[str, Source] = {source.prefix: source for source in (Bundled(), Torchvision(), Timm(), Bcos())}
+# What fills parameters at random, of which a file's weights leave nothing.
+DRAWN = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
 FILLED = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}  # what parameters are made by
 
 
@@ -34,6 +36,19 @@ class Outlines(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         return func(*args, **{**(kwargs or {}), **({"device": "meta"} if func in FILLED else {})})
+
+
+class Undrawn(TorchFunctionMode):
+    """Within it networks are built without drawing random weights, which takes as long as a few forwards."""
+
+    @override
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in DRAWN:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 def build(architecture: Architecture, classes: int) -> nn.Module:
@@ -74,6 +89,7 @@ def build_to_fit(architecture: Architecture, classes: int, checkpoint: Checkpoin
         outline = build(architecture, classes).state_dict()
     weights, notes = checkpoint.fitting(outline)
     check_weights(outline, weights, checkpoint.origin)
-    module = build(architecture, classes)
+    with Undrawn():
+        module = build(architecture, classes)
     load_weights(module, weights, checkpoint.origin)
     return module, notes

@@ -165,7 +165,7 @@ def offer(
                 told = {**given, **(fixed or {}), keeps: kept / name}
                 return _found(command.ask(run, **told), kept / name, whole=whole)
 
-        words, lane = f"{name} {model or ''}".rstrip(), TRAINING if private and (modelled or keeps) else LONG
+        words, lane = f"{name} {model or ''}".rstrip(), TRAINING if keeps else LONG
         if model is None:
             return at.queue.submit(lambda job: work(None, job.tell), words, visitor=who, lane=lane)
         return at.submit(model, words, work, visitor=who, lane=lane)
