@@ -60,7 +60,7 @@ def address(tmp_path):
 
 def test_a_newcomer_comes_to_every_end_within_few_clicks(browser, address):
     page = browser.new_page(base_url=address, viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(2 * PATIENCE * 1000)
+    page.set_default_timeout(4 * PATIENCE * 1000)
     me = Newcomer(page)
 
     page.goto("/")
