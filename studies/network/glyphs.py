@@ -1,6 +1,6 @@
 """Are planted concepts found, do they lead, and do words carry over? Networks that know glyphs, trained in seconds.
 
-    python studies/network/glyphs.py --out glyphs.jsonl [--seeds 10] [--first 0] [--count 10]
+    python studies/network/glyphs.py --out glyphs.jsonl [--seeds 10] [--first 0] [--count 25]
 
 A picture holds two of six glyphs on noise, and the pair is its class. For each seed a network learns them; a book is
 made of 100 pictures; in ten others a made-up person looks where a concept is, and calls it by the glyph there; 200 more
@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import planted_glyphs as planted
 from seewhy.images import save_image
 from seewhy.models import Classifier
+from seewhy.network.book import COUNT
 from seewhy.network.parts import Part, PhotoConcepts
 from seewhy.verbs.concepts import BuiltConcepts, build_concepts, explain_concepts
 
@@ -166,7 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=10, help="concepts looked for")
+    parser.add_argument("--count", type=int, default=COUNT, help="concepts looked for")
     return parser.parse_args()
 
 

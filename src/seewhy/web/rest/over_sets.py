@@ -99,7 +99,7 @@ class BuildConcepts(Modelled):
 
     pictures: Pictures
     layers: list[Name] = Field([], max_length=MOST, description="By default two on the way and the last.")
-    count: int = Field(10, ge=2, le=100, description="How many concepts to look for in each layer.")
+    count: int = Field(25, ge=2, le=100, description="How many concepts to look for in each layer.")
     seed: Seed = 0
 
 
