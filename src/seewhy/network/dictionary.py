@@ -153,7 +153,7 @@ def consensus(dictionaries: Sequence[Tensor], amounts: Sequence[Tensor]) -> tupl
             break
         if all(alike[one, each, known, mine] < STABLE for known, mine in kept):
             kept.append((one, each))
-            again = [other for other in np.flatnonzero(others[one]) if near[one, each, other] >= STABLE]
+            again = [other for other in np.flatnonzero(others[one]).tolist() if near[one, each, other] >= STABLE]
             mine = [dictionaries[one][each], *(dictionaries[other][mates[one, each, other]] for other in again)]
             vectors.append(torch.stack(mine).mean(0))
     found = torch.stack(vectors) if vectors else dictionaries[0][:0]
