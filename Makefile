@@ -9,7 +9,7 @@ QUICKLY := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo app test test-all lint types format browser bench zoo data constraints docs package clean
+.PHONY: help demo app test test-all lint types format browser bench zoo data constraints docs package image clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ constraints: ## Resolve every extra afresh and pin it; torch and torchvision sta
 
 package: ## Build wheel and source archive, install the wheel in a clean environment, and try it there
 	@$(PYTHON) scripts/release.py
+
+image: .venv/.dev ## Build the Docker image and try it, or where there is no registry do its steps here
+	@$(BIN)/python scripts/image.py
 
 docs: .venv/.dev ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

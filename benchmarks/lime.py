@@ -46,16 +46,22 @@ settled.
 def main(device: torch.device, budget: float) -> None:
     """Measure, and write the section `lime` of the results; `budget` is in seconds a network, for the clock alone."""
     timed, steady = photos(TIMED), photos(STEADY)
-    rows = [row for model in MODELS for row in _rows(model, device, budget)]
+    timings = {model: _timing(model, device, budget) for model in MODELS}
+    print("the clock has been read", flush=True)
+    rows = [row for model, timing in timings.items() for row in _rows(model, device, timing)]
     head = "| network | | seconds | package ÷ it | forwards | Spearman | Jaccard |\n|---|---|--:|--:|--:|--:|--:|"
     text = ABOUT.format(timed=about(timed), steady=about(steady))
     write_section("lime", "\n".join([text, machine(device), "", head, *rows]))
 
 
-def _rows(model: str, device: torch.device, budget: float) -> list[str]:
+def _timing(model: str, device: torch.device, budget: float) -> Timing:
     options = [model, str(device), str(torch.get_num_threads())]
     commands = {name: ["benchmarks.lime", name, *options] for name in CONTESTANTS}
     timing, _ = take_turns_apart(commands, budget, rounds=TIMED)
+    return timing
+
+
+def _rows(model: str, device: torch.device, timing: Timing) -> list[str]:
     classifier = classifier_of(model, device)
     tasks = [Task.of(classifier, photo) for photo in photos(STEADY)]
     return [_row(model, name, timing, [] if name == PACKAGE else _runs(tasks, name)) for name in CONTESTANTS]

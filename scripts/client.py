@@ -1,4 +1,4 @@
-"""Writes `src/seewhy/client/questions.py` from the OpenAPI document: a method for each question and each list."""
+"""Writes `questions.py` and `over_sets.py` of `src/seewhy/client` from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from seewhy.web.rest.api import make_api
+from seewhy.web.rest.jobs import STRANGERS
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET, ANSWERS = ROOT / "src/seewhy/client/questions.py", ROOT / "src/seewhy/answers"
-HEAD = '''"""What an app can be asked, a method for each; written by `scripts/client.py` from the OpenAPI document."""
+CLIENT, ANSWERS = ROOT / "src/seewhy/client", ROOT / "src/seewhy/answers"
+HEAD = '''"""{about}; written by `scripts/client.py` from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -26,35 +27,57 @@ from typing import Literal, cast
 from seewhy.client.connection import Connection, Job
 
 
-class Questions(Connection):
-    """A method for each question, which gives a job, and for each list of what there is."""
+class {name}(Connection):
+    """{says}."""
 '''
+MODULES = {  # by the tag of their questions
+    "questions": ("Questions", "What an app can be asked, a method for each", "A job for each question, and lists"),
+    "questions over sets": (
+        "OverSets",
+        "What an app can be asked over sets of pictures",
+        "A job for each question that strangers may not ask",
+    ),
+}
 WORDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 LISTS = ("/models", "/methods", "/metrics", "/samples", "/cases", "/prototypes", "/studies")
 UPLOADED = {"image", "pictures"}
+NONE = " | None"
+ONE_LINE = 105  # letters, beside quotes and indentation
 Schema: TypeAlias = Mapping[str, Any]
 
 
 def main() -> None:
-    """Write the module."""
-    TARGET.write_text(written(make_api().openapi()), "utf-8")
+    """Write the modules."""
+    for path, text in written(make_api().openapi()).items():
+        path.write_text(text, "utf-8")
 
 
-def written(document: Schema) -> str:
-    """The module's text."""
+def written(document: Schema) -> dict[Path, str]:
+    """The text of each module, by its place."""
+    return {
+        CLIENT / f"{tag.removeprefix('questions ').replace(' ', '_')}.py": _module(document, tag) for tag in MODULES
+    }
+
+
+def _module(document: Schema, tag: str) -> str:
     used: set[str] = set()
-    body = "\n".join([*_lists(document, used), *_questions(document, used)])
+    name, about, says = MODULES[tag]
+    body = "\n".join([*(_lists(document, used) if tag == "questions" else ()), *_questions(document, tag, used)])
     homes = _homes()
     rooms = {homes[name] for name in used}
     imports = "\n".join(
         f"from seewhy.answers.{room} import {', '.join(sorted(name for name in used if homes[name] == room))}"
         for room in sorted(rooms)
     )
-    text = f"{HEAD.format(imports=imports)}\n{body}"
+    text = f"{HEAD.format(imports=imports, name=name, about=about, says=says)}\n{body}"
     for step in (["check", "--select", "F401,I", "--fix-only", "--quiet"], ["format", "--quiet"]):
         command = [sys.executable, "-m", "ruff", *step, "--config", str(ROOT / "pyproject.toml")]
-        done = subprocess.run(  # noqa: S603 - our own text
-            [*command, "--stdin-filename", str(TARGET), "-"], input=text, capture_output=True, text=True, check=True
+        done = subprocess.run(
+            [*command, "--stdin-filename", str(CLIENT / "questions.py"), "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         text = done.stdout
     return text
@@ -71,9 +94,9 @@ def _lists(document: Schema, used: set[str]) -> Iterator[str]:
 '''
 
 
-def _questions(document: Schema, used: set[str]) -> Iterator[str]:
+def _questions(document: Schema, tag: str, used: set[str]) -> Iterator[str]:
     for path, routes in document["paths"].items():
-        if "x-answer" in routes.get("post", {}):
+        if routes.get("post", {}).get("tags") == [tag]:
             yield _question(document, path[1:], routes["post"], used)
 
 
@@ -90,7 +113,7 @@ def _question(document: Schema, name: str, route: Schema, used: set[str]) -> str
     told = "\n".join(_about(field, fields[field]) for field in (*needed, *free))
     asked = ", ".join(f'"{field}": {_value(field, each)}' for field, each in fields.items())
     return f'''    def {name.replace("-", "_")}(self, {", ".join(given)}) -> Job[{answer}]:
-        """{textwrap.indent(route["description"], " " * 8).strip()}
+        """{_described(route)}
 
         Args:
 {told}
@@ -107,7 +130,7 @@ def _resolved(document: Schema, reference: str | None) -> Schema:
 def _argument(name: str, field: Schema) -> str:
     """The type of an argument; any sequence will do, and photos and sets may be files."""
     kind = _kind({key: each for key, each in field.items() if key != "$ref"}, set()).replace("list[", "Sequence[")
-    return f"{kind} | Path" if name in UPLOADED else kind
+    return f"{kind.removesuffix(NONE)} | Path{NONE if kind.endswith(NONE) else ''}" if name in UPLOADED else kind
 
 
 def _default(field: Schema) -> str:
@@ -123,6 +146,15 @@ def _value(name: str, field: Schema) -> str:
     return f"None if {name} is None else list({name})" if "null" in kinds else f"list({name})"
 
 
+def _described(route: Schema) -> str:
+    """What a route says of itself, as a docstring has it: its first sentence alone where all do not go on a line."""
+    first, *more = route["description"].removesuffix(STRANGERS).split("\n\n")
+    if len(first) > ONE_LINE:
+        first, stop, rest = first.partition(". ")
+        first, more = f"{first}{stop.strip()}", [*filter(None, [rest]), *more]
+    return textwrap.indent("\n\n".join([first, *(textwrap.fill(each, 112) for each in more)]), " " * 8).strip()
+
+
 def _about(name: str, field: Schema) -> str:
     return textwrap.fill(f"{name}: {field['description']}", 118, initial_indent=" " * 12, subsequent_indent=" " * 16)
 
@@ -134,9 +166,11 @@ def _kind(schema: Schema, used: set[str]) -> str:
         used.add(name)
         return name
     if "anyOf" in schema:
-        return " | ".join(_kind(each, used) for each in schema["anyOf"])
+        return " | ".join(sorted((_kind(each, used) for each in schema["anyOf"]), key=lambda kind: kind == "None"))
     if "enum" in schema:
         return f"Literal[{', '.join(map(repr, schema['enum']))}]"
+    if "additionalProperties" in schema:
+        return f"dict[str, {_kind(schema['additionalProperties'], used)}]"
     return f"list[{_kind(schema['items'], used)}]" if schema["type"] == "array" else WORDS[schema["type"]]
 
 

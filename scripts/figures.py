@@ -137,7 +137,7 @@ def photograph(page: Path, name: str, first: str = "body") -> None:
 def seewhy(*words: str) -> None:
     """The command, as it is in this clone."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    subprocess.run([sys.executable, "-m", "seewhy", *words], env=environment, check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "seewhy", *words], env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def main() -> None:
     asked = parser.parse_args()
     shutil.rmtree(BUILD, ignore_errors=True)
     archive, wheel = build()
+    complain(misnamed(wheel, archive))
     complain(missing(wheel, archive))
     print(f"{wheel.name} and {archive.name} hold what they should")
     bin_ = environment(BUILD / "installed", f"{wheel}[app]")
@@ -51,6 +52,15 @@ def build() -> tuple[Path, Path]:
     bin_ = environment(BUILD / "builder", "build")
     run([str(bin_ / "python"), "-m", "build", "--outdir", str(BUILD / "dist"), str(ROOT)], ROOT)
     return next((BUILD / "dist").glob("*.tar.gz")), next((BUILD / "dist").glob("*.whl"))
+
+
+def misnamed(wheel: Path, archive: Path) -> list[str]:
+    """Archives that are not named by the version in the code."""
+    text = (ROOT / "src/seewhy/__init__.py").read_text("utf-8")
+    version = next(line.split('"')[1] for line in text.splitlines() if line.startswith("__version__"))
+    return [
+        f"{each.name} is not of {version}" for each in (wheel, archive) if not each.name.startswith(f"seewhy-{version}")
+    ]
 
 
 def missing(wheel: Path, archive: Path) -> list[str]:
@@ -101,7 +111,7 @@ def served(seewhy: Path, folder: Path) -> Generator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(seewhy), "app", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=folder, env=clean(folder))  # noqa: S603
+    process = subprocess.Popen(command, cwd=folder, env=clean(folder))
     try:
         wait(f"http://127.0.0.1:{port}/api/health", process)
         yield f"http://127.0.0.1:{port}"
@@ -124,7 +134,7 @@ def wait(address: str, process: subprocess.Popen[bytes]) -> None:
 
 def run(command: list[str], folder: Path) -> None:
     """Run it, without what this Python was told of its own."""
-    done = subprocess.run(command, cwd=folder, env=clean(folder), check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=folder, env=clean(folder), check=False)
     complain([f"{' '.join(command)} ended with {done.returncode}"] if done.returncode else [])
 
 

@@ -33,7 +33,14 @@ COLUMNS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("audit", "wrong reasons, tried and repaired"),
         ),
     ),
-    ("results", (("report", "results to one page"), ("verbs", "one function, one result"))),
+    (
+        "results",
+        (
+            ("report", "results to one page"),
+            ("verbs", "one function, one result"),
+            ("commands", "what may be asked of a verb"),
+        ),
+    ),
     (
         "doors",
         (

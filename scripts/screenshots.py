@@ -134,7 +134,7 @@ def _furnish(home: Path) -> dict[str, str]:
 
 def _seewhy(home: Path, *arguments: str) -> None:
     environment = {**os.environ, "SEEWHY_HOME": str(home)}
-    subprocess.run([sys.executable, "-m", "seewhy", *arguments], env=environment, check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "seewhy", *arguments], env=environment, check=True)
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def _server(variables: dict[str, str]) -> Generator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "seewhy", "app", "--port", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, **variables})  # noqa: S603
+    process = subprocess.Popen(command, env={**os.environ, **variables})
     try:
         address = f"http://127.0.0.1:{port}"
         _wait(address)

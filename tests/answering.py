@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from seewhy.answers import schema_of
 from seewhy.cli.app import app
-from seewhy.cli.schema import answer_of, commands
+from seewhy.commands.schema import answer_of, commands
 from seewhy.core.files import json_text
 
 WORDS = {"title", "description", "default"}  # what says nothing of a field's kind

@@ -28,11 +28,12 @@ from seewhy.core.folders import MANIFEST, marks
 from seewhy.images import Folder, from_values
 from seewhy.methods import RegionWeights
 from seewhy.models import Box, Classifier, Preprocessing, load
+from seewhy.models.backbone import Backbone
 from seewhy.models.building import build
 from seewhy.models.card import Architecture, write_model
 from seewhy.network.concepts import read_groups
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
-from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork
+from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork
 from seewhy.prototypes.storage import load_prototypes, save_prototypes
 from seewhy.study import Failure, Plan, Result
 from seewhy.study.ledger import LEDGER, open_ledger

@@ -33,6 +33,7 @@ ROOMS = (
     {"audit"},
     {"report"},
     {"verbs"},
+    {"commands"},
     {"client", "web"},
     {"mcp"},
     {"cli"},

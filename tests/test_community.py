@@ -24,7 +24,8 @@ def read(name: str) -> dict:
 def test_the_citation_is_of_this_version():
     cited = read("CITATION.cff")
     assert {"cff-version", "message", "title", "authors"} <= set(cited)
-    assert cited["version"] == seewhy.__version__ == PROJECT["version"]
+    assert cited["version"] == seewhy.__version__
+    assert "version" in PROJECT["dynamic"], "the version stands in one place"
     assert cited["license"] == PROJECT["license"]
 
 
@@ -45,11 +46,14 @@ def test_the_pages_that_forms_lead_to_are_there():
             assert (ROOT / found[1]).is_file()
 
 
-def test_the_changelog_begins_with_what_is_not_released_and_has_every_version():
-    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert headings[0].startswith(("Unreleased", "0."))
-    assert seewhy.__version__ in headings
-    assert len(headings) == len(set(headings))
+def test_the_changelog_begins_with_this_version_and_says_when_it_was_released():
+    headings = re.findall(r"^## \[(.+?)\](.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    versions = [version for version, _ in headings]
+    assert versions[0] == seewhy.__version__
+    assert len(versions) == len(set(versions))
+    released = re.fullmatch(r" - (\d{4}-\d\d-\d\d)", headings[0][1])
+    assert released or headings[0][1] == ": not yet released"
+    assert str(read("CITATION.cff").get("date-released")) == (released[1] if released else "None")
 
 
 def test_versions_of_python_are_those_that_the_page_on_contributing_tells_of():

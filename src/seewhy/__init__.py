@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seewhy.verbs.train import train
     from seewhy.verbs.truth import overlay_study
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Attribution",

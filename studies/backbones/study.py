@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seewhy import find_method, load
-from seewhy.cli.console import progress_bar
+from seewhy.commands.console import progress_bar
 from seewhy.errors import ModelError
 from seewhy.report.study_tables import grids, markdown
 from seewhy.study.scores import ModelScores, mean_rank, means_of

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from seewhy import load
-from seewhy.cli.console import progress_bar
+from seewhy.commands.console import progress_bar
 from seewhy.core.progress import Progress
 from seewhy.errors import SeewhyError
 from seewhy.models import Classifier

@@ -4,8 +4,8 @@
 
 A picture holds two of six glyphs on noise, and the pair is its class. For each seed a network learns them; a book is
 made of 100 pictures; in ten others a made-up person looks where a concept is, and calls it by the glyph there, or
-passes; 200 more are explained. The same is asked of a network with random weights, whose book must say that it is not stable. Seeds that
-are in the file already are not asked again.
+passes; 200 more are explained. The same is asked of a network with random weights, whose book must say that it is not
+stable. Seeds that are in the file already are not asked again.
 """
 
 from __future__ import annotations

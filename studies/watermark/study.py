@@ -18,6 +18,7 @@ import torch
 
 from seewhy import find_method, load, open_image
 from seewhy.core.progress import progress_bar
+from seewhy.engines.inference import Precision
 from seewhy.methods import Method
 from seewhy.models import Target
 from seewhy.report.study_tables import markdown
@@ -34,20 +35,24 @@ CAMS = (
 )
 GRADIENTS = (
     *("gradient", "input-x-gradient", "guided-backprop", "guided-grad-cam", "deep-lift", "lrp"),
-    *("integrated-gradients", "smooth-grad"),
 )
 CONTROLS = ("control:random", "control:gaussian", "control:sobel")
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 BEST = 3
 
 
-def masked(share: float) -> dict[str, Method]:
-    """The methods that hide parts, with a share of their usual variations, at most."""
+def sampled(share: float, precision: Precision) -> dict[str, Method]:
+    """The methods that ask the network many times, with a share of their usual variations, at most.
+
+    Those that hide parts ask in this precision.
+    """
     return {
-        "occlusion": find_method("occlusion", size=0.25, stride=0.125),
-        "rise": find_method("rise", masks=round(1000 * share)),
-        "lime": find_method("lime", samples=round(1000 * share)),
-        "partition-shap": find_method("partition-shap", samples=round(500 * share)),
+        "integrated-gradients": find_method("integrated-gradients", most_steps=max(round(256 * share), 16)),
+        "smooth-grad": find_method("smooth-grad", samples=max(round(25 * share), 4)),
+        "occlusion": find_method("occlusion", size=0.25, stride=0.125, precision=precision),
+        "rise": find_method("rise", masks=round(1000 * share), precision=precision),
+        "lime": find_method("lime", samples=round(1000 * share), precision=precision),
+        "partition-shap": find_method("partition-shap", samples=round(500 * share), precision=precision),
     }
 
 
@@ -60,7 +65,8 @@ def main() -> None:
     parser.add_argument("--methods", help="joined by commas; default: 23 and three controls")
     parser.add_argument("--control", help="the control class; default: another one for each photo")
     parser.add_argument("--limit", type=int, help="take so many photos, spread over the folder")
-    parser.add_argument("--variations", type=float, default=0.2, help="share of the usual ones of methods that mask")
+    parser.add_argument("--variations", type=float, default=0.2, help="share of the usual ones of methods that ask often")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of those that hide")
     parser.add_argument("--recommended", type=int, default=0, help="ask compare about so many photos that turned")
     parser.add_argument("--workers", type=int, help="how much is done at once; default: one for each processor")
     parser.add_argument("--out", type=Path, required=True)
@@ -79,9 +85,9 @@ def main() -> None:
 
 def methods_of(given: argparse.Namespace) -> list[str | Method]:
     """The methods that are asked for, with the settings of this study."""
-    hiding = masked(given.variations)
-    named = given.methods.split(",") if given.methods else [*CAMS, *GRADIENTS, *hiding, *CONTROLS]
-    return [hiding.get(name, name) for name in named]
+    often = sampled(given.variations, given.precision)
+    named = given.methods.split(",") if given.methods else [*CAMS, *GRADIENTS, *often, *CONTROLS]
+    return [often.get(name, name) for name in named]
 
 
 def _study(given: argparse.Namespace, model: str, weights: Mapping[str, Path]) -> OverlayStudy:

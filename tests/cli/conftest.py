@@ -13,7 +13,8 @@ import pytest
 
 import zoo
 from answering import KNOWN, against, command_of
-from seewhy.cli import main, run
+from seewhy.cli import main
+from seewhy.commands import run
 
 TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS")
 

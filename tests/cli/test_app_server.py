@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import seewhy.web.server as home
+from answering import KNOWN, against
 from seewhy.web.settings import settings
 
 
@@ -35,6 +36,12 @@ def test_it_listens_for_this_machine_alone_unless_told(seewhy, served):
 def test_host_and_port_can_be_given(seewhy, served):
     seewhy("app", "--host", "0.0.0.0", "--port", "7860")  # noqa: S104 - nothing listens in a test
     assert served == [("0.0.0.0", 7860)]  # noqa: S104
+
+
+def test_programs_are_told_where_it_listens(seewhy, served):
+    told = seewhy("app", "--port", "7860", "--json").json
+    assert not against(KNOWN["app"], told)
+    assert told["rest"] == "http://127.0.0.1:7860/api"
 
 
 def test_a_port_that_is_none_is_refused(seewhy, served):

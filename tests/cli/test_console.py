@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from seewhy.cli import console, run
+from seewhy.commands import console, run
 from seewhy.core.outcome import Outcome
 from seewhy.errors import BadImage
 from seewhy.verbs.result import Result

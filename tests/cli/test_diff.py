@@ -3,7 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from cases.squares import folder_of
-from seewhy.cli.run import CHANGED
+from seewhy.commands.run import CHANGED
 
 MODEL = "py:planted:classifier"
 

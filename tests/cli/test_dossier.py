@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cases.squares import folder_of
-from seewhy.cli.run import CHANGED
+from seewhy.commands.run import CHANGED
 
 MODEL = "py:planted:classifier"
 

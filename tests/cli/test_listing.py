@@ -4,7 +4,7 @@ import pytest
 
 from cli import nets
 from cli.nets import TOY
-from seewhy.cli.console import DEFAULT_MODEL, Model
+from seewhy.commands.console import DEFAULT_MODEL, Model
 from seewhy.methods import list_methods
 from seewhy.metrics import list_metrics
 from seewhy.models.load import SOURCES

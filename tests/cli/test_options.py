@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 import seewhy
-from seewhy.cli import console as options
-from seewhy.cli.explain import explain
+from seewhy.commands import console as options
+from seewhy.commands.explain import explain
 from seewhy.engines import FILLS, Images
 from seewhy.errors import BadImage, UnknownName, UsageError
 from seewhy.methods import list_methods

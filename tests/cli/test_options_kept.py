@@ -11,7 +11,7 @@ from seewhy.cli.app import app
 # Arguments, then options, of each command. Add to it; take nothing away.
 KEPT = {
     "": "--version",
-    "app": "--host --port",
+    "app": "--host --json --port",
     "cases build": "folder --classes --device --embedding --head --json --model --models --out --output --weights",
     "cases correspond": (
         "photos --classes --device --head --json --masks --method --model --models --out --output --points --seed "
@@ -90,6 +90,7 @@ KEPT = {
         "--bands --class --classes --concept --concepts --device --groups --head --images --json --model --models "
         "--out --output --random --seed --simulated --weights"
     ),
+    "mcp": "--json",
     "people agreement": "--json --simulated",
     "people ban": "player --json --lift",
     "people export": "--json --out",
@@ -116,7 +117,8 @@ KEPT = {
     ),
     "train": (
         "folder --attention --attention-weight --augment --backbone --batch-size --class-weights --classes --device "
-        "--epochs --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split --weights"
+        "--epochs --few-shot --head-epochs --json --labels --lr --no-augment --out --patience --recipe --seed --split "
+        "--weights"
     ),
 }
 

@@ -11,12 +11,10 @@ from cli.test_options_kept import commands
 from seewhy.answers import schema_of
 from seewhy.cli.app import app
 
-SERVERS = {"", "app", "mcp"}  # they answer by other ways
-
 
 def test_every_command_has_json_and_a_schema():
     with_options = {name for name, options in commands(get_command(app)) if options}
-    assert with_options - SERVERS == set(KNOWN)
+    assert with_options - {""} == set(KNOWN)
     assert all("--json" in options for name, options in commands(get_command(app)) if name in KNOWN)
 
 
@@ -25,6 +23,16 @@ def test_a_schema_says_something_of_every_field(name):
     found = schema_of(KNOWN[name])
     Draft202012Validator.check_schema(found)
     assert not list(open_places(found, name)), "anything at all is no answer"
+
+
+def test_the_tools_of_agents_are_told(seewhy):
+    told = seewhy("mcp", "--json").json
+    assert not against(KNOWN["mcp"], told)
+    assert {"list", "explain", "audit"} <= {each["name"] for each in told}
+    for each in told:
+        Draft202012Validator.check_schema(each["input"])
+        Draft202012Validator.check_schema(each["output"])
+        assert each["output"]["type"] == "object", each["name"]
 
 
 def test_schemas_are_told(seewhy):

@@ -77,16 +77,16 @@ def test_the_same_questions_give_the_same_bytes(network: str, precision: str, mo
 def test_a_conversion_is_kept_and_read_again(at_home: Path, monkeypatch: pytest.MonkeyPatch):
     classifier = zoo.classifier("residual")
     copy = inference_copy(classifier, "float32").module
-    first = compiled(classifier, copy, half=False)
+    first = compiled(classifier, copy)
     (kept,) = at_home.glob("*.xml")
     assert at_home.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     x = torch.randn(5, 3, *zoo.SIZE)
-    assert torch.equal(first(x), compiled(classifier, copy, half=False)(x))
+    assert torch.equal(first(x), compiled(classifier, copy)(x))
     monkeypatch.undo()
     kept.with_suffix(".bin").write_bytes(b"")
     monkeypatch.setenv("SEEWHY_HOME", str(at_home.parents[1]))
-    torch.testing.assert_close(compiled(classifier, copy, half=False)(x), first(x))
+    torch.testing.assert_close(compiled(classifier, copy)(x), first(x))
 
 
 def test_only_so_many_are_kept(at_home: Path):
@@ -94,7 +94,7 @@ def test_only_so_many_are_kept(at_home: Path):
     for number in range(KEPT + 3):
         (at_home / f"{number}.xml").touch()
     classifier = zoo.classifier("residual")
-    compiled(classifier, inference_copy(classifier, "float32").module, half=False)
+    compiled(classifier, inference_copy(classifier, "float32").module)
     assert len([*at_home.glob("*.xml")]) == KEPT
 
 
@@ -112,7 +112,7 @@ class Branching(nn.Module):
 def test_what_a_trace_does_not_hold_is_left_aside_with_its_reason():
     classifier = of(Branching())
     with pytest.raises(ModelError, match=r"differ|cannot convert|instead of"):
-        compiled(classifier, inference_copy(classifier, "float32").module, half=False)
+        compiled(classifier, inference_copy(classifier, "float32").module)
     ours = engine(classifier)
     ours(POOL)
     assert ours.network.backend == "PyTorch"
@@ -123,10 +123,10 @@ def test_why_it_is_left_aside_is_kept(at_home: Path, monkeypatch: pytest.MonkeyP
     classifier = of(Branching())
     copy = inference_copy(classifier, "float32").module
     with pytest.raises(ModelError) as first:
-        compiled(classifier, copy, half=False)
+        compiled(classifier, copy)
     monkeypatch.setattr("seewhy.engines.compiled.read", lambda *_: pytest.fail("converted again"))
     with pytest.raises(ModelError) as again:
-        compiled(classifier, copy, half=True)
+        compiled(classifier, copy, torch.bfloat16)
     assert str(again.value) == str(first.value)
     assert not [*at_home.glob("*.xml")]
 
@@ -146,25 +146,28 @@ def test_where_memory_runs_out_nothing_is_kept(at_home: Path, monkeypatch: pytes
 def test_what_was_kept_and_answers_otherwise_is_converted_anew(at_home: Path):
     classifier = zoo.classifier("residual")
     copy = inference_copy(classifier, "float32").module
-    before = compiled(classifier, copy, half=False)
+    before = compiled(classifier, copy)
     edited = nn.Sequential(copy, nn.Softsign())  # as if its code were edited and not its weights
-    after = compiled(classifier, edited, half=False)
+    after = compiled(classifier, edited)
     x = torch.randn(3, 3, *zoo.SIZE)
     torch.testing.assert_close(after(x), nn.Softsign()(before(x)), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_what_was_kept_is_compiled_once_and_checked_once(half: bool, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+def test_what_was_kept_is_compiled_once_and_checked_once(precision: torch.dtype, monkeypatch: pytest.MonkeyPatch):
     classifier = zoo.classifier("residual")
     copy = inference_copy(classifier, "float32").module
-    compiled(classifier, copy, half=half)
-    made: list[bool] = []
+    compiled(classifier, copy, precision)
+    made: list[torch.dtype] = []
     start = Compiled.__init__
-    monkeypatch.setattr(
-        Compiled, "__init__", lambda self, *args, half: made.append(half) or start(self, *args, half=half)
-    )
-    compiled(classifier, copy, half=half)
-    assert made == [half]
+
+    def noted(self: Compiled, model: object, threads: int, precision: torch.dtype) -> None:
+        made.append(precision)
+        start(self, model, threads, precision)
+
+    monkeypatch.setattr(Compiled, "__init__", noted)
+    compiled(classifier, copy, precision)
+    assert made == [precision]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])

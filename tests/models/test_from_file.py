@@ -154,6 +154,17 @@ def test_a_folder_that_is_not_there(tmp_path):
         load(f"file:{tmp_path}/nowhere")
 
 
+@pytest.mark.parametrize("architecture", ["torchvision:squeezenet1_1", "timm:test_resnet", "timm:test_vit"])
+def test_nothing_is_drawn_for_weights_that_a_file_holds(tmp_path, architecture):
+    prefix, _, name = architecture.partition(":")
+    module = SOURCES[prefix].build(name, 3)
+    folder = written(tmp_path, module, architecture=architecture, preprocessing={"size": [160, 160]})
+    before = torch.get_rng_state()
+    classifier = load(folder, device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(classifier.module.state_dict(), module.state_dict(), rtol=0, atol=0)
+
+
 def test_weights_of_another_network(tmp_path):
     name = written(tmp_path, small())
     save_file(SOURCES["timm"].build("test_vit", 3).state_dict(), tmp_path / "model.safetensors")

@@ -7,8 +7,8 @@ import torch
 
 import planted
 from prototypes import squares
+from seewhy.models.backbone import Backbone
 from seewhy.prototypes.learning import features_of, filled_bank
-from seewhy.prototypes.network import Backbone
 from seewhy.train.data import Augmentation, Stream
 
 

@@ -9,7 +9,8 @@ import torch
 
 import zoo
 from seewhy.errors import ModelError
-from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork, own_class
+from seewhy.models.backbone import Backbone
+from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, own_class
 
 
 def head(measure="cosine", owners=(0, 0, 1), classes=2):

@@ -284,8 +284,8 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
         f.checks.get(CHECK, 1.0) < 0.1 and not method_info(f.method).class_blind
     ),
     "Nothing in it is about this class": lambda f: method_info(f.method).class_blind,
-    "of the score reached the pixels": lambda f: 0 <= f.checks.get("relevance_kept", 1.0) < 0.5,
-    "What reached the pixels adds up to": lambda f: not 0 <= f.checks.get("relevance_kept", 1.0) <= 2,
+    "of the score reached the pixels": lambda f: -0.005 <= f.checks.get("relevance_kept", 1.0) < 0.5,
+    "What reached the pixels adds up to": lambda f: not -0.005 <= f.checks.get("relevance_kept", 1.0) <= 2,
     "each region holds the sum of its pixels": lambda f: (
         issubclass(method_info(f.method), SummedOverRegions)
         and np.allclose(f.regions.weights.sum(), f.values.astype(float).sum(), rtol=1e-3)

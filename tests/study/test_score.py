@@ -160,6 +160,7 @@ def test_a_black_box_too_is_asked_in_batches_as_large_as_said(scoring, monkeypat
 def test_what_is_timed_is_pinned():
     made = pinned(LIME, 4)
     assert (made.precision, made.batch_size, made.samples) == ("float32", 4, 120)
+    assert pinned(find_method("lime", precision="bfloat16"), 4).precision == "bfloat16"  # which was chosen
     assert pinned(find_method("grad-cam"), 4) == find_method("grad-cam")
     assert pinned(find_method("ablation-cam"), 4).batch_size == 4
 

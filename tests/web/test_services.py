@@ -47,9 +47,9 @@ def test_a_second_time_it_is_there_at_once(at, photo):
 
 
 def test_another_question_is_answered_anew(at, photo):
-    red = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="red"), visitor="anna"))
-    green = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="green"), visitor="anna"))
-    rather = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="red vs green"), visitor="anna"))
+    red = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("red",)), visitor="anna"))
+    green = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("green",)), visitor="anna"))
+    rather = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("red vs green",)), visitor="anna"))
     maps = [each.explanations[0].values for each in (red, green, rather)]
     assert not np.array_equal(maps[0], maps[1])
     assert rather.explanations[0].target_label == "red rather than green"
@@ -84,14 +84,14 @@ def test_what_makes_no_sense_is_refused_before_it_waits(at, photo, asked, error)
 
 def test_an_unknown_class_is_refused_by_a_model_that_is_there(at, photo):
     at.models.get(TOY)
-    asked = replace(REQUEST, target="purple")
+    asked = replace(REQUEST, targets=("purple",))
     for ask in (at.explain, at.compare):
         with pytest.raises(UnknownName, match="purple"):
             ask(photo, asked, visitor="anna")
 
 
 def test_an_unknown_class_ends_the_job_of_a_model_that_is_not_there_yet(at, photo):
-    job = at.explain(photo, replace(REQUEST, target="purple"), visitor="anna")
+    job = at.explain(photo, replace(REQUEST, targets=("purple",)), visitor="anna")
     job.wait(SOON)
     assert job.state is State.FAILED
     assert "purple" in at.queue.status(job).error

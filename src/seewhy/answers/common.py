@@ -1,9 +1,10 @@
-"""What several answers hold: photos, predictions, shares, costs, failures."""
+"""What several answers hold: photos, predictions, shares, costs, failures; and what servers say of themselves."""
 
 from __future__ import annotations
 
 from typing import Literal, NotRequired
 
+from pydantic import JsonValue
 from typing_extensions import TypedDict
 
 Meaning = Literal["classes", "labels", "binary", "values"]
@@ -64,3 +65,21 @@ class Mean(Share):
     """The mean over so many pictures."""
 
     pictures: int
+
+
+class Serving(TypedDict):
+    """Where an app answers, and what about it stands open."""
+
+    address: str
+    rest: str
+    warnings: list[str]
+
+
+class AgentTool(TypedDict):
+    """A tool of the Model Context Protocol: what it takes and gives, as JSON Schemas."""
+
+    name: str
+    title: str
+    description: str
+    input: dict[str, JsonValue]
+    output: dict[str, JsonValue]

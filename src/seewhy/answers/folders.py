@@ -79,6 +79,19 @@ class Listened(TypedDict):
     energy: list[float | None]
 
 
+class Guided(TypedDict):
+    """What episodes guided by explanations cost and changed: of the network, then of its twin without guidance."""
+
+    part: str
+    shots: int
+    episodes: int
+    accuracy: list[float | None]
+    linear: float
+    half: list[float | None]
+    agreement: float
+    mapped: int
+
+
 class Trained(TypedDict):
     """A trained classifier: the name that opens it, its classes, and the figures of each part."""
 
@@ -86,6 +99,7 @@ class Trained(TypedDict):
     classes: list[str]
     metrics: dict[str, ClassFigures | LabelFigures]
     listened: NotRequired[Listened]
+    guided: NotRequired[Guided]
 
 
 class _Evaluated(TypedDict):

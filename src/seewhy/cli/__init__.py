@@ -1,4 +1,4 @@
-"""The command line: parse, call one job, print. Data on stdout, progress and chatter on stderr."""
+"""The command line: it parses, calls one command, and sets the exit code."""
 
 from __future__ import annotations
 

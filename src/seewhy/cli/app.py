@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from seewhy.cli import audit, cases, dossier, explain, explainer, listing, network, people, schema, study, train
-from seewhy.cli.console import complain, note, told
-from seewhy.cli.run import FAILED, WRONG_USAGE, version
+from seewhy.answers.common import AgentTool, Serving
+from seewhy.commands import audit, cases, dossier, explain, explainer, listing, network, people, schema, study, train
+from seewhy.commands.console import complain, note, print_json, told
+from seewhy.commands.run import FAILED, WRONG_USAGE, version
 from seewhy.errors import SeewhyError, UsageError
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 NEW_OBJECTS = 20_000  # until garbage is looked for: imports make a hundred thousand, and next to none is garbage
 
@@ -40,12 +44,27 @@ app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+
+
+def server(answer: Any) -> Callable[[Command], Command]:
+    """A command that goes on after its answer, which is of this type."""
+
+    def mark(body: Command) -> Command:
+        body.answer = answer  # type: ignore[attr-defined]
+        return body
+
+    return mark
+
+
 @app.command("app")
+@server(Serving)
 def app_server(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8501,
     host: Annotated[
         str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for everybody who can reach it.")
     ] = "127.0.0.1",
+    as_json: Json = False,
 ) -> None:
     """Start the app in a browser, with the REST interface at `/api/docs`; `SEEWHY_…` variables are its settings."""
     try:
@@ -54,12 +73,16 @@ def app_server(
     except ModuleNotFoundError as error:
         raise UsageError(f"the app needs {error.name}; install it with: pip install 'seewhy[app]'") from error
     found = openings(settings(), host)
-    address = f"[{host}]" if ":" in host else host
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def tell() -> None:
+        if as_json:
+            print_json({"address": address, "rest": f"{address}/api", "warnings": found})
+            sys.stdout.flush()
+            return
         for each in found:
             note(f"warning: {each}")
-        note(f"http://{address}:{port} (Ctrl-C to stop), REST interface at http://{address}:{port}/api/docs")
+        note(f"{address} (Ctrl-C to stop), REST interface at {address}/api/docs")
 
     serve(host, port, tell)
 
@@ -68,13 +91,19 @@ app.command("schema")(schema.schema)
 
 
 @app.command("mcp")
-def mcp_server() -> None:
+@server(list[AgentTool])
+def mcp_server(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tools as JSON, and serve nothing.")] = False,
+) -> None:
     """Serve tools to agents over standard input and output (Model Context Protocol), on this machine."""
     try:
-        from seewhy.mcp import serve
+        from seewhy.mcp import serve, told_tools
     except ModuleNotFoundError as error:
         raise UsageError(f"the server needs {error.name}; install it with: pip install 'seewhy[mcp]'") from error
-    serve()
+    if as_json:
+        print_json(told_tools())
+    else:
+        serve()
 
 
 app.add_typer(people.app, name="people")

@@ -1,17 +1,18 @@
 """A typed client of the app's REST interface: `with seewhy.client.Client() as app: app.explain("sample:cat").result()`.
 
-`questions` is written by `scripts/client.py` from the OpenAPI document.
+`questions` and `over_sets` are written by `scripts/client.py` from the OpenAPI document.
 """
 
 from __future__ import annotations
 
 from seewhy.client.connection import ADDRESS, Job
+from seewhy.client.over_sets import OverSets
 from seewhy.client.questions import Questions
 
 __all__ = ["ADDRESS", "Client", "Job"]
 
 
-class Client(Questions):
+class Client(Questions, OverSets):
     """Asks an app that runs somewhere; each question gives a `Job`, whose `result()` waits for the answer.
 
     A photo is a path, which is uploaded, `sample:cat`, or the id that `upload` gave. A set of pictures is the path of a

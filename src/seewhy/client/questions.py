@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast
 
-from seewhy.answers.cases import BuiltCases, Counterfactuals, Influences, ListedCases, Parts, PrototypePhoto, Twins
+from seewhy.answers.cases import Counterfactuals, Influences, ListedCases, Parts, PrototypePhoto, Twins
 from seewhy.answers.explaining import Compared, Explanations, NetworkManifest, Predictions
-from seewhy.answers.folders import Audited, Different, EvaluatedClasses, EvaluatedLabels, Repaired, Studied, Taught
-from seewhy.answers.network import Book, ClassView, PhotoConcepts
-from seewhy.answers.people import ListedMethod, ListedMetric
+from seewhy.answers.folders import Studied
+from seewhy.answers.network import ClassView, PhotoConcepts
+from seewhy.answers.people import ListedLayer, ListedMethod, ListedMetric
 from seewhy.client.connection import Connection, Job
 
 
 class Questions(Connection):
-    """A method for each question, which gives a job, and for each list of what there is."""
+    """A job for each question, and lists."""
 
     def models(self) -> list[str]:
         """The models to choose from; the first is the default."""
@@ -249,189 +249,20 @@ class Questions(Connection):
             "Job[Influences]", self._ask("influence", {"image": image, "cases": cases, "top": top, "seed": seed})
         )
 
-    def study(self, study: str) -> Job[Studied]:
-        """Which methods to believe over a whole folder of pictures, by a study that was run before.
+    def layers(self, *, model: str | None = None, pattern: str = "") -> Job[list[ListedLayer]]:
+        """A model's layers in the order they run. Questions that take layers take these names.
 
         Args:
-            study: One of /studies.
+            model: One of /models, such as bundled:efficientnet-lite0, or the id of a job that made one; by default
+                the first.
+            pattern: Only names that contain this, such as resnet.
+        """
+        return cast("Job[list[ListedLayer]]", self._ask("layers", {"model": model, "pattern": pattern}))
+
+    def study(self, study: str) -> Job[Studied]:
+        """Which methods to believe over a whole folder of pictures, by a study that was run.
+
+        Args:
+            study: One of /studies, or the id of a job of /run-study.
         """
         return cast("Job[Studied]", self._ask("study", {"study": study}))
-
-    def train(
-        self,
-        pictures: str | Path,
-        *,
-        name: str = "classifier",
-        model: str | None = None,
-        head_epochs: int = 30,
-        epochs: int = 0,
-        prototypes: bool = False,
-    ) -> Job[Taught]:
-        """Train a classifier on a set of pictures. Its job's id then stands for the model, and for its cases.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            name: What to call it.
-            model: What to start from, one of /models; by default the first.
-            head_epochs: Rounds of the last layer alone.
-            epochs: Rounds of the whole network.
-            prototypes: Learn prototypes, too.
-        """
-        return cast(
-            "Job[Taught]",
-            self._ask(
-                "train",
-                {
-                    "pictures": pictures,
-                    "name": name,
-                    "model": model,
-                    "head_epochs": head_epochs,
-                    "epochs": epochs,
-                    "prototypes": prototypes,
-                },
-            ),
-        )
-
-    def evaluate(
-        self,
-        pictures: str | Path,
-        *,
-        model: str | None = None,
-        method: str = "grad-cam",
-        shown: int = 12,
-        seed: int = 0,
-    ) -> Job[EvaluatedClasses | EvaluatedLabels]:
-        """Count what a model gets right on a set of pictures by classes, and explain its mistakes.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            model: One of /models, such as bundled:efficientnet-lite0, or the id of a job that made one; by default
-                the first.
-            method: How mistakes are explained.
-            shown: Explain so many mistakes, the surest first.
-            seed: Of all randomness.
-        """
-        return cast(
-            "Job[EvaluatedClasses | EvaluatedLabels]",
-            self._ask(
-                "evaluate", {"model": model, "pictures": pictures, "method": method, "shown": shown, "seed": seed}
-            ),
-        )
-
-    def audit(
-        self, pictures: str | Path, *, model: str | None = None, labels: bool = False, seed: int = 0
-    ) -> Job[Audited]:
-        """Look for what makes a model answer for wrong reasons over a set, and try each suspect on other pictures.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            model: One of /models, such as bundled:efficientnet-lite0, or the id of a job that made one; by default
-                the first.
-            labels: The set's classes are the true ones, named as the model calls them.
-            seed: Of all randomness.
-        """
-        return cast(
-            "Job[Audited]", self._ask("audit", {"model": model, "pictures": pictures, "labels": labels, "seed": seed})
-        )
-
-    def repair(
-        self, pictures: str | Path, model: str, findings: str, *, number: int = 1, seed: int = 0
-    ) -> Job[Repaired]:
-        """Change a model's last layer so that a finding no longer carries its class. A usable one goes by the job's id.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            model: The model that was audited.
-            findings: The id of its job of /audit.
-            number: Which finding, counted from 1.
-            seed: Of all randomness.
-        """
-        return cast(
-            "Job[Repaired]",
-            self._ask(
-                "repair", {"model": model, "findings": findings, "pictures": pictures, "number": number, "seed": seed}
-            ),
-        )
-
-    def diff(
-        self,
-        pictures: str | Path,
-        models: Sequence[str],
-        *,
-        method: str = "grad-cam",
-        findings: Sequence[str] | None = None,
-        seed: int = 0,
-    ) -> Job[Different]:
-        """Find pictures to which two models give one answer for different reasons.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            models: The model as it was, and as it is now.
-            method: Which method explains both.
-            findings: Jobs of /audit of both, so that new findings are told.
-            seed: Of all randomness.
-        """
-        return cast(
-            "Job[Different]",
-            self._ask(
-                "diff",
-                {
-                    "pictures": pictures,
-                    "models": list(models),
-                    "method": method,
-                    "findings": None if findings is None else list(findings),
-                    "seed": seed,
-                },
-            ),
-        )
-
-    def build_cases(self, pictures: str | Path, *, model: str | None = None) -> Job[BuiltCases]:
-        """Build a case base of a set of pictures for a model; its job's id then stands for the cases.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            model: One of /models, such as bundled:efficientnet-lite0, or the id of a job that made one; by default
-                the first.
-        """
-        return cast("Job[BuiltCases]", self._ask("build-cases", {"model": model, "pictures": pictures}))
-
-    def build_concepts(
-        self,
-        pictures: str | Path,
-        *,
-        model: str | None = None,
-        layers: Sequence[str] = (),
-        count: int = 25,
-        seed: int = 0,
-    ) -> Job[Book]:
-        """Find concepts that a network sees in a set of pictures; its job's id then stands for them.
-
-        Not where strangers may come.
-
-        Args:
-            pictures: The id of a set of pictures, as /sets gives it.
-            model: One of /models, such as bundled:efficientnet-lite0, or the id of a job that made one; by default
-                the first.
-            layers: By default two on the way and the last.
-            count: How many concepts to look for in each layer.
-            seed: Of all randomness.
-        """
-        return cast(
-            "Job[Book]",
-            self._ask(
-                "build-concepts",
-                {"model": model, "pictures": pictures, "layers": list(layers), "count": count, "seed": seed},
-            ),
-        )

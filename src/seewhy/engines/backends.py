@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from seewhy.engines.batches import BatchSize
-from seewhy.engines.compiled import compiled, graph_of, has_openvino
+from seewhy.engines.compiled import PRECISIONS, compiled, graph_of, has_openvino
 from seewhy.engines.cuda_graphs import recorded
 from seewhy.engines.inference import FIXED, HALF, Inference, inference_copy
 from seewhy.errors import ModelError
@@ -77,7 +77,7 @@ def _for_openvino(classifier: Classifier, plain: Inference) -> bool:
         has_openvino()
         and classifier.device.type == "cpu"
         and classifier.dtype == torch.float32
-        and plain.precision in {torch.float32, torch.bfloat16}
+        and plain.precision in PRECISIONS
         # A network that could not be copied is not traced, either; a graph in a file is read as it is.
         and (plain.module is not classifier.module or graph_of(plain.module) is not None)
         and not classifier.head.alone
@@ -87,7 +87,7 @@ def _for_openvino(classifier: Classifier, plain: Inference) -> bool:
 
 def _by_openvino(classifier: Classifier, plain: Inference) -> Inference:
     copy = inference_copy(classifier, "float32").module
-    answers = compiled(classifier, copy, half=plain.bits == HALF)
+    answers = compiled(classifier, copy, plain.precision)
     size = BatchSize(classifier.device, COMPILED_SIZE)
     return replace(plain, dtype=torch.float32, layout=torch.contiguous_format, compiled=answers, size=size)
 

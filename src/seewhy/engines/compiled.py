@@ -37,6 +37,7 @@ from seewhy.models.state import evaluating
 KEPT = 12  # networks on disk; the one that was used longest ago goes first
 FIXED = 16  # pictures at once of a network that takes no other number; larger batches are no faster
 TRACED = 2  # pictures
+PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}  # as OpenVINO calls them
 AGREEMENT = 1e-3  # of the largest number: what the order of sums may change
 HALF_AGREEMENT = 0.2  # the same where the processor rounds; how much of it an answer can bear is asked elsewhere
 
@@ -57,15 +58,15 @@ class Compiled:
 
     Args:
         model: of OpenVINO, for any number of pictures, or for a fixed one.
-        half: whether it may compute in bfloat16.
+        precision: what it computes with; float32, bfloat16 or float16.
         threads: of the processor.
     """
 
-    def __init__(self, model: Any, threads: int, *, half: bool) -> None:
+    def __init__(self, model: Any, threads: int, precision: torch.dtype = torch.float32) -> None:
         import openvino
 
         options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
         }
@@ -90,7 +91,7 @@ class Compiled:
             return torch.from_numpy(np.array(self._request.infer({0: x.contiguous().numpy()}, share_inputs=True)[0]))
 
 
-def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled:
+def compiled(classifier: Classifier, copy: nn.Module, precision: torch.dtype = torch.float32) -> Compiled:
     """The classifier, whose float32 `copy` is converted where that was not done before, ready to answer.
 
     Raises:
@@ -100,18 +101,18 @@ def compiled(classifier: Classifier, copy: nn.Module, *, half: bool) -> Compiled
     path = cache_folder() / "openvino" / f"{_key(classifier)}.xml"
     if reason := _refused(path):
         raise ModelError(reason)
-    threads = torch.get_num_threads()
+    threads, allowed = torch.get_num_threads(), AGREEMENT if precision == torch.float32 else HALF_AGREEMENT
     if model := _kept(path):
         # Whoever edits the code of a network without touching its weights is found out by what it answers.
         with suppress(ModelError), _as_model_error():
-            made = Compiled(model, threads, half=half)
-            refuse_unlike(classifier, wanted, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+            made = Compiled(model, threads, precision)
+            refuse_unlike(classifier, wanted, made, allowed, often=1)
             return made
     try:
         with _as_model_error():
             model = _converted(classifier, copy, threads)
-            made = Compiled(model, threads, half=half)
-            refuse_unlike(classifier, wanted, made, HALF_AGREEMENT if half else AGREEMENT, often=1)
+            made = Compiled(model, threads, precision)
+            refuse_unlike(classifier, wanted, made, allowed, often=1)
     except ModelError as error:
         _refuse(path, str(error))
         raise
@@ -141,7 +142,7 @@ def _converted(classifier: Classifier, copy: nn.Module, threads: int) -> Any:
 
 def _agreeing(classifier: Classifier, copy: nn.Module, threads: int, at_once: int | None) -> Any:
     model = read(classifier, copy, at_once)
-    refuse_unlike(classifier, partial(_numbers, classifier, copy), Compiled(model, threads, half=False), AGREEMENT)
+    refuse_unlike(classifier, partial(_numbers, classifier, copy), Compiled(model, threads), AGREEMENT)
     return model
 
 

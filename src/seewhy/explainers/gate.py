@@ -7,6 +7,8 @@ for every photo.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 from seewhy.core.progress import Progress
 from seewhy.explainers.photos import Photos
 from seewhy.explainers.recipe import Recipe
-from seewhy.explainers.shares import engine_of
+from seewhy.explainers.shares import engine_of, kept
 from seewhy.methods import find_method
 from seewhy.methods.learned_head import Explainer, closed
 from seewhy.methods.shapley_values import permutation_shapley
@@ -96,11 +98,22 @@ class Verdict:
         return {"photos": [asdict(each) for each in self.photos], "told": list(self.told)}
 
 
-def judge(explainer: Explainer, unseen: Photos, mean: Tensor, recipe: Recipe, seed: int, progress: Progress) -> Verdict:
-    """Hold the explainer against its rivals on unseen photos; `mean` `(g, g)` is its mean map of those it has seen."""
+def judge(
+    explainer: Explainer,
+    unseen: Photos,
+    mean: Tensor,
+    recipe: Recipe,
+    seed: int,
+    folder: Path | None,
+    progress: Progress,
+) -> Verdict:
+    """Hold the explainer against its rivals on unseen photos; `mean` `(g, g)` is its mean map of those it has seen.
+
+    Long Shapley values are files of `folder` from then on.
+    """
     known = [row for row, index in enumerate(unseen.predicted.tolist()) if index in explainer.about["classes"]]
     rows = known[: recipe.judged]
-    by = by_shapley if explainer.about["objective"] == "shapley" else by_removal
+    by = partial(by_shapley, folder=folder) if explainer.about["objective"] == "shapley" else by_removal
     found: list[Judged] = []
     for number, row in enumerate(rows):
         progress(number, len(rows), "judging on photos it has not seen")
@@ -108,21 +121,29 @@ def judge(explainer: Explainer, unseen: Photos, mean: Tensor, recipe: Recipe, se
     return Verdict(tuple(found))
 
 
-def by_shapley(explainer: Explainer, unseen: Photos, row: int, mean: Tensor, recipe: Recipe, seed: int) -> Judged:
+def by_shapley(
+    explainer: Explainer, unseen: Photos, row: int, mean: Tensor, recipe: Recipe, seed: int, folder: Path | None = None
+) -> Judged:
     """By how its shares, and the cells of its rivals' maps, are ordered as long Shapley values are."""
-    target, engine = _target(unseen, row), engine_of(unseen, row, recipe, seed)
-    whole, generator = recipe.cells**2, torch.Generator().manual_seed(seed)
+    target, path = _target(unseen, row), folder / f"long-{row:05}.npy" if folder else None
+    found = kept(path, (recipe.cells**2 + 2,), partial(_long, unseen, row, target, recipe, seed))
+    long, change, asked = found[:-2].numpy(), found[-2], int(found[-1])
+    learned = closed(explainer.of_target(explainer(unseen.features[row : row + 1])[0].double(), target), change)
+    maps = {"learned": learned.numpy(), "mean_map": mean.numpy(), **_grad_cam(unseen, row, target, recipe.cells)}
+    scores = {name: spearman(values.ravel(), long) for name, values in maps.items()}
+    return _judged(unseen, row, target, {AGREEMENT: scores}, asked)
+
+
+def _long(photos: Photos, row: int, target: Target, recipe: Recipe, seed: int) -> Tensor:
+    """Long Shapley values of the cells, then what all cells add, and how much was asked for that."""
+    engine, whole = engine_of(photos, row, recipe, seed), recipe.cells**2
 
     def value_of(coalitions: Tensor) -> Tensor:
         return target.score(engine(coalitions).double())
 
-    long = permutation_shapley(value_of, whole, recipe.long, generator).values.numpy()
-    shares = explainer.of_target(explainer(unseen.features[row : row + 1])[0].double(), target)
-    change = value_of(torch.ones(1, whole, dtype=torch.bool)) - value_of(torch.zeros(1, whole, dtype=torch.bool))
-    learned = closed(shares, change[0])
-    maps = {"learned": learned.numpy(), "mean_map": mean.numpy(), **_grad_cam(unseen, row, target, recipe.cells)}
-    scores = {name: spearman(values.ravel(), long) for name, values in maps.items()}
-    return _judged(unseen, row, target, {AGREEMENT: scores}, engine.asked)
+    long = permutation_shapley(value_of, whole, recipe.long, torch.Generator().manual_seed(seed)).values
+    nothing, all_of_it = value_of(torch.tensor([[False] * whole, [True] * whole]))
+    return torch.cat([long, torch.stack([all_of_it - nothing, torch.tensor(engine.asked).double()])])
 
 
 def by_removal(explainer: Explainer, unseen: Photos, row: int, mean: Tensor, _: Recipe, seed: int) -> Judged:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from seewhy.core.files import write_array
 from seewhy.core.progress import Progress
 from seewhy.core.reading import read_array
 from seewhy.engines import MaskedForward
+from seewhy.engines.inference import Precision
 from seewhy.explainers.photos import Photos
 from seewhy.explainers.recipe import Recipe
 from seewhy.methods.learned import square_cells
@@ -28,6 +29,7 @@ from seewhy.train.loop import Group, Stage, seed_of
 
 AGAIN = "delete it, and run again"
 LOOKS = 40
+HALVES: Mapping[torch.dtype, Precision] = {torch.bfloat16: "bfloat16", torch.float16: "float16"}
 CHECKED = 0.15  # of the photos, by which the best weights are chosen
 
 
@@ -56,26 +58,32 @@ def coalitions(cells: int, count: int, generator: torch.Generator) -> Tensor:
     return torch.stack([shown, ~shown], 1).flatten(0, 1)
 
 
-def engine_of(photos: Photos, index: int, recipe: Recipe, seed: int) -> MaskedForward:
+def engine_of(
+    photos: Photos, index: int, recipe: Recipe, seed: int, precision: Precision | Literal["auto"] = "auto"
+) -> MaskedForward:
     """What asks the network about the cells of one photo."""
     size = photos.classifier.preprocessing.size
     generator = torch.Generator().manual_seed(seed)
     image, labels = photos.pictures.image(index), square_cells(size, recipe.cells)
-    return MaskedForward(photos.classifier, image, recipe.fill, labels=labels, generator=generator)
+    return MaskedForward(photos.classifier, image, recipe.fill, labels=labels, generator=generator, precision=precision)
 
 
 def ask(
     photos: Photos, classes: Sequence[int], recipe: Recipe, seed: int, folder: Path | None, progress: Progress
 ) -> Answers:
-    """Ask the network about coalitions of every photo; each photo's answers are a file of `folder` from then on."""
+    """Ask the network about coalitions of every photo; each photo's answers are a file of `folder` from then on.
+
+    The first photo is the trial of half precision for all.
+    """
+    precision = HALVES.get(engine_of(photos, 0, recipe, seed).network.precision, "float32")
     drawn, values, change = list[Tensor](), list[Tensor](), list[Tensor]()
     for index, entry in enumerate(photos.pictures.entries):
         progress(index, len(photos), "asking about parts of photos")
         draw = torch.Generator().manual_seed(seed_of(seed, "coalitions", entry.path))
         asked = coalitions(recipe.cells, recipe.asked, draw)
         path = folder / f"asked-{index:05}.npy" if folder else None
-        answers = _kept(
-            path, (len(asked) + 2, len(classes)), partial(_ask, photos, index, asked, classes, recipe, seed)
+        answers = kept(
+            path, (len(asked) + 2, len(classes)), partial(_ask, photos, index, asked, classes, recipe, seed, precision)
         )
         empty, whole, rest = answers[0], answers[1], answers[2:]
         drawn.append(asked)
@@ -84,15 +92,25 @@ def ask(
     return Answers(torch.stack(drawn), torch.stack(values), torch.stack(change))
 
 
-def _ask(photos: Photos, index: int, asked: Tensor, classes: Sequence[int], recipe: Recipe, seed: int) -> Tensor:
+def _ask(
+    photos: Photos,
+    index: int,
+    asked: Tensor,
+    classes: Sequence[int],
+    recipe: Recipe,
+    seed: int,
+    precision: Precision,
+) -> Tensor:
     """Scores `(m + 2, K)` of nothing, of the whole photo, and of each coalition."""
-    engine = engine_of(photos, index, recipe, seed)
+    engine = engine_of(photos, index, recipe, seed, precision)
+    engine.expected = engine.forwards + len(photos) * len(asked)  # what is compiled for one photo answers for all
     empty = torch.zeros((1, engine.regions), dtype=torch.bool)
     rows = torch.cat([engine(empty), engine.logits[None], engine(asked)])
     return rows[:, torch.tensor([*classes])]
 
 
-def _kept(path: Path | None, shape: tuple[int, int], make: Callable[[], Tensor]) -> Tensor:
+def kept(path: Path | None, shape: tuple[int, ...], make: Callable[[], Tensor]) -> Tensor:
+    """What the file at `path` holds; where there is none it is made, and kept there."""
     if path is None:
         return make()
     if not path.is_file():

@@ -86,7 +86,7 @@ def train_explainer(
     )
     explainer = Explainer(head.cpu().eval(), about)
     others = Photos.of(classifier, unseen, recipe.cells, progress)
-    verdict = judge(explainer, others, mean_map(explainer, photos), recipe, seed, progress)
+    verdict = judge(explainer, others, mean_map(explainer, photos), recipe, seed, checkpoints, progress)
     return Trained(replace(explainer, reasons=verdict.reasons, told=verdict.told), verdict, tuple(history))
 
 

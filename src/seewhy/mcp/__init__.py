@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from seewhy.mcp.server import serve
+from seewhy.mcp.tools import told_tools
 
-__all__ = ["serve"]
+__all__ = ["serve", "told_tools"]

@@ -13,6 +13,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, T
 from pydantic import ValidationError
 
 from seewhy.answers import schema_of
+from seewhy.answers.common import AgentTool
 from seewhy.cases.manifest import read_manifest
 from seewhy.core.files import json_text, write_whole
 from seewhy.errors import SeewhyError, UnknownName, UsageError
@@ -29,6 +30,7 @@ from seewhy.web.visitors import HERE
 
 SHOWN = 4  # pictures of an answer that an agent sees
 PICTURES = re.compile(r"(?:.*/)?(?:picture|network|twins|removal)\.png")
+ANSWER = "answer"
 CODE = "py:"  # models that run code are named by whoever starts the server
 LISTS: dict[str, Callable[[Services], Any]] = {
     "models": models,
@@ -46,8 +48,12 @@ PLACES = {
     "prototypes": "Path of a folder that `seewhy prototypes train` made, one of `list`, or a job of train.",
     "concepts": "Path of a folder that `seewhy network concepts build` made, or a job of build-concepts.",
     "findings": "Path of a folder that `seewhy audit` made, or a job of audit.",
+    "dossier": "Path of a folder that `seewhy dossier` wrote to, or a job of dossier.",
+    "results": "Paths of folders that `seewhy audit`, `evaluate`, `study`, `repair` or `diff` made, or jobs of these.",
+    "data": "Paths of folders of the photos that results rest on.",
     "model": "bundled:…, torchvision:…, timm:…, hf-hub:org/name, onnx:PATH or file:FOLDER, or a job that made one.",
 }
+FOLDERS = PLACES.keys() - {"image", "model"}  # what may be the path of a folder
 OUT = "A folder below the working folder: report and files are written there."
 
 
@@ -67,6 +73,20 @@ def tools() -> list[Tool]:
         annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
     )
     return [listing, *map(_tool, QUESTIONS.values())]
+
+
+def told_tools() -> list[AgentTool]:
+    """All tools as plain values."""
+    return [
+        {
+            "name": each.name,
+            "title": each.title or each.name,
+            "description": each.description or "",
+            "input": each.input_schema,
+            "output": each.output_schema or {},
+        }
+        for each in tools()
+    ]
 
 
 def listed(at: Services, what: str) -> CallToolResult:
@@ -129,7 +149,7 @@ def _tool(asked: Question) -> Tool:
         if name in schema["properties"]:
             schema["properties"][name]["description"] = words
     schema["properties"]["out"] = {"type": "string", "description": OUT}
-    answer = {"type": "object", **asked.schema}
+    answer = _as_object(asked.schema)
     hints = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
     return Tool(
         name=asked.name,
@@ -141,8 +161,18 @@ def _tool(asked: Question) -> Tool:
     )
 
 
+def _as_object(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an answer that is an object, as the protocol wants it: a list stands in one, as `answer`."""
+    if schema.get("type") != "array":
+        return {"type": "object", **schema}
+    inner = {key: each for key, each in schema.items() if key not in {"$schema", "$defs"}}
+    outer = {key: schema[key] for key in ("$schema", "$defs") if key in schema}
+    return {**outer, "type": "object", "properties": {ANSWER: inner}, "required": [ANSWER]}
+
+
 def _answer(values: Any, more: list[ContentBlock]) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=json_text(values)), *more], structured_content=values)
+    told = {ANSWER: values} if isinstance(values, list) else values
+    return CallToolResult(content=[TextContent(text=json_text(told)), *more], structured_content=told)
 
 
 def _local(at: Services, key: str, value: Any) -> Any:
@@ -152,9 +182,11 @@ def _local(at: Services, key: str, value: Any) -> Any:
             return at.photos.keep(open_image(value, max_pixels=at.settings.upload_pixels, isolated=True), HERE)
         case "model", str():
             return _admitted(at, value)
-        case "models" | "findings", list():
-            return [_local(at, key.removesuffix("s") if key == "models" else key, each) for each in value]
-        case (("pictures" | "cases" | "prototypes" | "concepts" | "findings"), str()) if _is_folder(value):
+        case "models", list():
+            return [_local(at, "model", each) for each in value]
+        case (("findings" | "results" | "data"), list()):
+            return [_local(at, key, each) for each in value]
+        case name, str() if name in FOLDERS and _is_folder(value):
             if key == "cases" and (Path(value) / BASE).is_file():
                 about = read_manifest(Path(value)).about
                 _admitted(at, about.model)

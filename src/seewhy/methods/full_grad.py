@@ -45,7 +45,8 @@ def full_gradient(query: Query, target: Target) -> tuple[Tensor, float, float]:
     logits, (gradient,) = query.network.gradients(query.point, [target], layers)
     products = query.network.maps(query.point * gradient)[0]
     size = (query.pixels.shape[1], query.pixels.shape[2])
-    found = sum(enlarge(unit(each.abs()), size).sum(0) for each in (products, *biases.maps))
+    # Channels are added up first: stretching is linear, and a layer has hundreds.
+    found = sum(enlarge(unit(each.abs()).sum(0, keepdim=True), size)[0] for each in (products, *biases.maps))
     return torch.as_tensor(found), float(products.double().sum()) + biases.total, float(target.score(logits[0]))
 
 

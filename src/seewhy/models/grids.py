@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,13 +20,14 @@ MOST_DISTORTION = 0.5  # of maps: small ones are rounded coarsely, 2 × 1 for 4:
 MOST_TOKEN_DISTORTION = 0.1
 LOCAL = 0.5  # correlation of what cells depend on with where they lie, on both axes: what is no grid has none
 REVERSED = -1.0  # the sum of both, where a map is mirrored or turned over
+Layout: TypeAlias = Literal["channels first", "channels last", "tokens"]
 
 
 @dataclass(frozen=True)
 class Grid:
     """How a layer's output covers the picture: `height` by `width` cells of `channels` numbers."""
 
-    layout: Literal["channels first", "channels last", "tokens"]
+    layout: Layout
     channels: int
     height: int
     width: int

@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
-from seewhy.prototypes.network import Backbone, Measure, PrototypeHead, PrototypeNetwork
+from seewhy.models.backbone import Backbone
+from seewhy.prototypes.network import Measure, PrototypeHead, PrototypeNetwork
 from seewhy.train.data import Pictures, Stream, answers
 from seewhy.train.finetune import measured
 from seewhy.train.loop import Batch, Group, Record, Stage, fit, seed_of

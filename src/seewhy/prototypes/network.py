@@ -7,67 +7,19 @@ last layer may have a bias, and the backbone is any network that keeps a grid ov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.errors import ModelError
-from seewhy.models import Classifier, Grid, find_layer
-from seewhy.models.capture import leading_tensor
-from seewhy.models.state import owning
+from seewhy.models.backbone import Backbone
 
 Measure: TypeAlias = Literal["cosine", "log-distance"]
 
 EPSILON = 1e-4  # of the logarithm: the largest similarity is log(1 / EPSILON) = 9.2
 COSINE_SCALE = 10.0  # cosines differ by tenths, logits by units
 OFF_CLASS = -0.5  # a prototype's weight for the classes of others, before it is solved for
-
-
-class Backbone(nn.Module):
-    """A network up to `layer`: inputs `(N, 3, H, W)` to features `(N, C, h, w)`; BatchNorm keeps its statistics."""
-
-    def __init__(self, module: nn.Module, layer: str, grid: Grid) -> None:
-        super().__init__()
-        self.module = module
-        self.layer = layer
-        self.grid = grid
-
-    @classmethod
-    def of(cls, classifier: Classifier, layer: str | None = None) -> Backbone:
-        """The classifier up to `layer`, by default the last one that keeps a grid over the picture.
-
-        Raises:
-            ModelError: `layer` keeps none.
-        """
-        layer = layer or classifier.default_layer
-        grid = classifier.grid(layer)
-        if grid is None:
-            raise ModelError(
-                f"layer '{layer}' of {classifier.name} keeps no grid over the picture; choose an earlier one"
-            )
-        return cls(classifier.module, layer, grid)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of the last run of the layer, recorded by autograd where that is on."""
-        seen: list[Tensor] = []
-
-        def keep(_module: nn.Module, _args: Any, output: Any) -> None:
-            # A copy, since what follows may work in place on it.
-            seen.append(leading_tensor(output, self.layer).clone())
-
-        with owning(self.module):
-            handle = find_layer(self.module, self.layer).register_forward_hook(keep)
-            try:
-                self.module(x.clone())  # some networks normalise their input in place
-            finally:
-                handle.remove()
-        return self.grid.fold(seen[-1])
-
-    def train(self, mode: bool = True) -> Backbone:
-        """Stay in evaluation mode: the statistics of a small set are worse than those of the large one before it."""
-        return super().train(False)
 
 
 class PrototypeHead(nn.Module):

@@ -20,12 +20,13 @@ from seewhy.draw import png_bytes
 from seewhy.errors import BadFile, BadImage, ModelError
 from seewhy.images import open_image
 from seewhy.models import Box, Classifier, Preprocessing
+from seewhy.models.backbone import Backbone
 from seewhy.models.building import Outlines, build
 from seewhy.models.card import CARD, WEIGHTS, Architecture, read_card, write_model
 from seewhy.models.checkpoints import check_weights, load_weights
 from seewhy.models.load import find_device
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
-from seewhy.prototypes.network import Backbone, Measure, PrototypeHead, PrototypeNetwork
+from seewhy.prototypes.network import Measure, PrototypeHead, PrototypeNetwork
 
 KIND = "prototypes"
 COUNTED = 1 << 53  # pictures

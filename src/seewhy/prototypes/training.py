@@ -17,6 +17,7 @@ from seewhy.core.progress import Progress, silent
 from seewhy.errors import UsageError
 from seewhy.images import from_values
 from seewhy.models import Classifier
+from seewhy.models.backbone import Backbone
 from seewhy.prototypes.explaining import peak_box
 from seewhy.prototypes.finishing import (
     Patch,
@@ -31,7 +32,7 @@ from seewhy.prototypes.finishing import (
 )
 from seewhy.prototypes.learning import Learning, Recipe, features_of, filled_bank
 from seewhy.prototypes.model import Diagnosis, Prototype, PrototypeModel
-from seewhy.prototypes.network import Backbone, PrototypeHead, PrototypeNetwork, own_class
+from seewhy.prototypes.network import PrototypeHead, PrototypeNetwork, own_class
 from seewhy.train.data import Augmentation, Pictures, Stream
 from seewhy.train.finetune import predict
 from seewhy.train.loop import Record, seed_of

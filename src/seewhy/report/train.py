@@ -12,15 +12,16 @@ from seewhy.images.folder import Folder
 from seewhy.report.evaluate import accuracy_words, judgement
 from seewhy.report.page import Picture, counted, drawing, listed, render, thumbnail
 from seewhy.train.attention import Listened
+from seewhy.train.few_shot import EPISODES, Guided
 from seewhy.train.finetune import Epoch, Training
 
-STAGES = {"head": "new head alone", "all": "whole network"}
+STAGES = {"head": "new head alone", "all": "whole network", "episodes": "relation head"}
 EPOCH_COLUMNS = ("Trained", "Epoch", "Loss", "Accuracy", "Validation loss", "Validation accuracy")
 SAMPLES, SAMPLED_CLASSES = 5, 12
 
 
-def train_page(training: Training, listened: Listened | None = None) -> str:
-    """The page of a training; `listened` is what masks of people cost and changed in it."""
+def train_page(training: Training, listened: Listened | None = None, guided: Guided | None = None) -> str:
+    """The page of a training; `listened` is what masks cost and changed in it, `guided` what explanations did."""
     parts = training.parts
     several = parts.train.labelled
     counts = [
@@ -36,8 +37,9 @@ def train_page(training: Training, listened: Listened | None = None) -> str:
         several=several,
         training=training,
         listened=listened,
+        guided=guided,
         lead=f"Tried on {kind} pictures, which it has not learned from: {accuracy_words(found)}",
-        told=_told(training.epochs),
+        told=_told(training.epochs, guided is not None),
         charts=[(title, words, drawing(chart)) for title, words, chart in curves(training.epochs, several)],
         columns=EPOCH_COLUMNS,
         epochs=[epoch_row(epoch) for epoch in training.epochs],
@@ -96,9 +98,10 @@ def _stages(epochs: Sequence[Epoch]) -> dict[str, int]:
     return {STAGES[name]: count for name, count in Counter(each.stage for each in epochs).items()}
 
 
-def _told(epochs: Sequence[Epoch]) -> str:
+def _told(epochs: Sequence[Epoch], by_episodes: bool) -> str:
     stages = [f"{counted(count, 'epoch')} of the {name}" for name, count in _stages(epochs).items()]
-    return f"It went through {', then '.join(stages)}; in an epoch every picture is shown once."
+    an_epoch = f"is {EPISODES} episodes" if by_episodes else "shows every picture once"
+    return f"It went through {', then '.join(stages)}; an epoch {an_epoch}."
 
 
 def _samples(folder: Folder, name: str) -> list[Picture]:

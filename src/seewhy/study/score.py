@@ -108,8 +108,13 @@ class Scoring:
 
 
 def pinned(method: Any, batch_size: int) -> Method:
-    """The method without anything it would find out by timing: the same precision and batches on every machine."""
-    wanted = {"precision": PRECISION, "batch_size": batch_size}
+    """The method without anything it would choose by the machine: everywhere the same batches and precision.
+
+    A precision that was chosen for it stays.
+    """
+    wanted: dict[str, Any] = {"batch_size": batch_size}
+    if getattr(method, "precision", None) == "auto":
+        wanted["precision"] = PRECISION
     timed = {name: wanted[name] for name in wanted.keys() & set(method.parameters)}
     return replace(method, **timed) if timed else method
 

@@ -59,7 +59,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch left; `stage` is "head" or "all"."""
+    """What one epoch left; `stage` is "head", "all" or, of few-shot training, "episodes"."""
 
     stage: str
     number: int

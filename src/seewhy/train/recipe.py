@@ -32,6 +32,7 @@ class Recipe:
         batch_statistics: whether BatchNorm learns the statistics of these pictures; of few pictures they are poor.
         split: the fractions of each class for training and validation, and for a test where there are three.
         preprocessing: other than the one that the network comes with.
+        shots: photos that each class shows in an episode of few-shot training; None is training on all photos alike.
     """
 
     epochs: int = 10
@@ -46,12 +47,15 @@ class Recipe:
     batch_statistics: bool = False
     split: tuple[float, ...] = (0.7, 0.3)
     preprocessing: Preprocessing | None = None
+    shots: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.head_epochs) < 0 or not self.epochs + self.head_epochs:
             raise UsageError("there is nothing to do: give --epochs or --head-epochs of at least 1")
         if min(self.learning_rate, self.head_learning_rate) <= 0:
             raise UsageError("a learning rate is a positive number, such as 1e-4")
+        if self.shots is not None and (self.shots < 1 or not self.epochs):
+            raise UsageError("few-shot training takes --few-shot of at least 1 and --epochs of at least 1")
         if len(self.split) not in {2, 3} or min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-9:
             raise UsageError(
                 f"--split is the share of pictures for training, such as 0.7, or the shares for training, validation "
@@ -60,13 +64,16 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return asdict(self)
+        found = asdict(self)
+        return found if self.shots is not None else {key: found[key] for key in found if key != "shots"}
 
 
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
     # For networks that are made to explain themselves, which nobody has trained before.
     "bcos": Recipe(epochs=40, head_epochs=0, learning_rate=3e-3),
+    # Sun et al. 2020, with fewer episodes: theirs begin with a backbone that learns along.
+    "few-shot": Recipe(epochs=16, head_epochs=0, learning_rate=1e-3, augment=False, decay=False, shots=5),
     # Jain, Explainable AI for Image Classification using Twin System and Grad-CAM, 2025: with torchvision:resnet18.
     "source1": Recipe(
         epochs=10,

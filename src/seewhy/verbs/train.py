@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seewhy.core.files import write_json, write_whole
 from seewhy.core.outcome import Outcome
@@ -21,19 +22,24 @@ from seewhy.models import Classifier, load
 from seewhy.models.card import CARD, Architecture, read_card
 from seewhy.models.checkpoints import load_checkpoint
 from seewhy.models.load import DEFAULT_MODEL, architecture_of
+from seewhy.models.relation import RelationNetwork
 from seewhy.report.evaluate import headline
 from seewhy.report.page import save_page
 from seewhy.report.train import train_charts, train_page
 from seewhy.study.plan import canonical, difference
 from seewhy.train.attention import Attention, Listened, check_attention, compared
 from seewhy.train.data import Pictures, open_pictures
+from seewhy.train.few_shot import Guided, check_few_shot, compared_maps, learn_by_episodes, with_relation_head
 from seewhy.train.finetune import Epoch, Training, finetune, judged, save_classifier, with_new_head, with_thresholds
 from seewhy.train.parts import PICTURES, Parts, open_parts, picture_rows
 from seewhy.train.recipe import Recipe
 from seewhy.verbs.result import Result
 
-RUN, HISTORY, CHECKPOINTS, LISTENED = "run.json", "history.json", "checkpoints", "listened.json"
+RUN, HISTORY, CHECKPOINTS = "run.json", "history.json", "checkpoints"
+LISTENED, GUIDED = "listened.json", "guided.json"
 REMOVE = "remove the folder and train again"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +49,18 @@ class TrainResult(Training, Result):
     architecture: Architecture
     seed: int
     listened: Listened | None = None
+    guided: Guided | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The model's name, its classes, and the figures of each part."""
         metrics = {part: each.to_dict() for part, each in self.evaluations.items()}
-        found = {"model": self.model, "classes": list(self.parts.classes), "metrics": metrics}
-        return found if self.listened is None else {**found, "listened": asdict(self.listened)}
+        beside = {"listened": self.listened, "guided": self.guided}
+        return {
+            "model": self.model,
+            "classes": list(self.parts.classes),
+            "metrics": metrics,
+            **{name: asdict(each) for name, each in beside.items() if each is not None},
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each part that was evaluated: its pictures, the accuracy and its 95 % interval.
@@ -64,7 +76,7 @@ class TrainResult(Training, Result):
 
     def page(self) -> str:
         """The report: how it learned, how good it is, and from what."""
-        return train_page(self, self.listened)
+        return train_page(self, self.listened, self.guided)
 
     def write(self, folder: Path) -> None:
         """Write the classifier, which `file:FOLDER` opens, what it was made from, the curves and the report."""
@@ -79,8 +91,9 @@ class TrainResult(Training, Result):
         }
         write_json(folder / PICTURES, rows)
         write_json(folder / HISTORY, [asdict(epoch) for epoch in self.epochs])
-        if self.listened is not None:
-            write_json(folder / LISTENED, asdict(self.listened))
+        for name, beside in ((LISTENED, self.listened), (GUIDED, self.guided)):
+            if beside is not None:
+                write_json(folder / name, asdict(beside))
         for name, chart in train_charts(self).items():
             write_whole(folder / f"{name}.svg", chart.encode())
         save_page(folder, self.page())
@@ -112,7 +125,8 @@ def train(
         folder: A sub-folder of pictures for each class, or train/ and val/ (and test/) that hold these.
         backbone: A model as `seewhy.load` takes it.
         out: Where the classifier goes.
-        recipe: How to train.
+        recipe: How to train. With `shots` a relation head learns from episodes of few photos, guided by explanations;
+            a twin without guidance and a linear head are trained beside it, so that what it costs is told.
         classes: Leave all others out.
         labels: A CSV file that names the labels of each picture, of which several may be true, in place of class
             folders: a column of files, then one of 0 and 1 for each label, or one of labels joined by `;` or `|`. Each
@@ -140,43 +154,40 @@ def train(
     out, recipe = Path(out), recipe or Recipe()
     if out.resolve().is_relative_to(Path(folder).resolve()):
         raise UsageError(f"{out} lies in {folder}, where every sub-folder is a class; give an --out outside of it")
+    if attention and recipe.shots is not None:
+        raise UsageError("--attention and --few-shot are two ways to train; leave one of them out")
     parts = open_parts(Path(folder), recipe.split, seed, classes, Path(labels) if labels else None)
     progress(0, None, f"loading {backbone}")
-    given = load(backbone, weights, device)
-    if "gradients" not in given.offers:
-        raise UsageError(f"{backbone} gives no gradients to learn by; take a bundled:, torchvision: or timm: model")
+    given = _learner(backbone, weights, device)
     architecture = architecture_of(backbone, given)
     drawn = _hashes_of_masks(parts, attention, attention_weight) if attention else None
     claim_folder(out, _configuration(backbone, given, recipe, parts, seed, drawn))
     several = parts.train.labelled
-    classifier = with_new_head(given, architecture, parts.classes, recipe, seed, several=several)
+    classifier = linear = with_new_head(given, architecture, parts.classes, recipe, seed, several=several)
     opened, failures = _opened(parts, classifier, progress)
     attentive = Attention.of(opened["train"], Path(attention), attention_weight) if attention else None
+    learn, learn_plainly = partial(finetune, attention=attentive), finetune
     if attentive is not None:
         check_attention(classifier, attentive, several)
-    twin = copy.deepcopy(classifier) if attentive is not None else None
+    if recipe.shots is not None:
+        check_few_shot(opened["train"], recipe.shots)
+        learn, learn_plainly = learn_by_episodes, partial(learn_by_episodes, guided=False)
+        classifier, architecture = with_relation_head(copy.deepcopy(linear), architecture, parts.classes, seed)
+    twin, seen, aside = copy.deepcopy(classifier), (opened["train"], opened["validation"]), out / CHECKPOINTS
     if (out / CARD).is_file():
         load_checkpoint(classifier.module, read_card(out).weights())
         epochs = read_json(out / HISTORY, list[Epoch], REMOVE)
     else:
-        epochs = finetune(
-            classifier,
-            opened["train"],
-            opened["validation"],
-            recipe,
-            seed=seed,
-            checkpoints=out / CHECKPOINTS,
-            progress=progress,
-            tell=tell,
-            attention=attentive,
-        )
-    listened = None
-    if (out / LISTENED).is_file() and (out / CARD).is_file():
-        listened = read_json(out / LISTENED, Listened, REMOVE)
-    elif attentive is not None and twin is not None:
-        aside = out / CHECKPOINTS / "plain"
-        finetune(twin, opened["train"], opened["validation"], recipe, seed=seed, checkpoints=aside, progress=progress)
-        listened = compared(classifier, twin, opened, attentive, Path(attention or ""))
+        epochs = learn(classifier, *seen, recipe, seed=seed, checkpoints=aside, progress=progress, tell=tell)
+    listened, guided = _kept(out, LISTENED, Listened), _kept(out, GUIDED, Guided)
+    if (attentive or recipe.shots) and listened is guided is None:
+        learn_plainly(twin, *seen, recipe, seed=seed, checkpoints=aside / "plain", progress=progress)
+        if attentive is not None:
+            listened = compared(classifier, twin, opened, attentive, Path(attention or ""))
+        else:
+            alone = replace(recipe, epochs=0, head_epochs=Recipe.head_epochs, shots=None)
+            finetune(linear, *seen, alone, seed=seed, checkpoints=aside / "linear", progress=progress)
+            guided = compared_maps(classifier, twin, linear, opened, recipe)
     if several:
         classifier = with_thresholds(classifier, opened["validation"])
     evaluations = {
@@ -194,10 +205,26 @@ def train(
         architecture=architecture,
         seed=seed,
         listened=listened,
+        guided=guided,
     )
     result.write(out)  # file by file: what an earlier run left here stays until its successor is whole
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
     return result
+
+
+def _learner(backbone: str, weights: str | Path | None, device: str) -> Classifier:
+    """What to start from."""
+    given = load(backbone, weights, device)
+    if "gradients" not in given.offers:
+        raise UsageError(f"{backbone} gives no gradients to learn by; take a bundled:, torchvision: or timm: model")
+    if isinstance(given.module, RelationNetwork):
+        raise UsageError(f"{backbone} was trained by --few-shot; start from the backbone that it was made from")
+    return given
+
+
+def _kept(out: Path, name: str, kind: type[T]) -> T | None:
+    """What a run that had ended says of its twin."""
+    return read_json(out / name, kind, REMOVE) if (out / CARD).is_file() and (out / name).is_file() else None
 
 
 def _hashes_of_masks(parts: Parts, masks: str | Path, weight: float) -> dict[str, Any]:

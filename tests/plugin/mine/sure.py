@@ -1,5 +1,5 @@
-from seewhy.cli.console import Answer, Images, Run, Table
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Images, Run, Table
+from seewhy.commands.run import command
 
 
 @command("model weights device")

@@ -23,6 +23,7 @@ from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading, plain, refusal
 from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.reports import show_part
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
@@ -226,7 +227,7 @@ def _scores(name: str) -> None:
     board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
     if board:
         st.header("Leaderboard", anchor=False)
-        st.html(render("leaderboard.html", leaders=board, me=name))
+        show_part("play-leaders", render("leaderboard.html", leaders=board, me=name))
 
 
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})

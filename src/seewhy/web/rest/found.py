@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from seewhy.verbs.result import Result
 from seewhy.verbs.teach import TeachResult
 from seewhy.web.services.hub import Services
 from seewhy.web.services.jobs import SECRET, Job
-from seewhy.web.services.reports import Files, explanation_files, result_files, without_homes
+from seewhy.web.services.reports import Files, explanation_files, files_below, result_files, without_homes
 from seewhy.web.services.results import Explained
 from seewhy.web.telling import without_places
 
@@ -105,8 +106,10 @@ def model_of(at: Services, name: str | None) -> str:
 
 
 def lend(folder: Path) -> str:
-    """An id that leads to a folder of this machine, for whoever sits at it; visitors have no way here."""
-    _lent[secret := secrets.token_urlsafe(SECRET)] = folder
+    """The id that leads to a folder, for whoever may read it: they sit at this machine, or it is of their visit."""
+    known = next((each for each, lent_folder in _lent.items() if lent_folder == folder), None)
+    secret = known or secrets.token_urlsafe(SECRET)
+    _lent[secret] = folder
     return secret
 
 
@@ -129,6 +132,20 @@ def folder_of(at: Services, job: str, name: str) -> Path:
     if folder is None:
         raise UnknownName(f"'{job[:80]}' is no job of /{name} that is still known; ask /{name} first")
     return folder
+
+
+def results_of(at: Services, job: str) -> Callable[[], Files]:
+    """What reads the files that a job has left, judgements of them among them.
+
+    Raises:
+        UnknownName: there is no such job, or it left none.
+    """
+    made = _made(at, job, lambda result: result if isinstance(result, Found) else None)
+    if folder := lent(job) or (made and made.folder):
+        return partial(files_below, folder)
+    if not (made and made.files):
+        raise UnknownName(f"'{job[:80]}' is no job that left results; ask /audit or /evaluate first")
+    return lambda: made.files
 
 
 def taught_of(at: Services, job: str) -> TeachResult | None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from seewhy.answers.folders import Set
 from seewhy.errors import UnknownName
-from seewhy.web.rest import about_photo, by_cases, over_sets  # they declare questions
+from seewhy.web.rest import about_photo, by_cases, offered, over_sets  # they declare questions
 from seewhy.web.rest.found import files_of, told
 from seewhy.web.rest.question import QUESTIONS, Question, check_private
 from seewhy.web.rest.sets import keep_zip
@@ -25,8 +25,10 @@ from seewhy.web.services.jobs import Job, Status
 from seewhy.web.services.reports import report_of, zipped
 from seewhy.web.visitors import Visitor, bearer_of, visitor_of
 
-__all__ = ["ANSWER", "QUESTIONS", "At", "Who", "about_photo", "by_cases", "over_sets", "router"]
+__all__ = ["ANSWER", "QUESTIONS", "At", "Who", "about_photo", "by_cases", "offered", "over_sets", "router"]
 
+OVER_SETS = "questions over sets"  # the tag of what strangers may not ask
+STRANGERS = "\n\nNot where strangers may come."
 GLANCE = 0.02  # seconds between two looks whether a report is drawn
 FILES = {"text/html": {}, "application/zip": {"schema": {"type": "string", "format": "binary"}}}
 ANSWER: Any = reduce(or_, (each.answer for each in QUESTIONS.values()))  # of any question
@@ -66,7 +68,11 @@ def upload(
 
 @router.post("/sets", status_code=201, tags=["photos"], summary="Upload a set of pictures")
 def upload_set(
-    at: At, who: Who, file: Annotated[UploadFile, File(description="A zip with a folder of pictures for each class.")]
+    at: At,
+    who: Who,
+    file: Annotated[
+        UploadFile, File(description="A zip of pictures, with a folder for each class where classes matter.")
+    ],
 ) -> Set:
     """Take in pictures for questions about many; the set's id leads to them for a day. Not where strangers may come."""
     check_private(at)
@@ -95,9 +101,9 @@ for _each in QUESTIONS.values():
         methods=["POST"],
         status_code=202,
         response_model=Status,
-        tags=["questions"],
+        tags=[OVER_SETS if _each.private else "questions"],
         summary=_each.summary,
-        description=_each.about + ("\n\nNot where strangers may come." if _each.private else ""),
+        description=_each.about + (STRANGERS if _each.private else ""),
     )
 
 

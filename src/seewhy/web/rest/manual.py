@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from types import UnionType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -40,6 +40,10 @@ def manual(document: Schema) -> str:
 def _reference(answer: Any) -> dict[str, Any]:
     if isinstance(answer, UnionType):
         return {"anyOf": [_reference(each) for each in get_args(answer)]}
+    if get_origin(answer) is list:
+        return {"type": "array", "items": _reference(get_args(answer)[0])}
+    if get_origin(answer) is dict:
+        return {"type": "object", "additionalProperties": _reference(get_args(answer)[1])}
     return {"$ref": f"#/components/schemas/{answer.__name__}"}
 
 
@@ -54,8 +58,10 @@ def _fields(document: Schema, route: Schema) -> list[tuple[str, str, str]]:
 def _answer(document: Schema, route: Schema) -> str:
     """What comes of it, in words."""
     told = route.get("x-answer", {})
-    each = _resolved(document, told.get("anyOf", [told])[0])
-    return f"{each['title']}: {each['description']}" if "description" in each else each.get("title", "")
+    told = told.get("anyOf", [told])[0]
+    each = _resolved(document, told.get("items") or told.get("additionalProperties") or told)
+    words = f"{each['title']}: {each['description']}" if "description" in each else each.get("title", "")
+    return f"several, each a {words}" if "type" in told else words
 
 
 def _resolved(document: Schema, schema: Schema) -> Schema:
@@ -72,6 +78,8 @@ def _kind(schema: Schema) -> str:
         return " or ".join(schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_kind(schema['items'])}"
+    if "additionalProperties" in schema:
+        return f"by name {_kind(schema['additionalProperties'])}"
     file = schema.get("format") == "binary" or "contentMediaType" in schema
     named = {"string": "text", "integer": "number", "boolean": "yes or no"}
     return "file" if file else named.get(schema.get("type", ""), "")

@@ -1,4 +1,4 @@
-"""Questions about a set of pictures: train, judge, audit, repair, compare two models, build cases and concepts."""
+"""Questions about a set of pictures that are more than a command: train, audit, repair, compare two models; studies."""
 
 from __future__ import annotations
 
@@ -8,31 +8,24 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from seewhy.answers.cases import BuiltCases
-from seewhy.answers.folders import Audited, Different, Evaluated, Repaired, Studied, Taught
-from seewhy.answers.network import Book
+from seewhy.answers.folders import Audited, Different, Repaired, Studied, Taught
 from seewhy.core.progress import Progress
-from seewhy.errors import UnknownName
 from seewhy.images import find_images
 from seewhy.images.uploads import safe_name
 from seewhy.methods import method_info
 from seewhy.models import Classifier
 from seewhy.verbs.audit import audit as audited
-from seewhy.verbs.cases import build_cases as cases_built
-from seewhy.verbs.concepts import build_concepts as concepts_built
 from seewhy.verbs.diff import diff as different
-from seewhy.verbs.evaluate import evaluate as evaluated
 from seewhy.verbs.repair import repair as repaired
 from seewhy.verbs.study import find_studies, open_study
 from seewhy.verbs.teach import TeachConfig
-from seewhy.web.rest.found import Found, folder_of, found_of, model_of, plain
+from seewhy.web.rest.found import Found, folder_of, found_of, model_of
 from seewhy.web.rest.question import Modelled, Name, Seed, Sent, question
 from seewhy.web.rest.sets import pictures_of
 from seewhy.web.services.hub import LONG, TRAINING, Services
 from seewhy.web.services.jobs import Job
 from seewhy.web.visitors import Visitor
 
-MOST = 60  # layers of one request
 Pictures = Annotated[Name, Field(description="The id of a set of pictures, as /sets gives it.")]
 
 
@@ -47,15 +40,6 @@ class Train(Sent):
     head_epochs: int = Field(30, ge=1, le=60, description="Rounds of the last layer alone.")
     epochs: int = Field(0, ge=0, le=30, description="Rounds of the whole network.")
     prototypes: bool = Field(False, description="Learn prototypes, too.")
-
-
-class Evaluate(Modelled):
-    """How good is it?"""
-
-    pictures: Pictures
-    method: Name = Field("grad-cam", description="How mistakes are explained.")
-    shown: int = Field(12, ge=0, le=100, description="Explain so many mistakes, the surest first.")
-    seed: Seed = 0
 
 
 class Audit(Modelled):
@@ -88,34 +72,18 @@ class Diff(Sent):
     seed: Seed = 0
 
 
-class BuildCases(Modelled):
-    """Keep pictures to compare with."""
-
-    pictures: Pictures
-
-
-class BuildConcepts(Modelled):
-    """What does each layer see in many photos?"""
-
-    pictures: Pictures
-    layers: list[Name] = Field([], max_length=MOST, description="By default two on the way and the last.")
-    count: int = Field(25, ge=2, le=100, description="How many concepts to look for in each layer.")
-    seed: Seed = 0
-
-
 class StudyAsked(Sent):
     """What did a study find?"""
 
-    study: Name = Field(description="One of /studies.")
+    study: Name = Field(description="One of /studies, or the id of a job of /run-study.")
 
 
 @question("Ask what a study found", Studied)
 def study(at: Services, asked: StudyAsked, who: Visitor) -> Job[Any]:
-    """Which methods to believe over a whole folder of pictures, by a study that was run before."""
-    folder = find_studies(at.settings.studies_folder).get(asked.study)
-    if folder is None:
-        raise UnknownName(f"there is no study '{asked.study[:80]}' here; /studies lists them")
-    return at.queue.submit(lambda _: found_of(open_study(folder)), f"opening {asked.study}", visitor=who, lane=LONG)
+    """Which methods to believe over a whole folder of pictures, by a study that was run."""
+    listed = find_studies(at.settings.studies_folder).get(asked.study)
+    folder = listed or folder_of(at, asked.study, "run-study")
+    return at.queue.submit(lambda _: found_of(open_study(folder)), "opening a study", visitor=who, lane=LONG)
 
 
 @question("Teach it classes of your own", Taught, private=True)
@@ -126,27 +94,6 @@ def train(at: Services, asked: Train, who: Visitor) -> Job[Any]:
         safe_name(asked.name), pictures_of(asked.pictures), backbone, asked.head_epochs, asked.epochs, asked.prototypes
     )
     return at.train(config, visitor=who)
-
-
-@question("Ask how good a model is", Evaluated, private=True)
-def evaluate(at: Services, asked: Evaluate, who: Visitor) -> Job[Any]:
-    """Count what a model gets right on a set of pictures by classes, and explain its mistakes."""
-    pictures, model = pictures_of(asked.pictures), model_of(at, asked.model)
-    method_info(asked.method)
-
-    def work(classifier: Classifier, tell: Progress) -> Found:
-        result = evaluated(
-            classifier,
-            pictures,
-            model=model,
-            method=asked.method,
-            shown=asked.shown,
-            seed=asked.seed,
-            progress=tell,
-        )
-        return found_of(result)
-
-    return at.submit(model, "judging a model", work, visitor=who, lane=TRAINING)
 
 
 @question("Ask whether a model is right for wrong reasons", Audited, private=True)
@@ -206,40 +153,6 @@ def diff(at: Services, asked: Diff, who: Visitor) -> Job[Any]:
         return found_of(result)
 
     return at.submit(first, "comparing two models", work, visitor=who, lane=TRAINING)
-
-
-@question("Keep pictures to compare with", BuiltCases, private=True)
-def build_cases(at: Services, asked: BuildCases, who: Visitor) -> Job[Any]:
-    """Build a case base of a set of pictures for a model; its job's id then stands for the cases."""
-    model, pictures = model_of(at, asked.model), pictures_of(asked.pictures)
-
-    def work(classifier: Classifier, folder: Path, tell: Progress) -> Found:
-        built = cases_built(pictures, classifier, folder, model=model, progress=tell)
-        about = built.base.about
-        counts = {"cases": len(built.base), "embedded": built.embedded, "failed": len(built.failures)}
-        values = {**counts, "embedding": about.embedding, "fingerprint": about.fingerprint}
-        return Found(plain(values), {}, folder=folder)
-
-    return _filling(at, model, "build-cases", work, who)
-
-
-@question("Find what each layer sees in many photos", Book, private=True)
-def build_concepts(at: Services, asked: BuildConcepts, who: Visitor) -> Job[Any]:
-    """Find concepts that a network sees in a set of pictures; its job's id then stands for them."""
-    pictures = pictures_of(asked.pictures)
-
-    def work(classifier: Classifier, folder: Path, tell: Progress) -> Found:
-        result = concepts_built(
-            classifier,
-            find_images([pictures]),
-            layers=asked.layers,
-            concepts=asked.count,
-            seed=asked.seed,
-            progress=tell,
-        )
-        return found_of(result, folder=result.save(folder))
-
-    return _filling(at, model_of(at, asked.model), "build-concepts", work, who)
 
 
 def _filling(

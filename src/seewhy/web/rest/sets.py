@@ -30,7 +30,7 @@ _door = Lock()
 
 
 def keep_zip(at: Services, read: Callable[[int], bytes], who: Visitor) -> Set:
-    """Store the pictures of a visitor's zip, each class in a folder; returns the id that finds them.
+    """Store the pictures of a visitor's zip, in a folder for each class if they are so; returns the id that finds them.
 
     Args:
         at: where.
@@ -39,7 +39,7 @@ def keep_zip(at: Services, read: Callable[[int], bytes], who: Visitor) -> Set:
 
     Raises:
         OverBudget, QueueFull: this visitor's last one is unpacked now, or those of too many others.
-        UsageError: it is no zip, too large, or holds pictures of fewer than two classes.
+        UsageError: it is no zip, too large, or holds no picture.
         OverBudget, NoRoom: there is no room for it.
     """
     with _place(who):
@@ -49,7 +49,7 @@ def keep_zip(at: Services, read: Callable[[int], bytes], who: Visitor) -> Set:
             raise UsageError(f"the zip has more than {most} MB; take fewer pictures")
         files = members(content, at.settings.upload_bytes)
         with at.disk.filling(at.new_training_folder(), who) as lesson:
-            unpacked = unpack(files, lesson / PICTURES, at.settings.upload_bytes, at.settings.upload_pixels)
+            unpacked = unpack(files, lesson / PICTURES, at.settings.upload_bytes, at.settings.upload_pixels, classes=1)
     left_out = [{"source": name, "error": told(error)} for name, error in unpacked.failures]
     return {"pictures": lesson.name, "classes": unpacked.counts, "left_out": left_out}  # pyright: ignore[reportReturnType]
 

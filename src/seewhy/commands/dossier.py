@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.dossier import Dossier, Judgement, Verified
-from seewhy.cli.console import Answer, Run, Table
-from seewhy.cli.run import CHANGED, command
+from seewhy.commands.console import Answer, Run, Table
+from seewhy.commands.run import CHANGED, command
 from seewhy.errors import UsageError
 
 Models = Annotated[

@@ -1,6 +1,6 @@
 """How long a learned explainer takes to train, and how near its shares come to long Shapley values.
 
-    python -m benchmarks.explainers PHOTOS OUT [--objective mask]
+    python -m benchmarks._explainers PHOTOS OUT [--objective mask]
 
 PHOTOS is a folder of photos of one kind, such as one class; 500 of them are what the bars are about: at most 15 minutes
 on two idle cores, a median rank correlation of 0.8 at 1/500 of the forwards, or a mask that beats Grad-CAM and the mean

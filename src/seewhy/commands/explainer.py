@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.cases import LearnedExplainer
-from seewhy.cli.console import Answer, Classes, Run, split_commas
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Classes, Run, split_commas
+from seewhy.commands.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError
 

@@ -9,8 +9,8 @@ import typer
 
 from seewhy.answers import told_of
 from seewhy.answers.people import ListedLayer, ListedMethod, ListedMetric
-from seewhy.cli.console import Answer, Run, Table, waiting
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Run, Table, waiting
+from seewhy.commands.run import command
 
 app = typer.Typer(help="List what there is: models, layers, methods, metrics.", no_args_is_help=True)
 

@@ -21,8 +21,8 @@ from seewhy.answers.network import (
     Probed,
     ProposedWords,
 )
-from seewhy.cli.console import Answer, Images, Run, Table, Target, split_commas, waiting
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Images, Run, Table, Target, split_commas, waiting
+from seewhy.commands.run import command
 from seewhy.errors import UsageError
 
 app = typer.Typer(name="network", help="Look into the network, layer by layer.", no_args_is_help=True)

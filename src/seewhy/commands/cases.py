@@ -18,8 +18,8 @@ from seewhy.answers.cases import (
     PrototypePhoto,
     Twins,
 )
-from seewhy.cli.console import Answer, Classes, Images, Run, Table, split_commas
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Classes, Images, Run, Table, split_commas
+from seewhy.commands.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import ModelError, UsageError
 

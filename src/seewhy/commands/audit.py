@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.folders import Audited, Different, Repaired
-from seewhy.cli.console import Answer, Images, Masks, Run, Table, Without, split_commas
-from seewhy.cli.run import CHANGED, command
+from seewhy.commands.console import Answer, Images, Masks, Run, Table, Without, split_commas
+from seewhy.commands.run import CHANGED, command
 from seewhy.errors import UsageError
 
 FOLDERS = "folders"

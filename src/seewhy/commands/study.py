@@ -9,7 +9,7 @@ import typer
 
 from seewhy.answers.explaining import Compared
 from seewhy.answers.folders import OverlayStudied, StudyAnswer, StudyStanding
-from seewhy.cli.console import (
+from seewhy.commands.console import (
     DEFAULT_MODEL,
     Answer,
     Cells,
@@ -23,7 +23,7 @@ from seewhy.cli.console import (
     parse_regions,
     split_commas,
 )
-from seewhy.cli.run import command
+from seewhy.commands.run import command
 from seewhy.core.text import duration, percent
 from seewhy.errors import UsageError
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.answers.explaining import ExplanationManifest, PhotoPredictions
-from seewhy.cli.console import (
+from seewhy.commands.console import (
     Answer,
     Images,
     Regions,
@@ -21,7 +21,7 @@ from seewhy.cli.console import (
     parse_settings,
     split_commas,
 )
-from seewhy.cli.run import command
+from seewhy.commands.run import command
 from seewhy.core.outcome import Outcome
 from seewhy.errors import UsageError
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import JsonValue
 
-from seewhy.cli.console import Answer, Table
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Table
+from seewhy.commands.run import command
 from seewhy.core.files import json_text
 from seewhy.errors import UnknownName
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.answers.people import Agreement, Banned, Forgotten, Ranked, RoundsOf, SimulatedAnswers, Vocabulary
-from seewhy.cli.console import Answer, Images, Run, Table, agreed, split_commas, waiting
-from seewhy.cli.run import command
+from seewhy.commands.console import Answer, Images, Run, Table, agreed, split_commas, waiting
+from seewhy.commands.run import command
 
 app = typer.Typer(
     help="Rounds for people to put a network into words, and what they said. They are kept in SEEWHY_HOME, or in the "

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seewhy.answers.folders import Evaluated, Trained
-from seewhy.cli.console import (
+from seewhy.commands.console import (
     DEFAULT_MODEL,
     Answer,
     Classes,
@@ -19,7 +19,7 @@ from seewhy.cli.console import (
     progress_table,
     split_commas,
 )
-from seewhy.cli.run import command
+from seewhy.commands.run import command
 from seewhy.errors import UsageError
 
 Labels = Annotated[
@@ -48,7 +48,10 @@ def train(
     ),
     recipe: Annotated[
         str,
-        typer.Option(help="default; bcos: a network whose maps are exact; source1: plain Adam on squeezed pictures."),
+        typer.Option(
+            help="default; bcos: a network whose maps are exact; few-shot: episodes; source1: plain Adam on squeezed "
+            "pictures."
+        ),
     ] = "default",
     epochs: Annotated[int | None, typer.Option(min=0, help="Of the whole network. Default: 10.")] = None,
     head_epochs: Annotated[int | None, typer.Option(min=0, help="Of the new head alone, before. Default: 30.")] = None,
@@ -72,6 +75,12 @@ def train(
     attention_weight: Annotated[
         float, typer.Option(min=0, help="How much that counts beside getting the class right.")
     ] = 1.0,
+    few_shot: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Learn to compare, by episodes that show so many photos of each class: for few photos."
+        ),
+    ] = None,
     classes: Classes = "",
     labels: Labels = None,
 ) -> Answer[Trained]:
@@ -81,6 +90,12 @@ def train(
     from seewhy.train.recipe import BACKBONES, find_recipe
     from seewhy.verbs.train import train
 
+    if few_shot is not None:
+        given = {"--head-epochs": head_epochs, "--batch-size": batch_size, "--augment": augment}
+        refused = [
+            name for name, value in {**given, "--class-weights": class_weights or None}.items() if value is not None
+        ]
+        recipe = _of_episodes(recipe, refused)
     chosen = find_recipe(
         recipe,
         epochs=epochs,
@@ -91,6 +106,7 @@ def train(
         augment=augment,
         class_weights=class_weights or None,
         patience=patience,
+        shots=few_shot,
     )
     with progress_table(EPOCH_COLUMNS) as (progress, tell):
         found = train(
@@ -118,6 +134,15 @@ def train(
         failures=found.failures,
         asked=sum(len(part.entries) for part in found.parts.named.values()),
     )
+
+
+def _of_episodes(recipe: str, refused: list[str]) -> str:
+    """The recipe of `--few-shot`, where nothing else was asked for."""
+    if recipe not in ("default", "few-shot"):
+        raise UsageError(f"--few-shot is a recipe of its own; leave --recipe {recipe} out")
+    if refused:
+        raise UsageError(f"--few-shot learns from episodes on features as they are; leave {', '.join(refused)} out")
+    return "few-shot"
 
 
 def _shares(text: str) -> tuple[float, ...] | None:

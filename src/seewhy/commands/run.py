@@ -13,12 +13,13 @@ A command is a function that asks a verb and returns an `Answer`; `command` give
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import typer
 
-from seewhy.cli.console import SHARED, Answer, Run, complain, note, print_json, print_table
+from seewhy.commands.console import SHARED, Answer, Run, complain, note, print_json, print_table
 
 FAILED, WRONG_USAGE, SOME_FAILED, CHANGED = 1, 2, 3, 4
 
@@ -29,6 +30,8 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
     A parameter `run` of it gets the `Run`. `defaults` are those of shared options that differ here; one whose help
     differs, too, is declared by the function itself and counts in the run as well. With `--model` come `--head`,
     `--output` and `--classes`, where the command has none of its own.
+
+    What it makes has the type of its values as `answer`, and is asked without being told by `ask(run, …)`.
     """
 
     def decorate(body: Callable[..., Answer[Any]]) -> Callable[..., None]:
@@ -47,19 +50,28 @@ def command(shared: str = "", **defaults: Any) -> Callable[[Callable[..., Answer
             if each in wanted - named
         ]
 
-        def run_command(**given: Any) -> None:
-            run = Run(**{key: value for key, value in given.items() if key in SHARED})
+        def ask(run: Run, **given: Any) -> Answer[Any]:
             asked = {key: value for key, value in given.items() if key in named}
+            return body(**asked, **({"run": _told(run, given)} if "run" in parameters else {}))
+
+        def run_command(**given: Any) -> None:
+            run = _told(Run(), given)
             with run.drawing():
-                tell(run, body(**asked, **({"run": run} if "run" in parameters else {})))
+                tell(run, ask(run, **given))
 
         run_command.__name__, run_command.__doc__ = body.__name__, body.__doc__
         run_command.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
         run_command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        run_command.ask = ask  # type: ignore[attr-defined]
         (run_command.answer,) = get_args(signature.return_annotation) or (Any,)  # type: ignore[attr-defined]
         return run_command
 
     return decorate
+
+
+def _told(run: Run, given: Mapping[str, Any]) -> Run:
+    """The run with what was given of shared options."""
+    return replace(run, **{key: value for key, value in given.items() if key in SHARED})
 
 
 def tell(run: Run, answer: Answer[Any]) -> None:
