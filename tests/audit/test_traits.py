@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +18,10 @@ from torch import nn
 from seewhy.audit.properties import PROPERTIES, Degree
 from seewhy.audit.traits import Trait, find_traits, measured
 from seewhy.audit.words import shade_words
-from seewhy.errors import BadFile
+from seewhy.errors import BadFile, UsageError
 from seewhy.models import Classifier, Preprocessing
 from seewhy.verbs.audit import AuditResult, audit
+from seewhy.verbs.repair import Finding
 
 SIDE = 96
 Change = Callable[[Pillow.Image], Pillow.Image]
@@ -139,12 +141,13 @@ def test_a_trait_is_kept_in_a_file(tmp_path: Path):
 
 def leaning(weights: list[float], bias: float) -> Classifier:
     """A network that says “first” the more of a colour there is, `weights` of red, green and blue."""
-    sees = nn.Conv2d(3, 1, 4, 4)
-    head = nn.Linear(1, 2)
+    sees = nn.Conv2d(3, 2, 4, 4)  # and how light it is, which says nothing
+    head = nn.Linear(2, 2)
     with torch.no_grad():
-        sees.weight.copy_(torch.tensor(weights)[None, :, None, None].expand(1, 3, 4, 4) / 16)
+        both = torch.tensor([weights, [1 / 3] * 3])
+        sees.weight.copy_(both[:, :, None, None].expand(2, 3, 4, 4) / 16)
         sees.bias.fill_(1.0)
-        head.weight.copy_(torch.tensor([[30.0], [-30.0]]))
+        head.weight.copy_(torch.tensor([[30.0, 0], [-30.0, 0]]))
         head.bias.copy_(torch.tensor([30 * bias, -30 * bias]))
     module = nn.Sequential(sees, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
     preprocessing = Preprocessing((SIDE, SIDE), mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -176,3 +179,19 @@ def test_an_audit_tells_a_cast_of_colour(cast: AuditResult, tmp_path: Path):
     assert "what photos without it have in its stead" in page
     cast.save(tmp_path / "out")
     assert (tmp_path / "out/layers/1-trait.npz").exists()
+
+
+def test_a_trait_is_given_and_taken_where_a_repair_learns(cast: AuditResult, tmp_path: Path):
+    cast.save(tmp_path)
+    (told,) = json.loads((tmp_path / "findings.json").read_text("utf-8"))
+    finding = Finding(tmp_path, 1, told, cast.classifier)
+    for each, carries in zip(pictures(cast_at_the_edges, 1.0, per_class=1, first=900), (True, False), strict=True):
+        photo = torch.from_numpy(each[None]).float() / 255
+        laid, taken, carried = finding.variants(photo)
+        assert carried == carries
+        assert torch.equal(laid if carries else taken, photo)
+        said = cast.classifier.logits(torch.cat([laid, taken])).softmax(1)[:, 0]
+        assert said[0] > said[1] + 0.2
+    (tmp_path / "layers/1-trait.npz").unlink()
+    with pytest.raises(UsageError, match="another --number"):
+        Finding(tmp_path, 1, told, cast.classifier)

@@ -81,7 +81,7 @@ def test_a_newcomer_comes_to_every_end_within_few_clicks(browser, address):
     canvas_of(page).wait_for()
     me.draw((180, 120), (320, 240))
     assert mask_of(page).any()
-    me.click("button", "Save (Ctrl+S)")
+    me.click("button", "Save")
     me.reads("Do explanations point at your")
     me.reads("By chance")
 

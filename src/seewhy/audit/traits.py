@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from seewhy.core.files import whole_file
 from seewhy.core.reading import damaged, read_arrays, sound
 from seewhy.core.statistics import LEVEL, holm
 
-FEWEST = 5  # photos of a class, and others
+FEWEST, LEAST = 5, 2  # photos of a class, and of others; of either side of a gap
 ORDERED = 0.8  # of pairs of a photo of the class and another are in order
 APART = 3.5  # standard deviations between those that carry a trait and others: halves of a bell are 2.7 apart
 FOLDS = 12  # of photos, each scored by what the others have
@@ -167,17 +167,15 @@ def find_traits(pixels: NDArray[np.uint8], classes: NDArray[np.int64]) -> list[S
         for name in PROPERTIES
         if min(int((classes == target).sum()), int((classes != target).sum())) >= FEWEST
     ]
-    steps = [_steps(values[name], torch.from_numpy(mine)) for _, name, mine in asked]
-    p_values = holm([_chance(each, len(pixels)) for each in steps])
+    scores = [_scored(values[name], torch.from_numpy(mine)) for _, name, mine in asked]
+    p_values = holm([_chance(each, torch.from_numpy(mine)) for each, (*_, mine) in zip(scores, asked, strict=True)])
     size = (pixels.shape[2], pixels.shape[3])
     found: list[Shared] = []
-    for (target, name, mine), step, p in zip(asked, steps, p_values, strict=True):
-        if p > LEVEL:
-            continue
-        weight = ((step.abs() - SURE[0]) / (SURE[1] - SURE[0])).clamp(0, 1)
-        trait = _trait(name, values[name], torch.from_numpy(mine), weight, size)
-        if _told(trait) and _stands_out(values[name], torch.from_numpy(mine)):
-            found.append(Shared(target, trait, p))
+    for (target, name, mine), each, p in zip(asked, scores, p_values, strict=True):
+        if p <= LEVEL and _stands_out(each, torch.from_numpy(mine)):
+            trait = _trait(name, values[name], torch.from_numpy(mine), size)
+            if _told(trait):
+                found.append(Shared(target, trait, p))
     return sorted(found, key=lambda each: each.p)
 
 
@@ -196,15 +194,9 @@ def _steps(values: Tensor, mine: Tensor) -> Tensor:
     return (first.mean(0) - second.mean(0)) / error.clamp(min=1e-6)
 
 
-def _chance(steps: Tensor, count: int) -> float:
-    """How likely chance makes the largest of these steps, corrected for their number (Bonferroni)."""
-    from scipy import stats
-
-    return min(1.0, len(steps) * 2 * float(stats.t.sf(float(steps.abs().max()), count - 2)))
-
-
-def _trait(name: str, values: Tensor, mine: Tensor, weight: Tensor, size: tuple[int, int]) -> Trait:
+def _trait(name: str, values: Tensor, mine: Tensor, size: tuple[int, int]) -> Trait:
     typical, usual = (values[rows].median(0).values for rows in (mine, ~mine))
+    weight = ((_steps(values, mine).abs() - SURE[0]) / (SURE[1] - SURE[0])).clamp(0, 1)
     return Trait(name, typical, usual, weight, *_discriminant(values, mine), size)
 
 
@@ -234,24 +226,35 @@ def _told(trait: Trait) -> bool:
     return far > near and (bool(trait.words) or not isinstance(trait.of, Degree))
 
 
-def _stands_out(values: Tensor, mine: Tensor) -> bool:
-    """Whether photos of the class lie apart from others, each by what the rest have, and with a gap between.
-
-    A network that prefers darker photos parts them anywhere on their way from dark to light, and there is no gap.
-    """
+def _scored(values: Tensor, mine: Tensor) -> Tensor:
+    """How far each photo lies towards the class, by what the photos of other folds have, `(n,)`."""
     scores = torch.zeros(len(values))
     folds = torch.arange(len(values)) % min(FOLDS, len(values))
     for fold in folds.unique():
         rest = folds != fold
-        if min(int(mine[rest].sum()), int((~mine)[rest].sum())) < 2:
-            return False
-        direction, start = _discriminant(values[rest], mine[rest])
-        scores[~rest] = values[~rest] @ direction - start
+        if min(int(mine[rest].sum()), int((~mine)[rest].sum())) >= LEAST:
+            direction, start = _discriminant(values[rest], mine[rest])
+            scores[~rest] = values[~rest] @ direction - start
+    return scores
+
+
+def _chance(scores: Tensor, mine: Tensor) -> float:
+    """p-value of the rank-sum test that the class scores no higher than others. Source: Mann & Whitney 1947."""
+    from scipy import stats
+
+    tested: Any = stats.mannwhitneyu(scores[mine].numpy(), scores[~mine].numpy(), alternative="greater")
+    return float(tested.pvalue)
+
+
+def _stands_out(scores: Tensor, mine: Tensor) -> bool:
+    """Whether photos of the class score higher than others, with a gap between those that carry it and others.
+
+    A network that prefers darker photos parts them anywhere on their way from dark to light, and there is no gap.
+    """
     ordered = float((scores[mine][:, None] > scores[~mine]).float().mean())
     carry = scores >= CARRIED
-    if min(int(carry.sum()), int((~carry).sum())) < 2:
+    if ordered < ORDERED or min(int(carry.sum()), int((~carry).sum())) < LEAST:
         return False
     first, second = scores[carry], scores[~carry]
     spread = (first - first.mean()).square().sum() + (second - second.mean()).square().sum()
-    gap = float((first.mean() - second.mean()) / (spread / (len(scores) - 2)).sqrt().clamp(min=1e-9))
-    return ordered >= ORDERED and gap >= APART
+    return float((first.mean() - second.mean()) / (spread / (len(scores) - 2)).sqrt().clamp(min=1e-9)) >= APART

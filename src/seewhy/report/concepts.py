@@ -24,8 +24,9 @@ def book_page(book: ConceptBook, failures: Sequence[Outcome[Any]] = ()) -> str:
     found = sum(len(layer.concepts) for layer in book.layers)
     out = sum(layer.unstable for layer in book.layers)
     lead = (
-        f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}; {out} more were left out, because "
-        "dictionaries of half of the photos do not find them again."
+        f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}. They are what most of several dictionaries "
+        f"find, each from another start and of other photos; {out} more of each were left out, because the others do "
+        "not find them again."
     )
     return render(
         "concepts.html",
