@@ -293,6 +293,9 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
     "No evidence found": lambda f: f.is_zero and not f.rule,
     "rather than": lambda f: f.target.against is not None,
     "evidence for “": lambda f: not method_info(f.method).class_blind and (drawn_values(f) > 0).any() and not f.rule,
+    "strongest evidence": lambda f: (
+        not (f.is_zero or f.rule or f.signed or f.regions or method_info(f.method).class_blind)
+    ),
     "whatever the class": lambda f: method_info(f.method).class_blind and not f.is_zero,
     "Against a class whose score stays the same": lambda f: (
         f.regions is not None

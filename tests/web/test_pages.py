@@ -127,6 +127,7 @@ class TestExplain:
         assert not page.exception
         assert "Why green and blue?" in headers(page)
         assert all(each.key != "explain-against" for each in page.selectbox)
+        assert "sw-decision" not in html(page)
         rows = [shown for shown in reports(page) if "pictures rows" in shown]
         assert [shown.count('class="titled"') for shown in rows] == [2, 2]
         assert all("“green”" in shown and "“blue”" in shown for shown in rows)

@@ -64,6 +64,15 @@ def test_a_game_is_won_after_a_second_look(play):
     assert "everything there is" in page.success[0].value
 
 
+def test_who_plays_after_another_begins_anew(play):
+    add_rounds(people_store(), [new_round(1)])
+    page = guessed(joined(play), "cat", "ears")
+    page = joined(button(page, "Not me").click().run(), "bob")
+    assert not page.exception
+    assert not page.success
+    assert "A piece of a photo" in html(page)
+
+
 def test_a_wrong_guess_and_giving_up_tell_the_class(play):
     add_rounds(people_store(), rounds(2))
     page = joined(play)

@@ -10,7 +10,10 @@ import pytest
 
 import planted
 from seewhy.errors import Cancelled, UnknownName, UsageError
+from seewhy.methods.task import METHODS
+from seewhy.models.card import CARD
 from seewhy.verbs.explain import explain
+from seewhy.web.services import hub
 from seewhy.web.services.hub import SHORT, Request
 from seewhy.web.services.jobs import State
 
@@ -131,6 +134,28 @@ def test_cancelled_in_the_middle_of_a_network_the_worker_is_free_soon(at, photo)
     assert time.monotonic() - start < AT_ONCE
     with pytest.raises(Cancelled):
         _ = job.result
+
+
+def test_learned_explainers_are_offered_by_name_and_those_of_no_use_are_told_in_the_log(tmp_path, monkeypatch, caplog):
+    def load(path):
+        if path.endswith("bad"):
+            raise UsageError("it is no better than the mean map")
+
+    monkeypatch.setattr(hub, "load_explainer", load)
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CARD).write_text("{}")
+    try:
+        hub.offer_explainers(tmp_path)
+        found = METHODS.listed("learned:good")
+        assert (found.name, found.title) == ("learned:good", "Learned explainer (good)")
+        assert found().explainer == str(tmp_path / "good")
+        assert "no better than the mean map" in caplog.text
+        for other in ("learned:bad", f"learned:{tmp_path / 'bad'}"):
+            with pytest.raises(UnknownName):
+                METHODS.listed(other)
+    finally:
+        METHODS.pop("learned:good", None)
 
 
 def test_the_default_model_is_loaded_before_anybody_asks(at):

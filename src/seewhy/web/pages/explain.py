@@ -141,9 +141,9 @@ def _results(image: Image, request: Request, colors: Colors, title: Any) -> Expl
 
 
 def _summary(image: Image, request: Request) -> None:
-    """What decides in this photo, in a sentence, with what it was held against."""
+    """What decides in this photo for the class, where it is one, in a sentence, with what it was held against."""
     method = next((each for each in request.methods if not Method.registry[each].class_blind), None)
-    if method is None:
+    if method is None or len(request.targets) > 1:
         return
     asked = replace(request, methods=(method,))
     decided = follow(
