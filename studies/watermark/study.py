@@ -33,9 +33,7 @@ CAMS = (
     *("grad-cam", "hires-cam", "xgrad-cam", "element-wise-cam", "layer-cam", "shapley-cam", "full-grad"),
     *("eigen-cam", "eigen-grad-cam", "kpca-cam", "fem"),
 )
-GRADIENTS = (
-    *("gradient", "input-x-gradient", "guided-backprop", "guided-grad-cam", "deep-lift", "lrp"),
-)
+GRADIENTS = (*("gradient", "input-x-gradient", "guided-backprop", "guided-grad-cam", "deep-lift", "lrp"),)
 CONTROLS = ("control:random", "control:gaussian", "control:sobel")
 METRICS = ("road", "insertion-minus-deletion", "infidelity")
 BEST = 3
@@ -65,7 +63,9 @@ def main() -> None:
     parser.add_argument("--methods", help="joined by commas; default: 23 and three controls")
     parser.add_argument("--control", help="the control class; default: another one for each photo")
     parser.add_argument("--limit", type=int, help="take so many photos, spread over the folder")
-    parser.add_argument("--variations", type=float, default=0.2, help="share of the usual ones of methods that ask often")
+    parser.add_argument(
+        "--variations", type=float, default=0.2, help="share of the usual ones of methods that ask often"
+    )
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of those that hide")
     parser.add_argument("--recommended", type=int, default=0, help="ask compare about so many photos that turned")
     parser.add_argument("--workers", type=int, help="how much is done at once; default: one for each processor")

@@ -89,12 +89,13 @@ def test_a_newcomer_comes_to_every_end_within_few_clicks(browser, address):
     me.give("squares.zip", "application/zip", four_classes())
     me.click("button", "Train")
     me.reads("offers “squares” first")
-    me.reads("taken for")  # a mistake, beside what speaks for it
-    me.sees("")
-    expect(page.get_by_role("heading", name="What it gets wrong, and why").first).to_be_visible()
+    page.get_by_role("heading", name="What it gets wrong, and why").first.wait_for()
+    page.get_by_role("heading", level=3).filter(
+        has_text="taken for"
+    ).first.wait_for()  # a mistake, with what speaks for it
 
     me.click("link", "Explain")
-    expect(page.get_by_role("combobox", name="Model")).to_have_value("squares")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("squares", timeout=PATIENCE * 1000)
     me.sees("Grad-CAM on mine.png")
     me.click("combobox", "Model")
     me.click("option", "efficientnet-lite0", exact=False)

@@ -22,7 +22,6 @@ from seewhy.core.reading import damaged, read_arrays, sound
 from seewhy.core.statistics import LEVEL, holm
 
 FEWEST, LEAST = 5, 2  # photos of a class, and of others; of either side of a gap
-ORDERED = 0.8  # of pairs of a photo of the class and another are in order
 APART = 3.5  # standard deviations between those that carry a trait and others: halves of a bell are 2.7 apart
 FOLDS = 12  # of photos, each scored by what the others have
 SHRUNK = 0.6  # of the covariance of values is taken to be the same for all, and of none with another
@@ -167,15 +166,15 @@ def find_traits(pixels: NDArray[np.uint8], classes: NDArray[np.int64]) -> list[S
         for name in PROPERTIES
         if min(int((classes == target).sum()), int((classes != target).sum())) >= FEWEST
     ]
-    scores = [_scored(values[name], torch.from_numpy(mine)) for _, name, mine in asked]
-    p_values = holm([_chance(each, torch.from_numpy(mine)) for each, (*_, mine) in zip(scores, asked, strict=True)])
+    scored = [(*each, _scored(values[each[1]], torch.from_numpy(each[2]))) for each in asked]
+    apart = [each for each in scored if _gap(each[3]) >= APART]  # which asks no class, so that Holm counts these alone
+    p_values = holm([_chance(scores, torch.from_numpy(mine)) for _, _, mine, scores in apart])
     size = (pixels.shape[2], pixels.shape[3])
     found: list[Shared] = []
-    for (target, name, mine), each, p in zip(asked, scores, p_values, strict=True):
-        if p <= LEVEL and _stands_out(each, torch.from_numpy(mine)):
-            trait = _trait(name, values[name], torch.from_numpy(mine), size)
-            if _told(trait):
-                found.append(Shared(target, trait, p))
+    for (target, name, mine, _), p in zip(apart, p_values, strict=True):
+        trait = _trait(name, values[name], torch.from_numpy(mine), size)
+        if p <= LEVEL and _told(trait):
+            found.append(Shared(target, trait, p))
     return sorted(found, key=lambda each: each.p)
 
 
@@ -246,15 +245,14 @@ def _chance(scores: Tensor, mine: Tensor) -> float:
     return float(tested.pvalue)
 
 
-def _stands_out(scores: Tensor, mine: Tensor) -> bool:
-    """Whether photos of the class score higher than others, with a gap between those that carry it and others.
+def _gap(scores: Tensor) -> float:
+    """How far photos that carry a trait lie from others, in standard deviations.
 
     A network that prefers darker photos parts them anywhere on their way from dark to light, and there is no gap.
     """
-    ordered = float((scores[mine][:, None] > scores[~mine]).float().mean())
     carry = scores >= CARRIED
-    if ordered < ORDERED or min(int(carry.sum()), int((~carry).sum())) < LEAST:
-        return False
+    if min(int(carry.sum()), int((~carry).sum())) < LEAST:
+        return 0.0
     first, second = scores[carry], scores[~carry]
     spread = (first - first.mean()).square().sum() + (second - second.mean()).square().sum()
-    return float((first.mean() - second.mean()) / (spread / (len(scores) - 2)).sqrt().clamp(min=1e-9)) >= APART
+    return float((first.mean() - second.mean()) / (spread / (len(scores) - 2)).sqrt().clamp(min=1e-9))

@@ -123,9 +123,14 @@ class Word:
     asked: int
 
     @property
+    def givers(self) -> str:
+        """How many say so."""
+        return f"{self.people} of {self.asked} people"
+
+    @property
     def told(self) -> str:
         """The word, and who says so."""
-        return f"{self.text} ({self.people} of {self.asked} people)"
+        return f"{self.text} ({self.givers})"
 
 
 @dataclass(frozen=True)
