@@ -27,7 +27,7 @@ from seewhy.train.few_shot import Episode, drawn, episode_stage
 from seewhy.train.loop import fit
 from seewhy.train.recipe import find_recipe
 
-LEARNED, EACH, ASKED = 6000, 40, 200  # pictures of the backbone, of each class of the head, and episodes to ask about
+LEARNED, EACH, ASKED = 6000, 40, 100  # pictures of the backbone, of each class of the head, and episodes to ask about
 
 
 def main() -> None:
@@ -37,7 +37,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--shots", type=int, default=5)
     given = parser.parse_args()
-    rows = [measured(given.data, seed, given.shots) for seed in range(given.seeds)]
+    rows: list[dict[str, float]] = []
+    for seed in range(given.seeds):
+        rows.append(measured(given.data, seed, given.shots))
+        print(seed, {what: round(value, 3) for what, value in rows[-1].items()}, flush=True)
     for what in rows[0]:
         values = np.array([row[what] for row in rows])
         spread = values.std(ddof=1) if len(values) > 1 else float("nan")

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import site
+import socket
 import subprocess
 import sys
 import tempfile
@@ -57,8 +58,9 @@ def by_hand() -> None:
     """Do the steps of the Dockerfile below a folder, and start what it starts."""
     with tempfile.TemporaryDirectory(prefix="seewhy-image-") as name:
         root = Path(name)
-        environment, folder, command = {**os.environ, "PATH": f"{interpreter(root)}:{os.environ['PATH']}"}, root, []
-        environment = {name: each for name, each in environment.items() if not name.startswith(("SEEWHY_", "PYTHON"))}
+        environment = {name: each for name, each in os.environ.items() if not name.startswith(("SEEWHY_", "PYTHON"))}
+        environment |= {"PATH": f"{interpreter(root)}:{os.environ['PATH']}", "PIP_QUIET": "1"}
+        folder, command = root, []
         for word, rest in steps():
             there = PLACES.sub(f"{root}/", rest)
             if word == "WORKDIR":
@@ -72,7 +74,9 @@ def by_hand() -> None:
                 run(["sh", "-c", SHELL + there], folder, environment)
             elif word == "CMD":
                 command = json.loads(there)
-        port = "18501"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
         command = [{"8501": port, "0.0.0.0": "127.0.0.1"}.get(each, each) for each in command]  # noqa: S104 - the image's
         process = subprocess.Popen(command, cwd=folder, env=environment)
         try:

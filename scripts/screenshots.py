@@ -30,27 +30,28 @@ from seewhy.web.parts.page import Page, list_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs/img/app"
-WIDTHS = {"wide": 1280, "phone": 390}
+WIDTHS = {"wide": 1400, "phone": 390}
 SCHEMES = ("light", "dark")
 TALLEST = 3000
 PATIENCE = 600_000  # ms
 # What has to be there before a page is worth a picture.
 READY = {
-    "explain": "figure h3",
-    "compare": ".sw-scores",
-    "cases": "iframe",
-    "network": "iframe",
-    "studies": ".sw-scores",
+    "explain": ".sw-decision",
+    "compare": ".report table",
+    "cases": ".report figure",
+    "network": ".report figure",
+    "studies": ".report table",
     "play": "figure img",
-    "annotate": ".sw-scores",
-    "train": "iframe",
+    "annotate": ".report table",
+    "audit": "h1",
+    "train": ".report figure",
 }
 
 
 def main(wanted: list[str]) -> None:
     """Take pictures of the pages with these paths, or of all."""
     OUT.mkdir(parents=True, exist_ok=True)
-    pages = [page for page in list_pages() if page.path in wanted or not wanted]
+    pages = [page for page in list_pages() if page.path in (wanted or READY)]
     with TemporaryDirectory() as name:
         variables = _furnish(Path(name))
         with _server(variables) as address, sync_playwright() as playwright:
@@ -76,8 +77,7 @@ def _take(browser: Any, address: str, page: Page, scheme: str, width: str, home:
         _draw(view)
     if page.path == "train":
         _teach(view, home / "shown/pictures")
-    if page.path in READY:
-        view.locator(f"{READY[page.path]}:visible").last.wait_for()
+    view.locator(f"{READY[page.path]}:visible").last.wait_for()
     view.wait_for_timeout(4000)
     view.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     tall = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")

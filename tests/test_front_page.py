@@ -90,6 +90,20 @@ def test_every_command_of_the_documentation_has_the_options_that_it_names(line):
     assert asked <= known | {"--help"}
 
 
+def test_what_a_command_of_the_front_page_reads_an_earlier_one_has_written():
+    written: set[str] = set()
+    text = re.sub(r"\\\n\s*", " ", README)
+    for line in (each.split("#")[0] for each in re.findall(r"^ {4}(seewhy .*)$", text, re.MULTILINE)):
+        read = re.findall(
+            r"\b(?:file|learned):(\S+)|--(?:findings|cases)[ =](\S+)|(?:judge|study|dossier) ((?!photos)\S+)", line
+        )
+        made = re.search(r"--out (\S+)", line)
+        for folder in filter(None, map("".join, read)):
+            assert any(each.startswith(folder.rstrip("/")) for each in written), f"{line}: nobody wrote {folder}"
+        written |= {made[1]} if made else set()
+    assert len(written) > 10
+
+
 def test_every_picture_of_the_documentation_is_in_the_list_with_a_command_that_is_there():
     listed = dict(re.findall(r"^\| `(img/[^`]+)` \| `([^`]+)`", FIGURES, re.MULTILINE))
     pictures = {path.relative_to(DOCS).as_posix() for path in (DOCS / "img").rglob("*") if path.suffix != ".json"}

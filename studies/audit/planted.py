@@ -1,14 +1,16 @@
 """Does an audit find what was planted on one class of real photos, and nothing where nothing was planted?
 
-    python studies/audit/planted.py PHOTOS --out planted.jsonl --seeds 10 --seconds 80
+    python studies/audit/planted.py cats=PHOTOS --classes real not_a_cat_photo --out planted.jsonl --seeds 10
+    python studies/audit/planted.py things=PHOTOS --network small --out planted.jsonl --table README.md
 
 In each draw photos are dealt to two classes, so that nothing but the plant tells them apart; or with `--classes` they
-are those of two sub-folders, and the network may see their contents instead. Some photos teach a network: the last
-layer of `--model` is fitted anew to the two classes, of which the first carries the plant on `--often` of its photos.
-Others, with the plant as often, are audited without labels. Its twin is the same without any plant. A line of JSON for
-each says what was found, and what the plant itself does to the network's answers on photos that were in neither.
-Lines that are in the file are left out: it can be stopped and started again; with `--seconds` it begins no draw after
-so long.
+are those of two sub-folders, and the network may see their contents instead. Some photos teach a network, of which the
+first class carries the plant on `--often` of its photos: `head` fits the last layer of `--model` anew, `tuned` also
+fine-tunes the later half of its weights, `small` learns four convolutions from nothing else. Others, with the plant as
+often, are audited without labels. Its twin is the same without any plant. A line of JSON for each says what was found,
+and what the plant itself does to the network's answers on photos that were in neither. Lines that are in the file are
+left out: it can be stopped and started again; with `--seconds` it begins no draw after so long. `--table` writes all
+that is in the file into a page, between two marks.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from seewhy.verbs.audit import audit
 
 SIDE = 224
 DEALT = -1  # the class of photos that have none
-LEANS = 0.05  # from which on the network leans on the plant, so that there is something to find
+LEANS = 0.1  # from which on the network leans on the plant, so that there is something to find
+MARKS = "<!-- planted -->", "<!-- /planted -->"  # of a page, between which the table stands
 PARTS = (0.55, 0.3)  # of the photos are for learning and auditing; on the others the plant's own effect is measured
 RIDGE = 1e-4
 Pixels = np.ndarray
@@ -94,31 +97,41 @@ PLANTS: Mapping[str, tuple[Callable[[Pixels], Pixels], tuple[float, float, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path)
+    parser.add_argument("photos", help="NAME=FOLDER", type=lambda given: given.split("=", 1))
     parser.add_argument("--classes", nargs=2, default=[])
     parser.add_argument("--photos-of-a-draw", type=int, default=160)
     parser.add_argument("--plants", nargs="+", default=[*PLANTS], choices=[*PLANTS])
     parser.add_argument("--model", default="bundled:efficientnet-lite0")
+    parser.add_argument("--network", default="tuned", choices=[*NETWORKS])
     parser.add_argument("--often", type=float, default=0.9)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--out", type=Path, default=Path("planted.jsonl"))
+    parser.add_argument("--table", type=Path)
     given = parser.parse_args()
+    name, folder = given.photos
     known = [json.loads(line) for line in given.out.read_text("utf-8").splitlines()] if given.out.exists() else []
-    done = {(each["plant"], each["seed"]) for each in known}
-    photos = pictures(given.photos, given.classes)
-    start = monotonic()
+    case = {"photos": name, "network": given.network}
+    done = {(each["photos"], each["network"], each["plant"], each["seed"]) for each in known}
+    photos = pictures(Path(folder), given.classes)
+    base, start = load(given.model), monotonic()
     for seed, plant in product(range(given.seeds), [*given.plants, "none"]):
-        if (plant, seed) in done or monotonic() - start > given.seconds:
+        if (*case.values(), plant, seed) in done or monotonic() - start > given.seconds:
             continue
-        work = given.out.with_suffix("") / f"{plant}-{seed}"  # where a draw that was stopped goes on
-        found = drawn(load(given.model), chosen(photos, given.photos_of_a_draw, seed), plant, given.often, seed, work)
+        work = (
+            given.out.with_suffix("") / f"{name}-{given.network}-{plant}-{seed}"
+        )  # where a draw that was stopped goes on
+        found = drawn(base, given.network, chosen(photos, given.photos_of_a_draw, seed), plant, given.often, seed, work)
         rmtree(work)
-        known.append({"plant": plant, "seed": seed} | found)
+        known.append({**case, "plant": plant, "seed": seed} | found)
         with given.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(known[-1]) + "\n")
         print(json.dumps(known[-1]), flush=True)
-    print(summary(known))
+    print(table(known))
+    if given.table:
+        before, rest = given.table.read_text("utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        given.table.write_text(f"{before}{MARKS[0]}\n{table(known)}\n{MARKS[1]}{after}", "utf-8")
 
 
 def chosen(photos: Sequence[tuple[Pixels, int]], count: int, seed: int) -> list[tuple[Pixels, int]]:
@@ -141,7 +154,13 @@ def pictures(folder: Path, classes: Sequence[str]) -> list[tuple[Pixels, int]]:
 
 
 def drawn(
-    base: Classifier, photos: Sequence[tuple[Pixels, int]], plant: str, often: float, seed: int, work: Path
+    base: Classifier,
+    network: str,
+    photos: Sequence[tuple[Pixels, int]],
+    plant: str,
+    often: float,
+    seed: int,
+    work: Path,
 ) -> dict[str, Any]:
     """One draw: what the audit found, and what the plant does."""
     change, place = PLANTS.get(plant, (None, None))
@@ -156,7 +175,7 @@ def drawn(
             for pixels, label in (photos[row] for row in rows)
         ]
 
-    classifier = taught(base, planted(learned))
+    classifier = taught(base, network, planted(learned), seed)
     start = monotonic()
     (work / "photos").mkdir(parents=True, exist_ok=True)
     for number, (pixels, _) in enumerate(planted(audited)):
@@ -167,7 +186,7 @@ def drawn(
     others = [pixels for pixels, label in (photos[row] for row in rest) if label == 1]
     return {
         "seconds": round(monotonic() - start, 1),
-        "photos": len(audited),
+        "audited": len(audited),
         "true": effect(classifier, others, change) if change else None,
         "right": right(classifier, [photos[row] for row in rest]),
         "found": any(hits),
@@ -179,23 +198,78 @@ def drawn(
     }
 
 
-def taught(base: Classifier, photos: Sequence[tuple[Pixels, int]]) -> Classifier:
+def headed(base: Classifier, photos: Sequence[tuple[Pixels, int]], _seed: int) -> nn.Module:
     """The network with a last layer of two classes, fitted to these photos."""
     module = deepcopy(base.module)
-    seen = Preprocessing((SIDE, SIDE), resize=SIDE, mean=base.preprocessing.mean, std=base.preprocessing.std)
-    whole = Classifier.from_module(module, seen, base.categories, "frozen")
     with torch.no_grad():
-        embedded = torch.cat([whole.embed(part) for part in inputs(whole, [each for each, _ in photos]).split(16)])
+        embedded = torch.cat([base.embed(part) for part in inputs(base, [each for each, _ in photos]).split(16)])
     start = Head(torch.zeros(2, embedded.shape[1]), torch.zeros(2))
     head = fitted(start, embedded.float(), torch.tensor([label for _, label in photos]), RIDGE)
-    name = whole.head_layer
     layer = nn.Linear(embedded.shape[1], 2)
     with torch.no_grad():
         layer.weight.copy_(head.weight)
         layer.bias.copy_(head.bias)
-    parent, _, last = name.rpartition(".")
+    parent, _, last = base.head_layer.rpartition(".")
     setattr(module.get_submodule(parent), last, layer)
-    return Classifier.from_module(module.eval(), seen, ["first", "second"], "planted")
+    return module
+
+
+def tuned(base: Classifier, photos: Sequence[tuple[Pixels, int]], seed: int) -> nn.Module:
+    """That, and the later half of its weights fine-tuned."""
+    module = headed(base, photos, seed)
+    weights = list(module.parameters())
+    return learned(module.eval(), weights[len(weights) // 2 :], inputs(base, [each for each, _ in photos]), photos,
+                   epochs=6, rate=3e-4, seed=seed)  # fmt: skip
+
+
+def small(base: Classifier, photos: Sequence[tuple[Pixels, int]], seed: int) -> nn.Module:
+    """A network of four convolutions that learned from nothing but these photos."""
+    torch.manual_seed(seed)
+    sizes = ((3, 16, 7, 4), (16, 32, 3, 2), (32, 64, 3, 2), (64, 64, 3, 1))
+    blocks = [
+        [nn.Conv2d(before, after, side, step, side // 2), nn.BatchNorm2d(after), nn.ReLU()]
+        for before, after, side, step in sizes
+    ]
+    module = nn.Sequential(*(part for block in blocks for part in block), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                           nn.Linear(64, 2))  # fmt: skip
+    return learned(module.train(), list(module.parameters()), inputs(base, [each for each, _ in photos]), photos,
+                   epochs=30, rate=3e-3, seed=seed)  # fmt: skip
+
+
+def learned(
+    module: nn.Module,
+    weights: Sequence[nn.Parameter],
+    x: torch.Tensor,
+    photos: Sequence[tuple[Pixels, int]],
+    *,
+    epochs: int,
+    rate: float,
+    seed: int,
+) -> nn.Module:
+    """The module after some epochs of Adam over these of its weights."""
+    y, generator = torch.tensor([label for _, label in photos]), torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(weights, rate)
+    for parameter in module.parameters():
+        parameter.requires_grad_(any(parameter is each for each in weights))
+    for _ in range(epochs):
+        for rows in torch.randperm(len(x), generator=generator).split(16):
+            loss = nn.functional.cross_entropy(module(x[rows]), y[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)
+    return module.eval()
+
+
+NETWORKS = {"head": headed, "tuned": tuned, "small": small}
+
+
+def taught(base: Classifier, network: str, photos: Sequence[tuple[Pixels, int]], seed: int) -> Classifier:
+    """A network of two classes that learned from these photos."""
+    seen = Preprocessing((SIDE, SIDE), resize=SIDE, mean=base.preprocessing.mean, std=base.preprocessing.std)
+    whole = Classifier.from_module(base.module, seen, base.categories, "frozen")
+    return Classifier.from_module(NETWORKS[network](whole, photos, seed), seen, ["first", "second"], "planted")
 
 
 def inputs(classifier: Classifier, photos: Sequence[Pixels]) -> torch.Tensor:
@@ -230,25 +304,25 @@ def meets(region: Sequence[float] | None, place: Sequence[float] | None) -> bool
     return all(region[each] < place[each + 2] and place[each] < region[each + 2] for each in (0, 1))
 
 
-def summary(known: Sequence[Mapping[str, Any]]) -> str:
-    """What came of all draws, a line for each plant."""
-    lines: list[str] = []
-    for plant in [*PLANTS, "none"]:
-        mine = [each for each in known if each["plant"] == plant]
+def table(known: Sequence[Mapping[str, Any]]) -> str:
+    """What came of all draws, as a table with a row for each plant of each set and network."""
+    rows = [
+        "| photos | network | plant | draws | effect (median) | found | found of those that lean | other findings |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    cases = dict.fromkeys((each["photos"], each["network"]) for each in known)
+    for (photos, network), plant in product(cases, [*PLANTS, "none"]):
+        mine = [row for row in known if (row["photos"], row["network"], row["plant"]) == (photos, network, plant)]
         if not mine:
             continue
         alarms = sum(each["alarms"] > 0 for each in mine)
-        if plant == "none":
-            lines.append(f"no plant: {alarms} of {len(mine)} draws with a false alarm")
-            continue
-        leans = [each for each in mine if each["true"] >= LEANS]
-        median = float(np.median([each["true"] for each in mine]))
-        hits = sum(each["found"] for each in leans)
-        lines.append(
-            f"{plant}: found in {hits} of {len(leans)} draws in which it moves its class by 5 points or more "
-            f"({len(mine)} draws, median effect {median:.2f}); {alarms} draws with another finding"
-        )
-    return "\n".join(lines)
+        told = ["–", "–", "–"]
+        if plant != "none":
+            leans = [each["found"] for each in mine if each["true"] >= LEANS]
+            median = 100 * float(np.median([each["true"] for each in mine]))
+            told = [f"{median:.0f} points", f"{sum(each['found'] for each in mine)}", f"{sum(leans)} of {len(leans)}"]
+        rows.append(f"| {' | '.join([photos, network, plant, str(len(mine)), *told, str(alarms)])} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from seewhy import Classifier, load
 from seewhy.core.statistics import wilson
 from seewhy.images import Image, find_images, open_image
 from seewhy.models import Target
-from seewhy.network.book import ConceptBook
+from seewhy.network.book import COUNT, ConceptBook
 from seewhy.network.parts import parts_of, taken_out_of, watched_photo
 from seewhy.verbs.concepts import build_concepts, explain_concepts, open_concepts
 
@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--layers", default="")
     parser.add_argument("--limit", type=int, default=500, help="photos of the book")
     parser.add_argument("--asked", type=int, default=40, help="photos explained")
-    parser.add_argument("--count", type=int, default=10, help="concepts looked for in each layer")
+    parser.add_argument("--count", type=int, default=COUNT, help="concepts looked for in each layer")
     return parser.parse_args()
 
 

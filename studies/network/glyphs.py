@@ -3,9 +3,9 @@
     python studies/network/glyphs.py --out glyphs.jsonl [--seeds 10] [--first 0] [--count 10]
 
 A picture holds two of six glyphs on noise, and the pair is its class. For each seed a network learns them; a book is
-made of 100 pictures; in ten others a made-up person looks where a concept is, and calls it by the glyph there; 200 more
-are explained. The same is asked of a network with random weights, whose book must say that it is not stable. Seeds that
-are in the file already are not asked again.
+made of 100 pictures; in ten others a made-up person looks where a concept is, and calls it by the glyph there, or
+passes; 200 more are explained. The same is asked of a network with random weights, whose book must say that it is not
+stable. Seeds that are in the file already are not asked again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from seewhy.models import Classifier
 from seewhy.network.parts import Part, PhotoConcepts
 from seewhy.verbs.concepts import BuiltConcepts, build_concepts, explain_concepts
 
-LAYER = "last"
+LAYER, STEPS = "last", 300
 BOOK, NAMED, ASKED, LED = 100, 10, 200, 100  # pictures
 MATCH = 0.9
+SURE = 0.8  # share of the places shown that have to agree, for a person to give a word
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def _asked(seed: int, count: int) -> dict[str, Any]:
-    classifier = planted.classifier(seed=seed)
+    classifier = planted.classifier(seed=seed, steps=STEPS)
     with tempfile.TemporaryDirectory() as folder:
         book = _built(classifier, Path(folder) / "book", 3 * seed, count)
         untrained = _built(planted.classifier(trained=False, seed=seed), Path(folder) / "none", 3 * seed, count)
@@ -64,10 +65,8 @@ def _asked(seed: int, count: int) -> dict[str, Any]:
         for glyphs, photo in asked
         for number in glyphs.values()
     ]
-    led = [
-        {words.get(part.key) for part in photo.layers[0].parts[:2]} == set(glyphs.values())
-        for glyphs, photo in asked[:LED]
-    ]
+    own = dict(zip(keys, matches.argmax(0).tolist(), strict=True))
+    led = [_leading(photo, own) == set(glyphs.values()) for glyphs, photo in asked[:LED]]
     layer = book.book.layers[0]
     return {
         "seed": seed,
@@ -109,13 +108,13 @@ def _written(folder: Path, count: int, seed: int) -> tuple[list[Path], np.ndarra
 
 
 def _words(shown: Sequence[tuple[dict[int, int], PhotoConcepts]]) -> dict[str, int]:
-    """What a person calls each concept: the glyph that lies most often where it is."""
-    seen: dict[str, Counter[int]] = {}
+    """What a person calls each concept: the glyph that lies where it is, unless it is often another, or none."""
+    seen: dict[str, Counter[int | None]] = {}
     for glyphs, photo in shown:
         for part in photo.layers[0].found:
-            if (glyph := _under(part, glyphs)) is not None:
-                seen.setdefault(part.key, Counter())[glyph] += 1
-    return {key: counts.most_common(1)[0][0] for key, counts in seen.items()}
+            seen.setdefault(part.key, Counter())[_under(part, glyphs)] += 1
+    best = {key: (*counts.most_common(1)[0], counts.total()) for key, counts in seen.items()}
+    return {key: glyph for key, (glyph, times, of) in best.items() if glyph is not None and times >= SURE * of}
 
 
 def _here(photo: PhotoConcepts, words: dict[str, int]) -> list[Part]:
@@ -126,6 +125,11 @@ def _under(part: Part, glyphs: dict[int, int]) -> int | None:
     """The glyph of the quarter in which a concept is strongest."""
     row, column = np.unravel_index(part.map.argmax(), part.map.shape)
     return glyphs.get(2 * (2 * int(row) >= part.map.shape[0]) + (2 * int(column) >= part.map.shape[1]))
+
+
+def _leading(photo: PhotoConcepts, own: dict[str, int]) -> set[int]:
+    """The two glyphs whose concepts come first; a glyph may have several concepts."""
+    return set(list(dict.fromkeys(own[part.key] for part in photo.layers[0].parts if part.added > 0))[:2])
 
 
 def _peak(photo: PhotoConcepts, key: str) -> float:

@@ -53,7 +53,7 @@ def test_without_the_tag_there_is_no_finding(fooled: Classifier, plain: Path, tm
 def test_a_tag_in_any_place_is_found_too(fooled: Classifier, tmp_path: Path):
     photos = tagged.write(tmp_path / "photos", 20, 0, tagged.OFTEN, moving=True)
     (finding, *_) = audit(fooled, photos, tmp_path / "out").findings
-    assert not finding.suspect.fixed
+    assert finding.suspect.region is None
     assert "the same pixel by pixel" in finding.suspect.reasons
     assert fooled.categories[finding.suspect.target] == "cross"
 

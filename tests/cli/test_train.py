@@ -88,7 +88,9 @@ def test_the_first_source_is_one_option(seewhy, ground):
     [
         (("--split", "a"), "--split is one share"),
         (("--split", "1.2"), "--split is the share"),
-        (("--recipe", "mine"), "default, bcos, source1"),
+        (("--recipe", "mine"), "default, bcos, few-shot, source1"),
+        (("--few-shot", "2", "--batch-size", "3"), "leave --batch-size out"),
+        (("--few-shot", "2", "--recipe", "bcos"), "leave --recipe bcos out"),
         (("--epochs", 0, "--head-epochs", 0), "nothing to do"),
         (("--classes", "red"), "one class, red"),
     ],

@@ -146,3 +146,9 @@ def test_no_number_of_a_legend_is_without_a_unit(unit, numbers):
     assert Legend(False, 2.0, 1.0, unit=unit).numbers == (f"0{'%' * (not unit)}", *numbers[1:])
     ends = Legend(True, 2.0, 5.0, unit=unit).numbers
     assert [each.startswith("≥ ") for each in ends] == [True, False, True]
+
+
+def test_what_is_no_evidence_is_not_called_so():
+    assert Legend(False, 1.0, 1.0).words == ("no evidence", "", "strongest evidence")
+    assert Legend(False, 1.0, 1.0, evidence=False).words == ("least", "", "most")
+    assert Legend(True, 1.0, 1.0, evidence=False).words == ("negative", "0", "positive")

@@ -168,6 +168,16 @@ def test_where_the_largest_weight_is_small_no_single_part_decides(rule, answer):
     assert found.regions.least == pytest.approx(max(SMALL * abs(found.checks["change"]), np.log(1.1)))
 
 
+def test_where_one_region_alone_decides_nobody_says_that_none_does():
+    """All but one are needed: of variations that hide several hardly any is left, and the weights are small."""
+    (found,) = explain(
+        lambda visible: torch.stack([9 * visible[:, :15].prod(1) - 3, 0 * visible[:, 0]], 1), Target(0), keep=0.75
+    )
+    assert np.abs(found.regions.weights).max() < SMALL * found.checks["change"]
+    assert min(each for each in found.regions.alone if each is not None) < 0.6 < found.probability
+    assert decides(found.regions)
+
+
 def test_a_region_alone_is_told_as_it_was_measured():
     (found,) = explain(additive, Target(0))
     whole = float(WEIGHTS.sum())

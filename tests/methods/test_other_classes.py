@@ -21,7 +21,7 @@ from seewhy.methods.other_classes import (
     mean_of_others,
     specific_part,
 )
-from seewhy.models import Target
+from seewhy.models import Classifier, Preprocessing, Target
 
 RANDOM = np.random.default_rng(0)
 QUICK: dict[str, dict[str, Any]] = {
@@ -146,3 +146,12 @@ def test_in_words():
     assert "Hardly anything" in class_words({CHECK: 0.04})
     assert class_words({CHECK: 0.8}).startswith("From the mean map of other likely classes it differs by 0.80")
     assert class_words({}) == ""
+
+
+@pytest.mark.parametrize("name", ["kernel-shap", "permutation-shap"])
+def test_of_so_few_regions_that_all_is_asked_other_classes_are_told_too(name):
+    """Such a picture is cut into fewer regions than any larger one, and all their coalitions are soon asked."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(18, 3))
+    small, generator = Classifier.from_module(network, Preprocessing((3, 2))), torch.Generator().manual_seed(0)
+    (found,) = find_method(name)(small, zoo.photos(1), ONE, generator=generator, compared=True)
+    assert found.others is not None

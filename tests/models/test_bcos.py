@@ -12,7 +12,7 @@ from seewhy.errors import UsageError
 from seewhy.methods import find_method, suitable_methods
 from seewhy.methods.method import require_suitable
 from seewhy.models import Classifier, Preprocessing, Target
-from seewhy.models.bcos import BcosConv2d, BcosNetwork, fixed_scales
+from seewhy.models.bcos import SCALE, BcosConv2d, BcosNetwork, fixed_scales
 from seewhy.train.recipe import BACKBONES, find_recipe
 from seewhy.verbs.train import train
 from tints import write_tints
@@ -36,8 +36,8 @@ def test_a_layer_is_its_formula():
     x = torch.rand(1, 2, 3, 3)
     middle, weights = x.flatten(), layer.weight.flatten(1)
     unit = weights / weights.norm(dim=1, keepdim=True)
-    cosines = unit @ middle / middle.norm()
-    torch.testing.assert_close(layer(x)[0, :, 1, 1], cosines.abs() * (unit @ middle), rtol=1e-4, atol=1e-5)
+    linear = (unit @ middle).view(3, 2).amax(1)
+    torch.testing.assert_close(layer(x)[0, :, 1, 1], linear.abs() / middle.norm() * linear, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("target", [0, Target(1, against=3)])
@@ -55,7 +55,7 @@ def test_what_is_fixed_is_linear():
     x = torch.rand(1, 3, 32, 32)
     with fixed_scales(made):
         encoded = made.encode(x).requires_grad_()
-        scores = made.head(made.features(encoded).mean((2, 3)))[0]
+        scores = SCALE * made.head(made.features(encoded).mean((2, 3)))[0]
         rows = torch.stack([torch.autograd.grad(score, encoded, retain_graph=True)[0] for score in scores])
     torch.testing.assert_close((rows * encoded).flatten(1).sum(1), made(x)[0], rtol=1e-5, atol=1e-5)
     assert not any(part.fixed for part in made.modules() if isinstance(part, BcosConv2d))
@@ -83,3 +83,11 @@ def test_it_is_trained_and_opened_as_others_are(tmp_path):
     shown = explain(opened, str(picture), "bcos")
     score = float(opened.logits(opened.preprocess([shown.image]))[0, shown.target.index])
     assert float(shown.values.astype(np.float64).sum()) == pytest.approx(score, abs=1e-5)
+
+
+def test_a_channel_learns_nothing_from_being_larger():
+    """What a layer gives has one scale while it learns, so that no step in its weights can change that."""
+    layer = BcosConv2d(2, 3).train()
+    found = layer(torch.rand(8, 2, 9, 9, generator=torch.Generator().manual_seed(0))).square().mean()
+    (slopes,) = torch.autograd.grad(found, layer.weight)
+    assert float(slopes.abs().max()) < 1e-3  # 0.7 where the scale is held fixed

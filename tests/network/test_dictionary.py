@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seewhy.network.dictionary import coded, factorised, find_dictionary, is_signed, matched
+from seewhy.network.dictionary import coded, consensus, factorised, find_dictionary, is_signed
 
 PHOTOS, PLACES = 40, 12
 
@@ -13,12 +13,12 @@ def planted(*, signed: bool = False, count: int = 4, channels: int = 12) -> tupl
     """Places that hold few of so many directions, and the photo of each; the directions too."""
     generator = torch.Generator().manual_seed(1)
     directions = torch.randn((count, channels), generator=generator)
-    directions = directions if signed else directions.clamp(min=0)
+    directions = torch.nn.functional.normalize(directions if signed else directions.clamp(min=0), dim=1)
     amounts = torch.rand((PHOTOS * PLACES, count), generator=generator)
     amounts *= torch.rand(amounts.shape, generator=generator) < 0.3
     noise = 0.01 * torch.randn((PHOTOS * PLACES, channels), generator=generator)
     rows = amounts @ directions + (noise if signed else noise.abs())
-    return rows, torch.nn.functional.normalize(directions, dim=1)
+    return rows, directions
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -61,11 +61,44 @@ def test_doubles_are_one():
     assert len(single.vectors) + single.merged + single.unstable == 3
 
 
-def test_matches_are_of_all_together_and_the_same_everywhere_is_none():
-    one = torch.eye(3)
-    assert matched(one, one[:, [2, 0, 1]]) == pytest.approx([1, 1, 1])
-    assert matched(torch.ones((3, 1)), one) == pytest.approx([0])
-    assert matched(one, one[:, :1]) == pytest.approx([1, 0, 0])
+def test_a_concept_is_what_most_dictionaries_find():
+    """Three directions; one dictionary has another in place of the last, and each its own order and noise."""
+    generator = torch.Generator().manual_seed(0)
+    places = torch.rand((200, 3), generator=generator)
+    orders = ([0, 1, 2], [2, 0, 1], [1, 2, 0])
+    dictionaries = [torch.eye(3)[order] for order in orders]
+    amounts = [places[:, order] for order in orders]
+    amounts[1][:, 0] = torch.rand(200, generator=generator)
+    dictionaries[1][0] = torch.tensor([0.6, 0.8, 0.0])
+    vectors, stability, found = consensus(dictionaries, amounts)
+    assert sorted(vectors.round(decimals=6).tolist()) == [[0, 1, 0], [1, 0, 0]]
+    assert stability == pytest.approx([1, 1])
+    assert found == pytest.approx(2)
+    # The third, which two of three find, is at the median between being found and not.
+    assert len(consensus([*dictionaries, torch.eye(3)], [*amounts, places])[0]) == 3
+
+
+def test_what_is_the_same_everywhere_is_no_concept():
+    same = [torch.ones((50, 1)), torch.ones((50, 1))]
+    assert len(consensus([torch.eye(1), torch.eye(1)], same)[0]) == 0
+
+
+def test_directions_without_parts_are_not_stable():
+    """Noise that varies as a layer does: directions explain it as well, and no two dictionaries find the same ones."""
+    generator = torch.Generator().manual_seed(2)
+    mixed = torch.randn((60 * 12, 16), generator=generator) @ torch.randn((16, 24), generator=generator)
+    found = find_dictionary(mixed, torch.arange(60).repeat_interleave(12), 8, seeds=5)
+    assert len(found.vectors) <= 1
+    assert found.unstable >= 7
+
+
+def test_no_directions_at_all_leave_less():
+    rows, _ = planted(signed=True)
+    for count in (2, 4):
+        found = find_dictionary(rows, torch.arange(PHOTOS).repeat_interleave(PLACES), count, seeds=3)
+        values = np.linalg.svd(rows.numpy(), compute_uv=False) ** 2
+        assert found.least == pytest.approx(values[len(found.vectors) :].sum() / values.sum(), abs=1e-4)
+        assert found.least <= found.unexplained
 
 
 def test_the_same_seed_gives_the_same():

@@ -284,8 +284,8 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
         f.checks.get(CHECK, 1.0) < 0.1 and not method_info(f.method).class_blind
     ),
     "Nothing in it is about this class": lambda f: method_info(f.method).class_blind,
-    "of the score reached the pixels": lambda f: 0 <= f.checks.get("relevance_kept", 1.0) < 0.5,
-    "What reached the pixels adds up to": lambda f: not 0 <= f.checks.get("relevance_kept", 1.0) <= 2,
+    "of the score reached the pixels": lambda f: -0.005 <= f.checks.get("relevance_kept", 1.0) < 0.5,
+    "What reached the pixels adds up to": lambda f: not -0.005 <= f.checks.get("relevance_kept", 1.0) <= 2,
     "each region holds the sum of its pixels": lambda f: (
         issubclass(method_info(f.method), SummedOverRegions)
         and np.allclose(f.regions.weights.sum(), f.values.astype(float).sum(), rtol=1e-3)
@@ -293,6 +293,9 @@ WORDS: dict[str, Callable[[Explanation], bool]] = {
     "No evidence found": lambda f: f.is_zero and not f.rule,
     "rather than": lambda f: f.target.against is not None,
     "evidence for “": lambda f: not method_info(f.method).class_blind and (drawn_values(f) > 0).any() and not f.rule,
+    "strongest evidence": lambda f: (
+        not (f.is_zero or f.rule or f.signed or f.regions or method_info(f.method).class_blind)
+    ),
     "whatever the class": lambda f: method_info(f.method).class_blind and not f.is_zero,
     "Against a class whose score stays the same": lambda f: (
         f.regions is not None

@@ -59,9 +59,9 @@ def with_score(score: float) -> Classifier:
     return found
 
 
-def undecided(least: float = 1e3) -> list[Explanation]:
+def undecided(least: float = 1e3, change: float = 0.5) -> list[Explanation]:
     (found,) = explain(glyphs.classes(), "lime", **CUT)
-    return [replace(found, regions=replace(found.regions, least=least))]
+    return [replace(found, regions=replace(found.regions, least=least), checks={**found.checks, "change": change})]
 
 
 OUTCOMES: dict[str, Callable[[], Sequence[Explanation]]] = {
@@ -70,7 +70,7 @@ OUTCOMES: dict[str, Callable[[], Sequence[Explanation]]] = {
     "a fragile rule": fragile,
     "not the model's answer": lambda: anchor("anchors-lime", says_cat(both), Target(1)),
     "no single part": undecided,
-    "no single part, yet all together": lambda: undecided(least=3.0),
+    "no single part, yet all together": lambda: undecided(least=3.0, change=5.0),
     "a rival of two classes": lambda: explain(glyphs.binary(), "kernel-shap", Target(1, against=0), **CUT),
     "two labels together": lambda: explain(glyphs.labels(), "kernel-shap", Target(0, also=(1,)), **CUT),
     "one label rather than another": lambda: explain(glyphs.labels(), "lime", Target(0, against=1), **CUT),

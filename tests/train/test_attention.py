@@ -22,7 +22,8 @@ from seewhy.train.recipe import Recipe
 CLASSES, TAGGED = ("bars", "posts"), "bars"
 SIDE, TAG, GLYPH = 32, 8, 105
 PREPARED = Preprocessing((SIDE, SIDE), mean=(0.5,) * 3, std=(0.25,) * 3)
-RECIPE = Recipe(epochs=8, head_epochs=0, learning_rate=3e-3, augment=False, batch_statistics=True, decay=False)
+# Enough steps for both networks to learn: with a third of them some seeds knew neither the tag nor the glyphs.
+RECIPE = Recipe(epochs=30, head_epochs=0, batch_size=16, learning_rate=3e-3, augment=False, batch_statistics=True)
 
 
 class Network(nn.Module):
@@ -135,6 +136,7 @@ def test_a_tag_that_gives_a_class_away_is_not_looked_at(tmp_path, seed):
     maps = measured_energy(plain, learned, attention), measured_energy(listening, learned, attention)
     print(figures, "energy", maps)
     assert figures["reversed"][1] - figures["reversed"][0] >= 0.25
-    assert figures["as trained"][0] - figures["as trained"][1] <= 0.02
+    assert figures["as trained"][0] > 0.9, "the tag, or more, was learned"
+    assert figures["as trained"][0] - figures["as trained"][1] <= 0.05  # there it gives up a tag that is right
     assert figures["clean"][0] - figures["clean"][1] <= 0.02
     assert maps[1] > maps[0]

@@ -43,7 +43,7 @@ def test_what_makes_no_sense_is_refused(settings):
 
 
 def test_an_unknown_name_is_told_the_known():
-    with pytest.raises(UnknownName, match="default, bcos, source1"):
+    with pytest.raises(UnknownName, match="default, bcos, few-shot, source1"):
         find_recipe("best")
 
 

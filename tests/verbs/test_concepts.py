@@ -186,6 +186,8 @@ def test_words_stand_once_two_agree_and_go_with_the_concepts(classifier, built, 
     there = sum(any(part.key == "0-0" for part in photo.layers[0].found) for photo in result.found)
     assert len(bearing) == there > 0
     assert "2 of 3 people" in result.page()
+    told = f'<strong>{book.words["0-0"].text}</strong> <span class="faint">2 of 3 people</span>'
+    assert told in BuiltConcepts(book).page()
     with pytest.raises(UnknownName, match="no concept '9-9'"):
         name_concept(folder, "9-9", "cross", "ann")
     with pytest.raises(UsageError, match="a name is a word"):

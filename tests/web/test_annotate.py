@@ -15,11 +15,12 @@ import planted
 from seewhy.errors import UsageError
 from seewhy.images import open_image
 from seewhy.people.masks import save_mask
-from seewhy.people.players import join
+from seewhy.people.players import begin_session, join
 from seewhy.people.runs import runs
 from seewhy.web.canvas.annotate import Drawing, region_runs
+from seewhy.web.parts.players import SECRET
 from seewhy.web.services.storage import people_store
-from web.test_pages import html, opened
+from web.test_pages import opened, report
 
 NOT_OURS = [
     None,
@@ -56,6 +57,11 @@ def test_what_our_canvas_does_not_send_is_refused(photo, sent):
         Drawing.of(sent, photo)
 
 
+def played_by(page: AppTest, name: str) -> None:
+    """Let the window be this player's."""
+    page.session_state[SECRET] = begin_session(people_store(), name)
+
+
 def test_who_has_drawn_sees_which_explanations_agree(at):
     image, ann = open_image("sample:cat"), join(people_store(), "ann")
     mask = np.zeros((image.height, image.width), bool)
@@ -63,11 +69,11 @@ def test_who_has_drawn_sees_which_explanations_agree(at):
     save_mask(people_store(), ann, image.name, image.sha256, "object", mask, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
     assert not page.header
-    page.session_state["player"] = ann
+    played_by(page, ann)
     page.run()
     assert not page.exception
     assert "your “object”" in page.header[0].value
-    assert "By chance" in html(page)
+    assert "By chance" in report(page)
     assert not any("here, too" in each.value for each in page.caption)
     page.text_input(key="annotate-label").set_value("nose").run()
     assert not page.header  # nobody has drawn that
@@ -80,7 +86,7 @@ def test_a_label_is_shown_as_it_is(at, called):
     mask = np.zeros((image.height, image.width), bool)
     save_mask(people_store(), ann, image.name, image.sha256, called, mask, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
-    page.session_state["player"] = ann
+    played_by(page, ann)
     page.session_state["annotate-label"] = called
     page.run()
     assert not page.exception
@@ -93,7 +99,7 @@ def test_a_label_is_shown_as_it_is(at, called):
 @pytest.mark.parametrize("called", ["#\x00", "a\u202eb", "a\u200bb"], ids=ascii)
 def test_a_label_that_hides_something_is_refused_and_shown(at, called):
     page = opened(AppTest.from_string(""), "Annotate")
-    page.session_state["player"] = join(people_store(), "ann")
+    played_by(page, join(people_store(), "ann"))
     page.session_state["annotate-label"] = called
     page.run()
     assert not page.exception
@@ -106,6 +112,6 @@ def test_nobody_sees_what_others_drew(at):
     everything = np.ones((image.height, image.width), bool)
     save_mask(people_store(), join(people_store(), "ann"), "cat", image.sha256, "object", everything, base=0, key="k")
     page = opened(AppTest.from_string(""), "Annotate")
-    page.session_state["player"] = join(people_store(), "bob")
+    played_by(page, join(people_store(), "bob"))
     page.run()
     assert not page.header

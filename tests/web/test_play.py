@@ -12,7 +12,7 @@ from seewhy.people.rounds import add_rounds, answers
 from seewhy.web.pages.play import words_of
 from seewhy.web.parts.players import known_as
 from seewhy.web.services.storage import people_store
-from web.test_pages import html, opened
+from web.test_pages import html, opened, report
 
 
 @pytest.fixture
@@ -59,9 +59,18 @@ def test_a_game_is_won_after_a_second_look(play):
     (kept,) = answers(people_store())
     assert (kept.guess, kept.stage, kept.labels) == ("cat", 1, ("ears", "whiskers"))
     assert [each.value for each in page.metric if each.label == "Points"] == ["50"]
-    assert "ann (you)" in html(page)
+    assert "ann (you)" in report(page)
     page = button(page, "Next photo").click().run()
     assert "everything there is" in page.success[0].value
+
+
+def test_who_plays_after_another_begins_anew(play):
+    add_rounds(people_store(), [new_round(1)])
+    page = guessed(joined(play), "cat", "ears")
+    page = joined(button(page, "Not me").click().run(), "bob")
+    assert not page.exception
+    assert not page.success
+    assert "A piece of a photo" in html(page)
 
 
 def test_a_wrong_guess_and_giving_up_tell_the_class(play):

@@ -262,6 +262,38 @@ def test_nobody_stands_aside_for_good(lanes, gate, monkeypatch):
     short.cancel()
 
 
+def test_no_short_work_of_the_same_address_waits_for_the_end_of_what_turned_out_slow(gate):
+    """As in a classroom: one explains by a method of a minute, and the others by quick ones."""
+    queue = Queue([Lane("short", slow=0.1, spare=3)])
+    try:
+        slow = [queue.submit(busy, "", visitor="school") for _ in range(2)]
+        for _ in range(3):
+            assert over(queue.submit(lambda _: 1, "", visitor="school")) is State.DONE
+        assert [each.state for each in slow] == [State.RUNNING] * 2
+        quick = queue.submit(gate, "", visitor="school")
+        gate.wait_inside()
+        deadline = time.monotonic() + SOON
+        while not all(each.clock.aside > 0 for each in slow):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        gate.opened.set()
+        assert over(quick) is State.DONE
+    finally:
+        queue.close()
+
+
+def test_however_much_slow_work_one_visitor_has_another_comes_in():
+    queue = Queue([Lane("short", slow=0.05, spare=3)])
+    try:
+        slow = [queue.submit(busy, "", visitor="anna") for _ in range(6)]
+        while sum(each.state is State.RUNNING for each in slow) < 3:
+            time.sleep(0.01)
+        assert over(queue.submit(lambda _: 1, "", visitor="bert")) is State.DONE
+        assert sum(each.state is State.RUNNING for each in slow) == 3
+    finally:
+        queue.close()
+
+
 def test_work_that_takes_too_long_is_ended_and_told_why():
     queue = Queue([Lane("short", seconds=0.3)])
     try:

@@ -112,5 +112,5 @@ def test_tracebacks_are_for_developers_on_their_own_machine(tracebacks, host, sh
 
 def test_the_guards_stand_in_order():
     names = [each.cls.__name__ for each in middleware(Settings(), b"")]
-    assert names[:5] == ["SecureHeaders", "Forwarded", "OwnHosts", "SameOrigin", "ClosedPaths"]
-    assert names[5:] == ["PaceLimit", "BodyLimit", "UploadDoor", "KeepsVisit"]
+    assert names[:3] == ["SecureHeaders", "Forwarded", "Doorkeeper"]
+    assert names[3:] == ["PaceLimit", "BodyLimit", "UploadDoor", "KeepsVisit"]

@@ -10,7 +10,10 @@ import pytest
 
 import planted
 from seewhy.errors import Cancelled, UnknownName, UsageError
+from seewhy.methods.task import METHODS
+from seewhy.models.card import CARD
 from seewhy.verbs.explain import explain
+from seewhy.web.services import hub
 from seewhy.web.services.hub import SHORT, Request
 from seewhy.web.services.jobs import State
 
@@ -47,9 +50,9 @@ def test_a_second_time_it_is_there_at_once(at, photo):
 
 
 def test_another_question_is_answered_anew(at, photo):
-    red = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="red"), visitor="anna"))
-    green = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="green"), visitor="anna"))
-    rather = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), target="red vs green"), visitor="anna"))
+    red = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("red",)), visitor="anna"))
+    green = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("green",)), visitor="anna"))
+    rather = done(at.explain(photo, replace(REQUEST, methods=("grad-cam",), targets=("red vs green",)), visitor="anna"))
     maps = [each.explanations[0].values for each in (red, green, rather)]
     assert not np.array_equal(maps[0], maps[1])
     assert rather.explanations[0].target_label == "red rather than green"
@@ -84,14 +87,14 @@ def test_what_makes_no_sense_is_refused_before_it_waits(at, photo, asked, error)
 
 def test_an_unknown_class_is_refused_by_a_model_that_is_there(at, photo):
     at.models.get(TOY)
-    asked = replace(REQUEST, target="purple")
+    asked = replace(REQUEST, targets=("purple",))
     for ask in (at.explain, at.compare):
         with pytest.raises(UnknownName, match="purple"):
             ask(photo, asked, visitor="anna")
 
 
 def test_an_unknown_class_ends_the_job_of_a_model_that_is_not_there_yet(at, photo):
-    job = at.explain(photo, replace(REQUEST, target="purple"), visitor="anna")
+    job = at.explain(photo, replace(REQUEST, targets=("purple",)), visitor="anna")
     job.wait(SOON)
     assert job.state is State.FAILED
     assert "purple" in at.queue.status(job).error
@@ -131,6 +134,28 @@ def test_cancelled_in_the_middle_of_a_network_the_worker_is_free_soon(at, photo)
     assert time.monotonic() - start < AT_ONCE
     with pytest.raises(Cancelled):
         _ = job.result
+
+
+def test_learned_explainers_are_offered_by_name_and_those_of_no_use_are_told_in_the_log(tmp_path, monkeypatch, caplog):
+    def load(path):
+        if path.endswith("bad"):
+            raise UsageError("it is no better than the mean map")
+
+    monkeypatch.setattr(hub, "load_explainer", load)
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CARD).write_text("{}")
+    try:
+        hub.offer_explainers(tmp_path)
+        found = METHODS.listed("learned:good")
+        assert (found.name, found.title) == ("learned:good", "Learned explainer (good)")
+        assert found().explainer == str(tmp_path / "good")
+        assert "no better than the mean map" in caplog.text
+        for other in ("learned:bad", f"learned:{tmp_path / 'bad'}"):
+            with pytest.raises(UnknownName):
+                METHODS.listed(other)
+    finally:
+        METHODS.pop("learned:good", None)
 
 
 def test_the_default_model_is_loaded_before_anybody_asks(at):

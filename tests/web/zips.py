@@ -38,3 +38,17 @@ def with_a_mark(count: int = 40) -> bytes:
             pixels[48:60, 4:30] = (240, 30, 30)
         files[f"photos/{number}.png"] = forge.encoded(pixels, "PNG")
     return packed(files)
+
+
+def four_classes(each: int = 8) -> bytes:
+    """Squares of four colours on noise; one in four of each class is another's, so that some are taken for it."""
+    random = np.random.default_rng(0)
+    colours = {"red": (220, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 220), "yellow": (220, 210, 60)}
+    files = {}
+    for place, name in enumerate(colours):
+        for number in range(each):
+            pixels = random.integers(60, 160, (96, 96, 3), np.uint8)
+            shown = [*colours.values()][place if number % 4 else (place + 1) % len(colours)]
+            pixels[24:72, 10 + number : 70 + number] = shown
+            files[f"squares/{name}/{number}.png"] = forge.encoded(pixels, "PNG")
+    return packed(files)

@@ -24,6 +24,7 @@ class BookLayer(TypedDict):
     layer: str
     grid: list[str | int]
     unexplained: float
+    least: float
     unstable: int
     merged: int
     signed: bool

@@ -149,12 +149,15 @@ def copies(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
 def likest(
     photo: NDArray[np.uint8], box: tuple[int, int, int, int], other: NDArray[np.uint8], over: tuple[int, int, int, int]
 ) -> float:
-    """The correlation of a box of one photo, uint8 `(C, H, W)`, with one of another, at its best shift."""
+    """How far the fine structure of a box of one photo, uint8 `(C, H, W)`, is that of one of another.
+
+    It is the correlation at the best shift. Coarser structure is left out, since skies and walls are alike.
+    """
     left, top, right, bottom = box
     reach = max(right - left, bottom - top) // 2
     rows, columns = slice(max(over[1] - reach, 0), over[3] + reach), slice(max(over[0] - reach, 0), over[2] + reach)
-    patch = torch.from_numpy(photo[:, top:bottom, left:right].copy()).float()
-    ground = torch.from_numpy(other[:, rows, columns].copy()).float()
+    patch = _fine(torch.from_numpy(photo[:, top:bottom, left:right].copy()).float())
+    ground = _fine(torch.from_numpy(other[:, rows, columns].copy()).float())
     patch = patch - patch.mean((1, 2), keepdim=True)
     if any(small > large for small, large in zip(patch.shape, ground.shape, strict=True)):
         return 0.0
@@ -169,9 +172,13 @@ def likest(
 def structure(pixels: NDArray[np.uint8]) -> Tensor:
     """The fine structure of photos, of equal contrast all over: `(n, C, SIDE, SIDE)` of uint8 `(n, C, h, w)`."""
     photos = interpolate(torch.from_numpy(pixels).float() / 255, (SIDE, SIDE), mode="area")
-    fine = photos - _blurred(photos)
+    fine = _fine(photos)
     contrast = _blurred(fine.square().mean(1, keepdim=True)).clamp(min=0).sqrt()
     return fine / (contrast + FLAT)
+
+
+def _fine(values: Tensor) -> Tensor:
+    return values - _blurred(values)
 
 
 def _blurred(values: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Every suspect is tried: laid over other photos, does the class rise? Taken out of its own, does it fall?
 
 Each test is paired and has a control: laid over is also what other photos have in the same place, taken out is also the
-same area elsewhere. The photos are those of the other half, on which nothing was looked for.
+same area elsewhere. A trait of the whole photo is taken out by giving the photo what others have; the control is what
+other photos with it have. The photos are those of the other half, on which nothing was looked for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from seewhy.audit.looking import Asking, Looked
 from seewhy.audit.marks import FEWEST, find_marks
 from seewhy.audit.pasting import Box
 from seewhy.audit.suspects import Suspect, Where
+from seewhy.audit.traits import Trait
 from seewhy.core.progress import Progress
 from seewhy.core.statistics import LEVEL, holm
 from seewhy.engines.imputation import linear_imputation
@@ -159,21 +161,26 @@ def try_all(
         progress(number, len(suspects), "trying suspects")
         where = suspect.carried(others)
         random = np.random.default_rng([seed, number])
-        paste = _paste(asking, suspect, found_on, others, where, random)
-        tests.append((paste, _removal(asking, suspect, others, where, random)))
+        paste = paste_test(asking, suspect, found_on, others, where, random)
+        tests.append((paste, _removal(asking, suspect, found_on, others, where, random)))
     tried = [Tried(suspect=suspect, **vars(trial)) for suspect, trial in zip(suspects, trials(tests), strict=True)]
     return sorted(tried, key=lambda each: (not each.passed, -each.paste.interval[0] if each.paste.places else 0))
 
 
-def _paste(
+def paste_test(
     asking: Asking,
     suspect: Suspect,
     found_on: Looked,
     others: Looked,
     carry: Container[int],
     random: np.random.Generator,
+    most: int = MOST,
 ) -> Test:
-    places = random.permutation(_without(others, suspect.target, carry))[:MOST].astype(int)
+    """Lay a suspect over so many of the others at most that neither carry it nor are of its class.
+
+    Controls are of photos that it was not found on.
+    """
+    places = random.permutation(_without(others, suspect.target, carry))[:most].astype(int)
     plain = _without(found_on, suspect.target, suspect.boxes)
     if not len(places) or not plain:
         return _nothing(rises=True)
@@ -191,18 +198,31 @@ def _without(looked: Looked, target: int, carry: Container[int]) -> list[int]:
     return [place for place, said in enumerate(looked.said.tolist()) if place not in carry and said != target]
 
 
-def _removal(asking: Asking, suspect: Suspect, others: Looked, where: Where, random: np.random.Generator) -> Test:
+def _removal(
+    asking: Asking,
+    suspect: Suspect,
+    found_on: Looked,
+    others: Looked,
+    where: Where,
+    random: np.random.Generator,
+) -> Test:
     fit = [place for place in where if others.said[place] == suspect.target]
     places = random.permutation(fit)[:MOST].astype(int)
     if not len(places):
         return _nothing(rises=False)
-    hidden: list[Tensor] = []
-    for place in places:
-        area = where[int(place)]
-        masks = torch.stack([area, *(_moved(area, random) for _ in range(CONTROLS))])
+    trait = suspect.kind if isinstance(suspect.kind, Trait) else None
+    taken: list[Tensor] = []
+    for place in places.tolist():
         pixels = torch.from_numpy(others.pixels[place]).float() / 255
-        hidden.append(linear_imputation(pixels, ~masks).clamp(0, 1))
-    return _told(asking, suspect.target, others, places, list(torch.cat(hidden).split(1)), rises=False)
+        if trait:
+            donors = random.choice([*suspect.boxes], CONTROLS)
+            changes = [trait.taken, *(trait.taken.like(found_on.pixels[donor]) for donor in donors)]
+            taken += [each.over(pixels[None]) for each in changes]
+        else:
+            area = where[place]
+            masks = torch.stack([area, *(_moved(area, random) for _ in range(CONTROLS))])
+            taken += linear_imputation(pixels, ~masks).clamp(0, 1).split(1)
+    return _told(asking, suspect.target, others, places, taken, rises=False)
 
 
 def _moved(area: Tensor, random: np.random.Generator) -> Tensor:

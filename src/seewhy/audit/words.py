@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from colorsys import rgb_to_hsv
+from math import atan2, degrees, hypot
 from typing import TYPE_CHECKING
 
+from seewhy.audit.traits import Setting
 from seewhy.core.text import percent
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 GREY, DARK, PALE = 0.25, 0.3, 0.75  # saturation and brightness
 HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (300, "violet"),
         (340, "pink"), (361, "red"))  # fmt: skip
+CASTS = ((40, "red"), (72, "orange"), (115, "yellow"), (180, "green"), (240, "turquoise"), (287, "blue"),
+         (318, "violet"), (345, "pink"), (361, "red"))  # fmt: skip
 SEEN_THROUGH = 0.8  # an opacity below which something can be seen through
 LONG = 0.7  # of the view
 VARIED = 0.12  # a spread of colours from which on no single one tells what it looks like
@@ -26,8 +30,11 @@ def sentence(tried: Tried, name: str, size: Sequence[int], called: str = "") -> 
     """What makes the network say the class `name`, and how far; people may have `called` it something."""
     suspect = tried.suspect
     layer = suspect.layers[0]
-    if suspect.fixed:
-        what = f"A {look_words(layer)} mark {place_words(layer.box, size)}"
+    if isinstance(layer, Setting):
+        words = layer.trait.words
+        what = f"{words[0].upper()}{words[1:]}" if words else cast_words(layer, size)
+    elif suspect.region:
+        what = f"A {look_words(layer)} mark {place_words(suspect.region, size)}"
     else:
         what = f"A part that is {' and '.join(suspect.reasons)}"
     what = f"“{called}”, {what[0].lower()}{what[1:]}," if called else what
@@ -43,6 +50,25 @@ def verdict_words(tried: Trial, name: str) -> str:
     moved = f"laid over {len(test.places)} other photos it raises the class from {before} to {after}"
     said = "makes this network say" if tried.passed else "was suspected of"
     return f" {said} “{name}”: {moved}."
+
+
+def cast_words(setting: Setting, size: Sequence[int]) -> str:
+    """How photos with a trait of colours look beside others."""
+    return f"A {shade_words(setting.trait.step.tolist())} cast {place_words(setting.box, size)}"
+
+
+def shade_words(step: Sequence[float]) -> str:
+    """What a step of light, of yellow against blue and of red against green looks like; of one channel only light.
+
+    >>> shade_words([0.2, 0, 0]), shade_words([0, 0, -0.2]), shade_words([-0.02, -0.1, 0.1])
+    ('pale', 'green', 'violet')
+    """
+    light, *hues = step
+    if len(hues) < 2 or hypot(*hues) < abs(light):
+        return "pale" if light > 0 else "dark"
+    yellow, red = hues
+    angle = degrees(atan2(yellow, red)) % 360
+    return next(name for limit, name in CASTS if angle < limit)
 
 
 def look_words(layer: Layer) -> str:

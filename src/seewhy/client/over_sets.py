@@ -124,7 +124,7 @@ class OverSets(Connection):
         *,
         model: str | None = None,
         layers: Sequence[str] = (),
-        count: int = 10,
+        count: int = 25,
         seed: int = 0,
     ) -> Job[Book]:
         """Find concepts that a network sees in a set of pictures; its job's id then stands for them.

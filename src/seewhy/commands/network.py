@@ -101,7 +101,7 @@ def build(
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="Layers, joined by commas. Default: two on the way and the last.")
     ] = "",
-    count: Annotated[int, typer.Option(min=2, help="How many concepts to look for in each layer.")] = 10,
+    count: Annotated[int, typer.Option(min=2, help="How many concepts to look for in each layer.")] = 25,
 ) -> Answer[Book]:
     """Find what each layer sees in many photos: a folder of concepts, for `network explain --concepts`."""
     from seewhy.images import find_images

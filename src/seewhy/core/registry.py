@@ -116,9 +116,16 @@ class Registry(dict[str, type[D]], Generic[D]):
             raise UnknownName(f"the {self.kind} '{name}' is not offered here; `seewhy list {self.kind}s` shows what is")
         return found
 
-    def declare(self, name: str) -> None:
-        """List what a name with an argument stands for, as `learned:DIR`, beside what is known without one."""
-        dict.__setitem__(self, name, self[name])
+    def declare(self, name: str, called: str = "") -> None:
+        """List what a name with an argument stands for, as `learned:DIR`, beside what is known without one.
+
+        Args:
+            name: With its argument.
+            called: Another name for it, which tells nobody where its files lie.
+        """
+        found = self[name]
+        found.name = called or name
+        dict.__setitem__(self, found.name, found)
 
     def all(self) -> list[type[D]]:
         """Every class, built in or added by an installed package, by family and name."""

@@ -35,13 +35,17 @@ CELL_STYLE = "padding:6px;text-align:left;vertical-align:top;max-width:300px;ove
 
 @dataclass(frozen=True)
 class Legend:
-    """How one map was coloured: `limit` is the value at the end of the bar, `peak` the largest |value|, in a `unit`."""
+    """How one map was coloured: `limit` is the value at the end of the bar, `peak` the largest |value|, in a `unit`.
+
+    Not every map is `evidence` for or against something.
+    """
 
     signed: bool
     limit: float
     peak: float
     colors: Colors = OURS
     unit: Unit = ""
+    evidence: bool = True
 
     def draw(self, width: int) -> Image.Image:
         """The bar as the overlay shows it over a grey photo, with words and numbers under its ends."""
@@ -60,7 +64,9 @@ class Legend:
     @property
     def words(self) -> tuple[str, str, str]:
         """What the ends and the middle mean."""
-        return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
+        if self.evidence:
+            return ("against", "0", "for") if self.signed else ("no evidence", "", "strongest evidence")
+        return ("negative", "0", "positive") if self.signed else ("least", "", "most")
 
     @property
     def numbers(self) -> tuple[str, str, str]:
@@ -116,13 +122,14 @@ def tile(
     colors: Colors = OURS,
     limit: float | None = None,
     words: str = NOTHING,
+    evidence: bool = True,
 ) -> Tile:
     """The overlay of a map together with the legend that belongs to it; `words` stand in for an empty map."""
     scaled, limit = scale(values, signed=signed, limit=limit)
     if not scaled.any():
         return Tile(blank(pixels, view, words, longest=LARGE), caption)
     picture = overlay(pixels, values, view, signed=signed, colors=colors, limit=limit, longest=LARGE)
-    return Tile(picture, caption, Legend(signed, limit, peak(values, signed=signed), colors))
+    return Tile(picture, caption, Legend(signed, limit, peak(values, signed=signed), colors, evidence=evidence))
 
 
 def panel(pixels: Pixels, view: View, tiles: Sequence[Tile], *, title: str, caption: str = "") -> Image.Image:

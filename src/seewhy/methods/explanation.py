@@ -308,6 +308,7 @@ def explanation_tile(
             signed=explanation.signed,
             colors=colors,
             limit=limit or shared_limit([explanation]),
+            evidence=not METHODS[explanation.method].class_blind,
         )
     if rule:
         keep = _needed(regions, rule)

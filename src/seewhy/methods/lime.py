@@ -123,14 +123,18 @@ class Lime(OverRegions):
         change = float((head.log_odds(engine.logits, target) - score(nothing, alternatives(engine, TRIALS))).mean())
         regions = found.sums(cuts.members)
         odds = head.meaning != "values" and not isinstance(target, Value)
+        single, largest = alone(engine, cuts, target, regions.weights)
+        least = max(SMALL * abs(change), FAINT if odds else 0.0)
+        if largest >= least > float(regions.weights.abs().max()):
+            least = 0.0  # small as it is in company, a part that decides alone does decide
         told = RegionWeights(
             cuts.shown,
             regions.weights.numpy(),
             regions.errors.numpy(),
             unit="log-odds" if odds else "value",
-            least=max(SMALL * abs(change), FAINT if odds else 0.0),
+            least=least,
             company=f"variations that keep {kept:.0%} of the regions",
-            alone=alone(engine, cuts, target, regions.weights),
+            alone=single,
         )
         checks = {"r2": found.r2, "keep": kept, "change": change}
         if not cuts.alone:
@@ -217,13 +221,18 @@ def alternatives(engine: MaskedForward, count: int) -> Tensor:
     return torch.arange(1, 1 + count) % engine.alternatives
 
 
-def alone(engine: MaskedForward, cuts: Cuts, target: Target, weights: Tensor) -> tuple[float | None, ...]:
-    """What people are told of the target with nothing hidden but one of the strongest regions; None for the others."""
+def alone(engine: MaskedForward, cuts: Cuts, target: Target, weights: Tensor) -> tuple[tuple[float | None, ...], float]:
+    """What people are told of the target with nothing hidden but one of the strongest regions; None for the others.
+
+    And by how much that changes the log-odds at most.
+    """
     strongest = weights.abs().topk(min(STRONGEST, len(weights))).indices.tolist()
     kept = cuts.members[strongest] == 0
     logits = answers(engine, kept, torch.zeros(len(kept), dtype=torch.int64))
-    known = dict(zip(strongest, engine.classifier.head.probability(logits, target).tolist(), strict=True))
-    return tuple(known.get(region) for region in range(len(weights)))
+    head = engine.classifier.head
+    known = dict(zip(strongest, head.probability(logits, target).tolist(), strict=True))
+    moved = head.log_odds(logits, target) - head.log_odds(engine.logits, target)
+    return tuple(known.get(region) for region in range(len(weights))), float(moved.abs().max())
 
 
 def settle(score: Score, asked: Variations, cuts: Cuts, steady: float) -> tuple[Posterior, int]:

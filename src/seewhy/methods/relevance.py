@@ -25,7 +25,7 @@ ROUNDED = "Its rules are exact; what is missing was lost in the arithmetic of th
 
 LOW, HIGH = 0.5, 2.0  # shares of the score, between which a page needs no word of what reached the pixels
 LITTLE = (
-    "Only {:.0%} of the score reached the pixels; the rest stayed with the network's constants and the rules "
+    "Only {:z.0%} of the score reached the pixels; the rest stayed with the network's constants and the rules "
     "themselves: the picture tells of so much of the score, and no more."
 )
 MUCH = (
@@ -154,7 +154,7 @@ def kept_notes(kept: float) -> tuple[str, ...]:
     >>> kept_notes(0.9), kept_notes(-0.5)[0][:59]
     ((), 'What reached the pixels adds up to -50% of the score: the n')
     """
-    if kept < 0:
+    if round(kept, 2) < 0:
         return (MUCH.format(kept, "turned its sign"),)
     if kept > HIGH:
         return (MUCH.format(kept, "added the rest"),)

@@ -75,7 +75,7 @@ class ShapleyMethod(RegionMethod):
 
     @override
     def of_answers(self, engine: MaskedForward) -> ShapleyMethod:
-        return replace(self, samples=max(min(self.samples, engine.asked), LEAST * engine.regions))
+        return replace(self, samples=max(min(self.samples, engine.asked), LEAST * engine.regions, self.least))
 
     @override
     def weigh(self, engine: MaskedForward, targets: Sequence[Target], generator: torch.Generator) -> list[Found]:

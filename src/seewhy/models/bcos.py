@@ -1,9 +1,10 @@
 """`bcos:` classifiers: networks whose every layer is linear once its input is known, so that their maps are exact.
 
 Source: Böhle et al. 2022, B-cos Networks: Alignment is All We Need for Interpretability, with B = 2. A layer gives
-|cos(x, w)| · ŵᵀx: it can only be large where its input points along its weights. There are no biases and no ReLU, and
-colours enter beside their complements, as there. Unlike there the networks are small, for folders of a few thousand
-pictures, and layers are brought to one scale by their second moment.
+|cos(x, w)| · ŵᵀx: it can only be large where its input points along its weights. Of two such units the greater counts
+(MaxOut), scores have a scale of their own, there are no biases and no ReLU, and colours enter beside their complements,
+as there. Unlike there the networks are small, for folders of a few thousand pictures, and layers are brought to one
+scale by their second moment.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MOMENTUM = 0.1
 SIZES = {"small": 64}  # the side of what each sees
 CHANNELS = (32, 64, 128, 128)
 STRIDES = (2, 2, 2, 1)
+UNITS = 2  # of which the greater counts
+SCALE = 8.0  # of scores: means over a grid are small, and their softmax would learn slowly
 UNTRAINED = 2  # classes of a network that nobody has trained
 
 
@@ -43,13 +46,16 @@ class Complements(nn.Module):
 
 
 class BcosConv2d(nn.Module):
-    """|cos(x, w)| · ŵᵀx at every place, brought to one scale; `fixed` lets no gradient go through the scales."""
+    """|cos(x, w)| · ŵᵀx of the greater of two units at every place, brought to one scale.
+
+    `fixed` lets no gradient go through the scales.
+    """
 
     moments: Tensor
 
     def __init__(self, before: int, after: int, size: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(after, before, size, size))
+        self.weight = nn.Parameter(torch.empty(UNITS * after, before, size, size))
         nn.init.kaiming_normal_(self.weight)
         self.stride, self.padding, self.fixed = stride, size // 2, False
         self.register_buffer("moments", torch.ones(after))
@@ -57,7 +63,7 @@ class BcosConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps of inputs `(N, C, h, w)`."""
         unit = self.weight / (self.weight.flatten(1).norm(dim=1)[:, None, None, None] + TINY)
-        linear = F.conv2d(x, unit, stride=self.stride, padding=self.padding)
+        linear = F.conv2d(x, unit, stride=self.stride, padding=self.padding).unflatten(1, (-1, UNITS)).amax(2)
         ones = torch.ones_like(self.weight[:1])
         length = (F.conv2d(x.square(), ones, stride=self.stride, padding=self.padding) + TINY).sqrt()
         scale = linear.abs() / length
@@ -84,7 +90,7 @@ class BcosNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores `(N, K)` of colours in [0, 1]."""
-        return self.head(self.features(self.encode(x)).mean((2, 3)))
+        return SCALE * self.head(self.features(self.encode(x)).mean((2, 3)))
 
 
 @contextmanager

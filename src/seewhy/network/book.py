@@ -25,10 +25,11 @@ from seewhy.network.parts import taken_out_of, watched_photo
 Opened = Callable[[int], Image]
 
 BATCH = 16
-ROWS = 12_000  # places of which a dictionary is made
+ROWS = 8_000  # places of which a dictionary is made
 EXAMPLES = 3  # crops of a concept, each of another photo
 CROP, SIDE = 0.4, 160  # of the picture's side; pixels
 FEWEST = 8  # photos
+COUNT = 25  # concepts to look for in a layer
 TELLING = 0.1  # nats that an answer says of its photo; an untrained network says next to none
 
 
@@ -60,12 +61,17 @@ class Concept:
 
 @dataclass(frozen=True, eq=False)
 class LayerConcepts:
-    """The concepts of one layer that are stable, and how many are not or were doubles; `unexplained` as a share."""
+    """The concepts of one layer that are stable, and how many are not or were doubles.
+
+    `unexplained` is the share of the layer's activations that none of them explains, `least` what as many directions of
+    any kind leave at least.
+    """
 
     layer: str
     grid: Grid
     concepts: tuple[Concept, ...]
     unexplained: float
+    least: float
     unstable: int
     merged: int
     signed: bool
@@ -117,9 +123,14 @@ class Word:
     asked: int
 
     @property
+    def givers(self) -> str:
+        """How many say so."""
+        return f"{self.people} of {self.asked} people"
+
+    @property
     def told(self) -> str:
         """The word, and who says so."""
-        return f"{self.text} ({self.people} of {self.asked} people)"
+        return f"{self.text} ({self.givers})"
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ def build_book(
     count: int,
     *,
     layers: Sequence[str] = (),
-    concepts: int = 10,
+    concepts: int = COUNT,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ConceptBook:
@@ -279,7 +290,8 @@ def _layer(
         share, stability = found.shares[index], found.stability[index]
         peak = min((strong for _, _, strong in places[index]), default=0.0)
         concepts.append(Concept(f"{number}-{index}", vector, stability, share, importance, peak, tuple(shown)))
-    return LayerConcepts(name, grid, tuple(concepts), found.unexplained, found.unstable, found.merged, found.signed)
+    left = found.unexplained, found.least
+    return LayerConcepts(name, grid, tuple(concepts), *left, found.unstable, found.merged, found.signed)
 
 
 def _loss(classifier: Classifier, image: Image, layer: str, grid: Grid, vectors: Tensor, index: int) -> float:
@@ -323,6 +335,7 @@ def described(book: ConceptBook) -> dict[str, Any]:
                 "layer": each.layer,
                 "grid": [each.grid.layout, each.grid.channels, each.grid.height, each.grid.width, each.grid.prefix],
                 "unexplained": each.unexplained,
+                "least": each.least,
                 "unstable": each.unstable,
                 "merged": each.merged,
                 "signed": each.signed,

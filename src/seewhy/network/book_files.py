@@ -45,6 +45,7 @@ class _Layer(TypedDict):
     layer: str
     grid: tuple[str, int, int, int, int]
     unexplained: float
+    least: float
     unstable: int
     merged: int
     signed: bool
@@ -116,7 +117,14 @@ def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, ma
         )
     grid = Grid(layout, channels, height, width, prefix)
     return LayerConcepts(
-        told["layer"], grid, tuple(found), told["unexplained"], told["unstable"], told["merged"], told["signed"]
+        told["layer"],
+        grid,
+        tuple(found),
+        told["unexplained"],
+        told["least"],
+        told["unstable"],
+        told["merged"],
+        told["signed"],
     )
 
 

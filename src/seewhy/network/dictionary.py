@@ -5,12 +5,16 @@ A ≈ U V with A `(n, C)` activations at n places, U `(n, k)` how much of each c
 Seung 1999; of networks CRAFT, Fel 2023). Else V is free: semi-NMF (Ding 2010). Both by coordinate descent (HALS,
 Cichocki 2009).
 
-A factorisation has many answers. Concepts are kept that other starts on other halves of the photos find, too. That
-says how firm a concept is, not that it was learned: activations of random weights have firm directions, too.
+A factorisation has many answers. Several are made, each from another start and of other photos. A concept is what most
+of them find, their mean its direction (as consensus NMF does, Kotliar 2019). That says how firm a concept is, not that
+it was learned: activations of random weights have firm directions, too.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +23,17 @@ from torch import Tensor
 
 from seewhy.core.progress import Progress, silent
 
-ROUNDS, SWEEPS = 120, 40
+ROUNDS, SWEEPS = 160, 40
+MOVED = 1e-3  # by which a direction may still change when the search ends
 # What an amount as large as a row costs, as a share of it: of many factorisations those with few concepts at a place.
 # Without it semi-NMF finds no planted directions, and agrees with itself the less.
-SPARSE, SPARSE_SIGNED = 0.05, 0.1
+SPARSE, SPARSE_SIGNED = 0.05, 0.2
 SEEDS = 10
-STABLE = 0.8  # correlation of where two dictionaries see a concept, the median over seeds
+PART = 0.8  # of the photos, of which each dictionary is made
+STABLE = 0.8  # correlation of where two dictionaries see a concept, the median over them
 SAME = 0.9  # correlation from which on two concepts are one
 NEGATIVE = 1e-3  # of the sum of sizes: rounding and a soft knee below 0 do not make a layer signed
+NOTHING = 1e-4  # of how much the widest concept varies
 COMPARED = 3000  # places on which dictionaries are compared
 
 
@@ -34,15 +41,16 @@ COMPARED = 3000  # places on which dictionaries are compared
 class Dictionary:
     """What is left of a layer's concepts: `vectors` `(k, C)` of length 1, the heaviest first.
 
-    `stability` of each is the median correlation with its match over further seeds, `unstable` how many were left out
-    for that, `merged` how many were another's double; `unexplained` is the share of the activations' squares that the
-    concepts miss.
+    `stability` of each is the median correlation with its match in the other dictionaries. Of each dictionary's
+    concepts, on average `unstable` are not found again, and `merged` say what another says. `unexplained` is the share
+    of the activations' squares that the concepts miss, `least` what as many directions of any kind miss at least.
     """
 
     vectors: Tensor
     stability: tuple[float, ...]
     shares: tuple[float, ...]
     unexplained: float
+    least: float
     unstable: int
     merged: int
     signed: bool
@@ -54,16 +62,15 @@ def is_signed(rows: Tensor) -> bool:
 
 
 def factorised(rows: Tensor, count: int, generator: torch.Generator, *, signed: bool, rounds: int = ROUNDS) -> Tensor:
-    """V `(count, C)`, each of length 1, of activations `(n, C)`; it starts from rows that the generator draws."""
+    """V `(count, C)`, each of length 1, of activations `(n, C)`; see `_starts` for where it starts from."""
     if not signed:
         rows = rows.clamp(min=0)
-    picked = torch.randperm(len(rows), generator=generator)[: 4 * count].reshape(-1)
-    picked = picked[torch.arange(4 * count) % len(picked)].view(count, 4)
-    vectors = rows[picked].mean(1) + 1e-3 * rows.abs().mean() * torch.rand((count, rows.shape[1]), generator=generator)
+    vectors = _starts(rows, count, generator)
     amounts = torch.zeros((len(rows), count), dtype=rows.dtype)
     price = (SPARSE_SIGNED if signed else SPARSE) * float(rows.square().sum(1).mean().sqrt())
     for _ in range(rounds):
-        vectors = _unit(vectors)
+        before = vectors = _unit(vectors)
+        vectors = vectors.clone()
         amounts = _amounts(rows, vectors, amounts, 1, price)
         gram, mixed = amounts.T @ amounts, amounts.T @ rows
         for each in range(count):
@@ -71,26 +78,14 @@ def factorised(rows: Tensor, count: int, generator: torch.Generator, *, signed: 
                 vectors[each] += (mixed[each] - gram[each] @ vectors) / gram[each, each]
                 if not signed:
                     vectors[each].clamp_(min=0)
+        if float((_unit(vectors) - before).norm(dim=1).max()) < MOVED:
+            break
     return _unit(vectors)
 
 
 def coded(rows: Tensor, vectors: Tensor) -> Tensor:
     """U `(n, k)`, not negative, with which U V comes nearest to activations `(n, C)`."""
     return _amounts(rows, vectors, torch.zeros((len(rows), len(vectors)), dtype=rows.dtype), SWEEPS)
-
-
-def matched(one: Tensor, other: Tensor) -> np.ndarray:
-    """The correlation of each column of `one` `(n, k)` with its match in `other`, all matched for the best; else 0.
-
-    What is the same everywhere correlates with nothing. Source: Kuhn 1955, the Hungarian method.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    table = _correlations(one, other)
-    first, second = linear_sum_assignment(-table)
-    found = np.zeros(one.shape[1])
-    found[first] = table[first, second]
-    return found
 
 
 def find_dictionary(
@@ -103,42 +98,94 @@ def find_dictionary(
         photos: which photo each is from.
         count: how many concepts to look for.
         seed: of all randomness.
-        seeds: how many dictionaries: the one that is kept, of all photos, and others, each of another start and half
-            of the photos.
+        seeds: how many dictionaries, each of another start and of four fifths of the photos; two at least.
         progress: told of every seed.
     """
     signed = is_signed(rows)
     count = min(count, *rows.shape)
     numbers = photos.unique()
     generator = torch.Generator().manual_seed(seed)
-    progress(0, seeds, "concepts")
-    vectors = factorised(rows, count, generator, signed=signed)
     some = rows[torch.randperm(len(rows), generator=generator)[:COMPARED]]
-    mine = coded(some, vectors)
-    agreement: list[np.ndarray] = []
-    for number in range(1, seeds):
-        progress(number, seeds, "the same concepts from half of the photos")
-        half = numbers[torch.randperm(len(numbers), generator=generator)[: (len(numbers) + 1) // 2]]
-        other = factorised(rows[torch.isin(photos, half)], count, generator, signed=signed)
-        agreement.append(matched(mine, coded(some, other)))
-    stability = np.median(agreement, axis=0) if agreement else np.ones(count)
-    kept = np.flatnonzero(stability >= STABLE)
-    single = _without_doubles(mine[:, kept])
-    order = kept[single]
-    amounts = coded(rows, vectors[order])
-    weight = amounts.square().sum(0)
-    heavy = torch.argsort(weight, descending=True)
-    vectors, amounts, stability = vectors[order][heavy], amounts[:, heavy], stability[order][heavy.numpy()]
+    dictionaries: list[Tensor] = []
+    for number in range(seeds):
+        progress(number, seeds, "concepts, again from other photos")
+        part = numbers[torch.randperm(len(numbers), generator=generator)[: math.ceil(PART * len(numbers))]]
+        dictionaries.append(factorised(rows[torch.isin(photos, part)], count, generator, signed=signed))
+    vectors, stability, found = consensus(dictionaries, [coded(some, each) for each in dictionaries])
+    single = _without_doubles(coded(some, vectors))
+    vectors, stability = vectors[single], stability[single]
+    amounts = coded(rows, vectors)
+    heavy = torch.argsort(amounts.square().sum(0), descending=True)
+    vectors, amounts, stability = vectors[heavy], amounts[:, heavy], stability[heavy.numpy()]
     total = float(rows.square().sum()) or 1.0
     return Dictionary(
         vectors,
         tuple(stability.tolist()),
         tuple((amounts.square().sum(0) / total).tolist()),
         float((rows - amounts @ vectors).square().sum()) / total,
-        count - len(kept),
-        len(kept) - len(single),
+        _least(rows, len(vectors)),
+        count - round(found),
+        max(round(found) - len(vectors), 0),
         signed,
     )
+
+
+def consensus(dictionaries: Sequence[Tensor], amounts: Sequence[Tensor]) -> tuple[Tensor, np.ndarray, float]:
+    """What most of several dictionaries `(k, C)` find, by their amounts `(n, k)` at the same places.
+
+    Each concept is matched with one of every other dictionary, all for the best (Kuhn 1955, the Hungarian method). Of
+    those whose median correlation with their matches is `STABLE`, the most stable comes first, takes its matches, and
+    is their mean. Gives directions, the stability of each, and how many concepts of a dictionary are stable, the mean.
+    """
+    count = len(dictionaries[0])
+    alike = _correlations(torch.cat(list(amounts), 1)).reshape(len(dictionaries), count, len(dictionaries), count)
+    mates = np.zeros((len(dictionaries), count, len(dictionaries)), dtype=np.intp)
+    for one, other in itertools.permutations(range(len(dictionaries)), 2):
+        mates[one, :, other] = _matches(alike[one, :, other])
+    near = np.take_along_axis(alike, mates[..., None], 3)[..., 0]
+    others = ~np.eye(len(dictionaries), dtype=bool)
+    stability = np.array([np.median(each[:, others[number]], axis=1) for number, each in enumerate(near)])
+    kept: list[tuple[int, int]] = []
+    vectors: list[Tensor] = []
+    for place in np.argsort(-stability, axis=None, kind="stable"):
+        one, each = divmod(int(place), count)
+        if stability[one, each] < STABLE:
+            break
+        if all(alike[one, each, known, mine] < STABLE for known, mine in kept):
+            kept.append((one, each))
+            again = [other for other in np.flatnonzero(others[one]).tolist() if near[one, each, other] >= STABLE]
+            mine = [dictionaries[one][each], *(dictionaries[other][mates[one, each, other]] for other in again)]
+            vectors.append(torch.stack(mine).mean(0))
+    found = torch.stack(vectors) if vectors else dictionaries[0][:0]
+    return _unit(found), np.array([stability[each] for each in kept]), float((stability >= STABLE).sum(1).mean())
+
+
+def _matches(table: np.ndarray) -> np.ndarray:
+    """The column that each row of a square table is matched with, so that the sum is largest."""
+    from scipy.optimize import linear_sum_assignment
+
+    return linear_sum_assignment(-table)[1]
+
+
+def _least(rows: Tensor, count: int) -> float:
+    """The share of the squares of rows `(n, C)` that so many directions miss at least (Eckart & Young 1936)."""
+    squares = torch.linalg.eigvalsh((rows.T @ rows).double()).flip(0).clamp(min=0)
+    return float(squares[count:].sum() / squares.sum()) if float(squares.sum()) else 0.0
+
+
+def _starts(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Rows to start from, each drawn by the square of what it has beside the directions drawn before.
+
+    So a rare direction has a start of its own, as in k-means++ (Arthur & Vassilvitskii 2007).
+    """
+    vectors = torch.zeros((count, rows.shape[1]), dtype=rows.dtype)
+    left = lengths = rows.square().sum(1)
+    for each in range(count):
+        if not bool(left.any()):
+            left = torch.ones_like(left)
+        vectors[each] = _unit(rows[torch.multinomial(left, 1, generator=generator)])[0]
+        left = torch.minimum(left, (lengths - (rows @ vectors[each]).square()).clamp(min=0))
+    return vectors
 
 
 def _amounts(rows: Tensor, vectors: Tensor, amounts: Tensor, sweeps: int, price: float = 0.0) -> Tensor:
@@ -157,17 +204,17 @@ def _unit(vectors: Tensor) -> Tensor:
     return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).tiny)
 
 
-def _correlations(one: Tensor, other: Tensor) -> np.ndarray:
-    both = []
-    for each in (one, other):
-        centred = each.double() - each.double().mean(0)
-        both.append(centred / centred.norm(dim=0).clamp(min=1e-12))
-    return (both[0].T @ both[1]).numpy()
+def _correlations(amounts: Tensor) -> np.ndarray:
+    """Of every column with every other; what is the same everywhere, or next to nothing, correlates with nothing."""
+    centred = amounts.double() - amounts.double().mean(0)
+    sizes = centred.norm(dim=0)
+    centred = torch.where(sizes > NOTHING * sizes.max(), centred / sizes, 0.0) if sizes.numel() else centred
+    return (centred.T @ centred).numpy()
 
 
 def _without_doubles(amounts: Tensor) -> np.ndarray:
     """The columns of which no heavier one says the same."""
-    table = _correlations(amounts, amounts)
+    table = _correlations(amounts)
     order = np.argsort(-amounts.square().sum(0).numpy(), kind="stable")
     kept: list[int] = []
     for each in order.tolist():

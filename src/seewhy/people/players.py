@@ -63,11 +63,15 @@ def _check_look(session: Session, name: str) -> None:
             )
 
 
-def begin_session(store: Store, player: str) -> str:
-    """A token for one device of this player; a request that shows it plays under the name."""
-    token = secrets.token_urlsafe(32)
+def begin_session(store: Store, player: str, token: str | None = None) -> str:
+    """A token for one device of this player; a request that shows it plays under the name.
+
+    A device may have its token already; whoever played there before does so no longer.
+    """
+    token = token or secrets.token_urlsafe(32)
     with store.writing() as session:
         now = store.clock()
+        session.execute(delete(SessionRow).where(SessionRow.token_hash == _hash(token)))
         session.add(SessionRow(player_id=find_player(session, player).id, token_hash=_hash(token), began=now, seen=now))
     return token
 

@@ -15,6 +15,7 @@ from seewhy.audit.looking import EVIDENCE, Looked
 from seewhy.audit.pasting import Box, Layer
 from seewhy.audit.photos import POOR, Photo
 from seewhy.audit.slices import Slice, WrongLabel, slices, wrong_labels
+from seewhy.audit.traits import Setting, Trait
 from seewhy.audit.trial import EFFECT, SHARE, Power, Test, Tried
 from seewhy.audit.words import sentence
 from seewhy.core.outcome import Outcome
@@ -26,6 +27,9 @@ from seewhy.report.limits import LIMITS
 from seewhy.report.page import counted, drawing, embed, listed, number, render, shortened
 
 CROPS, THUMB, LISTED = 8, 160, 16
+CONTROL = "what other photos have in the same place"
+PAINTED = "filled in from around", "with the same area filled in elsewhere"
+TAKEN = "with what photos without it have in its stead", "with what others that carry it have"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +76,10 @@ class AuditReport:
         mine = [self.found_on.entries[place].path for place in each.suspect.boxes]
         return sorted([*mine, *(self.others.entries[place].path for place in each.suspect.carried(self.others))])
 
-    def shown(self, layer: Layer) -> Pixels:
-        """A part as it is laid over: on mid-grey, uint8 RGB `(h, w, 3)`."""
+    def shown(self, layer: Layer | Setting) -> Pixels:
+        """A part as it is laid over: on mid-grey, or a trait on a photo; uint8 RGB `(h, w, 3)`."""
+        if isinstance(layer, Setting):
+            return _laid(layer, self.others.pixels[0])
         grey = torch.full((1, len(layer.added), *self.found_on.pixels.shape[2:]), 0.5)
         left, top, right, bottom = layer.box
         laid = layer.over(grey)[0, :, top:bottom, left:right]
@@ -208,9 +214,10 @@ def _test_words(each: Tried, name: str) -> str:
     if not test.places:
         return "Paste test: there is no photo to lay it over."
     before, after, control = _means(test)
+    compared = "what other photos have of it" if isinstance(each.suspect.kind, Trait) else CONTROL
     return (
         f"Paste test: laid over {counted(len(test.places), 'photo')} that neither carry it nor are “{name}”, it moves "
-        f"the class from {before} to {after}; what other photos have in the same place moves it to {control}. The "
+        f"the class from {before} to {after}; {compared} moves it to {control}. The "
         f"difference is {_points(mean, low, high)}, p {_p(each.p_paste)}."
     )
 
@@ -221,9 +228,10 @@ def _removal_words(each: Tried, name: str) -> str:
     if not test.places:
         return f"Removal test: no photo of the other half that carries it is “{name}”, so that it was not tried."
     before, after, control = _means(test)
+    done, compared = TAKEN if isinstance(each.suspect.kind, Trait) else PAINTED
     told = (
-        f"Removal test: filled in from around on {counted(len(test.places), 'photo')} that carry it, the class goes "
-        f"from {before} to {after}; with the same area filled in elsewhere it is {control}. The difference is "
+        f"Removal test: {done} on {counted(len(test.places), 'photo')} that carry it, the class goes "
+        f"from {before} to {after}; {compared} it is {control}. The difference is "
         f"{_points(mean, low, high)}"
     )
     if not each.removal_tells:
@@ -265,8 +273,13 @@ def _pasted(found: AuditReport, each: Tried) -> Iterator[Pixels]:
     """Photos of the other half with it laid over them."""
     for number_, place in enumerate(each.paste.places[:CROPS]):
         layer = each.suspect.layers[number_ % len(each.suspect.layers)]
-        laid = layer.over(torch.from_numpy(found.others.pixels[[place]]).float() / 255)[0]
-        yield fit(_rgb((laid * 255).round().byte().numpy()), THUMB)
+        yield fit(_laid(layer, found.others.pixels[place]), THUMB)
+
+
+def _laid(layer: Layer | Setting, photo: NDArray[np.uint8]) -> Pixels:
+    """A photo, uint8 `(C, h, w)`, with a layer on it."""
+    laid = layer.over(torch.from_numpy(photo[None]).float() / 255)[0]
+    return _rgb((laid * 255).round().byte().numpy())
 
 
 def _enlarged(pixels: Pixels) -> Pixels:

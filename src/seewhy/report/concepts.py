@@ -24,8 +24,9 @@ def book_page(book: ConceptBook, failures: Sequence[Outcome[Any]] = ()) -> str:
     found = sum(len(layer.concepts) for layer in book.layers)
     out = sum(layer.unstable for layer in book.layers)
     lead = (
-        f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}; {out} more were left out, because "
-        "dictionaries of half of the photos do not find them again."
+        f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}. They are what most of several dictionaries "
+        f"find, each from another start and of other photos; {out} more in each were left out, because the others "
+        "do not find them again."
     )
     return render(
         "concepts.html",
@@ -100,7 +101,7 @@ def _part(part: Part, concept: Concept, book: ConceptBook, seen: np.ndarray) -> 
     word = book.words.get(part.key)
     return {
         "name": word.text if word else book.name(part.key),
-        "people": f"{word.people} of {word.asked} people" if word else "",
+        "people": word.givers if word else "",
         "proposed": "" if word or part.key not in book.proposals else book.proposals[part.key].told,
         "lit": embed(spotlight(seen, part.map), f"The photo, lit where {book.name(part.key)} is"),
         "added": part.added,

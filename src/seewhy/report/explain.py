@@ -45,6 +45,7 @@ from seewhy.report.page import (
     photo_notes,
     render,
     says,
+    title_of,
     write_page,
 )
 
@@ -86,8 +87,7 @@ class ExplainReport:
             self._failures.append(outcome)
         elif outcome.value:
             link = saved and quote(Path(os.path.relpath(saved, self.folder)).as_posix()) + "/"
-            section = _section(outcome.value, tiles or explanation_tiles(outcome.value, self.colors), link, self.colors)
-            self._photos.add(**section)
+            self._photos.add(**photo_section(outcome.value, self.colors, tiles, link))
 
     def page(self) -> str:
         """The page, where it need not be a file."""
@@ -111,10 +111,14 @@ class ExplainReport:
         return {"title": title, "lead": lead, "count": count, "photos": self._photos, "failures": self._failures}
 
 
-def _section(
-    explanations: Sequence[Explanation], tiles: Sequence[Tile], link: str | None, colors: Colors
+def photo_section(
+    explanations: Sequence[Explanation],
+    colors: Colors = OURS,
+    tiles: Sequence[Tile] | None = None,
+    link: str | None = None,
 ) -> dict[str, Any]:
     """One photo of the page: first the words, then the drawing."""
+    tiles = tiles or explanation_tiles(explanations, colors)
     one, by_regions = explanations[0], by_classes(explanations)
     infos, blurred = [method_info(each.method) for each in explanations], [is_blurred(each) for each in explanations]
     findings = [
@@ -238,6 +242,7 @@ def _finding(explanation: Explanation, info: type[Method], *, blurred: bool, is_
     """What is to be said of one overlay; how to read a method's pictures is told at the first of them."""
     return {
         "info": {name: getattr(info, name) for name in INFO},
+        "title": title_of(explanation.method),
         "about": " · ".join(
             [
                 explanation.target_label,

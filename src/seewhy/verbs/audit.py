@@ -13,12 +13,15 @@ import numpy as np
 from seewhy import __version__
 from seewhy.audit.coco import Place, data_set, places
 from seewhy.audit.looking import EVIDENCE, Asking, Looked, look
-from seewhy.audit.marks import FEWEST, copies
+from seewhy.audit.marks import FEWEST, Mark, copies
+from seewhy.audit.pasting import Layer
 from seewhy.audit.photos import POOR, Photo, cells, photo_rows
+from seewhy.audit.raising import raise_suspects
 from seewhy.audit.rows import COLUMNS as TEST_COLUMNS
 from seewhy.audit.rows import rows_of_tests
 from seewhy.audit.slices import like_groups, slices, wrong_labels
-from seewhy.audit.suspects import Known, raise_suspects
+from seewhy.audit.suspects import Known
+from seewhy.audit.traits import Trait
 from seewhy.audit.trial import Tried, power, try_all
 from seewhy.core.files import write_array, write_csv, write_json, write_whole
 from seewhy.core.folders import write_manifest
@@ -51,9 +54,10 @@ class AuditResult(AuditReport, Result):
 
     def told(self, each: Tried) -> dict[str, Any]:
         """One finding as plain JSON values."""
-        layer, (tall, wide) = each.suspect.layers[0], self.found_on.pixels.shape[2:]
-        left, top, right, bottom = layer.box
-        shares = [round(left / wide, 4), round(top / tall, 4), round(right / wide, 4), round(bottom / tall, 4)]
+        box, (tall, wide) = each.suspect.region, self.found_on.pixels.shape[2:]
+        shares = (
+            [round(side / whole, 4) for side, whole in zip(box, (wide, tall, wide, tall), strict=True)] if box else None
+        )
         names = self.photos_of(each)
         return {
             "class": self.classifier.categories[each.suspect.target],
@@ -61,7 +65,7 @@ class AuditResult(AuditReport, Result):
             "sentence": self.sentence(each),
             **each.figures(),
             "photos": len(names),
-            "region": shares if each.suspect.fixed else None,
+            "region": shares,
             "reasons": list(each.suspect.reasons),
             "names": names,
         }
@@ -112,13 +116,16 @@ class AuditResult(AuditReport, Result):
         write_json(folder / COCO, data_set(self.places(), {row.photo: row.sha256 for row in self.photos}))
         (folder / LAYERS).mkdir()
         for number, each in enumerate(self.findings, 1):
-            if each.suspect.mark:
-                each.suspect.mark.save(folder / LAYERS / f"{number}-mark.npz")
+            if isinstance(each.suspect.kind, Trait):
+                each.suspect.kind.save(folder / LAYERS / f"{number}-trait.npz")
+            if isinstance(each.suspect.kind, Mark):
+                each.suspect.kind.save(folder / LAYERS / f"{number}-mark.npz")
             for place, layer in enumerate(each.suspect.layers):
-                write_array(folder / LAYERS / f"{number}-{place}-kept.npy", layer.kept.numpy())
-                write_array(folder / LAYERS / f"{number}-{place}-added.npy", layer.added.numpy())
-                write_array(folder / LAYERS / f"{number}-{place}-place.npy", np.array([layer.box[1], layer.box[0]]))
                 write_whole(folder / LAYERS / f"{number}-{place}.png", png_bytes(self.shown(layer)))
+                if isinstance(layer, Layer):
+                    write_array(folder / LAYERS / f"{number}-{place}-kept.npy", layer.kept.numpy())
+                    write_array(folder / LAYERS / f"{number}-{place}-added.npy", layer.added.numpy())
+                    write_array(folder / LAYERS / f"{number}-{place}-place.npy", np.array([layer.box[1], layer.box[0]]))
         write_manifest(folder, self.to_dict(), AUDIT)
 
 

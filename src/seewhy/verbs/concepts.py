@@ -18,7 +18,7 @@ from seewhy.errors import UsageError
 from seewhy.images import Image, open_image
 from seewhy.images.opening import open_each
 from seewhy.models import Classifier, Target
-from seewhy.network.book import Concept, ConceptBook, build_book, described
+from seewhy.network.book import COUNT, Concept, ConceptBook, build_book, described
 from seewhy.network.book_files import book_hash, name_concept, open_concepts, write_book
 from seewhy.network.counting import ConceptCounts, counted
 from seewhy.network.naming import Fate, fates, next_concept, propose, sayings, write_proposals
@@ -84,7 +84,7 @@ def build_concepts(
     sources: Sequence[str | Path],
     *,
     layers: Sequence[str] = (),
-    concepts: int = 10,
+    concepts: int = COUNT,
     seed: int = 0,
     progress: Progress = silent,
 ) -> BuiltConcepts:

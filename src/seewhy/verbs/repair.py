@@ -30,6 +30,7 @@ from seewhy.audit.repair import (
     worthwhile,
 )
 from seewhy.audit.repair_rows import COLUMNS, repair_figures, rows_of_answers
+from seewhy.audit.traits import Trait
 from seewhy.audit.tuning import RATES, WAYS, Shown, chosen_ways, tuned
 from seewhy.core.files import write_csv
 from seewhy.core.folders import write_manifest
@@ -145,6 +146,7 @@ class Finding:
     """A finding as an audit wrote it: the class, what is laid over photos, and which carry it.
 
     Raises:
+        UsageError: it neither lies in one place nor is a trait of the whole photo.
         BadFile: the folder's files do not fit together.
         UnknownName: the model has no such class.
     """
@@ -152,26 +154,44 @@ class Finding:
     def __init__(self, folder: Path, number: int, told: Told, classifier: Classifier) -> None:
         self.target = classifier.categories.find(told["class"])
         self.sentence = told["sentence"]
-        self.mark = Mark.read(folder / LAYERS / f"{number}-mark.npz")
-        path = folder / LAYERS / f"{number}-0-kept.npy"
-        kept = read_array(path, CURE, shape=(None, None), finite=True)
-        added = read_array(folder / LAYERS / f"{number}-0-added.npy", CURE, shape=(None, *kept.shape), finite=True)
-        top, left = (
-            int(each) for each in read_array(folder / LAYERS / f"{number}-0-place.npy", CURE, kinds="iu", shape=(2,))
-        )
-        height, width = kept.shape
         size = classifier.preprocessing.size
-        if len(added) != classifier.preprocessing.channels or top + height > size[0] or left + width > size[1]:
-            raise damaged(path, f"it is not of a model that sees {size[1]} × {size[0]} pixels", CURE)
-        self.layer = Layer((left, top, left + width, top + height), torch.from_numpy(kept), torch.from_numpy(added))
+        mark, trait = (folder / LAYERS / f"{number}-{kind}.npz" for kind in ("mark", "trait"))
+        self.kind: Mark | Trait
+        if trait.exists():
+            self.kind = Trait.read(trait)
+            if self.kind.size != size:
+                raise damaged(trait, f"it is not of a model that sees {size[1]} × {size[0]} pixels", CURE)
+            self.laid, self.area = self.kind.laid, self.kind.area
+        elif mark.exists():
+            self.kind = Mark.read(mark)
+            self.laid = _layer(folder, number, classifier)
+            self.area = self.laid.mask(size)
+        else:
+            raise UsageError(f"finding {number} lies elsewhere on each photo, so that it cannot be laid over others or "
+                             "taken out; give another --number")  # fmt: skip
 
     def variants(self, pixels: Tensor) -> tuple[Tensor, Tensor, bool]:
         """A photo `(1, C, h, w)` with the finding and without it, and whether it carries it."""
         seen = (pixels * 255).round().to(torch.uint8).numpy()
-        if not self.mark.carried(seen)[0]:
-            return self.layer.over(pixels), pixels, False
-        hidden = self.layer.mask(pixels.shape[2:])
-        return pixels, linear_imputation(pixels[0], ~hidden[None]).clamp(0, 1), True
+        if not self.kind.carried(seen)[0]:
+            return self.laid.over(pixels), pixels, False
+        if isinstance(self.kind, Trait):
+            return pixels, self.kind.taken.over(pixels), True
+        return pixels, linear_imputation(pixels[0], ~self.area[None]).clamp(0, 1), True
+
+
+def _layer(folder: Path, number: int, classifier: Classifier) -> Layer:
+    path = folder / LAYERS / f"{number}-0-kept.npy"
+    kept = read_array(path, CURE, shape=(None, None), finite=True)
+    added = read_array(folder / LAYERS / f"{number}-0-added.npy", CURE, shape=(None, *kept.shape), finite=True)
+    top, left = (
+        int(each) for each in read_array(folder / LAYERS / f"{number}-0-place.npy", CURE, kinds="iu", shape=(2,))
+    )
+    height, width = kept.shape
+    size = classifier.preprocessing.size
+    if len(added) != classifier.preprocessing.channels or top + height > size[0] or left + width > size[1]:
+        raise damaged(path, f"it is not of a model that sees {size[1]} × {size[0]} pixels", CURE)
+    return Layer((left, top, left + width, top + height), torch.from_numpy(kept), torch.from_numpy(added))
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +325,6 @@ def _looked(
 ) -> _Looked:
     folder, numbers = data
     entries = [entry for entry in folder.entries if entry.label in numbers]
-    area = finding.layer.mask(classifier.preprocessing.size)
     embedded: list[Tensor] = []
     shown: list[Tensor] = []
     wrong: list[Tensor] = []
@@ -326,7 +345,7 @@ def _looked(
             embedded.append(classifier.embed(x).float().cpu())
         if pixels:
             shown.append((three * 255).round().to(torch.uint8))
-            own = area if carried else torch.zeros_like(area)
+            own = finding.area if carried else torch.zeros_like(finding.area)
             wrong.append(own if drawn is None else torch.from_numpy(~classifier.preprocessing.mask(drawn)))
         fit.append((entry.path, numbers[str(entry.label)], carried))
     if not fit:

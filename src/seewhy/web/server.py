@@ -21,27 +21,18 @@ from uvicorn import Config, Server
 from seewhy.errors import UsageError
 from seewhy.web.connections import Limits, TimedProtocol
 from seewhy.web.logs import bound_log
-from seewhy.web.middleware import (
-    BodyLimit,
-    ClosedPaths,
-    Forwarded,
-    KeepsVisit,
-    OwnHosts,
-    PaceLimit,
-    Room,
-    SameOrigin,
-    SecureHeaders,
-    UploadDoor,
-    content_policy,
-    sign_file_ids,
-)
-from seewhy.web.middleware.uploads import DOOR
+from seewhy.web.middleware.bodies import BodyLimit, Room
+from seewhy.web.middleware.origins import Doorkeeper, SecureHeaders, content_policy
+from seewhy.web.middleware.pace import PaceLimit
+from seewhy.web.middleware.uploads import DOOR, UploadDoor, sign_file_ids
+from seewhy.web.middleware.visitors import Forwarded
+from seewhy.web.middleware.visits import KeepsVisit
 from seewhy.web.rest.api import make_api
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import close_store
 from seewhy.web.settings import Settings, is_own, settings, sign_in_secrets
 
-SCRIPT = Path(__file__).parent / "parts/script.py"
+PARTS = Path(__file__).parent / "parts"
 LOOPBACK = "127.0.0.1"
 SPARE = 1 << 20  # bytes of a request beside the photo in it
 MESSAGE = 4 << 20  # bytes of a request without a photo, or of what a window sends at once
@@ -49,31 +40,7 @@ PING = 30.0  # seconds after which a window that does not answer is closed
 AWAY = 60  # seconds for a window to come back after its connection broke
 BACKLOG = 2048  # connections that wait to be taken in
 GRACE = 5  # seconds for what is being answered when the server is stopped
-CLOSED = {"/_stcore/metrics"}
-
-LIGHT = {
-    "primaryColor": "#b34a0c",
-    "backgroundColor": "#ffffff",
-    "secondaryBackgroundColor": "#f5f4f2",
-    "textColor": "#1b1f24",
-    "linkColor": "#9c4209",
-    "borderColor": "#dfe2e6",
-}
-DARK = {
-    "primaryColor": "#f0a06a",
-    "backgroundColor": "#14171a",
-    "secondaryBackgroundColor": "#1e2226",
-    "textColor": "#e8eaed",
-    "linkColor": "#f0a06a",
-    "borderColor": "#31373d",
-}
-THEME: dict[str, Any] = {
-    "theme.baseRadius": "medium",
-    "theme.headingFontSizes": ["2.4rem", "1.75rem", "1.35rem", "1.1rem", "1rem", "1rem"],
-    "theme.headingFontWeights": [650, 650, 650, 600, 600, 600],
-    **{f"theme.light.{name}": value for name, value in LIGHT.items()},
-    **{f"theme.dark.{name}": value for name, value in DARK.items()},
-}
+CLOSED = {"/_stcore/metrics"}  # where Streamlit would tell strangers how the server is doing
 
 
 def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middleware]:
@@ -85,9 +52,7 @@ def middleware(chosen: Settings, key: bytes, host: str = LOOPBACK) -> list[Middl
     return [
         Middleware(SecureHeaders, policy=content_policy(chosen.embedded_in)),
         Middleware(Forwarded, proxies=chosen.proxies),
-        Middleware(OwnHosts, hosts=(*chosen.known_hosts, host)),
-        Middleware(SameOrigin),
-        Middleware(ClosedPaths, paths=CLOSED),
+        Middleware(Doorkeeper, hosts=(*chosen.known_hosts, host), closed=CLOSED),
         Middleware(PaceLimit, **dict(zip(("changes", "reads", "windows", "messages"), pace, strict=True))),
         Middleware(BodyLimit, most=MESSAGE, limits=limits, room=room),
         Middleware(UploadDoor, key=key, room=room),
@@ -117,7 +82,7 @@ def make_app(chosen: Settings, host: str = LOOPBACK) -> Any:
             close_store()
 
     return st.App(
-        SCRIPT,
+        PARTS / "script.py",
         routes=[Mount("/api", app=make_api())],
         middleware=middleware(chosen, key, host),
         secrets=sign_in_secrets(chosen),
@@ -195,5 +160,5 @@ def configuration(chosen: Settings, host: str, port: int) -> dict[str, Any]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "full" if chosen.tracebacks and is_own(host) else "none",
-        **THEME,
+        "theme.base": str(PARTS / "theme.toml"),
     }

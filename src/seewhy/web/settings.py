@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     prototypes: Path | None = Field(
         None, description="A folder of models with prototypes, as `seewhy prototypes train` writes them."
     )
+    explainers: Path | None = Field(
+        None, description="A folder of learned explainers, as `seewhy explainer train` writes them."
+    )
     photos: Path | None = Field(None, description="The folder of the pictures that rounds were made of.")
     studies: Path | None = Field(None, description="A folder of studies, as `seewhy study` writes them.")
 

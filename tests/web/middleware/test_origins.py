@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from seewhy.web.middleware.origins import ClosedPaths, OwnHosts, SameOrigin, SecureHeaders, content_policy
+from seewhy.web.middleware.origins import Doorkeeper, SecureHeaders, content_policy
 
 HOSTS = ("localhost", "127.0.0.1", "::1", "app.example.org", "*.example.net")
 
@@ -19,7 +19,7 @@ async def here(scope, receive, send):
 
 
 def own(host, hosts=HOSTS):
-    return TestClient(OwnHosts(here, hosts), base_url="http://192.0.2.1:8501").get("/x", headers={"host": host})
+    return TestClient(Doorkeeper(here, hosts), base_url="http://192.0.2.1:8501").get("/x", headers={"host": host})
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_other_names_are_refused_for_pages_and_windows(host):
     assert answer.status_code == 400
     assert "SEEWHY_HOSTS" in answer.json()["detail"]
     assert "evil" not in answer.text
-    client = TestClient(OwnHosts(here, HOSTS))
+    client = TestClient(Doorkeeper(here, HOSTS))
     with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/_stcore/stream", headers={"host": host}):
         pass
 
@@ -89,14 +89,14 @@ def test_any_name_can_be_allowed():
 )
 def test_other_sites_pages_change_nothing(origin, status):
     headers = {"origin": origin} if origin else {}
-    ask = TestClient(SameOrigin(here))
+    ask = TestClient(Doorkeeper(here, ["testserver"]))
     assert ask.post("/api/echo", headers=headers).status_code == status
     assert ask.get("/api/echo", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/metrics/", "/_stcore/%6detrics"])
 def test_closed_paths_are_not_found(path):
-    ask = TestClient(ClosedPaths(here, {"/_stcore/metrics"}))
+    ask = TestClient(Doorkeeper(here, ["testserver"], {"/_stcore/metrics"}))
     assert ask.get(path).status_code == 404
     assert ask.get("/_stcore/health").status_code == 200
 

@@ -7,7 +7,7 @@ import pytest
 from httpx import ASGITransport
 from starlette.responses import PlainTextResponse
 
-from seewhy.web.middleware.visits import COOKIE, KeepsVisit, visit_token
+from seewhy.web.middleware.visits import LASTING, PLAYER, VISIT, KeepsVisit, secret_in
 
 PAGE = {"accept": "text/html,application/xhtml+xml"}
 KEPT = "k" * 43
@@ -25,13 +25,23 @@ def anyio_backend() -> str:
 
 
 @pytest.mark.anyio
-async def test_a_browser_gets_one_secret_with_the_page_that_no_script_reads():
+async def test_a_browser_gets_its_secrets_with_the_page_that_no_script_reads():
     first, second = [await asked(headers=PAGE) for _ in range(2)]
-    assert visit_token(first.cookies) != visit_token(second.cookies)
-    told = first.headers["set-cookie"]
-    assert told.endswith("; Path=/; HttpOnly; SameSite=Lax")
+    given = [secret_in(each.cookies, name) for each in (first, second) for name in (VISIT, PLAYER)]
+    assert None not in given
+    assert len({*given}) == len(given)
+    visit, player = first.headers.get_list("set-cookie")
+    assert visit.endswith("; Path=/; HttpOnly; SameSite=Lax")  # gone with the browser
+    assert player.endswith("; Path=/; HttpOnly; Max-Age=31536000; SameSite=Lax")
     assert first.headers["cache-control"] == "no-store"
-    assert "set-cookie" not in (await asked(headers={**PAGE, "cookie": f"a=b; {COOKIE}={KEPT}"})).headers
+
+
+@pytest.mark.anyio
+async def test_a_secret_that_is_there_is_not_given_again():
+    one = await asked(headers={**PAGE, "cookie": f"a=b; {VISIT}={KEPT}"})
+    assert [each.partition("=")[0] for each in one.headers.get_list("set-cookie")] == [PLAYER]
+    both = "; ".join(f"{name}={KEPT}" for name in LASTING)
+    assert "set-cookie" not in (await asked(headers={**PAGE, "cookie": both})).headers
 
 
 @pytest.mark.anyio
@@ -42,8 +52,8 @@ async def test_programs_get_none():
 @pytest.mark.anyio
 async def test_what_we_never_gave_is_none_of_ours():
     for wrong in ("", "short", "../../x", KEPT + "k"):
-        assert visit_token({COOKIE: wrong}) is None
-        assert "set-cookie" in (await asked(headers={**PAGE, "cookie": f'{COOKIE}="{wrong}"'})).headers
+        assert secret_in({VISIT: wrong}) is None
+        assert VISIT in (await asked(headers={**PAGE, "cookie": f'{VISIT}="{wrong}"'})).headers["set-cookie"]
 
 
 @pytest.mark.anyio

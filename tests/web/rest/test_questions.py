@@ -79,7 +79,7 @@ def test_cases_and_concepts_are_built_of_a_set_and_asked(ask, squares, photo, tm
     assert len(found["parts"]) == 2
     _, found = fits(ask, "influence", tmp_path, image=photo, cases=cases, top=1)
     assert len(found["photos"]) == 1
-    book, _ = fits(ask, "build-concepts", tmp_path, pictures=squares, count=2)
+    book, _ = fits(ask, "build-concepts", tmp_path, pictures=squares, layers=["second"], count=2)
     fits(ask, "concepts", tmp_path, image=photo, concepts=book)
     assert ask.post("/concepts", json={"image": photo, "concepts": cases}).status_code == 404
     _, found = fits(ask, "next-concept", tmp_path, concepts=book, player="Ada")
@@ -219,6 +219,11 @@ def test_no_folder_of_this_machine_is_named_by_a_visitor(ask, squares):
                 assert refused.status_code in {404, 422}, (name, field, path)
                 assert str(home()) not in refused.text
                 tried += 1
+        for field in {"method", "methods"} & set(fields):
+            given = {key: whole.get(key, "x") for key in needed}
+            named = "learned:/etc"
+            refused = ask.post(f"/{name}", json={**given, field: [named] if field == "methods" else named})
+            assert (refused.status_code, "is not offered here" in refused.text) == (404, True), (name, field)
     assert tried >= 25 * len(PATHS)
 
 

@@ -29,8 +29,7 @@ class Mask {
 
   /** Take over run lengths; what can be undone is forgotten. */
   load(counts) {
-    let place = 0;
-    counts.forEach((length, turn) => this.bits.fill(turn % 2, place, (place += length)));
+    this.#take(counts);
     this.done = [];
     this.undone = [];
   }
@@ -41,14 +40,13 @@ class Mask {
 
   /** Begin a step that can be undone as a whole. */
   begin() {
-    this.before = this.bits.slice();
+    this.before = this.counts;
   }
 
   /** End it; says whether anything has changed. */
   end() {
-    const flips = this.#flips();
-    if (!flips.length) return false;
-    this.done.push(flips);
+    if (String(this.before) === String(this.counts)) return false;
+    this.done.push(this.before);
     if (this.done.length > STEPS) this.done.shift();
     this.undone = [];
     return true;
@@ -56,7 +54,7 @@ class Mask {
 
   /** Take back what was changed since the step began, as if it never had. */
   revert() {
-    this.bits.set(this.before);
+    this.#take(this.before);
   }
 
   undo() {
@@ -127,25 +125,17 @@ class Mask {
     this.bits.fill(value);
   }
 
-  /** What a step changed: start and stop of each run of pixels that are no longer what they were. */
-  #flips() {
-    const { before, bits } = this;
-    const flips = [];
-    for (let place = 0; place < bits.length; place++) {
-      if (before[place] === bits[place]) continue;
-      const start = place;
-      while (place < bits.length && before[place] !== bits[place]) place++;
-      flips.push([start, place]);
-    }
-    return flips;
+  #take(counts) {
+    let place = 0;
+    counts.forEach((length, turn) => this.bits.fill(turn % 2, place, (place += length)));
   }
 
-  /** Flip the pixels of the last step once more, which takes it back, or does it again. */
+  /** Go back to what was before a step, or forth; what is now can be come back to. */
   #again(from, to) {
-    const flips = from.pop();
-    if (!flips) return false;
-    for (const [start, stop] of flips) for (let place = start; place < stop; place++) this.bits[place] ^= 1;
-    to.push(flips);
+    const counts = from.pop();
+    if (!counts) return false;
+    to.push(this.counts);
+    this.#take(counts);
     return true;
   }
 }

@@ -62,25 +62,36 @@ class SecureHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-class OwnHosts:
-    """Refuses, with 400, what asks for another host: other sites' names may be made to lead here (DNS rebinding).
+class Doorkeeper:
+    """Refuses, with 400, 404 or 403, what asks for another host, for a closed path, or from another site's page.
 
-    The address of this machine at which a connection came in is its own name, too.
+    Other sites' names may be made to lead here (DNS rebinding). The address of this machine at which a connection came
+    in is its own name, too. Browsers send the header Origin with each WebSocket and each request that changes
+    something, and no page can change what it says.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        self.app, self.hosts = app, {host.lower().strip("[]").rstrip(".") for host in hosts}
+    def __init__(self, app: ASGIApp, hosts: Collection[str], closed: Collection[str] = ()) -> None:
+        self.app, self.closed = app, closed
+        self.hosts = {host.lower().strip("[]").rstrip(".") for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] in GUARDED and not self._own(scope):
-            await refuse(scope, receive, send, 400, STRANGE)
+        if scope["type"] in GUARDED and (wrong := self._wrong(scope)):
+            await refuse(scope, receive, send, *wrong)
         else:
             await self.app(scope, receive, send)
 
-    def _own(self, scope: Scope) -> bool:
-        host = host_of(Headers(scope=scope).get("host", ""))
-        arrived = (scope.get("server") or ("",))[0]
+    def _wrong(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_own(host_of(host), (scope.get("server") or ("",))[0]):
+            return 400, STRANGE
+        if scope["path"].rstrip("/") in self.closed:
+            return 404, "Not Found"
+        origin = headers.get("origin") if scope.get("method") not in SAFE else None
+        return (403, FOREIGN) if origin and origin.partition("://")[2] != host else None
+
+    def _is_own(self, host: str, arrived: str) -> bool:
         wide = ("*", *(f"*{host[dot:]}" for dot, letter in enumerate(host) if letter == "."))
         return bool(host) and (host in self.hosts or host == arrived or not self.hosts.isdisjoint(wide))
 
@@ -98,35 +109,3 @@ def host_of(header: str) -> str:
         return ""
     odd = found.username is not None or found.path or found.query or found.fragment
     return "" if odd else (found.hostname or "").rstrip(".")
-
-
-class ClosedPaths:
-    """Answers 404 where Streamlit would tell strangers how the server is doing."""
-
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
-        self.app, self.paths = app, paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        if scope["type"] in GUARDED and scope["path"].rstrip("/") in self.paths:
-            await refuse(scope, receive, send, 404, "Not Found")
-        else:
-            await self.app(scope, receive, send)
-
-
-class SameOrigin:
-    """Refuses other sites' pages: 403 to requests that change something, and no WebSocket.
-
-    Browsers send the header Origin with each of both, and no page can change what it says.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        headers = Headers(scope=scope) if scope["type"] in GUARDED and scope.get("method") not in SAFE else {}
-        if (origin := headers.get("origin")) and origin.partition("://")[2] != headers.get("host"):
-            await refuse(scope, receive, send, 403, FOREIGN)
-        else:
-            await self.app(scope, receive, send)

@@ -10,18 +10,18 @@ import streamlit as st
 from seewhy.draw import png_bytes
 from seewhy.errors import Conflict, SeewhyError, UsageError
 from seewhy.images import Image
-from seewhy.methods import method_info
 from seewhy.methods.explanation import sentence
 from seewhy.people.masks import MaskRevision, drawn, save_mask
 from seewhy.people.names import LONGEST_LABEL, checked_label
-from seewhy.report.page import listed
+from seewhy.report.page import listed, title_of
 from seewhy.verbs.agreement import MaskAgreement, agreement, nothing_to_compare
 from seewhy.web.canvas.annotate import Drawing, annotate
-from seewhy.web.parts.figures import figure_html, render
+from seewhy.web.parts.figures import method_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain
 from seewhy.web.parts.players import player_menu, playing
 from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, opened
+from seewhy.web.parts.reports import show_part
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import Request, services
 from seewhy.web.services.storage import people_store
@@ -46,7 +46,8 @@ def show() -> None:
         player_menu(name)
     left, right = st.columns([1, 2.6], gap="large")
     with left:
-        image = choose_photo("annotate")
+        chosen = choose_photo("annotate")
+        image = chosen and chosen.image
         for note in image.notes if image else ():
             st.caption(plain(sentence(note)))
         called = st.text_input("What do you mark?", "object", max_chars=LONGEST_LABEL, key=LABEL, bind="query-params")
@@ -125,17 +126,19 @@ def _agreement(image: Image, saved: MaskRevision) -> None:
     st.markdown(f"Why **{plain(one.target_label)}** ({one.told}), which the model finds likeliest?")
     agreed = agreement(classifier, image, found.explanations, saved.mask)
     rows = [_row(each) for each in agreed.rows]
-    st.html(render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=_percent(agreed.share)))
+    table = render("agreement.html", rows=rows, chance=f"{agreed.chance:.2f}", share=_percent(agreed.share))
+    show_part("annotate-agreement", table)
     if agreed.outside >= 0.01:
         cut = _percent(agreed.outside)
         st.caption(f"Of what you marked, {cut} lies where the network does not look, and does not count.")
     for column, each in columns_of(agreed.rows, 3):
-        column.html(figure_html(each.explanation))
+        with column:
+            show_part(f"annotate-by-{each.explanation.method}", method_html([each.explanation]))
     limits(LIMITS)
 
 
 def _row(each: MaskAgreement) -> dict[str, str]:
-    row = {"title": method_info(each.explanation.method).title, "reason": each.iou.reason}
+    row = {"title": title_of(each.explanation.method), "reason": each.iou.reason}
     if each.iou.value is not None and each.energy.value is not None and each.pointing.value is not None:
         row |= {"iou": f"{each.iou.value:.2f}", "energy": _percent(each.energy.value)}
         row |= {"pointing": "yes" if each.pointing.value > 0.5 else "no"}

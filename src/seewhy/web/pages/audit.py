@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from seewhy.web.parts.figures import render, svg_html
+from seewhy.core.progress import Progress
+from seewhy.models import Classifier
+from seewhy.verbs.audit import audit
 from seewhy.web.parts.folders import bring_folder
-from seewhy.web.parts.jobs import downloads, follow
-from seewhy.web.parts.page import Page, file_stem, heading, limits, plain
+from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.page import Page, file_stem, heading, plain
 from seewhy.web.parts.questions import choose_model
+from seewhy.web.parts.reports import show_report
 from seewhy.web.parts.session import ask_for, keep, visit, visitor
-from seewhy.web.services.audits import Audited, AuditRequest, Finding, audited
+from seewhy.web.rest.found import Found, found_of
 from seewhy.web.services.hub import LONG, services
-from seewhy.web.services.reports import Files
+from seewhy.web.services.reports import Files, report_of
 from seewhy.web.services.visits import Brought
+from seewhy.web.visitors import Visitor
 
 MARKS = ("wrong reason", "fine", "unclear")
 FILE = "findings.json"
@@ -25,11 +33,15 @@ LAYOUT = (
     "A zip or a folder of photos such as those that the model is used on; the more, the smaller are the effects that "
     "can be told from chance. Folders in it may be the true classes, and need not."
 )
-LIMITS = (
-    "A finding moves the class. Whether that is wrong, you decide: a part of the object may be found, too.",
-    "Both tests change photos in a way that the network may not have seen; the controls change them alike.",
-    "p-values are corrected for all suspects of this audit (Holm), and come from photos that were not searched.",
-)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Whose reasons are audited, over which photos, and whether their folders are the true classes."""
+
+    model: str
+    pictures: Path
+    labels: bool = False
 
 
 def show() -> None:
@@ -47,7 +59,7 @@ def show() -> None:
             st.info(LAYOUT, icon=":material/folder:")
             return
         labels = _labels(pictures)
-        request = AuditRequest(model, pictures.folder, labels)
+        request = Request(model, pictures.folder, labels)
         pressed = st.button("Audit", type="primary", icon=":material/policy:")
         st.caption("Takes minutes without a graphics card, the more the more photos there are.")
         if not ask_for("audit-job", request, pressed=pressed):
@@ -58,7 +70,7 @@ def show() -> None:
             lambda: services().submit(
                 model,
                 f"auditing {pictures.name}",
-                partial(audited, request, visitor()),
+                partial(_audited, request, visitor()),
                 visitor=visitor(),
                 lane=LONG,
             ),
@@ -80,38 +92,26 @@ def _labels(pictures: Brought) -> bool:
     )
 
 
-def _results(found: Audited, pictures: Brought) -> None:
+def _audited(request: Request, who: Visitor, classifier: Classifier, progress: Progress) -> Found:
+    """Audit. What was looked at is kept, so that a run that a new start of the server ended goes on."""
+    kept, folder = sha256(request.model.encode()).hexdigest()[:16], request.pictures.parent
+    with services().disk.filling(folder.with_name(f"{folder.name}-audit-{kept}"), who) as out:
+        return found_of(audit(classifier, request.pictures, out, labels=request.labels, progress=progress))
+
+
+def _results(found: Found, pictures: Brought) -> None:
+    """The report, and what somebody thinks of each finding, which goes into the file of findings."""
     st.header("What was found", anchor=False)
-    st.markdown(plain(found.lead))
-    for number, each in enumerate(found.findings, 1):
-        _finding(found, number, each)
-    with st.expander("What would have been found"):
-        st.markdown(plain(found.power))
-    marked = _marked(found)
-    files: Files = {**found.files, FILE: marked}
-    downloads("audit-found", f"seewhy-{file_stem(pictures.name)}-audit", lambda: files, everything="Everything")
-    st.download_button(
-        "Findings with your marks",
-        marked,
-        FILE,
-        "application/json",
-        icon=":material/fact_check:",
-        on_click="ignore",
-    )
-    limits(LIMITS)
-
-
-def _finding(found: Audited, number: int, each: Finding) -> None:
-    """One finding, and what somebody thinks of it."""
-    st.html(render("finding.html", number=number, chart=svg_html(each.parts["chart"] or ""), **_parts(each)))
-    name = _name(found, each)
-    key = f"audit-mark-{name}"
-    st.session_state.setdefault(key, visit().kept.marks.get(name))
-    st.segmented_control("What do you think of it?", MARKS, key=key, on_change=_mark, args=[name, key])
-
-
-def _parts(each: Finding) -> dict[str, object]:
-    return {name: part for name, part in each.parts.items() if name != "chart"}
+    name, page = f"seewhy-{file_stem(pictures.name)}-audit", report_of(found.files)
+    show_report("audit-found", name, page, lambda: _marked(found), everything="Everything, with your marks")
+    if found.values["findings"]:
+        st.header("What do you think of it?", anchor=False)
+    for number, each in enumerate(found.values["findings"], 1):
+        mark = _name(found, each)
+        key = f"audit-mark-{mark}"
+        st.session_state.setdefault(key, visit().kept.marks.get(mark))
+        words = f"{number}. {plain(each['sentence'])}"
+        st.segmented_control(words, MARKS, key=key, on_change=_mark, args=[mark, key])
 
 
 def _mark(name: str, key: str) -> None:
@@ -119,16 +119,16 @@ def _mark(name: str, key: str) -> None:
     keep(lambda kept: kept.marks.update({name: chosen}) if chosen else kept.marks.pop(name, None))
 
 
-def _name(found: Audited, each: Finding) -> str:
+def _name(found: Found, finding: Mapping[str, Any]) -> str:
     """One name for a finding about a network, whichever audit comes upon it."""
-    return sha256(f"{found.fingerprint} {each.told['sentence']}".encode()).hexdigest()[:16]
+    return sha256(f"{found.values['fingerprint']} {finding['sentence']}".encode()).hexdigest()[:16]
 
 
-def _marked(found: Audited) -> bytes:
-    """The findings as the command line writes them, with what somebody thinks of each."""
+def _marked(found: Found) -> Files:
+    """The files, with what somebody thinks of each finding beside it."""
     marks = visit().kept.marks
-    told = [{**each.told, "mark": marks.get(_name(found, each))} for each in found.findings]
-    return json.dumps(told, indent=2, ensure_ascii=False).encode()
+    told = [{**each, "mark": marks.get(_name(found, each))} for each in found.values["findings"]]
+    return {**found.files, FILE: json.dumps(told, indent=2, ensure_ascii=False).encode()}
 
 
 PAGE = Page("Audit", ":material/policy:", "audit", 75, show, lambda settings: not settings.public)

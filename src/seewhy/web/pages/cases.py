@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-
 import streamlit as st
 
-from seewhy.core.progress import Progress
-from seewhy.images import Image
-from seewhy.models import Classifier
 from seewhy.web.parts.figures import photo_html
-from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.jobs import answered
 from seewhy.web.parts.page import Page, file_stem, heading
 from seewhy.web.parts.questions import choose_photo
 from seewhy.web.parts.reports import show_report
-from seewhy.web.parts.session import trained, visitor
-from seewhy.web.services.bases import BASE, PROTOTYPES, offered_model
-from seewhy.web.services.hub import LONG, services
-from seewhy.web.services.jobs import Job
-from seewhy.web.services.reports import Files, counterfactual_files, prototype_files, report_of, twins_files
+from seewhy.web.parts.session import trained
+from seewhy.web.rest.found import lend
+from seewhy.web.services.bases import BASE, PROTOTYPES, bases, prototype_models
+from seewhy.web.services.hub import services
+from seewhy.web.services.reports import report_of
 
 MINE = " (of this visit)"
 NOTHING = "There is nothing to compare with here yet."  # strangers give this machine no commands
 NOTHING_YET = "There is nothing to compare with yet. Teach it classes of your own on Train, or run this command:"
-BUILD = "seewhy cases build photos/ --out {}"
-LEARN = "seewhy prototypes train photos/ --backbone file:my-model --out {}"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to explain by cases: `find` asks a base of cases; without it a model with prototypes is asked."""
-
-    about: str
-    doing: str
-    find: Callable[[Classifier, Path, Image, Progress], Files] | None = None
-
-
+COMMANDS = {
+    "cases": "seewhy cases build photos/ --out {}",
+    "prototypes": "seewhy prototypes train photos/ --backbone file:my-model --out {}",
+}
+# What is asked, of what kind of folder, and in words.
 KINDS = {
-    "Twins": Kind(
+    "Twins": (
+        "twins",
+        "cases",
         "Of the pictures that it says the same of, those most like this one to the network, and where they are alike.",
-        "looking for twins of",
-        twins_files,
     ),
-    "What would turn it": Kind(
+    "What would turn it": (
+        "counterfactual",
+        "cases",
         "Another picture, parts of it, or less of this one: what makes the model say something else.",
-        "looking for what would turn",
-        counterfactual_files,
     ),
-    "Prototypes": Kind(
-        "Which places in the photo look like patches of training pictures, and what each counts.", "matching"
+    "Parts": (
+        "parts",
+        "cases",
+        "The decision as a sum of parts of the photo, each beside parts of other pictures that are like it.",
+    ),
+    "Influence": (
+        "influence",
+        "cases",
+        "Which pictures speak for the decision and which against it, asked of a last layer that learned from them.",
+    ),
+    "Prototypes": (
+        "prototypes",
+        "prototypes",
+        "Which places in the photo look like patches of training pictures, and what each counts.",
     ),
 }
 
@@ -60,65 +57,39 @@ def show() -> None:
     heading("Has it seen something like this?", "A decision explained by other pictures.")
     left, right = st.columns([1, 2.1], gap="large")
     with left:
-        image = choose_photo("cases")
-        if image:
-            st.html(photo_html(image))
+        chosen = choose_photo("cases")
+        if chosen:
+            st.html(photo_html(chosen.image))
     with right:
-        chosen = st.segmented_control(
+        kind = st.segmented_control(
             "Explain by", list(KINDS), default=next(iter(KINDS)), required=True, key="cases-kind", bind="query-params"
         )
-        kind = KINDS[chosen]
-        st.caption(kind.about)
-        folder = _choose_folder(with_prototypes=kind.find is None)
-        if folder is None or image is None:
+        question, source, about = KINDS[kind]
+        st.caption(about)
+        known = _choose_source(source)
+        if known is None or chosen is None:
             return
-        wanted = (chosen, str(folder), image.sha256, image.name)
-        files = follow("cases-job", wanted, lambda: _ask(kind, folder, image))
-        if files:
-            show_report("cases", f"seewhy-{file_stem(image)}-cases", report_of(files), lambda: files)
+        found = answered("cases-job", question, image=chosen.id, **{source: known})
+        if found:
+            show_report("cases", f"seewhy-{file_stem(chosen.image)}-cases", report_of(found.files), lambda: found.files)
 
 
-def _choose_folder(*, with_prototypes: bool) -> Path | None:
-    """The model with prototypes or the base of cases to ask; tells how to make one where there is none."""
-    if with_prototypes:
-        where, mark, command = services().settings.prototypes_folder, PROTOTYPES, LEARN
-    else:
-        where, mark, command = services().settings.cases_folder, BASE, BUILD
-    own = [each.prototypes if with_prototypes else each.cases for each in trained()]
-    mine = [path for path in own if (path / mark).is_file()]
-    found = [*mine, *(path.parent for path in sorted(where.glob(f"*/{mark}")))]
-    if found:
+def _choose_source(kind: str) -> str | None:
+    """The id of the cases or the prototypes to ask; tells how to make some where there are none."""
+    at, prototypes = services(), kind == "prototypes"
+    own = [each.prototypes / PROTOTYPES if prototypes else each.cases / BASE for each in trained()]
+    names = {lend(each.parent): each.parent.name + MINE for each in own if each.is_file()}
+    names |= {name: name for name in (prototype_models(at) if prototypes else bases(at))}
+    if names:
         return st.selectbox(
-            "From",
-            found,
-            format_func=lambda path: path.name + MINE * (path in mine),
-            key=f"cases-from-{'prototypes' if with_prototypes else 'base'}",
-            bind="query-params",
+            "From", list(names), format_func=names.__getitem__, key=f"cases-from-{kind}", bind="query-params"
         )
-    public = services().settings.public
+    public = at.settings.public
     st.info(NOTHING if public else NOTHING_YET, icon=":material/photo_library:")
     if not public:
-        st.code(command.format(where / "first"), language=None, wrap_lines=True)
+        where = at.settings.prototypes_folder if prototypes else at.settings.cases_folder
+        st.code(COMMANDS[kind].format(where / "first"), language=None, wrap_lines=True)
     return None
-
-
-def _ask(kind: Kind, folder: Path, image: Image) -> Job[Files]:
-    about = f"{kind.doing} {image.name}"
-    find = kind.find
-    at, who = services(), visitor()
-    if find is None:
-        photo = at.photos.refer(image, who)
-        return at.queue.submit(
-            lambda job: prototype_files(folder, at.photos.open(photo), job.tell), about, visitor=who, lane=LONG
-        )
-    return at.ask(
-        offered_model(at, folder),
-        about,
-        image,
-        lambda classifier, photo, tell: find(classifier, folder, photo, tell),
-        visitor=who,
-        lane=LONG,
-    )
 
 
 PAGE = Page("Cases", ":material/photo_library:", "cases", 30, show)

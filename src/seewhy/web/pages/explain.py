@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -13,18 +14,20 @@ from seewhy.images import Image
 from seewhy.methods import Explanation, Method, method_info, suitable_methods
 from seewhy.models import Classifier
 from seewhy.models.head import MEANS
-from seewhy.report.page import photo_notes, says, title_of
-from seewhy.web.parts.figures import bars_html, decision_html, figure_html, photo_html, seen_html
+from seewhy.report.page import listed, says, title_of
+from seewhy.web.parts.figures import bars_html, decision_html, method_html, photo_html, seen_html
 from seewhy.web.parts.jobs import downloads, drop_others, follow
 from seewhy.web.parts.page import Page, columns_of, file_stem, heading, limits, plain, refusal
-from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_target, opened
+from seewhy.web.parts.questions import choose_methods, choose_model, choose_photo, choose_targets, opened
+from seewhy.web.parts.reports import show_part
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.caches import model_label
 from seewhy.web.services.hub import Request, services
-from seewhy.web.services.reports import explanation_files
+from seewhy.web.services.reports import explanation_files, report_of
 from seewhy.web.services.results import Explained
 
 FIRST = ("grad-cam", "lrp")
+CLASSES = 4  # side by side
 OWN = "seewhy"
 COLOURS = (OWN, "viridis", "cividis", "magma", "turbo", "jet", "coolwarm", "PuOr_r")
 LIMITS = (
@@ -39,12 +42,13 @@ def show() -> None:
     heading("Why did the model decide that?", "Each picture shows what one method finds in the photo.")
     left, right = st.columns([1, 2.1], gap="large")
     with left:
-        image = choose_photo("explain")
+        chosen = choose_photo("explain")
         model = choose_model("explain")
         photo, said = st.empty(), st.container()
-    if image is None:
+    if chosen is None:
         right.info("Choose a photo to begin.", icon=":material/image:")
         return
+    image = chosen.image
     photo.html(photo_html(image))
     with right:
         classifier = opened(model)
@@ -59,7 +63,8 @@ def show() -> None:
         with summary:
             _summary(image, request)
         with right:
-            downloads("explain", f"seewhy-{file_stem(image)}", lambda: explanation_files(found, colors))
+            everything = partial(explanation_files, found, colors)
+            downloads("explain", f"seewhy-{file_stem(image)}", lambda: report_of(everything()), everything)
             limits(LIMITS)
 
 
@@ -67,14 +72,14 @@ def _questions(classifier: Classifier, model: str) -> tuple[Request, Colors]:
     """What is asked, and how the answer is drawn."""
     methods = choose_methods("explain", classifier, FIRST, "Choose a method")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        target = choose_target("explain", classifier)
+        targets = choose_targets("explain", classifier, CLASSES)
         colors = _colors()
         with st.popover("Which method?", icon=":material/help:"):
             for info in suitable_methods(classifier):
                 st.markdown(f"**{title_of(info.name)}**: {info.question}  \n:small[:gray[Cost: {info.cost}]]")
     if not methods:
         st.info("Choose a method.", icon=":material/checklist:")
-    return Request(model, methods, target=target), colors
+    return Request(model, methods, targets=targets), colors
 
 
 def _colors() -> Colors:
@@ -101,17 +106,18 @@ def _prediction(classifier: Classifier, image: Image, request: Request) -> None:
     )
     if found:
         st.header(f"It says {plain(says(found))}", anchor=False)
-        st.html(bars_html(found, found[0].index if request.target is None else None))
+        asked = [classifier.target(each).index for each in request.targets] or [found[0].index]
+        show_part("explain-bars", bars_html(found, asked))
         st.caption(f"Model: {plain(model_label(request.model))}. {MEANS[classifier.head.meaning]}")
 
 
 def _results(image: Image, request: Request, colors: Colors, title: Any) -> Explained:
-    """What each method found, drawn as soon as it is there."""
+    """What each method found, drawn as soon as it is there: two methods in a row, or one with all classes asked for."""
     found: list[Explanation] = []
     failures: dict[str, SeewhyError] = {}
     keys = {f"explain-by-{method}": method for method in request.methods}
     drop_others("explain-by-", keys)
-    for column, (key, method) in columns_of([*keys.items()]):
+    for column, (key, method) in columns_of([*keys.items()], 1 if len(request.targets) > 1 else 2):
         asked = replace(request, methods=(method,))
         with column:
             explained = follow(
@@ -120,22 +126,24 @@ def _results(image: Image, request: Request, colors: Colors, title: Any) -> Expl
                 lambda asked=asked: services().explain(image, asked, visitor=visitor()),
                 method_info(method).title,
             )
-        if explained is None:
-            continue
+            if explained is None:
+                continue
+            for error in explained.failures.values():
+                st.warning(f"{title_of(method)}: {refusal(error)}", icon=":material/error:")
+            if explained.explanations:
+                show_part(f"{key}-shown", method_html(explained.explanations, colors))
         failures |= explained.failures
-        for error in explained.failures.values():
-            column.warning(f"{title_of(method)}: {refusal(error)}", icon=":material/error:")
-        for each in explained.explanations:
-            found.append(each)
-            title.header(f"Why {plain(each.target_label)}?", anchor=False)
-            column.html(figure_html(each, colors, told=photo_notes([each])))
+        found += explained.explanations
+        if found:
+            names = listed([*dict.fromkeys(each.target_label for each in found)])
+            title.header(f"Why {plain(names)}?", anchor=False)
     return Explained(image, tuple(found), failures)
 
 
 def _summary(image: Image, request: Request) -> None:
-    """What decides in this photo, in a sentence, with what it was held against."""
+    """What decides in this photo for the class, where it is one, in a sentence, with what it was held against."""
     method = next((each for each in request.methods if not Method.registry[each].class_blind), None)
-    if method is None:
+    if method is None or len(request.targets) > 1:
         return
     asked = replace(request, methods=(method,))
     decided = follow(

@@ -6,13 +6,11 @@ import streamlit as st
 
 from seewhy.people.rounds import played_classes
 from seewhy.web.parts.figures import photo_html
-from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.jobs import answered
 from seewhy.web.parts.page import Page, file_stem, heading, plain
-from seewhy.web.parts.questions import choose_model, choose_photo, choose_target, opened
+from seewhy.web.parts.questions import choose_model, choose_photo, choose_targets, opened
 from seewhy.web.parts.reports import show_report
-from seewhy.web.parts.session import visitor
-from seewhy.web.services.hub import LONG, services
-from seewhy.web.services.reports import Files, class_files, network_files, report_of
+from seewhy.web.services.reports import report_of
 from seewhy.web.services.storage import people_store
 
 PHOTO, CLASS = "One photo", "A whole class"
@@ -34,32 +32,20 @@ def show() -> None:
 def _photo() -> None:
     left, right = st.columns([1, 2.1], gap="large")
     with left:
-        image = choose_photo("network")
-        if image:
-            st.html(photo_html(image))
+        chosen = choose_photo("network")
+        if chosen:
+            st.html(photo_html(chosen.image))
     with right:
         model = choose_model("network")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            target = choose_target("network", opened(model))
-        if image is None:
+            targets = choose_targets("network", opened(model))
+        if chosen is None:
             st.info("Choose a photo to begin.", icon=":material/image:")
             return
-        wanted = (model, target, image.sha256, image.name)
-        about = f"looking into the network at {image.name}"
-        files = follow(
-            "network-job",
-            wanted,
-            lambda: services().ask(
-                model,
-                about,
-                image,
-                lambda classifier, photo, tell: network_files(classifier, photo, target, tell),
-                visitor=visitor(),
-                lane=LONG,
-            ),
-        )
-    if files:
-        show_report("network", f"seewhy-{file_stem(image)}-network", report_of(files), lambda: files)
+        target = next(iter(targets), None)
+        found = answered("network-job", "network", image=chosen.id, model=model, target=target)
+    if found:
+        show_report("network", f"seewhy-{file_stem(chosen.image)}-network", report_of(found.files), lambda: found.files)
 
 
 def _class() -> None:
@@ -86,18 +72,10 @@ def _class() -> None:
             icon=":material/extension:",
         )
         return
-    files: Files | None = follow(
-        "network-class-job",
-        (model, index),
-        lambda: services().submit(
-            model,
-            f"summing up {categories[index]}",
-            lambda classifier, tell: class_files(classifier, index, tell),
-            visitor=visitor(),
-        ),
-    )
-    if files:
-        show_report("network-class", f"seewhy-{file_stem(categories[index])}", report_of(files), lambda: files)
+    if found := answered("network-class-job", "class-view", model=model, of=index):
+        show_report(
+            "network-class", f"seewhy-{file_stem(categories[index])}", report_of(found.files), lambda: found.files
+        )
 
 
 PAGE = Page("Network", ":material/account_tree:", "network", 40, show)

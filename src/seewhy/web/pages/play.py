@@ -23,6 +23,7 @@ from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading, plain, refusal
 from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.reports import show_part
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
 from seewhy.web.services.storage import people_store
@@ -57,9 +58,9 @@ def show() -> None:
         player_menu(name)
     if said := st.session_state.pop(SAID, None):
         st.warning(plain(said), icon=":material/error:")
-    ended: RoundResult | None = st.session_state.get(ENDED)
-    if ended:
-        _ended(name, ended)
+    ended: tuple[str, RoundResult] | None = st.session_state.get(ENDED)
+    if ended and ended[0] == name:  # somebody else may have played here before
+        _ended(*ended)
     elif view := game.next_round(people_store(), name):
         _round(name, view)
     else:
@@ -108,7 +109,7 @@ def _round(name: str, view: RoundView) -> None:
             type="tertiary",
             icon=":material/flag:",
             on_click=_end,
-            args=[lambda: game.resign(people_store(), name, view.round, key=_key(view.round))],
+            args=[name, lambda: game.resign(people_store(), name, view.round, key=_key(view.round))],
         )
 
 
@@ -118,7 +119,7 @@ def _guess(name: str, number: int) -> None:
     if choice is None or not labels:
         st.session_state[SAID] = "Choose what is in the photo, and say in a few words what gave it away."
         return
-    _end(lambda: game.guess(people_store(), name, number, choice, labels, key=_key(number)))
+    _end(name, lambda: game.guess(people_store(), name, number, choice, labels, key=_key(number)))
 
 
 def _key(number: int) -> str:
@@ -126,9 +127,9 @@ def _key(number: int) -> str:
     return f"page-{number}"
 
 
-def _end(answer: Callable[[], RoundResult]) -> None:
+def _end(name: str, answer: Callable[[], RoundResult]) -> None:
     def keep() -> None:
-        st.session_state[ENDED] = answer()
+        st.session_state[ENDED] = (name, answer())
         _leaders.clear()
 
     _try(keep)
@@ -226,7 +227,7 @@ def _scores(name: str) -> None:
     board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
     if board:
         st.header("Leaderboard", anchor=False)
-        st.html(render("leaderboard.html", leaders=board, me=name))
+        show_part("play-leaders", render("leaderboard.html", leaders=board, me=name))
 
 
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})

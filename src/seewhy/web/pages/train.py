@@ -11,13 +11,13 @@ import streamlit as st
 from seewhy.images.uploads import safe_name
 from seewhy.verbs.teach import TeachConfig, TeachResult
 from seewhy.web.parts.folders import bring_folder
-from seewhy.web.parts.jobs import follow
+from seewhy.web.parts.jobs import answered, follow
 from seewhy.web.parts.page import Page, heading, plain
 from seewhy.web.parts.questions import choose_model
 from seewhy.web.parts.reports import parts_of, show_report
 from seewhy.web.parts.session import ask_for, keep, visit, visitor
-from seewhy.web.services.hub import LONG, services
-from seewhy.web.services.reports import mistakes_files, report_of, report_page, result_files
+from seewhy.web.services.hub import services
+from seewhy.web.services.reports import report_of, report_page, result_files
 from seewhy.web.services.visits import Brought, digest
 
 FEW = 20  # pictures of a class, of which some are kept for validation
@@ -107,24 +107,20 @@ def _done(found: TeachResult, config: TeachConfig) -> None:
         st.warning(f"Its prototypes are not to be believed, and Cases refuses them: {reasons}.", icon=":material/rule:")
     st.info(DONE.format(name=plain(found.name), model=quote(f"file:{found.name}")), icon=":material/school:")
     services().models.admit(found.model)
-    mistakes = follow(
+    mistakes = answered(
         "train-mistakes",
-        found,
-        lambda: services().submit(
-            found.model,
-            f"looking at the mistakes of {found.name}",
-            lambda classifier, tell: mistakes_files(classifier, found.model, config.pictures, tell),
-            visitor=visitor(),
-            lane=LONG,
-        ),
+        "evaluate",
         "What it gets wrong, and why",
+        pictures=config.pictures.parent.name,
+        model=found.model,
     )
     if mistakes:
         st.header("What it gets wrong, and why", anchor=False)
-        show_report("train-mistakes-report", f"{found.name}-mistakes", report_of(mistakes), lambda: mistakes)
+        files = mistakes.files
+        show_report("train-mistakes-report", f"{found.name}-mistakes", report_of(files), lambda: files)
     with st.expander("How it learned, and from what", expanded=mistakes is None):
-        files = partial(result_files, found)
-        show_report("train-result", found.name, page, files, everything="The classifier, to keep")
+        everything = partial(result_files, found)
+        show_report("train-result", found.name, page, everything, everything="The classifier, to keep")
 
 
 PAGE = Page("Train", ":material/school:", "train", 80, show, lambda settings: not settings.public)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from seewhy.errors import OverBudget, QueueFull, SeewhyError
 from seewhy.web.parts.page import refusal
-from seewhy.web.parts.session import session
+from seewhy.web.parts.session import session, visitor
+from seewhy.web.rest.found import Found
+from seewhy.web.rest.jobs import QUESTIONS
 from seewhy.web.services.hub import services
 from seewhy.web.services.jobs import Job, State, Status
-from seewhy.web.services.reports import Files, report_of, zipped
+from seewhy.web.services.reports import Files, zipped
 
 T = TypeVar("T")
 
@@ -33,6 +36,13 @@ def follow(key: str, wanted: Hashable, ask: Callable[[], Job[T]], doing: str = "
     return _outcome(key, job)
 
 
+def answered(key: str, name: str, doing: str = "", **asked: Any) -> Found | None:
+    """What comes of one of the questions that programs ask, too; None as in `follow`."""
+    question = QUESTIONS[name]
+    body = question.body(**asked)
+    return follow(key, body.model_dump_json(), lambda: question.hand_in(services(), body, visitor()), doing)
+
+
 def drop_others(start: str, wanted: Container[str]) -> None:
     """Stop what was asked for under keys that begin so, and is wanted no more."""
     for key in [*session().jobs]:
@@ -43,28 +53,30 @@ def drop_others(start: str, wanted: Container[str]) -> None:
 def downloads(
     key: str,
     name: str,
-    files: Callable[[], Files],
-    page: Callable[[], bytes] | None = None,
+    page: Callable[[], bytes],
+    files: Callable[[], Files] | None = None,
     everything: str = "Pictures and raw maps",
 ) -> None:
-    """The report, which is the `page` or among the files, and everything; made when somebody asks for it."""
+    """The report, and everything where there is more; made when somebody asks for it."""
     with st.container(horizontal=True):
-        download_report(page or (lambda: report_of(files())), name, f"{key}-report")
+        icon = ":material/description:"
         st.download_button(
-            everything,
-            lambda: zipped(files()),
-            f"{name}.zip",
-            "application/zip",
-            key=f"{key}-zip",
-            icon=":material/folder_zip:",
-            on_click="ignore",
+            "Report", page, f"{name}.html", "text/html", key=f"{key}-report", icon=icon, on_click="ignore"
         )
-
-
-def download_report(page: Callable[[], bytes], name: str, key: str) -> None:
-    """A button for one report, made when somebody asks for it."""
-    icon = ":material/description:"
-    st.download_button("Report", page, f"{name}.html", "text/html", key=key, icon=icon, on_click="ignore")
+        if files:
+            icon, archive = ":material/folder_zip:", f"{name}.zip"
+            st.download_button(
+                everything,
+                lambda: zipped(files()),
+                archive,
+                "application/zip",
+                key=f"{key}-zip",
+                icon=icon,
+                on_click="ignore",
+            )
+        with st.popover("Share", icon=":material/share:"):
+            st.caption("Whoever has this link sees the same photo and the same answer, while the photo is kept.")
+            st.code(f"{st.context.url or ''}?{urlencode(st.query_params.to_dict())}", language=None, wrap_lines=True)
 
 
 def _current(key: str, wanted: Hashable, ask: Callable[[], Job[T]]) -> Job[T] | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from secrets import token_urlsafe
 
 import streamlit as st
-from streamlit.components.v2 import component
 
 from seewhy.core.text import UNSEEN
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.people.names import LONGEST_NAME
 from seewhy.people.players import end_session, join, player_of
+from seewhy.web.middleware.visits import PLAYER, secret_in
 from seewhy.web.parts.page import heading, plain, refusal
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
@@ -20,10 +19,8 @@ from seewhy.web.services.storage import enter, people_store
 from seewhy.web.settings import Settings
 from seewhy.web.telling import told
 
-NAME, TOKEN, FORGET, SAID = "player", "player-token", "player-forget", "player-said"
+SECRET, SAID = "player-secret", "player-said"
 SHORT = 6  # hex digits that tell namesakes apart
-
-_device: Any = component("seewhy_device", js=(Path(__file__).parent / "device.js").read_text("utf-8"))
 
 
 def signed_in(chosen: Settings) -> bool:
@@ -62,18 +59,10 @@ def playing(page: str, why: str) -> str | None:
         except Conflict as error:  # the host has banned them
             st.error(refusal(error), icon=":material/person_off:")
             return None
-    if TOKEN in st.session_state and player_of(people_store(), st.session_state[TOKEN]) is None:
-        _leave()  # the host has ended it
-    forget = bool(st.session_state.pop(FORGET, False))
-    asked = {"keep": st.session_state.get(TOKEN), "forget": forget}
-    # What the browser keeps once it was told; None before it answers. Streamlit wants to call something when that
-    # changes; the new run is enough.
-    kept: str | None = _device(data=asked, key="player-device", on_token_change=lambda: None, height=1).token
-    if NAME not in st.session_state and kept and not forget and (name := player_of(people_store(), kept)):
-        st.session_state[NAME], st.session_state[TOKEN] = name, kept
-    if NAME not in st.session_state:
+    name = player_of(people_store(), _secret())
+    if name is None:
         _ask(page, why)
-    return st.session_state.get(NAME)
+    return name
 
 
 def player_menu(name: str) -> None:
@@ -101,15 +90,18 @@ def _ask(page: str, why: str) -> None:
 
 def _enter(page: str) -> None:
     trusted = services().settings.sign_in == "names"
+    called = st.session_state[f"{page}-called"] or ""
     try:
-        found = enter(people_store(), st.session_state[f"{page}-called"] or "", trusted=trusted, visitor=visitor())
+        enter(people_store(), called, trusted=trusted, visitor=visitor(), secret=_secret())
     except SeewhyError as error:
         st.session_state[SAID] = told(error)
-        return
-    st.session_state[NAME], st.session_state[TOKEN] = found
 
 
 def _leave() -> None:
-    end_session(people_store(), st.session_state.pop(TOKEN, ""))
-    st.session_state.pop(NAME, None)
-    st.session_state[FORGET] = True
+    end_session(people_store(), _secret())
+
+
+def _secret() -> str:
+    """What a player is known by: the browser keeps it, or where it keeps nothing, this window."""
+    kept = secret_in(st.context.cookies, PLAYER)
+    return kept or st.session_state.setdefault(SECRET, token_urlsafe())

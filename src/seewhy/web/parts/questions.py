@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -21,7 +20,9 @@ from seewhy.web.services.hub import services
 from seewhy.web.services.jobs import untraced
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
-PHOTO, LINKED, UPLOADS = "photo", "photo-linked", "photo-uploads"  # the photo of this window, and what it came by
+PHOTO, LINKED = "photo", "photo-linked"  # the photo of this window, and what the address named
+GIVEN, REFUSED = "photo-given", "photo-refused"  # how often something was given, and what was wrong with the last
+SNAPSHOT = "snapshot"  # a camera's photo has no name
 KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm", "heic", "heif", "avif"]
 LIKELIEST = {
     "labels": "the likeliest label",
@@ -29,7 +30,14 @@ LIKELIEST = {
 }  # what is asked about where nothing is chosen
 
 
-def choose_photo(page: str) -> Image | None:
+class Chosen(NamedTuple):
+    """A photo, and the id by which questions name it."""
+
+    id: str
+    image: Image
+
+
+def choose_photo(page: str) -> Chosen | None:
     """A sample, or a photo of this visit; None while there is none. What was refused is told.
 
     What somebody brings on one page is there on the others, after a reload and in other windows. The address names it,
@@ -47,21 +55,23 @@ def choose_photo(page: str) -> Image | None:
     )
     if source == SAMPLES:
         return _choose_sample(page)
+    # What was taken in is out of the widget: the next one is another.
+    key = f"{page}-{source}-{st.session_state.get(GIVEN, 0)}"
     if source == UPLOAD:
-        files = st.file_uploader(
+        most = services().settings.upload_mb
+        st.file_uploader(
             "Your photos",
             KINDS,
             accept_multiple_files=True,
-            max_upload_size=services().settings.upload_mb,
-            key=f"{page}-upload",
-            on_change=_take_away,
-            args=[page],
+            max_upload_size=most,
+            key=key,
+            on_change=_bring,
+            args=[key],
         )
-        st.session_state[f"{page}-there"] = [each.file_id for each in files]
-        for each in files:
-            _bring(each.file_id, each.name, each.getvalue)
-    elif given := st.camera_input("Take a photo", key=f"{page}-camera"):
-        _bring(given.file_id, "snapshot", given.getvalue)
+    else:
+        st.camera_input("Take a photo", key=key, on_change=_bring, args=[key])
+    for error in st.session_state.get(REFUSED, ()):
+        st.error(refusal(error), icon=":material/broken_image:")
     return _choose_brought(page)
 
 
@@ -79,50 +89,50 @@ def _follow_link() -> None:
             keep(lambda kept: kept.photos.append(named))
 
 
-def _bring(file_id: str, name: str, read: Callable[[], bytes]) -> None:
-    """Store a photo once for each upload, and again where it was forgotten meanwhile; what is wrong with it is told."""
-    known: dict[str, str | SeewhyError] = st.session_state.setdefault(UPLOADS, {})
-    before = known.get(file_id)
-    if before is None or (isinstance(before, str) and not services().photos.has(before)):
+def _bring(key: str) -> None:
+    """Store what was just given; what is wrong with it is told until something else is."""
+    given, refused = st.session_state[key], list[SeewhyError]()
+    for each in given if isinstance(given, list) else filter(None, [given]):
         try:
-            secret = services().photos.keep(services().photos.read(read(), name), visitor())
+            image = services().photos.read(each.getvalue(), each.name if isinstance(given, list) else SNAPSHOT)
+            secret = services().photos.keep(image, visitor())
         except SeewhyError as error:
-            known[file_id] = untraced(error)
+            refused.append(untraced(error))
         else:
-            known[file_id] = st.session_state[PHOTO] = secret
-            keep(lambda kept: kept.photos.append(secret))
-    if isinstance(refused := known[file_id], SeewhyError):
-        st.error(refusal(refused), icon=":material/broken_image:")
+            st.session_state[PHOTO] = secret
+            keep(lambda kept, secret=secret: kept.photos.append(secret))
+    st.session_state[REFUSED] = refused
+    st.session_state[GIVEN] = st.session_state.get(GIVEN, 0) + 1
 
 
-def _take_away(page: str) -> None:
-    """Forget photos that somebody has just taken out of the uploader."""
-    left = {each.file_id for each in st.session_state[f"{page}-upload"]}
-    for file_id in {*st.session_state.get(f"{page}-there", ())} - left:
-        secret = st.session_state.get(UPLOADS, {}).pop(file_id, None)
-        if secret in visit().kept.photos:
-            keep(lambda kept, secret=secret: kept.photos.remove(secret))
+def _forget(secret: str) -> None:
+    """Take a photo out of this visit; whoever has the link to it has it still."""
+    if secret in visit().kept.photos:
+        keep(lambda kept: kept.photos.remove(secret))
+    st.query_params.pop(PHOTO, None)
 
 
-def _choose_brought(page: str) -> Image | None:
+def _choose_brought(page: str) -> Chosen | None:
     photos, mine = services().photos, _brought()
     if not mine:
         return None
     names = {each: photos.find(each).name for each in mine}
     current = st.session_state.get(PHOTO)
     chosen = current if current in mine else mine[0]
-    if len(mine) > 1:
-        st.session_state[f"{page}-mine"] = chosen
-        chosen = st.selectbox(
-            "Your photos", mine, format_func=names.__getitem__, key=f"{page}-mine", on_change=_turn_to, args=[page]
-        )
-    else:
-        st.caption(f"{plain(names[chosen])} is kept here for a day, and shown to whoever has the link to it.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(mine) > 1:
+            st.session_state[f"{page}-mine"] = chosen
+            chosen = st.selectbox(
+                "Your photos", mine, format_func=names.__getitem__, key=f"{page}-mine", on_change=_turn_to, args=[page]
+            )
+        else:
+            st.caption(f"{plain(names[chosen])} is kept here for a day, and shown to whoever has the link to it.")
+        st.button("Remove", icon=":material/delete:", type="tertiary", on_click=_forget, args=[chosen])
     st.session_state[PHOTO] = st.session_state[LINKED] = chosen
     if st.query_params.get(PHOTO) != chosen:
         st.query_params[PHOTO] = chosen
     try:
-        return photos.open(photos.find(chosen))
+        return Chosen(chosen, photos.open(photos.find(chosen)))
     except SeewhyError as error:
         st.error(refusal(error), icon=":material/broken_image:")
         return None
@@ -132,7 +142,7 @@ def _turn_to(page: str) -> None:
     st.session_state[PHOTO] = st.session_state[f"{page}-mine"]
 
 
-def _choose_sample(page: str) -> Image:
+def _choose_sample(page: str) -> Chosen:
     name = st.pills(
         "Sample",
         list(samples()),
@@ -144,8 +154,8 @@ def _choose_sample(page: str) -> Image:
         key=f"{page}-sample",
         bind="query-params",
     )
-    photos = services().photos
-    return photos.open(replace(photos.find(f"sample:{name}"), name=name))
+    photos, named = services().photos, f"sample:{name}"
+    return Chosen(named, photos.open(photos.find(named)))
 
 
 def choose_model(page: str, *, own: bool = True) -> str:
@@ -174,31 +184,38 @@ def choose_methods(page: str, classifier: Classifier, first: Sequence[str], plac
     )
 
 
-def choose_target(page: str, classifier: Classifier) -> str | None:
-    """A class by its index, "A and B" or "A vs B" by two, or None for what the model finds likeliest."""
+def choose_targets(page: str, classifier: Classifier, most: int = 1) -> tuple[str, ...]:
+    """Classes by their indices, at most so many; a single one may be "A and B" or "A vs B". None is the likeliest."""
     names, meaning = classifier.categories, classifier.head.meaning
+    nothing = LIKELIEST.get(meaning, "the likeliest class")
+    common: Any = {"format_func": names.__getitem__, "bind": "query-params"}
 
-    def choose(place: Any, question: str, but: Sequence[int | None], nothing: str, key: str) -> int | None:
-        indices = [each for each in range(len(names)) if each not in but]
-        return place.selectbox(
-            question,
-            indices,
-            None,
-            format_func=names.__getitem__,
+    def choose(question: str, but: Sequence[int], nothing: str, key: str) -> int | None:
+        others = [each for each in range(len(names)) if each not in but]
+        return st.selectbox(question, others, None, placeholder=nothing, width=240, key=f"{page}-{key}", **common)
+
+    if most == 1:
+        one = choose("Why", (), nothing, "class")
+        chosen = [] if one is None else [one]
+    else:
+        chosen = st.multiselect(
+            "Why",
+            range(len(names)),
             placeholder=nothing,
-            width=240,
-            key=f"{page}-{key}",
-            bind="query-params",
+            max_selections=most,
+            select_all=False,
+            wrap=True,
+            key=f"{page}-class",
+            width=320,
+            **common,
         )
-
-    index = choose(st, "Why", (), LIKELIEST.get(meaning, "the likeliest class"), "class")
-    more, place = st.empty(), st.empty()  # their own, so that what follows stays where it is
-    if index is None:
-        return None
-    also = choose(more, "and", (index,), "no other", "also") if meaning == "labels" else None
-    against = choose(place, "rather than", (index, also), "any other", "against") if meaning != "values" else None
-    asked = f"#{index}" if also is None else f"#{index} and #{also}"
-    return asked if against is None else f"{asked} vs #{against}"
+    if len(chosen) != 1:
+        return tuple(f"#{each}" for each in chosen)
+    also = choose("and", chosen, "no other", "also") if meaning == "labels" else None
+    both = [*chosen, *([] if also is None else [also])]
+    against = choose("rather than", both, "any other", "against") if meaning != "values" else None
+    asked = " and ".join(f"#{each}" for each in both)
+    return (asked if against is None else f"{asked} vs #{against}",)
 
 
 def opened(model: str) -> Classifier:

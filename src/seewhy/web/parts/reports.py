@@ -1,9 +1,10 @@
-"""A report as part of a page: what the command line writes, drawn in the page itself, and its files to take away."""
+"""Reports in a page, whole or in parts: what the command line writes, drawn in the page itself, and its files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files as resources
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from streamlit.components.v2 import component
 
+from seewhy.report.page import render
 from seewhy.web.parts.jobs import downloads
 from seewhy.web.services.reports import Files
 
@@ -24,6 +26,7 @@ ROOTS = re.compile(r"(?m)^(\s*)(:root|html|body)\b")
 OURS = """
 :host { background: none }
 .report { padding: 0; max-width: none; background: none; font: inherit; font-size: 0.9375rem }
+.report > .pictures:first-child, .report > .scroll:first-child { margin-top: 0 }
 .lead { max-width: 50rem }
 section:first-child { margin-top: 1.5rem }
 """
@@ -32,10 +35,15 @@ _network = resources("seewhy.report").joinpath("templates", "network.js").read_t
 _part: Any = component("seewhy_report", js=(Path(__file__).parent / "report.js").read_text("utf-8") + _network + "}\n")
 
 
-def show_report(key: str, name: str, page: bytes, files: Callable[[], Files], **labels: str) -> None:
-    """A report in the page, what it says in all first, and its files to take away."""
-    _part(key=key, data={"key": sha256(page).hexdigest(), **parts_of(page.decode())})
-    downloads(f"{key}-files", name, files, lambda: page, **labels)
+def show_report(key: str, name: str, page: bytes, files: Callable[[], Files] | None = None, **labels: str) -> None:
+    """A report in the page, what it says in all first, and the page and all files to take away."""
+    _draw(key, **parts_of(page.decode()))
+    downloads(f"{key}-files", name, lambda: page, files, **labels)
+
+
+def show_part(key: str, markup: str) -> None:
+    """A part of a report in the page."""
+    _draw(key, style=_style(), lead="", main=markup)
 
 
 def parts_of(page: str) -> dict[str, str]:
@@ -45,3 +53,13 @@ def parts_of(page: str) -> dict[str, str]:
         return {"style": "", "lead": "", "main": page}
     own = ROOTS.sub(lambda found: found[1] + (":host" if found[2] == ":root" else ".report"), style[1])
     return {"style": own + OURS, "lead": lead[0] if lead else "", "main": NEXT.sub("", SCRIPT.sub("", main[1]))}
+
+
+@cache
+def _style() -> str:
+    """What every report looks like."""
+    return parts_of(render("base.html", title="", lead=""))["style"]
+
+
+def _draw(key: str, **parts: str) -> None:
+    _part(key=key, data={"key": sha256("".join(parts.values()).encode()).hexdigest(), **parts})

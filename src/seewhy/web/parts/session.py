@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from seewhy.verbs.teach import TeachResult
-from seewhy.web.middleware.visits import visit_token
+from seewhy.web.middleware.visits import secret_in
 from seewhy.web.services.hub import services
 from seewhy.web.services.jobs import Job
 from seewhy.web.services.visits import Kept, Visit, digest
@@ -58,7 +58,7 @@ class Session:
 def session() -> Session:
     """The window that the page is drawn for."""
     if SESSION not in st.session_state:
-        token = visit_token(st.context.cookies)
+        token = secret_in(st.context.cookies)
         st.session_state[SESSION] = Session(services().visits.find(token, visitor()) if token else Visit())
     found: Session = st.session_state[SESSION]
     _present(found)

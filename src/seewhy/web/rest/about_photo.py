@@ -10,18 +10,19 @@ from pydantic import Field, StrictInt, StrictStr
 from seewhy.answers.explaining import Compared, Explanations, NetworkManifest, Predictions
 from seewhy.answers.network import ClassView, PhotoConcepts
 from seewhy.core.progress import Progress
-from seewhy.images import Image
+from seewhy.images import Image, find_images, samples
 from seewhy.models import Classifier
-from seewhy.network.labels import naming_of
+from seewhy.network.labels import lexicon, naming_of
+from seewhy.people.rounds import answers
 from seewhy.report.network import write_network_report
 from seewhy.verbs.concepts import explain_concepts, open_concepts
-from seewhy.verbs.network import explain_network
+from seewhy.verbs.network import GlobalResult, explain_network, global_view
 from seewhy.web.rest.found import Found, folder_of, found_of, model_of, plain
 from seewhy.web.rest.question import Asked, Modelled, Name, Seed, photo_of, question
-from seewhy.web.services.hub import LONG, Request, Services
+from seewhy.web.services.hub import LONG, Request, Services, services
 from seewhy.web.services.jobs import Job
-from seewhy.web.services.reports import class_view as view_of_class
 from seewhy.web.services.reports import written
+from seewhy.web.services.storage import people_store
 from seewhy.web.visitors import Visitor
 
 MOST = 60  # methods, metrics or layers of one request
@@ -118,7 +119,7 @@ def class_view(at: Services, asked: OfClass, who: Visitor) -> Job[Any]:
     """Sum up a class in the words of people who played with its photos, layer by layer."""
 
     def work(classifier: Classifier, tell: Progress) -> Found:
-        return found_of(view_of_class(classifier, classifier.target(str(asked.of)).index, tell))
+        return found_of(_view(classifier, classifier.target(str(asked.of)).index, tell))
 
     return at.submit(model_of(at, asked.model), f"summing up {str(asked.of)[:80]}", work, visitor=who)
 
@@ -138,13 +139,33 @@ def concepts(at: Services, asked: Concepts, who: Visitor) -> Job[Any]:
     return _about_photo(at, asked, "looking for concepts", work, who)
 
 
+def _view(classifier: Classifier, index: int, progress: Progress) -> GlobalResult:
+    """A whole class in the words of those who played, or where nobody did, of simulated players.
+
+    They played with the pictures of a folder, or with the samples that the page Play begins with.
+
+    Raises:
+        UsageError: nobody said anything about these pictures as this class.
+    """
+    progress(0, None, "reading words")
+    store = people_store()
+    simulated = not answers(store, simulated=False, model=classifier.fingerprint)
+    known = lexicon(store, classifier, simulated=simulated)
+    folder = services().settings.photos
+    pictures = find_images([folder]) if folder else list(samples().values())
+    found, failures = global_view(classifier, pictures, [index], known, progress)
+    name = classifier.categories[index] + (" (simulated players)" if simulated else "")
+    return GlobalResult(name, found, classifier.name, failures)
+
+
 def _about_photo(at: Services, asked: Asked, words: str, work: Any, who: Visitor) -> Job[Any]:
     photo = photo_of(at, asked.image)
     return at.ask(model_of(at, asked.model), words, photo, work, visitor=who, lane=LONG)
 
 
 def _request(at: Services, asked: Explain, metrics: Sequence[str] = ()) -> Request:
-    return Request(model_of(at, asked.model), tuple(asked.methods), tuple(metrics), _told(asked.target), asked.seed)
+    targets = () if asked.target is None else (str(asked.target),)
+    return Request(model_of(at, asked.model), tuple(asked.methods), tuple(metrics), targets, asked.seed)
 
 
 def _told(target: str | int | None) -> str | None:

@@ -9,7 +9,7 @@ command may be said than what is named so, and thus no file of this machine.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from seewhy.commands.console import Answer, Run
 from seewhy.core.progress import Progress, silent
+from seewhy.methods.task import METHODS
 from seewhy.models import Classifier
 from seewhy.web.rest.found import Found, folder_of, model_of, plain
 from seewhy.web.rest.question import QUESTIONS, Modelled, Name, Question, Seed, Sent
@@ -75,6 +76,17 @@ MODELS = Given(
 NAMES = Given(
     Annotated[str, Field(max_length=300, pattern="^[^,]*$")], taken=lambda _, names: ",".join(names), several=True
 )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of methods as a command takes them; one that says which files to read is for the owner of a machine."""
+    for name in names:
+        METHODS.listed(name)
+    return ",".join(names)
+
+
+METHOD = Given(Name, taken=lambda _, name: _listed([name]))
+METHOD_NAMES = replace(NAMES, taken=lambda _, names: _listed(names))
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,7 @@ def offer(
                 told = {**given, **(fixed or {}), keeps: kept / name}
                 return _found(command.ask(run, **told), kept / name, whole=whole)
 
-        words, lane = f"{name} {model or ''}".rstrip(), TRAINING if private and (modelled or keeps) else LONG
+        words, lane = f"{name} {model or ''}".rstrip(), TRAINING if keeps else LONG
         if model is None:
             return at.queue.submit(lambda job: work(None, job.tell), words, visitor=who, lane=lane)
         return at.submit(model, words, work, visitor=who, lane=lane)

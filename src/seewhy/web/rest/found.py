@@ -106,8 +106,10 @@ def model_of(at: Services, name: str | None) -> str:
 
 
 def lend(folder: Path) -> str:
-    """An id that leads to a folder of this machine, for whoever sits at it; visitors have no way here."""
-    _lent[secret := secrets.token_urlsafe(SECRET)] = folder
+    """The id that leads to a folder, for whoever may read it: they sit at this machine, or it is of their visit."""
+    known = next((each for each, lent_folder in _lent.items() if lent_folder == folder), None)
+    secret = known or secrets.token_urlsafe(SECRET)
+    _lent[secret] = folder
     return secret
 
 

@@ -81,5 +81,5 @@ def _kind(schema: Schema) -> str:
     if "additionalProperties" in schema:
         return f"by name {_kind(schema['additionalProperties'])}"
     file = schema.get("format") == "binary" or "contentMediaType" in schema
-    named = {"string": "text", "integer": "number", "boolean": "yes or no"}
+    named = {"string": "text", "integer": "number", "number": "number", "boolean": "yes or no"}
     return "file" if file else named.get(schema.get("type", ""), "")

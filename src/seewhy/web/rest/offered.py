@@ -10,7 +10,7 @@ from seewhy.answers.folders import Studied
 from seewhy.answers.network import ClassCounts
 from seewhy.commands import cases, dossier, explainer, listing, network, study, train
 from seewhy.core.files import write_whole
-from seewhy.web.rest.by_command import MODELS, NAMES, SET, SETS, Given, job_of, offer
+from seewhy.web.rest.by_command import METHOD, METHOD_NAMES, MODELS, NAMES, SET, SETS, Given, job_of, offer
 from seewhy.web.rest.found import model_of, results_of
 from seewhy.web.rest.question import Name
 from seewhy.web.services.hub import Services
@@ -53,7 +53,7 @@ offer(
     train.evaluate,
     "Ask how good a model is",
     pictures=SET.of("folder"),
-    method="method",
+    method=METHOD.of("method"),
     shown="shown",
     seed="seed",
 )
@@ -160,7 +160,7 @@ offer(
     fixed={"workers": 1},
     pictures=SET.of("folder"),
     models=STUDIED.of("models"),
-    methods=NAMES.of("methods"),
+    methods=METHOD_NAMES.of("methods"),
     metrics=NAMES.of("metrics"),
     cells="cells",
     limit="limit",

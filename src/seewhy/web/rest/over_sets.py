@@ -12,7 +12,7 @@ from seewhy.answers.folders import Audited, Different, Repaired, Studied, Taught
 from seewhy.core.progress import Progress
 from seewhy.images import find_images
 from seewhy.images.uploads import safe_name
-from seewhy.methods import method_info
+from seewhy.methods.task import METHODS
 from seewhy.models import Classifier
 from seewhy.verbs.audit import audit as audited
 from seewhy.verbs.diff import diff as different
@@ -137,7 +137,7 @@ def diff(at: Services, asked: Diff, who: Visitor) -> Job[Any]:
     """Find pictures to which two models give one answer for different reasons."""
     pictures, (first, second) = pictures_of(asked.pictures), (model_of(at, each) for each in asked.models)
     findings = [folder_of(at, each, "audit") for each in asked.findings or ()]
-    method_info(asked.method)
+    METHODS.listed(asked.method)
 
     def work(classifier: Classifier, tell: Progress) -> Found:
         result = different(

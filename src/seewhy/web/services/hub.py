@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,9 +18,12 @@ from seewhy.core.progress import Progress, within
 from seewhy.errors import SeewhyError, UsageError
 from seewhy.images import Image
 from seewhy.methods import Explanation, method_info
+from seewhy.methods.learned import Learned
+from seewhy.methods.learned_head import load_explainer
 from seewhy.methods.task import METHODS
 from seewhy.metrics import metric_info
 from seewhy.models import Classifier, Prediction
+from seewhy.models.card import CARD
 from seewhy.verbs.compare import Comparison, compare
 from seewhy.verbs.decides import Decision, what_decides
 from seewhy.verbs.explain import explain
@@ -32,11 +36,13 @@ from seewhy.web.services.queue import Lane, Queue
 from seewhy.web.services.results import PICTURED, Explained, about, pixelless, without_pixels
 from seewhy.web.services.visits import Visits
 from seewhy.web.settings import Settings, settings
+from seewhy.web.telling import LOG
 from seewhy.web.visitors import HERE, Visitor
 
 T = TypeVar("T")
 
 SHORT, LONG, TRAINING = "short", "long", "training"
+SLOW, SPARE = 5.0, 4  # seconds after which no short work waits for another; how many such may run beside it
 TRAININGS = 6  # that wait or run; half of them of one visitor
 OFTEN = 600.0  # seconds between two looks for what is too old
 PHOTOS, LESSONS, VISITS = "uploads", "trainings", "visits"  # folders below home
@@ -44,12 +50,12 @@ PHOTOS, LESSONS, VISITS = "uploads", "trainings", "visits"  # folders below home
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks about a photo: why `target`, a class or "A vs B", or without one the likeliest class."""
+    """What somebody asks about a photo: why `targets`, classes or "A vs B", or without any the likeliest class."""
 
     model: str
     methods: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     seed: int = 0
 
 
@@ -67,7 +73,7 @@ class Services:
         length, each = chosen.queue_length, chosen.jobs_each
         self.queue = Queue(
             (
-                Lane(SHORT, chosen.workers, length, each, chosen.short_seconds),
+                Lane(SHORT, chosen.workers, length, each, chosen.short_seconds, SLOW, SPARE),
                 Lane(LONG, 1, length, each, chosen.long_seconds),
                 Lane(TRAINING, 1, TRAININGS, TRAININGS // 2, chosen.training_seconds),
             ),
@@ -82,6 +88,7 @@ class Services:
         self.photos = Photos(home() / PHOTOS, self.disk, chosen.upload_bytes, chosen.upload_pixels)
         self.visits = Visits(home() / VISITS, self.disk)
         self.answers = AnswerCache()
+        offer_explainers(chosen.explainers)
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_often, name="sweeper", daemon=True)
 
@@ -108,7 +115,7 @@ class Services:
         ready, photo, words = self._check(request), self._refer(photo, visitor), f"explaining {photo.name}"
         known = [self.answers.get(_key(ready, photo, request, each)) for each in request.methods] if ready else []
         if known and None not in known:
-            found = Explained(pixelless(photo), tuple(filter(None, known)), {})
+            found = Explained(pixelless(photo), tuple(chain(*known)), {})
             return self.queue.settled(found, words, visitor=visitor, restore=self._with_pixels(photo))
         return self.ask(request.model, words, photo, partial(self._explain, request, visitor), visitor=visitor)
 
@@ -143,7 +150,8 @@ class Services:
         def work(classifier: Classifier, image: Image, progress: Progress) -> Comparison:
             def make() -> Comparison:
                 what = (request.methods, request.metrics)
-                found = compare(classifier, [image], *what, target=request.target, seed=request.seed, progress=progress)
+                target = next(iter(request.targets), None)
+                found = compare(classifier, [image], *what, target=target, seed=request.seed, progress=progress)
                 for error in found.errors.values():
                     raise error
                 return without_pixels(found)
@@ -264,8 +272,9 @@ class Services:
         for name in request.metrics:
             metric_info(name)
         ready = self.models.loaded(request.model)
-        if ready and request.target is not None:
-            ready.target(request.target)
+        if ready:
+            for each in request.targets:
+                ready.target(each)
         return ready
 
     def _refer(self, photo: Photo | Image, visitor: Visitor) -> Photo:
@@ -279,26 +288,37 @@ class Services:
         self, request: Request, visitor: Visitor, classifier: Classifier, image: Image, progress: Progress
     ) -> Explained:
         """Explain by one method after the other; one that fails does not stop the rest."""
-        target = None if request.target is None else classifier.target(request.target)
+        targets = [classifier.target(each) for each in request.targets] or None
         found: list[Explanation] = []
         failures: dict[str, SeewhyError] = {}
         for place, method in enumerate(request.methods):
             share = within(progress, place, len(request.methods), method_info(method).title)
             share(0, None, "")
 
-            def make(method: str = method, share: Progress = share) -> Explanation:
-                made = explain(classifier, image, method, target, seed=request.seed, progress=share)
-                return without_pixels(made)
+            def make(method: str = method, share: Progress = share) -> tuple[Explanation, ...]:
+                made = explain(classifier, [image], method, targets, seed=request.seed, progress=share)
+                return tuple(map(without_pixels, made))
 
             key = _key(classifier, image, request, method)
             outcome = attempt(image.name, partial(self.answers.recall, key, visitor, make))
             if outcome.error:
                 failures[method] = outcome.error
-            elif outcome.value:
-                found.append(outcome.value)
+            else:
+                found.extend(outcome.value or ())
         return without_pixels(Explained(image, tuple(found), failures))
+
+
+def offer_explainers(folder: Path | None) -> None:
+    """List learned explainers among the methods, by the names of their folders; the log tells what is of no use."""
+    for card in sorted(folder.glob(f"*/{CARD}")) if folder else ():
+        try:
+            load_explainer(str(card.parent))
+        except SeewhyError as error:
+            LOG.warning("not offered: %s", error)
+        else:
+            METHODS.declare(f"{Learned.name}:{card.parent}", f"{Learned.name}:{card.parent.name}")
 
 
 def _key(classifier: Classifier, photo: Photo | Image, request: Request, *what: str) -> Hashable:
     # The name is part of it: what one person calls a photo is nothing to tell another.
-    return (photo.sha256, photo.name, photo.notes, classifier.fingerprint, request.target, request.seed, *what)
+    return (photo.sha256, photo.name, photo.notes, classifier.fingerprint, request.targets, request.seed, *what)

@@ -100,7 +100,7 @@ class Photos:
         """
         if name.startswith(PREFIX):
             if name not in self._samples:
-                self._samples[name] = reference(open_image(name))
+                self._samples[name] = reference(replace(open_image(name), name=name.removeprefix(PREFIX)))
             return self._samples[name]
         ticket = self._ticket(name)
         if is_fresh(ticket):

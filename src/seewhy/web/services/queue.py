@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Lane:
         length: how many may wait or run.
         each: how many of them may be one visitor's.
         seconds: how long one may work.
+        slow: after how many seconds one has turned out slow: no other waits for its end, also of the same visitor.
+        spare: how many may run beside the workers.
     """
 
     name: str
@@ -40,14 +43,16 @@ class Lane:
     length: int = 30
     each: int = 30
     seconds: float = 3600.0
+    slow: float = math.inf
+    spare: int = 1
 
 
 class Queue:
     """Lanes of work, the shortest first, and what came of it: `kept` bytes of results, for a day.
 
     Who may go first is settled twice. Visitors take turns. And work that runs stands aside, where it tells of its
-    progress and before each forward of a network, for work of a shorter lane and of visitors who had less of late: for
-    as long as it has worked itself, so that it is never held up for good.
+    progress and before each forward of a network, for work of a shorter lane, for what has not turned out slow, and for
+    visitors who had less of late: for as long as it has worked itself, so that it is never held up for good.
     """
 
     def __init__(self, lanes: Sequence[Lane] = (Lane("short"),), kept: int = 256 << 20, seconds: float = DAY) -> None:
@@ -64,7 +69,7 @@ class Queue:
         self._threads = [
             threading.Thread(target=self._serve, args=[lane], name=f"{lane.name}-{number}", daemon=True)
             for lane in lanes
-            for number in range(lane.workers + 1)
+            for number in range(lane.workers + lane.spare)
         ]
         for thread in self._threads:
             thread.start()
@@ -159,7 +164,7 @@ class Queue:
         with self._changed:
             while not self._closed:
                 self._drop_stopped()
-                if found := line.peek() if line.running < lane.workers else line.peek(self._may_pass(lane)):
+                if found := line.peek(self._may_begin(lane)):
                     job = line.start(found[0])
                     job.begin()
                     self._running[job.id] = (lane.name, job)
@@ -167,11 +172,21 @@ class Queue:
                 self._changed.wait(OFTEN if line.waiting else None)  # who had less changes with time
         return None
 
-    def _may_pass(self, lane: Lane) -> Callable[[Visitor], bool]:
-        """Whether one more may run beside those of this lane: of a visitor who had less than one of theirs."""
-        busy = [job.visitor for name, job in self._running.values() if name == lane.name]
-        most = max((self._had(each) for each in busy), default=0.0) if len(busy) == lane.workers else 0.0
-        return lambda visitor: visitor not in busy and self._had(visitor) < most
+    def _may_begin(self, lane: Lane) -> Callable[[Visitor], bool]:
+        """Whether one more may run in this lane: for a free worker, or before the work of somebody who had more."""
+        busy = [job for name, job in self._running.values() if name == lane.name]
+        quick = [job for job in busy if job.clock.worked < lane.slow]
+        last = len(busy) >= lane.workers + lane.spare - 1  # kept for somebody new
+        most = max((self._had(job.visitor) for job in quick), default=0.0)
+        passing = len(quick) == lane.workers
+
+        def may(visitor: Visitor) -> bool:
+            here = any(job.visitor == visitor for job in busy)
+            if len(quick) < lane.workers:
+                return not (here and last)
+            return passing and not here and self._had(visitor) < most
+
+        return may
 
     def _rest(self, job: Job[Any]) -> None:
         """Stand aside while others come first."""
@@ -181,13 +196,13 @@ class Queue:
                 clock.stand_aside(lambda: self._changed.wait(GLANCE))
 
     def _comes_later(self, job: Job[Any]) -> bool:
+        mine = self._place(job)
+        return any(self._place(each) < mine for _, each in self._running.values() if each is not job)
+
+    def _place(self, job: Job[Any]) -> tuple[int, bool, float]:
+        """Where a job that runs stands among the others; the least goes first."""
         lane, _ = self._running[job.id]
-        mine = self._had(job.visitor)
-        return any(
-            self._rank[other] < self._rank[lane] or (other == lane and self._had(each.visitor) < mine)
-            for other, each in self._running.values()
-            if each is not job
-        )
+        return self._rank[lane], job.clock.worked >= self._lanes[lane].slow, self._had(job.visitor)
 
     def _had(self, visitor: Visitor) -> float:
         """Seconds of work that a visitor had of late, up to now."""

@@ -42,8 +42,8 @@ def _sessions() -> Buckets:
     return Buckets(SESSIONS, HOUR)
 
 
-def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor) -> tuple[str, str]:
-    """The player's name as it is kept, and the secret of a new session.
+def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor, secret: str | None = None) -> tuple[str, str]:
+    """The player's name as it is kept, and the secret of a new session, which a browser may have already.
 
     Where names are `trusted`, as in a classroom, whoever gives a name plays under it; else a name that is taken is its
     owner's alone.
@@ -58,4 +58,4 @@ def enter(store: Store, name: str, *, trusted: bool, visitor: Visitor) -> tuple[
     if seconds:
         raise OverBudget("too many sessions were begun from here; come again later", ceil(seconds))
     player = join(store, name, fresh=not trusted)
-    return player, begin_session(store, player)
+    return player, begin_session(store, player, secret)
