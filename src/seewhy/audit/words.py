@@ -60,7 +60,7 @@ def cast_words(setting: Setting, size: Sequence[int]) -> str:
 def shade_words(step: Sequence[float]) -> str:
     """What a step of light, of yellow against blue and of red against green looks like; of one channel only light.
 
-    >>> shade_words([0.2, 0, 0]), shade_words([0, 0, -0.2]), shade_words([-0.02, -0.1, 0.1])
+    >>> shade_words([0.2, 0, 0]), shade_words([0, 0.03, -0.2]), shade_words([-0.02, -0.1, 0.1])
     ('pale', 'green', 'violet')
     """
     light, *hues = step
