@@ -25,7 +25,7 @@ BOOK = ConceptBook(
     10,
     tuple(
         LayerConcepts(
-            name, Grid("channels first", 3, 2, 2, 0), (concept(f"{n}-0"), concept(f"{n}-1")), 0.5, 0, 0, False
+            name, Grid("channels first", 3, 2, 2, 0), (concept(f"{n}-0"), concept(f"{n}-1")), 0.5, 0.4, 0, 0, False
         )
         for n, name in enumerate(("early", "late"))
     ),
