@@ -78,7 +78,8 @@ def main() -> None:
     for model in models:
         found = _study(given, model, weights)
         for chart in filter(None, map(truth_chart, found.truths)):
-            (given.out / f"{_plain(model)}.svg").write_text(chart, "utf-8")
+            on_white = chart.replace("<svg", '<svg style="background: #fff"', 1)
+            (given.out / f"{_plain(model)}.svg").write_text(on_white, "utf-8")
         lines += [f"{' '.join(map(truth_words, found.truths))}\n", markdown(truth_grids(found.truths))]
         if given.recommended:
             lines += [*recommended(found, model, weights, given)]

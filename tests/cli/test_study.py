@@ -163,3 +163,7 @@ def test_an_overlay_makes_it_a_truth_test(seewhy, tmp_path):
     assert "turns the answer to 5 of 5 photos, to stamp 5 times" in " ".join(run.err.split())
     assert seewhy(*command, "--metrics", "road").code == 2
     assert seewhy("study", tmp_path / "turned", "--control", "red").code == 2
+    assert seewhy("study", "seewhy-study", "--status", "--so-far").code == 0
+    page = (tmp_path / "seewhy-study/so-far/report.html").read_text("utf-8")
+    assert "turns the answer to 5 of 5 photos" in page
+    assert "stamp.png" in page

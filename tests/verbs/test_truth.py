@@ -9,7 +9,7 @@ import pytest
 
 from seewhy.errors import UnknownName, UsageError
 from seewhy.verbs.study import open_study
-from seewhy.verbs.truth import overlay_study
+from seewhy.verbs.truth import is_overlay_study, overlay_so_far, overlay_study
 from study.stamped import MODEL, photo, write_stamp
 
 METHODS = ("integrated-gradients", "eigen-cam", "control:gaussian")
@@ -44,6 +44,14 @@ def test_the_stamp_turns_the_answers_and_the_faithful_method_shows_it(studied):
     assert "turns the answer to 8 of 8 photos, to stamp 8 times" in verdict
     assert "These mark it more for that class than for another, the most first: Integrated gradients." in verdict
     assert "Of these it cannot be told that they do: Eigen-CAM (class-blind) and Centred Gaussian." in verdict
+
+
+def test_what_is_finished_is_told_at_any_moment(studied):
+    root, found = studied
+    assert is_overlay_study(root / "out")
+    so_far = overlay_so_far(root / "out", root / "so far")
+    assert so_far.to_dict() == found.to_dict()
+    assert so_far.page() == found.page()
 
 
 def test_report_tables_and_json_say_the_same(studied):

@@ -168,6 +168,7 @@ def _standing(folder: Path, *, so_far: bool) -> Answer[StudyStanding]:
     """How far a study is, and the report on what is finished."""
     from seewhy.study.ledger import standing
     from seewhy.verbs.study import SO_FAR, study_so_far
+    from seewhy.verbs.truth import is_overlay_study, overlay_so_far
 
     found = standing(folder)
     left = found.seconds_left
@@ -179,7 +180,10 @@ def _standing(folder: Path, *, so_far: bool) -> Answer[StudyStanding]:
         ["time left", "not known yet" if left is None else "about " + duration(left)],
     ]
     values = {**found._asdict(), "seconds_left": left}
-    report = study_so_far(folder, folder / SO_FAR).save(folder / SO_FAR) if so_far else None
+    report = None
+    if so_far:
+        read = overlay_so_far if is_overlay_study(folder) else study_so_far
+        report = read(folder, folder / SO_FAR).save(folder / SO_FAR)
     return Answer(values, [Table(["study", str(folder)], rows)], report=report)
 
 

@@ -58,6 +58,7 @@ class _Source(TypedDict):
 
     pictures: str
     classes: NotRequired[list[str]]
+    overlay: NotRequired[str]
 
 
 class Study(StudyResult, Result):
@@ -224,10 +225,18 @@ def _known_plan(out: Path) -> Plan:
     return plan
 
 
-def note_source(out: Path, pictures: Folder) -> None:
-    """Keep in mind where the pictures of a study lie, and in which classes."""
+def note_source(out: Path, pictures: Folder, overlay: str = "") -> None:
+    """Keep in mind where the pictures of a study lie, in which classes, and what is laid over them."""
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / SOURCE, {"pictures": str(pictures.root), "classes": [*pictures.classes]})
+    laid = {"overlay": overlay} if overlay else {}
+    write_json(out / SOURCE, {"pictures": str(pictures.root), "classes": [*pictures.classes], **laid})
+
+
+def noted_overlay(out: Path) -> str:
+    """What a study lays over pictures, by its name; a note that is damaged is as good as none."""
+    with suppress(BadFile):
+        return read_json(out / SOURCE, _Source, "", NOTE_BYTES).get("overlay", "")
+    return ""
 
 
 def _pictures(out: Path, plan: Plan) -> Folder:

@@ -21,13 +21,14 @@ from seewhy.report.page import counted
 from seewhy.report.study_tables import latex, markdown
 from seewhy.report.truth import truth_grids, truth_page, truth_words
 from seewhy.study import run
+from seewhy.study.ledger import read_plan, reading_ledger
 from seewhy.study.maps import check_maps
 from seewhy.study.overlay import Overlay
 from seewhy.study.plan import Plan
 from seewhy.study.plan import Result as Done
-from seewhy.study.results import read
+from seewhy.study.results import read, write
 from seewhy.study.score import BATCH, CELLS
-from seewhy.study.truth import Question, truth_work
+from seewhy.study.truth import ASKED, Question, truth_work
 from seewhy.study.truth_summary import ModelTruth, truth_of
 from seewhy.verbs.result import Result
 from seewhy.verbs.study import (
@@ -40,6 +41,7 @@ from seewhy.verbs.study import (
     device_kind,
     known_model,
     note_source,
+    noted_overlay,
     study_pictures,
     weight_files,
 )
@@ -182,10 +184,34 @@ def overlay_study(
     plan = question.plan({model: each.fingerprint for model, each in known.items()}, pictures.hashes, threads, kind)
     check_room(Path(out), len(pictures.entries) * len(chosen), known, maps)
     crew = chosen_executor(executor, workers, threads, ray_address, kind)
-    note_source(Path(out), pictures)
+    note_source(Path(out), pictures, laid.name)
     work = truth_work(question, pictures, files, device)
     failures = run(plan, work, FailFast(crew) if fail_fast else crew, Path(out), progress)
     return OverlayStudy(plan, read(Path(out)), tuple(failures), laid.name)
+
+
+def overlay_so_far(out: Path, into: Path) -> OverlayStudy:
+    """What `overlay_study` would return if it were done with what is finished in `out`; a run may go on meanwhile.
+
+    The tables and maps of it are written to the folder `into`.
+
+    Raises:
+        UsageError: there is no study, or it is damaged.
+    """
+    plan = read_plan(out)
+    into.mkdir(parents=True, exist_ok=True)
+    with reading_ledger(out) as ledger:
+        failures = write(ledger.results(), ledger.maps(), into)
+    return OverlayStudy(plan, read(into), tuple(failures), noted_overlay(out) or "the overlay")
+
+
+def is_overlay_study(out: Path) -> bool:
+    """Whether the study in a folder is one of an overlay.
+
+    Raises:
+        UsageError: there is no study, or it is damaged.
+    """
+    return set(read_plan(out).metrics) == set(ASKED)
 
 
 def _control(named: str | int | None, models: Sequence[str], weights: Mapping[str, Path], device: str) -> int | None:
