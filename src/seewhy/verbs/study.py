@@ -208,10 +208,19 @@ def study_so_far(out: Path, into: Path) -> Study:
         UsageError: there is no study, it is damaged, or tells of what is not known.
     """
     plan = _known_plan(out)
+    failures = write_finished(out, into)
+    return Study(plan, read(into), failures, _pictures(out, plan), stored=into)
+
+
+def write_finished(out: Path, into: Path) -> tuple[Done, ...]:
+    """Write tables and maps of what is finished in `out` to the folder `into`; gives what failed.
+
+    Raises:
+        UsageError: there is no study, or it is damaged.
+    """
     into.mkdir(parents=True, exist_ok=True)
     with reading_ledger(out) as ledger:
-        failures = write(ledger.results(), ledger.maps(), into)
-    return Study(plan, read(into), tuple(failures), _pictures(out, plan), stored=into)
+        return tuple(write(ledger.results(), ledger.maps(), into))
 
 
 def _known_plan(out: Path) -> Plan:

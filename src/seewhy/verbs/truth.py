@@ -21,12 +21,12 @@ from seewhy.report.page import counted
 from seewhy.report.study_tables import latex, markdown
 from seewhy.report.truth import truth_grids, truth_page, truth_words
 from seewhy.study import run
-from seewhy.study.ledger import read_plan, reading_ledger
+from seewhy.study.ledger import read_plan
 from seewhy.study.maps import check_maps
 from seewhy.study.overlay import Overlay
 from seewhy.study.plan import Plan
 from seewhy.study.plan import Result as Done
-from seewhy.study.results import read, write
+from seewhy.study.results import read
 from seewhy.study.score import BATCH, CELLS
 from seewhy.study.truth import ASKED, Question, truth_work
 from seewhy.study.truth_summary import ModelTruth, truth_of
@@ -44,6 +44,7 @@ from seewhy.verbs.study import (
     noted_overlay,
     study_pictures,
     weight_files,
+    write_finished,
 )
 
 if TYPE_CHECKING:
@@ -199,10 +200,8 @@ def overlay_so_far(out: Path, into: Path) -> OverlayStudy:
         UsageError: there is no study, or it is damaged.
     """
     plan = read_plan(out)
-    into.mkdir(parents=True, exist_ok=True)
-    with reading_ledger(out) as ledger:
-        failures = write(ledger.results(), ledger.maps(), into)
-    return OverlayStudy(plan, read(into), tuple(failures), noted_overlay(out) or "the overlay")
+    failures = write_finished(out, into)
+    return OverlayStudy(plan, read(into), failures, noted_overlay(out) or "the overlay")
 
 
 def is_overlay_study(out: Path) -> bool:
