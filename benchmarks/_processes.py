@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks._timing import Timing
+
+from seewhy.cli.app import ENVIRONMENT
 
 __all__ = ["answer", "contestant", "take_turns_apart"]
 
@@ -45,16 +48,19 @@ def answer(run: Callable[[int], Any], device: torch.device) -> None:
 
 
 def take_turns_apart(
-    commands: Mapping[str, Sequence[str]], budget: float, *, rounds: int
+    commands: Mapping[str, Sequence[str]], budget: float, *, rounds: int, ours: Container[str] = ()
 ) -> tuple[Timing, dict[str, list[Any]]]:
     """Tell each `python -m` command, a process that answers, to run in turn until `budget` seconds are gone.
 
-    At least `rounds` times.
+    At least `rounds` times. `ours` have the environment that the command line makes for itself.
 
     Also gives what each found, round by round.
     """
     with ExitStack() as stack:
-        running = {name: stack.enter_context(_process(command)) for name, command in commands.items()}
+        running = {
+            name: stack.enter_context(_process(command, ENVIRONMENT if name in ours else {}))
+            for name, command in commands.items()
+        }
         for process in running.values():
             _line(process)  # warm
         seconds: dict[str, list[float]] = {name: [] for name in commands}
@@ -72,10 +78,16 @@ def take_turns_apart(
 
 
 @contextmanager
-def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    root = Path(__file__).parents[1]
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=root, stdin=pipe, stdout=pipe, text=True) as process:
+def _process(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    root, pipe = Path(__file__).parents[1], subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=root,
+        env={**os.environ, **environment},
+        stdin=pipe,
+        stdout=pipe,
+        text=True,
+    ) as process:
         try:
             yield process
         finally:

@@ -28,7 +28,8 @@ ABOUT = f"""\
 
 Pictures a second: {COALITIONS} variations of one photo with regions replaced by their mean colours, other ones in every
 round; medians over rounds, and how many times as long as the engine it takes, round by round, with quartiles. Each
-contestant is a process of its own, with the allocator as it comes. Half precision is asked for here; where `auto` takes
+contestant is a process of its own, with the allocator as it comes; the first three have the environment that the
+command line makes for itself. Half precision is asked for here; where `auto` takes
 it, and where not, is the engine's to decide.
 
 - *{OURS}*: coalitions to logits, compiled where that repays, with the batch size that it chose.
@@ -51,9 +52,8 @@ def main(device: torch.device, budget: float) -> None:
 
 def _row(model: str, precision: str, device: torch.device, budget: float) -> str:
     options = [model, precision, str(device), str(torch.get_num_threads())]
-    timing, found = take_turns_apart(
-        {name: ["benchmarks.engine", name, *options] for name in CONTESTANTS}, budget, rounds=4
-    )
+    commands = {name: ["benchmarks.engine", name, *options] for name in CONTESTANTS}
+    timing, found = take_turns_apart(commands, budget, rounds=4, ours=(OURS, BARE, LIMIT))
     rate = {name: f"{1000 * COALITIONS / timing.milliseconds(name):.0f}" for name in CONTESTANTS}
     cells = [rate[OURS], *(f"{rate[name]} · {timing.ratio(name, OURS)}" for name in CONTESTANTS if name != OURS)]
     row = f"| {model} | {precision} | {found[OURS][0]} | {' | '.join(cells)} |"

@@ -57,7 +57,7 @@ def main(device: torch.device, budget: float) -> None:
 def _timing(model: str, device: torch.device, budget: float) -> Timing:
     options = [model, str(device), str(torch.get_num_threads())]
     commands = {name: ["benchmarks.lime", name, *options] for name in CONTESTANTS}
-    timing, _ = take_turns_apart(commands, budget, rounds=TIMED)
+    timing, _ = take_turns_apart(commands, budget, rounds=TIMED, ours=(CLASSIC, OURS))
     return timing
 
 

@@ -1,6 +1,6 @@
 """Do cards tell what a layer's groups do? Their sizes and weights beside the loss when their channels are silenced.
 
-    python studies/network/cards.py PHOTOS --out cards.jsonl [--model MODEL ...] [--limit 40]
+    python studies/network/cards.py PHOTOS --out cards.jsonl [--model MODEL ...] [--weights FILE] [--limit 40]
 
 A hook sets a group's channels to nought, apart from the engine of the view. Figures are of the last three layers;
 photos that are in the file already are not asked again.
@@ -35,7 +35,7 @@ def main() -> None:
     known = {(row["model"], row["photo"]) for row in _rows(given.out)}
     for name in given.model:
         todo = [path for path in chosen if (name, path.name) not in known]
-        classifier = load(name) if todo else None
+        classifier = load(name, weights=given.weights) if todo else None
         for path in todo:
             row = {"model": name, "photo": path.name, "cards": _cards(classifier, open_image(path))}
             with given.out.open("a", encoding="utf-8") as file:
@@ -115,6 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", nargs="+", default=["bundled:efficientnet-lite0"])
+    parser.add_argument("--weights", type=Path, help="of the model, where its card has none")
     parser.add_argument("--limit", type=int, default=40)
     return parser.parse_args()
 

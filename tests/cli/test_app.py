@@ -45,6 +45,18 @@ def test_nothing_asked_is_answered_with_help(seewhy, command):
     assert "Usage" in run.out + run.err
 
 
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["seewhy", "--version"])
+    for given, kept in ((None, "0"), ("7", "7")):
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        if given:
+            monkeypatch.setenv("GOMP_SPINCOUNT", given)
+        with pytest.raises(SystemExit):
+            main()
+        assert os.environ["GOMP_SPINCOUNT"] == kept
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+
+
 HEAVY = {"torch", "timm", "PIL", "scipy", "numpy", "polars", "sqlalchemy", "confusable_homoglyphs"}
 
 

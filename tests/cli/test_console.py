@@ -107,6 +107,30 @@ def test_waiting_and_progress_leave_stdout_alone(capsys, request, where):
     assert not capsys.readouterr().out
 
 
+def test_the_time_left_is_that_of_the_work_at_hand():
+    lines: list[str] = []
+    now = [0.0]
+    report = console.progress_lines(lines.append, clock=lambda: now[0])
+
+    def at(second: float, *told) -> None:
+        now[0] = second
+        report(*told)
+
+    at(0, 40, 100, "rows")  # a study that goes on where it stood
+    at(60, 70, 100, "rows")
+    at(90, 100, 100, "rows")
+    at(100, 1, 160, "pictures")  # another piece of work
+    at(140, 5, 160, "pictures")
+    at(150, 1, 160, "pictures")  # and the next, of as many
+    at(190, 41, 160, "pictures")
+    assert lines == [
+        "rows 70 of 100, about 1 minute left",
+        "rows 100 of 100",
+        "pictures 5 of 160, about 26 minutes left",
+        "pictures 41 of 160, about 2 minutes left",
+    ]
+
+
 def test_what_happens_inside_comes_out():
     for around in (console.waiting("loading"), console.progress_bar()):
         with pytest.raises(KeyError), around:

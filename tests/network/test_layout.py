@@ -9,7 +9,7 @@ from network import pictures
 from network.pictures import WORDS, blob, cluster, layer
 from seewhy.models import Box as View
 from seewhy.network import Link
-from seewhy.network.layout import AT_ONCE, FAINTEST, LARGEST, SMALLEST, brief, lay_out
+from seewhy.network.layout import AT_ONCE, FAINTEST, LARGEST, SMALLEST, brief, lay_out, stack
 
 
 def apart(one, other) -> bool:
@@ -102,6 +102,22 @@ def test_a_group_that_is_not_stable_is_pale():
 
 def test_a_dead_layer_says_so_in_its_column():
     assert " ".join(lay_out(pictures.view()).columns[2].remark) == "no positive evidence in this layer"
+
+
+@pytest.mark.parametrize("words", [{}, WORDS], ids=["plain", "words"])
+def test_on_a_telephone_everything_stands_below_each_other_and_nothing_is_cut_off(words):
+    wide = layer("b", *(cluster(place, 20, blob(1, 1), 0.1 * place) for place in range(4)), outcome="odd ones out")
+    view = pictures.view((*pictures.view().layers, wide))
+    found = stack(view, words)
+    assert found.width <= 390
+    assert {card.key for card in found.cards} == {card.key for card in lay_out(view, words).cards}
+    boxes = [found.photo, *(card.box for card in found.cards), *(row.box for row in found.classes)]
+    assert all(apart(one, other) for one, other in combinations(boxes, 2))
+    assert all(0 <= box.left < box.right <= found.width and 0 <= box.top < box.bottom <= found.height for box in boxes)
+    heights = [found.photo.bottom, *(column.y for column in found.columns), found.classes[0].box.top]
+    assert heights == sorted(heights)
+    assert max(card.box.bottom for card in found.cards) < found.columns[-1].remark_y
+    assert stack(pictures.view((layer("dead", outcome="nothing"),))).cards == ()
 
 
 def test_a_view_in_which_nothing_was_found_can_be_drawn():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -19,6 +20,8 @@ from seewhy.errors import SeewhyError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+# Set before PyTorch is loaded: its idle threads would keep a core busy for milliseconds, which OpenVINO wants.
+ENVIRONMENT = {"GOMP_SPINCOUNT": "0"}
 NEW_OBJECTS = 20_000  # until garbage is looked for: imports make a hundred thousand, and next to none is garbage
 
 app = typer.Typer(
@@ -118,6 +121,8 @@ for added in entry_points(group="seewhy.commands"):  # of other packages, by the
 
 def main() -> None:
     """Run the command line; errors that seewhy raises on purpose are told in one sentence."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     gc.set_threshold(NEW_OBJECTS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

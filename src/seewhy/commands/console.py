@@ -292,15 +292,19 @@ def progress_lines(say: Callable[[str], None], every: float = 30, clock: Callabl
         clock: tells the time in seconds.
     """
     began = last = clock()
-    start: int | None = None  # what was done before: a study goes on where it stood
+    long = False  # whether a line was said of what is going on now
+    # What was done before: a study goes on where it stood, and one piece of work may follow another.
+    start, before, of_all = 0, -1, None
 
     def report(done: int, total: int | None, message: str) -> None:
-        nonlocal last, start
-        start = done if start is None or done < start else start
+        nonlocal began, last, long, start, before, of_all
         now = clock()
-        if now - last < every and not (done == total and last > began):
+        if before < 0 or done < before or total != of_all:
+            start, began, long = done, now if before >= 0 else began, False
+        before, of_all = done, total
+        if now - last < every and not (done == total and long):
             return
-        last = now
+        last, long = now, True
         gained = done - start
         of = f" of {total:,}" if total else ""
         left = f", about {duration((now - began) / gained * (total - done))} left" if total and gained else ""

@@ -1,4 +1,4 @@
-"""Where everything stands in the picture of a network view: layers from left to right, clusters as cards."""
+"""Where everything stands in the picture of a network view: clusters as cards, layers side by side or below each other."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ LARGEST, SMALLEST = 116, 34  # sides of the card without which most is lost, and
 CAPTION, LINE, GAP = 42, 18, 18
 HEADER = 84
 END, PHOTO, ROW = 196, 150, 50
+CLASS_GAP = 24  # between the last layer and the classes
 SHOWN_WORDS = 3
 TITLE, SMALL = 14, 12
 AT_ONCE = 4  # groups of a layer in the picture for people
+ABREAST = 2  # cards in a row on a telephone
 NO_EFFECT = 0.05  # a smaller fall is taken for none
 FAINTEST = 0.35  # opacity of the picture of a group that other samples of maps do not find again
 
@@ -155,6 +157,24 @@ def lay_out(
     return Layout(width, tops[-1] + heights[-1] + MARGIN, tuple(columns), every, ribbons, photo, classes)
 
 
+def stack(view: NetworkView, words: Words | None = None, places: Sequence[int] | None = None) -> Layout:
+    """Place a view for a telephone: the photo, layer below layer, the classes; without ribbons, which would cross cards."""
+    numbers = range(len(view.layers))
+    placing = _Placing(view, words or {}, _orders(view, ()), places or numbers)
+    width = PITCH * ABREAST + MARGIN
+    photo = placing.photo(MARGIN / 2, PHOTO, (width - PHOTO) / 2)
+    y = photo.bottom + GAP
+    columns: list[Column] = []
+    cards: list[Card] = []
+    for number in numbers:
+        column, mine, y = placing.rows(number, MARGIN / 2, y)
+        columns.append(column)
+        cards += mine
+    classes = placing.classes((width - END) / 2 - CLASS_GAP, y, ROW * len(view.predictions))
+    end = y + ROW * len(classes) + MARGIN
+    return Layout(width, end, tuple(columns), tuple(cards), (), photo, classes)
+
+
 def shown_links(view: NetworkView) -> tuple[Link, ...]:
     """Between neighbouring layers of a view, those of which a quarter or more of the later group is gone."""
     return tuple(each for each in view.links if each.to == each.layer + 1 and each.influence >= LEAST)
@@ -190,27 +210,46 @@ class _Placing:
         for index in self._order[number]:
             cards[index] = self._card(number, layer, layer.clusters[index], x, y)
             y += self._card_height(layer, layer.clusters[index])
+        return self._headed(layer, x, top, y), [cards[index] for index in sorted(cards)]
+
+    def rows(self, number: int, left: float, top: float) -> tuple[Column, list[Card], float]:
+        """A layer from `left` and `top` on, its cards in rows of a few; and where it ends."""
+        layer, middle = self._view.layers[number], left + PITCH * ABREAST / 2
+        y = top + HEADER
+        cards: dict[int, Card] = {}
+        order = self._order[number]
+        for start in range(0, len(order), ABREAST):
+            row = order[start : start + ABREAST]
+            for place, index in enumerate(row):
+                x = middle + PITCH * (place - (len(row) - 1) / 2)
+                cards[index] = self._card(number, layer, layer.clusters[index], x, y)
+            y += max(self._card_height(layer, layer.clusters[index]) for index in row)
+        end = y + (LINE * 3 if layer.outcome else 0)
+        return self._headed(layer, middle, top, y), [cards[index] for index in sorted(cards)], end
+
+    def _headed(self, layer: LayerView, x: float, top: float, remark_y: float) -> Column:
+        """What is written above a layer's cards about `x`, and below them."""
         # Names are shortened at their beginning: what layers are called differs at the end.
         title = ellipsize(layer.name[::-1], font(TITLE, bold=True), PITCH - 20)[::-1]
         maps = f"{layer.grid.channels:,} maps" if layer.grid.channels > 1 else "1 map"
         shown = f"{sum(abs(cluster.weight) for cluster in layer.clusters):.0f} % of weight shown"
         lines = (f"{maps}, {layer.grid.height} × {layer.grid.width}", shown)
         remark = tuple(wrap(layer.outcome, font(SMALL), PITCH - 16)) if layer.outcome else ()
-        return Column(x, top, title, lines, remark, y), [cards[index] for index in sorted(cards)]
+        return Column(x, top, title, lines, remark, remark_y)
 
-    def photo(self, top: float, height: float) -> Box:
-        """At the left end."""
+    def photo(self, top: float, height: float, left: float = MARGIN) -> Box:
+        """In the middle of a place of this height, at the left end where no other is told."""
         across, down = PHOTO * self._across, PHOTO * self._down
-        return _box(MARGIN + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
+        return _box(left + (PHOTO - across) / 2, top + (height - down) / 2, across, down)
 
     def classes(self, left: float, top: float, height: float) -> tuple[ClassRow, ...]:
-        """At the right end, likeliest first."""
+        """Right of `left`, likeliest first."""
         rows = self._view.predictions
         y = top + (height - ROW * len(rows)) / 2
         return tuple(
             ClassRow(
-                _box(left + 24, y + ROW * place, END - 24, ROW),
-                ellipsize(each.name, font(TITLE, bold=True), END - 24),
+                _box(left + CLASS_GAP, y + ROW * place, END - CLASS_GAP, ROW),
+                ellipsize(each.name, font(TITLE, bold=True), END - CLASS_GAP),
                 each,
                 each.index == self._view.target.index,
             )

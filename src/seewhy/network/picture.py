@@ -18,7 +18,7 @@ from seewhy.draw import cut, spotlight
 from seewhy.draw.canvas import Drawing, Group, Line, Paint, Picture, Rect, Stroke, Text, definitions, raster, svg
 from seewhy.draw.charts import AGAINST, EXPLAINED, PALE
 from seewhy.images import Box, save_image
-from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, brief, lay_out
+from seewhy.network.layout import LINE, SMALL, TITLE, Card, ClassRow, Column, Layout, Ribbon, brief, lay_out, stack
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class NetworkPicture:
         return (
             f"What {view.classifier} found in {view.image.name} that speaks for {view.target_label} "
             f"({view.told(view.probability)}): {groups} groups of maps in {len(view.layers)} layers, "
-            "the first at the left; each group is the photo, lit where it responds"
+            "from the first to the last; each group is the photo, lit where it responds"
         )
 
     def raster(self) -> PillowImage:
@@ -87,6 +87,11 @@ class NetworkPicture:
         """Three layers and four groups of each, for a page: what is seen at once."""
         view, numbers = brief(self.view)
         return svg(_drawing(view, lay_out(view, self.words, places=numbers), self.spoken_of(view)), page=name)
+
+    def stacked(self, name: str) -> str:
+        """What `brief` shows, layer below layer, for a telephone."""
+        view, numbers = brief(self.view)
+        return svg(_drawing(view, stack(view, self.words, numbers), self.spoken_of(view)), page=name)
 
     def folded(self, name: str) -> str:
         """The same in two rows, for paper."""

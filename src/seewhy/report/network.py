@@ -80,8 +80,7 @@ def _lead(failed: int, *, any_done: bool) -> str:
     if not any_done:
         return "Every photo failed; the reasons are below."
     about = (
-        "From the photo at the left to the classes at the right: in each layer, maps that respond in the same places "
-        "stand together as one card."
+        "From the photo to the classes: in each layer, maps that respond in the same places stand together as one card."
     )
     return about + (f" {counted(failed, 'photo')} could not be explained: see the end." if failed else "")
 
@@ -100,6 +99,7 @@ def _section(key: str, picture: NetworkPicture, saved: Path | None, folder: Path
         # What makes the SVGs escapes every text in them.
         "definitions": Markup(picture.definitions(key)),  # noqa: S704
         "brief": Markup(picture.brief(key)),  # noqa: S704
+        "stacked": Markup(picture.stacked(key)),  # noqa: S704
         "wide": Markup(picture.inside(key)),  # noqa: S704
         "folded": Markup(picture.folded(key)),  # noqa: S704
         "faithful": " ".join(filter(None, (_faithful(view), _stable(view)))),
