@@ -14,23 +14,27 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 from scipy.stats import binom, hypergeom
 
-from seewhy.methods.kl_lucb import bounds, log_likelihood
+from seewhy.methods.anchor_search import PRIOR
+from seewhy.methods.kl_lucb import JEFFREYS, bounds, log_likelihood
 
 ERROR = 0.1
+PRIORS = (JEFFREYS, PRIOR)
 
 
-def interval(kept: int, asked: int, population: float = np.inf, error: float = ERROR) -> tuple[float, float]:
-    low, high = bounds(np.array([kept]), np.array([asked]), population, error)
+def interval(
+    kept: int, asked: int, population: float = np.inf, error: float = ERROR, prior: tuple[float, float] = JEFFREYS
+) -> tuple[float, float]:
+    low, high = bounds(np.array([kept]), np.array([asked]), population, error, prior)
     return float(low[0]), float(high[0])
 
 
-def mixture(kept: int, asked: int) -> Fraction:
+def mixture(kept: int, asked: int, prior: tuple[float, float]) -> Fraction:
     """The probability of `kept` answers followed by `asked` − `kept` others, each foretold by those before it."""
-    product = Fraction(1)
+    product, (one, other) = Fraction(1), map(Fraction, prior)
     for seen in range(kept):
-        product *= (seen + Fraction(1, 2)) / (seen + 1)
+        product *= (seen + one) / (seen + one + other)
     for missed in range(asked - kept):
-        product *= (missed + Fraction(1, 2)) / (kept + missed + 1)
+        product *= (missed + other) / (kept + missed + one + other)
     return product
 
 
@@ -39,29 +43,29 @@ def divergence(mean: float, share: float) -> float:
     return float(rel_entr(mean, share) + rel_entr(1 - mean, 1 - share))
 
 
-@given(asked=st.integers(1, 400), part=st.floats(0, 1), error=st.floats(1e-6, 0.5))
-def test_the_bounds_of_independent_answers_are_those_of_kl(asked, part, error):
+@given(asked=st.integers(1, 400), part=st.floats(0, 1), error=st.floats(1e-6, 0.5), prior=st.sampled_from(PRIORS))
+def test_the_bounds_of_independent_answers_are_those_of_kl(asked, part, error, prior):
     kept = round(part * asked)
     mean = kept / asked
-    most = log(1 / error) - float(np.log(float(mixture(kept, asked)))) + asked * (mean and mean * log(mean)) \
+    most = log(1 / error) - float(np.log(float(mixture(kept, asked, prior)))) + asked * (mean and mean * log(mean)) \
         + asked * (mean < 1 and (1 - mean) * log(1 - mean))  # fmt: skip
-    low, high = interval(kept, asked, error=error)
+    low, high = interval(kept, asked, error=error, prior=prior)
     beta = lambda share: asked * divergence(mean, share) - most  # noqa: E731
     assert low == pytest.approx(brentq(beta, 1e-300, mean, xtol=1e-13) if kept else 0, abs=1e-6)
     assert high == pytest.approx(brentq(beta, mean, 1 - 1e-16, xtol=1e-13) if kept < asked else 1, abs=1e-6)
 
 
-@given(population=st.integers(1, 40), data=st.data())
-def test_the_bounds_of_a_finite_population_are_those_of_exact_fractions(population, data):
+@given(population=st.integers(1, 40), data=st.data(), prior=st.sampled_from(PRIORS))
+def test_the_bounds_of_a_finite_population_are_those_of_exact_fractions(population, data, prior):
     asked = data.draw(st.integers(0, population))
     kept = data.draw(st.integers(0, asked))
     error = 0.09731  # not a round number, which some whole numbers would meet exactly
     possible = [
         whole
         for whole in range(kept, population - asked + kept + 1)
-        if mixture(kept, asked) * comb(population, whole) * Fraction(error) <= comb(population - asked, whole - kept)
+        if mixture(kept, asked, prior) * comb(population, whole) * Fraction(error) <= comb(population - asked, whole - kept)
     ]
-    low, high = interval(kept, asked, population, error)
+    low, high = interval(kept, asked, population, error, prior)
     assert ceil(low * population - 1e-4) == possible[0]
     assert floor(high * population + 1e-4) == possible[-1]
 
@@ -99,13 +103,26 @@ def test_they_hold_the_mean_and_narrow_with_the_population_and_the_error(asked, 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.97])
 @pytest.mark.parametrize("population", [16, 200, np.inf])
-def test_whenever_one_looks_the_truth_is_within(share, population):
+@pytest.mark.parametrize("prior", PRIORS)
+def test_whenever_one_looks_the_truth_is_within(share, population, prior):
     """The share of histories that ever leave the bounds may exceed the error only by chance."""
     rng, runs, missed = np.random.default_rng(0), 400, 0
     truth = share if np.isinf(population) else round(share * population) / population
     for _ in range(runs):
         order = rng.random(400) if np.isinf(population) else (rng.permutation(int(population)) + 0.5) / population
         kept = (order < truth).cumsum()
-        low, high = bounds(kept, np.arange(1, len(kept) + 1), population, ERROR)
+        low, high = bounds(kept, np.arange(1, len(kept) + 1), population, ERROR, prior)
         missed += bool(((low > truth + 1e-9) | (high < truth - 1e-9)).any())
     assert missed <= binom(runs, ERROR).ppf(0.999)
+
+
+@pytest.mark.parametrize("share", [0.975, 0.99, 1.0])
+def test_proofs_of_rules_that_hold_ask_about_three_quarters_of_what_jeffreys_prior_asks(share):
+    rng, batch = np.random.default_rng(1), 16
+    kept = (rng.random((200, 1600)) < share).cumsum(1)[:, batch - 1 :: batch]
+    asked = np.broadcast_to(np.arange(batch, 1601, batch), kept.shape)
+    means = []
+    for prior in PRIORS:
+        low, _ = bounds(kept, asked, np.inf, 0.05, prior)
+        means.append(float(asked[0][((low > 0.9) & (kept >= 0.95 * asked)).argmax(1)].mean()))
+    assert 0.65 < means[1] / means[0] < 0.85

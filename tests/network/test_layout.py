@@ -27,6 +27,14 @@ def test_nothing_overlaps_and_nothing_is_cut_off(per_band, words):
         assert 0 <= box.top < box.bottom <= found.height
 
 
+@pytest.mark.parametrize("place", [lay_out, stack])
+def test_layers_are_said_in_words_where_it_was_measured_what_they_see(place):
+    measured = replace(layer("a", cluster(0, 50, blob(1, 1))), reach=0.05)
+    for column, lines in zip(place(pictures.view((measured, layer("b")))).columns, (3, 2), strict=True):
+        assert len(column.lines) == lines
+        assert (column.lines[0] == "edges and textures") == (lines == 3)
+
+
 def test_areas_follow_what_is_lost_and_the_one_without_which_most_is_lost_is_the_largest():
     cards = {card.key: card for card in lay_out(pictures.view()).cards}
     assert cards["0-0"].box.width == pytest.approx(LARGEST)  # three quarters are lost without it

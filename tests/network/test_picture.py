@@ -46,8 +46,8 @@ def test_it_says_what_it_shows(picture):
     root = ET.fromstring(picture.svg)  # noqa: S314
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == (
-        f"What toy & co found in {NASTY} that speaks for tiger <cat> (80.0%): 5 groups of maps in 4 layers, the first "
-        "at the left; each group is the photo, lit where it responds"
+        f"What toy & co found in {NASTY} that speaks for tiger <cat> (80.0%): 5 groups of maps in 4 layers, "
+        "from the first to the last; each group is the photo, lit where it responds"
     )
     assert spoken_card(picture.layout.cards[0]) == (
         "early, group 1: 1 map with 40 % of the layer's weight; people say <wheel>, rim; without them the class has "

@@ -48,7 +48,7 @@ class AnchorMethod(RegionMethod):
     segments: int = 20
     threshold: float = 0.95
     delta: float = 0.1
-    batch: int = 32
+    batch: int = 16
     largest: int = 6
     budget: int = 4000
     other_fill: str | Fill | None = "samples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 HALVINGS = 24  # to 6e-8
-PRIOR = 0.5  # Jeffreys' prior: its interval is narrow near a precision of 1, where anchors live
+JEFFREYS = (0.5, 0.5)
 
 
 def log_likelihood(
@@ -26,7 +26,11 @@ def log_likelihood(
 
 
 def bounds(
-    kept: np.ndarray, asked: np.ndarray, population: float | np.ndarray, error: float
+    kept: np.ndarray,
+    asked: np.ndarray,
+    population: float | np.ndarray,
+    error: float,
+    prior: tuple[float, float] = JEFFREYS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest share that `kept` of `asked` answers leave possible.
 
@@ -38,7 +42,7 @@ def bounds(
     """
     from scipy.special import betaln
 
-    mixture = betaln(kept + PRIOR, asked - kept + PRIOR) - betaln(PRIOR, PRIOR)
+    mixture = betaln(kept + prior[0], asked - kept + prior[1]) - betaln(*prior)
 
     def possible(share: np.ndarray) -> np.ndarray:
         return mixture - log_likelihood(share, kept, asked, population) <= -np.log(error)

@@ -12,6 +12,7 @@ from seewhy.draw.canvas import ellipsize, font, wrap
 from seewhy.images import Box
 from seewhy.models import Prediction
 from seewhy.network.checks import Link
+from seewhy.network.reach import in_words
 from seewhy.network.view import Cluster, LayerView, NetworkView, Words
 
 LEAST = 0.25  # of a group that is gone without another one, for a ribbon between them
@@ -20,7 +21,7 @@ MARGIN = 28
 PITCH = 152  # from column to column
 LARGEST, SMALLEST = 116, 34  # sides of the card without which most is lost, and of one without which nothing is
 CAPTION, LINE, GAP = 42, 18, 18
-HEADER = 84
+HEADER = 90
 END, PHOTO, ROW = 196, 150, 50
 CLASS_GAP = 24  # between the last layer and the classes
 SHOWN_WORDS = 3
@@ -233,7 +234,8 @@ class _Placing:
         title = ellipsize(layer.name[::-1], font(TITLE, bold=True), PITCH - 20)[::-1]
         maps = f"{layer.grid.channels:,} maps" if layer.grid.channels > 1 else "1 map"
         shown = f"{sum(abs(cluster.weight) for cluster in layer.clusters):.0f} % of weight shown"
-        lines = (f"{maps}, {layer.grid.height} × {layer.grid.width}", shown)
+        sees = () if layer.reach is None else (in_words(layer.reach),)
+        lines = (*sees, f"{maps}, {layer.grid.height} × {layer.grid.width}", shown)
         remark = tuple(wrap(layer.outcome, font(SMALL), PITCH - 16)) if layer.outcome else ()
         return Column(x, top, title, lines, remark, remark_y)
 
