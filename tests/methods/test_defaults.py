@@ -21,7 +21,7 @@ ANCHORS = {
     "segments": 20,
     "threshold": 0.95,
     "delta": 0.1,
-    "batch": 32,
+    "batch": 16,
     "largest": 6,
     "budget": 4000,
     "other_fill": "samples",
