@@ -1,17 +1,21 @@
 """Do the concepts that lead an explanation matter most? And what do a book and an explanation take?
 
-    python studies/network/concepts.py PHOTOS --out FOLDER [--model MODEL] [--limit 500] [--asked 40] [--layers L,M]
+    python studies/network/concepts.py PHOTOS --out FOLDER [--model MODEL] [--limit 500] [--asked 40] [--commands 0]
 
 Builds a book of `--limit` photos, unless FOLDER holds one, and asks `--asked` others. In each layer the three concepts
 that add most to the predicted class are taken out together, and three others of the photo, drawn by chance; of a photo
 with fewer than six concepts there it is half of them against the other half. A photo that is in `asked.jsonl` is not
-asked again. Times are of this machine as it is: run it on an idle one.
+asked again. With `--commands` so many photos are explained by the command line, each by a command of its own, and timed
+from the return key to the prompt. Times are of this machine as it is: run it on an idle one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +60,19 @@ def main() -> None:
             with rows.open("a", encoding="utf-8") as file:
                 print(json.dumps(row), file=file, flush=True)
     _tell(book, _rows(rows))
+    if given.commands:
+        seconds = [_command(path, given.out / "book", given.model) for path in others[: given.commands]]
+        told = f"median {np.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
+        print(f"{len(seconds)} whole commands, seconds: {told}")
+
+
+def _command(photo: Path, book: Path, model: str) -> float:
+    """What `network explain --concepts` takes."""
+    with tempfile.TemporaryDirectory() as out:
+        words = ["network", "explain", str(photo), "--concepts", str(book), "--model", model, "--out", out]
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "seewhy", *words], check=True, capture_output=True)
+        return time.perf_counter() - start
 
 
 def _removed(classifier: Classifier, image: Image, book: ConceptBook) -> dict[str, dict[str, float]]:
@@ -108,6 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=500, help="photos of the book")
     parser.add_argument("--asked", type=int, default=40, help="photos explained")
     parser.add_argument("--count", type=int, default=COUNT, help="concepts looked for in each layer")
+    parser.add_argument("--commands", type=int, default=0, help="photos explained by a command of their own")
     return parser.parse_args()
 
 

@@ -59,11 +59,13 @@ def test_the_bounds_of_independent_answers_are_those_of_kl(asked, part, error, p
 def test_the_bounds_of_a_finite_population_are_those_of_exact_fractions(population, data, prior):
     asked = data.draw(st.integers(0, population))
     kept = data.draw(st.integers(0, asked))
+    foretold = mixture(kept, asked, prior)
     error = 0.09731  # not a round number, which some whole numbers would meet exactly
     possible = [
         whole
         for whole in range(kept, population - asked + kept + 1)
-        if mixture(kept, asked, prior) * comb(population, whole) * Fraction(error) <= comb(population - asked, whole - kept)
+        if mixture(kept, asked, prior) * comb(population, whole) * Fraction(error)
+        <= comb(population - asked, whole - kept)
     ]
     low, high = interval(kept, asked, population, error, prior)
     assert ceil(low * population - 1e-4) == possible[0]

@@ -59,9 +59,6 @@ def explain(
     """Draw the network: what each layer found in a photo, how much it weighs, what is lost without it."""
     from seewhy.images import find_images
     from seewhy.network import find_clustering
-    from seewhy.network.labels import naming_of
-    from seewhy.report.page import PAGE
-    from seewhy.verbs.network import NetworkRequest, NetworkWriter, explain_network_each
 
     sources = find_images(images)
     find_clustering(clustering)  # before the model is loaded
@@ -69,6 +66,10 @@ def explain(
         if layers or signed:
             raise UsageError("the layers of --concepts are those it was built for; leave out --layers and --signed")
         return _in_concepts(run, sources, target, concepts)
+    from seewhy.network.labels import naming_of
+    from seewhy.report.page import PAGE
+    from seewhy.verbs.network import NetworkRequest, NetworkWriter, explain_network_each
+
     classifier = run.load()
     names = split_commas(layers)
     request = NetworkRequest.of(classifier, target, layers=names, clustering=clustering, signed=signed, seed=run.seed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import Tensor
 from seewhy.core.progress import Progress, silent
 from seewhy.draw import cut
 from seewhy.errors import UsageError
-from seewhy.images import Image
+from seewhy.images import Image, open_image
 from seewhy.images.image import Pixels
 from seewhy.models import Box, Classifier, Grid, Target, capture, folded
 from seewhy.models.state import undisturbed
@@ -35,10 +37,15 @@ TELLING = 0.1  # nats that an answer says of its photo; an untrained network say
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A crop of a photo about the place where a concept is strongest."""
+    """A crop of a photo about the place where a concept is strongest; one in a file is read when it is looked at."""
 
     photo: str
-    pixels: Pixels
+    crop: Pixels | Path
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """Of the crop."""
+        return open_image(self.crop).pixels if isinstance(self.crop, Path) else self.crop
 
 
 @dataclass(frozen=True, eq=False)

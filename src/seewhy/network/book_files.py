@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from seewhy.core.folders import MANIFEST, Mark, check_mark, settle
 from seewhy.core.reading import damaged, is_relative, read_arrays, read_json
 from seewhy.errors import UsageError
-from seewhy.images import Image, open_image, save_image
+from seewhy.images import Image, save_image
 from seewhy.models import Classifier, Grid
 from seewhy.network.book import Concept, ConceptBook, Example, LayerConcepts
 from seewhy.network.naming import Saying, check_concept, proposals, say, sayings, words_of
@@ -109,7 +109,7 @@ def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, ma
             name = _example(each["key"], place)
             if name not in marks:
                 raise damaged(root / MANIFEST, f"it does not name {name}", CURE)
-            shown.append(Example(photo, open_image(check_mark(root / name, marks[name], CURE)).pixels))
+            shown.append(Example(photo, check_mark(root / name, marks[name], CURE)))
         found.append(
             Concept(
                 each["key"], vector, each["stability"], each["share"], each["importance"], each["peak"], tuple(shown)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import linregress
 from typing_extensions import TypedDict
 
 from seewhy.core.names import nearest
@@ -204,6 +203,8 @@ def _trend(name: str, by_layer: Mapping[str, Sequence[float]], layers: Sequence[
     curve = [float(np.mean(by_layer[layer])) if by_layer.get(layer) else 0.0 for layer in layers]
     if len(curve) < FEWEST or len(set(curve)) == 1:  # too short, or level
         return Trend(name, tuple(curve), curve[-1] - curve[0], 1.0)
+    from scipy.stats import linregress
+
     line: Any = linregress(np.arange(len(curve)), curve)  # its stubs know no fields
     return Trend(name, tuple(curve), float(line.slope), float(line.pvalue))
 

@@ -1,4 +1,4 @@
-"""Where everything stands in the picture of a network view: clusters as cards, layers side by side or below each other."""
+"""Where everything stands in the picture of a network view: clusters are cards, layers beside or below each other."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def lay_out(
 
 
 def stack(view: NetworkView, words: Words | None = None, places: Sequence[int] | None = None) -> Layout:
-    """Place a view for a telephone: the photo, layer below layer, the classes; without ribbons, which would cross cards."""
+    """Place a view for a telephone: photo, layer below layer, classes; without ribbons, which would cross cards."""
     numbers = range(len(view.layers))
     placing = _Placing(view, words or {}, _orders(view, ()), places or numbers)
     width = PITCH * ABREAST + MARGIN
