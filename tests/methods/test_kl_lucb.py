@@ -64,8 +64,7 @@ def test_the_bounds_of_a_finite_population_are_those_of_exact_fractions(populati
     possible = [
         whole
         for whole in range(kept, population - asked + kept + 1)
-        if mixture(kept, asked, prior) * comb(population, whole) * Fraction(error)
-        <= comb(population - asked, whole - kept)
+        if foretold * comb(population, whole) * Fraction(error) <= comb(population - asked, whole - kept)
     ]
     low, high = interval(kept, asked, population, error, prior)
     assert ceil(low * population - 1e-4) == possible[0]
