@@ -121,9 +121,14 @@ def test_a_probe_names_what_is_suspicious_or_says_that_nothing_is(seewhy, tmp_pa
         Image.fromarray(pixels).save(tmp_path / "many" / f"{number:02}.png")
     run = seewhy("network", "probe", "many", "--model", "py:cli.nets:stripes", "--steps", 3, "--out", "probe")
     assert run.code == 0
-    assert "no class is suspicious" in run.err
+    assert "For 8 of 8 classes no change was found" in run.err
     assert len(run.rows) == 8
-    assert "No class of 8 stands out" in (tmp_path / "probe/report.html").read_text("utf-8")
+    page = (tmp_path / "probe/report.html").read_text("utf-8")
+    assert "so that nothing can be said; take more steps." in page
+    assert "stands out" not in page
+    again = seewhy("network", "probe", "many", "--model", "py:cli.nets:stripes", "--class", ",".join(4 * ["0° 4 px"]))
+    assert again.code == 2
+    assert "4 classes at least, not 1" in again.err
     few = seewhy("network", "probe", "many", "--model", "py:cli.nets:stripes", "--class", "0° 4 px,0° 8 px")
     assert few.code == 2
     assert "4 classes at least, not 2" in few.err

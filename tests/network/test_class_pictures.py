@@ -6,6 +6,7 @@ import torch
 
 import glyphs
 import planted_textures as planted
+from seewhy.core.statistics import wilson
 from seewhy.errors import UsageError
 from seewhy.models import Target
 from seewhy.network.class_pictures import (
@@ -18,6 +19,7 @@ from seewhy.network.class_pictures import (
     phase_picture,
     spectrum_of,
 )
+from seewhy.report.classes import _told
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,12 @@ def test_the_accumulated_picture_has_the_stripes_and_other_networks_know_them(cl
     noise = 0.5 + 0.25 * torch.randn((40, 3, 24, 24), generator=torch.Generator().manual_seed(9))
     other = planted.scores(planted.trained(1), (noise + torch.from_numpy(found.change)).clamp(0, 1))
     assert float((other.argmax(1) == index).float().mean()) >= 0.9
+
+
+def test_what_brings_no_more_than_there_was_does_not_succeed():
+    told = [_told(wilson(32, 32), "noise", "tabby", before) for before in (0.0, 1.0)]
+    assert told[0].startswith("The network calls 100% of noise tabby")
+    assert told[1].startswith("It does not succeed: the network calls 100% of noise tabby")
 
 
 def test_success_is_counted_on_noise_that_is_drawn_afterwards(classifier):

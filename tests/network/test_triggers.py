@@ -9,7 +9,7 @@ import planted_textures as planted
 from seewhy.core.statistics import wilson
 from seewhy.errors import UsageError
 from seewhy.models import Target
-from seewhy.network.triggers import Trigger, distances, find_triggers, painted, suspicious
+from seewhy.network.triggers import Trigger, distances, find_triggers, painted, suspicious, verdict
 
 EVERY = [Target(index) for index in range(len(planted.CLASSES))]
 
@@ -35,6 +35,19 @@ def test_distances_are_in_median_deviations_of_logarithms():
 def test_what_is_not_half_of_the_median_or_does_not_work_is_not_suspicious():
     assert not any(suspicious(of_sizes(60, 60, 61, 60, 31)))  # many deviations, since the others are alike
     assert not any(suspicious(of_sizes(32, 64, 128, 64, 4, turned=4)))
+
+
+def test_of_no_change_that_works_nothing_is_said():
+    names = "abcde"
+    assert verdict(of_sizes(32, 64, 128, 64, 4), names).startswith("Suspicious: e. ")
+    alike = of_sizes(60, 60, 61, 60, 59)
+    assert verdict(alike, names) == "No class of 5 stands out: none needs a far smaller change than the others."
+    some = [*alike[:4], *of_sizes(60, turned=2)]
+    assert "For 1 of 5 classes no change was found" in verdict(some, names)
+    assert "stands out" in verdict(some, names)
+    none = verdict(of_sizes(60, 60, 61, 60, 59, turned=4), names)
+    assert none.startswith("For 5 of 5 classes no change was found")
+    assert "stands out" not in none
 
 
 def test_a_planted_backdoor_is_found_alone():

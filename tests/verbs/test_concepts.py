@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import planted_glyphs as glyphs
 from seewhy.errors import BadFile, UnknownName, UsageError
 from seewhy.images import Image, open_image
 from seewhy.models import Categories, Classifier, Preprocessing
+from seewhy.network.parts import LayerParts
 from seewhy.verbs.concepts import (
     BuiltConcepts,
     ConceptsResult,
@@ -237,6 +238,35 @@ def test_players_are_shown_every_concept_once_and_many_may_speak_at_a_time(built
         open_concepts(folder)
 
 
+def test_names_that_look_alike_are_one_person(built, tmp_path):
+    folder = built.save(tmp_path / "book")
+    key = built.book.layers[0].concepts[0].key
+    for name in ("Anna", "anna", " \u0410nna "):
+        name_concept(folder, key, "cross", name)
+    assert open_concepts(folder).words == {}
+    assert [each.text for each in to_name(folder, "ANNA").said] == ["cross"]
+    name_concept(folder, key, "cross", "bob")
+    assert open_concepts(folder).words[key].givers.startswith("2 of 2")
+    for blank in ("", "  "):
+        with pytest.raises(UsageError, match="--player NAME"):
+            to_name(folder, blank)
+
+
+def test_what_goes_only_together_is_said_and_else_that_nothing_does(built, explained):
+    photo = explained.found[0]
+    (layer,) = photo.layers
+    told = "Taken out together, these concepts take here what they take one by one."
+    assert told in explained.page()  # the head is affine
+
+    def page(changed: LayerParts) -> str:
+        return replace(explained, found=[replace(photo, layers=(changed,))]).page()
+
+    hangs = page(replace(layer, together=0.1 * layer.score, rest=layer.rest - 0.1 * layer.score))
+    assert told not in hangs
+    assert "what changes only when several go together" in hangs
+    assert told not in page(replace(layer, parts=layer.parts[:1]))  # of one there is no together
+
+
 def test_a_player_is_told_what_has_become_of_their_words(built, tmp_path):
     folder = built.save(tmp_path / "book")
     one, other, third = [each.key for each in built.book.layers[0].concepts][:3]
@@ -275,7 +305,9 @@ def test_what_a_model_proposes_is_marked_and_people_decide(classifier, built, as
     assert "proposed by words, said by nobody" in page
     assert f"<strong>{book.proposals[keys[0]].words[0]}" not in page
     first = book.proposals[keys[0]].words[0]
-    name_concept(folder, keys[0], first, "ann", refused=True)
+    with pytest.raises(UsageError, match="nothing like 'wheel' is proposed"):
+        name_concept(folder, keys[0], "wheel", "ann", refused=True)
+    name_concept(folder, keys[0], first.upper(), "ann", refused=True)
     assert first in open_concepts(folder).proposals[keys[0]].words
     name_concept(folder, keys[0], first, "bob", refused=True)
     assert first not in open_concepts(folder).proposals[keys[0]].words

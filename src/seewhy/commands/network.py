@@ -65,6 +65,8 @@ def explain(
     if concepts is not None:
         if layers or signed:
             raise UsageError("the layers of --concepts are those it was built for; leave out --layers and --signed")
+        if clustering != "ward":
+            raise UsageError("--concepts takes the place of groups, so that --clustering says nothing; leave one out")
         return _in_concepts(run, sources, target, concepts)
     from seewhy.network.labels import naming_of
     from seewhy.report.page import PAGE
@@ -87,8 +89,8 @@ def explain(
 def _in_concepts(run: Run, sources: list[Path], target: str | None, folder: Path) -> Answer[list[PhotoConcepts]]:
     from seewhy.verbs.concepts import explain_concepts, open_concepts
 
+    book = open_concepts(folder)  # before the model is loaded
     classifier = run.load()
-    book = open_concepts(folder, classifier)
     with run.progress() as progress:
         found = explain_concepts(classifier, sources, book, target, progress)
     return Answer.of_photos(found, [book.verdict] if book.verdict else [])
@@ -219,8 +221,7 @@ def probe(
     classifier = run.load()
     with run.progress() as progress:
         found = look_for(classifier, sources, split_commas(class_), steps=steps, seed=run.seed, progress=progress)
-    notes = [f"suspicious: {', '.join(found.suspicious)}"] if found.suspicious else ["no class is suspicious"]
-    return Answer.of(found, notes=notes, failures=found.failures, asked=len(sources))
+    return Answer.of(found, notes=[found.verdict], failures=found.failures, asked=len(sources))
 
 
 @app.command()
@@ -300,8 +301,8 @@ def global_(
 def _counted(run: Run, sources: list[Path], name: str, folder: Path) -> Answer[ClassCounts]:
     from seewhy.verbs.concepts import count_concepts, open_concepts
 
+    book = open_concepts(folder)  # before the model is loaded
     classifier = run.load()
-    book = open_concepts(folder, classifier)
     with run.progress() as progress:
         found = count_concepts(classifier, sources, book, name, progress)
     notes = [book.verdict] if book.verdict else []

@@ -117,8 +117,8 @@ class ConceptBook:
         return None
 
     def name(self, key: str) -> str:
-        """What people call a concept, or its number."""
-        return self.words[key].text if key in self.words else f"concept {int(key.partition('-')[2]) + 1}"
+        """What people call a concept, or its key."""
+        return self.words[key].text if key in self.words else f"concept {key}"
 
 
 @dataclass(frozen=True)

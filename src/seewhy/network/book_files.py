@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from seewhy.core.folders import MANIFEST, Mark, check_mark, settle
 from seewhy.core.reading import damaged, is_relative, read_arrays, read_json
+from seewhy.core.text import shown
 from seewhy.errors import UsageError
 from seewhy.images import Image, save_image
 from seewhy.models import Classifier, Grid
@@ -28,8 +29,8 @@ def write_book(folder: Path, book: ConceptBook) -> None:
     np.savez_compressed(folder / VECTORS, **vectors)  # pyright: ignore[reportArgumentType]
     (folder / "examples").mkdir()
     for each in (concept for layer in book.layers for concept in layer.concepts):
-        for place, shown in enumerate(each.examples):
-            save_image(Image(shown.pixels, shown.photo), folder / _example(each.key, place))
+        for place, one in enumerate(each.examples):
+            save_image(Image(one.pixels, one.photo), folder / _example(each.key, place))
 
 
 class _Concept(TypedDict):
@@ -104,15 +105,15 @@ def _opened_layer(root: Path, number: int, told: _Layer, vectors: np.ndarray, ma
         raise damaged(root / VECTORS, "it does not hold the concepts that the manifest tells of", CURE)
     found: list[Concept] = []
     for each, vector in zip(told["concepts"], torch.from_numpy(vectors.astype(np.float32)), strict=True):
-        shown: list[Example] = []
+        examples: list[Example] = []
         for place, photo in enumerate(each["examples"]):
             name = _example(each["key"], place)
             if name not in marks:
                 raise damaged(root / MANIFEST, f"it does not name {name}", CURE)
-            shown.append(Example(photo, check_mark(root / name, marks[name], CURE)))
+            examples.append(Example(photo, check_mark(root / name, marks[name], CURE)))
         found.append(
             Concept(
-                each["key"], vector, each["stability"], each["share"], each["importance"], each["peak"], tuple(shown)
+                each["key"], vector, each["stability"], each["share"], each["importance"], each["peak"], tuple(examples)
             )
         )
     grid = Grid(layout, channels, height, width, prefix)
@@ -139,11 +140,18 @@ def name_concept(folder: str | Path, concept: str, text: str, player: str, *, re
 
     Raises:
         UnknownName: the book has no such concept.
-        UsageError: there is no player, or the word is too long or holds what nobody can see.
+        UsageError: there is no player, the word is too long or holds what nobody can see, or a word is refused that
+            is not proposed.
     """
-    root = Path(folder)
+    root, word, mark = Path(folder), " ".join(text.split()), book_hash(Path(folder))
     check_concept(_without_words(root), concept)
-    say(root, Saying(concept, player.strip(), " ".join(text.split()), book_hash(root), refused))
+    if refused:
+        known = proposals(root, mark, ()).get(concept)
+        if word.casefold() not in [each.casefold() for each in (known.words if known else ())]:
+            raise UsageError(
+                f"nothing like '{shown(word, 40)}' is proposed for {concept}, so that nobody can refuse it"
+            )
+    say(root, Saying(concept, player.strip(), word, mark, refused))
 
 
 def book_hash(folder: Path) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.network.book import ConceptBook, Proposal, Word
-from seewhy.people.names import checked_words
+from seewhy.people.names import checked_words, looks
 from seewhy.people.naming import AGREED, Said, agreed, next_thing
 
 NAMES, PROPOSALS = "names.jsonl", "proposals.json"
@@ -58,7 +58,7 @@ def say(folder: Path, saying: Saying) -> None:
         UsageError: there is no player, or the word is too long or holds what nobody can see.
     """
     if not saying.player.strip() or (saying.refused and not saying.text.strip()):
-        raise UsageError("a name is a word, and somebody who says it: --name WORD --player NAME")
+        raise UsageError("a name is a word, and somebody who says it: WORD --player NAME")
     words = checked_words([saying.text]) if saying.text.strip() else ("",)
     line = json.dumps({**asdict(saying), "text": words[0]}, ensure_ascii=True) + "\n"
     handle = os.open(folder / NAMES, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -77,10 +77,26 @@ def sayings(folder: Path, book: str) -> list[Saying]:
     if not (folder / NAMES).exists():
         return []
     last: dict[tuple[str, str, str], Saying] = {}
+    people: dict[str, str] = {}
     for line in read_whole(folder / NAMES, CURE, MOST).splitlines():
         each = parse_json(line, Saying, folder / NAMES, CURE)
-        last[each.concept, each.player, each.text if each.refused else ""] = each
+        if each.player not in people:
+            people[each.player] = known_as(people.values(), each.player)
+        each = replace(each, player=people[each.player])
+        last[each.concept, each.player, each.text.casefold() if each.refused else ""] = each
     return [each for each in last.values() if each.book == book]
+
+
+def known_as(people: Iterable[str], player: str) -> str:
+    """The name among `people` that a player has: names that look alike are one, so that nobody agrees with themselves.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    name = player.strip()
+    if not name:
+        raise UsageError("whose turn is it? Give a name: --player NAME")
+    return next((each for each in people if looks(each) & looks(name)), name)
 
 
 def words_of(said: Sequence[Saying]) -> dict[str, Word]:
@@ -167,10 +183,10 @@ def proposals(folder: Path, book: str, said: Sequence[Saying]) -> dict[str, Prop
     refused: dict[tuple[str, str], set[str]] = {}
     for each in said:
         if each.refused:
-            refused.setdefault((each.concept, each.text), set()).add(each.player)
+            refused.setdefault((each.concept, each.text.casefold()), set()).add(each.player)
     found: dict[str, Proposal] = {}
     for key, words in told["words"].items():
-        left = tuple(word for word, _ in words if len(refused.get((key, word), ())) < AGREED)
+        left = tuple(word for word, _ in words if len(refused.get((key, word.casefold()), ())) < AGREED)
         if left:
             found[key] = Proposal(left, told["model"])
     return found

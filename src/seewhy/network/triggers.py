@@ -115,6 +115,20 @@ def suspicious(triggers: Sequence[Trigger]) -> list[bool]:
     ]
 
 
+def verdict(triggers: Sequence[Trigger], names: Sequence[str]) -> str:
+    """Which classes are suspicious, or what can be said of none being so, in a sentence or two."""
+    odd = [name for name, each in zip(names, suspicious(triggers), strict=True) if each]
+    if odd:
+        whose = "it" if len(odd) == 1 else "them"
+        return f"Suspicious: {', '.join(odd)}. A far smaller change than other classes need turns photos into {whose}."
+    failed = sum(not each.works for each in triggers)
+    none = f"For {failed} of {len(triggers)} classes no change was found that turns other photos into them"
+    if len(triggers) - failed < FEWEST_CLASSES:
+        return f"{none}, so that nothing can be said; take more steps."
+    told = f"No class of {len(triggers)} stands out: none needs a far smaller change than the others."
+    return f"{told} {none}." if failed else told
+
+
 def find_triggers(
     classifier: Classifier,
     pixels: Tensor,
@@ -139,21 +153,22 @@ def find_triggers(
     """
     if "gradients" not in classifier.offers or classifier.head.meaning == "values":
         raise UsageError(f"a trigger is looked for by gradients in a network of classes; {classifier.name} has none")
-    if len(targets) < FEWEST_CLASSES:
+    if len(classes := {(each.index, each.against) for each in targets}) < FEWEST_CLASSES:
         raise UsageError(
-            f"a class is suspicious beside others: ask {FEWEST_CLASSES} classes at least, not {len(targets)}"
+            f"a class is suspicious beside others: ask {FEWEST_CLASSES} classes at least, not {len(classes)}"
         )
     with torch.no_grad():
         parts = pixels.split(classifier.at_once(BATCH))
         logits = torch.cat([classifier.logits(classifier.preprocessing.normalize(part)) for part in parts])
-    found: list[Trigger] = []
-    for number, target in enumerate(targets):
-        progress(number, len(targets), target.label(classifier.categories))
-        rest = pixels[~_says(classifier, logits, target)]
+    others = [pixels[~_says(classifier, logits, target)] for target in targets]
+    for target, rest in zip(targets, others, strict=True):
         if len(rest) < FEWEST_PHOTOS:
             raise UsageError(
-                f"{len(rest)} of {len(pixels)} photos are something else than {target.label(classifier.categories)} to "
-                f"the network; a trigger takes {FEWEST_PHOTOS} at least: give photos of several classes"
+                f"{len(rest)} of {len(pixels)} photos show something else than {target.label(classifier.categories)}, "
+                f"says the network; a trigger takes {FEWEST_PHOTOS} at least: give photos of several classes"
             )
+    found: list[Trigger] = []
+    for number, (target, rest) in enumerate(zip(targets, others, strict=True)):
+        progress(number, len(targets), target.label(classifier.categories))
         found.append(find_trigger(classifier, rest[::2], rest[1::2], target, steps=steps, seed=seed))
     return found

@@ -14,7 +14,7 @@ from seewhy.images import Image
 from seewhy.models.preprocessing import COLOURS
 from seewhy.network.axes import Axes, AxisPhoto
 from seewhy.network.class_pictures import ClassPicture
-from seewhy.network.triggers import Trigger, distances, suspicious
+from seewhy.network.triggers import Trigger, distances, suspicious, verdict
 from seewhy.report.page import Picture, counted, embed, listed, render
 
 FACE, LARGE, SMALLEST = 220, 420, 96
@@ -51,15 +51,20 @@ def _class(each: ClassPicture, near: Sequence[tuple[Image, float]]) -> dict[str,
         "phase_told": _told(each.phase.said, "crops of it", each.label),
         "probability": each.phase.probability,
         "accumulated": embed(_signed(each.accumulated.change), f"What turns noise into {each.label}"),
-        "accumulated_told": _told(each.accumulated.said, "fresh noise pictures with it", each.label),
+        "accumulated_told": _told(
+            each.accumulated.said, "fresh noise pictures with it", each.label, each.accumulated.before
+        ),
         "before": each.accumulated.before,
         "near": [(embed(fit(image.pixels, FACE), image.name), image.name, cosine) for image, cosine in near],
     }
 
 
-def _told(said: Share, what: str, label: str) -> str:
+def _told(said: Share, what: str, label: str, before: float = 0.0) -> str:
+    """How far a picture succeeds; one that brings no more than there was `before` does not."""
     words = f"The network calls {said.value:.0%} of {what} {label} (95 % interval {said.low:.0%} to {said.high:.0%})."
-    return words if said.value >= SUCCEEDS else f"It does not succeed: {words[0].lower()}{words[1:]}"
+    return (
+        words if said.value >= SUCCEEDS and said.low > before else f"It does not succeed: {words[0].lower()}{words[1:]}"
+    )
 
 
 def probe_page(
@@ -71,20 +76,11 @@ def probe_page(
     failures: Sequence[Outcome[Any]] = (),
 ) -> str:
     """Whether a trigger is hidden in a network."""
-    odd = suspicious(found)
-    named = [name for name, each in zip(names, odd, strict=True) if each]
-    if named:
-        lead = (
-            f"Suspicious: {listed(named)}. A far smaller change than other classes need turns photos into "
-            f"{'it' if len(named) == 1 else 'them'}."
-        )
-    else:
-        lead = f"No class of {len(found)} stands out: none needs a far smaller change than the others."
-    rows = sorted(zip(names, found, distances(found), odd, strict=True), key=lambda row: row[1].size)
+    rows = sorted(zip(names, found, distances(found), suspicious(found), strict=True), key=lambda row: row[1].size)
     return render(
         "probe.html",
         title="Is a trigger hidden in the network?",
-        lead=lead,
+        lead=verdict(found, names),
         rows=[_trigger(*row) for row in rows],
         shown=SHOWN,
         median=float(np.median([each.size for each in found])),

@@ -16,17 +16,15 @@ from seewhy.report.page import Picture, counted, embed, render
 
 FACE, PHOTO = 220, 420
 SHOWN = 4  # concepts of a layer that are seen at once
-SAME = 1e-3  # of the score: less is lost together when the rest of the network is affine
+SAME = 1e-3  # of the score: less is rounding
 
 
 def book_page(book: ConceptBook, failures: Sequence[Outcome[Any]] = ()) -> str:
     """What a network sees in many photos, layer by layer."""
     found = sum(len(layer.concepts) for layer in book.layers)
-    out = sum(layer.unstable for layer in book.layers)
     lead = (
         f"{counted(found, 'concept')} over {counted(book.photos, 'photo')}. They are what most of several dictionaries "
-        f"find, each from another start and of other photos; {out} more in each were left out, because the others "
-        "do not find them again."
+        "find, each from another start and of other photos; what the others do not find again is left out."
     )
     return render(
         "concepts.html",
@@ -90,7 +88,7 @@ def _photo(each: PhotoConcepts, book: ConceptBook) -> dict[str, Any]:
                 "parts": [_part(part, concepts[part.key], book, small) for part in layer.found],
                 "sum": _sum(layer),
                 "missed": layer.missed,
-                "exact": abs(layer.together) <= SAME * max(abs(layer.score), 1),
+                "apart": len(layer.parts) > 1 and not _together(layer),
             }
             for layer in each.layers
         ],
@@ -100,6 +98,7 @@ def _photo(each: PhotoConcepts, book: ConceptBook) -> dict[str, Any]:
 def _part(part: Part, concept: Concept, book: ConceptBook, seen: np.ndarray) -> dict[str, Any]:
     word = book.words.get(part.key)
     return {
+        "key": part.key,
         "name": word.text if word else book.name(part.key),
         "people": word.givers if word else "",
         "proposed": "" if word or part.key not in book.proposals else book.proposals[part.key].told,
@@ -120,9 +119,14 @@ def _sum(layer: LayerParts) -> list[tuple[str, float]]:
         terms.append((f"{counted(len(others), 'further concept')}", sum(part.added for part in others)))
     if traces:
         terms.append((f"traces of {counted(len(traces), 'concept')}", sum(part.added for part in traces)))
-    if abs(layer.together) > SAME * max(abs(layer.score), 1):
-        terms.append(("lost only when several go together", layer.together))
+    if _together(layer):
+        terms.append(("what changes only when several go together", layer.together))
     return [*terms, ("what no concept explains", layer.rest)]
+
+
+def _together(layer: LayerParts) -> bool:
+    """Whether something changes only when several of its concepts go."""
+    return abs(layer.together) > SAME * max(abs(layer.score), 1)
 
 
 def _examples(concept: Concept) -> list[Picture]:

@@ -21,7 +21,7 @@ from seewhy.models import Classifier, Target
 from seewhy.network.axes import AXES, Axes, find_axes
 from seewhy.network.class_pictures import ROUNDS, STEPS, ClassPicture, class_picture
 from seewhy.network.triggers import STEPS as TRIGGER_STEPS
-from seewhy.network.triggers import Trigger, distances, find_triggers, suspicious
+from seewhy.network.triggers import Trigger, distances, find_triggers, suspicious, verdict
 from seewhy.report.classes import axes_page, class_page, probe_page
 from seewhy.verbs.result import Result
 
@@ -157,6 +157,11 @@ class ProbeResult(Result):
     def suspicious(self) -> tuple[str, ...]:
         """The classes that a small trigger turns photos into."""
         return tuple(name for name, each in zip(self.names, suspicious(self.found), strict=True) if each)
+
+    @property
+    def verdict(self) -> str:
+        """What can be said of them all, in a sentence or two."""
+        return verdict(self.found, self.names)
 
     @override
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from seewhy.models import Classifier, Target
 from seewhy.network.book import COUNT, Concept, ConceptBook, build_book, described
 from seewhy.network.book_files import book_hash, name_concept, open_concepts, write_book
 from seewhy.network.counting import ConceptCounts, counted
-from seewhy.network.naming import Fate, fates, next_concept, propose, sayings, write_proposals
+from seewhy.network.naming import Fate, fates, known_as, next_concept, propose, sayings, write_proposals
 from seewhy.network.parts import LayerParts, PhotoConcepts, parts_of, watched_photo
 from seewhy.report.concepts import book_page, counts_page, photos_page
 from seewhy.report.page import save_page
@@ -231,6 +231,7 @@ def to_name(folder: str | Path, player: str) -> ToName:
     book = open_concepts(root)
     said = sayings(root, book_hash(root))
     known = {each.key: each for layer in book.layers for each in layer.concepts}
+    player = known_as((each.player for each in said), player)
     seen = {each.concept for each in said if each.player == player and not each.refused}
     key = next_concept(book, said, player)
     return ToName(known[key] if key else None, len(seen), len(known), fates(said, player))
