@@ -22,6 +22,7 @@ from seewhy.web.services.jobs import untraced
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 PHOTO, LINKED = "photo", "photo-linked"  # the photo of this window, and what the address named
 GIVEN, REFUSED = "photo-given", "photo-refused"  # how often something was given, and what was wrong with the last
+TAKEN = "photo-taken"  # files that were stored: a browser may report one twice, when several arrive one by one
 SNAPSHOT = "snapshot"  # a camera's photo has no name
 KINDS = ["jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "npy", "dcm", "heic", "heif", "avif"]
 LIKELIEST = {
@@ -92,7 +93,12 @@ def _follow_link() -> None:
 def _bring(key: str) -> None:
     """Store what was just given; what is wrong with it is told until something else is."""
     given, refused = st.session_state[key], list[SeewhyError]()
-    for each in given if isinstance(given, list) else filter(None, [given]):
+    files, taken = (
+        given if isinstance(given, list) else filter(None, [given]),
+        st.session_state.setdefault(TAKEN, set()),
+    )
+    for each in (each for each in files if each.file_id not in taken):
+        taken.add(each.file_id)
         try:
             image = services().photos.read(each.getvalue(), each.name if isinstance(given, list) else SNAPSHOT)
             secret = services().photos.keep(image, visitor())
