@@ -6,10 +6,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from people.samples import CLASSES, new_round, rounds
+from seewhy.people import game
 from seewhy.people.names import LONGEST_NAME
 from seewhy.people.players import join
 from seewhy.people.rounds import add_rounds, answers
-from seewhy.web.pages.play import words_of
+from seewhy.web.pages.play import TODAY, words_of
 from seewhy.web.parts.players import known_as
 from seewhy.web.services.storage import people_store
 from web.test_pages import html, opened, report
@@ -62,6 +63,29 @@ def test_a_game_is_won_after_a_second_look(play):
     assert "ann (you)" in report(page)
     page = button(page, "Next photo").click().run()
     assert "everything there is" in page.success[0].value
+
+
+def test_the_photos_of_today_are_the_same_for_all_and_end(play):
+    add_rounds(people_store(), [new_round(1)])
+    page = joined(play)
+    page.button_group(key="play-which").set_value(TODAY).run()
+    page = guessed(page, "cat", "whiskers")
+    page = button(page, "Next photo").click().run()
+    assert not page.exception
+    assert "Today is played: 1 photo, 1 right, 60 points." in page.success[0].value
+
+
+def test_a_player_is_told_what_has_become_of_their_words(play):
+    add_rounds(people_store(), [new_round(1)])
+    join(people_store(), "bob")
+    view = game.next_round(people_store(), "bob")
+    game.guess(people_store(), "bob", view.round, "cat", ["whiskers"], key="first")
+    page = guessed(joined(play), "cat", "whiskers, ears")
+    page.toggle(key="play-fates").set_value(True).run()
+    assert not page.exception
+    told = {each.value for each in page.markdown}
+    assert {"**whiskers**: 2 people", "ears: you alone so far"} <= told
+    assert any("1 of 2 stand on pictures" in each.value for each in page.caption)
 
 
 def test_who_plays_after_another_begins_anew(play):

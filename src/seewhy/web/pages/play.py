@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import streamlit as st
 
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
+from seewhy.network.labels import AGREED, Lexicon, fates, lexicon
 from seewhy.people import game
 from seewhy.people.game import RoundResult, RoundView
 from seewhy.people.names import LONGEST_WORDS
 from seewhy.people.players import Standing, leaderboard, standing
 from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
-from seewhy.people.series import ROUNDS, games
+from seewhy.people.series import ROUNDS, Game, games, rounds_of_day
 from seewhy.people.store import Store
 from seewhy.report.page import embed
 from seewhy.verbs.people import make_rounds
@@ -40,6 +42,8 @@ No idea? Press **Give up**, and you see the whole photo.
 COMMAND = "seewhy people rounds photos/"
 OVERLAP = 20  # players that answer a round of the samples
 LEADERS, SECONDS = 10, 5  # on the board; that it may be old
+SHOWN, MINUTE = 30, 60  # of one's words, the newest; seconds that what has become of them may be old
+ANY, TODAY = "Any", "Ten of today"
 BETWEEN = re.compile(r"[,;\n]+")
 ENDED, SAID = "play-ended", "play-said"
 
@@ -58,14 +62,35 @@ def show() -> None:
         player_menu(name)
     if said := st.session_state.pop(SAID, None):
         st.warning(plain(said), icon=":material/error:")
+    today = _today()
     ended: tuple[str, RoundResult] | None = st.session_state.get(ENDED)
     if ended and ended[0] == name:  # somebody else may have played here before
         _ended(*ended)
-    elif view := game.next_round(people_store(), name):
+    elif view := game.next_round(people_store(), name, today):
         _round(name, view)
+    elif today:
+        _day_played(name, today)
     else:
         _nothing_left(name)
     _scores(name)
+
+
+def _today() -> tuple[int, ...] | None:
+    """The rounds of the day, where the player wants those; None for any."""
+    rounds = rounds_of_day(people_store(), datetime.now(UTC).date())
+    if not rounds:
+        return None
+    about = "The photos of today are the same for everybody."
+    which = st.segmented_control("Photos", [ANY, TODAY], default=ANY, required=True, key="play-which", help=about)
+    return rounds if which == TODAY else None
+
+
+def _day_played(name: str, rounds: Sequence[int]) -> None:
+    """What came of the day's rounds."""
+    mine = Game(tuple(each for each in answers(people_store(), name) if each.round in rounds))
+    played = f"{len(mine.answers)} photos" if len(mine.answers) != 1 else "1 photo"
+    told = f"Today is played: {played}, {mine.won} right, {mine.points} points. Tomorrow there are others."
+    st.success(told, icon=":material/celebration:")
 
 
 def words_of(typed: str) -> list[str]:
@@ -223,11 +248,32 @@ def _scores(name: str) -> None:
             if mine.mean_stage is not None:
                 st.metric("Looks to win", f"{mine.mean_stage + 1:.1f}", help="How often you looked, of the rounds won.")
             st.metric("Words given", mine.labels)
+        if mine.labels and st.toggle("What has become of my words", key="play-fates"):
+            _fates(name)
     everybody = _leaders(people_store())
     board = [(place, each) for place, each in enumerate(everybody, 1) if place <= LEADERS or each.player == name]
     if board:
         st.header("Leaderboard", anchor=False)
         show_part("play-leaders", render("leaderboard.html", leaders=board, me=name))
+
+
+def _fates(name: str) -> None:
+    """Which of the player's words others gave, too: two people bring one onto pictures."""
+    try:
+        found = fates(_lexicon(people_store()), name)
+    except SeewhyError as error:
+        st.info(plain(told(error)), icon=":material/error:")
+        return
+    st.caption(f"{sum(each.stands for each in found)} of {len(found)} stand on pictures: two people or more say so.")
+    for each in reversed(found[-SHOWN:]):
+        with_others = "you alone so far" if each.people < AGREED else f"{each.people} people"
+        why = "left out, since it is the class itself or no word" if each.label is None else with_others
+        st.markdown(f"{'**' + plain(each.text) + '**' if each.stands else plain(each.text)}: {why}")
+
+
+@st.cache_resource(ttl=MINUTE, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})
+def _lexicon(store: Store) -> Lexicon:
+    return lexicon(store)
 
 
 @st.cache_data(ttl=SECONDS, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})
