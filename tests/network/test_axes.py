@@ -89,6 +89,12 @@ def test_maps_average_to_the_coordinate_and_ends_are_those_of_the_photos():
         assert not set(axis.low) & set(axis.high)
 
 
+def test_a_single_photo_lies_at_one_end():
+    for axis in find_axes(classifier(), photos(1), count=2).axes:
+        (found,) = (*axis.low_photos, *axis.high_photos)
+        assert (found in axis.low_photos) == (found.coordinate < 0)
+
+
 def test_the_page_says_what_was_found():
     found = find_axes(classifier(), photos(), count=2)
     page = axes_page(found, "small")

@@ -200,7 +200,10 @@ def _axis(
     names = [classifier.categories[index] for index in order]
     ends = min(ENDS, len(names) // 2)
     photos = along.argsort().tolist()
-    shown = min(SHOWN, len(photos) // 2) or 1
+    half = min(SHOWN, len(photos) // 2)
+    low, high = photos[:half], photos[::-1][:half]
+    if len(photos) == 1:  # it lies at one end
+        low, high = (photos, []) if float(along[0]) < 0 else ([], photos)
 
     def show(which: Sequence[int]) -> tuple[AxisPhoto, ...]:
         return tuple(
@@ -213,6 +216,6 @@ def _axis(
         float(space.shares[number]),
         tuple(names[:ends]),
         tuple(names[-ends:][::-1]),
-        show(photos[:shown]),
-        show(photos[-shown:][::-1]),
+        show(low),
+        show(high),
     )
