@@ -29,8 +29,8 @@ ABOUT = f"""\
 Pictures a second: {COALITIONS} variations of one photo with regions replaced by their mean colours, other ones in every
 round; medians over rounds, and how many times as long as the engine it takes, round by round, with quartiles. Each
 contestant is a process of its own, with the allocator as it comes; the first three have the environment that the
-command line makes for itself. Half precision is asked for here; where `auto` takes
-it, and where not, is the engine's to decide.
+command line makes for itself. Half precision is asked for here; where `auto` takes it, and where not, is the engine's
+to decide.
 
 - *{OURS}*: coalitions to logits, compiled where that repays, with the batch size that it chose.
 - *{BARE}*: what the engine asks, on inputs that are there already, in batches of the same size. **Wanted of the

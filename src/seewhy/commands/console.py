@@ -294,13 +294,16 @@ def progress_lines(say: Callable[[str], None], every: float = 30, clock: Callabl
     began = last = clock()
     long = False  # whether a line was said of what is going on now
     # What was done before: a study goes on where it stood, and one piece of work may follow another.
-    start, before, of_all = 0, -1, None
+    start, of_all = 0, None
+    before: int | None = None
 
     def report(done: int, total: int | None, message: str) -> None:
         nonlocal began, last, long, start, before, of_all
         now = clock()
-        if before < 0 or done < before or total != of_all:
-            start, began, long = done, now if before >= 0 else began, False
+        if before is None:
+            start = done
+        elif done < before or total != of_all:
+            start, began, long = done, now, False
         before, of_all = done, total
         if now - last < every and not (done == total and long):
             return

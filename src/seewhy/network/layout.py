@@ -225,8 +225,8 @@ class _Placing:
                 x = middle + PITCH * (place - (len(row) - 1) / 2)
                 cards[index] = self._card(number, layer, layer.clusters[index], x, y)
             y += max(self._card_height(layer, layer.clusters[index]) for index in row)
-        end = y + (LINE * 3 if layer.outcome else 0)
-        return self._headed(layer, middle, top, y), [cards[index] for index in sorted(cards)], end
+        found = [cards[index] for index in sorted(cards)]
+        return self._headed(layer, middle, top, y), found, y + self._remark_height(layer)
 
     def _headed(self, layer: LayerView, x: float, top: float, remark_y: float) -> Column:
         """What is written above a layer's cards about `x`, and below them."""
@@ -267,8 +267,11 @@ class _Placing:
         return sqrt(SMALLEST**2 + min(share, 1) * (LARGEST**2 - SMALLEST**2))
 
     def _column_height(self, layer: LayerView) -> float:
-        remark = LINE * 3 if layer.outcome else 0
-        return sum(self._card_height(layer, cluster) for cluster in layer.clusters) + remark
+        cards = sum(self._card_height(layer, cluster) for cluster in layer.clusters)
+        return cards + self._remark_height(layer)
+
+    def _remark_height(self, layer: LayerView) -> float:
+        return LINE * 3 if layer.outcome else 0
 
     def _card_height(self, layer: LayerView, cluster: Cluster) -> float:
         return self._side(cluster) * self._down + CAPTION + LINE * len(self._lines(layer, cluster)) + GAP

@@ -21,7 +21,7 @@ from seewhy.errors import UnknownName, UsageError
 from seewhy.images import Image
 from seewhy.models import Classifier
 from seewhy.network.book import ConceptBook, Proposal, Word
-from seewhy.people.names import checked_words, looks
+from seewhy.people.names import checked_words, taken_for
 from seewhy.people.naming import AGREED, Said, agreed, next_thing
 
 NAMES, PROPOSALS = "names.jsonl", "proposals.json"
@@ -96,7 +96,7 @@ def known_as(people: Iterable[str], player: str) -> str:
     name = player.strip()
     if not name:
         raise UsageError("whose turn is it? Give a name: --player NAME")
-    return next((each for each in people if looks(each) & looks(name)), name)
+    return taken_for(name, people) or name
 
 
 def words_of(said: Sequence[Saying]) -> dict[str, Word]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
 from seewhy.core.text import UNSEEN, checked_name, shown
@@ -98,6 +98,11 @@ def looks(name: str) -> frozenset[str]:
     True
     """
     return frozenset({_skeleton(_skeleton(name).casefold()), _skeleton(name.casefold())})
+
+
+def taken_for(name: str, others: Iterable[str]) -> str | None:
+    """The first of `others` that people would take for this name; None where none is like it."""
+    return next((other for other in others if looks(name) & looks(other)), None)
 
 
 def _skeleton(name: str) -> str:

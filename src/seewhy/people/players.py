@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from seewhy.core.text import shown
 from seewhy.errors import Conflict
 from seewhy.people.game import points
-from seewhy.people.names import checked_player, looks
+from seewhy.people.names import checked_player, taken_for
 from seewhy.people.records import Answer
 from seewhy.people.store import PlayerRow, SessionRow, Store, find_player, take_turns
 
@@ -55,12 +55,8 @@ def join(store: Store, name: str, *, simulated: bool = False, fresh: bool = Fals
 
 def _check_look(session: Session, name: str) -> None:
     """Refuse a name that people would take for another player's."""
-    wanted = looks(name)
-    for other in session.scalars(select(PlayerRow.name).where(PlayerRow.name != name)):
-        if wanted & looks(other):
-            raise Conflict(
-                f"{name} looks like {shown(other)}, who plays already; write it just so, or choose another name"
-            )
+    if other := taken_for(name, session.scalars(select(PlayerRow.name).where(PlayerRow.name != name))):
+        raise Conflict(f"{name} looks like {shown(other)}, who plays already; write it just so, or choose another name")
 
 
 def begin_session(store: Store, player: str, token: str | None = None) -> str:

@@ -62,9 +62,8 @@ def _class(each: ClassPicture, near: Sequence[tuple[Image, float]]) -> dict[str,
 def _told(said: Share, what: str, label: str, before: float = 0.0) -> str:
     """How far a picture succeeds; one that brings no more than there was `before` does not."""
     words = f"The network calls {said.value:.0%} of {what} {label} (95 % interval {said.low:.0%} to {said.high:.0%})."
-    return (
-        words if said.value >= SUCCEEDS and said.low > before else f"It does not succeed: {words[0].lower()}{words[1:]}"
-    )
+    succeeds = said.value >= SUCCEEDS and said.low > before
+    return words if succeeds else f"It does not succeed: {words[0].lower()}{words[1:]}"
 
 
 def probe_page(

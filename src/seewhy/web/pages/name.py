@@ -17,7 +17,7 @@ from seewhy.report.page import embed
 from seewhy.verbs.concepts import ToName, name_concept, to_name
 from seewhy.web.parts.figures import picture_html
 from seewhy.web.parts.page import Page, heading, plain
-from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.players import player_menu, playing, word_told
 from seewhy.web.settings import Settings
 from seewhy.web.telling import told
 
@@ -109,8 +109,7 @@ def _recall(said: Sequence[Fate]) -> None:
         stand = sum(each.stands for each in said)
         st.caption(f"{stand} of {len(said)} stand on photos: two people or more say so.")
         for each in reversed(said):
-            others = "you alone so far" if each.people < 2 else f"{each.people} people"
-            st.markdown(f"{'**' + plain(each.text) + '**' if each.stands else plain(each.text)}: {others}")
+            st.markdown(word_told(each.text, each.people, stands=each.stands))
 
 
 PAGE = Page("Name", ":material/label:", "name", 55, show, offered)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from seewhy.errors import SeewhyError
 from seewhy.images import samples
-from seewhy.network.labels import AGREED, Lexicon, fates, lexicon
+from seewhy.network.labels import Lexicon, fates, lexicon
 from seewhy.people import game
 from seewhy.people.game import RoundResult, RoundView
 from seewhy.people.names import LONGEST_WORDS
@@ -19,12 +19,12 @@ from seewhy.people.reveal import SHARES, STAGES
 from seewhy.people.rounds import answers
 from seewhy.people.series import ROUNDS, Game, games, rounds_of_day
 from seewhy.people.store import Store
-from seewhy.report.page import embed
+from seewhy.report.page import counted, embed
 from seewhy.verbs.people import make_rounds
 from seewhy.web.parts.figures import picture_html, render
 from seewhy.web.parts.jobs import follow
 from seewhy.web.parts.page import Page, heading, plain, refusal
-from seewhy.web.parts.players import player_menu, playing
+from seewhy.web.parts.players import player_menu, playing, word_told
 from seewhy.web.parts.reports import show_part
 from seewhy.web.parts.session import visitor
 from seewhy.web.services.hub import services
@@ -88,9 +88,9 @@ def _today() -> tuple[int, ...] | None:
 def _day_played(name: str, rounds: Sequence[int]) -> None:
     """What came of the day's rounds."""
     mine = Game(tuple(each for each in answers(people_store(), name) if each.round in rounds))
-    played = f"{len(mine.answers)} photos" if len(mine.answers) != 1 else "1 photo"
-    told = f"Today is played: {played}, {mine.won} right, {mine.points} points. Tomorrow there are others."
-    st.success(told, icon=":material/celebration:")
+    photos = counted(len(mine.answers), "photo")
+    words = f"Today is played: {photos}, {mine.won} right, {mine.points} points. Tomorrow there are others."
+    st.success(words, icon=":material/celebration:")
 
 
 def words_of(typed: str) -> list[str]:
@@ -266,9 +266,8 @@ def _fates(name: str) -> None:
         return
     st.caption(f"{sum(each.stands for each in found)} of {len(found)} stand on pictures: two people or more say so.")
     for each in reversed(found[-SHOWN:]):
-        with_others = "you alone so far" if each.people < AGREED else f"{each.people} people"
-        why = "left out, since it is the class itself or no word" if each.label is None else with_others
-        st.markdown(f"{'**' + plain(each.text) + '**' if each.stands else plain(each.text)}: {why}")
+        dropped = f"{plain(each.text)}: left out, since it is the class itself or no word"
+        st.markdown(dropped if each.label is None else word_told(each.text, each.people, stands=each.stands))
 
 
 @st.cache_resource(ttl=MINUTE, show_spinner=False, hash_funcs={Store: lambda store: str(store.engine.url)})

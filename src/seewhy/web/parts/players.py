@@ -10,6 +10,7 @@ import streamlit as st
 from seewhy.core.text import UNSEEN
 from seewhy.errors import Conflict, SeewhyError
 from seewhy.people.names import LONGEST_NAME
+from seewhy.people.naming import AGREED
 from seewhy.people.players import end_session, join, player_of
 from seewhy.web.middleware.visits import PLAYER, secret_in
 from seewhy.web.parts.page import heading, plain, refusal
@@ -78,6 +79,12 @@ def known_as(name: str, identity: str) -> str:
     """What others call somebody who has signed in: it tells of the identity only that it is not a namesake's."""
     seen = UNSEEN.sub("", name)[: LONGEST_NAME // 2]
     return f"{seen} · {sha256(identity.encode()).hexdigest()[:SHORT]}"
+
+
+def word_told(text: str, people: int, *, stands: bool) -> str:
+    """What has become of a player's word: bold where it stands, and how many gave it."""
+    givers = "you alone so far" if people < AGREED else f"{people} people"
+    return f"{'**' + plain(text) + '**' if stands else plain(text)}: {givers}"
 
 
 def _ask(page: str, why: str) -> None:

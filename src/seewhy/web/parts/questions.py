@@ -93,11 +93,10 @@ def _follow_link() -> None:
 def _bring(key: str) -> None:
     """Store what was just given; what is wrong with it is told until something else is."""
     given, refused = st.session_state[key], list[SeewhyError]()
-    files, taken = (
-        given if isinstance(given, list) else filter(None, [given]),
-        st.session_state.setdefault(TAKEN, set()),
-    )
-    for each in (each for each in files if each.file_id not in taken):
+    taken: set[str] = st.session_state.setdefault(TAKEN, set())
+    for each in given if isinstance(given, list) else filter(None, [given]):
+        if each.file_id in taken:
+            continue
         taken.add(each.file_id)
         try:
             image = services().photos.read(each.getvalue(), each.name if isinstance(given, list) else SNAPSHOT)
